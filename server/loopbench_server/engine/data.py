@@ -1,0 +1,167 @@
+"""The datasets: found, verified and scaled.
+
+MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0) is looked for in the data folder, then in Keras's cache, then downloaded by
+Keras into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts/make_digits.py`` made its file.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopbench.spec import Dataset, DatasetInfo
+from loopbench_server.engine.model import CLASSES
+from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
+
+SIDE = 28
+DIGITS_FILE = Path(__file__).with_name("digits.npz")
+MNIST_FILE = "mnist.npz"
+
+# SHA-256 of each array's bytes: archives of the same arrays differ by their time stamps.
+MNIST_DIGESTS = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+DIGITS_DIGESTS = {
+    "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
+    "labels": "8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``images`` float32[n, 28, 28] from 0 to 1, ``labels`` int32[n] from 0 to 9."""
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    @cached_property
+    def one_hot(self) -> NDArray[np.float32]:
+        """float32[n, 10]."""
+        return np.eye(CLASSES, dtype=np.float32)[self.labels]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset with its fixed split."""
+
+    train: Samples
+    validation: Samples
+
+
+def read_verified(path: Path, digests: Mapping[str, str]) -> dict[str, NDArray[np.uint8]]:
+    """The arrays of an ``.npz`` file.
+
+    Raises:
+        DatasetCorruptError: the file cannot be read, or an array is missing or has another SHA-256.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in digests}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetCorruptError(f"{path.name} cannot be read: {error}") from error
+    wrong = [name for name in digests if hashlib.sha256(arrays[name].tobytes()).hexdigest() != digests[name]]
+    if wrong:
+        raise DatasetCorruptError(f"{path.name} has other contents than it should have in {', '.join(wrong)}")
+    return arrays
+
+
+def _keras_cache() -> Path:
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "datasets" / MNIST_FILE
+
+
+def find_mnist(data_dir: Path | None) -> Path | None:
+    """Where MNIST lies on this machine, if it does."""
+    places = [*([data_dir / MNIST_FILE] if data_dir else []), _keras_cache()]
+    return next((path for path in places if path.is_file()), None)
+
+
+def _download_mnist() -> Path:
+    import keras  # noqa: PLC0415  only a download needs it
+
+    try:
+        keras.datasets.mnist.load_data()
+    except Exception as error:
+        # Keras raises a bare Exception where a download fails.
+        raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
+    return _keras_cache()
+
+
+def _samples(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> Samples:
+    return Samples(np.ascontiguousarray(images, np.float32), labels.astype(np.int32))
+
+
+def _load_mnist(data_dir: Path | None) -> Data:
+    arrays = read_verified(find_mnist(data_dir) or _download_mnist(), MNIST_DIGESTS)
+    scale = np.float32(255)
+    return Data(
+        _samples(arrays["x_train"] / scale, arrays["y_train"]), _samples(arrays["x_test"] / scale, arrays["y_test"])
+    )
+
+
+def interpolation(source: int, target: int) -> NDArray[np.float32]:
+    """Weights of linear interpolation between pixel centres, edges held: float32[target, source]."""
+    centres = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    distance = np.abs(centres[:, None] - np.arange(source)[None, :])
+    return np.maximum(0, 1 - distance).astype(np.float32)
+
+
+def _load_digits(_: Path | None) -> Data:
+    arrays = read_verified(DIGITS_FILE, DIGITS_DIGESTS)
+    images, labels = arrays["images"], arrays["labels"]
+    weights = interpolation(images.shape[1], SIDE)
+    scaled = weights @ (images / np.float32(16)) @ weights.T
+    # Every fifth image: neighbours were written by one hand, so the tail alone would be other people's.
+    held_out = np.arange(len(labels)) % 5 == 4  # noqa: PLR2004  the fifth
+    return Data(_samples(scaled[~held_out], labels[~held_out]), _samples(scaled[held_out], labels[held_out]))
+
+
+@dataclass(frozen=True)
+class DatasetVariant:
+    """How a dataset is loaded, whether it lies on this machine, and what it holds."""
+
+    load: Callable[[Path | None], Data]
+    is_available: Callable[[Path | None], bool]
+    train_samples: int
+    validation_samples: int
+
+
+DATASETS: dict[Dataset, DatasetVariant] = {
+    Dataset.MNIST: DatasetVariant(_load_mnist, lambda folder: find_mnist(folder) is not None, 60_000, 10_000),
+    Dataset.DIGITS: DatasetVariant(_load_digits, lambda _: True, 1_438, 359),
+}
+
+
+def load(dataset: Dataset, data_dir: Path | None) -> Data:
+    """The samples of ``dataset``; ``data_dir`` is where to look for MNIST first.
+
+    Raises:
+        DatasetNotAvailableError: it is not on this machine and cannot be downloaded.
+        DatasetCorruptError: its file does not hold what it should.
+    """
+    return DATASETS[dataset].load(data_dir)
+
+
+def describe(data_dir: Path | None) -> tuple[DatasetInfo, ...]:
+    """All datasets, and whether each can be loaded without a download."""
+    return tuple(
+        DatasetInfo(
+            dataset=dataset,
+            available=variant.is_available(data_dir),
+            train_samples=variant.train_samples,
+            validation_samples=variant.validation_samples,
+        )
+        for dataset, variant in DATASETS.items()
+    )

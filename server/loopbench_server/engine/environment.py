@@ -1,0 +1,66 @@
+"""Where a run ran: enough to repeat it."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import tensorflow as tf
+
+from loopbench.spec import Device, Environment
+
+PACKAGES = ("loopbench", "tensorflow", "keras", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # TensorFlow has distributions by other names
+            found[package] = "unknown"
+    return found
+
+
+def cpu_model() -> str:
+    """As Linux names it; elsewhere as Python does."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def source_revision() -> str:
+    """``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout this file is in, or nothing."""
+    given = os.environ.get("LOOPBENCH_SOURCE_REVISION")
+    if given is not None:
+        return given
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  a fixed command
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+def describe(device: Device, threads: int) -> Environment:
+    """The environment of a run on ``device`` with ``threads`` intra-op threads."""
+    cpu = cpu_model()
+    name = cpu
+    if device is Device.GPU:
+        gpu = tf.config.list_physical_devices("GPU")[0]
+        name = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+    return Environment(
+        versions=versions(),
+        device=device,
+        device_name=name,
+        cpu_model=cpu,
+        cpu_count=os.cpu_count() or 0,
+        threads=threads,
+        platform=platform.platform(),
+        source_revision=source_revision(),
+    )

@@ -1,0 +1,48 @@
+"""What every method of training starts from: the same network, data, order, loss and optimizer."""
+
+from dataclasses import dataclass
+
+import keras
+
+from loopbench.spec import Execution, RunSpec
+from loopbench_server.engine.batch_order import BatchOrder
+from loopbench_server.engine.data import Data
+from loopbench_server.engine.losses import LOSSES
+from loopbench_server.engine.model import build_model
+from loopbench_server.engine.optimizers import build_optimizer
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's parts before the first step."""
+
+    spec: RunSpec
+    data: Data
+    model: keras.Sequential
+    loss: keras.losses.Loss
+    optimizer: keras.optimizers.Optimizer
+    order: BatchOrder
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch: the last batch may be smaller, it is never dropped."""
+        return -(-len(self.data.train) // self.spec.batch_size)
+
+    @property
+    def steps_per_execution(self) -> int:
+        """Steps that one call of a training function makes; see ``RunSpec.steps_per_execution``."""
+        if self.spec.execution is Execution.EAGER:
+            return 1
+        return min(self.spec.steps_per_execution or self.steps_per_epoch, self.steps_per_epoch)
+
+
+def build_job(spec: RunSpec, data: Data) -> Job:
+    """A job whose every random draw follows from ``spec.seed``."""
+    return Job(
+        spec=spec,
+        data=data,
+        model=build_model(spec.seed),
+        loss=LOSSES[spec.loss].build(spec.batch_size),
+        optimizer=build_optimizer(spec.optimizer),
+        order=BatchOrder(spec.seed, len(data.train), spec.shuffle_buffer),
+    )

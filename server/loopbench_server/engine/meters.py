@@ -1,0 +1,101 @@
+"""What a loop reports of itself: the accuracy that a meter counts and the loss of a batch or of an epoch.
+
+The wrong variants are wrong by the same Keras classes, or the same missing accumulation, that people run into.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from loopbench.spec import LossReport, Meter
+
+
+def _labels(one_hot: Any) -> Any:
+    return tf.argmax(one_hot, axis=-1)
+
+
+@dataclass(frozen=True)
+class MeterVariant:
+    """A Keras metric class, and what it is fed: a view of one-hot labels [b, 10] and one of raw outputs [b, 10]."""
+
+    metric: type[keras.metrics.Metric]
+    labels: Callable[[Any], Any]
+    outputs: Callable[[Any], Any]
+
+
+METERS: dict[Meter, MeterVariant] = {
+    Meter.SPARSE_CATEGORICAL: MeterVariant(keras.metrics.SparseCategoricalAccuracy, _labels, tf.identity),
+    Meter.CATEGORICAL: MeterVariant(keras.metrics.CategoricalAccuracy, tf.identity, tf.identity),
+    Meter.ARGMAX: MeterVariant(keras.metrics.Accuracy, _labels, _labels),
+    # [b] against [b]: the class takes the batch for one distribution and counts one sample.
+    Meter.CATEGORICAL_ON_LABELS: MeterVariant(keras.metrics.CategoricalAccuracy, _labels, _labels),
+}
+
+
+class Accuracy(keras.metrics.Metric):
+    """The metric of a meter, fed with that meter's view of one-hot labels and raw outputs."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(name="accuracy")
+        self._variant = METERS[meter]
+        self._metric = self._variant.metric()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """One-hot labels and raw outputs, both [b, 10]."""
+        self._metric.update_state(self._variant.labels(y_true), self._variant.outputs(y_pred), sample_weight)
+
+    def result(self) -> Any:
+        """A scalar, 0 to 1."""
+        return self._metric.result()
+
+    def reset_state(self) -> None:
+        """Before an epoch."""
+        self._metric.reset_state()
+
+
+class LastBatch(keras.metrics.Metric):
+    """Forgets every batch but the last."""
+
+    def __init__(self, name: str = "loss") -> None:
+        super().__init__(name=name)
+        self._value = self.add_weight(name="value", initializer="zeros")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # noqa: ARG002  Keras's signature
+        """The batch's loss, a scalar."""
+        self._value.assign(values)
+
+    def result(self) -> Any:
+        """A scalar."""
+        return self._value.value
+
+
+LOSS_REPORTS: dict[LossReport, Callable[[], keras.metrics.Metric]] = {
+    LossReport.MEAN: lambda: keras.metrics.Mean(name="loss"),
+    LossReport.LAST_BATCH: LastBatch,
+}
+
+
+class Figures:
+    """The two figures that a hand-written step keeps: ``metrics`` are their Keras metrics, loss and accuracy."""
+
+    def __init__(self, meter: Meter, loss_report: LossReport) -> None:
+        self.metrics = [LOSS_REPORTS[loss_report](), Accuracy(meter)]
+
+    def update(self, labels: Any, outputs: Any, loss: Any) -> dict[str, Any]:
+        """Takes in a batch; gives the figures so far. The loss counts as often as the batch holds samples."""
+        report, meter = self.metrics
+        report.update_state(loss, sample_weight=tf.shape(outputs)[0])
+        meter.update_state(labels, outputs)
+        return self.result()
+
+    def result(self) -> dict[str, Any]:
+        """``loss`` and ``accuracy``, scalars."""
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def reset(self) -> None:
+        """Before an epoch."""
+        for metric in self.metrics:
+            metric.reset_state()

@@ -1,0 +1,106 @@
+"""What the two methods that train by ``Model.fit`` share: how batches reach it and how it is called."""
+
+from abc import abstractmethod
+from contextlib import suppress
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loopbench.spec import Execution, Reported
+from loopbench_server.engine.data import Samples
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.methods.base import TrainingMethod
+
+
+def indexed_batches(samples: Samples, order: Any, batch_size: int) -> tf.data.Dataset:
+    """Batches (images, one-hot labels) taken from ``samples`` by index, in the order that ``order`` holds.
+
+    ``order`` is int32[n], a tensor or a variable; a variable is read anew in every iteration. One element a batch
+    instead of one a sample is what makes the pipeline keep up with the training.
+    """
+    images, labels = tf.constant(samples.images), tf.constant(samples.one_hot)
+    count = len(samples)
+
+    def batch(number: Any) -> tuple[Any, Any]:
+        start = number * batch_size
+        index = order[start : tf.minimum(start + batch_size, count)]
+        return tf.gather(images, index), tf.gather(labels, index)
+
+    steps = -(-count // batch_size)
+    return tf.data.Dataset.range(steps, output_type=tf.int32).map(batch).prefetch(2)
+
+
+class OrderOfEpoch(keras.callbacks.Callback):
+    """Puts the order of the epoch that begins into ``variable``."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.variable = tf.Variable(np.arange(job.order.count, dtype=np.int32), trainable=False)
+        self._order = job.order
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Keras makes the epoch's iterator after this call."""
+        self.variable.assign(self._order.epoch(epoch))
+
+
+class FittingMethod(TrainingMethod):
+    """Trains ``self.model``, which shares the job's layers, by ``Model.fit``."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.order = OrderOfEpoch(job)
+        self.batches = indexed_batches(job.data.train, self.order.variable, job.spec.batch_size)
+        self.model = self.build_model()
+        self.model.compile(
+            optimizer=job.optimizer,
+            run_eagerly=job.spec.execution is Execution.EAGER,
+            jit_compile=job.spec.execution is Execution.XLA,
+            steps_per_execution=job.steps_per_execution,
+            **self.compile_options(),
+        )
+
+    @abstractmethod
+    def build_model(self) -> keras.Model:
+        """The job's network as the model that is compiled and fitted."""
+
+    @abstractmethod
+    def compile_options(self) -> dict[str, Any]:
+        """What this method gives ``Model.compile`` beyond the optimizer and the execution."""
+
+    def _in_order(self, samples: Samples) -> tf.data.Dataset:
+        return indexed_batches(samples, tf.range(len(samples)), self.job.spec.batch_size)
+
+    def trace(self) -> None:
+        """Calls Keras's own training and test function on no batches at all."""
+        if self.job.spec.execution is Execution.EAGER:
+            return
+        self.model.optimizer.build(self.model.trainable_variables)
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        before = [variable.numpy() for variable in variables]
+        self.model.make_train_function()
+        self.model.make_test_function()
+        for function in (self.model.train_function, self.model.test_function):
+            # Keras raises the first where it asked for several batches, the second where it asked for one.
+            with suppress(StopIteration, tf.errors.OutOfRangeError):
+                function(iter(self.batches.take(0)))
+        # What does not depend on the batch, such as the optimizer's counter, may have run beside the failing request.
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        """One call of ``Model.fit``."""
+        self.model.fit(
+            self.batches,
+            epochs=self.job.spec.epochs,
+            validation_data=self._in_order(self.job.data.validation),
+            callbacks=[self.order, *callbacks],
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+
+    def evaluate(self, samples: Samples) -> Reported:
+        """``Model.evaluate`` in batches of the run's size."""
+        logs = self.model.evaluate(self._in_order(samples), verbose=0, return_dict=True)
+        return Reported(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))

@@ -1,0 +1,120 @@
+"""A hand-written loop around ``tf.GradientTape``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from loopbench.spec import Execution, Reported
+from loopbench_server.engine.data import Samples
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.meters import Figures
+from loopbench_server.engine.methods.base import TrainingMethod
+
+Step = Callable[[Any, Any], dict[str, Any]]
+
+
+def batches_of(order: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int32]]:
+    """``order`` as the matrix of its full batches, int32[k, batch_size], and that of the smaller rest, int32[1, rest].
+
+    Either is left out where it would be empty.
+    """
+    full = len(order) // batch_size * batch_size
+    parts = [order[:full].reshape(-1, batch_size), order[full:].reshape(1, -1)]
+    return [part for part in parts if part.size]
+
+
+class GradientTape(TrainingMethod):
+    """Steps are fused: a loop inside the graph takes its batches by index from the samples."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.figures = Figures(job.spec.meter, job.spec.loss_report)
+        self.training = self._over(self._train_step, job.data.train)
+        self.validation = self._over(self._test_step, job.data.validation)
+
+    def _train_step(self, images: Any, labels: Any) -> dict[str, Any]:
+        model, optimizer = self.job.model, self.job.optimizer
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = self.job.loss(labels, outputs)
+            scaled_loss = optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled_loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return self.figures.update(labels, outputs, loss)
+
+    def _test_step(self, images: Any, labels: Any) -> dict[str, Any]:
+        outputs = self.job.model(images, training=False)
+        return self.figures.update(labels, outputs, self.job.loss(labels, outputs))
+
+    def _over(self, step: Step, samples: Samples) -> Callable[[Any, int, int], None]:
+        """A function of (batches, start, stop) that takes ``step`` on those rows of ``batches``, int32[k, b].
+
+        Under XLA a step is the compiled unit, as it is in Keras, so that the methods agree bit for bit. Where several
+        steps an execution are asked for, the loop around them is compiled with them: faster, with bits of its own.
+        """
+        execution, fused = self.job.spec.execution, self.job.spec.steps_per_execution > 1
+        images, labels = tf.constant(samples.images), tf.constant(samples.one_hot)
+        if execution is Execution.XLA and not fused:
+            step = tf.function(step, jit_compile=True)
+
+        def over(batches: Any, start: Any, stop: Any) -> None:
+            for row in tf.range(start, stop):
+                index = tf.gather(batches, row)
+                step(tf.gather(images, index), tf.gather(labels, index))
+
+        if execution is Execution.EAGER:
+            return over
+        return tf.function(over, jit_compile=execution is Execution.XLA and fused)  # type: ignore[no-any-return]
+
+    def trace(self) -> None:
+        """Calls both functions over no rows at all."""
+        self.job.optimizer.build(self.job.model.trainable_variables)
+        for function, samples in ((self.training, self.job.data.train), (self.validation, self.job.data.validation)):
+            order = np.arange(len(samples), dtype=np.int32)
+            for batches in batches_of(order, self.job.spec.batch_size):
+                function(tf.constant(batches), tf.constant(0), tf.constant(0))
+
+    def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Epoch by epoch, ``steps_per_execution`` steps a call."""
+        job = self.job
+        calls = keras.callbacks.CallbackList(callbacks, model=job.model)
+        calls.on_train_begin()
+        for epoch in range(job.spec.epochs):
+            self.figures.reset()
+            calls.on_epoch_begin(epoch)
+            self._train_epoch(job.order.epoch(epoch), calls)
+            logs = {name: float(value) for name, value in self.figures.result().items()}
+            calls.on_test_begin()
+            reported = self._evaluate(job.data.validation, job.spec.batch_size)
+            calls.on_test_end()
+            calls.on_epoch_end(epoch, logs | {"val_loss": reported.loss, "val_accuracy": reported.accuracy})
+        # What fit does at the end: with use_ema the averages become the weights.
+        job.optimizer.finalize_variable_values(job.model.trainable_variables)
+        calls.on_train_end()
+
+    def _train_epoch(self, order: NDArray[np.int32], calls: keras.callbacks.CallbackList) -> None:
+        first = 0
+        for rows in batches_of(order, self.job.spec.batch_size):
+            batches = tf.constant(rows)
+            for start in range(0, len(rows), self.job.steps_per_execution):
+                stop = min(start + self.job.steps_per_execution, len(rows))
+                calls.on_train_batch_begin(first + start)
+                self.training(batches, tf.constant(start), tf.constant(stop))
+                calls.on_train_batch_end(first + stop - 1, self.figures.result())
+            first += len(rows)
+
+    def evaluate(self, samples: Samples) -> Reported:
+        """By hand, the whole set in one batch."""
+        return self._evaluate(samples, len(samples))
+
+    def _evaluate(self, samples: Samples, batch_size: int) -> Reported:
+        self.figures.reset()
+        over = self.validation if samples is self.job.data.validation else self._over(self._test_step, samples)
+        for rows in batches_of(np.arange(len(samples), dtype=np.int32), batch_size):
+            over(tf.constant(rows), tf.constant(0), tf.constant(len(rows)))
+        figures = self.figures.result()
+        return Reported(loss=float(figures["loss"]), accuracy=float(figures["accuracy"]))

@@ -1,0 +1,35 @@
+"""The article's network: 784 → 256 ReLU → 128 ReLU → 10, no activation on the output."""
+
+import hashlib
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+# Keeps the draws for the initial weights apart from those for the batch order.
+STREAM = 0
+CLASSES = 10
+UNITS = ((256, "relu"), (128, "relu"), (CLASSES, None))
+
+
+def build_model(seed: int) -> keras.Sequential:
+    """The network with Keras's default initialisation (Glorot uniform, zero biases) drawn from ``seed`` alone.
+
+    Takes float32[batch, 28, 28], gives float32[batch, 10].
+    """
+    seeds = np.random.SeedSequence([seed, STREAM]).generate_state(len(UNITS))
+    dense = [
+        keras.layers.Dense(units, activation, kernel_initializer=keras.initializers.GlorotUniform(int(layer_seed)))
+        for (units, activation), layer_seed in zip(UNITS, seeds, strict=True)
+    ]
+    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *dense])
+
+
+def weights_digest(weights: Iterable[NDArray[np.float32]]) -> str:
+    """SHA-256, in hexadecimal, of each array's rank and shape (little-endian int64) and float32 bytes, in order."""
+    digest = hashlib.sha256()
+    for array in weights:
+        digest.update(np.asarray((array.ndim, *array.shape), "<i8").tobytes())
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()

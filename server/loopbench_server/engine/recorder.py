@@ -1,0 +1,101 @@
+"""Turns the callbacks of a training into progress and epoch records."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from loopbench.spec import EpochRecord, Progress, Reported
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.methods import TrainingMethod
+
+# A watcher needs no more; reading the figures off the device for every eager step would cost the training time.
+SECONDS_BETWEEN_PROGRESS = 0.25
+
+
+class Recorder(keras.callbacks.Callback):
+    """Hands out :class:`Progress` and :class:`EpochRecord`, and keeps times and history.
+
+    ``history`` holds a record an epoch, ``train_seconds`` and ``evaluate_seconds`` add up over the epochs.
+    """
+
+    def __init__(
+        self,
+        method: TrainingMethod,
+        on_progress: Callable[[Progress], None],
+        on_epoch: Callable[[EpochRecord], None],
+    ) -> None:
+        super().__init__()
+        self.history: list[EpochRecord] = []
+        self.train_seconds = 0.0
+        self.evaluate_seconds = 0.0
+        self._method = method
+        self._job: Job = method.job
+        self._on_progress = on_progress
+        self._on_epoch = on_epoch
+        self._epoch = 0
+        self._train_start = self._train_end = self._next_progress = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Announces the first epoch."""
+        self._train_start = time.perf_counter()
+        self._report_progress(0, None)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Starts the epoch's clock."""
+        self._epoch = epoch
+        self._train_start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Reports progress, now and then."""
+        if time.perf_counter() >= self._next_progress:
+            self._report_progress(batch + 1, logs)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Stops the training's clock: the validation of the epoch begins."""
+        self._train_end = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Records the epoch."""
+        logs = logs or {}
+        seconds = self._train_end - self._train_start
+        self.train_seconds += seconds
+        self.evaluate_seconds += time.perf_counter() - self._train_end
+        record = EpochRecord(
+            epoch=epoch + 1,
+            train=self._reported(logs, ""),
+            validation=self._reported(logs, "val_"),
+            train_seconds=seconds,
+            examples_per_second=len(self._job.data.train) / seconds,
+        )
+        self.history.append(record)
+        self._on_epoch(record)
+
+    def _reported(self, logs: dict[str, Any], prefix: str) -> Reported:
+        return Reported(
+            loss=float(logs[prefix + self._method.loss_log]),
+            accuracy=float(logs[prefix + self._method.accuracy_log]),
+        )
+
+    def _report_progress(self, step: int, logs: dict[str, Any] | None) -> None:
+        now = time.perf_counter()
+        self._next_progress = now + SECONDS_BETWEEN_PROGRESS
+        steps, job = self._job.steps_per_epoch, self._job
+        # The last, smaller batch counts what it holds.
+        examples = min(step * job.spec.batch_size, len(job.data.train))
+        seconds = self.train_seconds + now - self._train_start
+        all_examples = self._epoch * len(job.data.train) + examples
+        rate = all_examples / seconds if seconds > 0 else 0.0
+        left = job.spec.epochs * len(job.data.train) - all_examples
+        self._on_progress(
+            Progress(
+                epoch=self._epoch + 1,
+                epochs=job.spec.epochs,
+                step=step,
+                steps_per_epoch=steps,
+                train=self._reported(logs, "") if logs else None,
+                examples_per_second=rate,
+                seconds_left=left / rate if rate else 0.0,
+            )
+        )

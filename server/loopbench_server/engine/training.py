@@ -1,0 +1,119 @@
+"""A whole run: from a specification to its result and final weights."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
+from loopbench_server.engine import data as datasets
+from loopbench_server.engine import environment
+from loopbench_server.engine.audit import audit
+from loopbench_server.engine.devices import choose_device
+from loopbench_server.engine.job import build_job
+from loopbench_server.engine.methods import METHODS, TrainingMethod
+from loopbench_server.engine.model import weights_digest
+from loopbench_server.engine.recorder import Recorder
+from loopbench_server.engine.tensorboard import TensorBoardLogs
+
+Weights = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs to know beyond its specification.
+
+    ``data_dir`` is where to look for MNIST first, ``tensorboard_dir`` where this run's logs go, if asked for, and
+    ``threads`` the number of intra-op threads.
+    """
+
+    threads: int
+    data_dir: Path | None = None
+    tensorboard_dir: Path | None = None
+
+
+class Stopwatch:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Ends a lap, and gives its seconds."""
+        last, self._last = self._last, time.perf_counter()
+        return self._last - last
+
+
+def _train(
+    method: TrainingMethod,
+    folder: Path | None,
+    on_progress: Callable[[Progress], None],
+    on_epoch: Callable[[EpochRecord], None],
+) -> Recorder:
+    logs = TensorBoardLogs(folder, method.job.model) if folder else None
+
+    def record(epoch: EpochRecord) -> None:
+        if logs:
+            logs.write(epoch)
+        on_epoch(epoch)
+
+    recorder = Recorder(method, on_progress, record)
+    method.train([recorder])
+    if logs:
+        logs.close()
+    return recorder
+
+
+def train(
+    spec: RunSpec,
+    surroundings: Surroundings,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_epoch: Callable[[EpochRecord], None] = lambda _: None,
+) -> tuple[Result, Weights]:
+    """Trains as ``spec`` says, and audits the final weights on the training and the validation set.
+
+    TensorFlow takes device and threads once a process, so a process makes one run.
+
+    Raises:
+        DeviceNotAvailableError: a GPU is asked for and absent.
+        DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
+        DatasetCorruptError: its file does not hold what it should.
+    """
+    watch = Stopwatch()
+    device = choose_device(spec.device, surroundings.threads)
+    start_seconds = watch.lap()
+    data = datasets.load(spec.dataset, surroundings.data_dir)
+    load_seconds = watch.lap()
+    job = build_job(spec, data)
+    method = METHODS[spec.method](job)
+    method.trace()
+    compile_seconds = watch.lap()
+    recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
+    watch.lap()
+    audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+    weights: Weights = job.model.get_weights()
+    phases = Phases(
+        start_seconds=start_seconds,
+        load_seconds=load_seconds,
+        compile_seconds=compile_seconds,
+        train_seconds=recorder.train_seconds,
+        evaluate_seconds=recorder.evaluate_seconds + watch.lap(),
+    )
+    last = recorder.history[-1]
+    result = Result(
+        dataset=spec.dataset,
+        **audits,
+        reported_train=last.train,
+        reported_validation=last.validation,
+        history=tuple(recorder.history),
+        weights_digest=weights_digest(weights),
+        batch_order_digest=job.order.digest(),
+        updates=int(job.optimizer.iterations),
+        phases=phases,
+        environment=environment.describe(device, surroundings.threads),
+        tensorboard_dir=str(surroundings.tensorboard_dir or ""),
+    )
+    return result, weights

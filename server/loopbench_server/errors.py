@@ -1,0 +1,137 @@
+"""What can go wrong, in the domain's own words. How each appears to a caller is a table in :mod:`.status`.
+
+LoopbenchServerError
+├── InvalidFieldsError            (loopbench.spec) input that breaks the contract
+├── RunNotFoundError              no such run
+├── RequestConflictError          a request_id used with another spec
+├── QueueFullError                no room for another waiting run
+├── DrainingError                 the server is shutting down
+├── NotReadyError                 the training process does not start
+├── RunNotEndedError              deletion of a run that goes on
+├── WeightsNotStoredError         evaluation of a run that did not succeed
+├── DeviceNotAvailableError       a GPU asked for and absent
+├── DatasetNotAvailableError      not found, and not to be downloaded
+├── DatasetCorruptError           found, with other contents than it should have
+├── TensorBoardNotConfiguredError logs asked for where the server has no folder for them
+├── RunCancelledError             the run was cancelled while its caller waited
+├── RunFailedError                the run ended without a result, for a reason of its own
+└── UnsupportedError              a part of the contract that this server does not serve yet
+"""
+
+from typing import ClassVar
+
+
+class LoopbenchServerError(Exception):
+    """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
+
+    ``metadata`` holds further facts for machines, such as the run's id.
+    """
+
+    reason: ClassVar[str]
+    hint: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+
+
+class RunNotFoundError(LoopbenchServerError):
+    """No such run."""
+
+    reason = "RUN_NOT_FOUND"
+    hint = "ListRuns shows the runs there are."
+
+
+class RequestConflictError(LoopbenchServerError):
+    """The request_id was used with another spec."""
+
+    reason = "REQUEST_ID_REUSED"
+    hint = "Give every new specification a new request_id."
+
+
+class QueueFullError(LoopbenchServerError):
+    """No room for another waiting run."""
+
+    reason = "QUEUE_FULL"
+    hint = "Try again when a run has ended."
+    retryable = True
+
+
+class DrainingError(LoopbenchServerError):
+    """The server is shutting down."""
+
+    reason = "SERVER_DRAINING"
+    hint = "Send the same request_id again, to this server once it is back or to another."
+    retryable = True
+
+
+class NotReadyError(LoopbenchServerError):
+    """The process that trains cannot be started."""
+
+    reason = "TRAINING_PROCESS_UNAVAILABLE"
+    hint = "The server's log says why the training process does not start."
+    retryable = True
+
+
+class RunNotEndedError(LoopbenchServerError):
+    """The run is queued or running."""
+
+    reason = "RUN_NOT_ENDED"
+    hint = "Cancel the run first, or wait for its end."
+
+
+class WeightsNotStoredError(LoopbenchServerError):
+    """The run has no final weights."""
+
+    reason = "WEIGHTS_NOT_STORED"
+    hint = "Only a run that SUCCEEDED can be evaluated."
+
+
+class DeviceNotAvailableError(LoopbenchServerError):
+    """A GPU was asked for where there is none."""
+
+    reason = "DEVICE_NOT_AVAILABLE"
+    hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
+
+
+class DatasetNotAvailableError(LoopbenchServerError):
+    """The dataset was not found and could not be downloaded."""
+
+    reason = "DATASET_NOT_AVAILABLE"
+    hint = "Put mnist.npz into the folder that LOOPBENCH_DATA_DIR names, or train on DIGITS, which needs no download."
+
+
+class DatasetCorruptError(LoopbenchServerError):
+    """The dataset's file does not hold what it should."""
+
+    reason = "DATASET_CORRUPT"
+    hint = "Replace the file with the original."
+
+
+class TensorBoardNotConfiguredError(LoopbenchServerError):
+    """TensorBoard logs were asked for where the server has no folder for them."""
+
+    reason = "TENSORBOARD_NOT_CONFIGURED"
+    hint = "Start the server with --tensorboard-dir."
+
+
+class RunCancelledError(LoopbenchServerError):
+    """The run was cancelled while its caller waited."""
+
+    reason = "RUN_CANCELLED"
+    hint = "Start the run again with a new request_id."
+
+
+class RunFailedError(LoopbenchServerError):
+    """The run ended without a result."""
+
+    reason = "RUN_FAILED"
+    hint = "GetRun and the server's log have the details."
+
+
+class UnsupportedError(LoopbenchServerError):
+    """A part of the contract that this server does not serve yet."""
+
+    reason = "NOT_SUPPORTED"
+    hint = "Use a newer server."
