@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ValidationError
@@ -28,9 +28,8 @@ def enum_prefix(descriptor: EnumDescriptor) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", descriptor.name).upper() + "_"
 
 
-def _scalar_to_wire(value: Any, field: FieldDescriptor) -> Any:
+def _scalar_to_wire(value: Any, field: Any) -> Any:
     if isinstance(value, StrEnum):
-        assert field.enum_type is not None
         return field.enum_type.values_by_name[enum_prefix(field.enum_type) + value].number
     return value
 
@@ -62,7 +61,7 @@ def to_message(model: BaseModel, message: M) -> M:
     return message
 
 
-def _fill_repeated(values: Iterable[Any], field: FieldDescriptor, target: Any) -> None:
+def _fill_repeated(values: Iterable[Any], field: Any, target: Any) -> None:
     for value in values:
         if isinstance(value, BaseModel):
             to_message(value, target.add())
@@ -70,7 +69,7 @@ def _fill_repeated(values: Iterable[Any], field: FieldDescriptor, target: Any) -
             target.append(_scalar_to_wire(value, field))
 
 
-def _value_from_wire(value: Any, field: FieldDescriptor) -> Any:
+def _value_from_wire(value: Any, field: Any) -> Any:
     if isinstance(value, Timestamp):
         return value.ToDatetime(tzinfo=UTC)
     if isinstance(value, Message):

@@ -12,8 +12,12 @@ LoopbenchServerError
 ├── DeviceNotAvailableError       a GPU asked for and absent
 ├── DatasetNotAvailableError      not found, and not to be downloaded
 ├── DatasetCorruptError           found, with other contents than it should have
-├── TensorBoardNotConfiguredError logs asked for where the server has no folder for them
+├── TensorBoardNotWritableError   logs asked for where the server may write none
 ├── RunCancelledError             the run was cancelled while its caller waited
+├── CallerGoneError               the run was cancelled because its caller went away
+├── ServerLostError               the server that worked on the run ended before it
+├── StoreFailedError              the run's end could not be stored
+├── WorkerLostError               the run's process was killed or crashed
 ├── RunFailedError                the run ended without a result, for a reason of its own
 └── UnsupportedError              a part of the contract that this server does not serve yet
 """
@@ -109,11 +113,11 @@ class DatasetCorruptError(LoopbenchServerError):
     hint = "Replace the file with the original."
 
 
-class TensorBoardNotConfiguredError(LoopbenchServerError):
-    """TensorBoard logs were asked for where the server has no folder for them."""
+class TensorBoardNotWritableError(LoopbenchServerError):
+    """TensorBoard logs were asked for, and the server cannot write any."""
 
-    reason = "TENSORBOARD_NOT_CONFIGURED"
-    hint = "Start the server with --tensorboard-dir."
+    reason = "TENSORBOARD_NOT_WRITABLE"
+    hint = "Start the server with a --tensorboard-dir that it may write to."
 
 
 class RunCancelledError(LoopbenchServerError):
@@ -135,3 +139,47 @@ class UnsupportedError(LoopbenchServerError):
 
     reason = "NOT_SUPPORTED"
     hint = "Use a newer server."
+
+
+class CallerGoneError(LoopbenchServerError):
+    """The run was cancelled because the caller that waited for it went away."""
+
+    reason = "CALLER_GONE"
+    hint = "Send the same request_id again, or train detached."
+    retryable = True
+
+
+class StoreFailedError(LoopbenchServerError):
+    """The run's end could not be stored."""
+
+    reason = "STORE_FAILED"
+    hint = "The server's log says why its database refused; send the same request_id again once it is mended."
+    retryable = True
+
+
+class ServerLostError(LoopbenchServerError):
+    """The server that worked on the run ended before the run did."""
+
+    reason = "SERVER_LOST"
+    hint = "Send the same request_id again."
+    retryable = True
+
+
+class WorkerLostError(LoopbenchServerError):
+    """The run's process ended without an answer."""
+
+    reason = "WORKER_LOST"
+    hint = (
+        "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
+    )
+    retryable = True
+
+
+def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:
+    """Every error of the tree."""
+    return [error for child in base.__subclasses__() for error in (child, *subclasses(child))]
+
+
+def from_reason(reason: str) -> type[LoopbenchServerError]:
+    """The error that a stored reason stands for; a reason of another version is a failed run."""
+    return next((error for error in subclasses() if error.reason == reason), RunFailedError)

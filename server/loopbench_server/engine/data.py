@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from loopbench.spec import Dataset, DatasetInfo
 from numpy.typing import NDArray
 
-from loopbench.spec import Dataset, DatasetInfo
 from loopbench_server.engine.model import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
@@ -67,7 +67,7 @@ def read_verified(path: Path, digests: Mapping[str, str]) -> dict[str, NDArray[n
         DatasetCorruptError: the file cannot be read, or an array is missing or has another SHA-256.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in digests}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetCorruptError(f"{path.name} cannot be read: {error}") from error
@@ -103,12 +103,13 @@ def _samples(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> Samples:
     return Samples(np.ascontiguousarray(images, np.float32), labels.astype(np.int32))
 
 
+def _scaled(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
+    return _samples(np.divide(images, np.float32(255), dtype=np.float32), labels)
+
+
 def _load_mnist(data_dir: Path | None) -> Data:
     arrays = read_verified(find_mnist(data_dir) or _download_mnist(), MNIST_DIGESTS)
-    scale = np.float32(255)
-    return Data(
-        _samples(arrays["x_train"] / scale, arrays["y_train"]), _samples(arrays["x_test"] / scale, arrays["y_test"])
-    )
+    return Data(_scaled(arrays["x_train"], arrays["y_train"]), _scaled(arrays["x_test"], arrays["y_test"]))
 
 
 def interpolation(source: int, target: int) -> NDArray[np.float32]:

@@ -7,9 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
-
 from loopbench.spec import Loss
+from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 

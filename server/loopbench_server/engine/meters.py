@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-
 from loopbench.spec import LossReport, Meter
 
 
@@ -59,8 +58,8 @@ class Accuracy(keras.metrics.Metric):
 class LastBatch(keras.metrics.Metric):
     """Forgets every batch but the last."""
 
-    def __init__(self, name: str = "loss") -> None:
-        super().__init__(name=name)
+    def __init__(self) -> None:
+        super().__init__(name="loss")
         self._value = self.add_weight(name="value", initializer="zeros")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # noqa: ARG002  Keras's signature

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-
 from loopbench.spec import EpochRecord, Progress, Reported
-from loopbench_server.engine.job import Job
+
 from loopbench_server.engine.methods import TrainingMethod
 
 # A watcher needs no more; reading the figures off the device for every eager step would cost the training time.
@@ -31,7 +30,7 @@ class Recorder(keras.callbacks.Callback):
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
         self._method = method
-        self._job: Job = method.job
+        self._job = method.job
         self._on_progress = on_progress
         self._on_epoch = on_epoch
         self._epoch = 0

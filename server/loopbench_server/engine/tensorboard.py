@@ -4,17 +4,25 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-
 from loopbench.spec import EpochRecord, Reported
+
+from loopbench_server.errors import TensorBoardNotWritableError
 
 
 class TensorBoardLogs:
     """Writes ``train`` and ``validation`` below ``folder``, under the tags that Keras's own callback uses.
 
     Scalars ``epoch_loss`` and ``epoch_accuracy`` are what the loop reported; step 0 is the first epoch.
+
+    Raises:
+        TensorBoardNotWritableError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, model: keras.Model) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TensorBoardNotWritableError(f"TensorBoard logs cannot be written: {error}") from error
         self._model = model
         self._train = tf.summary.create_file_writer(str(folder / "train"))
         self._validation = tf.summary.create_file_writer(str(folder / "validation"))

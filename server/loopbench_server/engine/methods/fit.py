@@ -3,14 +3,14 @@
 from typing import Any
 
 import keras
-
 from loopbench.spec import LossReport
+
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.meters import Accuracy, LastBatch
 from loopbench_server.engine.methods.fitting import FittingMethod
 
 
-class LastBatchLoss(LastBatch):
+class LastBatchLoss(keras.metrics.Metric):
     """A metric for ``compile`` that works out the loss again and forgets every batch but the last.
 
     The loss that ``fit`` reports of itself is always the mean; a metric of one's own that does not accumulate is how
@@ -20,10 +20,19 @@ class LastBatchLoss(LastBatch):
     def __init__(self, loss: keras.losses.Loss) -> None:
         super().__init__(name="last_batch_loss")
         self._loss = loss
+        self._last = LastBatch()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """One-hot labels and raw outputs, both [b, 10]."""
-        super().update_state(self._loss(y_true, y_pred, sample_weight))
+        self._last.update_state(self._loss(y_true, y_pred, sample_weight))
+
+    def result(self) -> Any:
+        """A scalar."""
+        return self._last.result()
+
+    def reset_state(self) -> None:
+        """Before an epoch."""
+        self._last.reset_state()
 
 
 class Fit(FittingMethod):

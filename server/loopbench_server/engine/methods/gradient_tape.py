@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from loopbench.spec import Execution, Reported
 from numpy.typing import NDArray
 
-from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.meters import Figures
@@ -68,7 +68,7 @@ class GradientTape(TrainingMethod):
 
         if execution is Execution.EAGER:
             return over
-        return tf.function(over, jit_compile=execution is Execution.XLA and fused)  # type: ignore[no-any-return]
+        return tf.function(over, jit_compile=execution is Execution.XLA and fused)
 
     def trace(self) -> None:
         """Calls both functions over no rows at all."""

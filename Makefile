@@ -1,0 +1,70 @@
+# Every target sets up what it needs: `make demo` on a fresh machine is enough.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format proto proto-check lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BUF := node_modules/.bin/buf
+PROTOS := $(wildcard proto/loopbench/v1/*.proto)
+SERVICES := proto/loopbench/v1/benchmark_service.proto
+DEMO_FLAGS ?=
+PYTEST_FLAGS ?=
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("loopbench needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(STAMP)  ## Set up .venv with everything; does nothing when it is up to date
+
+demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and say what came of it
+	$(BIN)/loopbench demo $(DEMO_FLAGS)
+
+test: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BUF) lint && ../$(BUF) format --diff --exit-code
+
+format: $(STAMP)  ## Format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+define generate
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+endef
+
+proto: export PATH := $(CURDIR)/$(BIN):$(PATH)
+proto: $(STAMP)  ## Generate the code of the contract
+	$(call generate,proto)
+
+proto-check: export PATH := $(CURDIR)/$(BIN):$(PATH)
+proto-check: $(STAMP)  ## Check that the generated code is fresh
+	@rm -rf build/proto && mkdir -p build/proto
+	$(call generate,build/proto)
+	@for made in build/proto/loopbench/v1/*; do cmp "$$made" "proto/loopbench/v1/$$(basename $$made)" || exit 1; done
+	@for kept in proto/loopbench/v1/*_pb2*; do test -e "build/$$kept" || { echo "$$kept is made no more"; exit 1; }; done
+
+$(BUF): package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf"; exit 1; }
+	npm ci --silent
+	@touch $@
+
+lock: $(STAMP)  ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --extra server --extra test pyproject.toml requirements/build.in --output-file requirements/dev.lock
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) build dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

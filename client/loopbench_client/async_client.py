@@ -1,0 +1,198 @@
+"""The client for asyncio: method by method the twin of :class:`loopbench_client.Client`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc.aio
+from loopbench import spec
+from loopbench.v1 import benchmark_service_pb2_grpc
+
+from loopbench_client import calls
+from loopbench_client.channel import DEFAULT_TIMEOUT, channel_options, train_method
+from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
+from loopbench_client.translation import translated_errors
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Talks to the server at ``address``, a HOST:PORT. To be made and used in one running event loop.
+
+    Errors, timeouts and arguments are those of :class:`loopbench_client.Client`. A task that is cancelled while it
+    trains cancels its run.
+    """
+
+    def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._channel = grpc.aio.insecure_channel(address, options=channel_options(address))
+        self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
+        self._train = train_method(self._channel)
+
+    async def train(
+        self,
+        run: spec.RunSpec,
+        *,
+        request_id: str | None = None,
+        detach: bool = False,
+        on_progress: Callable[[spec.RunEvent], object] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # the call's deadline, which the server is told
+    ) -> spec.Run:
+        """Trains, and returns the run when it has SUCCEEDED; with ``detach`` at once, QUEUED.
+
+        ``on_progress`` is a plain function that is called in the event loop.
+        """
+        calls.check_progress(on_progress, detach=detach)
+        call = calls.train(run, request_id, detach=detach)
+        with translated_errors():
+            answer = self._train(call.request, timeout=timeout)
+            try:
+                if on_progress is not None:
+                    await self._follow(answer, on_progress, timeout)
+                (run_message,) = [message async for message in answer]
+                return call.read(run_message)
+            finally:
+                answer.cancel()  # Of no effect on a call that has ended.
+
+    async def _follow(
+        self,
+        answer: Any,
+        on_progress: Callable[[spec.RunEvent], object],
+        timeout: float | None,  # noqa: ASYNC109  # as in train
+    ) -> None:
+        run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+        if run_id is None:  # Train failed at once; its result says how.
+            return
+        async with aclosing(self._watch(run_id, timeout)) as events:
+            async for event in events:
+                on_progress(event)
+
+    async def evaluate(
+        self,
+        source: spec.RunSpec | str,
+        method: spec.Method | None = None,
+        loss: spec.Loss | None = None,
+        meter: spec.Meter | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+    ) -> spec.Evaluation:
+        """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
+        return await self._answer(calls.evaluate(source, method, loss, meter), timeout)
+
+    def watch(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
+        """Events from the present state to the end of the run."""
+        return self._watch(run_id, None)
+
+    async def _watch(
+        self,
+        run_id: str,
+        timeout: float | None,  # noqa: ASYNC109  # as in train
+    ) -> AsyncGenerator[spec.RunEvent, None]:
+        call = calls.watch(run_id)
+        with translated_errors():
+            stream = self._stub.WatchRun(call.request, timeout=timeout)
+            try:
+                async for message in stream:
+                    yield call.read(message)
+            finally:
+                stream.cancel()
+
+    async def get(self, run_id: str) -> spec.Run:
+        """The run, in whatever state."""
+        return await self._answer(calls.get(run_id))
+
+    async def list(
+        self,
+        filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
+        *,
+        page_size: int = calls.PAGE_SIZE,
+    ) -> AsyncIterator[spec.Run]:
+        """All runs that match, the newest first, fetched page by page as they are taken."""
+        token = ""
+        while True:
+            runs, token = await self._answer(calls.list_page(filter, page_size, token))
+            for run in runs:
+                yield run
+            if not token:
+                return
+
+    async def cancel(self, run_id: str) -> spec.Run:
+        """Ends a run that is queued or running; one that has ended stays as it is."""
+        return await self._answer(calls.cancel(run_id))
+
+    async def delete(self, run_id: str) -> None:
+        """Deletes a run that has ended."""
+        await self._answer(calls.delete(run_id))
+
+    async def compare(
+        self,
+        groups: Iterable[spec.RunGroup],
+        margin: float | None = None,
+        alpha: float | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+    ) -> spec.Comparison:
+        """Verdicts on every pair of groups; ``margin`` is an accuracy, 0 to 1. The server has defaults for both."""
+        return await self._answer(calls.compare(groups, margin, alpha), timeout)
+
+    async def diagnose(
+        self,
+        first: spec.RunSpec | str,
+        second: spec.RunSpec | str,
+        *,
+        verify: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+    ) -> spec.Diagnosis:
+        """Causes of the difference between two specs or runs (by id); ``verify`` also trains with the fix."""
+        return await self._answer(calls.diagnose(first, second, verify=verify), timeout)
+
+    async def server_info(self) -> spec.ServerInfo:
+        """What the server is and what it can do."""
+        return await self._answer(calls.server_info())
+
+    async def wait_ready(
+        self,
+        timeout: float = 60.0,  # noqa: ASYNC109  # over several calls
+    ) -> spec.ServerInfo:
+        """Waits until the server takes runs.
+
+        Raises:
+            ServerUnavailableError: it does not within ``timeout`` seconds.
+        """
+        patience = Patience(timeout)
+        while True:
+            why = NO_RUNS_YET
+            try:
+                info = await self._answer(calls.server_info(), patience.left)
+            except TRANSIENT as error:
+                why = error.message
+            else:
+                if info.ready:
+                    return info
+            await asyncio.sleep(patience.pause(why))
+
+    async def _answer(
+        self,
+        call: calls.Call[T],
+        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+    ) -> T:
+        with translated_errors():
+            answer = await getattr(self._stub, call.method)(
+                call.request, timeout=self._timeout if timeout is None else timeout
+            )
+            return call.read(answer)
+
+    async def close(self) -> None:
+        """Ends all calls and the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,99 @@
+"""What every call sends and how its answer is read: the part that both clients share."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from loopbench import spec, wire
+from loopbench.v1 import analysis_pb2, benchmark_service_pb2
+
+T = TypeVar("T")
+
+# The initial metadata in which Train names its run at once.
+RUN_ID_METADATA = "loopbench-run-id"
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One call of the service: the name of its method, the message it sends and how to read each message it answers."""
+
+    method: str
+    request: Any
+    read: Callable[[Any], T]
+
+
+def check_progress(on_progress: object, *, detach: bool) -> None:
+    """Refuses to report the progress of a run that is not waited for."""
+    if detach and on_progress is not None:
+        raise ValueError("a detached run has no on_progress: follow it with watch(run_id)")
+
+
+def train(run: spec.RunSpec, request_id: str | None, *, detach: bool) -> Call[spec.Run]:
+    """A call that is safe to repeat, because it always bears a request_id."""
+    request = benchmark_service_pb2.TrainRequest(
+        spec=wire.spec_to_wire(run), request_id=request_id or str(uuid4()), detach=detach
+    )
+    return Call("Train", request, wire.run_from_wire)
+
+
+def evaluate(
+    source: spec.RunSpec | str, method: spec.Method | None, loss: spec.Loss | None, meter: spec.Meter | None
+) -> Call[spec.Evaluation]:
+    """Stored weights, of a run or of the latest run of a spec."""
+    named = {"run_id": source} if isinstance(source, str) else {"spec": source}
+    request = spec.EvaluationRequest.model_validate({**named, "method": method, "loss": loss, "meter": meter})
+    return Call("Evaluate", wire.evaluation_request_to_wire(request), wire.evaluation_from_wire)
+
+
+def watch(run_id: str) -> Call[spec.RunEvent]:
+    """A stream, which ends with the run."""
+    return Call("WatchRun", benchmark_service_pb2.WatchRunRequest(run_id=run_id), wire.event_from_wire)
+
+
+def get(run_id: str) -> Call[spec.Run]:
+    """One run."""
+    return Call("GetRun", benchmark_service_pb2.GetRunRequest(run_id=run_id), wire.run_from_wire)
+
+
+def list_page(runs: spec.RunFilter | None, page_size: int, page_token: str) -> Call[tuple[list[spec.Run], str]]:
+    """One page of runs and the token of the next, empty after the last."""
+    request = benchmark_service_pb2.ListRunsRequest(
+        filter=wire.filter_to_wire(runs or spec.RunFilter()), page_size=page_size, page_token=page_token
+    )
+    return Call("ListRuns", request, lambda page: ([*map(wire.run_from_wire, page.runs)], page.next_page_token))
+
+
+def cancel(run_id: str) -> Call[spec.Run]:
+    """Ends a run."""
+    return Call("CancelRun", benchmark_service_pb2.CancelRunRequest(run_id=run_id), wire.run_from_wire)
+
+
+def delete(run_id: str) -> Call[None]:
+    """Deletes a run that has ended."""
+    return Call("DeleteRun", benchmark_service_pb2.DeleteRunRequest(run_id=run_id), lambda _: None)
+
+
+def compare(groups: Iterable[spec.RunGroup], margin: float | None, alpha: float | None) -> Call[spec.Comparison]:
+    """Verdicts on every pair of groups."""
+    request = benchmark_service_pb2.CompareRequest(groups=map(wire.group_to_wire, groups), margin=margin, alpha=alpha)
+    return Call("Compare", request, wire.comparison_from_wire)
+
+
+def diagnose(first: spec.RunSpec | str, second: spec.RunSpec | str, *, verify: bool) -> Call[spec.Diagnosis]:
+    """Causes of a difference between two specs, or the runs that have them."""
+    request = benchmark_service_pb2.DiagnoseRequest(first=_subject(first), second=_subject(second), verify=verify)
+    return Call("Diagnose", request, wire.diagnosis_from_wire)
+
+
+def _subject(source: spec.RunSpec | str) -> analysis_pb2.DiagnosisSubject:
+    if isinstance(source, str):
+        return analysis_pb2.DiagnosisSubject(run_id=source)
+    return analysis_pb2.DiagnosisSubject(spec=wire.spec_to_wire(source))
+
+
+def server_info() -> Call[spec.ServerInfo]:
+    """What the server is."""
+    return Call("GetServerInfo", benchmark_service_pb2.GetServerInfoRequest(), wire.server_info_from_wire)

@@ -1,0 +1,69 @@
+"""How a channel to the server behaves: retries, keepalive, message size, proxy."""
+
+import json
+from ipaddress import ip_address
+from typing import Any
+
+from loopbench.v1 import benchmark_service_pb2, run_pb2
+
+SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
+
+# Seconds, for a call that trains nothing.
+DEFAULT_TIMEOUT = 30.0
+
+# Train is safe because it bears a request_id. Repeating a deletion whose answer was lost would say NOT_FOUND.
+NOT_RETRIED = frozenset({"DeleteRun"})
+
+RETRY_POLICY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.2s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def service_config() -> str:
+    """Retries as a gRPC service config: on UNAVAILABLE, for a server that restarts or is replaced."""
+    methods = [method.name for method in SERVICE.methods if method.name not in NOT_RETRIED]
+    names = [{"service": SERVICE.full_name, "method": method} for method in methods]
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY_POLICY}]})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether ``address``, a HOST:PORT, names this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def channel_options(address: str) -> list[tuple[str, str | int]]:
+    """Options for a channel to ``address``."""
+    return [
+        ("grpc.enable_retries", 1),
+        ("grpc.service_config", service_config()),
+        # A run can be silent for long: only pings tell silence from death. The server has to allow them this often
+        # (grpc.http2.min_ping_interval_without_data_ms), or it ends the connection with "too_many_pings".
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        # A page of runs with long histories is larger than gRPC's 4 MiB.
+        ("grpc.max_receive_message_length", -1),
+        # A proxy cannot reach this machine's own loopback.
+        ("grpc.enable_http_proxy", int(not is_loopback(address))),
+    ]
+
+
+def train_method(channel: Any) -> Any:
+    """Train on a channel of either kind, as a stream of one message.
+
+    On the wire this is the same as the unary call. But gRPC hands over a unary call's initial metadata, which name the
+    run, only together with its answer; a stream's it hands over at once.
+    """
+    return channel.unary_stream(
+        f"/{SERVICE.full_name}/Train",
+        request_serializer=benchmark_service_pb2.TrainRequest.SerializeToString,
+        response_deserializer=run_pb2.Run.FromString,
+    )

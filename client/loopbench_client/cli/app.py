@@ -1,0 +1,48 @@
+"""The application: its commands and its global options."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from loopbench_client.cli.commands.cancel import cancel
+from loopbench_client.cli.commands.compare import compare
+from loopbench_client.cli.commands.delete import delete
+from loopbench_client.cli.commands.demo import demo
+from loopbench_client.cli.commands.evaluate import evaluate
+from loopbench_client.cli.commands.info import info
+from loopbench_client.cli.commands.runs import runs
+from loopbench_client.cli.commands.show import show
+from loopbench_client.cli.commands.train import train
+from loopbench_client.cli.commands.watch import watch
+from loopbench_client.cli.exits import EPILOG
+from loopbench_client.cli.failures import CommandGroup
+
+COMMANDS = (train, evaluate, compare, runs, show, watch, cancel, delete, info, demo)
+
+app = typer.Typer(
+    name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"loopbench {version('loopbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _loopbench(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train one small network in several ways, and find out whether the ways agree."""
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="loopbench")

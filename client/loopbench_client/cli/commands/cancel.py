@@ -1,0 +1,17 @@
+"""``loopbench cancel``."""
+
+from loopbench import wire
+
+from loopbench_client.cli.options import Json, RunId, Server, kebab
+from loopbench_client.cli.output import out, print_json
+from loopbench_client.cli.session import connect
+
+
+def cancel(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
+    """End a run that is queued or running."""
+    with connect(server) as client:
+        run = client.cancel(run_id)
+    if json:
+        print_json(wire.run_to_wire(run))
+    else:
+        out().print(f"run {run.id}  {kebab(run.state)}", soft_wrap=True)

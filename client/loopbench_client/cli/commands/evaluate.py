@@ -1,0 +1,31 @@
+"""``loopbench evaluate``."""
+
+from typing import Annotated
+
+from loopbench import wire
+from loopbench.spec import Loss, Meter, Method
+
+from loopbench_client.cli.options import Json, RunId, Server, enum_option, kebab
+from loopbench_client.cli.output import out, print_json, waiting
+from loopbench_client.cli.session import connect
+from loopbench_client.cli.tables import print_figures
+
+
+def evaluate(
+    run_id: RunId,
+    *,
+    method: Annotated[Method | None, enum_option(Method, "The way of evaluating; default: the run's.")] = None,
+    loss: Annotated[Loss | None, enum_option(Loss, "The loss to evaluate; default: the run's.")] = None,
+    meter: Annotated[Meter | None, enum_option(Meter, "What counts the accuracy; default: the run's.")] = None,
+    server: Server = None,
+    json: Json = False,
+) -> None:
+    """Evaluate the stored final weights of a run in one of the ways."""
+    with connect(server, ready=True) as client, waiting("evaluating"):
+        evaluation = client.evaluate(run_id, method, loss, meter)
+    if json:
+        print_json(wire.evaluation_to_wire(evaluation))
+        return
+    ways = (evaluation.method, evaluation.loss, evaluation.meter)
+    out().print(f"run {evaluation.run_id}  {' '.join(map(kebab, ways))}", soft_wrap=True)
+    print_figures(evaluation)

@@ -1,0 +1,37 @@
+"""``loopbench info``."""
+
+from collections.abc import Iterable
+
+from loopbench import wire
+from loopbench.spec import ServerInfo
+
+from loopbench_client.cli.options import Json, Server, kebab
+from loopbench_client.cli.output import out, print_json
+from loopbench_client.cli.session import connect
+from loopbench_client.cli.tables import table
+
+
+def info(*, server: Server = None, json: Json = False) -> None:
+    """Say what the server is and what it can do."""
+    with connect(server, ready=True) as client:
+        address, answer = client.address, client.server_info()
+    if json:
+        print_json(wire.server_info_to_wire(answer))
+    else:
+        out().print(table("server", address, rows=_rows(answer), words=2))
+
+
+def _rows(answer: ServerInfo) -> Iterable[tuple[str, str]]:
+    yield "ready", "yes" if answer.ready else "no"
+    yield "runs", f"{answer.running} running, {answer.queued} queued"
+    yield "limits", f"{answer.limits.slots} at once, {answer.limits.queue_size} in the queue"
+    for device in answer.devices:
+        yield "device", f"{kebab(device.type)} {device.name}"
+    for dataset in answer.datasets:
+        there = "there" if dataset.available else "to be downloaded"
+        samples = f"{dataset.train_samples:,} + {dataset.validation_samples:,} samples"
+        yield "dataset", f"{kebab(dataset.dataset)}, {samples}, {there}"
+    for name in ("methods", "losses", "optimizers", "executions", "meters", "loss_reports"):
+        yield kebab(name), " ".join(map(kebab, getattr(answer, name)))
+    for package, version in sorted(answer.versions.items()):
+        yield "version", f"{package} {version}"

@@ -1,0 +1,45 @@
+"""``loopbench train``."""
+
+from typing import Annotated
+
+import typer
+from loopbench import wire
+from loopbench.spec import RunSpec
+
+from loopbench_client.cli.options import Json, Server, kebab
+from loopbench_client.cli.output import print_json
+from loopbench_client.cli.progress import progress_bar
+from loopbench_client.cli.run_flags import takes_run_spec
+from loopbench_client.cli.session import connect
+from loopbench_client.cli.tables import print_run
+
+EMBEDDED_DETACH = "a detached run outlives the command, so it needs a server of its own: name one with --server"
+
+
+@takes_run_spec
+def train(
+    spec: RunSpec,
+    *,
+    request_id: Annotated[
+        str | None, typer.Option(help="A UUID; the same one returns the same run.", show_default=False)
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the run.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds after which the run is cancelled.", show_default=False)
+    ] = None,
+    server: Server = None,
+    json: Json = False,
+) -> None:
+    """Train a model and print what came of it. Ctrl-C cancels the run."""
+    if detach and not server:
+        raise typer.BadParameter(EMBEDDED_DETACH, param_hint="--detach")
+    with connect(server, ready=True) as client:
+        if detach:
+            run = client.train(spec, request_id=request_id, detach=True, timeout=timeout)
+        else:
+            with progress_bar(kebab(spec.method)) as on_progress:
+                run = client.train(spec, request_id=request_id, on_progress=on_progress, timeout=timeout)
+    if json:
+        print_json(wire.run_to_wire(run))
+    else:
+        print_run(run)

@@ -1,0 +1,62 @@
+"""The one place where errors become words on stderr and an exit code."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.output import err
+from loopbench_client.cli.run_flags import flag_of
+from loopbench_client.errors import (
+    DeadlineError,
+    InvalidSpecError,
+    LoopbenchError,
+    QueueFullError,
+    RunCancelledError,
+    RunEndedError,
+    RunFailedError,
+    ServerError,
+    ServerUnavailableError,
+    UnsupportedError,
+)
+
+# What the server's own words do not say to somebody who did not make the call.
+PREFACES: dict[type[LoopbenchError], str] = {
+    DeadlineError: "no answer in time: ",
+    RunCancelledError: "the run was cancelled: ",
+    RunFailedError: "the run failed: ",
+    ServerError: "the server erred: ",
+    ServerUnavailableError: "the server is not available: ",
+    UnsupportedError: "this server does not support it: ",
+}
+
+
+def print_error(error: LoopbenchError) -> None:
+    """What went wrong, every bad value by its flag, and what to do about it."""
+    console = err()
+    console.print(f"error: {PREFACES.get(type(error), '')}{error.message}", soft_wrap=True)
+    if isinstance(error, InvalidSpecError):
+        for violation in error.violations:
+            console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
+    if isinstance(error, RunEndedError) and error.run_id:
+        console.print(f"  run {error.run_id}, reason {error.reason}", soft_wrap=True)
+    if isinstance(error, QueueFullError) and error.retry_delay is not None:
+        console.print(f"  try again in {error.retry_delay:g} s", soft_wrap=True)
+    if error.hint:
+        console.print(f"hint: {error.hint}", soft_wrap=True)
+
+
+class CommandGroup(TyperGroup):
+    """Runs the commands; a user's mistake or an absent server never ends in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except LoopbenchError as error:
+            print_error(error)
+            raise typer.Exit(EXIT_CODES[type(error)]) from error
+        except KeyboardInterrupt as error:
+            err().print("interrupted")
+            raise typer.Exit(ExitCode.INTERRUPTED) from error

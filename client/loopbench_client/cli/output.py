@@ -1,0 +1,51 @@
+"""Where and how things are printed: answers on stdout, everything else on stderr."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console
+
+# Columns for a table that goes to a file or a pipe, where there is no edge to wrap at.
+PIPE_WIDTH = 240
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def out() -> Console:
+    """Stdout, as it is at this moment."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Stderr, as it is at this moment."""
+    return _console(stderr=True)
+
+
+def print_json(message: Message, *, indent: int | None = 2) -> None:
+    """A message in protobuf's JSON form, with the fields that hold their defaults; ``indent=None`` gives one line."""
+    typer.echo(json_format.MessageToJson(message, always_print_fields_with_no_presence=True, indent=indent))
+
+
+def percent(fraction: float) -> str:
+    """An accuracy, 0 to 1, as people read it."""
+    return f"{fraction:.2%}".replace("%", " %")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on a terminal while the block runs."""
+    console = err()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield

@@ -1,0 +1,135 @@
+"""A flag for every field of :class:`loopbench.spec.RunSpec`, drawn from the model itself."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from loopbench.spec import OPTIMIZERS, BaseOptimizer, InvalidFieldsError, RunSpec, Violation
+
+from loopbench_client.cli.options import bad_input, enum_option, kebab, validated
+
+HELP: dict[str, str] = {
+    "method": "The way of writing the training loop.",
+    "loss": "The loss that is minimised.",
+    "optimizer": "The optimizer, with Keras's defaults.",
+    "dataset": "The images to learn.",
+    "epochs": "Passes over the training set.",
+    "batch_size": "Samples in a batch.",
+    "seed": "Initial weights and batch order follow from it.",
+    "shuffle_buffer": "Samples in the shuffle buffer; 0 is the whole set.",
+    "device": "Where to train.",
+    "execution": "How TensorFlow executes a step.",
+    "steps_per_execution": "Steps in one call of the compiled function; 0 leaves it to the server.",
+    "meter": "What counts the accuracy that the loop reports.",
+    "loss_report": "Which loss an epoch reports.",
+    "tensorboard": "Write TensorBoard logs on the server.",
+}
+
+# The optimizer is the one field that takes several flags.
+OptimizerKind = StrEnum("OptimizerKind", {name.upper(): name.upper() for name in OPTIMIZERS})  # type: ignore[misc]  # mypy wants literals
+LEARNING_RATE = "learning_rate"
+OPTIMIZER_OPTION = "optimizer_option"
+OPTIMIZER_FLAGS: dict[str, Any] = {
+    LEARNING_RATE: Annotated[
+        float | None, typer.Option(help="The optimizer's step size; default: Keras's.", show_default=False)
+    ],
+    OPTIMIZER_OPTION: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Another parameter of the optimizer, for example momentum=0.9. May be given again.",
+            show_default=False,
+        ),
+    ],
+}
+
+
+def _annotation(name: str, kind: Any, default: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Annotated[kind, enum_option(kind, HELP[name], default=default)]
+    return Annotated[kind, typer.Option(help=HELP[name])]
+
+
+def _parameters() -> Iterable[inspect.Parameter]:
+    for name, field in RunSpec.model_fields.items():
+        kind, default = field.annotation, field.default
+        if isinstance(default, BaseOptimizer):
+            kind, default = OptimizerKind, OptimizerKind(default.model_dump()["kind"].upper())
+        yield _keyword(name, _annotation(name, kind, default), default)
+        if kind is OptimizerKind:
+            yield from (_keyword(flag, annotation, None) for flag, annotation in OPTIMIZER_FLAGS.items())
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+PARAMETERS = tuple(_parameters())
+
+
+def _optimizer(kind: str, learning_rate: float | None, options: Iterable[str]) -> dict[str, Any]:
+    """The optimizer's parameters as pydantic takes them: values may be text."""
+    given: dict[str, Any] = {} if learning_rate is None else {LEARNING_RATE: learning_rate}
+    known = OPTIMIZERS[kind].model_fields.keys() - {"kind"}
+    violations = []
+    for option in options:
+        name, equals, value = option.partition("=")
+        name = name.strip().replace("-", "_")
+        problems = {
+            "is not of the form NAME=VALUE": not equals,
+            f"{kind} has no such parameter; it has {', '.join(sorted(known))}": name not in known,
+            "is given twice": name in given,
+        }
+        wrong = next((problem for problem, found in problems.items() if found), None)
+        if wrong is None:
+            given[name] = value.strip()
+        else:
+            violations.append(Violation(field=f"optimizer.{kind}.{name}", description=wrong))
+    if violations:
+        raise bad_input(InvalidFieldsError(tuple(violations)))
+    return {"kind": kind, **given}
+
+
+def spec_from_flags(values: Mapping[str, Any]) -> RunSpec:
+    """The spec that the flags' values describe.
+
+    Raises:
+        InvalidSpecError: naming every bad field.
+    """
+    fields = {name: value for name, value in values.items() if name not in OPTIMIZER_FLAGS}
+    kind = values["optimizer"].lower()
+    fields["optimizer"] = _optimizer(kind, values[LEARNING_RATE], values[OPTIMIZER_OPTION] or ())
+    return validated(RunSpec, fields)
+
+
+def takes_run_spec(command: Callable[..., None]) -> Callable[..., None]:
+    """Puts the flags of a spec in the place of a command's first parameter, which gets the spec."""
+    _, *own = inspect.signature(command).parameters.values()
+
+    @functools.wraps(command)
+    def with_flags(**arguments: Any) -> None:
+        values = {parameter.name: arguments.pop(parameter.name) for parameter in PARAMETERS}
+        command(spec_from_flags(values), **arguments)
+
+    # Typer reads a command's options off its signature.
+    with_flags.__signature__ = inspect.Signature([*PARAMETERS, *own])  # type: ignore[attr-defined]  # unknown to mypy
+    return with_flags
+
+
+def flag_of(field: str) -> str:
+    """The flag that sets the field at this path; the path itself where no flag does.
+
+    ``spec.batch_size`` → ``--batch-size``, ``spec.optimizer.sgd.momentum`` → ``--optimizer-option momentum``.
+    """
+    path = field.removeprefix("spec.").split(".")
+    name = path[-1]
+    if len(path) == 1 and name in RunSpec.model_fields:
+        return f"--{kebab(name)}"
+    if path[0] == "optimizer" and name == LEARNING_RATE:
+        return f"--{kebab(name)}"
+    if path[0] == "optimizer" and name:
+        return f"--{kebab(OPTIMIZER_OPTION)} {name}"
+    return field

@@ -1,0 +1,27 @@
+"""The client that a command works with."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from loopbench_client.cli.output import waiting
+from loopbench_client.client import Client
+from loopbench_client.embedded import embedded_server
+
+
+@contextmanager
+def connect(server: str | None, *, ready: bool = False) -> Iterator[Client]:
+    """A client of the server at HOST:PORT, or of one that is started here and ends with the block.
+
+    ``ready`` says that the command needs the training process: a server started here is waited for.
+    """
+    with ExitStack() as stack:
+        if server:
+            yield stack.enter_context(Client(server))
+            return
+        with waiting("starting a server"):
+            embedded = stack.enter_context(embedded_server())
+        client = stack.enter_context(Client(embedded.address))
+        if ready:
+            with waiting("waiting for the training process"):
+                embedded.wait_ready(client)
+        yield client

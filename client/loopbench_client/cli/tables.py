@@ -1,0 +1,106 @@
+"""Runs as people read them."""
+
+from collections.abc import Iterable
+
+from loopbench.spec import Audit, EpochRecord, Evaluation, Reported, Result, Run, RunSpec
+from rich.table import Table
+
+from loopbench_client.cli.options import kebab
+from loopbench_client.cli.output import out, percent
+
+DIGEST_DIGITS = 12
+
+
+def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table:
+    """A plain table, whose first columns hold words and stand at the left; the others hold figures."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="left" if index < words else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def describe_spec(spec: RunSpec) -> str:
+    """The whole spec in a line: what is left out has its default."""
+    optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
+    parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
+    parts += [f"{name}={value}" for name, value in optimizer.items()]
+    parts += [kebab(spec.dataset), f"{spec.epochs} epochs", f"batch {spec.batch_size}", f"seed {spec.seed}"]
+    shown = {"method", "loss", "optimizer", "dataset", "epochs", "batch_size", "seed"}
+    others = spec.model_dump(mode="json", exclude_defaults=True, exclude=shown)
+    return " ".join(parts + [f"{kebab(name)}={kebab(str(value))}" for name, value in others.items()])
+
+
+def figures(title: str, train: Audit | Reported, validation: Audit | Reported) -> list[tuple[str, str, str]]:
+    """Rows of accuracy and loss, train and validation."""
+    return [
+        (f"{title} accuracy", percent(train.accuracy), percent(validation.accuracy)),
+        (f"{title} loss", f"{train.loss:.6f}", f"{validation.loss:.6f}"),
+    ]
+
+
+def print_figures(found: Result | Evaluation) -> None:
+    """What was counted beside what the loop's own meter said."""
+    rows = figures("audited", found.train, found.validation)
+    rows += figures("reported", found.reported_train, found.reported_validation)
+    out().print(table("", "train", "validation", rows=rows))
+
+
+def seconds(run: Run) -> float:
+    """Wall time from the start of the run's process to its end; 0 for a run that never started."""
+    if run.start_time is None or run.end_time is None:
+        return 0.0
+    return (run.end_time - run.start_time).total_seconds()
+
+
+def print_run(run: Run) -> None:
+    """The spec, the state and what came of it."""
+    console = out()
+    console.print(f"run {run.id}  {kebab(run.state)}", soft_wrap=True)
+    console.print(describe_spec(run.spec), soft_wrap=True)
+    if run.error is not None:
+        console.print(f"{run.error.reason}: {run.error.message}", soft_wrap=True)
+    if run.result is not None:
+        print_figures(run.result)
+        console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
+        console.print(f"{run.result.updates:,} updates in {seconds(run):.1f} s", soft_wrap=True)
+
+
+def history_table(history: Iterable[EpochRecord]) -> Table:
+    """Epoch by epoch, as the loop reported it."""
+    columns = ("epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "s", "examples/s")
+    rows = [
+        (
+            str(record.epoch),
+            f"{record.train.loss:.6f}",
+            percent(record.train.accuracy),
+            f"{record.validation.loss:.6f}",
+            percent(record.validation.accuracy),
+            f"{record.train_seconds:.2f}",
+            f"{record.examples_per_second:,.0f}",
+        )
+        for record in history
+    ]
+    return table(*columns, rows=rows)
+
+
+def runs_table(runs: Iterable[Run]) -> Table:
+    """One run a line."""
+    columns = ("id", "state", "method", "loss", "optimizer", "dataset", "epochs", "seed", "train", "validation")
+    rows = [
+        (
+            run.id,
+            kebab(run.state),
+            kebab(run.spec.method),
+            kebab(run.spec.loss),
+            f"{run.spec.optimizer.kind} {run.spec.optimizer.learning_rate:g}",
+            kebab(run.spec.dataset),
+            str(run.spec.epochs),
+            str(run.spec.seed),
+            percent(run.result.train.accuracy) if run.result else "",
+            percent(run.result.validation.accuracy) if run.result else "",
+        )
+        for run in runs
+    ]
+    return table(*columns, rows=rows, words=columns.index("epochs"))

@@ -1,0 +1,188 @@
+"""The client for ordinary code."""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+from loopbench import spec
+from loopbench.v1 import benchmark_service_pb2_grpc
+
+from loopbench_client import calls
+from loopbench_client.channel import DEFAULT_TIMEOUT, channel_options, train_method
+from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
+from loopbench_client.translation import translated_errors
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to the server at ``address``, a HOST:PORT. Safe to share among threads.
+
+    Every method raises errors of :mod:`loopbench_client.errors`. ``timeout`` is the time in seconds that a call may
+    take, unless the method has its own. Calls that find nobody are tried again for some seconds.
+    """
+
+    def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._channel = grpc.insecure_channel(address, options=channel_options(address))
+        self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
+        self._train = train_method(self._channel)
+
+    def train(
+        self,
+        run: spec.RunSpec,
+        *,
+        request_id: str | None = None,
+        detach: bool = False,
+        on_progress: Callable[[spec.RunEvent], object] | None = None,
+        timeout: float | None = None,
+    ) -> spec.Run:
+        """Trains, and returns the run when it has SUCCEEDED; with ``detach`` at once, QUEUED.
+
+        The run is cancelled where this call ends before it: after ``timeout`` seconds (default: never), by an
+        exception in ``on_progress`` or by KeyboardInterrupt. The same ``request_id``, a UUID,
+        returns the same run.
+
+        Raises:
+            ValueError: ``on_progress`` together with ``detach``; use :meth:`watch`.
+            InvalidSpecError: bad fields, all of them named.
+            RunFailedError: the run failed.
+            RunCancelledError: somebody cancelled the run.
+        """
+        calls.check_progress(on_progress, detach=detach)
+        call = calls.train(run, request_id, detach=detach)
+        with translated_errors():
+            answer = self._train(call.request, timeout=timeout)
+            try:
+                if on_progress is not None:
+                    self._follow(answer, on_progress, timeout)
+                (run_message,) = answer
+                return call.read(run_message)
+            finally:
+                answer.cancel()  # Of no effect on a call that has ended.
+
+    def _follow(self, answer: Any, on_progress: Callable[[spec.RunEvent], object], timeout: float | None) -> None:
+        run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+        if run_id is None:  # Train failed at once; its result says how.
+            return
+        with closing(self._watch(run_id, timeout)) as events:
+            for event in events:
+                on_progress(event)
+
+    def evaluate(
+        self,
+        source: spec.RunSpec | str,
+        method: spec.Method | None = None,
+        loss: spec.Loss | None = None,
+        meter: spec.Meter | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> spec.Evaluation:
+        """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
+        return self._answer(calls.evaluate(source, method, loss, meter), timeout)
+
+    def watch(self, run_id: str) -> Iterator[spec.RunEvent]:
+        """Events from the present state to the end of the run."""
+        return self._watch(run_id, None)
+
+    def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
+        call = calls.watch(run_id)
+        with translated_errors():
+            stream = self._stub.WatchRun(call.request, timeout=timeout)
+            try:
+                yield from map(call.read, stream)
+            finally:
+                stream.cancel()
+
+    def get(self, run_id: str) -> spec.Run:
+        """The run, in whatever state."""
+        return self._answer(calls.get(run_id))
+
+    def list(
+        self,
+        filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
+        *,
+        page_size: int = calls.PAGE_SIZE,
+    ) -> Iterator[spec.Run]:
+        """All runs that match, the newest first, fetched page by page as they are taken."""
+        token = ""
+        while True:
+            runs, token = self._answer(calls.list_page(filter, page_size, token))
+            yield from runs
+            if not token:
+                return
+
+    def cancel(self, run_id: str) -> spec.Run:
+        """Ends a run that is queued or running; one that has ended stays as it is."""
+        return self._answer(calls.cancel(run_id))
+
+    def delete(self, run_id: str) -> None:
+        """Deletes a run that has ended."""
+        self._answer(calls.delete(run_id))
+
+    def compare(
+        self,
+        groups: Iterable[spec.RunGroup],
+        margin: float | None = None,
+        alpha: float | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> spec.Comparison:
+        """Verdicts on every pair of groups; ``margin`` is an accuracy, 0 to 1. The server has defaults for both."""
+        return self._answer(calls.compare(groups, margin, alpha), timeout)
+
+    def diagnose(
+        self,
+        first: spec.RunSpec | str,
+        second: spec.RunSpec | str,
+        *,
+        verify: bool = False,
+        timeout: float | None = None,
+    ) -> spec.Diagnosis:
+        """Causes of the difference between two specs or runs (by id); ``verify`` also trains with the fix."""
+        return self._answer(calls.diagnose(first, second, verify=verify), timeout)
+
+    def server_info(self) -> spec.ServerInfo:
+        """What the server is and what it can do."""
+        return self._answer(calls.server_info())
+
+    def wait_ready(self, timeout: float = 60.0) -> spec.ServerInfo:
+        """Waits until the server takes runs.
+
+        Raises:
+            ServerUnavailableError: it does not within ``timeout`` seconds.
+        """
+        patience = Patience(timeout)
+        while True:
+            why = NO_RUNS_YET
+            try:
+                info = self._answer(calls.server_info(), patience.left)
+            except TRANSIENT as error:
+                why = error.message
+            else:
+                if info.ready:
+                    return info
+            time.sleep(patience.pause(why))
+
+    def _answer(self, call: calls.Call[T], timeout: float | None = None) -> T:
+        with translated_errors():
+            answer = getattr(self._stub, call.method)(
+                call.request, timeout=self._timeout if timeout is None else timeout
+            )
+            return call.read(answer)
+
+    def close(self) -> None:
+        """Ends all calls and the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,125 @@
+"""A server of one's own on loopback, for trying things out with one command."""
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import platformdirs
+
+from loopbench_client.client import Client
+from loopbench_client.errors import EmbeddedServerError, ServerUnavailableError
+
+# What only the server extra brings; the modules are looked for, never imported.
+REQUIRED = ("loopbench_server", "tensorflow")
+
+COMMAND = (
+    *(sys.executable, "-m", "loopbench_server"),
+    *("--address", "127.0.0.1:0"),
+    *("--metrics-address", "none"),
+    "--exit-on-stdin-eof",
+)
+LISTENING = "loopbench-server listening on "
+LOG_LINES = 15
+
+# Seconds. A server that is told to end lets go of its runs first.
+START_TIMEOUT = 60.0
+READY_TIMEOUT = 180.0
+DRAIN_TIMEOUT = 20.0
+TERMINATE_TIMEOUT = 5.0
+
+HINT = 'name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install "loopbench[server]"'
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """A running server: its HOST:PORT, its process and the file of its log."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_ready(self, client: Client, timeout: float = READY_TIMEOUT) -> None:
+        """Waits until the server takes runs, and no longer than its process lives.
+
+        Raises:
+            EmbeddedServerError: the process has ended.
+            ServerUnavailableError: the server is not ready within ``timeout`` seconds.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                client.wait_ready(1.0)
+            except ServerUnavailableError:
+                if self.process.poll() is not None:
+                    raise _failure("the server ended", self.process, self.log) from None
+                if time.monotonic() >= end:
+                    raise
+            else:
+                return
+
+
+@contextmanager
+def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedServer]:
+    """Starts a server, which ends with the block, and with this process however that ends.
+
+    Raises:
+        EmbeddedServerError: the server is not installed, or does not listen within ``start_timeout`` seconds.
+    """
+    missing = [name for name in REQUIRED if find_spec(name) is None]
+    if missing:
+        raise EmbeddedServerError(f"there is no server to start here: {', '.join(missing)} not installed", hint=HINT)
+    log = Path(platformdirs.user_log_dir("loopbench", ensure_exists=True)) / "server.log"
+    with log.open("wb") as stderr:
+        # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
+        # Ctrl-C is for the client, which cancels its run and then lets the server go.
+        process = subprocess.Popen(  # noqa: S603  # a fixed command
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
+        )
+    try:
+        yield EmbeddedServer(_address(process, start_timeout, log), process, log)
+    finally:
+        _stop(process)
+
+
+def _address(process: subprocess.Popen[bytes], timeout: float, log: Path) -> str:
+    """The address in the first line that the server prints."""
+    assert process.stdout is not None
+    lines: queue.Queue[bytes] = queue.Queue()
+    # A thread, because a pipe cannot be read with a timeout.
+    threading.Thread(target=lambda pipe: lines.put(pipe.readline()), args=(process.stdout,), daemon=True).start()
+    try:
+        line = lines.get(timeout=timeout).decode().strip()
+    except queue.Empty:
+        raise _failure(f"the server did not listen within {timeout:g} s", process, log) from None
+    if not line.startswith(LISTENING):
+        _stop(process)
+        raise _failure("the server did not start", process, log)
+    return line.removeprefix(LISTENING)
+
+
+def _failure(what: str, process: subprocess.Popen[bytes], log: Path) -> EmbeddedServerError:
+    tail = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    code = "still running" if process.poll() is None else f"exit code {process.returncode}"
+    return EmbeddedServerError("\n".join([f"{what} ({code}); the end of {log}:", *tail]), hint=HINT)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Lets the server drain and waits for it; with growing insistence."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    for timeout, insist in ((DRAIN_TIMEOUT, process.terminate), (TERMINATE_TIMEOUT, process.kill)):
+        try:
+            process.wait(timeout)
+            break
+        except subprocess.TimeoutExpired:
+            insist()
+    process.wait()
+    process.stdout.close()

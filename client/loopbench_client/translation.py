@@ -1,0 +1,90 @@
+"""The one boundary at which gRPC's errors become the client's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from loopbench.spec import InvalidFieldsError, Violation
+
+from loopbench_client import errors
+
+RUN_CANCELLED = "RUN_CANCELLED"
+
+STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
+    grpc.StatusCode.CANCELLED: errors.ServerError,
+    grpc.StatusCode.UNKNOWN: errors.ServerError,
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidSpecError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineError,
+    grpc.StatusCode.NOT_FOUND: errors.NotFoundError,
+    grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExistsError,
+    grpc.StatusCode.PERMISSION_DENIED: errors.ServerError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.QueueFullError,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.PreconditionError,
+    grpc.StatusCode.ABORTED: errors.RunFailedError,
+    grpc.StatusCode.OUT_OF_RANGE: errors.InvalidSpecError,
+    grpc.StatusCode.UNIMPLEMENTED: errors.UnsupportedError,
+    grpc.StatusCode.INTERNAL: errors.ServerError,
+    grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailableError,
+    grpc.StatusCode.DATA_LOSS: errors.ServerError,
+    grpc.StatusCode.UNAUTHENTICATED: errors.ServerError,
+}
+
+
+def _status_details(call: Any) -> list[Message]:
+    """The google.rpc messages that came with the status, those of an unknown type left out."""
+    try:
+        status = rpc_status.from_call(call)
+    except ValueError:  # The rich status contradicts the plain one, which then is all there is to go by.
+        status = None
+    known = {
+        kind.DESCRIPTOR.full_name: kind
+        for kind in (error_details_pb2.BadRequest, error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo)
+    }
+    messages = []
+    for packed in status.details if status else ():
+        kind = known.get(packed.TypeName())
+        if kind is not None:
+            message = kind()
+            packed.Unpack(message)
+            messages.append(message)
+    return messages
+
+
+def error_details(call: Any) -> errors.ErrorDetails:
+    """All that a failed call says of its failure."""
+    reason, metadata, retry_delay = "", dict[str, str](), None
+    violations: list[Violation] = []
+    for message in _status_details(call):
+        if isinstance(message, error_details_pb2.ErrorInfo):
+            reason, metadata = message.reason, dict(message.metadata)
+        elif isinstance(message, error_details_pb2.RetryInfo):
+            retry_delay = message.retry_delay.ToTimedelta().total_seconds()
+        elif isinstance(message, error_details_pb2.BadRequest):
+            violations += [Violation(field=v.field, description=v.description) for v in message.field_violations]
+    text = call.details() or call.code().name
+    return errors.ErrorDetails(text, reason, metadata, tuple(violations), retry_delay)
+
+
+def to_error(call: Any) -> errors.LoopbenchError:
+    """The client's error for a failed call (``grpc.RpcError`` with a code)."""
+    details = error_details(call)
+    kind = STATUS_ERRORS[call.code()]
+    if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
+        kind = errors.RunCancelledError
+    return kind(details)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raises the client's errors in place of gRPC's, and for answers that the models refuse."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise to_error(error) from error
+    except InvalidFieldsError as error:
+        details = errors.ErrorDetails(f"the server's answer is outside the contract: {error}", "INVALID_ANSWER")
+        raise errors.ServerError(details, hint="use the server's version of loopbench") from error

@@ -1,0 +1,100 @@
+"""What every RPC passes: errors become statuses, and calls are counted, timed and logged."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from loopbench.spec import InvalidFieldsError
+
+from loopbench_server.errors import LoopbenchServerError
+from loopbench_server.metrics import Metrics
+from loopbench_server.status import to_status
+
+log = structlog.get_logger()
+
+# gRPC's numbers, by which a context keeps the code of an aborted call.
+CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+def _code_name(context: Any) -> str:
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else CODE_NAMES[code or 0]
+
+
+class Boundary(ServerInterceptor):
+    """Wraps every handler of the server."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The handler of the call, wrapped; an unknown method has none."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        _, service, method = handler_call_details.method.split("/")
+        if handler.response_streaming:
+            return handler._replace(**self._streaming(handler, service, method))
+        return handler._replace(unary_unary=self._unary(handler.unary_unary, service, method))
+
+    def _unary(self, behaviour: Any, service: str, method: str) -> Any:
+        async def wrapped(request: Any, context: Any) -> Any:
+            async with self._observed(context, "unary", service, method):
+                return await behaviour(request, context)
+
+        return wrapped
+
+    def _streaming(self, handler: Any, service: str, method: str) -> dict[str, Any]:
+        name, kind = (
+            ("stream_stream", "bidi_stream") if handler.request_streaming else ("unary_stream", "server_stream")
+        )
+        behaviour = getattr(handler, name)
+
+        async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with self._observed(context, kind, service, method):
+                async for response in behaviour(request, context):
+                    yield response
+
+        return {name: wrapped}
+
+    @asynccontextmanager
+    async def _observed(
+        self, context: ServicerContext[Any, Any], kind: str, service: str, method: str
+    ) -> AsyncIterator[None]:
+        labels = (kind, service, method)
+        self._metrics.rpc_started.labels(*labels).inc()
+        start, code = time.perf_counter(), "CANCELLED"
+        try:
+            async with _translated(context):
+                yield
+            code = "OK"
+        except AbortError:
+            code = _code_name(context)
+            raise
+        finally:
+            seconds = time.perf_counter() - start
+            self._metrics.rpc_handled.labels(*labels, code).inc()
+            self._metrics.rpc_seconds.labels(*labels).observe(seconds)
+            log.debug("rpc", service=service, method=method, code=code, seconds=round(seconds, 6))
+
+
+@asynccontextmanager
+async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    """Ends the call with the status of an error; what is not in the table is a fault of ours, for the log alone."""
+    try:
+        yield
+    except (LoopbenchServerError, InvalidFieldsError) as error:
+        await context.abort_with_status(to_status(error))
+    except AbortError:
+        raise
+    except Exception:
+        log.exception("internal error")
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")

@@ -1,0 +1,35 @@
+"""What the server says of itself."""
+
+from importlib.metadata import version
+
+from loopbench.spec import ServerInfo, ServerLimits
+
+from loopbench_server.runs.messages import Described
+from loopbench_server.runs.scheduler import Scheduler
+
+
+class ServerStatus:
+    """Not ready until a worker has described the machine, and again once the server drains."""
+
+    def __init__(self, scheduler: Scheduler, limits: ServerLimits) -> None:
+        self._scheduler = scheduler
+        self._limits = limits
+        self._described = Described(versions={}, devices=(), datasets=())
+        self.warm = False
+
+    def warmed_up(self, described: Described) -> None:
+        """A worker has answered."""
+        self._described = described
+        self.warm = True
+
+    def info(self) -> ServerInfo:
+        """Everything, as of now."""
+        return ServerInfo(
+            ready=self.warm and not self._scheduler.draining,
+            versions={"loopbench": version("loopbench"), "grpcio": version("grpcio"), **self._described.versions},
+            devices=self._described.devices,
+            datasets=self._described.datasets,
+            limits=self._limits,
+            running=self._scheduler.running,
+            queued=self._scheduler.queued,
+        )

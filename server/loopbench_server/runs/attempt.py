@@ -1,0 +1,107 @@
+"""One attempt at a run: a worker process from its start to an outcome."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
+
+from loopbench_server.errors import LoopbenchServerError, from_reason
+from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Task, Trained
+from loopbench_server.runs.processes import Processes, WorkerDiedError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker is told beyond the specification.
+
+    ``data_dir`` is where MNIST is looked for first; TensorBoard logs go below ``tensorboard_dir``, a folder a run.
+    """
+
+    threads: int
+    data_dir: Path | None
+    tensorboard_dir: Path
+
+    def train(self, run: Run) -> Task:
+        """The task of training ``run``."""
+        logs = self.tensorboard_dir / run.id if run.spec.tensorboard else None
+        return Task(
+            kind="train",
+            threads=self.threads,
+            data_dir=self.data_dir,
+            tensorboard_dir=logs,
+            spec=run.spec,
+            run_id=run.id,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt went: SUCCEEDED with a result and packed weights, or FAILED or CANCELLED with an error."""
+
+    state: RunState
+    result: Result | None = None
+    weights: bytes = b""
+    error: RunError | None = None
+
+
+def now() -> datetime:
+    """The present, with its zone."""
+    return datetime.now(UTC)
+
+
+def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
+    """What a run keeps of an error."""
+    return RunError(reason=error.reason, message=message, retryable=error.retryable)
+
+
+async def attempt(
+    run: Run,
+    processes: Processes,
+    task: Task,
+    on_progress: Callable[[Progress], None],
+    on_epoch: Callable[[EpochRecord], Awaitable[None]],
+) -> Outcome:
+    """Trains ``run``, which is RUNNING, in a process that is gone when this returns, however it returns.
+
+    Raises:
+        NotReadyError: no process can be started.
+        WorkerDiedError: the process ended without an answer.
+    """
+    assert run.start_time is not None
+    began = run.start_time.timestamp()
+    async with processes.run(task) as worker:
+        log.info("run started", run_id=run.id, request_id=run.request_id, pid=worker.pid)
+        async for message, attachment in worker.messages():
+            match message:
+                case Started():
+                    began = message.time
+                case Progressed():
+                    on_progress(message.progress)
+                case EpochEnded():
+                    await on_epoch(message.record)
+                case Trained():
+                    result = _with_waiting_times(message.result, run, began)
+                    return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
+                case Failed():
+                    log.error("run failed", run_id=run.id, reason=message.reason, traceback=message.traceback)
+                    return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
+                case _:
+                    raise AssertionError(f"a training process does not send {message.kind}")
+    raise WorkerDiedError("the training process ended without a result")
+
+
+def _with_waiting_times(result: Result, run: Run, began: float) -> Result:
+    """Adds what the process cannot know: how long the run waited, and how long the process took to start."""
+    assert run.start_time is not None
+    phases = result.phases.model_copy(
+        update={
+            "queue_seconds": (run.start_time - run.create_time).total_seconds(),
+            "start_seconds": result.phases.start_seconds + max(0.0, began - run.start_time.timestamp()),
+        }
+    )
+    return result.model_copy(update={"phases": phases})

@@ -1,0 +1,30 @@
+"""What workers can do on this machine, asked of one of them: the server itself never imports TensorFlow."""
+
+import asyncio
+
+import structlog
+
+from loopbench_server.errors import LoopbenchServerError
+from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.messages import Described, Task
+from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
+
+log = structlog.get_logger()
+
+SECONDS_BETWEEN_TRIES = 5.0
+
+
+async def describe(processes: Processes, surroundings: Surroundings) -> Described:
+    """Versions, devices and datasets, once a worker has answered; tries until one does."""
+    task = Task(kind="describe", data_dir=surroundings.data_dir)
+    while True:
+        try:
+            async with processes.run(task) as worker:
+                message = await closing_message(worker)
+        except (LoopbenchServerError, WorkerDiedError) as error:
+            log.error("the training process does not start", error=str(error))  # noqa: TRY400  no traceback is of use
+        else:
+            if isinstance(message, Described):
+                return message
+            log.error("the training process does not start", answer=message.model_dump())
+        await asyncio.sleep(SECONDS_BETWEEN_TRIES)

@@ -1,0 +1,75 @@
+"""What a server asks of a worker process and what the process answers, as JSON over a pipe."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from loopbench.spec import DatasetInfo, DeviceInfo, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
+from pydantic import Field, TypeAdapter
+
+
+class Task(Model):
+    """``surroundings`` of the engine; ``spec`` and ``run_id`` are not set for DESCRIBE."""
+
+    kind: Literal["describe", "train", "evaluate"]
+    threads: int = 1
+    data_dir: Path | None = None
+    tensorboard_dir: Path | None = None
+    run_id: str = ""
+    spec: RunSpec | None = None
+
+
+class Started(Model):
+    """The process runs; ``seconds`` since the epoch tell how long it took to get there."""
+
+    kind: Literal["started"] = "started"
+    time: float
+
+
+class Progressed(Model):
+    """Somewhat further."""
+
+    kind: Literal["progressed"] = "progressed"
+    progress: Progress
+
+
+class EpochEnded(Model):
+    """An epoch is complete."""
+
+    kind: Literal["epoch_ended"] = "epoch_ended"
+    record: EpochRecord
+
+
+class Trained(Model):
+    """The result; the frame after this one holds the final weights as the bytes of an ``.npz`` file."""
+
+    kind: Literal["trained"] = "trained"
+    result: Result
+
+
+class Evaluated(Model):
+    """The answer to EVALUATE."""
+
+    kind: Literal["evaluated"] = "evaluated"
+    evaluation: Evaluation
+
+
+class Described(Model):
+    """The answer to DESCRIBE."""
+
+    kind: Literal["described"] = "described"
+    versions: dict[str, str]
+    devices: tuple[DeviceInfo, ...]
+    datasets: tuple[DatasetInfo, ...]
+
+
+class Failed(Model):
+    """The task ended with an error: a domain error's reason, or RUN_FAILED and a traceback for the log."""
+
+    kind: Literal["failed"] = "failed"
+    reason: str
+    message: str
+    traceback: str = ""
+
+
+Message = Started | Progressed | EpochEnded | Trained | Evaluated | Described | Failed
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

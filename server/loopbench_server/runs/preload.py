@@ -1,0 +1,24 @@
+"""What the forkserver imports once, before any fork. Nothing of it may touch a device.
+
+TensorFlow's libraries greet on standard error before any log level applies, and the server's standard error is for
+its own log: it is closed to them during the import, and an import that fails will fail again, and be told, in the
+worker that needs it.
+"""
+
+import os
+from contextlib import suppress
+
+STDERR = 2
+
+kept = os.dup(STDERR)
+nowhere = os.open(os.devnull, os.O_WRONLY)
+os.dup2(nowhere, STDERR)
+try:
+    with suppress(ImportError):
+        import loopbench_server.engine.evaluation
+        import loopbench_server.engine.training
+        import loopbench_server.runs.worker  # noqa: F401
+finally:
+    os.dup2(kept, STDERR)
+    os.close(kept)
+    os.close(nowhere)

@@ -1,0 +1,126 @@
+"""Worker processes as the server sees them: forked from a warm forkserver, read over a pipe, killed at any time."""
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+
+from loopbench_server.errors import NotReadyError
+from loopbench_server.runs import worker
+from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
+
+PRELOAD = ["loopbench_server.runs.preload"]
+
+
+class WorkerDiedError(Exception):
+    """The process ended without an answer: it was killed, or it crashed."""
+
+
+class Worker:
+    """A running worker process."""
+
+    def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
+        self._process = process
+        self._connection = connection
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
+        """Each message, with the packed weights that follow :class:`Trained` and no bytes after others.
+
+        Raises:
+            WorkerDiedError: the process ended without a closing message.
+        """
+        closed = False
+        while True:
+            try:
+                message = MESSAGE.validate_json(await asyncio.to_thread(self._connection.recv_bytes))
+                attachment = b""
+                if isinstance(message, Trained):
+                    attachment = await asyncio.to_thread(self._connection.recv_bytes)
+            except (EOFError, OSError) as error:
+                if closed:
+                    return
+                raise WorkerDiedError("the training process ended without an answer") from error
+            closed = message.kind in ("trained", "evaluated", "described", "failed")
+            yield message, attachment
+
+    async def end(self) -> None:
+        """Kills the process, if it still runs, and waits until it is gone."""
+        self._process.kill()
+        await asyncio.to_thread(self._process.join)
+        self._connection.close()
+        self._process.close()
+
+
+class Processes:
+    """Starts worker processes."""
+
+    def __init__(self) -> None:
+        # TensorFlow's greeting says nothing that a run's result does not.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+
+    async def warm_up(self) -> None:
+        """Starts the forkserver, which then imports TensorFlow on its own."""
+        await asyncio.to_thread(forkserver.ensure_running)
+
+    def _start(self, task: Task, weights: bytes) -> tuple[Worker, Connection]:
+        connection, child_connection = self._context.Pipe(duplex=False)
+        child_lifeline, lifeline = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=worker.main,
+            args=(task.model_dump_json(), weights, child_connection, child_lifeline),
+            name=f"loopbench-{task.kind}",
+            daemon=True,
+        )
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            connection.close()
+            lifeline.close()
+            raise NotReadyError(f"the training process does not start: {error}") from error
+        finally:
+            child_connection.close()
+            child_lifeline.close()
+        return Worker(process, connection), lifeline
+
+    @asynccontextmanager
+    async def run(self, task: Task, weights: bytes = b"") -> AsyncIterator[Worker]:
+        """A process that works on ``task``; it is gone when the block is left, whatever the reason.
+
+        Raises:
+            NotReadyError: no process can be started.
+        """
+        starting = asyncio.create_task(asyncio.to_thread(self._start, task, weights))
+        try:
+            # A start cannot be called off half-way: whoever leaves meanwhile still ends what was started.
+            worker_process, lifeline = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            worker_process, lifeline = await starting
+            await worker_process.end()
+            lifeline.close()
+            raise
+        try:
+            yield worker_process
+        finally:
+            await asyncio.shield(worker_process.end())
+            lifeline.close()
+
+
+async def closing_message(worker_process: Worker) -> Message:
+    """The last message of a worker.
+
+    Raises:
+        WorkerDiedError: it ended without one.
+    """
+    return [message async for message, _ in worker_process.messages()][-1]

@@ -1,0 +1,301 @@
+"""Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from loopbench.spec import (
+    EpochRecord,
+    InvalidFieldsError,
+    Result,
+    Run,
+    RunError,
+    RunFilter,
+    RunSpec,
+    RunState,
+    Violation,
+)
+from pydantic import TypeAdapter
+
+from loopbench_server.errors import RunNotFoundError
+
+SPEC = TypeAdapter(RunSpec)
+UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
+LEASE = timedelta(seconds=30)
+
+metadata = sa.MetaData()
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A point in time, kept as microseconds since the epoch: every database keeps those exactly."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002  SQLAlchemy's signature
+        """To microseconds."""
+        return None if value is None else (value - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        """From microseconds."""
+        return None if value is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
+
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("request_id", sa.String(36), nullable=False, unique=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("method", sa.String(32), nullable=False),
+    sa.Column("loss", sa.String(32), nullable=False),
+    sa.Column("optimizer", sa.String(16), nullable=False),
+    sa.Column("dataset", sa.String(16), nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("spec_digest", sa.String(64), nullable=False, index=True),
+    sa.Column("create_time", Instant, nullable=False, index=True),
+    sa.Column("start_time", Instant),
+    sa.Column("end_time", Instant),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    # The server that works on the run, and until when its word is taken for that.
+    sa.Column("owner", sa.String(36), nullable=False),
+    sa.Column("lease_end", Instant, nullable=False),
+)
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+weights = sa.Table(
+    "weights",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+)
+
+
+def spec_digest(spec: RunSpec) -> str:
+    """SHA-256 of the specification with every default filled in."""
+    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+
+
+def _columns(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "request_id": run.request_id,
+        "state": run.state,
+        "method": run.spec.method,
+        "loss": run.spec.loss,
+        "optimizer": run.spec.optimizer.kind,
+        "dataset": run.spec.dataset,
+        "seed": run.spec.seed,
+        "spec": run.spec.model_dump_json(),
+        "spec_digest": spec_digest(run.spec),
+        "create_time": run.create_time,
+        "start_time": run.start_time,
+        "end_time": run.end_time,
+        "result": run.result.model_dump_json() if run.result else None,
+        "error": run.error.model_dump_json() if run.error else None,
+    }
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        request_id=row.request_id,
+        spec=SPEC.validate_json(row.spec),
+        state=RunState(row.state),
+        create_time=row.create_time,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        result=Result.model_validate_json(row.result) if row.result else None,
+        error=RunError.model_validate_json(row.error) if row.error else None,
+    )
+
+
+# Field of RunFilter → the condition it stands for.
+CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
+    "states": runs.c.state.in_,
+    "methods": runs.c.method.in_,
+    "losses": runs.c.loss.in_,
+    "datasets": runs.c.dataset.in_,
+    "optimizers": runs.c.optimizer.in_,
+    "seeds": runs.c.seed.in_,
+    "created_after": lambda time: runs.c.create_time >= time,
+    "created_before": lambda time: runs.c.create_time < time,
+}
+
+
+class PageToken:
+    """Where a page ends, bound to the filter that it was made with."""
+
+    def __init__(self, run_filter: RunFilter) -> None:
+        self._filter = hashlib.sha256(run_filter.model_dump_json().encode()).hexdigest()[:16]
+
+    def encode(self, last: Run) -> str:
+        """The token for what comes after ``last``."""
+        parts = [last.create_time.isoformat(), last.id, self._filter]
+        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+    def decode(self, token: str) -> tuple[datetime, str]:
+        """Creation time and id of the last run of the page before.
+
+        Raises:
+            InvalidFieldsError: not one of our tokens, or one of another filter.
+        """
+        try:
+            time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
+            position = datetime.fromisoformat(time), str(run_id)
+        except (ValueError, TypeError) as error:
+            raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
+        if digest != self._filter:
+            raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))
+        return position
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # A run that was reported as done has to survive a power cut, so every commit is synced.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+class Store:
+    """The database behind ``url``; ``owner`` is the server that asks, by a name of its own."""
+
+    def __init__(self, url: str, owner: str) -> None:
+        self._engine = sa.create_engine(url)
+        self._owner = owner
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self._engine.dispose()
+
+    def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
+        newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(newest).first()
+        return None if row is None else _run(row)
+
+    def add(self, run: Run) -> Run:
+        """Stores a new run, or gives the one that has its ``request_id`` already."""
+        lease = {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(runs).values(**_columns(run), **lease))
+        except sa.exc.IntegrityError:
+            existing = self.find_request(run.request_id)
+            if existing is None:
+                raise
+            return existing
+        return run
+
+    def find_request(self, request_id: str) -> Run | None:
+        """The run that was asked for under ``request_id``, if there is one."""
+        return self._newest(runs.c.request_id == request_id)
+
+    def update(self, run: Run, packed_weights: bytes = b"") -> None:
+        """Stores what has become of ``run``, and its weights in the same transaction, and takes its lease."""
+        values = _columns(run) | {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(runs).where(runs.c.id == run.id).values(**values))
+            if packed_weights:
+                connection.execute(sa.delete(weights).where(weights.c.run_id == run.id))
+                connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
+
+    def restart(self, run: Run) -> None:
+        """Stores ``run`` as new again, without the epochs of the attempt before."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(epochs).where(epochs.c.run_id == run.id))
+        self.update(run)
+
+    def add_epoch(self, run_id: str, record: EpochRecord) -> None:
+        """Stores an epoch of a run under way."""
+        values = {"run_id": run_id, "epoch": record.epoch, "record": record.model_dump_json()}
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(epochs).values(**values))
+
+    def epochs_of(self, run_id: str) -> tuple[EpochRecord, ...]:
+        """All epochs so far, in order."""
+        query = sa.select(epochs.c.record).where(epochs.c.run_id == run_id).order_by(epochs.c.epoch)
+        with self._engine.connect() as connection:
+            return tuple(EpochRecord.model_validate_json(record) for (record,) in connection.execute(query))
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id.
+
+        Raises:
+            RunNotFoundError: there is none.
+        """
+        run = self._newest(runs.c.id == run_id)
+        if run is None:
+            raise RunNotFoundError(f"there is no run {run_id}", run_id=run_id)
+        return run
+
+    def latest_success(self, spec: RunSpec) -> Run:
+        """The newest run of ``spec`` that SUCCEEDED.
+
+        Raises:
+            RunNotFoundError: there is none.
+        """
+        condition = (runs.c.spec_digest == spec_digest(spec)) & (runs.c.state == RunState.SUCCEEDED)
+        run = self._newest(condition)
+        if run is None:
+            raise RunNotFoundError("no run of this specification has succeeded")
+        return run
+
+    def weights_of(self, run_id: str) -> bytes | None:
+        """The packed final weights, if they are stored."""
+        query = sa.select(weights.c.packed).where(weights.c.run_id == run_id)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar()
+
+    def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
+        """A page of runs, the newest first, and the token of the next page or nothing.
+
+        Raises:
+            InvalidFieldsError: the token is not of this filter.
+        """
+        token = PageToken(run_filter)
+        query = sa.select(runs).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
+        for field, condition in CONDITIONS.items():
+            wanted = getattr(run_filter, field)
+            if wanted not in (None, ()):
+                query = query.where(condition(wanted))
+        if page_token:
+            time, run_id = token.decode(page_token)
+            query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
+        with self._engine.connect() as connection:
+            found = [_run(row) for row in connection.execute(query)]
+        page = found[:page_size]
+        return page, token.encode(page[-1]) if len(found) > page_size else ""
+
+    def delete(self, run_id: str) -> None:
+        """Forgets a run with its epochs and weights."""
+        with self._engine.begin() as connection:
+            for table, column in ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id)):
+                connection.execute(sa.delete(table).where(column == run_id))
+
+    def renew_leases(self) -> None:
+        """Says that this server still works on its unfinished runs."""
+        mine = (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(runs).where(mine).values(lease_end=datetime.now(UTC) + LEASE))
+
+    def fail_abandoned(self, error: RunError) -> int:
+        """Fails, with ``error``, the unfinished runs whose server no longer says anything; gives how many."""
+        now = datetime.now(UTC)
+        abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now)
+        values = {"state": RunState.FAILED, "error": error.model_dump_json(), "end_time": now}
+        with self._engine.begin() as connection:
+            return connection.execute(sa.update(runs).where(abandoned).values(**values)).rowcount

@@ -1,0 +1,134 @@
+"""Inside a worker process: one task from start to end, told to the server over a pipe.
+
+The engine is imported here and nowhere else on the server; the forkserver has it loaded before the fork.
+"""
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loopbench_server.errors import LoopbenchServerError, RunFailedError
+from loopbench_server.runs.messages import (
+    Described,
+    EpochEnded,
+    Evaluated,
+    Failed,
+    Message,
+    Progressed,
+    Started,
+    Task,
+    Trained,
+)
+
+if TYPE_CHECKING:
+    from loopbench_server.engine.training import Surroundings, Weights
+
+# Training yields to the server, so that it answers under load.
+NICENESS = 10
+EXIT_ORPHANED = 70
+
+Send = Callable[[Message], None]
+
+
+def pack(weights: "Weights") -> bytes:
+    """The arrays, in order, as the bytes of an ``.npz`` file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, *weights)
+    return buffer.getvalue()
+
+
+def unpack(packed: bytes) -> "Weights":
+    """The arrays that :func:`pack` packed."""
+    with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
+        return [archive[name] for name in archive.files]
+
+
+def _surroundings(task: Task) -> "Surroundings":
+    from loopbench_server.engine.training import Surroundings  # noqa: PLC0415  only in the worker
+
+    return Surroundings(threads=task.threads, data_dir=task.data_dir, tensorboard_dir=task.tensorboard_dir)
+
+
+def _describe(task: Task, _: bytes, connection: Connection) -> None:
+    from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
+
+    _sender(connection)(
+        Described(
+            versions=environment.versions(),
+            devices=devices.list_devices(),
+            datasets=data.describe(task.data_dir),
+        )
+    )
+
+
+def _train(task: Task, _: bytes, connection: Connection) -> None:
+    from loopbench_server.engine.training import train  # noqa: PLC0415  only in the worker
+
+    assert task.spec is not None
+    send = _sender(connection)
+    result, weights = train(
+        task.spec,
+        _surroundings(task),
+        on_progress=lambda progress: send(Progressed(progress=progress)),
+        on_epoch=lambda record: send(EpochEnded(record=record)),
+    )
+    send(Trained(result=result))
+    connection.send_bytes(pack(weights))
+
+
+def _evaluate(task: Task, weights: bytes, connection: Connection) -> None:
+    from loopbench_server.engine.evaluation import evaluate  # noqa: PLC0415  only in the worker
+
+    assert task.spec is not None
+    evaluation = evaluate(task.run_id, task.spec, unpack(weights), _surroundings(task))
+    _sender(connection)(Evaluated(evaluation=evaluation))
+
+
+HANDLERS: dict[str, Callable[[Task, bytes, Connection], None]] = {
+    "describe": _describe,
+    "train": _train,
+    "evaluate": _evaluate,
+}
+
+
+def _sender(connection: Connection) -> Send:
+    return lambda message: connection.send_bytes(message.model_dump_json().encode())
+
+
+def _die_with_the_server(lifeline: Connection) -> None:
+    """Waits for the server's end of ``lifeline`` to close, however the server died, and ends the process."""
+
+    def wait() -> None:
+        lifeline.poll(None)
+        os._exit(EXIT_ORPHANED)
+
+    threading.Thread(target=wait, daemon=True, name="lifeline").start()
+
+
+def main(task_json: str, weights: bytes, connection: Connection, lifeline: Connection) -> None:
+    """The process's whole life. ``weights`` are packed, and empty unless the task is EVALUATE."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_the_server(lifeline)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
+    os.nice(NICENESS)
+    send = _sender(connection)
+    send(Started(time=time.time()))
+    task = Task.model_validate_json(task_json)
+    try:
+        HANDLERS[task.kind](task, weights, connection)
+    except LoopbenchServerError as error:
+        send(Failed(reason=error.reason, message=str(error)))
+    except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
+        message = f"{type(error).__name__}: {error}"
+        send(Failed(reason=RunFailedError.reason, message=message, traceback=traceback.format_exc()))
+    connection.close()

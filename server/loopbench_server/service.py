@@ -1,0 +1,123 @@
+"""The RPCs of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from grpc.aio import ServicerContext
+from loopbench import wire
+from loopbench.spec import InvalidFieldsError, ServerInfo, Violation
+from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
+
+from loopbench_server.errors import UnsupportedError
+from loopbench_server.info import ServerStatus
+from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+RUN_ID_METADATA = "loopbench-run-id"
+DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE = 50, 1_000
+
+Context = ServicerContext[Any, Any]
+
+
+def checked_uuid(field: str, value: str) -> str:
+    """``value`` in its usual form.
+
+    Raises:
+        InvalidFieldsError: it is not a UUID.
+    """
+    try:
+        return str(uuid.UUID(value))
+    except ValueError as error:
+        raise InvalidFieldsError((Violation(field=field, description="must be a UUID"),)) from error
+
+
+def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[Any, str]:
+    """Specification and request_id; both are checked, so that one error names all that is wrong."""
+    violations: tuple[Violation, ...] = ()
+    spec, request_id = None, str(uuid.uuid4())
+    try:
+        spec = wire.spec_from_wire(request.spec)
+    except InvalidFieldsError as error:
+        violations += error.violations
+    try:
+        request_id = checked_uuid("request_id", request.request_id) if request.request_id else request_id
+    except InvalidFieldsError as error:
+        violations += error.violations
+    if violations:
+        raise InvalidFieldsError(violations)
+    return spec, request_id
+
+
+def checked_page_size(value: int) -> int:
+    """Runs on a page: the default for 0, and at most the largest.
+
+    Raises:
+        InvalidFieldsError: it is negative.
+    """
+    if value < 0:
+        raise InvalidFieldsError((Violation(field="page_size", description="must not be negative"),))
+    return min(value or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+
+
+class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
+    """Errors are raised as they are: the boundary turns them into statuses."""
+
+    def __init__(self, scheduler: Scheduler, evaluations: Evaluations, store: Store, status: ServerStatus) -> None:
+        self._scheduler = scheduler
+        self._evaluations = evaluations
+        self._store = store
+        self._status = status
+
+    async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
+        spec, request_id = checked_train_request(request)
+        run = await self._scheduler.submit(spec, request_id, detach=request.detach)
+        await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
+        if not request.detach:
+            run = await self._scheduler.wait(run.id)
+        return wire.run_to_wire(run)
+
+    async def Evaluate(
+        self, request: benchmark_service_pb2.EvaluateRequest, context: Context
+    ) -> benchmark_service_pb2.EvaluateResponse:
+        return wire.evaluation_to_wire(await self._evaluations.evaluate(wire.evaluation_request_from_wire(request)))
+
+    async def WatchRun(
+        self, request: benchmark_service_pb2.WatchRunRequest, context: Context
+    ) -> AsyncIterator[benchmark_service_pb2.WatchRunResponse]:
+        async for event in self._scheduler.watch(checked_uuid("run_id", request.run_id)):
+            yield wire.event_to_wire(event)
+
+    async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
+        return wire.run_to_wire(await self._scheduler.get(checked_uuid("run_id", request.run_id)))
+
+    async def ListRuns(
+        self, request: benchmark_service_pb2.ListRunsRequest, context: Context
+    ) -> benchmark_service_pb2.ListRunsResponse:
+        run_filter, size = wire.filter_from_wire(request.filter), checked_page_size(request.page_size)
+        runs, token = await asyncio.to_thread(self._store.list, run_filter, size, request.page_token)
+        return benchmark_service_pb2.ListRunsResponse(runs=map(wire.run_to_wire, runs), next_page_token=token)
+
+    async def CancelRun(self, request: benchmark_service_pb2.CancelRunRequest, context: Context) -> run_pb2.Run:
+        return wire.run_to_wire(await self._scheduler.cancel(checked_uuid("run_id", request.run_id)))
+
+    async def DeleteRun(self, request: benchmark_service_pb2.DeleteRunRequest, context: Context) -> Empty:
+        await self._scheduler.delete(checked_uuid("run_id", request.run_id))
+        return Empty()
+
+    async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
+        raise UnsupportedError("this server does not compare runs yet")
+
+    async def Diagnose(
+        self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
+    ) -> analysis_pb2.Diagnosis:
+        raise UnsupportedError("this server does not diagnose runs yet")
+
+    async def GetServerInfo(
+        self, request: benchmark_service_pb2.GetServerInfoRequest, context: Context
+    ) -> benchmark_service_pb2.ServerInfo:
+        info: ServerInfo = self._status.info()
+        return wire.server_info_to_wire(info)

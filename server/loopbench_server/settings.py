@@ -1,0 +1,53 @@
+"""Settings of the server: a flag each, and an environment variable each."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+STATE_DIR = platformdirs.user_state_path("loopbench")
+
+
+class Settings(BaseSettings):
+    """Trains one small network in several ways and says whether the ways agree.
+
+    Every flag can be given as an environment variable too: --store-url is LOOPBENCH_STORE_URL. A flag wins.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LOOPBENCH_",
+        cli_prog_name="loopbench-server",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        extra="ignore",
+    )
+
+    address: str = Field("127.0.0.1:50051", description="HOST:PORT to serve gRPC on; port 0 takes a free one")
+    metrics_address: str = Field(
+        "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
+    )
+    store_url: str = Field(
+        f"sqlite:///{STATE_DIR / 'runs.db'}", description="SQLAlchemy URL of the database with runs, epochs and weights"
+    )
+    data_dir: Path | None = Field(None, description="folder with mnist.npz; without it Keras's cache, then a download")
+    tensorboard_dir: Path = Field(STATE_DIR / "tensorboard", description="folder for TensorBoard logs, one a run")
+    slots: Annotated[int, Field(ge=1, le=1024)] = Field(
+        os.cpu_count() or 1, description="runs that train at once; by default one a core"
+    )
+    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1_000, description="runs that may wait for a slot")
+    threads_per_run: Annotated[int, Field(ge=1, le=1024)] = Field(
+        1, description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA"
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        30.0, description="seconds that running runs may go on after SIGTERM"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="how log lines are written to standard error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    exit_on_stdin_eof: bool = Field(
+        default=False, description="shut down when standard input ends: for a server that belongs to its parent"
+    )

@@ -1,0 +1,86 @@
+"""The command ``loopbench`` as the shell runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopbench_client.cli.exits import ExitCode
+
+START = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def shell() -> Shell:
+    """Runs ``loopbench`` with these words in a process of its own."""
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "LOOPBENCH_SERVER"}
+        return subprocess.run(
+            [*START, *words], env=environment | more, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+def test_an_absent_server_is_no_traceback(shell: Shell) -> None:
+    done = shell("show", "x", "--server", "127.0.0.1:1")
+    assert done.returncode == ExitCode.UNAVAILABLE
+    assert done.stderr.startswith("error: the server is not available: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_users_mistake_is_no_traceback(shell: Shell) -> None:
+    for words in (("train", "--epochs", "many"), ("nonsense",), ("show",), ("compare", "x", "y")):
+        done = shell(*words)
+        assert done.returncode == ExitCode.BAD_INPUT
+        assert "Traceback" not in done.stderr
+
+
+def test_one_command_starts_a_server_of_its_own(shell: Shell, server_package: Path) -> None:
+    done = shell("train", "--dataset", "digits")
+    assert done.returncode == ExitCode.SUCCESS, done.stderr
+    assert "96.61 %" in done.stdout
+    assert (server_package / "drained").exists()
+
+
+def test_a_server_of_its_own_that_fails_is_no_traceback(shell: Shell, server_package: Path) -> None:
+    (server_package / "__main__.py").write_text("raise SystemExit('no luck')")
+    done = shell("runs")
+    assert done.returncode == ExitCode.UNAVAILABLE
+    assert "no luck" in done.stderr
+    assert "hint: name a server with --server" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
+    service.hold = True
+    with subprocess.Popen([*START, "train", "--server", address], stderr=subprocess.PIPE, text=True) as process:
+        assert service.held.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert stderr == "interrupted\n"
+    assert service.abandoned.wait(10)
+
+
+@pytest.mark.parametrize("command", ["runs", "runs --json"])
+def test_a_reader_that_leaves_is_no_traceback(command: str, address: str, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(id=str(number)) for number in range(200)]
+    words = [*START, *command.split(), "--limit", "200", "--server", address]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_the_shell_completes_choices(shell: Shell) -> None:
+    words = "loopbench train --method "
+    done = shell(_LOOPBENCH_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="3")
+    assert done.stdout.split() == ["gradient-tape", "fit", "custom-train-step"]

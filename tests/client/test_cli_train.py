@@ -1,0 +1,147 @@
+"""``loopbench train`` against a server that answers as the contract says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from loopbench import spec, wire
+from loopbench.v1 import run_pb2
+from loopbench_client.cli import app
+from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.run_flags import HELP, OPTIMIZER_FLAGS, PARAMETERS, flag_of
+from typer.testing import CliRunner, Result
+
+FULL_SPEC = spec.RunSpec(
+    method=spec.Method.CUSTOM_TRAIN_STEP,
+    loss=spec.Loss.SUM_OF_SQUARES_FIXED_BATCH,
+    optimizer=spec.Sgd(learning_rate=0.1, momentum=0.9, nesterov=True),
+    dataset=spec.Dataset.DIGITS,
+    epochs=3,
+    batch_size=16,
+    seed=7,
+    shuffle_buffer=0,
+    device=spec.Device.CPU,
+    execution=spec.Execution.XLA,
+    steps_per_execution=5,
+    meter=spec.Meter.CATEGORICAL_ON_LABELS,
+    loss_report=spec.LossReport.LAST_BATCH,
+    tensorboard=True,
+)
+FULL_FLAGS = [
+    "--method=custom-train-step",
+    "--loss=sum-of-squares-fixed-batch",
+    "--optimizer=sgd",
+    "--learning-rate=0.1",
+    "--optimizer-option=momentum=0.9",
+    "--optimizer-option=nesterov=true",
+    "--dataset=digits",
+    "--epochs=3",
+    "--batch-size=16",
+    "--seed=7",
+    "--shuffle-buffer=0",
+    "--device=cpu",
+    "--execution=xla",
+    "--steps-per-execution=5",
+    "--meter=categorical-on-labels",
+    "--loss-report=last-batch",
+    "--tensorboard",
+]
+
+Cli = Callable[..., Result]
+
+
+def test_every_field_of_a_spec_has_a_flag() -> None:
+    assert {p.name for p in PARAMETERS} == spec.RunSpec.model_fields.keys() | OPTIMIZER_FLAGS.keys()
+    assert HELP.keys() == spec.RunSpec.model_fields.keys()
+
+
+def test_train_sends_every_flag(cli: Cli, service: Any) -> None:
+    assert cli("train", *FULL_FLAGS, "--request-id", "mine").exit_code == ExitCode.SUCCESS
+    (request,) = service.requests["Train"]
+    assert wire.spec_from_wire(request.spec) == FULL_SPEC
+    assert request.request_id == "mine"
+
+
+def test_train_without_flags_is_the_default_spec(cli: Cli, service: Any) -> None:
+    assert cli("train").exit_code == ExitCode.SUCCESS
+    (request,) = service.requests["Train"]
+    assert wire.spec_from_wire(request.spec) == spec.RunSpec()
+
+
+@pytest.mark.parametrize("kind", spec.OPTIMIZERS)
+def test_every_optimizer_can_be_chosen(kind: str, cli: Cli, service: Any) -> None:
+    assert cli("train", "--optimizer", kind).exit_code == ExitCode.SUCCESS
+    (request,) = service.requests["Train"]
+    assert wire.spec_from_wire(request.spec).optimizer == spec.OPTIMIZERS[kind]()
+
+
+def test_train_prints_what_was_counted_and_what_was_reported(cli: Cli) -> None:
+    output = cli("train", "--method", "fit", "--seed", "3").stdout
+    for expected in ("96.86 %", "96.61 %", "91.79 %", "fit sum-of-squares sgd", "seed 3", "18,750 updates in 12.5 s"):
+        assert expected in output
+    assert "weights digest" in output
+
+
+def test_train_json_is_the_run_and_nothing_else(cli: Cli) -> None:
+    done = cli("train", *FULL_FLAGS, "--json")
+    run = wire.run_from_wire(json_format.Parse(done.stdout, run_pb2.Run()))
+    assert run.spec == FULL_SPEC
+    assert done.stderr == ""
+    # A field without presence is there even where it holds its default.
+    assert json.loads(done.stdout)["result"]["tensorboardDir"] == ""
+
+
+def test_train_detached_returns_the_queued_run(cli: Cli, service: Any) -> None:
+    done = cli("train", "--detach", "--json")
+    assert json_format.Parse(done.stdout, run_pb2.Run()).state == run_pb2.RUN_STATE_QUEUED
+    assert service.requests["Train"][0].detach
+
+
+def test_detach_needs_a_server_that_stays() -> None:
+    done = CliRunner().invoke(app, ["train", "--detach"], env={"LOOPBENCH_SERVER": ""})
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert "--server" in done.stderr
+
+
+def test_bad_values_are_named_by_their_flags(cli: Cli, service: Any) -> None:
+    done = cli("train", "--epochs", "0", "--batch-size", "-1", "--learning-rate", "-1", "--optimizer-option", "rho=x")
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert "--optimizer-option rho: sgd has no such parameter" in done.stderr
+    done = cli("train", "--epochs", "0", "--learning-rate", "-1", "--optimizer-option", "momentum=2")
+    assert done.exit_code == ExitCode.BAD_INPUT
+    for flag in ("--epochs", "--learning-rate", "--optimizer-option momentum"):
+        assert f"  {flag}: Input should be" in done.stderr
+    assert not service.requests
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("momentum", "is not of the form NAME=VALUE"),
+        ("beta_1=0.5", "sgd has no such parameter; it has clipnorm,"),
+        ("learning_rate=0.5", "is given twice"),
+        ("kind=adam", "sgd has no such parameter"),
+    ],
+)
+def test_a_bad_optimizer_option(option: str, complaint: str, cli: Cli) -> None:
+    done = cli("train", "--learning-rate", "0.1", "--optimizer-option", option)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert (
+        f"--optimizer-option {option.partition('=')[0]}: {complaint}".replace(
+            "--optimizer-option learning_rate", "--learning-rate"
+        )
+        in done.stderr
+    )
+
+
+def test_an_unknown_choice_lists_the_choices(cli: Cli) -> None:
+    done = cli("train", "--method", "magic")
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert "'magic' is not one of gradient-tape, fit, custom-train-step." in done.stderr
+
+
+def test_flag_of_a_field_outside_the_spec_is_its_path() -> None:
+    assert flag_of("run_id") == "run_id"
+    assert flag_of("spec.steps_per_execution") == "--steps-per-execution"

@@ -1,0 +1,278 @@
+"""Both clients against a server that answers as the contract says."""
+
+import asyncio
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import grpc
+import pytest
+from loopbench import spec
+from loopbench.v1 import run_pb2
+from loopbench_client import AsyncClient, Client, errors
+from loopbench_client.channel import SERVICE, is_loopback, service_config
+
+SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
+
+
+class Both:
+    """Calls the plain client or its asyncio twin alike, so that one test covers both."""
+
+    def __init__(self, client: Client | AsyncClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            answer = getattr(self._client, name)(*args, **kwargs)
+            if isinstance(answer, AsyncIterator):
+                return [item async for item in answer]
+            if inspect.isawaitable(answer):
+                return await answer
+            return list(answer) if inspect.isgenerator(answer) else answer
+
+        return call
+
+
+@pytest.fixture(params=["plain", "asyncio"])
+async def either(request: pytest.FixtureRequest, address: str) -> Any:
+    if request.param == "plain":
+        with Client(address) as client:
+            yield Both(client)
+    else:
+        async with AsyncClient(address) as async_client:
+            yield Both(async_client)
+
+
+def public(kind: type) -> dict[str, list[str]]:
+    """Every public method with the names of its parameters."""
+    functions = inspect.getmembers(kind, inspect.isfunction)
+    return {name: list(inspect.signature(f).parameters) for name, f in functions if not name.startswith("_")}
+
+
+def test_the_twins_have_the_same_methods_and_parameters() -> None:
+    assert public(Client) == public(AsyncClient)
+
+
+async def test_train_sends_the_spec_and_returns_the_run(either: Any, service: Any) -> None:
+    run = await either.train(SPEC)
+    (request,) = service.requests["Train"]
+    assert run.spec == SPEC
+    assert run.result.train.accuracy == 0.9686
+    assert UUID(request.request_id).version == 4
+    assert not request.detach
+
+
+async def test_train_keeps_the_callers_request_id(either: Any, service: Any) -> None:
+    await either.train(SPEC, request_id="mine", detach=True)
+    (request,) = service.requests["Train"]
+    assert (request.request_id, request.detach) == ("mine", True)
+
+
+async def test_two_trains_have_two_request_ids(either: Any, service: Any) -> None:
+    await either.train(SPEC)
+    await either.train(SPEC)
+    first, second = service.requests["Train"]
+    assert first.request_id != second.request_id
+
+
+async def test_unavailable_is_tried_again_with_the_same_request_id(either: Any, service: Any, status: Any) -> None:
+    service.failures["Train"].extend([status(grpc.StatusCode.UNAVAILABLE)] * 2)
+    run = await either.train(SPEC)
+    assert run.state is spec.RunState.SUCCEEDED
+    assert len(service.requests["Train"]) == 3
+    assert len({request.request_id for request in service.requests["Train"]}) == 1
+
+
+async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: Any) -> None:
+    service.failures["DeleteRun"].append(status(grpc.StatusCode.UNAVAILABLE))
+    with pytest.raises(errors.ServerUnavailableError):
+        await either.delete("x")
+    assert len(service.requests["DeleteRun"]) == 1
+
+
+def test_every_method_but_deletion_is_retried() -> None:
+    (config,) = json.loads(service_config())["methodConfig"]
+    assert {name["method"] for name in config["name"]} == {method.name for method in SERVICE.methods} - {"DeleteRun"}
+
+
+async def test_progress_comes_in_order_before_the_result(either: Any, service: Any) -> None:
+    events: list[spec.RunEvent] = []
+    run = await either.train(SPEC, on_progress=events.append)
+    assert events == service.events
+    assert run.spec == SPEC
+
+
+async def test_a_train_that_fails_at_once_raises_its_own_error(either: Any, service: Any, status: Any) -> None:
+    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full"))
+    with pytest.raises(errors.QueueFullError, match="full"):
+        await either.train(SPEC, on_progress=lambda _: None)
+    assert not service.requests["WatchRun"]
+
+
+async def test_a_run_that_fails_under_way_raises_after_its_progress(
+    either: Any, service: Any, status: Any, info: Any
+) -> None:
+    service.end = status(grpc.StatusCode.ABORTED, "killed", info("RUN_CANCELLED", run_id="r9"))
+    events: list[spec.RunEvent] = []
+    with pytest.raises(errors.RunCancelledError) as caught:
+        await either.train(SPEC, on_progress=events.append)
+    assert events == service.events
+    assert caught.value.run_id == "r9"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, errors.NotFoundError])
+async def test_an_exception_in_on_progress_cancels_the_run(error: Any, either: Any, service: Any) -> None:
+    service.hold = True
+
+    def fail(_: spec.RunEvent) -> None:
+        raise error("enough")
+
+    with pytest.raises(error, match="enough"):
+        await either.train(SPEC, on_progress=fail)
+    assert service.abandoned.wait(10)
+
+
+@pytest.mark.parametrize("on_progress", [None, lambda _: None])
+async def test_a_cancelled_task_cancels_the_run(on_progress: Any, async_client: Any, service: Any) -> None:
+    service.hold = True
+    task = asyncio.create_task(async_client.train(SPEC, on_progress=on_progress))
+    assert await asyncio.to_thread(service.held.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert service.abandoned.wait(10)
+
+
+async def test_the_deadline_cancels_the_run(either: Any, service: Any) -> None:
+    service.hold = True
+    with pytest.raises(errors.DeadlineError):
+        await either.train(SPEC, timeout=0.2)
+    assert service.abandoned.wait(10)
+
+
+async def test_a_detached_run_has_no_progress(either: Any, service: Any) -> None:
+    with pytest.raises(ValueError, match="watch"):
+        await either.train(SPEC, detach=True, on_progress=lambda _: None)
+    assert not service.requests["Train"]
+
+
+async def test_runs_come_from_all_pages(either: Any, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(id=str(number)) for number in range(5)]
+    runs = await either.list(spec.RunFilter(seeds=(7,)), page_size=2)
+    assert [run.id for run in runs] == ["0", "1", "2", "3", "4"]
+    assert [request.page_token for request in service.requests["ListRuns"]] == ["", "2", "4"]
+    assert {tuple(request.filter.seeds) for request in service.requests["ListRuns"]} == {(7,)}
+
+
+async def test_get_cancel_and_delete_name_the_run(either: Any, service: Any) -> None:
+    assert await either.get("a") == service.runs[0]
+    assert (await either.cancel("b")).state is spec.RunState.CANCELLED
+    await either.delete("c")
+    asked = [service.requests[method][0].run_id for method in ("GetRun", "CancelRun", "DeleteRun")]
+    assert asked == ["a", "b", "c"]
+
+
+async def test_watch_yields_every_event(either: Any, service: Any) -> None:
+    assert await either.watch("a") == service.events
+
+
+async def test_evaluate_takes_a_run_or_a_spec(either: Any, service: Any) -> None:
+    evaluation = await either.evaluate("a", spec.Method.FIT)
+    await either.evaluate(SPEC, loss=spec.Loss.SUM_OF_SQUARES, meter=spec.Meter.ARGMAX)
+    by_id, by_spec = service.requests["Evaluate"]
+    assert evaluation.validation.correct == 9_661
+    assert (by_id.run_id, by_id.method, by_id.loss) == ("a", run_pb2.METHOD_FIT, run_pb2.LOSS_UNSPECIFIED)
+    assert by_spec.WhichOneof("source") == "spec"
+    assert by_spec.meter == run_pb2.METER_ARGMAX
+
+
+async def test_compare_sends_the_groups(either: Any, service: Any) -> None:
+    groups = [spec.RunGroup(label="tape", run_ids=("1", "2")), spec.RunGroup(label="fit", run_ids=("3",))]
+    comparison = await either.compare(groups, margin=0.01)
+    (request,) = service.requests["Compare"]
+    assert [tuple(group.run_ids) for group in request.groups] == [("1", "2"), ("3",)]
+    assert request.margin == 0.01
+    assert not request.HasField("alpha")
+    assert comparison.pairs[0].verdict is spec.Verdict.IDENTICAL
+
+
+async def test_diagnose_takes_runs_and_specs(either: Any, service: Any) -> None:
+    diagnosis = await either.diagnose("a", SPEC, verify=True)
+    (request,) = service.requests["Diagnose"]
+    assert (request.first.run_id, request.second.WhichOneof("subject"), request.verify) == ("a", "spec", True)
+    assert diagnosis.causes[0].reason == "LOSS_REDUCTION"
+
+
+async def test_wait_ready_asks_until_the_server_takes_runs(either: Any, service: Any) -> None:
+    service.unready = 2
+    assert (await either.wait_ready(30)).ready
+    assert len(service.requests["GetServerInfo"]) == 3
+
+
+async def test_wait_ready_gives_up(either: Any, service: Any) -> None:
+    service.unready = 1_000
+    with pytest.raises(errors.ServerUnavailableError, match="takes no runs yet") as caught:
+        await either.wait_ready(0.3)
+    assert caught.value.reason == "NOT_READY"
+
+
+def test_an_unary_call_has_the_clients_deadline(address: str, service: Any, status: Any) -> None:
+    # The pauses between the attempts are longer than this.
+    service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE)] * 100)
+    with Client(address, timeout=0.01) as client, pytest.raises(errors.DeadlineError):
+        client.get("x")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("127.0.0.1:1", True), ("localhost:1", True), ("[::1]:1", True), ("10.0.0.1:1", False), ("example.org:1", False)],
+)
+def test_loopback(address: str, expected: bool) -> None:
+    assert is_loopback(address) is expected
+
+
+def test_a_proxy_is_not_asked_for_loopback(address: str) -> None:
+    code = f"from loopbench_client import Client\nprint(Client({address!r}).server_info().ready)"
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", "no_grpc_proxy": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_the_client_imports_without_the_server() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('loopbench_server', 'tensorflow', 'keras', 'numpy'): sys.modules[name] = None\n"
+        "import loopbench_client, loopbench_client.cli"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_public_names() -> None:
+    import loopbench_client  # noqa: PLC0415 - the module itself is what is looked at
+
+    assert loopbench_client.__all__ == [
+        "AlreadyExistsError",
+        "AsyncClient",
+        "Client",
+        "DeadlineError",
+        "EmbeddedServer",
+        "EmbeddedServerError",
+        "InvalidSpecError",
+        "LoopbenchError",
+        "NotFoundError",
+        "PreconditionError",
+        "QueueFullError",
+        "RunCancelledError",
+        "RunEndedError",
+        "RunFailedError",
+        "ServerError",
+        "ServerUnavailableError",
+        "UnsupportedError",
+        "embedded_server",
+    ]
+    assert all(hasattr(loopbench_client, name) for name in loopbench_client.__all__)

@@ -1,0 +1,110 @@
+"""Every way in which a call can fail, seen from the caller."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import loopbench_client
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from loopbench_client import errors
+from loopbench_client.translation import STATUS_ERRORS
+
+SOME_ID = "x"
+
+
+def all_errors(base: type[errors.LoopbenchError] = errors.LoopbenchError) -> Iterator[type[errors.LoopbenchError]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from all_errors(kind)
+
+
+def test_every_status_has_its_error() -> None:
+    assert set(STATUS_ERRORS) == set(grpc.StatusCode) - {grpc.StatusCode.OK}
+
+
+def test_the_docstring_draws_every_error() -> None:
+    assert errors.__doc__ is not None
+    assert {kind.__name__ for kind in all_errors()} == {word for word in errors.__doc__.split() if "Error" in word}
+
+
+def test_every_error_is_public() -> None:
+    assert {kind.__name__ for kind in all_errors()} <= set(loopbench_client.__all__)
+
+
+@pytest.mark.parametrize("code", set(grpc.StatusCode) - {grpc.StatusCode.OK}, ids=lambda code: code.name)
+async def test_a_status_becomes_its_error_for_both_clients(
+    code: grpc.StatusCode, client: Any, async_client: Any, service: Any, status: Callable[..., Any]
+) -> None:
+    # DeleteRun, because it is not tried again.
+    service.failures["DeleteRun"].extend([status(code, "not so"), status(code, "not so")])
+    with pytest.raises(errors.LoopbenchError, match="not so") as caught:
+        client.delete(SOME_ID)
+    with pytest.raises(errors.LoopbenchError, match="not so") as caught_async:
+        await async_client.delete(SOME_ID)
+    assert type(caught.value) is type(caught_async.value) is STATUS_ERRORS[code]
+    assert isinstance(caught.value.__cause__, grpc.RpcError)
+
+
+def test_a_bad_spec_names_every_field(client: Any, service: Any, status: Callable[..., Any]) -> None:
+    violation = error_details_pb2.BadRequest.FieldViolation
+    bad = error_details_pb2.BadRequest(
+        field_violations=[
+            violation(field="spec.epochs", description="too many"),
+            violation(field="spec.seed", description="odd"),
+        ]
+    )
+    service.failures["GetRun"].append(status(grpc.StatusCode.INVALID_ARGUMENT, "no", bad))
+    with pytest.raises(errors.InvalidSpecError) as caught:
+        client.get(SOME_ID)
+    assert [(v.field, v.description) for v in caught.value.violations] == [
+        ("spec.epochs", "too many"),
+        ("spec.seed", "odd"),
+    ]
+
+
+def test_a_full_queue_says_when_to_come_back(client: Any, service: Any, status: Callable[..., Any]) -> None:
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000))
+    service.failures["GetRun"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry))
+    with pytest.raises(errors.QueueFullError) as caught:
+        client.get(SOME_ID)
+    assert caught.value.retry_delay == 2.5
+
+
+def test_reason_and_hint_are_handed_on(client: Any, service: Any, status: Callable[..., Any], info: Any) -> None:
+    details = info("DEVICE_NOT_AVAILABLE", hint="use --device cpu")
+    service.failures["GetRun"].append(status(grpc.StatusCode.FAILED_PRECONDITION, "no GPU", details))
+    with pytest.raises(errors.PreconditionError) as caught:
+        client.get(SOME_ID)
+    assert (caught.value.reason, caught.value.hint) == ("DEVICE_NOT_AVAILABLE", "use --device cpu")
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("RUN_CANCELLED", errors.RunCancelledError), ("WORKER_DIED", errors.RunFailedError)],
+)
+def test_an_aborted_run_is_named(  # noqa: PLR0917 - most are fixtures
+    reason: str, kind: type[errors.RunEndedError], client: Any, service: Any, status: Callable[..., Any], info: Any
+) -> None:
+    service.failures["GetRun"].append(status(grpc.StatusCode.ABORTED, "over", info(reason, run_id="r1")))
+    with pytest.raises(kind) as caught:
+        client.get(SOME_ID)
+    assert caught.value.run_id == "r1"
+
+
+def test_details_of_an_unknown_type_are_left_out(client: Any, service: Any, status: Callable[..., Any]) -> None:
+    help_links = error_details_pb2.Help(links=[error_details_pb2.Help.Link(url="u")])
+    service.failures["GetRun"].append(status(grpc.StatusCode.NOT_FOUND, "none", help_links))
+    with pytest.raises(errors.NotFoundError, match="none") as caught:
+        client.get(SOME_ID)
+    assert caught.value.reason == ""
+
+
+def test_an_answer_outside_the_contract_is_a_server_error(
+    client: Any, service: Any, run_of: Callable[..., Any]
+) -> None:
+    service.runs = [run_of().model_copy(update={"state": None})]
+    with pytest.raises(errors.ServerError, match="outside the contract") as caught:
+        client.get(SOME_ID)
+    assert caught.value.reason == "INVALID_ANSWER"

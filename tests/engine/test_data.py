@@ -1,0 +1,68 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loopbench.spec import Dataset
+from loopbench_server.engine import data
+from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
+
+
+def test_tables_are_complete() -> None:
+    assert set(data.DATASETS) == set(Dataset)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "train", "validation"), [(Dataset.DIGITS, 1_438, 359), (Dataset.MNIST, 60_000, 10_000)]
+)
+def test_shapes_and_range(dataset: Dataset, train: int, validation: int, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue("mnist_dir") if dataset is Dataset.MNIST else None
+    loaded = data.load(dataset, folder)
+    for samples, count in ((loaded.train, train), (loaded.validation, validation)):
+        assert samples.images.shape == (count, 28, 28)
+        assert samples.images.dtype == np.float32
+        assert (samples.images.min(), samples.images.max()) == (0, 1)
+        assert sorted(set(samples.labels.tolist())) == list(range(10))
+        assert np.array_equal(samples.one_hot.argmax(axis=1), samples.labels)
+    described = {info.dataset: info for info in data.describe(folder)}[dataset]
+    assert (described.train_samples, described.validation_samples, described.available) == (train, validation, True)
+
+
+def test_interpolation_by_hand() -> None:
+    # Two pixels onto four: centres at -0.25, 0.25, 0.75 and 1.25 of the source's grid.
+    assert data.interpolation(2, 4).tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
+
+
+def test_digits_keep_their_mean_grey(digits: data.Data) -> None:
+    with np.load(data.DIGITS_FILE) as archive:
+        source = archive["images"].mean() / 16
+    scaled = np.concatenate([digits.train.images, digits.validation.images]).mean()
+    assert scaled == pytest.approx(source, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "cannot be read"), (b"PK\x03\x04 no archive", "cannot be read")]
+)
+def test_unreadable_file(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "mnist.npz").write_bytes(content)
+    with pytest.raises(DatasetCorruptError, match=message):
+        data.load(Dataset.MNIST, tmp_path)
+
+
+def test_other_contents(tmp_path: Path) -> None:
+    arrays = {"x_train": (2, 28, 28), "y_train": (2,), "x_test": (1, 28, 28), "y_test": (1,)}
+    zeros: dict[str, Any] = {name: np.zeros(shape, np.uint8) for name, shape in arrays.items()}
+    np.savez(tmp_path / "mnist.npz", **zeros)
+    with pytest.raises(DatasetCorruptError, match="x_train, y_train, x_test, y_test"):
+        data.load(Dataset.MNIST, tmp_path)
+
+
+def test_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def refuse() -> None:
+        raise Exception("URL fetch failure")  # noqa: TRY002  as Keras raises it
+
+    monkeypatch.setattr("keras.datasets.mnist.load_data", refuse)
+    with pytest.raises(DatasetNotAvailableError, match="URL fetch failure"):
+        data.load(Dataset.MNIST, tmp_path)

@@ -1,0 +1,225 @@
+"""The three methods against each other, and against a network written in NumPy."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from loopbench.spec import Dataset, Execution, Loss, LossReport, Meter, Method, Result, RunSpec
+from loopbench_server.engine.batch_order import BatchOrder
+from loopbench_server.engine.data import Data, Samples
+from loopbench_server.engine.methods import METHODS
+from loopbench_server.engine.model import build_model
+from loopbench_server.engine.training import Surroundings, Weights, train
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+EPOCHS, BATCH_SIZE = 2, 32
+SGD, ADAM = {"kind": "sgd"}, {"kind": "adam"}
+
+
+def run(**fields: Any) -> tuple[Result, Weights]:
+    defaults = {"dataset": Dataset.DIGITS, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "seed": 5}
+    return train(RunSpec(**defaults | fields), Surroundings(threads=1))
+
+
+def digest(**fields: Any) -> str:
+    return run(**fields)[0].weights_digest
+
+
+def forward(weights: list[Float64], images: Float64) -> tuple[Float64, Float64, Float64, Float64]:
+    w1, b1, w2, b2, w3, b3 = weights
+    x = images.reshape(len(images), -1)
+    h1 = np.maximum(0, x @ w1 + b1)
+    h2 = np.maximum(0, h1 @ w2 + b2)
+    return x, h1, h2, h2 @ w3 + b3
+
+
+def gradients(weights: list[Float64], images: Float64, labels: Float64) -> list[Float64]:
+    """Of the sum of squares over the outputs, mean over the batch."""
+    _, _, w2, _, w3, _ = weights
+    x, h1, h2, outputs = forward(weights, images)
+    d3 = 2 * (outputs - labels) / len(labels)
+    d2 = d3 @ w3.T * (h2 > 0)
+    d1 = d2 @ w2.T * (h1 > 0)
+    return [x.T @ d1, d1.sum(0), h1.T @ d2, d2.sum(0), h2.T @ d3, d3.sum(0)]
+
+
+def batches(samples: Samples, order: NDArray[np.int32]) -> Iterator[tuple[Float64, Float64]]:
+    for start in range(0, len(order), BATCH_SIZE):
+        index = order[start : start + BATCH_SIZE]
+        yield samples.images[index].astype(np.float64), samples.one_hot[index].astype(np.float64)
+
+
+def trained_by_hand(data: Data, optimizer: dict[str, str], epochs: int) -> list[Float64]:
+    """SGD at 0.01, or Adam at 0.001 as Kingma and Ba (2015) have it with Keras's epsilon of 1e-7 outside the root."""
+    weights = [w.astype(np.float64) for w in build_model(5).get_weights()]
+    first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    order, step = BatchOrder(5, len(data.train), 1_000), 0
+    for epoch in range(epochs):
+        for images, labels in batches(data.train, order.epoch(epoch)):
+            step += 1
+            for i, gradient in enumerate(gradients(weights, images, labels)):
+                if optimizer is SGD:
+                    weights[i] -= 0.01 * gradient
+                    continue
+                first[i] = 0.9 * first[i] + 0.1 * gradient
+                second[i] = 0.999 * second[i] + 0.001 * gradient**2
+                rate = 0.001 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+                weights[i] -= rate * first[i] / (np.sqrt(second[i]) + 1e-7)
+    return weights
+
+
+def test_table_is_complete() -> None:
+    assert set(METHODS) == set(Method)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
+def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) -> None:
+    ways = [(Execution.GRAPH, 0), (Execution.GRAPH, 1), (Execution.GRAPH, 7), (Execution.EAGER, 0)]
+    digests = {
+        (method, *way): digest(method=method, optimizer=optimizer, execution=way[0], steps_per_execution=way[1])
+        for method in Method
+        for way in ways
+    }
+    assert len(set(digests.values())) == 1, digests
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
+def test_xla_agrees_among_methods(optimizer: dict[str, str]) -> None:
+    spec = {"optimizer": optimizer, "execution": Execution.XLA, "epochs": 1}
+    digests = {
+        (method, steps): digest(method=method, steps_per_execution=steps, **spec)
+        for method in Method
+        for steps in (0, 1)
+    }
+    assert len(set(digests.values())) == 1, digests
+
+
+def test_xla_program_of_many_steps_is_close() -> None:
+    spec = {"method": Method.GRADIENT_TAPE, "epochs": 1}
+    _, graph = run(**spec)
+    _, program = run(execution=Execution.XLA, steps_per_execution=1_000, **spec)
+    for ours, theirs in zip(program, graph, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("loss", Loss)
+def test_methods_agree_for_every_loss_and_optimizer(loss: Loss, optimizer: str) -> None:
+    spec = {"loss": loss, "optimizer": {"kind": optimizer}, "epochs": 1, "batch_size": 100}
+    assert len({digest(method=method, **spec) for method in Method}) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"use_ema": True, "ema_momentum": 0.9},
+        {"use_ema": True, "ema_overwrite_frequency": 10},
+        {"loss_scale_factor": 100.0},
+        {"gradient_accumulation_steps": 3},
+        {"weight_decay": 0.01},
+        {"global_clipnorm": 0.1},
+        {"clipnorm": 0.1, "momentum": 0.9, "nesterov": True},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_bits_do_not_depend_on_an_option_of_the_optimizer(options: dict[str, float]) -> None:
+    spec = {"optimizer": {"kind": "sgd", **options}, "epochs": 1}
+    digests = {digest(method=method, steps_per_execution=steps, **spec) for method in Method for steps in (0, 1)}
+    digests |= {digest(execution=Execution.EAGER, **spec)}
+    assert len(digests) == 1
+    assert digest(epochs=1) not in digests
+
+
+@pytest.mark.parametrize(("optimizer", "tolerance"), [(SGD, 1e-6), (ADAM, 1e-4)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("method", Method)
+def test_weights_are_those_of_numpy(digits: Data, method: Method, optimizer: dict[str, str], tolerance: float) -> None:
+    result, weights = run(method=method, optimizer=optimizer)
+    expected = trained_by_hand(digits, optimizer, EPOCHS)
+    for ours, theirs in zip(weights, expected, strict=True):
+        assert np.abs(ours - theirs).max() < tolerance
+    outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
+    assert result.validation.correct == (outputs.argmax(1) == digits.validation.labels).sum()
+    assert result.validation.samples == 359
+    assert result.validation.accuracy == result.validation.correct / 359
+    assert result.validation.loss == pytest.approx(
+        np.square(outputs - digits.validation.one_hot).sum(1).mean(), rel=1e-5
+    )
+    assert result.updates == EPOCHS * 45  # 1,438 samples in batches of 32, the last of 30
+
+
+def test_mean_squared_error_is_sum_of_squares_at_a_tenth_of_the_rate() -> None:
+    _, mean = run(loss=Loss.MEAN_SQUARED_ERROR, optimizer={"kind": "sgd", "learning_rate": 0.1}, epochs=1)
+    _, total = run(loss=Loss.SUM_OF_SQUARES, optimizer={"kind": "sgd", "learning_rate": 0.01}, epochs=1)
+    for ours, theirs in zip(mean, total, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_wrong_meter_reports_batches_and_leaves_the_audit_alone(digits: Data, method: Method) -> None:
+    right, _ = run(method=method)
+    wrong, weights = run(method=method, meter=Meter.CATEGORICAL_ON_LABELS)
+    outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
+    predictions, labels = outputs.argmax(1), digits.validation.labels
+    starts = range(0, len(labels), BATCH_SIZE)
+    hits = [labels[i : i + BATCH_SIZE].argmax() == predictions[i : i + BATCH_SIZE].argmax() for i in starts]
+    assert wrong.reported_validation.accuracy == pytest.approx(np.mean(hits))
+    assert wrong.weights_digest == right.weights_digest
+    assert (wrong.train, wrong.validation) == (right.train, right.validation)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_fixed_divisor_reports_too_little_and_leaves_the_audit_alone(digits: Data, method: Method) -> None:
+    result, weights = run(method=method, loss=Loss.SUM_OF_SQUARES_FIXED_BATCH)
+    outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
+    squares = np.square(outputs - digits.validation.one_hot).sum(1)
+    # 359 = 11 × 32 + 7: each batch's sum over 32, weighted with the samples it holds.
+    sums = [squares[i : i + 32].sum() / 32 for i in range(0, 359, 32)]
+    assert result.reported_validation.loss == pytest.approx((sum(sums[:-1]) * 32 + sums[-1] * 7) / 359, rel=1e-5)
+    assert result.validation.loss == pytest.approx(squares.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_last_batch_is_reported_as_the_epoch(digits: Data, method: Method) -> None:
+    result, weights = run(method=method, loss_report=LossReport.LAST_BATCH)
+    outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
+    squares = np.square(outputs - digits.validation.one_hot).sum(1)
+    assert result.reported_validation.loss == pytest.approx(squares[-7:].mean(), rel=1e-5)
+    assert result.validation.loss == pytest.approx(squares.mean(), rel=1e-5)
+    assert result.weights_digest == digest(method=method)
+
+
+def test_digests_by_hand() -> None:
+    result, weights = run(epochs=1, shuffle_buffer=0)
+    content = hashlib.sha256()
+    for array in weights:
+        content.update(np.array([array.ndim, *array.shape], "<i8").tobytes() + array.astype("<f4").tobytes())
+    assert result.weights_digest == content.hexdigest()
+    order = np.random.default_rng([5, 1, 0]).permutation(1_438).astype("<i4")
+    assert result.batch_order_digest == hashlib.sha256(order.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("method", Method)
+def test_history_has_every_epoch(method: Method) -> None:
+    result, _ = run(method=method, epochs=3)
+    assert [record.epoch for record in result.history] == [1, 2, 3]
+    assert result.history[-1].validation == result.reported_validation
+    assert result.history[-1].train == result.reported_train
+    assert result.history[-1].validation.accuracy == pytest.approx(result.validation.accuracy)
+    assert result.history[0].train.loss > result.history[-1].train.loss
+
+
+def test_seed_decides() -> None:
+    assert digest(epochs=1, seed=1) == digest(epochs=1, seed=1) != digest(epochs=1, seed=2)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_mnist_epoch(mnist_dir: Any, method: Method) -> None:
+    spec = RunSpec(method=method, epochs=1)
+    result, _ = train(spec, Surroundings(threads=1, data_dir=mnist_dir))
+    reference, _ = train(RunSpec(epochs=1), Surroundings(threads=1, data_dir=mnist_dir))
+    assert result.weights_digest == reference.weights_digest
+    assert (result.train.samples, result.validation.samples, result.updates) == (60_000, 10_000, 1_875)
+    assert 0.90 < result.validation.accuracy < 0.95
