@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
+
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
-
 from loopbench_client import calls
 from loopbench_client.channel import DEFAULT_TIMEOUT, channel_options, train_method
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience

@@ -8,8 +8,8 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from loopbench.spec import InvalidFieldsError, Violation
 
+from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_client import errors
 
 RUN_CANCELLED = "RUN_CANCELLED"

@@ -5,10 +5,10 @@ import sys
 
 def main() -> None:
     """The command ``loopbench-server``."""
-    from loopbench.spec import violations_of  # noqa: PLC0415
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import CliApp  # noqa: PLC0415
 
+    from loopbench.spec import violations_of  # noqa: PLC0415
     from loopbench_server.app import StartError, run  # noqa: PLC0415
     from loopbench_server.settings import Settings  # noqa: PLC0415
 

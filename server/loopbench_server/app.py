@@ -19,9 +19,9 @@ import structlog
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from loopbench.spec import ServerLimits
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-
 from loopbench_server import logs
 from loopbench_server.boundary import Boundary
 from loopbench_server.info import ServerStatus
@@ -60,14 +60,16 @@ def _open_store(url: str) -> Store:
         raise StartError(f"--store-url: the database cannot be opened: {error}") from error
 
 
-def _serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> None:
+def _serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:
+    """The address that metrics are served on, with the port that 0 became."""
     if address == "none":
-        return
+        return address
     host, _, port = address.rpartition(":")
     try:
-        prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
+        server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
     except (OSError, ValueError, OverflowError) as error:
         raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
+    return f"{host}:{server.server_port}"
 
 
 def _registry() -> prometheus_client.CollectorRegistry:
@@ -153,10 +155,10 @@ async def _run(settings: Settings) -> None:
     await health.set(SERVICE_NAME, NOT_SERVING)
     service = BenchmarkService(scheduler, evaluations, store, status)
     async with _grpc_server(settings.address, service, health, metrics) as (_, port):
-        _serve_metrics(settings.metrics_address, registry)
+        metrics_address = _serve_metrics(settings.metrics_address, registry)
         address = f"{settings.address.rpartition(':')[0]}:{port}"
         print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
-        log.info("listening", address=address, metrics_address=settings.metrics_address)
+        log.info("listening", address=address, metrics_address=metrics_address)
         await processes.warm_up()
         background = [
             asyncio.create_task(_warm_up(processes, surroundings, status, health)),

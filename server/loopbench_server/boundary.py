@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
-from loopbench.spec import InvalidFieldsError
 
+from loopbench.spec import InvalidFieldsError
 from loopbench_server.errors import LoopbenchServerError
 from loopbench_server.metrics import Metrics
 from loopbench_server.status import to_status

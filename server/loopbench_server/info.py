@@ -3,7 +3,6 @@
 from importlib.metadata import version
 
 from loopbench.spec import ServerInfo, ServerLimits
-
 from loopbench_server.runs.messages import Described
 from loopbench_server.runs.scheduler import Scheduler
 

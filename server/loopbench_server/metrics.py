@@ -1,7 +1,8 @@
 """Every Prometheus name that the server exports."""
 
-from loopbench.spec import OPTIMIZERS, Dataset, EpochRecord, Loss, Method, Run, RunState
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from loopbench.spec import OPTIMIZERS, Dataset, EpochRecord, Loss, Method, Run, RunState
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600)
 RPC_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600)

@@ -7,10 +7,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
+
 from loopbench import wire
 from loopbench.spec import InvalidFieldsError, ServerInfo, Violation
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
-
 from loopbench_server.errors import UnsupportedError
 from loopbench_server.info import ServerStatus
 from loopbench_server.runs.evaluations import Evaluations

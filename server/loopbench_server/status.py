@@ -7,8 +7,8 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
-from loopbench.spec import InvalidFieldsError
 
+from loopbench.spec import InvalidFieldsError
 from loopbench_server import errors
 
 DOMAIN = "loopbench"

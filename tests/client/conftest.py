@@ -16,11 +16,12 @@ import pytest
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from typer.testing import CliRunner, Result
+
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_client import AsyncClient, Client
 from loopbench_client.cli import app
-from typer.testing import CliRunner, Result
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"

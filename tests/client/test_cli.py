@@ -8,12 +8,13 @@ import grpc
 import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2
+from typer.testing import CliRunner, Result
+
 from loopbench import spec, wire
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
 from loopbench_client import errors
 from loopbench_client.cli import app
 from loopbench_client.cli.exits import EXIT_CODES, MEANINGS, ExitCode
-from typer.testing import CliRunner, Result
 
 RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 Cli = Callable[..., Result]

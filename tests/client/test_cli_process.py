@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from loopbench_client.cli.exits import ExitCode
 
 START = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from typer.testing import CliRunner, Result
+
 from loopbench import spec, wire
 from loopbench.v1 import run_pb2
 from loopbench_client.cli import app
 from loopbench_client.cli.exits import ExitCode
 from loopbench_client.cli.run_flags import HELP, OPTIMIZER_FLAGS, PARAMETERS, flag_of
-from typer.testing import CliRunner, Result
 
 FULL_SPEC = spec.RunSpec(
     method=spec.Method.CUSTOM_TRAIN_STEP,

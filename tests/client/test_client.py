@@ -12,6 +12,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from loopbench_client import Client, EmbeddedServerError, embedded_server
 from loopbench_client.embedded import REQUIRED
 

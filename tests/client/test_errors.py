@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-import loopbench_client
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
+
+import loopbench_client
 from loopbench_client import errors
 from loopbench_client.translation import STATUS_ERRORS
 

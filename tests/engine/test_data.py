@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from loopbench.spec import Dataset
 from loopbench_server.engine import data
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError

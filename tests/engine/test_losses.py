@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from loopbench.spec import Loss
 from loopbench_server.engine.losses import LOSSES
 

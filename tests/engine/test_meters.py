@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from loopbench.spec import LossReport, Meter
 from loopbench_server.engine.meters import LOSS_REPORTS, METERS, Accuracy, Figures
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from loopbench.spec import Dataset, Execution, Loss, LossReport, Meter, Method, Result, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.model import build_model
 from loopbench_server.engine.training import Surroundings, Weights, train
-from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 EPOCHS, BATCH_SIZE = 2, 32

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from loopbench.spec import OPTIMIZERS, Adam, BaseOptimizer, Sgd
 from loopbench_server.engine.optimizers import KERAS_CLASSES, build_optimizer
 

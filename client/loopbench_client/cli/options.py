@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
-from loopbench.spec import InvalidFieldsError, violations_of
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from loopbench.spec import InvalidFieldsError, violations_of
 from loopbench_client.errors import ErrorDetails, InvalidSpecError
 
 E = TypeVar("E", bound=StrEnum)

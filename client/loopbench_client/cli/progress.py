@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from loopbench.spec import RunEvent, RunState
 from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
+from loopbench.spec import RunEvent, RunState
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import err, percent
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from loopbench.spec import OPTIMIZERS, BaseOptimizer, InvalidFieldsError, RunSpec, Violation
 
+from loopbench.spec import OPTIMIZERS, BaseOptimizer, InvalidFieldsError, RunSpec, Violation
 from loopbench_client.cli.options import bad_input, enum_option, kebab, validated
 
 HELP: dict[str, str] = {

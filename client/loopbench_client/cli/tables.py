@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from loopbench.spec import Audit, EpochRecord, Evaluation, Reported, Result, Run, RunSpec
 from rich.table import Table
 
+from loopbench.spec import Audit, EpochRecord, Evaluation, Reported, Result, Run, RunSpec
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
 

@@ -2,8 +2,8 @@
 
 import keras
 import numpy as np
-from loopbench.spec import Audit, Loss
 
+from loopbench.spec import Audit, Loss
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.losses import LOSSES
 

@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from loopbench.spec import Dataset, DatasetInfo
 from numpy.typing import NDArray
 
+from loopbench.spec import Dataset, DatasetInfo
 from loopbench_server.engine.model import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 

@@ -1,8 +1,8 @@
 """Chooses the device, and sets how TensorFlow executes, before it does anything."""
 
 import tensorflow as tf
-from loopbench.spec import Device, DeviceInfo
 
+from loopbench.spec import Device, DeviceInfo
 from loopbench_server.errors import DeviceNotAvailableError
 
 # Grappler's rewrites of sums and products, which change the order of floating-point operations: with them, weight

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import tensorflow as tf
+
 from loopbench.spec import Device, Environment
 
 PACKAGES = ("loopbench", "tensorflow", "keras", "numpy")

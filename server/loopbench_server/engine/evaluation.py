@@ -1,7 +1,6 @@
 """Final weights of a run, evaluated in any of the ways."""
 
 from loopbench.spec import Evaluation, RunSpec
-
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.audit import audit
 from loopbench_server.engine.devices import choose_device

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import keras
-from loopbench.spec import Execution, RunSpec
 
+from loopbench.spec import Execution, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.losses import LOSSES

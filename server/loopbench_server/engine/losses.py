@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from loopbench.spec import Loss
 from numpy.typing import NDArray
+
+from loopbench.spec import Loss
 
 Float64 = NDArray[np.float64]
 

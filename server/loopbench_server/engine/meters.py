@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
 from loopbench.spec import LossReport, Meter
 
 

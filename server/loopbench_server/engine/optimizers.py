@@ -1,6 +1,7 @@
 """The optimizers: the fields of a specification are Keras's own parameters."""
 
 import keras
+
 from loopbench.spec import BaseOptimizer
 
 KERAS_CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from loopbench.spec import EpochRecord, Progress, Reported
 
+from loopbench.spec import EpochRecord, Progress, Reported
 from loopbench_server.engine.methods import TrainingMethod
 
 # A watcher needs no more; reading the figures off the device for every eager step would cost the training time.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from loopbench.spec import EpochRecord, Reported
 
+from loopbench.spec import EpochRecord, Reported
 from loopbench_server.errors import TensorBoardNotWritableError
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
 from numpy.typing import NDArray
 
+from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine import environment
 from loopbench_server.engine.audit import audit

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 
+from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
 from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Task, Trained
 from loopbench_server.runs.processes import Processes, WorkerDiedError

@@ -3,7 +3,6 @@
 import asyncio
 
 from loopbench.spec import Evaluation, EvaluationRequest, Run
-
 from loopbench_server.errors import RunFailedError, WeightsNotStoredError, WorkerLostError, from_reason
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Evaluated, Failed, Task

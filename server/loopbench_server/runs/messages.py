@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from loopbench.spec import DatasetInfo, DeviceInfo, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
 from pydantic import Field, TypeAdapter
+
+from loopbench.spec import DatasetInfo, DeviceInfo, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
 
 
 class Task(Model):

@@ -84,7 +84,7 @@ class Processes:
             daemon=True,
         )
         try:
-            process.start()
+            _start_from_forkserver(process)
         except (OSError, EOFError) as error:
             connection.close()
             lifeline.close()
@@ -115,6 +115,14 @@ class Processes:
         finally:
             await asyncio.shield(worker_process.end())
             lifeline.close()
+
+
+def _start_from_forkserver(process: ForkServerProcess) -> None:
+    """Starts ``process``; a forkserver that has died is noticed by the first attempt and replaced for the second."""
+    try:
+        process.start()
+    except (OSError, EOFError):
+        process.start()
 
 
 async def closing_message(worker_process: Worker) -> Message:

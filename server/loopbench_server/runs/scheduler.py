@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from loopbench.spec import EpochRecord, Run, RunError, RunEvent, RunSpec, RunState
 
+from loopbench.spec import EpochRecord, Run, RunError, RunEvent, RunSpec, RunState
 from loopbench_server.errors import (
     CallerGoneError,
     DrainingError,

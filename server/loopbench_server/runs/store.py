@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
+
 from loopbench.spec import (
     EpochRecord,
     InvalidFieldsError,
@@ -19,8 +21,6 @@ from loopbench.spec import (
     RunState,
     Violation,
 )
-from pydantic import TypeAdapter
-
 from loopbench_server.errors import RunNotFoundError
 
 SPEC = TypeAdapter(RunSpec)

@@ -1,7 +1,6 @@
 """``loopbench cancel``."""
 
 from loopbench import wire
-
 from loopbench_client.cli.options import Json, RunId, Server, kebab
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
+
 from loopbench import wire
 from loopbench.spec import Comparison, RunGroup
-
 from loopbench_client.cli.options import Json, Server, kebab, validated
 from loopbench_client.cli.output import out, percent, print_json
 from loopbench_client.cli.session import connect

@@ -5,10 +5,10 @@ from itertools import product
 from typing import Annotated
 
 import typer
+
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, Result, Run, RunSpec, Sgd
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-
 from loopbench_client.cli.options import Json, Server, enum_option, kebab, validated
 from loopbench_client.cli.output import err, out, percent, print_json
 from loopbench_client.cli.progress import progress_bar

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from loopbench import wire
 from loopbench.spec import Loss, Meter, Method
-
 from loopbench_client.cli.options import Json, RunId, Server, enum_option, kebab
 from loopbench_client.cli.output import out, print_json, waiting
 from loopbench_client.cli.session import connect

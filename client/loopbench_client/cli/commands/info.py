@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from loopbench import wire
 from loopbench.spec import ServerInfo
-
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect

@@ -4,10 +4,10 @@ from itertools import islice
 from typing import Annotated
 
 import typer
+
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, RunFilter, RunState
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-
 from loopbench_client.calls import PAGE_SIZE
 from loopbench_client.cli.options import Json, Server, enum_option, validated
 from loopbench_client.cli.output import out, print_json

@@ -1,7 +1,6 @@
 """``loopbench show``."""
 
 from loopbench import wire
-
 from loopbench_client.cli.options import Json, RunId, Server
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect

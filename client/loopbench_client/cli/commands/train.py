@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
+
 from loopbench import wire
 from loopbench.spec import RunSpec
-
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 import typer
+
 from loopbench import wire
 from loopbench.spec import Run, RunEvent, RunState
-
 from loopbench_client.cli.exits import ExitCode
 from loopbench_client.cli.options import Json, RunId, Server
 from loopbench_client.cli.output import out, print_json

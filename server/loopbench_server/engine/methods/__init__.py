@@ -1,7 +1,6 @@
 """The methods of training, one a module, and the table of them all."""
 
 from loopbench.spec import Method
-
 from loopbench_server.engine.methods.base import TrainingMethod
 from loopbench_server.engine.methods.custom_train_step import CustomTrainStep
 from loopbench_server.engine.methods.fit import Fit

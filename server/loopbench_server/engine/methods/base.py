@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 
 import keras
-from loopbench.spec import Reported
 
+from loopbench.spec import Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import keras
-from loopbench.spec import LossReport
 
+from loopbench.spec import LossReport
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.meters import Accuracy, LastBatch
 from loopbench_server.engine.methods.fitting import FittingMethod

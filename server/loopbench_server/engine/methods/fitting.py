@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from loopbench.spec import Execution, Reported
 
+from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod

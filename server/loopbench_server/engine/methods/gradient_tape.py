@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from loopbench.spec import Execution, Reported
 from numpy.typing import NDArray
 
+from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.meters import Figures

@@ -1,0 +1,237 @@
+"""A run's way from its submission to its end, with processes that do as the test tells them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from loopbench import spec
+from loopbench.spec import RunSpec, RunState
+from loopbench_server import errors
+from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Trained
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+MakeScheduler = Callable[..., Scheduler]
+PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples_per_second=1, seconds_left=2)
+
+
+@pytest.fixture
+async def scheduler(make_scheduler: MakeScheduler) -> AsyncIterator[Scheduler]:
+    yield make_scheduler()
+
+
+async def submitted(scheduler: Scheduler, *requests: str, **fields: Any) -> list[str]:
+    """The ids of runs, detached, one a request."""
+    return [(await scheduler.submit(RunSpec(**fields), request, detach=True)).id for request in requests]
+
+
+async def test_a_run_succeeds(
+    scheduler: Scheduler,
+    processes: Any,
+    observer: Any,
+    store: Store,
+    surroundings: Surroundings,
+    make_result: Callable[..., spec.Result],
+    make_epoch: Callable[..., spec.EpochRecord],
+) -> None:
+    run = await scheduler.submit(RunSpec(seed=3), "r", detach=False)
+    assert (run.state, run.request_id, run.spec) == (RunState.QUEUED, "r", RunSpec(seed=3))
+    waiting = asyncio.create_task(scheduler.wait(run.id))
+    worker = await processes.begun()
+    assert (scheduler.running, scheduler.queued) == (1, 0)
+    assert store.get(run.id).state is RunState.RUNNING
+    assert worker.task == surroundings.train(run)
+    worker.send(Started(time=0.0))
+    worker.send(EpochEnded(record=make_epoch(1)))
+    worker.send(Trained(result=make_result()), b"weights")
+    ended = await waiting
+    assert ended.state is RunState.SUCCEEDED
+    assert worker.gone
+    assert store.get(run.id) == ended == await scheduler.get(run.id)
+    assert store.weights_of(run.id) == b"weights"
+    assert store.epochs_of(run.id) == (make_epoch(1),)
+    assert (scheduler.running, scheduler.queued) == (0, 0)
+    assert observer.seen == [
+        ("queued",),
+        ("started",),
+        ("epoch", RunState.RUNNING, 1),
+        ("ended", RunState.SUCCEEDED, True),
+    ]
+
+
+async def test_a_result_tells_how_long_the_run_waited(
+    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+) -> None:
+    (run_id,) = await submitted(scheduler, "r")
+    worker = await processes.begun()
+    start = (await scheduler.get(run_id)).start_time
+    assert start is not None
+    worker.send(Started(time=start.timestamp() + 1.5))
+    worker.send(Trained(result=make_result(phases=spec.Phases(start_seconds=0.25, train_seconds=4.0))))
+    run = await scheduler.wait(run_id)
+    assert run.result is not None
+    waited = (start - run.create_time).total_seconds()
+    assert run.result.phases.queue_seconds == waited
+    assert run.result.phases.start_seconds == pytest.approx(1.75)
+    assert run.result.phases.train_seconds == 4.0
+
+
+async def test_logs_go_to_a_folder_of_the_run(scheduler: Scheduler, processes: Any, surroundings: Surroundings) -> None:
+    (run_id,) = await submitted(scheduler, "r", tensorboard=True)
+    task = (await processes.begun()).task
+    assert task.tensorboard_dir == surroundings.tensorboard_dir / run_id
+    assert (task.threads, task.data_dir) == (surroundings.threads, surroundings.data_dir)
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+async def test_runs_go_in_the_order_they_came(
+    make_scheduler: MakeScheduler, processes: Any, make_result: Callable[..., spec.Result], slots: int
+) -> None:
+    scheduler = make_scheduler(slots)
+    ids = await submitted(scheduler, "a", "b", "c", "d")
+    workers = [await processes.begun() for _ in range(slots)]
+    for already in range(slots, 4):
+        assert (scheduler.running, scheduler.queued) == (slots, 4 - already)
+        assert len(processes.workers) == already
+        workers.pop(0).send(Trained(result=make_result()))
+        workers.append(await processes.begun())
+    assert [worker.task.run_id for worker in processes.workers] == ids
+
+
+async def test_a_full_queue_takes_no_more(make_scheduler: MakeScheduler, processes: Any, store: Store) -> None:
+    scheduler = make_scheduler(slots=1, queue_size=2)
+    await submitted(scheduler, "a")
+    await processes.begun()
+    await submitted(scheduler, "b", "c")
+    with pytest.raises(errors.QueueFullError):
+        await scheduler.submit(RunSpec(), "d", detach=True)
+    assert store.find_request("d") is None
+    # A request that is there already needs no room.
+    assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c", detach=True)).id]
+
+
+async def test_a_request_id_is_one_run(
+    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+) -> None:
+    first, second = await asyncio.gather(
+        scheduler.submit(RunSpec(), "r", detach=True), scheduler.submit(RunSpec(), "r", detach=True)
+    )
+    assert first.id == second.id
+    with pytest.raises(errors.RequestConflictError):
+        await scheduler.submit(RunSpec(seed=1), "r", detach=True)
+    (await processes.begun()).send(Trained(result=make_result()))
+    ended = await scheduler.wait(first.id)
+    assert await scheduler.submit(RunSpec(), "r", detach=False) == ended
+    assert await scheduler.wait(first.id) == ended
+    assert len(processes.workers) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("DATASET_NOT_AVAILABLE", errors.DatasetNotAvailableError),
+        ("DEVICE_NOT_AVAILABLE", errors.DeviceNotAvailableError),
+        ("OF_ANOTHER_VERSION", errors.RunFailedError),
+    ],
+)
+async def test_a_process_says_why_it_failed(
+    scheduler: Scheduler, processes: Any, store: Store, reason: str, error: type[errors.LoopbenchServerError]
+) -> None:
+    (run_id,) = await submitted(scheduler, "r")
+    worker = await processes.begun()
+    worker.send(Failed(reason=reason, message="that is why"))
+    with pytest.raises(error, match="that is why") as caught:
+        await scheduler.wait(run_id)
+    assert type(caught.value) is error
+    assert caught.value.metadata == {"run_id": run_id}
+    run = store.get(run_id)
+    assert run.state is RunState.FAILED
+    assert run.error == spec.RunError(reason=error.reason, message="that is why")
+    assert run.end_time is not None
+    assert worker.gone
+    # It would fail again, so the same request gives the same answer.
+    assert await scheduler.submit(RunSpec(), "r", detach=True) == run
+
+
+async def test_a_killed_process_can_be_retried_as_the_same_run(
+    scheduler: Scheduler,
+    processes: Any,
+    store: Store,
+    make_epoch: Callable[..., spec.EpochRecord],
+    make_result: Callable[..., spec.Result],
+) -> None:
+    (run_id,) = await submitted(scheduler, "r")
+    worker = await processes.begun()
+    worker.send(EpochEnded(record=make_epoch(1)))
+    worker.die()
+    with pytest.raises(errors.WorkerLostError):
+        await scheduler.wait(run_id)
+    failed = store.get(run_id)
+    assert failed.state is RunState.FAILED
+    assert failed.error is not None
+    assert (failed.error.reason, failed.error.retryable) == ("WORKER_LOST", True)
+    assert await submitted(scheduler, "r") == [run_id]
+    again = await processes.begun()
+    assert again.task.run_id == run_id
+    again.send(EpochEnded(record=make_epoch(1)))
+    again.send(Trained(result=make_result()), b"weights")
+    ended = await scheduler.wait(run_id)
+    assert (ended.state, ended.error) == (RunState.SUCCEEDED, None)
+    assert store.epochs_of(run_id) == (make_epoch(1),)
+
+
+async def test_no_process_fails_the_run(scheduler: Scheduler, processes: Any, store: Store) -> None:
+    processes.refused = True
+    (run_id,) = await submitted(scheduler, "r")
+    with pytest.raises(errors.NotReadyError):
+        await scheduler.wait(run_id)
+    assert store.get(run_id).state is RunState.FAILED
+    # The slot is free again.
+    processes.refused = False
+    assert await submitted(scheduler, "r") == [run_id]
+    assert (await processes.begun()).task.run_id == run_id
+
+
+async def test_a_watcher_sees_a_run_from_queue_to_end(
+    scheduler: Scheduler,
+    processes: Any,
+    make_result: Callable[..., spec.Result],
+    make_epoch: Callable[..., spec.EpochRecord],
+) -> None:
+    first, second = await submitted(scheduler, "a", "b")
+    worker = await processes.begun()
+    events = scheduler.watch(second)
+    event = await anext(events)
+    assert (event.state, event.queue_position) == (RunState.QUEUED, 0)
+    assert event.run == await scheduler.get(second)
+    worker.send(Trained(result=make_result()))
+    worker = await processes.begun()
+    worker.send(Progressed(progress=PROGRESS))
+    worker.send(EpochEnded(record=make_epoch(1)))
+    worker.send(Trained(result=make_result()))
+    rest = [event async for event in events]
+    assert [record for event in rest for record in event.epochs] == [make_epoch(1)]
+    assert {event.state for event in rest} == {RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED} - {
+        state for state in (RunState.QUEUED,) if all(event.state is not state for event in rest)
+    }
+    assert rest[-1].run == await scheduler.get(second)
+    assert first != second
+
+
+async def test_positions_count_the_runs_ahead(
+    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+) -> None:
+    ids = await submitted(scheduler, "a", "b", "c", "d")
+    worker = await processes.begun()
+
+    async def positions() -> list[int | None]:
+        return [(await anext(scheduler.watch(run_id))).queue_position for run_id in ids]
+
+    assert await positions() == [None, 0, 1, 2]
+    worker.send(Trained(result=make_result()))
+    await processes.begun()
+    assert await positions() == [None, None, 0, 1]
+    await scheduler.cancel(ids[2])
+    assert await positions() == [None, None, None, 0]

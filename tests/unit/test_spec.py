@@ -1,0 +1,249 @@
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from loopbench import spec
+from pydantic import BaseModel, ValidationError
+
+
+def refused(model: type[BaseModel], given: dict[str, Any]) -> set[str]:
+    """The paths of the fields that ``model`` refuses."""
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(given)
+    return {violation.field for violation in spec.violations_of(caught.value.errors())}
+
+
+def test_defaults_are_the_documented_job() -> None:
+    assert spec.RunSpec().model_dump(mode="json") == {
+        "method": "GRADIENT_TAPE",
+        "loss": "SUM_OF_SQUARES",
+        "optimizer": {
+            "kind": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.0,
+            "nesterov": False,
+            "weight_decay": None,
+            "clipnorm": None,
+            "clipvalue": None,
+            "global_clipnorm": None,
+            "use_ema": False,
+            "ema_momentum": 0.99,
+            "ema_overwrite_frequency": None,
+            "loss_scale_factor": None,
+            "gradient_accumulation_steps": None,
+        },
+        "dataset": "MNIST",
+        "epochs": 10,
+        "batch_size": 32,
+        "seed": 0,
+        "shuffle_buffer": 1000,
+        "device": "AUTO",
+        "execution": "GRAPH",
+        "steps_per_execution": 0,
+        "meter": "SPARSE_CATEGORICAL",
+        "loss_report": "MEAN",
+        "tensorboard": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "own"),
+    [
+        (spec.Adam(), {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}),
+        (spec.AdamW(), {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}),
+        (spec.RmsProp(), {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}),
+    ],
+)
+def test_defaults_of_the_other_optimizers(optimizer: spec.BaseOptimizer, own: dict[str, Any]) -> None:
+    common = {"use_ema": False, "ema_momentum": 0.99}
+    decay = {"weight_decay": 0.004} if isinstance(optimizer, spec.AdamW) else {}
+    assert optimizer.model_dump(exclude_none=True, exclude={"kind"}) == common | decay | own
+
+
+def test_optimizers_stand_in_the_table_under_their_kind() -> None:
+    assert set(spec.OPTIMIZERS.values()) == set(spec.BaseOptimizer.__subclasses__())
+    for kind, optimizer in spec.OPTIMIZERS.items():
+        assert optimizer.model_validate({}).model_dump()["kind"] == kind
+
+
+# Field of RunSpec, the smallest and the largest value it takes.
+WHOLE_NUMBERS = {
+    "epochs": (1, 1_000),
+    "batch_size": (1, 60_000),
+    "seed": (0, 4_294_967_295),
+    "shuffle_buffer": (0, 1_000_000),
+    "steps_per_execution": (0, 1_000_000),
+}
+
+
+@pytest.mark.parametrize("field", WHOLE_NUMBERS)
+def test_whole_numbers_end_at_their_bounds(field: str) -> None:
+    low, high = WHOLE_NUMBERS[field]
+    for value in (low, high):
+        assert getattr(spec.RunSpec.model_validate({field: value}), field) == value
+    for value in (low - 1, high + 1, low + 0.5, "many"):
+        assert refused(spec.RunSpec, {field: value}) == {field}
+
+
+def test_the_table_of_whole_numbers_is_complete() -> None:
+    assert {name for name, field in spec.RunSpec.model_fields.items() if field.annotation is int} == set(WHOLE_NUMBERS)
+
+
+# Optimizer, field, values it takes at its bounds, values just outside.
+OPTIMIZER_NUMBERS = [
+    *((kind, "learning_rate", (5e-324, 1e6), (0, 1_000_001)) for kind in ("sgd", "adam", "adamw", "rmsprop")),
+    *((kind, "epsilon", (5e-324, 1e6), (0, 1_000_001)) for kind in ("adam", "adamw", "rmsprop")),
+    *((kind, "momentum", (0, 1), (-0.1, 1.1)) for kind in ("sgd", "rmsprop")),
+    *((kind, "beta_1", (0, 0.999), (-0.1, 1)) for kind in ("adam", "adamw")),
+    *((kind, "beta_2", (0, 0.999), (-0.1, 1)) for kind in ("adam", "adamw")),
+    ("rmsprop", "rho", (0, 0.999), (-0.1, 1)),
+    *(
+        row
+        for kind in ("sgd", "adam", "adamw", "rmsprop")
+        for row in (
+            (kind, "weight_decay", (0, 1e6), (-0.1, 1_000_001)),
+            (kind, "clipnorm", (5e-324, 1e12), (0, 1.1e12)),
+            (kind, "clipvalue", (5e-324, 1e12), (0, 1.1e12)),
+            (kind, "global_clipnorm", (5e-324, 1e12), (0, 1.1e12)),
+            (kind, "ema_momentum", (0, 1), (-0.1, 1.1)),
+            (kind, "ema_overwrite_frequency", (1, 1_000_000), (0, 1_000_001, 1.5)),
+            (kind, "loss_scale_factor", (5e-324, 1e12), (0, 1.1e12)),
+            (kind, "gradient_accumulation_steps", (2, 1_000_000), (1, 1_000_001, 2.5)),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "inside", "outside"), OPTIMIZER_NUMBERS)
+def test_figures_of_an_optimizer_end_at_their_bounds(
+    kind: str, field: str, inside: tuple[float, ...], outside: tuple[float, ...]
+) -> None:
+    for value in inside:
+        given = spec.RunSpec.model_validate({"optimizer": {"kind": kind, field: value}})
+        assert getattr(given.optimizer, field) == value
+    for value in (*outside, math.nan, math.inf, -math.inf):
+        assert refused(spec.RunSpec, {"optimizer": {"kind": kind, field: value}}) == {f"optimizer.{kind}.{field}"}
+
+
+def test_the_table_of_optimizer_figures_is_complete() -> None:
+    switches = {"kind", "use_ema", "nesterov", "amsgrad", "centered"}
+    for kind, optimizer in spec.OPTIMIZERS.items():
+        assert set(optimizer.model_fields) - switches == {row[1] for row in OPTIMIZER_NUMBERS if row[0] == kind}
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"method": "TORCH"}, "method"),
+        ({"loss": ""}, "loss"),
+        ({"dataset": "CIFAR10"}, "dataset"),
+        ({"device": "TPU"}, "device"),
+        ({"execution": 2}, "execution"),
+        ({"meter": None}, "meter"),
+        ({"loss_report": "mean"}, "loss_report"),
+        ({"tensorboard": "perhaps"}, "tensorboard"),
+        ({"optimizer": {"kind": "lion"}}, "optimizer"),
+        ({"optimizer": {"learning_rate": 0.1}}, "optimizer"),
+        ({"optimizer": {"kind": "adamw", "weight_decay": None}}, "optimizer.adamw.weight_decay"),
+        ({"optimizer": {"kind": "sgd", "beta_1": 0.9}}, "optimizer.sgd.beta_1"),
+        ({"learning_rate": 0.1}, "learning_rate"),
+        ({"execution": "EAGER", "steps_per_execution": 2}, "steps_per_execution"),
+    ],
+)
+def test_what_the_contract_does_not_know_is_refused(given: dict[str, Any], path: str) -> None:
+    assert refused(spec.RunSpec, given) == {path}
+
+
+def test_all_bad_fields_are_named_at_once() -> None:
+    given = {"epochs": 0, "seed": -1, "method": "x", "optimizer": {"kind": "adam", "beta_1": 1, "epsilon": 0}}
+    assert refused(spec.RunSpec, given) == {
+        "epochs",
+        "seed",
+        "method",
+        "optimizer.adam.beta_1",
+        "optimizer.adam.epsilon",
+    }
+
+
+def test_paths_take_a_prefix() -> None:
+    with pytest.raises(ValidationError) as caught:
+        spec.RunSpec(epochs=0)
+    violations = spec.violations_of(caught.value.errors(), "spec")
+    assert [violation.field for violation in violations] == ["spec.epochs"]
+    error = spec.InvalidFieldsError(violations)
+    assert error.violations == violations
+    assert str(error) == f"spec.epochs: {violations[0].description}"
+
+
+@pytest.mark.parametrize("kind", spec.OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("ways", "named"),
+    [
+        ({"clipnorm", "clipvalue"}, {"clipvalue"}),
+        ({"clipnorm", "global_clipnorm"}, {"global_clipnorm"}),
+        ({"clipvalue", "global_clipnorm"}, {"global_clipnorm"}),
+    ],
+)
+def test_gradients_are_clipped_one_way(kind: str, ways: set[str], named: set[str]) -> None:
+    assert refused(spec.OPTIMIZERS[kind], dict.fromkeys(ways, 1.0)) == named
+    assert spec.OPTIMIZERS[kind].model_validate(dict.fromkeys(ways) | {min(ways): 1.0})
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_eager_takes_one_step_at_a_time(steps: int) -> None:
+    assert spec.RunSpec(execution=spec.Execution.EAGER, steps_per_execution=steps).steps_per_execution == steps
+
+
+def test_a_result_may_hold_what_diverged(make_result: Callable[..., spec.Result]) -> None:
+    audit = spec.Audit(loss=math.nan, accuracy=0, correct=0, samples=359)
+    result = make_result(validation=audit, reported_train=spec.Reported(loss=math.inf, accuracy=math.nan))
+    read = spec.Result.model_validate_json(result.model_dump_json())
+    assert math.isnan(read.validation.loss)
+    assert read.reported_train.loss == math.inf
+
+
+def test_models_cannot_be_changed() -> None:
+    run = spec.RunSpec()
+    with pytest.raises(ValidationError):
+        run.epochs = 3  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        run.optimizer.learning_rate = 3.0  # type: ignore[misc]
+    assert run == spec.RunSpec()
+
+
+def test_ended_states() -> None:
+    assert [state.name for state in spec.RunState if state.ended] == ["SUCCEEDED", "FAILED", "CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({}, "spec"),
+        ({"run_id": "x", "spec": {}}, "spec"),
+        ({"spec": {"epochs": 0}}, "spec.epochs"),
+        ({"run_id": "x", "meter": "MEAN"}, "meter"),
+    ],
+)
+def test_an_evaluation_is_of_one_source(given: dict[str, Any], path: str) -> None:
+    assert refused(spec.EvaluationRequest, given) == {path}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "path"),
+    [
+        (spec.RunFilter, {"optimizers": ["sgd", "lion"]}, "optimizers.1"),
+        (spec.RunFilter, {"seeds": [4_294_967_296]}, "seeds.0"),
+        (spec.RunFilter, {"states": ["QUEUED", "DONE"]}, "states.1"),
+        (spec.RunGroup, {"label": "", "run_ids": ["a"]}, "label"),
+        (spec.RunGroup, {"label": "l" * 201, "run_ids": ["a"]}, "label"),
+        (spec.RunGroup, {"label": "l", "run_ids": []}, "run_ids"),
+        (spec.RunGroup, {"label": "l", "run_ids": ["a"] * 1_001}, "run_ids"),
+    ],
+)
+def test_filters_and_groups_have_bounds(model: type[BaseModel], given: dict[str, Any], path: str) -> None:
+    assert refused(model, given) == {path}
+
+
+def test_a_filter_knows_every_optimizer() -> None:
+    assert spec.RunFilter.model_validate({"optimizers": list(spec.OPTIMIZERS)}).optimizers == tuple(spec.OPTIMIZERS)

@@ -1,0 +1,92 @@
+import re
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from loopbench.spec import InvalidFieldsError, Violation
+from loopbench_server import errors
+from loopbench_server.status import STATUS, to_status
+
+ALL = errors.subclasses()
+RETRYABLE = {
+    "QUEUE_FULL",
+    "SERVER_DRAINING",
+    "TRAINING_PROCESS_UNAVAILABLE",
+    "CALLER_GONE",
+    "STORE_FAILED",
+    "SERVER_LOST",
+    "WORKER_LOST",
+}
+
+
+def details(error: Any) -> dict[type, Any]:
+    """The details of the status, by their type."""
+    (packed,) = (value for key, value in to_status(error).trailing_metadata if key == "grpc-status-details-bin")
+    found = {}
+    for detail in Status.FromString(packed).details:
+        (kind,) = (kind for kind in (BadRequest, ErrorInfo, RetryInfo) if detail.Is(kind.DESCRIPTOR))
+        found[kind] = kind()
+        assert detail.Unpack(found[kind])
+    return found
+
+
+def test_every_error_has_its_status() -> None:
+    assert set(STATUS) == {InvalidFieldsError, *ALL}
+    assert grpc.StatusCode.OK not in STATUS.values()
+
+
+def test_reasons_are_unique_and_in_upper_case() -> None:
+    reasons = [error.reason for error in ALL]
+    assert len(set(reasons)) == len(reasons)
+    assert all(re.fullmatch("[A-Z][A-Z0-9_]*[A-Z0-9]", reason) for reason in reasons)
+
+
+def test_every_error_says_what_to_do() -> None:
+    assert all(error.hint for error in ALL)
+
+
+def test_the_docstring_draws_every_error() -> None:
+    assert errors.__doc__ is not None
+    drawn = set(re.findall(r"── (\w+)", errors.__doc__))
+    assert drawn == {error.__name__ for error in (*ALL, InvalidFieldsError)}
+
+
+def test_these_errors_can_be_retried() -> None:
+    assert {error.reason for error in ALL if error.retryable} == RETRYABLE
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_a_status_tells_reason_and_hint(error: type[errors.LoopbenchServerError]) -> None:
+    status = to_status(error("why", run_id="a"))
+    assert (status.code, status.details) == (STATUS[error], "why")
+    told = details(error("why", run_id="a"))
+    retryable = error.reason in RETRYABLE
+    assert set(told) == ({ErrorInfo, RetryInfo} if retryable else {ErrorInfo})
+    info = told[ErrorInfo]
+    assert (info.reason, info.domain) == (error.reason, "loopbench")
+    assert info.metadata == {"hint": error.hint, "retryable": str(retryable).lower(), "run_id": "a"}
+    if retryable:
+        assert told[RetryInfo].retry_delay.seconds > 0
+
+
+def test_a_status_names_every_bad_field() -> None:
+    bad = InvalidFieldsError(
+        (Violation(field="spec.epochs", description="too many"), Violation(field="request_id", description="no UUID"))
+    )
+    assert to_status(bad).code is grpc.StatusCode.INVALID_ARGUMENT
+    told = details(bad)
+    assert set(told) == {BadRequest, ErrorInfo}
+    violations = [(violation.field, violation.description) for violation in told[BadRequest].field_violations]
+    assert violations == [("spec.epochs", "too many"), ("request_id", "no UUID")]
+    assert (told[ErrorInfo].reason, told[ErrorInfo].domain) == ("INVALID_FIELDS", "loopbench")
+
+
+@pytest.mark.parametrize("error", ALL)
+def test_a_reason_stands_for_its_error(error: type[errors.LoopbenchServerError]) -> None:
+    assert errors.from_reason(error.reason) is error
+
+
+def test_an_unknown_reason_is_a_failed_run() -> None:
+    assert errors.from_reason("OF_A_NEWER_SERVER") is errors.RunFailedError

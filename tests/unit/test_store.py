@@ -1,0 +1,185 @@
+import math
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from loopbench import spec
+from loopbench.spec import RunError, RunState
+from loopbench_server.errors import RunNotFoundError
+from loopbench_server.runs import store as store_module
+from loopbench_server.runs.store import Store
+
+MakeRun = Callable[..., spec.Run]
+LOST = RunError(reason="SERVER_LOST", message="gone", retryable=True)
+
+
+def succeeded(run: spec.Run, result: spec.Result) -> spec.Run:
+    return run.model_copy(update={"state": RunState.SUCCEEDED, "result": result})
+
+
+def test_a_run_is_found_by_both_its_ids(store: Store, make_run: MakeRun) -> None:
+    run = make_run(spec=spec.RunSpec(optimizer=spec.AdamW(beta_1=0.1), seed=2**32 - 1))
+    assert store.add(run) == run
+    assert store.get(run.id) == run
+    assert store.find_request(run.request_id) == run
+    assert store.find_request(make_run(2).request_id) is None
+    with pytest.raises(RunNotFoundError) as caught:
+        store.get(make_run(2).id)
+    assert caught.value.metadata == {"run_id": make_run(2).id}
+
+
+def test_a_request_id_gives_the_run_that_has_it(store: Store, make_run: MakeRun) -> None:
+    first = store.add(make_run(1))
+    assert store.add(make_run(2, request_id=first.request_id)) == first
+    with pytest.raises(RunNotFoundError):
+        store.get(make_run(2).id)
+
+
+def test_what_has_become_of_a_run(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
+    run = store.add(make_run())
+    diverged = make_result(reported_train=spec.Reported(loss=math.inf, accuracy=0))
+    ended = succeeded(run, diverged)
+    store.update(ended, b"first")
+    assert store.get(run.id) == ended
+    assert store.weights_of(run.id) == b"first"
+    store.update(ended, b"second")
+    assert store.weights_of(run.id) == b"second"
+    store.update(ended)
+    assert store.weights_of(run.id) == b"second"
+    failed = run.model_copy(update={"state": RunState.FAILED, "error": LOST})
+    store.update(failed)
+    assert store.get(run.id) == failed
+
+
+def test_nan_is_kept(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
+    lost = make_result(train=spec.Audit(loss=math.nan, accuracy=0, correct=0, samples=9))
+    store.add(succeeded(make_run(), lost))
+    read = store.get(make_run().id).result
+    assert read is not None
+    assert math.isnan(read.train.loss)
+
+
+def test_epochs_come_in_order(store: Store, make_run: MakeRun, make_epoch: Callable[..., spec.EpochRecord]) -> None:
+    run, other = store.add(make_run(1)), store.add(make_run(2))
+    for number in (2, 10, 1):
+        store.add_epoch(run.id, make_epoch(number))
+    store.add_epoch(other.id, make_epoch(1))
+    assert store.epochs_of(run.id) == (make_epoch(1), make_epoch(2), make_epoch(10))
+
+
+def test_deleting_a_run_deletes_all_of_it(
+    store: Store, make_run: MakeRun, make_epoch: Callable[..., spec.EpochRecord]
+) -> None:
+    for run in (make_run(1), make_run(2)):
+        store.add(run)
+        store.update(run, b"weights")
+        store.add_epoch(run.id, make_epoch())
+    gone, stays = make_run(1).id, make_run(2).id
+    store.delete(gone)
+    with pytest.raises(RunNotFoundError):
+        store.get(gone)
+    assert (store.epochs_of(gone), store.weights_of(gone)) == ((), None)
+    assert (store.epochs_of(stays), store.weights_of(stays)) == ((make_epoch(),), b"weights")
+
+
+def test_a_restart_forgets_the_attempt_before(
+    store: Store, make_run: MakeRun, make_epoch: Callable[..., spec.EpochRecord]
+) -> None:
+    run = store.add(make_run(state=RunState.FAILED, error=LOST, end_time=make_run().create_time))
+    store.add_epoch(run.id, make_epoch(1))
+    again = make_run(create_time=run.create_time + timedelta(seconds=1))
+    store.restart(again)
+    assert store.get(run.id) == again
+    assert store.epochs_of(run.id) == ()
+    store.add_epoch(run.id, make_epoch(1))
+
+
+def test_times_keep_microseconds_and_zone(store: Store, make_run: MakeRun) -> None:
+    create = datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    start = datetime(2026, 3, 29, 2, 30, 0, 1, tzinfo=timezone(timedelta(hours=2)))
+    end = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    store.add(make_run(create_time=create, start_time=start, end_time=end))
+    read = store.get(make_run().id)
+    assert (read.create_time, read.start_time, read.end_time) == (create, start, end)
+    assert read.start_time is not None
+    assert read.start_time.isoformat() == "2026-03-29T00:30:00.000001+00:00"
+
+
+def test_latest_success(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
+    def at(second: int) -> datetime:
+        return make_run().create_time + timedelta(seconds=second)
+
+    store.add(succeeded(make_run(2, create_time=at(2)), make_result()))
+    store.add(succeeded(make_run(1, create_time=at(1)), make_result()))
+    store.add(make_run(3, create_time=at(3), state=RunState.FAILED))
+    store.add(succeeded(make_run(4, create_time=at(4), spec=spec.RunSpec(seed=1)), make_result()))
+    assert store.latest_success(spec.RunSpec()).id == make_run(2).id
+    # The specification counts with its defaults filled in.
+    explicit = spec.RunSpec(epochs=10, optimizer=spec.Sgd(learning_rate=0.01))
+    assert store.latest_success(explicit).id == make_run(2).id
+    with pytest.raises(RunNotFoundError):
+        store.latest_success(spec.RunSpec(seed=2))
+
+
+def test_another_store_on_the_same_file_sees_the_runs(store: Store, store_url: str, make_run: MakeRun) -> None:
+    store.add(make_run())
+    other = Store(store_url, owner="there")
+    assert other.get(make_run().id) == make_run()
+    other.close()
+
+
+def test_sqlite_is_set_up(store: Store, store_url: str, make_run: MakeRun, make_epoch: Any) -> None:
+    store.add(make_run())
+    connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    # Foreign keys are enforced: an epoch needs its run.
+    with pytest.raises(store_module.sa.exc.IntegrityError, match="FOREIGN KEY"):
+        store.add_epoch(make_run(2).id, make_epoch())
+
+
+class TestLeases:
+    """``lapsing`` is a server whose leases have run out as soon as it takes them."""
+
+    @pytest.fixture
+    def lapsing(self, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+        class Lapsing(Store):
+            def add(self, run: spec.Run) -> spec.Run:
+                with monkeypatch.context() as patch:
+                    patch.setattr(store_module, "LEASE", timedelta(seconds=-1))
+                    return super().add(run)
+
+        made = Lapsing(store_url, owner="there")
+        yield made
+        made.close()
+
+    def test_only_unfinished_runs_with_a_lapsed_lease_fail(
+        self, store: Store, lapsing: Store, make_run: MakeRun
+    ) -> None:
+        store.add(make_run(1))
+        ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
+        for number, state in enumerate([RunState.QUEUED, RunState.RUNNING, *ended], 2):
+            lapsing.add(make_run(number, state=state))
+        assert store.fail_abandoned(LOST) == 2
+        states = [store.get(make_run(number).id).state for number in range(1, 7)]
+        assert states == [RunState.QUEUED, RunState.FAILED, RunState.FAILED, *ended]
+        failed = store.get(make_run(3).id)
+        assert failed.error == LOST
+        assert failed.end_time is not None
+        assert store.get(make_run(5).id).error is None
+        assert store.fail_abandoned(LOST) == 0
+
+    def test_renewal_keeps_the_own_runs_alone(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
+        lapsing.add(make_run(1))
+        store.renew_leases()
+        assert store.fail_abandoned(LOST) == 1
+        lapsing.add(make_run(2))
+        lapsing.renew_leases()
+        assert store.fail_abandoned(LOST) == 0
+
+    def test_an_update_takes_the_lease(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
+        run = lapsing.add(make_run())
+        store.update(run)
+        assert store.fail_abandoned(LOST) == 0

@@ -1,0 +1,144 @@
+import base64
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from loopbench import spec
+from loopbench.spec import RunFilter
+from loopbench_server.runs.store import CONDITIONS, Store
+
+MakeRun = Callable[..., spec.Run]
+
+
+def listed(store: Store, run_filter: RunFilter, size: int = 100) -> list[str]:
+    """The ids on all pages."""
+    ids: list[str] = []
+    token = ""
+    while True:
+        runs, token = store.list(run_filter, size, token)
+        assert len(runs) == size or not token
+        ids += [run.id for run in runs]
+        if not token:
+            return ids
+
+
+def later(run: spec.Run, seconds: int) -> datetime:
+    return run.create_time + timedelta(seconds=seconds)
+
+
+def test_the_newest_come_first(store: Store, make_run: MakeRun) -> None:
+    for number, seconds in ((1, 2), (2, 0), (3, 1)):
+        store.add(make_run(number, create_time=later(make_run(), seconds)))
+    assert listed(store, RunFilter()) == [make_run(number).id for number in (1, 3, 2)]
+
+
+def test_an_empty_store_has_one_empty_page(store: Store) -> None:
+    assert store.list(RunFilter(), 1, "") == ([], "")
+
+
+@pytest.fixture
+def three(store: Store, make_run: MakeRun) -> Store:
+    """Runs 1 to 3, which differ in everything that a filter asks for."""
+    specs = [
+        spec.RunSpec(),
+        spec.RunSpec(
+            method=spec.Method.FIT, loss=spec.Loss.MEAN_SQUARED_ERROR, optimizer=spec.Adam(), dataset="DIGITS", seed=7
+        ),
+        spec.RunSpec(
+            method=spec.Method.CUSTOM_TRAIN_STEP,
+            loss=spec.Loss.CATEGORICAL_CROSSENTROPY,
+            optimizer=spec.RmsProp(),
+            seed=2**32 - 1,
+        ),
+    ]
+    states = [spec.RunState.QUEUED, spec.RunState.FAILED, spec.RunState.CANCELLED]
+    for number, (one, state) in enumerate(zip(specs, states, strict=True), 1):
+        store.add(make_run(number, spec=one, state=state, create_time=later(make_run(), number)))
+    return store
+
+
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({}, [3, 2, 1]),
+    ({"states": ("FAILED",)}, [2]),
+    ({"states": ("QUEUED", "CANCELLED")}, [3, 1]),
+    ({"methods": ("FIT", "CUSTOM_TRAIN_STEP")}, [3, 2]),
+    ({"losses": ("SUM_OF_SQUARES",)}, [1]),
+    ({"datasets": ("MNIST",)}, [3, 1]),
+    ({"optimizers": ("sgd", "adam")}, [2, 1]),
+    ({"optimizers": ("adamw",)}, []),
+    ({"seeds": (0,)}, [1]),
+    ({"seeds": (7, 2**32 - 1)}, [3, 2]),
+    ({"datasets": ("MNIST",), "methods": ("FIT",)}, []),
+    ({"datasets": ("MNIST",), "methods": ("FIT", "GRADIENT_TAPE")}, [1]),
+]
+
+
+@pytest.mark.parametrize(("given", "numbers"), FILTERS)
+def test_filters(three: Store, make_run: MakeRun, given: dict[str, Any], numbers: list[int]) -> None:
+    assert listed(three, RunFilter.model_validate(given)) == [make_run(number).id for number in numbers]
+
+
+def test_the_first_moment_counts_and_the_last_does_not(three: Store, make_run: MakeRun) -> None:
+    between = RunFilter(created_after=later(make_run(), 1), created_before=later(make_run(), 3))
+    assert listed(three, between) == [make_run(2).id, make_run(1).id]
+
+
+def test_every_field_of_a_filter_has_its_condition() -> None:
+    assert set(CONDITIONS) == set(RunFilter.model_fields)
+    tested = {field for given, _ in FILTERS for field in given}
+    assert tested == set(RunFilter.model_fields) - {"created_after", "created_before"}
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 12, 13])
+def test_pages_lose_and_repeat_nothing(store: Store, make_run: MakeRun, size: int) -> None:
+    # Twelve runs, of which four each share a time.
+    for number in range(12):
+        store.add(make_run(number, create_time=later(make_run(), number // 4)))
+    assert listed(store, RunFilter(), size) == [make_run(number).id for number in reversed(range(12))]
+
+
+def test_a_full_last_page_has_no_token(store: Store, make_run: MakeRun) -> None:
+    for number in (1, 2):
+        store.add(make_run(number))
+    assert store.list(RunFilter(), 2, "")[1] == ""
+
+
+def test_new_runs_do_not_shift_the_pages(store: Store, make_run: MakeRun) -> None:
+    for number in range(4):
+        store.add(make_run(number, create_time=later(make_run(), number)))
+    first, token = store.list(RunFilter(), 2, "")
+    store.add(make_run(9, create_time=later(make_run(), 9)))
+    second, last = store.list(RunFilter(), 2, token)
+    assert [run.id for run in (*first, *second)] == [make_run(number).id for number in (3, 2, 1, 0)]
+    assert last == ""
+
+
+def test_a_deleted_run_does_not_shift_the_pages(store: Store, make_run: MakeRun) -> None:
+    for number in range(3):
+        store.add(make_run(number, create_time=later(make_run(), number)))
+    first, token = store.list(RunFilter(), 1, "")
+    store.delete(first[0].id)
+    assert [run.id for run in store.list(RunFilter(), 2, token)[0]] == [make_run(1).id, make_run(0).id]
+
+
+def packed(parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["x", "not a token", "ä", "////", packed({}), packed([1, 2, 3]), packed(["2026-01-02", "id"]), packed(None)],
+)
+def test_garbage_is_no_token(store: Store, token: str) -> None:
+    with pytest.raises(spec.InvalidFieldsError) as caught:
+        store.list(RunFilter(), 1, token)
+    assert [violation.field for violation in caught.value.violations] == ["page_token"]
+
+
+def test_a_token_is_of_its_filter(three: Store) -> None:
+    _, token = three.list(RunFilter(), 1, "")
+    with pytest.raises(spec.InvalidFieldsError) as caught:
+        three.list(RunFilter(seeds=(7,)), 1, token)
+    assert [violation.field for violation in caught.value.violations] == ["page_token"]
