@@ -226,6 +226,7 @@ class EpochRecord(Model):
     epoch: int
     train: Reported
     validation: Reported
+    samples: int
     train_seconds: float
     examples_per_second: float
 

@@ -69,9 +69,17 @@ def _fill_repeated(values: Iterable[Any], field: Any, target: Any) -> None:
             target.append(_scalar_to_wire(value, field))
 
 
+def _time_from_wire(value: Timestamp) -> Any:
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except ValueError:
+        # Out of the range of dates: handed on as it is, for the model to refuse it by its field.
+        return value.seconds
+
+
 def _value_from_wire(value: Any, field: Any) -> Any:
     if isinstance(value, Timestamp):
-        return value.ToDatetime(tzinfo=UTC)
+        return _time_from_wire(value)
     if isinstance(value, Message):
         return _optimizer(value) if isinstance(value, run_pb2.Optimizer) else _values(value)
     if field.enum_type is not None:

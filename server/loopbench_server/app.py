@@ -29,6 +29,8 @@ from loopbench_server.metrics import Metrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.leases import keep_leases
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
@@ -145,7 +147,8 @@ async def _run(settings: Settings) -> None:
     surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir)
     processes = Processes()
     limits = Limits(settings.slots, settings.queue_size)
-    scheduler = Scheduler(store, processes, limits, surroundings, metrics)
+    executor = RunExecutor(store, processes, settings.slots, surroundings, metrics)
+    scheduler = Scheduler(store, executor, limits)
     evaluations = Evaluations(store, processes, settings.slots, surroundings)
     status = ServerStatus(
         scheduler, ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES)
@@ -162,7 +165,7 @@ async def _run(settings: Settings) -> None:
         await processes.warm_up()
         background = [
             asyncio.create_task(_warm_up(processes, surroundings, status, health)),
-            asyncio.create_task(scheduler.keep_leases()),
+            asyncio.create_task(keep_leases(store, executor)),
         ]
         await stop.wait()
         log.info("draining", seconds=settings.drain_seconds, running=scheduler.running, queued=scheduler.queued)

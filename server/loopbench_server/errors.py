@@ -8,6 +8,7 @@ LoopbenchServerError
 ├── DrainingError                 the server is shutting down
 ├── NotReadyError                 the training process does not start
 ├── RunNotEndedError              deletion of a run that goes on
+├── RunElsewhereError             cancellation of a run that another server works on
 ├── WeightsNotStoredError         evaluation of a run that did not succeed
 ├── DeviceNotAvailableError       a GPU asked for and absent
 ├── DatasetNotAvailableError      not found, and not to be downloaded
@@ -16,7 +17,7 @@ LoopbenchServerError
 ├── RunCancelledError             the run was cancelled while its caller waited
 ├── CallerGoneError               the run was cancelled because its caller went away
 ├── ServerLostError               the server that worked on the run ended before it
-├── StoreFailedError              the run's end could not be stored
+├── StoreFailedError              the database refused
 ├── WorkerLostError               the run's process was killed or crashed
 ├── RunFailedError                the run ended without a result, for a reason of its own
 └── UnsupportedError              a part of the contract that this server does not serve yet
@@ -85,6 +86,13 @@ class RunNotEndedError(LoopbenchServerError):
     hint = "Cancel the run first, or wait for its end."
 
 
+class RunElsewhereError(LoopbenchServerError):
+    """Another server works on the run."""
+
+    reason = "RUN_ELSEWHERE"
+    hint = "Ask the server that took the run in."
+
+
 class WeightsNotStoredError(LoopbenchServerError):
     """The run has no final weights."""
 
@@ -150,10 +158,10 @@ class CallerGoneError(LoopbenchServerError):
 
 
 class StoreFailedError(LoopbenchServerError):
-    """The run's end could not be stored."""
+    """The database refused."""
 
     reason = "STORE_FAILED"
-    hint = "The server's log says why its database refused; send the same request_id again once it is mended."
+    hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
     retryable = True
 
 

@@ -74,7 +74,7 @@ class Metrics:
 
     def epoch_ended(self, run: Run, record: EpochRecord) -> None:
         """An epoch of ``run`` is complete."""
-        self._examples.labels(*_spec_labels(run)).inc(record.examples_per_second * record.train_seconds)
+        self._examples.labels(*_spec_labels(run)).inc(record.samples)
 
     def run_ended(self, run: Run, *, had_slot: bool) -> None:
         """A run has a result or an error."""

@@ -1,6 +1,5 @@
 """The RPCs of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +15,7 @@ from loopbench_server.info import ServerStatus
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
 
 RUN_ID_METADATA = "loopbench-run-id"
 DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE = 50, 1_000
@@ -74,16 +74,19 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
-        run = await self._scheduler.submit(spec, request_id, detach=request.detach)
-        await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
-        if not request.detach:
-            run = await self._scheduler.wait(run.id)
-        return wire.run_to_wire(run)
+        if request.detach:
+            return wire.run_to_wire(await self._scheduler.submit(spec, request_id))
+        async with self._scheduler.attached(spec, request_id) as run:
+            await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
+            return wire.run_to_wire(await self._scheduler.wait(run.id))
 
     async def Evaluate(
         self, request: benchmark_service_pb2.EvaluateRequest, context: Context
     ) -> benchmark_service_pb2.EvaluateResponse:
-        return wire.evaluation_to_wire(await self._evaluations.evaluate(wire.evaluation_request_from_wire(request)))
+        wanted = wire.evaluation_request_from_wire(request)
+        if wanted.run_id is not None:
+            wanted = wanted.model_copy(update={"run_id": checked_uuid("run_id", wanted.run_id)})
+        return wire.evaluation_to_wire(await self._evaluations.evaluate(wanted))
 
     async def WatchRun(
         self, request: benchmark_service_pb2.WatchRunRequest, context: Context
@@ -98,7 +101,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context
     ) -> benchmark_service_pb2.ListRunsResponse:
         run_filter, size = wire.filter_from_wire(request.filter), checked_page_size(request.page_size)
-        runs, token = await asyncio.to_thread(self._store.list, run_filter, size, request.page_token)
+        runs, token = await in_thread(self._store.list, run_filter, size, request.page_token)
         return benchmark_service_pb2.ListRunsResponse(runs=map(wire.run_to_wire, runs), next_page_token=token)
 
     async def CancelRun(self, request: benchmark_service_pb2.CancelRunRequest, context: Context) -> run_pb2.Run:

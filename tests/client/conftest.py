@@ -32,7 +32,9 @@ def make_result(run: spec.RunSpec, digest: str = "") -> spec.Result:
     train = spec.Audit(loss=0.25, accuracy=0.9686, correct=58_116, samples=60_000)
     validation = spec.Audit(loss=0.5, accuracy=0.9661, correct=9_661, samples=10_000)
     reported = spec.Reported(loss=0.125, accuracy=0.9179)
-    record = spec.EpochRecord(epoch=1, train=reported, validation=reported, train_seconds=2, examples_per_second=30_000)
+    record = spec.EpochRecord(
+        epoch=1, train=reported, validation=reported, samples=60_000, train_seconds=2, examples_per_second=30_000
+    )
     environment = spec.Environment(
         versions={"tensorflow": "2.21.0"},
         device=spec.Device.CPU,

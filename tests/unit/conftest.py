@@ -4,14 +4,17 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
+from loopbench_server.runs import store as store_module
 from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
 from loopbench_server.runs.processes import WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -35,7 +38,13 @@ def _no_test_hangs() -> Iterator[None]:
 
 def _epoch(number: int = 1, **fields: Any) -> spec.EpochRecord:
     reported = spec.Reported(loss=0.5, accuracy=0.875)
-    known = {"train": reported, "validation": reported, "train_seconds": 2.0, "examples_per_second": 719.0}
+    known = {
+        "train": reported,
+        "validation": reported,
+        "samples": 1_438,
+        "train_seconds": 2.0,
+        "examples_per_second": 719.0,
+    }
     return spec.EpochRecord(epoch=number, **known | fields)
 
 
@@ -105,6 +114,21 @@ def store(store_url: str) -> Iterator[Store]:
     made.close()
 
 
+@pytest.fixture
+def lapsing(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The same file seen by another server, whose leases have lapsed as soon as it adds a run."""
+
+    class Lapsing(Store):
+        def add(self, run: spec.Run) -> spec.Run:
+            with monkeypatch.context() as patch:
+                patch.setattr(store_module, "LEASE", timedelta(seconds=-1))
+                return super().add(run)
+
+    made = Lapsing(store_url, owner="there")
+    yield made
+    made.close()
+
+
 class FakeWorker:
     """Says what the test sends, and notes when its process would be gone."""
 
@@ -136,6 +160,8 @@ class FakeProcesses:
 
     def __init__(self) -> None:
         self.refused = False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
         self.workers: list[FakeWorker] = []
         self._begun: asyncio.Queue[FakeWorker] = asyncio.Queue()
 
@@ -153,7 +179,7 @@ class FakeProcesses:
         try:
             yield worker
         finally:
-            await asyncio.sleep(0)
+            await self.may_end.wait()
             worker.gone = True
 
 
@@ -197,13 +223,26 @@ async def make_scheduler(
 ) -> AsyncIterator[Callable[..., Scheduler]]:
     made = []
 
-    def make(slots: int = 1, queue_size: int = 10, in_store: Any = store) -> Scheduler:
-        made.append(Scheduler(in_store, processes, Limits(slots, queue_size), surroundings, observer))
+    def make(slots: int = 1, queue_size: int = 10) -> Scheduler:
+        executor = RunExecutor(store, processes, slots, surroundings, observer)
+        made.append(Scheduler(store, executor, Limits(slots, queue_size)))
         return made[-1]
 
     yield make
     for scheduler in made:
         await scheduler.drain(0)
+
+
+@pytest.fixture
+def executor(store: Store, processes: Any, surroundings: Surroundings, observer: Any) -> RunExecutor:
+    """One with one slot, and nothing to do."""
+    return RunExecutor(store, processes, 1, surroundings, observer)
+
+
+@pytest.fixture
+def scheduler(make_scheduler: Callable[..., Scheduler]) -> Scheduler:
+    """One with one slot."""
+    return make_scheduler()
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """A run's way from its submission to its end, with processes that do as the test tells them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
@@ -17,17 +18,13 @@ MakeScheduler = Callable[..., Scheduler]
 PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples_per_second=1, seconds_left=2)
 
 
-@pytest.fixture
-async def scheduler(make_scheduler: MakeScheduler) -> AsyncIterator[Scheduler]:
-    yield make_scheduler()
-
-
 async def submitted(scheduler: Scheduler, *requests: str, **fields: Any) -> list[str]:
-    """The ids of runs, detached, one a request."""
-    return [(await scheduler.submit(RunSpec(**fields), request, detach=True)).id for request in requests]
+    """The ids of runs, one a request."""
+    return [(await scheduler.submit(RunSpec(**fields), request)).id for request in requests]
 
 
 async def test_a_run_succeeds(
+    *,
     scheduler: Scheduler,
     processes: Any,
     observer: Any,
@@ -36,7 +33,7 @@ async def test_a_run_succeeds(
     make_result: Callable[..., spec.Result],
     make_epoch: Callable[..., spec.EpochRecord],
 ) -> None:
-    run = await scheduler.submit(RunSpec(seed=3), "r", detach=False)
+    run = await scheduler.submit(RunSpec(seed=3), "r")
     assert (run.state, run.request_id, run.spec) == (RunState.QUEUED, "r", RunSpec(seed=3))
     waiting = asyncio.create_task(scheduler.wait(run.id))
     worker = await processes.begun()
@@ -92,10 +89,12 @@ async def test_runs_go_in_the_order_they_came(
     scheduler = make_scheduler(slots)
     ids = await submitted(scheduler, "a", "b", "c", "d")
     workers = [await processes.begun() for _ in range(slots)]
-    for already in range(slots, 4):
-        assert (scheduler.running, scheduler.queued) == (slots, 4 - already)
-        assert len(processes.workers) == already
-        workers.pop(0).send(Trained(result=make_result()))
+    for begun in range(slots, 4):
+        assert (scheduler.running, scheduler.queued) == (slots, 4 - begun)
+        assert len(processes.workers) == begun
+        ending = workers.pop(0)
+        ending.send(Trained(result=make_result()))
+        await scheduler.wait(ending.task.run_id)
         workers.append(await processes.begun())
     assert [worker.task.run_id for worker in processes.workers] == ids
 
@@ -106,24 +105,22 @@ async def test_a_full_queue_takes_no_more(make_scheduler: MakeScheduler, process
     await processes.begun()
     await submitted(scheduler, "b", "c")
     with pytest.raises(errors.QueueFullError):
-        await scheduler.submit(RunSpec(), "d", detach=True)
+        await scheduler.submit(RunSpec(), "d")
     assert store.find_request("d") is None
     # A request that is there already needs no room.
-    assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c", detach=True)).id]
+    assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c")).id]
 
 
 async def test_a_request_id_is_one_run(
     scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
 ) -> None:
-    first, second = await asyncio.gather(
-        scheduler.submit(RunSpec(), "r", detach=True), scheduler.submit(RunSpec(), "r", detach=True)
-    )
+    first, second = await asyncio.gather(scheduler.submit(RunSpec(), "r"), scheduler.submit(RunSpec(), "r"))
     assert first.id == second.id
     with pytest.raises(errors.RequestConflictError):
-        await scheduler.submit(RunSpec(seed=1), "r", detach=True)
+        await scheduler.submit(RunSpec(seed=1), "r")
     (await processes.begun()).send(Trained(result=make_result()))
     ended = await scheduler.wait(first.id)
-    assert await scheduler.submit(RunSpec(), "r", detach=False) == ended
+    assert await scheduler.submit(RunSpec(), "r") == ended
     assert await scheduler.wait(first.id) == ended
     assert len(processes.workers) == 1
 
@@ -152,7 +149,7 @@ async def test_a_process_says_why_it_failed(
     assert run.end_time is not None
     assert worker.gone
     # It would fail again, so the same request gives the same answer.
-    assert await scheduler.submit(RunSpec(), "r", detach=True) == run
+    assert await scheduler.submit(RunSpec(), "r") == run
 
 
 async def test_a_killed_process_can_be_retried_as_the_same_run(
@@ -200,24 +197,21 @@ async def test_a_watcher_sees_a_run_from_queue_to_end(
     make_result: Callable[..., spec.Result],
     make_epoch: Callable[..., spec.EpochRecord],
 ) -> None:
-    first, second = await submitted(scheduler, "a", "b")
+    _, second = await submitted(scheduler, "a", "b")
     worker = await processes.begun()
     events = scheduler.watch(second)
-    event = await anext(events)
-    assert (event.state, event.queue_position) == (RunState.QUEUED, 0)
-    assert event.run == await scheduler.get(second)
+    queued = spec.RunEvent(state=RunState.QUEUED, queue_position=0, run=await scheduler.get(second))
+    assert await anext(events) == queued
     worker.send(Trained(result=make_result()))
     worker = await processes.begun()
+    assert await anext(events) == spec.RunEvent(state=RunState.RUNNING)
     worker.send(Progressed(progress=PROGRESS))
+    assert await anext(events) == spec.RunEvent(state=RunState.RUNNING, progress=PROGRESS)
     worker.send(EpochEnded(record=make_epoch(1)))
+    assert (await anext(events)).epochs == (make_epoch(1),)
     worker.send(Trained(result=make_result()))
-    rest = [event async for event in events]
-    assert [record for event in rest for record in event.epochs] == [make_epoch(1)]
-    assert {event.state for event in rest} == {RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED} - {
-        state for state in (RunState.QUEUED,) if all(event.state is not state for event in rest)
-    }
-    assert rest[-1].run == await scheduler.get(second)
-    assert first != second
+    last = [event async for event in events]
+    assert last == [spec.RunEvent(state=RunState.SUCCEEDED, run=await scheduler.get(second))]
 
 
 async def test_positions_count_the_runs_ahead(

@@ -3,8 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from loopbench import spec
 from pydantic import BaseModel, ValidationError
+
+from loopbench import spec
 
 
 def refused(model: type[BaseModel], given: dict[str, Any]) -> set[str]:
@@ -82,8 +83,8 @@ def test_whole_numbers_end_at_their_bounds(field: str) -> None:
     low, high = WHOLE_NUMBERS[field]
     for value in (low, high):
         assert getattr(spec.RunSpec.model_validate({field: value}), field) == value
-    for value in (low - 1, high + 1, low + 0.5, "many"):
-        assert refused(spec.RunSpec, {field: value}) == {field}
+    for bad in (low - 1, high + 1, low + 0.5, "many"):
+        assert refused(spec.RunSpec, {field: bad}) == {field}
 
 
 def test_the_table_of_whole_numbers_is_complete() -> None:

@@ -5,6 +5,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server import errors
 from loopbench_server.status import STATUS, to_status

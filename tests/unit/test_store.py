@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
+
 from loopbench import spec
 from loopbench.spec import RunError, RunState
-from loopbench_server.errors import RunNotFoundError
-from loopbench_server.runs import store as store_module
+from loopbench_server.errors import RunNotFoundError, StoreFailedError
 from loopbench_server.runs.store import Store
 
 MakeRun = Callable[..., spec.Run]
@@ -136,25 +137,11 @@ def test_sqlite_is_set_up(store: Store, store_url: str, make_run: MakeRun, make_
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
     # Foreign keys are enforced: an epoch needs its run.
-    with pytest.raises(store_module.sa.exc.IntegrityError, match="FOREIGN KEY"):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
         store.add_epoch(make_run(2).id, make_epoch())
 
 
 class TestLeases:
-    """``lapsing`` is a server whose leases have run out as soon as it takes them."""
-
-    @pytest.fixture
-    def lapsing(self, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-        class Lapsing(Store):
-            def add(self, run: spec.Run) -> spec.Run:
-                with monkeypatch.context() as patch:
-                    patch.setattr(store_module, "LEASE", timedelta(seconds=-1))
-                    return super().add(run)
-
-        made = Lapsing(store_url, owner="there")
-        yield made
-        made.close()
-
     def test_only_unfinished_runs_with_a_lapsed_lease_fail(
         self, store: Store, lapsing: Store, make_run: MakeRun
     ) -> None:
@@ -172,14 +159,17 @@ class TestLeases:
         assert store.fail_abandoned(LOST) == 0
 
     def test_renewal_keeps_the_own_runs_alone(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
-        lapsing.add(make_run(1))
-        store.renew_leases()
-        assert store.fail_abandoned(LOST) == 1
-        lapsing.add(make_run(2))
-        lapsing.renew_leases()
-        assert store.fail_abandoned(LOST) == 0
+        runs = [lapsing.add(make_run(number)).id for number in (1, 2, 3)]
+        store.renew_leases(runs)  # not its own
+        lapsing.renew_leases(runs[:1])
+        assert store.fail_abandoned(LOST) == 2
+        assert not store.get(runs[0]).state.ended
 
-    def test_an_update_takes_the_lease(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
+    def test_an_update_renews_the_lease_of_its_owner_alone(
+        self, store: Store, lapsing: Store, make_run: MakeRun
+    ) -> None:
         run = lapsing.add(make_run())
-        store.update(run)
+        with pytest.raises(StoreFailedError):
+            store.update(run)
+        lapsing.update(run)
         assert store.fail_abandoned(LOST) == 0

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
 from loopbench import spec
 from loopbench.spec import RunFilter
 from loopbench_server.runs.store import CONDITIONS, Store
@@ -19,6 +20,7 @@ def listed(store: Store, run_filter: RunFilter, size: int = 100) -> list[str]:
     while True:
         runs, token = store.list(run_filter, size, token)
         assert len(runs) == size or not token
+        assert not {run.id for run in runs} & set(ids)
         ids += [run.id for run in runs]
         if not token:
             return ids
@@ -93,8 +95,8 @@ def test_every_field_of_a_filter_has_its_condition() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 7, 12, 13])
 def test_pages_lose_and_repeat_nothing(store: Store, make_run: MakeRun, size: int) -> None:
-    # Twelve runs, of which four each share a time.
-    for number in range(12):
+    # Twelve runs, stored in no order, of which four each share a time.
+    for number in (5, 0, 11, 6, 1, 8, 3, 10, 2, 7, 9, 4):
         store.add(make_run(number, create_time=later(make_run(), number // 4)))
     assert listed(store, RunFilter(), size) == [make_run(number).id for number in reversed(range(12))]
 

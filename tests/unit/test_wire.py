@@ -8,9 +8,10 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
+
 from loopbench import spec, wire
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
-from pydantic import BaseModel
 
 RATES = st.floats(0, 1e6, exclude_min=True)
 DECAYS = st.floats(0, 1, exclude_max=True)

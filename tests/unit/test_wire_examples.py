@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from pydantic import BaseModel
+
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2, run_pb2
-from pydantic import BaseModel
 
 LATER = datetime(2026, 1, 2, 3, 4, 17, 1, tzinfo=UTC)
 
@@ -163,6 +164,7 @@ def test_nan_survives(make_result: Callable[..., spec.Result], make_run: Callabl
     read = there_and_back("run", run)
     assert math.isnan(read.result.reported_validation.accuracy)
     assert math.isnan(read.result.reported_validation.loss)
+    assert run.result is not None
     assert read.result.train == run.result.train
 
 

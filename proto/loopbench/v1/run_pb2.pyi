@@ -896,10 +896,13 @@ class EpochRecord(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     TRAIN_FIELD_NUMBER: _builtins.int
     VALIDATION_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     TRAIN_SECONDS_FIELD_NUMBER: _builtins.int
     EXAMPLES_PER_SECOND_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """From 1."""
+    samples: _builtins.int
+    """Samples trained on."""
     train_seconds: _builtins.float
     """Training alone, without validation."""
     examples_per_second: _builtins.float
@@ -917,12 +920,13 @@ class EpochRecord(_message.Message):
         epoch: _builtins.int = ...,
         train: Global___Reported | None = ...,
         validation: Global___Reported | None = ...,
+        samples: _builtins.int = ...,
         train_seconds: _builtins.float = ...,
         examples_per_second: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["train", b"train", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "examples_per_second", b"examples_per_second", "train", b"train", "train_seconds", b"train_seconds", "validation", b"validation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "examples_per_second", b"examples_per_second", "samples", b"samples", "train", b"train", "train_seconds", b"train_seconds", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

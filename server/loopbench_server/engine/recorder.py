@@ -65,6 +65,7 @@ class Recorder(keras.callbacks.Callback):
             epoch=epoch + 1,
             train=self._reported(logs, ""),
             validation=self._reported(logs, "val_"),
+            samples=len(self._job.data.train),
             train_seconds=seconds,
             examples_per_second=len(self._job.data.train) / seconds,
         )

@@ -8,6 +8,7 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Evaluated, Failed, Task
 from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
 from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
 
 
 class Evaluations:
@@ -27,8 +28,8 @@ class Evaluations:
             WeightsNotStoredError: the run has no weights.
             LoopbenchServerError: what the process ended with.
         """
-        run = await asyncio.to_thread(self._find, request)
-        weights = await asyncio.to_thread(self._store.weights_of, run.id)
+        run = await in_thread(self._find, request)
+        weights = await in_thread(self._store.weights_of, run.id)
         if weights is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)
         wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)

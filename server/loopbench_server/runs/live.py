@@ -12,9 +12,10 @@ class LiveRun:
     Watchers read the state when they are ready to: a slow one skips progress but no epoch, and holds no memory.
     """
 
-    def __init__(self, run: Run, *, detached: bool) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self.detached = detached
+        # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.
+        self.detached = False
         self.callers = 0
         self.queue_position: int | None = None
         self.progress: Progress | None = None

@@ -12,6 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from loopbench_server.errors import NotReadyError
 from loopbench_server.runs import worker
 from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
+from loopbench_server.runs.threads import to_the_end
 
 PRELOAD = ["loopbench_server.runs.preload"]
 
@@ -23,9 +24,10 @@ class WorkerDiedError(Exception):
 class Worker:
     """A running worker process."""
 
-    def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
+    def __init__(self, process: ForkServerProcess, connection: Connection, lifeline: Connection) -> None:
         self._process = process
         self._connection = connection
+        self._lifeline = lifeline
 
     @property
     def pid(self) -> int:
@@ -56,6 +58,8 @@ class Worker:
     async def end(self) -> None:
         """Kills the process, if it still runs, and waits until it is gone."""
         self._process.kill()
+        # Where the forkserver is gone nothing tells of the process's end; then the closed lifeline ends it.
+        self._lifeline.close()
         await asyncio.to_thread(self._process.join)
         self._connection.close()
         self._process.close()
@@ -74,7 +78,7 @@ class Processes:
         """Starts the forkserver, which then imports TensorFlow on its own."""
         await asyncio.to_thread(forkserver.ensure_running)
 
-    def _start(self, task: Task, weights: bytes) -> tuple[Worker, Connection]:
+    def _start(self, task: Task, weights: bytes) -> Worker:
         connection, child_connection = self._context.Pipe(duplex=False)
         child_lifeline, lifeline = self._context.Pipe(duplex=False)
         process = self._context.Process(
@@ -92,7 +96,7 @@ class Processes:
         finally:
             child_connection.close()
             child_lifeline.close()
-        return Worker(process, connection), lifeline
+        return Worker(process, connection, lifeline)
 
     @asynccontextmanager
     async def run(self, task: Task, weights: bytes = b"") -> AsyncIterator[Worker]:
@@ -103,18 +107,12 @@ class Processes:
         """
         starting = asyncio.create_task(asyncio.to_thread(self._start, task, weights))
         try:
-            # A start cannot be called off half-way: whoever leaves meanwhile still ends what was started.
-            worker_process, lifeline = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            worker_process, lifeline = await starting
-            await worker_process.end()
-            lifeline.close()
-            raise
-        try:
+            worker_process = await to_the_end(starting)
             yield worker_process
         finally:
-            await asyncio.shield(worker_process.end())
-            lifeline.close()
+            # Whoever is cancelled during the start leaves behind what was started.
+            if starting.done() and not starting.cancelled() and not starting.exception():
+                await to_the_end(starting.result().end())
 
 
 def _start_from_forkserver(process: ForkServerProcess) -> None:

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from pydantic import TypeAdapter
 
 from loopbench.spec import (
@@ -21,7 +23,9 @@ from loopbench.spec import (
     RunState,
     Violation,
 )
-from loopbench_server.errors import RunNotFoundError
+from loopbench_server.errors import RunNotFoundError, StoreFailedError
+
+log = structlog.get_logger()
 
 SPEC = TypeAdapter(RunSpec)
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
@@ -153,8 +157,8 @@ class PageToken:
         """
         try:
             time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = datetime.fromisoformat(time), str(run_id)
-        except (ValueError, TypeError) as error:
+            position = datetime.fromisoformat(time).astimezone(UTC), str(run_id)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
         if digest != self._filter:
             raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))
@@ -181,18 +185,31 @@ class Store:
         """Gives all connections back."""
         self._engine.dispose()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.IntegrityError:
+            raise
+        except sa.exc.SQLAlchemyError as error:
+            log.exception("the database refused")
+            raise StoreFailedError("the database of runs cannot be read or written") from error
+
     def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
         newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(newest).first()
         return None if row is None else _run(row)
 
+    def _leased(self) -> dict[str, Any]:
+        return {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
+
     def add(self, run: Run) -> Run:
         """Stores a new run, or gives the one that has its ``request_id`` already."""
-        lease = {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
         try:
-            with self._engine.begin() as connection:
-                connection.execute(sa.insert(runs).values(**_columns(run), **lease))
+            with self._transaction() as connection:
+                connection.execute(sa.insert(runs).values(**_columns(run), **self._leased()))
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
             if existing is None:
@@ -205,30 +222,41 @@ class Store:
         return self._newest(runs.c.request_id == request_id)
 
     def update(self, run: Run, packed_weights: bytes = b"") -> None:
-        """Stores what has become of ``run``, and its weights in the same transaction, and takes its lease."""
-        values = _columns(run) | {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
-        with self._engine.begin() as connection:
-            connection.execute(sa.update(runs).where(runs.c.id == run.id).values(**values))
+        """Stores what has become of ``run``, and its weights in the same transaction, and renews its lease.
+
+        Raises:
+            StoreFailedError: the database refused, or the run belongs to another server by now.
+        """
+        mine = (runs.c.id == run.id) & (runs.c.owner == self._owner)
+        with self._transaction() as connection:
+            if not connection.execute(sa.update(runs).where(mine).values(**_columns(run) | self._leased())).rowcount:
+                raise StoreFailedError(f"run {run.id} belongs to another server by now", run_id=run.id)
             if packed_weights:
                 connection.execute(sa.delete(weights).where(weights.c.run_id == run.id))
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
 
-    def restart(self, run: Run) -> None:
-        """Stores ``run`` as new again, without the epochs of the attempt before."""
-        with self._engine.begin() as connection:
+    def restart(self, run: Run) -> bool:
+        """Stores ``run``, which had ended without a result, as new and as this server's.
+
+        False where another server was faster.
+        """
+        ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
+        with self._transaction() as connection:
+            if not connection.execute(sa.update(runs).where(ended).values(**_columns(run) | self._leased())).rowcount:
+                return False
             connection.execute(sa.delete(epochs).where(epochs.c.run_id == run.id))
-        self.update(run)
+        return True
 
     def add_epoch(self, run_id: str, record: EpochRecord) -> None:
         """Stores an epoch of a run under way."""
         values = {"run_id": run_id, "epoch": record.epoch, "record": record.model_dump_json()}
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(sa.insert(epochs).values(**values))
 
     def epochs_of(self, run_id: str) -> tuple[EpochRecord, ...]:
         """All epochs so far, in order."""
         query = sa.select(epochs.c.record).where(epochs.c.run_id == run_id).order_by(epochs.c.epoch)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return tuple(EpochRecord.model_validate_json(record) for (record,) in connection.execute(query))
 
     def get(self, run_id: str) -> Run:
@@ -257,7 +285,7 @@ class Store:
     def weights_of(self, run_id: str) -> bytes | None:
         """The packed final weights, if they are stored."""
         query = sa.select(weights.c.packed).where(weights.c.run_id == run_id)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return connection.execute(query).scalar()
 
     def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
@@ -275,27 +303,27 @@ class Store:
         if page_token:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             found = [_run(row) for row in connection.execute(query)]
         page = found[:page_size]
         return page, token.encode(page[-1]) if len(found) > page_size else ""
 
     def delete(self, run_id: str) -> None:
         """Forgets a run with its epochs and weights."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             for table, column in ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id)):
                 connection.execute(sa.delete(table).where(column == run_id))
 
-    def renew_leases(self) -> None:
-        """Says that this server still works on its unfinished runs."""
-        mine = (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
-        with self._engine.begin() as connection:
-            connection.execute(sa.update(runs).where(mine).values(lease_end=datetime.now(UTC) + LEASE))
+    def renew_leases(self, run_ids: Sequence[str]) -> None:
+        """Says that this server still works on those runs, as far as they are its own."""
+        mine = runs.c.id.in_(run_ids) & (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
+        with self._transaction() as connection:
+            connection.execute(sa.update(runs).where(mine).values(**self._leased()))
 
     def fail_abandoned(self, error: RunError) -> int:
         """Fails, with ``error``, the unfinished runs whose server no longer says anything; gives how many."""
         now = datetime.now(UTC)
         abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now)
         values = {"state": RunState.FAILED, "error": error.model_dump_json(), "end_time": now}
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             return connection.execute(sa.update(runs).where(abandoned).values(**values)).rowcount

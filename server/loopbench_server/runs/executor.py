@@ -1,0 +1,140 @@
+"""Gives runs slots in turn, and sees each to its end."""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from loopbench.spec import EpochRecord, Run, RunError, RunState
+from loopbench_server.errors import LoopbenchServerError, RunFailedError, StoreFailedError, WorkerLostError
+from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
+from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.processes import Processes, WorkerDiedError
+from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
+
+log = structlog.get_logger()
+
+
+class Observer(Protocol):
+    """Who counts what happens."""
+
+    def run_queued(self) -> None:
+        """A run waits for a slot."""
+
+    def run_started(self) -> None:
+        """A run that waited has its slot."""
+
+    def epoch_ended(self, run: Run, record: EpochRecord) -> None:
+        """An epoch of ``run`` is complete."""
+
+    def run_ended(self, run: Run, *, had_slot: bool) -> None:
+        """A run has a result or an error."""
+
+
+class RunExecutor:
+    """``live`` holds the runs that this server works on, by id, in the order they came."""
+
+    def __init__(
+        self, store: Store, processes: Processes, slots: int, surroundings: Surroundings, observer: Observer
+    ) -> None:
+        self.live: dict[str, LiveRun] = {}
+        self._store = store
+        self._processes = processes
+        self._slots = asyncio.Semaphore(slots)
+        self._surroundings = surroundings
+        self._observer = observer
+        # An attempt may be cancelled. Its supervisor never is: whatever happens, the run gets its end.
+        self._attempts: dict[str, asyncio.Task[Outcome]] = {}
+        self._supervisors: dict[str, asyncio.Task[None]] = {}
+        self._called_off: dict[str, RunError] = {}
+
+    def begin(self, run: Run) -> LiveRun:
+        """Queues a run that is stored."""
+        live = self.live[run.id] = LiveRun(run)
+        self._attempts[run.id] = asyncio.create_task(self._attempt(live))
+        self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+        self._observer.run_queued()
+        self._tell_queue()
+        log.info("run queued", run_id=run.id, request_id=run.request_id, method=run.spec.method, loss=run.spec.loss)
+        return live
+
+    def call_off(self, run_id: str, error: RunError) -> None:
+        """Ends a run that is queued or running, with ``error``. The first call counts: a second would disturb it."""
+        if run_id in self.live and run_id not in self._called_off:
+            self._called_off[run_id] = error
+            self._attempts[run_id].cancel()
+
+    async def ended(self, *run_ids: str, seconds: float | None = None) -> None:
+        """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""
+        supervisors = [self._supervisors[run_id] for run_id in run_ids if run_id in self._supervisors]
+        if supervisors:
+            await asyncio.wait(supervisors, timeout=seconds)
+
+    def in_state(self, state: RunState) -> list[LiveRun]:
+        """The live runs in ``state``, in the order they came."""
+        return [live for live in self.live.values() if live.run.state is state]
+
+    def _tell_queue(self) -> None:
+        for position, live in enumerate(self.in_state(RunState.QUEUED)):
+            if live.queue_position != position:
+                live.change(queue_position=position)
+
+    async def _attempt(self, live: LiveRun) -> Outcome:
+        async with self._slots:
+            run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
+            await in_thread(self._store.update, run)
+            self._observer.run_started()
+            live.change(run=run)
+            self._tell_queue()
+            return await attempt(
+                run,
+                self._processes,
+                self._surroundings.train(run),
+                on_progress=lambda progress: live.change(progress=progress),
+                on_epoch=lambda record: self._epoch_ended(live, record),
+            )
+
+    async def _epoch_ended(self, live: LiveRun, record: EpochRecord) -> None:
+        await in_thread(self._store.add_epoch, live.run.id, record)
+        self._observer.epoch_ended(live.run, record)
+        live.change(epoch=record)
+
+    async def _supervise(self, live: LiveRun) -> None:
+        run_id = live.run.id
+        try:
+            outcome = await self._attempts[run_id]
+        except asyncio.CancelledError:
+            outcome = Outcome(RunState.CANCELLED, error=self._called_off.get(run_id))
+        except LoopbenchServerError as error:
+            outcome = Outcome(RunState.FAILED, error=error_of(type(error), str(error)))
+        except WorkerDiedError as error:
+            outcome = Outcome(RunState.FAILED, error=error_of(WorkerLostError, str(error)))
+        except Exception:
+            log.exception("run failed", run_id=run_id)
+            outcome = Outcome(RunState.FAILED, error=error_of(RunFailedError, "the server failed; its log says how"))
+        await self._finish(live, outcome)
+
+    async def _finish(self, live: LiveRun, outcome: Outcome) -> None:
+        had_slot = live.run.state is RunState.RUNNING
+        run = _ended(live.run, outcome)
+        try:
+            await in_thread(self._store.update, run, outcome.weights)
+        except Exception:
+            # What is not stored has not been achieved: nobody is told of a result that would be lost. The run's lease
+            # lapses, so that the store too says in the end that it failed and may be tried again.
+            log.exception("run not stored", run_id=run.id)
+            run = _ended(run, Outcome(RunState.FAILED, error=error_of(StoreFailedError, "the run could not be stored")))
+        for kept in (self.live, self._attempts, self._supervisors, self._called_off):
+            kept.pop(run.id, None)
+        self._observer.run_ended(run, had_slot=had_slot)
+        live.change(run=run)
+        self._tell_queue()
+        reason = run.error.reason if run.error else None
+        log.info("run ended", run_id=run.id, request_id=run.request_id, state=run.state, reason=reason)
+
+
+def _ended(run: Run, outcome: Outcome) -> Run:
+    return run.model_copy(
+        update={"state": outcome.state, "end_time": now(), "result": outcome.result, "error": outcome.error}
+    )

@@ -1,0 +1,217 @@
+"""Calls through a real server in this process, with handlers that fail as they are told."""
+
+# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from loopbench import wire
+from loopbench.spec import InvalidFieldsError, Violation
+from loopbench.v1 import benchmark_service_pb2 as pb
+from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
+from loopbench.v1 import run_pb2
+from loopbench_server.boundary import Boundary
+from loopbench_server.errors import QueueFullError
+from loopbench_server.metrics import Metrics
+
+SERVICE = "loopbench.v1.BenchmarkService"
+
+
+class Handlers(pb_grpc.BenchmarkServiceServicer):
+    """Fails with ``error``, if there is one; a stream fails after its first event."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.entered = asyncio.Event()
+        self.hold = False
+
+    async def _go(self) -> None:
+        self.entered.set()
+        if self.hold:
+            await asyncio.Event().wait()
+        if self.error:
+            raise self.error
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        await self._go()
+        return run_pb2.Run(id=request.run_id)
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        yield pb.WatchRunResponse(state=run_pb2.RUN_STATE_QUEUED)
+        await self._go()
+        yield pb.WatchRunResponse(state=run_pb2.RUN_STATE_RUNNING)
+
+    async def DeleteRun(self, request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.DATA_LOSS, "by hand")
+
+    async def Train(self, request: Any, context: Any) -> Any:
+        return run_pb2.Run(spec=wire.spec_to_wire(wire.spec_from_wire(request.spec)))
+
+
+@pytest.fixture
+def handlers() -> Handlers:
+    return Handlers()  # type: ignore[abstract]  # the other methods are not called
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def channel(handlers: Handlers, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1))])
+    pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
+        yield made
+    await server.stop(None)
+
+
+@pytest.fixture
+def stub(channel: Any) -> Any:
+    return pb_grpc.BenchmarkServiceStub(channel)
+
+
+async def all_of(stream: Any) -> list[Any]:
+    return [event async for event in stream]
+
+
+REQUESTS = {"GetRun": pb.GetRunRequest(), "WatchRun": pb.WatchRunRequest()}
+
+# Kind and method, as the metrics name them, and a call.
+CALLS: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("unary", "GetRun"): lambda stub: stub.GetRun(REQUESTS["GetRun"]),
+    ("server_stream", "WatchRun"): lambda stub: all_of(stub.WatchRun(REQUESTS["WatchRun"])),
+}
+
+
+def handled(registry: CollectorRegistry) -> list[tuple[str, str, str]]:
+    """Kind, method and code of each call; every call was counted at its start and timed as well."""
+    (family,) = (family for family in registry.collect() if family.name == "grpc_server_handled")
+    found = []
+    for sample in family.samples:
+        if sample.name == "grpc_server_handled_total":
+            code = sample.labels.pop("grpc_code")
+            assert sample.labels["grpc_service"] == SERVICE
+            assert registry.get_sample_value("grpc_server_started_total", sample.labels) == sample.value
+            assert registry.get_sample_value("grpc_server_handling_seconds_count", sample.labels) == sample.value
+            found += [(sample.labels["grpc_type"], sample.labels["grpc_method"], code)] * int(sample.value)
+    return found
+
+
+@pytest.fixture
+def first_handled(registry: CollectorRegistry, eventually: Any) -> Callable[[], Awaitable[tuple[str, str, str]]]:
+    """What the metrics say of the one call; the caller may have its status before they do."""
+
+    async def first() -> tuple[str, str, str]:
+        def counted() -> bool:
+            (family,) = (family for family in registry.collect() if family.name == "grpc_server_handling_seconds")
+            return bool(family.samples)
+
+        await eventually(counted)
+        (only,) = handled(registry)
+        return only
+
+    return first
+
+
+async def status_of(call: Any) -> tuple[Any, Any]:
+    """The error that a call ends with, and its status with details."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value, rpc_status.from_call(caught.value)
+
+
+async def test_answers_pass(stub: Any, registry: CollectorRegistry) -> None:
+    assert (await stub.GetRun(pb.GetRunRequest(run_id="a"))).id == "a"
+    assert len(await all_of(stub.WatchRun(pb.WatchRunRequest()))) == 2
+    assert handled(registry) == [("unary", "GetRun", "OK"), ("server_stream", "WatchRun", "OK")]
+
+
+@pytest.mark.parametrize("kind", CALLS)
+async def test_errors_become_statuses_with_details(
+    stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
+) -> None:
+    handlers.error = QueueFullError("no room", run_id="a")
+    error, status = await status_of(CALLS[kind](stub))
+    assert (error.code(), error.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, info.metadata["run_id"]) == ("QUEUE_FULL", "a")
+    assert await first_handled() == (*kind, "RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.parametrize("kind", CALLS)
+async def test_bad_fields_are_named(stub: Any, handlers: Handlers, kind: tuple[str, str]) -> None:
+    handlers.error = InvalidFieldsError((Violation(field="spec.epochs", description="too many"),))
+    error, status = await status_of(CALLS[kind](stub))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    assert status.details[0].Unpack(bad)
+    assert [violation.field for violation in bad.field_violations] == ["spec.epochs"]
+
+
+@pytest.mark.parametrize("kind", CALLS)
+async def test_a_fault_of_ours_tells_the_caller_nothing(
+    stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
+) -> None:
+    handlers.error = KeyError("secret")
+    with capture_logs() as logs:
+        error, status = await status_of(CALLS[kind](stub))
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in error.details()
+    assert status is None
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]
+    assert await first_handled() == (*kind, "INTERNAL")
+
+
+async def test_a_status_set_by_hand_passes(stub: Any, first_handled: Any) -> None:
+    error, _ = await status_of(stub.DeleteRun(pb.DeleteRunRequest()))
+    assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "by hand")
+    assert await first_handled() == ("unary", "DeleteRun", "DATA_LOSS")
+
+
+@pytest.mark.parametrize("kind", CALLS)
+async def test_a_caller_that_leaves_is_counted(
+    stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
+) -> None:
+    handlers.hold = True
+    call = getattr(stub, kind[1])(REQUESTS[kind[1]])
+    await handlers.entered.wait()
+    assert call.cancel()
+    assert await first_handled() == (*kind, "CANCELLED")
+
+
+async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
+    error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+# What a newer client may send: 99 for method, loss, dataset, device, execution, meter and loss_report.
+UNKNOWN_ENUMS = bytes(byte for field in (1, 2, 4, 9, 10, 12, 13) for byte in (field << 3, 99))
+
+
+async def test_the_worst_spec_is_refused_field_by_field(stub: Any) -> None:
+    # Nothing about it is right, and its error still fits into what gRPC lets a status hold.
+    worst = run_pb2.RunSpec.FromString(UNKNOWN_ENUMS)
+    for field in ("epochs", "batch_size", "shuffle_buffer", "steps_per_execution"):
+        setattr(worst, field, -1)
+    adam = worst.optimizer.adam
+    figures = {field.name for field in adam.DESCRIPTOR.fields} - {"amsgrad", "use_ema"}
+    for field in figures:
+        setattr(adam, field, -1)
+    error, status = await status_of(stub.Train(pb.TrainRequest(spec=worst)))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    assert status.details[0].Unpack(bad)
+    assert len(bad.field_violations) == 7 + 4 + len(figures)

@@ -1,0 +1,136 @@
+"""Evaluations and the description of the machine, with processes that do as the test tells them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.spec import EvaluationRequest, RunSpec, RunState
+from loopbench_server import errors
+from loopbench_server.info import ServerStatus
+from loopbench_server.runs import capabilities
+from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.capabilities import describe
+from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.messages import Described, Evaluated, Failed, Task
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+DESCRIBED = Described(
+    versions={"tensorflow": "2.21.0"},
+    devices=(spec.DeviceInfo(type=spec.Device.CPU, name="/physical_device:CPU:0"),),
+    datasets=(spec.DatasetInfo(dataset=spec.Dataset.DIGITS, available=True, train_samples=1, validation_samples=1),),
+)
+
+
+@pytest.fixture
+def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Evaluations:
+    return Evaluations(store, processes, 1, surroundings)
+
+
+@pytest.fixture
+def run(store: Store, make_run: Callable[..., spec.Run]) -> spec.Run:
+    """One that succeeded, with weights."""
+    run = store.add(make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5)))
+    store.update(run, b"weights")
+    return run
+
+
+@pytest.fixture
+def evaluation(run: spec.Run, make_result: Callable[..., spec.Result]) -> spec.Evaluation:
+    figures = make_result().model_dump(include={"train", "validation", "reported_train", "reported_validation"})
+    ways = {"method": "FIT", "loss": "SUM_OF_SQUARES", "meter": "ARGMAX"}
+    return spec.Evaluation(run_id=run.id, **ways, **figures)
+
+
+@pytest.mark.parametrize("by_spec", [False, True])
+async def test_the_weights_of_a_run_are_evaluated(
+    *,
+    evaluations: Evaluations,
+    processes: Any,
+    surroundings: Surroundings,
+    run: spec.Run,
+    evaluation: spec.Evaluation,
+    by_spec: bool,
+) -> None:
+    source = {"spec": run.spec} if by_spec else {"run_id": run.id}
+    request = EvaluationRequest(**source, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
+    waiting = asyncio.create_task(evaluations.evaluate(request))
+    worker = await processes.begun()
+    assert worker.weights == b"weights"
+    # What is not given is the run's own.
+    asked = RunSpec(seed=5, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
+    assert worker.task == Task(
+        kind="evaluate", threads=surroundings.threads, data_dir=surroundings.data_dir, run_id=run.id, spec=asked
+    )
+    worker.send(Evaluated(evaluation=evaluation))
+    assert await waiting == evaluation
+    assert worker.gone
+
+
+async def test_nothing_to_evaluate(evaluations: Evaluations, store: Store, make_run: Callable[..., spec.Run]) -> None:
+    failed = store.add(make_run(state=RunState.FAILED))
+    with pytest.raises(errors.WeightsNotStoredError):
+        await evaluations.evaluate(EvaluationRequest(run_id=failed.id))
+    with pytest.raises(errors.RunNotFoundError):
+        await evaluations.evaluate(EvaluationRequest(run_id=make_run(2).id))
+    with pytest.raises(errors.RunNotFoundError):
+        await evaluations.evaluate(EvaluationRequest(spec=failed.spec))
+
+
+async def test_an_evaluation_says_why_it_failed(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+    waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
+    (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="other contents"))
+    with pytest.raises(errors.DatasetCorruptError, match="other contents"):
+        await waiting
+    # The slot is free again.
+    waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
+    (await processes.begun()).die()
+    with pytest.raises(errors.WorkerLostError) as caught:
+        await waiting
+    assert caught.value.metadata == {"run_id": run.id}
+
+
+async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+    waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
+    worker = await processes.begun()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert worker.gone
+
+
+async def test_describing_tries_until_a_process_answers(
+    processes: Any, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "SECONDS_BETWEEN_TRIES", 0)
+    waiting = asyncio.create_task(describe(processes, surroundings))
+    (await processes.begun()).die()
+    (await processes.begun()).send(Failed(reason="RUN_FAILED", message="no"))
+    worker = await processes.begun()
+    assert worker.task == Task(kind="describe", data_dir=surroundings.data_dir)
+    worker.send(DESCRIBED)
+    assert await waiting == DESCRIBED
+    assert all(worker.gone for worker in processes.workers)
+
+
+async def test_a_server_is_ready_once_described_and_until_it_drains(
+    make_scheduler: Callable[..., Scheduler], processes: Any
+) -> None:
+    scheduler = make_scheduler(slots=1, queue_size=2)
+    limits = spec.ServerLimits(slots=1, queue_size=2, message_bytes=3)
+    status = ServerStatus(scheduler, limits)
+    assert not status.info().ready
+    assert (status.info().devices, status.info().limits) == ((), limits)
+    status.warmed_up(DESCRIBED)
+    for request in ("a", "b"):
+        await scheduler.submit(RunSpec(), request)
+    await processes.begun()
+    info = status.info()
+    assert (info.ready, info.running, info.queued) == (True, 1, 1)
+    assert (info.devices, info.datasets) == (DESCRIBED.devices, DESCRIBED.datasets)
+    assert set(info.versions) == {"loopbench", "grpcio", "tensorflow"}
+    await scheduler.drain(0)
+    assert not status.info().ready

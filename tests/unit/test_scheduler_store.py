@@ -1,0 +1,171 @@
+"""A scheduler and its store: ends that cannot be stored, and runs that another server works on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.spec import RunSpec, RunState
+from loopbench_server import errors
+from loopbench_server.runs import leases as leases_module
+from loopbench_server.runs import scheduler as scheduler_module
+from loopbench_server.runs.attempt import now
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.leases import keep_leases
+from loopbench_server.runs.messages import Trained
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+
+async def submitted(scheduler: Scheduler, request: str) -> str:
+    return (await scheduler.submit(RunSpec(), request)).id
+
+
+def reason_of(run: spec.Run) -> str:
+    assert run.error is not None
+    return run.error.reason
+
+
+async def caller_of(scheduler: Scheduler, run_id: str) -> asyncio.Task[spec.Run]:
+    """One that waits for the run."""
+    waiting = asyncio.create_task(scheduler.wait(run_id))
+    await asyncio.sleep(0)
+    return waiting
+
+
+class TestStoreThatRefuses:
+    @pytest.fixture(autouse=True)
+    def _no_end_is_stored(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        update = store.update
+
+        def refuse(run: spec.Run, packed_weights: bytes = b"") -> None:
+            if run.state.ended:
+                raise OSError("the disk is full")
+            update(run, packed_weights)
+
+        monkeypatch.setattr(store, "update", refuse)
+
+    async def test_no_result_is_told_that_is_not_stored(
+        self,
+        scheduler: Scheduler,
+        processes: Any,
+        observer: Any,
+        make_result: Callable[..., spec.Result],
+    ) -> None:
+        run_id = await submitted(scheduler, "r")
+        worker = await processes.begun()
+        events = scheduler.watch(run_id)
+        assert (await anext(events)).state is RunState.RUNNING
+        waiting = await caller_of(scheduler, run_id)
+        worker.send(Trained(result=make_result()))
+        with pytest.raises(errors.StoreFailedError):
+            await waiting
+        last = [event async for event in events][-1]
+        assert last.run is not None
+        assert (last.state, reason_of(last.run)) == (RunState.FAILED, "STORE_FAILED")
+        assert last.run.result is None
+        assert observer.seen[-1] == ("ended", RunState.FAILED, True)
+
+    async def test_the_next_run_has_its_slot(
+        self, scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+    ) -> None:
+        await submitted(scheduler, "a")
+        second = await submitted(scheduler, "b")
+        (await processes.begun()).send(Trained(result=make_result()))
+        assert (await processes.begun()).task.run_id == second
+
+
+class TestRunsOfTheStore:
+    """Runs that this server does not work on."""
+
+    @pytest.fixture(autouse=True)
+    def _polls_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scheduler_module, "SECONDS_BETWEEN_POLLS", 0)
+
+    async def test_an_ended_run_is_one_event(
+        self, scheduler: Scheduler, store: Store, make_run: Callable[..., spec.Run], make_epoch: Callable[..., Any]
+    ) -> None:
+        run = store.add(make_run(state=RunState.CANCELLED))
+        store.add_epoch(run.id, make_epoch(1))
+        events = [event async for event in scheduler.watch(run.id)]
+        assert events == [spec.RunEvent(state=RunState.CANCELLED, epochs=(make_epoch(1),), run=run)]
+        with pytest.raises(errors.RunNotFoundError):
+            await anext(scheduler.watch("unknown"))
+
+    async def test_a_run_of_another_server_is_followed(
+        self, scheduler: Scheduler, store: Store, make_run: Callable[..., spec.Run], make_epoch: Callable[..., Any]
+    ) -> None:
+        run = store.add(make_run(state=RunState.RUNNING))
+        store.add_epoch(run.id, make_epoch(1))
+        waiting = await caller_of(scheduler, run.id)
+        events = scheduler.watch(run.id)
+        assert await anext(events) == spec.RunEvent(state=RunState.RUNNING, epochs=(make_epoch(1),), run=run)
+        for number in (2, 3):
+            store.add_epoch(run.id, make_epoch(number))
+        assert await anext(events) == spec.RunEvent(state=RunState.RUNNING, epochs=(make_epoch(2), make_epoch(3)))
+        ended = make_run(state=RunState.SUCCEEDED)
+        store.update(ended)
+        assert [event async for event in events][-1] == spec.RunEvent(state=RunState.SUCCEEDED, run=ended)
+        assert await waiting == ended
+        with pytest.raises(errors.RunNotFoundError):
+            await scheduler.wait("unknown")
+
+    async def test_leases_are_kept(
+        self,
+        executor: RunExecutor,
+        store: Store,
+        make_run: Callable[..., spec.Run],
+        eventually: Callable[[Callable[[], bool]], Awaitable[None]],
+        lapsing: Store,
+    ) -> None:
+        mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
+        keeping = asyncio.create_task(keep_leases(store, executor))
+        await eventually(lambda: store.get(lost.id).state.ended)
+        keeping.cancel()
+        assert reason_of(store.get(lost.id)) == "SERVER_LOST"
+        assert store.get(mine.id) == mine
+
+    async def test_leases_are_kept_by_a_database_that_refused_once(
+        self, executor: RunExecutor, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: asyncio.Queue[None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def refuse(_: object) -> None:
+            loop.call_soon_threadsafe(asked.put_nowait, None)
+            raise errors.StoreFailedError("locked")
+
+        monkeypatch.setattr(leases_module, "LEASE", timedelta(0))
+        monkeypatch.setattr(store, "renew_leases", refuse)
+        keeping = asyncio.create_task(keep_leases(store, executor))
+        for _ in range(3):
+            await asked.get()
+        keeping.cancel()
+
+    async def test_a_request_that_another_server_stores_meanwhile_is_its_run(
+        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
+    ) -> None:
+        theirs = spec.Run(id="t", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now())
+        lapsing.add(theirs)
+        answers = iter([None, theirs])
+        monkeypatch.setattr(store, "find_request", lambda _: next(answers))
+        assert await scheduler.submit(RunSpec(), "r") == theirs
+        assert not processes.workers
+        with pytest.raises(errors.RunElsewhereError):
+            await scheduler.cancel("t")
+
+    async def test_a_run_that_another_server_restarted_is_not_overwritten(
+        self, store: Store, lapsing: Store, make_run: Callable[..., spec.Run]
+    ) -> None:
+        mine = store.add(make_run(state=RunState.RUNNING))
+        failed = make_run(state=RunState.FAILED)
+        store.update(failed)
+        again = make_run(state=RunState.QUEUED)
+        assert lapsing.restart(again)
+        assert not store.restart(again)
+        with pytest.raises(errors.StoreFailedError):
+            store.update(make_run(state=RunState.SUCCEEDED))
+        assert store.get(mine.id) == again

@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_settings import CliApp
+
+from loopbench_server.settings import Settings
+
+FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
+# Setting, as it is given, what comes of it, and another value.
+VALUES: list[tuple[str, str, Any, str]] = [
+    ("address", "0.0.0.0:0", "0.0.0.0:0", "[::]:1"),
+    ("metrics_address", "none", "none", "[::]:1"),
+    ("store_url", "sqlite:///x.db", "sqlite:///x.db", "sqlite://"),
+    ("data_dir", "/data", Path("/data"), "/other"),
+    ("tensorboard_dir", "/logs", Path("/logs"), "/other"),
+    ("slots", "3", 3, "4"),
+    ("queue_size", "0", 0, "4"),
+    ("threads_per_run", "2", 2, "4"),
+    ("drain_seconds", "0.5", 0.5, "4"),
+    ("log_format", "console", "console", "json"),
+    ("log_level", "debug", "debug", "error"),
+    ("exit_on_stdin_eof", "true", True, "false"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("LOOPBENCH_"):
+            monkeypatch.delenv(name)
+
+
+def server(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200"}
+    command = [sys.executable, "-m", "loopbench_server", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_the_table_knows_every_setting() -> None:
+    assert [name for name, *_ in VALUES] == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "given", "value", "other"), VALUES)
+def test_a_setting_is_a_flag_and_a_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str, value: Any, other: str
+) -> None:
+    # A switch takes no value.
+    words = [FLAGS[name]] if value is True else [FLAGS[name], given]
+    assert getattr(CliApp.run(Settings, cli_args=words), name) == value
+    monkeypatch.setenv(f"LOOPBENCH_{name.upper()}", given)
+    assert getattr(CliApp.run(Settings, cli_args=[]), name) == value
+    # The flag wins.
+    monkeypatch.setenv(f"LOOPBENCH_{name.upper()}", other)
+    assert getattr(CliApp.run(Settings, cli_args=[]), name) != value
+    assert getattr(CliApp.run(Settings, cli_args=words), name) == value
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_defaults_are_for_one_machine() -> None:
+    settings = CliApp.run(Settings, cli_args=[])
+    assert settings.address.startswith("127.0.0.1:")
+    assert settings.metrics_address.startswith("127.0.0.1:")
+    assert settings.store_url.startswith("sqlite:///")
+    assert settings.slots == os.cpu_count()
+    assert not settings.exit_on_stdin_eof
+
+
+def test_help_lists_every_flag_with_its_description() -> None:
+    answer = server("--help")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert set(FLAGS.values()) <= set(answer.stdout.replace(",", " ").split())
+    text = " ".join(answer.stdout.split())
+    assert all(str(field.description) in text for field in Settings.model_fields.values())
+
+
+def test_all_bad_flags_are_named() -> None:
+    answer = server("--slots", "0", "--queue-size", "-1", "--log-level", "loud", "--drain-seconds", "soon")
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    lines = answer.stderr.splitlines()
+    named = {line.split(":")[1].strip() for line in lines}
+    assert named == {"--slots", "--queue-size", "--log-level", "--drain-seconds"}
+    assert len(lines) == 4
+    assert answer.stdout == ""
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPBENCH_SLOTS", "many")
+    answer = server()
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("loopbench-server: --slots: ")
+    assert "Traceback" not in answer.stderr
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    answer = server("--slot-count", "3")
+    assert answer.returncode == 2
+    assert "--slot-count" in answer.stderr
+    assert "Traceback" not in answer.stderr
