@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc.aio
 
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import calls
-from loopbench_client.channel import DEFAULT_TIMEOUT, channel_options, train_method
+from loopbench_client.channel import DEFAULT_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
+from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
+from loopbench_client.resubmission import Resubmission
 from loopbench_client.translation import translated_errors
 
 T = TypeVar("T")
@@ -47,11 +49,27 @@ class AsyncClient:
         """
         calls.check_progress(on_progress, detach=detach)
         call = calls.train(run, request_id, detach=detach)
-        with translated_errors():
-            answer = self._train(call.request, timeout=timeout)
+        resubmission = Resubmission(timeout)
+        while True:
             try:
-                if on_progress is not None:
-                    await self._follow(answer, on_progress, timeout)
+                return await self._train_once(call, on_progress, resubmission)
+            except ServerUnavailableError as error:
+                await asyncio.sleep(resubmission.pause(error))
+
+    async def _train_once(
+        self,
+        call: calls.Call[spec.Run],
+        on_progress: Callable[[spec.RunEvent], object] | None,
+        resubmission: Resubmission,
+    ) -> spec.Run:
+        with translated_errors():
+            answer = self._train(call.request, timeout=resubmission.left)
+            try:
+                run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+                # Without one Train failed at once; its answer says how.
+                resubmission.accepted |= run_id is not None
+                if run_id is not None and on_progress is not None:
+                    await self._follow(run_id, on_progress, resubmission.left)
                 (run_message,) = [message async for message in answer]
                 return call.read(run_message)
             finally:
@@ -59,13 +77,10 @@ class AsyncClient:
 
     async def _follow(
         self,
-        answer: Any,
+        run_id: str,
         on_progress: Callable[[spec.RunEvent], object],
-        timeout: float | None,  # noqa: ASYNC109  # as in train
+        timeout: float | None,  # noqa: ASYNC109  # as in train,
     ) -> None:
-        run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
-        if run_id is None:  # Train failed at once; its result says how.
-            return
         async with aclosing(self._watch(run_id, timeout)) as events:
             async for event in events:
                 on_progress(event)
@@ -77,7 +92,7 @@ class AsyncClient:
         loss: spec.Loss | None = None,
         meter: spec.Meter | None = None,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+        timeout: float = EVALUATE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Evaluation:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
         return await self._answer(calls.evaluate(source, method, loss, meter), timeout)

@@ -10,6 +10,8 @@ SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
 
 # Seconds, for a call that trains nothing.
 DEFAULT_TIMEOUT = 30.0
+# Seconds: an eager evaluation takes the whole set batch by batch, and may have to wait for others.
+EVALUATE_TIMEOUT = 600.0
 
 # Train is safe because it bears a request_id. Repeating a deletion whose answer was lost would say NOT_FOUND.
 NOT_RETRIED = frozenset({"DeleteRun"})

@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import calls
-from loopbench_client.channel import DEFAULT_TIMEOUT, channel_options, train_method
+from loopbench_client.channel import DEFAULT_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
+from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
+from loopbench_client.resubmission import Resubmission
 from loopbench_client.translation import translated_errors
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Client:
     ) -> spec.Run:
         """Trains, and returns the run when it has SUCCEEDED; with ``detach`` at once, QUEUED.
 
+        A run whose server is lost is asked for again, for a minute or two, under the same request_id.
         The run is cancelled where this call ends before it: after ``timeout`` seconds (default: never), by an
         exception in ``on_progress`` or by KeyboardInterrupt. The same ``request_id``, a UUID,
         returns the same run.
@@ -55,20 +58,38 @@ class Client:
         """
         calls.check_progress(on_progress, detach=detach)
         call = calls.train(run, request_id, detach=detach)
-        with translated_errors():
-            answer = self._train(call.request, timeout=timeout)
+        resubmission = Resubmission(timeout)
+        while True:
             try:
-                if on_progress is not None:
-                    self._follow(answer, on_progress, timeout)
+                return self._train_once(call, on_progress, resubmission)
+            except ServerUnavailableError as error:
+                time.sleep(resubmission.pause(error))
+
+    def _train_once(
+        self,
+        call: calls.Call[spec.Run],
+        on_progress: Callable[[spec.RunEvent], object] | None,
+        resubmission: Resubmission,
+    ) -> spec.Run:
+        with translated_errors():
+            answer = self._train(call.request, timeout=resubmission.left)
+            try:
+                run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+                # Without one Train failed at once; its answer says how.
+                resubmission.accepted |= run_id is not None
+                if run_id is not None and on_progress is not None:
+                    self._follow(run_id, on_progress, resubmission.left)
                 (run_message,) = answer
                 return call.read(run_message)
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 
-    def _follow(self, answer: Any, on_progress: Callable[[spec.RunEvent], object], timeout: float | None) -> None:
-        run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
-        if run_id is None:  # Train failed at once; its result says how.
-            return
+    def _follow(
+        self,
+        run_id: str,
+        on_progress: Callable[[spec.RunEvent], object],
+        timeout: float | None,
+    ) -> None:
         with closing(self._watch(run_id, timeout)) as events:
             for event in events:
                 on_progress(event)
@@ -80,7 +101,7 @@ class Client:
         loss: spec.Loss | None = None,
         meter: spec.Meter | None = None,
         *,
-        timeout: float | None = None,
+        timeout: float = EVALUATE_TIMEOUT,
     ) -> spec.Evaluation:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
         return self._answer(calls.evaluate(source, method, loss, meter), timeout)

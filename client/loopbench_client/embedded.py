@@ -1,5 +1,6 @@
 """A server of one's own on loopback, for trying things out with one command."""
 
+import os
 import queue
 import subprocess
 import sys
@@ -34,7 +35,7 @@ READY_TIMEOUT = 180.0
 DRAIN_TIMEOUT = 20.0
 TERMINATE_TIMEOUT = 5.0
 
-HINT = 'name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install "loopbench[server]"'
+HINT = "name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install loopbench with its extra 'server'"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     missing = [name for name in REQUIRED if find_spec(name) is None]
     if missing:
         raise EmbeddedServerError(f"there is no server to start here: {', '.join(missing)} not installed", hint=HINT)
-    log = Path(platformdirs.user_log_dir("loopbench", ensure_exists=True)) / "server.log"
+    log = _log_file()
     with log.open("wb") as stderr:
         # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
@@ -86,6 +87,16 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
         yield EmbeddedServer(_address(process, start_timeout, log), process, log)
     finally:
         _stop(process)
+        if process.returncode == 0:
+            log.unlink(missing_ok=True)
+
+
+def _log_file() -> Path:
+    """One for each process that starts a server: several may at once."""
+    try:
+        return platformdirs.user_log_path("loopbench", ensure_exists=True) / f"server-{os.getpid()}.log"
+    except OSError as error:
+        raise EmbeddedServerError(f"the log of a server started here cannot be written: {error}", hint=HINT) from error
 
 
 def _address(process: subprocess.Popen[bytes], timeout: float, log: Path) -> str:

@@ -226,9 +226,9 @@ class EpochRecord(Model):
     epoch: int
     train: Reported
     validation: Reported
-    samples: int
     train_seconds: float
     examples_per_second: float
+    samples: int
 
 
 class Phases(Model):
@@ -295,15 +295,18 @@ class Run(Model):
 
 
 class Progress(Model):
-    """How far a run has come; ``epoch`` counts from 1 and is the one under way."""
+    """How far a run has come; ``epoch`` counts from 1 and is the one under way.
+
+    Speeds are not set before the first step.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps_per_epoch: int
     train: Reported | None = None
-    examples_per_second: float
-    seconds_left: float
+    examples_per_second: float | None = None
+    seconds_left: float | None = None
 
 
 class RunEvent(Model):

@@ -73,8 +73,8 @@ def _time_from_wire(value: Timestamp) -> Any:
     try:
         return value.ToDatetime(tzinfo=UTC)
     except ValueError:
-        # Out of the range of dates: handed on as it is, for the model to refuse it by its field.
-        return value.seconds
+        # Out of the range of dates: handed on as what no model takes for one, to be refused by its field.
+        return f"{value.seconds} s"
 
 
 def _value_from_wire(value: Any, field: Any) -> Any:

@@ -5,12 +5,14 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import grpc
 import prometheus_client
@@ -43,6 +45,8 @@ SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkServi
 MESSAGE_BYTES = 1 << 20
 # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
 CLIENT_PING_MILLISECONDS = 10_000
+# A caller whose host vanishes is noticed as well, and its run called off.
+KEEPALIVE = {"grpc.keepalive_time_ms": 30_000, "grpc.keepalive_timeout_ms": 10_000}
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 # Open streams, after the runs they wait for have ended, get this long to end by themselves.
 GRACE_SECONDS = 2.0
@@ -89,11 +93,13 @@ def _stop_event(*, on_stdin_eof: bool) -> asyncio.Event:
     if on_stdin_eof:
 
         def read() -> None:
-            if not os.read(sys.stdin.fileno(), 4096):
-                loop.remove_reader(sys.stdin)
-                stop.set()
+            # On a thread, because not everything that standard input may be can be waited for by an event loop.
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+            with contextlib.suppress(RuntimeError):  # the loop may have ended first
+                loop.call_soon_threadsafe(stop.set)
 
-        loop.add_reader(sys.stdin, read)
+        threading.Thread(target=read, daemon=True, name="stdin").start()
     return stop
 
 
@@ -108,6 +114,7 @@ async def _grpc_server(
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", CLIENT_PING_MILLISECONDS),
+            *KEEPALIVE.items(),
         ],
     )
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
@@ -133,6 +140,19 @@ async def _warm_up(
     status.warmed_up(described)
     await health.set(SERVICE_NAME, SERVING)
     log.info("ready", devices=[device.name for device in described.devices])
+
+
+def _in_background(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> asyncio.Task[None]:
+    """Without such work the server is of no use: if it fails, the server stops, and its log says why."""
+
+    def look(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            log.critical("the server cannot go on", exc_info=task.exception())
+            stop.set()
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(look)
+    return task
 
 
 async def _run(settings: Settings) -> None:
@@ -164,8 +184,8 @@ async def _run(settings: Settings) -> None:
         log.info("listening", address=address, metrics_address=metrics_address)
         await processes.warm_up()
         background = [
-            asyncio.create_task(_warm_up(processes, surroundings, status, health)),
-            asyncio.create_task(keep_leases(store, executor)),
+            _in_background(_warm_up(processes, surroundings, status, health), stop),
+            _in_background(keep_leases(store, executor), stop),
         ]
         await stop.wait()
         log.info("draining", seconds=settings.drain_seconds, running=scheduler.running, queued=scheduler.queued)
@@ -173,8 +193,7 @@ async def _run(settings: Settings) -> None:
         await scheduler.drain(settings.drain_seconds)
         for task in background:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*background, return_exceptions=True)
     store.close()
     log.info("stopped")
 

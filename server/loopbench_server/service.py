@@ -75,7 +75,9 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
         if request.detach:
-            return wire.run_to_wire(await self._scheduler.submit(spec, request_id))
+            submitted = await self._scheduler.submit(spec, request_id)
+            await context.send_initial_metadata(((RUN_ID_METADATA, submitted.id),))
+            return wire.run_to_wire(submitted)
         async with self._scheduler.attached(spec, request_id) as run:
             await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
             return wire.run_to_wire(await self._scheduler.wait(run.id))

@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 STATE_DIR = platformdirs.user_state_path("loopbench")
 
 
+HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
+
+
 class Settings(BaseSettings):
     """Trains one small network in several ways and says whether the ways agree.
 
@@ -27,8 +30,8 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    address: str = Field("127.0.0.1:50051", description="HOST:PORT to serve gRPC on; port 0 takes a free one")
-    metrics_address: str = Field(
+    address: HostPort = Field("127.0.0.1:50051", description="HOST:PORT to serve gRPC on; port 0 takes a free one")
+    metrics_address: HostPort | Literal["none"] = Field(
         "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
     )
     store_url: str = Field(

@@ -68,5 +68,5 @@ def test_a_base_install_says_what_to_do(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("loopbench_client.embedded.find_spec", lambda asked: None if asked == name else object())
     with pytest.raises(EmbeddedServerError, match=name) as caught, embedded_server():
         pass
-    assert "loopbench[server]" in caught.value.hint
+    assert "extra 'server'" in caught.value.hint
     assert "--server" in caught.value.hint

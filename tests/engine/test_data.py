@@ -61,7 +61,7 @@ def test_other_contents(tmp_path: Path) -> None:
 def test_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
-    def refuse() -> None:
+    def refuse(**_: str) -> None:
         raise Exception("URL fetch failure")  # noqa: TRY002  as Keras raises it
 
     monkeypatch.setattr("keras.datasets.mnist.load_data", refuse)

@@ -27,6 +27,7 @@ from loopbench.spec import (
     Run,
     RunEvent,
     RunFilter,
+    RunGroup,
     RunSpec,
     RunState,
 )
@@ -196,6 +197,8 @@ def test_cancelling_an_ended_run_leaves_it_alone(client: Client, trained: Run) -
 def test_compare_and_diagnose_say_that_they_are_not_there(client: Client, trained: Run) -> None:
     with pytest.raises(UnsupportedError):
         client.diagnose(trained.id, trained.id)
+    with pytest.raises(UnsupportedError):
+        client.compare([RunGroup(label=label, run_ids=(trained.id,)) for label in "ab"])
 
 
 def test_server_info(client: Client) -> None:

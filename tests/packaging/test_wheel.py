@@ -63,5 +63,5 @@ def test_command_line_runs(environment: Path) -> None:
 def test_no_server_and_none_to_start_is_a_clear_error(environment: Path) -> None:
     done = run(environment / "loopbench", "train", "--dataset", "digits", cwd=environment)
     assert done.returncode == 3
-    assert "loopbench[server]" in done.stderr
+    assert "extra 'server'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -33,7 +33,8 @@ def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Eva
 @pytest.fixture
 def run(store: Store, make_run: Callable[..., spec.Run]) -> spec.Run:
     """One that succeeded, with weights."""
-    run = store.add(make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5)))
+    run = make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5))
+    store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
     return run
 

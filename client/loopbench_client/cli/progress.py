@@ -22,8 +22,10 @@ def describe(event: RunEvent) -> str:
     parts = [f"epoch {progress.epoch}/{progress.epochs}"]
     if progress.train is not None:
         parts += [f"loss {progress.train.loss:.4f}", f"accuracy {percent(progress.train.accuracy)}"]
-    parts.append(f"{progress.examples_per_second:,.0f} examples/s")
-    parts.append(f"{timedelta(seconds=round(progress.seconds_left))} left")
+    if progress.examples_per_second is not None:
+        parts.append(f"{progress.examples_per_second:,.0f} examples/s")
+    if progress.seconds_left is not None:
+        parts.append(f"{timedelta(seconds=round(progress.seconds_left))} left")
     return "  ".join(parts)
 
 

@@ -770,7 +770,7 @@ class RunSpec(_message.Message):
     steps_per_execution: _builtins.int
     """Steps that one call of the compiled training function makes; at most 1,000,000. 0, the default, is as many as leave
     the bits alone: the whole epoch under GRAPH, and under XLA the whole epoch in a graph of steps compiled one by one.
-    Under XLA, any other number given with GRADIENT_TAPE is compiled as one program with bits of its own.
+    Under XLA, more than 1 given with GRADIENT_TAPE is compiled as one program with bits of its own.
     EAGER takes one step at a time, so it accepts 0 and 1.
     """
     meter: Global___Meter.ValueType
@@ -896,16 +896,16 @@ class EpochRecord(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     TRAIN_FIELD_NUMBER: _builtins.int
     VALIDATION_FIELD_NUMBER: _builtins.int
-    SAMPLES_FIELD_NUMBER: _builtins.int
     TRAIN_SECONDS_FIELD_NUMBER: _builtins.int
     EXAMPLES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """From 1."""
-    samples: _builtins.int
-    """Samples trained on."""
     train_seconds: _builtins.float
     """Training alone, without validation."""
     examples_per_second: _builtins.float
+    samples: _builtins.int
+    """Samples trained on."""
     @_builtins.property
     def train(self) -> Global___Reported:
         """Running figure over the epoch, on weights that changed meanwhile."""
@@ -920,9 +920,9 @@ class EpochRecord(_message.Message):
         epoch: _builtins.int = ...,
         train: Global___Reported | None = ...,
         validation: Global___Reported | None = ...,
-        samples: _builtins.int = ...,
         train_seconds: _builtins.float = ...,
         examples_per_second: _builtins.float = ...,
+        samples: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["train", b"train", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -950,7 +950,9 @@ class Phases(_message.Message):
     load_seconds: _builtins.float
     """Reading and checking the dataset."""
     compile_seconds: _builtins.float
-    """Building the model, tracing and, for a whole program, compiling."""
+    """Building the model, tracing and, for a whole program, compiling. Where XLA compiles step by step, it does so at the
+    first step of either batch size, in train_seconds.
+    """
     train_seconds: _builtins.float
     """All epochs, without their validation."""
     evaluate_seconds: _builtins.float
@@ -1160,9 +1162,9 @@ class Progress(_message.Message):
     """Steps done in this epoch."""
     steps_per_epoch: _builtins.int
     examples_per_second: _builtins.float
-    """Mean over the run so far."""
+    """Mean over the run so far; not set before the first step."""
     seconds_left: _builtins.float
-    """Estimate for the rest of the run."""
+    """Estimate for the rest of the run; not set before the first step."""
     @_builtins.property
     def train(self) -> Global___Reported:
         """As the loop reports it so far in this epoch."""
@@ -1175,14 +1177,21 @@ class Progress(_message.Message):
         step: _builtins.int = ...,
         steps_per_epoch: _builtins.int = ...,
         train: Global___Reported | None = ...,
-        examples_per_second: _builtins.float = ...,
-        seconds_left: _builtins.float = ...,
+        examples_per_second: _builtins.float | None = ...,
+        seconds_left: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["train", b"train"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_examples_per_second", b"_examples_per_second", "_seconds_left", b"_seconds_left", "examples_per_second", b"examples_per_second", "seconds_left", b"seconds_left", "train", b"train"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "epochs", b"epochs", "examples_per_second", b"examples_per_second", "seconds_left", b"seconds_left", "step", b"step", "steps_per_epoch", b"steps_per_epoch", "train", b"train"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_examples_per_second", b"_examples_per_second", "_seconds_left", b"_seconds_left", "epoch", b"epoch", "epochs", b"epochs", "examples_per_second", b"examples_per_second", "seconds_left", b"seconds_left", "step", b"step", "steps_per_epoch", b"steps_per_epoch", "train", b"train"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__examples_per_second: _TypeAlias = _typing.Literal["examples_per_second"]  # noqa: Y015
+    _WhichOneofArgType__examples_per_second: _TypeAlias = _typing.Literal["_examples_per_second", b"_examples_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__examples_per_second) -> _WhichOneofReturnType__examples_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
 

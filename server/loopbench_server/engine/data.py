@@ -6,6 +6,7 @@ Keras into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts
 
 import hashlib
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ def read_verified(path: Path, digests: Mapping[str, str]) -> dict[str, NDArray[n
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in digests}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetCorruptError(f"{path.name} cannot be read: {error}") from error
+        # An OSError's own text names the folder, which is no business of a caller's.
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise DatasetCorruptError(f"{path.name} cannot be read: {cause}") from error
     wrong = [name for name in digests if hashlib.sha256(arrays[name].tobytes()).hexdigest() != digests[name]]
     if wrong:
         raise DatasetCorruptError(f"{path.name} has other contents than it should have in {', '.join(wrong)}")
@@ -91,12 +94,17 @@ def find_mnist(data_dir: Path | None) -> Path | None:
 def _download_mnist() -> Path:
     import keras  # noqa: PLC0415  only a download needs it
 
+    cache = _keras_cache()
     try:
-        keras.datasets.mnist.load_data()
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the cache first: another run must not find half a file.
+        with tempfile.TemporaryDirectory(dir=cache.parent) as folder:
+            keras.datasets.mnist.load_data(path=str(Path(folder) / MNIST_FILE))
+            (Path(folder) / MNIST_FILE).replace(cache)
     except Exception as error:
         # Keras raises a bare Exception where a download fails.
         raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
-    return _keras_cache()
+    return cache
 
 
 def _samples(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> Samples:

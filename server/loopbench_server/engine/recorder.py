@@ -86,8 +86,7 @@ class Recorder(keras.callbacks.Callback):
         examples = min(step * job.spec.batch_size, len(job.data.train))
         seconds = self.train_seconds + now - self._train_start
         all_examples = self._epoch * len(job.data.train) + examples
-        rate = all_examples / seconds if seconds > 0 else 0.0
-        left = job.spec.epochs * len(job.data.train) - all_examples
+        rate = all_examples / seconds if all_examples else None
         self._on_progress(
             Progress(
                 epoch=self._epoch + 1,
@@ -96,6 +95,11 @@ class Recorder(keras.callbacks.Callback):
                 steps_per_epoch=steps,
                 train=self._reported(logs, "") if logs else None,
                 examples_per_second=rate,
-                seconds_left=left / rate if rate else 0.0,
+                seconds_left=self._seconds_left(all_examples, rate) if rate else None,
             )
         )
+
+    def _seconds_left(self, examples: int, rate: float) -> float:
+        epochs, per_epoch = self._job.spec.epochs, len(self._job.data.train)
+        validation = self.evaluate_seconds / len(self.history) if self.history else 0.0
+        return (epochs * per_epoch - examples) / rate + (epochs - len(self.history)) * validation

@@ -1,5 +1,6 @@
 """TensorBoard logs, the same for every method: scalars by epoch, weight histograms and the graph."""
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -20,9 +21,11 @@ class TensorBoardLogs:
 
     def __init__(self, folder: Path, model: keras.Model) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            # What is there is from an attempt before, and would overlay the curves of this one.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         except OSError as error:
-            raise TensorBoardNotWritableError(f"TensorBoard logs cannot be written: {error}") from error
+            raise TensorBoardNotWritableError(f"TensorBoard logs cannot be written: {error.strerror}") from error
         self._model = model
         self._train = tf.summary.create_file_writer(str(folder / "train"))
         self._validation = tf.summary.create_file_writer(str(folder / "validation"))

@@ -26,9 +26,13 @@ class Surroundings:
     data_dir: Path | None
     tensorboard_dir: Path
 
+    def logs_of(self, run_id: str) -> Path:
+        """Where the TensorBoard logs of a run go."""
+        return self.tensorboard_dir / run_id
+
     def train(self, run: Run) -> Task:
         """The task of training ``run``."""
-        logs = self.tensorboard_dir / run.id if run.spec.tensorboard else None
+        logs = self.logs_of(run.id) if run.spec.tensorboard else None
         return Task(
             kind="train",
             threads=self.threads,

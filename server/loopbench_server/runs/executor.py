@@ -1,6 +1,7 @@
 """Gives runs slots in turn, and sees each to its end."""
 
 import asyncio
+import shutil
 from typing import Protocol
 
 import structlog
@@ -64,6 +65,14 @@ class RunExecutor:
         if run_id in self.live and run_id not in self._called_off:
             self._called_off[run_id] = error
             self._attempts[run_id].cancel()
+
+    def is_called_off(self, run_id: str) -> bool:
+        """Whether the run is about to end without a result."""
+        return run_id in self._called_off
+
+    def remove_logs(self, run_id: str) -> None:
+        """Removes the run's TensorBoard logs, if it has any."""
+        shutil.rmtree(self._surroundings.logs_of(run_id), ignore_errors=True)
 
     async def ended(self, *run_ids: str, seconds: float | None = None) -> None:
         """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""

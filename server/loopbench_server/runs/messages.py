@@ -9,7 +9,7 @@ from loopbench.spec import DatasetInfo, DeviceInfo, EpochRecord, Evaluation, Mod
 
 
 class Task(Model):
-    """``surroundings`` of the engine; ``spec`` and ``run_id`` are not set for DESCRIBE."""
+    """What to do, with what the engine needs to know for it. DESCRIBE needs no ``spec`` and no ``run_id``."""
 
     kind: Literal["describe", "train", "evaluate"]
     threads: int = 1
@@ -20,7 +20,7 @@ class Task(Model):
 
 
 class Started(Model):
-    """The process runs; ``seconds`` since the epoch tell how long it took to get there."""
+    """The process runs, since ``time`` in seconds since 1970."""
 
     kind: Literal["started"] = "started"
     time: float

@@ -14,7 +14,7 @@ kept = os.dup(STDERR)
 nowhere = os.open(os.devnull, os.O_WRONLY)
 os.dup2(nowhere, STDERR)
 try:
-    with suppress(ImportError):
+    with suppress(Exception):
         import loopbench_server.engine.evaluation
         import loopbench_server.engine.training
         import loopbench_server.runs.worker  # noqa: F401

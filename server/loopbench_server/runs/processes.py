@@ -57,7 +57,8 @@ class Worker:
 
     async def end(self) -> None:
         """Kills the process, if it still runs, and waits until it is gone."""
-        self._process.kill()
+        if self._process.is_alive():
+            self._process.kill()
         # Where the forkserver is gone nothing tells of the process's end; then the closed lifeline ends it.
         self._lifeline.close()
         await asyncio.to_thread(self._process.join)

@@ -101,6 +101,10 @@ class Scheduler:
                     self._executor.begin(run)
             if existing.spec != spec:
                 raise RequestConflictError(f"request_id {request_id} was used with another specification")
+            if self._executor.is_called_off(existing.id):
+                # Its end was meant for others.
+                await self._executor.ended(existing.id)
+                existing = await in_thread(self._store.get, existing.id)
             if existing.error and existing.error.retryable:
                 self._check_room()
                 existing = await self._restarted(existing)
@@ -193,7 +197,7 @@ class Scheduler:
         return run
 
     async def delete(self, run_id: str) -> None:
-        """Forgets a run that has ended.
+        """Forgets a run that has ended, with its weights and logs.
 
         Raises:
             RunNotFoundError: there is none of that id.
@@ -203,6 +207,7 @@ class Scheduler:
         if not run.state.ended:
             raise RunNotEndedError(f"run {run_id} is {run.state}", run_id=run_id)
         await in_thread(self._store.delete, run_id)
+        await in_thread(self._executor.remove_logs, run_id)
 
     @property
     def running(self) -> int:

@@ -225,14 +225,13 @@ class Store:
         """Stores what has become of ``run``, and its weights in the same transaction, and renews its lease.
 
         Raises:
-            StoreFailedError: the database refused, or the run belongs to another server by now.
+            StoreFailedError: the database refused, or the run has ended or belongs to another server by now.
         """
-        mine = (runs.c.id == run.id) & (runs.c.owner == self._owner)
+        mine = (runs.c.id == run.id) & (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
         with self._transaction() as connection:
             if not connection.execute(sa.update(runs).where(mine).values(**_columns(run) | self._leased())).rowcount:
-                raise StoreFailedError(f"run {run.id} belongs to another server by now", run_id=run.id)
+                raise StoreFailedError(f"run {run.id} has ended or belongs to another server by now", run_id=run.id)
             if packed_weights:
-                connection.execute(sa.delete(weights).where(weights.c.run_id == run.id))
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
 
     def restart(self, run: Run) -> bool:
