@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format proto proto-check lock clean
+.PHONY: help install demo test coverage lint format proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,12 @@ demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and say wha
 
 test: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+coverage: $(STAMP)  ## Run all tests and report the lines that none of them reaches
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
 	$(BIN)/ruff check .
@@ -59,7 +65,7 @@ proto-check: $(STAMP)  ## Check that the generated code is fresh
 
 $(BUF): package.json package-lock.json .npmrc
 	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf"; exit 1; }
-	npm ci --silent
+	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 
 lock: $(STAMP)  ## Resolve the dependencies anew

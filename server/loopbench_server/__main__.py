@@ -9,7 +9,8 @@ def main() -> None:
     from pydantic_settings import CliApp  # noqa: PLC0415
 
     from loopbench.spec import violations_of  # noqa: PLC0415
-    from loopbench_server.app import StartError, run  # noqa: PLC0415
+    from loopbench_server.app import run  # noqa: PLC0415
+    from loopbench_server.serving import StartError  # noqa: PLC0415
     from loopbench_server.settings import Settings  # noqa: PLC0415
 
     try:

@@ -8,7 +8,8 @@ import pytest
 
 from loopbench import spec
 from loopbench.spec import RunFilter
-from loopbench_server.runs.store import CONDITIONS, Store
+from loopbench_server.runs.schema import CONDITIONS
+from loopbench_server.runs.store import Store
 
 MakeRun = Callable[..., spec.Run]
 

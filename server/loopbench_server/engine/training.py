@@ -1,7 +1,8 @@
 """A whole run: from a specification to its result and final weights."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +36,18 @@ class Surroundings:
     tensorboard_dir: Path | None = None
 
 
-class Stopwatch:
-    """Seconds since the last lap."""
+class Clock:
+    """Adds up the seconds of each phase, by the names that :class:`loopbench.spec.Phases` has for them."""
 
     def __init__(self) -> None:
-        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
 
-    def lap(self) -> float:
-        """Ends a lap, and gives its seconds."""
-        last, self._last = self._last, time.perf_counter()
-        return self._last - last
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Times its block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[f"{name}_seconds"] = time.perf_counter() - start
 
 
 def _train(
@@ -82,37 +85,31 @@ def train(
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    watch = Stopwatch()
-    device = choose_device(spec.device, surroundings.threads)
-    start_seconds = watch.lap()
-    data = datasets.load(spec.dataset, surroundings.data_dir)
-    load_seconds = watch.lap()
-    job = build_job(spec, data)
-    method = METHODS[spec.method](job)
-    method.trace()
-    compile_seconds = watch.lap()
+    clock = Clock()
+    with clock.phase("start"):
+        device = choose_device(spec.device, surroundings.threads)
+    with clock.phase("load"):
+        data = datasets.load(spec.dataset, surroundings.data_dir)
+    with clock.phase("compile"):
+        job = build_job(spec, data)
+        method = METHODS[spec.method](job)
+        method.trace()
     recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
-    watch.lap()
-    audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+    with clock.phase("evaluate"):
+        audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+    clock.seconds["train_seconds"] = recorder.train_seconds
+    clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
     weights: Weights = job.model.get_weights()
-    phases = Phases(
-        start_seconds=start_seconds,
-        load_seconds=load_seconds,
-        compile_seconds=compile_seconds,
-        train_seconds=recorder.train_seconds,
-        evaluate_seconds=recorder.evaluate_seconds + watch.lap(),
-    )
-    last = recorder.history[-1]
     result = Result(
         dataset=spec.dataset,
         **audits,
-        reported_train=last.train,
-        reported_validation=last.validation,
+        reported_train=recorder.history[-1].train,
+        reported_validation=recorder.history[-1].validation,
         history=tuple(recorder.history),
         weights_digest=weights_digest(weights),
         batch_order_digest=job.order.digest(),
         updates=int(job.optimizer.iterations),
-        phases=phases,
+        phases=Phases(**clock.seconds),
         environment=environment.describe(device, surroundings.threads),
         tensorboard_dir=str(surroundings.tensorboard_dir or ""),
     )

@@ -1,168 +1,22 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
-import base64
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from pydantic import TypeAdapter
 
-from loopbench.spec import (
-    EpochRecord,
-    InvalidFieldsError,
-    Result,
-    Run,
-    RunError,
-    RunFilter,
-    RunSpec,
-    RunState,
-    Violation,
-)
+from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunNotFoundError, StoreFailedError
+from loopbench_server.runs.paging import PageToken
+from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, metadata, run_of, runs, spec_digest, weights
 
 log = structlog.get_logger()
 
-SPEC = TypeAdapter(RunSpec)
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 LEASE = timedelta(seconds=30)
-
-metadata = sa.MetaData()
-
-
-class Instant(sa.types.TypeDecorator[datetime]):
-    """A point in time, kept as microseconds since the epoch: every database keeps those exactly."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002  SQLAlchemy's signature
-        """To microseconds."""
-        return None if value is None else (value - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
-        """From microseconds."""
-        return None if value is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
-
-
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("request_id", sa.String(36), nullable=False, unique=True),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("method", sa.String(32), nullable=False),
-    sa.Column("loss", sa.String(32), nullable=False),
-    sa.Column("optimizer", sa.String(16), nullable=False),
-    sa.Column("dataset", sa.String(16), nullable=False),
-    sa.Column("seed", sa.BigInteger, nullable=False),
-    sa.Column("spec", sa.Text, nullable=False),
-    sa.Column("spec_digest", sa.String(64), nullable=False, index=True),
-    sa.Column("create_time", Instant, nullable=False, index=True),
-    sa.Column("start_time", Instant),
-    sa.Column("end_time", Instant),
-    sa.Column("result", sa.Text),
-    sa.Column("error", sa.Text),
-    # The server that works on the run, and until when its word is taken for that.
-    sa.Column("owner", sa.String(36), nullable=False),
-    sa.Column("lease_end", Instant, nullable=False),
-)
-epochs = sa.Table(
-    "epochs",
-    metadata,
-    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("epoch", sa.Integer, primary_key=True),
-    sa.Column("record", sa.Text, nullable=False),
-)
-weights = sa.Table(
-    "weights",
-    metadata,
-    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("packed", sa.LargeBinary, nullable=False),
-)
-
-
-def spec_digest(spec: RunSpec) -> str:
-    """SHA-256 of the specification with every default filled in."""
-    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
-
-
-def _columns(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "request_id": run.request_id,
-        "state": run.state,
-        "method": run.spec.method,
-        "loss": run.spec.loss,
-        "optimizer": run.spec.optimizer.kind,
-        "dataset": run.spec.dataset,
-        "seed": run.spec.seed,
-        "spec": run.spec.model_dump_json(),
-        "spec_digest": spec_digest(run.spec),
-        "create_time": run.create_time,
-        "start_time": run.start_time,
-        "end_time": run.end_time,
-        "result": run.result.model_dump_json() if run.result else None,
-        "error": run.error.model_dump_json() if run.error else None,
-    }
-
-
-def _run(row: sa.Row[Any]) -> Run:
-    return Run(
-        id=row.id,
-        request_id=row.request_id,
-        spec=SPEC.validate_json(row.spec),
-        state=RunState(row.state),
-        create_time=row.create_time,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        result=Result.model_validate_json(row.result) if row.result else None,
-        error=RunError.model_validate_json(row.error) if row.error else None,
-    )
-
-
-# Field of RunFilter → the condition it stands for.
-CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
-    "states": runs.c.state.in_,
-    "methods": runs.c.method.in_,
-    "losses": runs.c.loss.in_,
-    "datasets": runs.c.dataset.in_,
-    "optimizers": runs.c.optimizer.in_,
-    "seeds": runs.c.seed.in_,
-    "created_after": lambda time: runs.c.create_time >= time,
-    "created_before": lambda time: runs.c.create_time < time,
-}
-
-
-class PageToken:
-    """Where a page ends, bound to the filter that it was made with."""
-
-    def __init__(self, run_filter: RunFilter) -> None:
-        self._filter = hashlib.sha256(run_filter.model_dump_json().encode()).hexdigest()[:16]
-
-    def encode(self, last: Run) -> str:
-        """The token for what comes after ``last``."""
-        parts = [last.create_time.isoformat(), last.id, self._filter]
-        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-    def decode(self, token: str) -> tuple[datetime, str]:
-        """Creation time and id of the last run of the page before.
-
-        Raises:
-            InvalidFieldsError: not one of our tokens, or one of another filter.
-        """
-        try:
-            time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = datetime.fromisoformat(time).astimezone(UTC), str(run_id)
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
-        if digest != self._filter:
-            raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))
-        return position
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -200,7 +54,7 @@ class Store:
         newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
         with self._transaction() as connection:
             row = connection.execute(newest).first()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def _leased(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
@@ -209,7 +63,7 @@ class Store:
         """Stores a new run, or gives the one that has its ``request_id`` already."""
         try:
             with self._transaction() as connection:
-                connection.execute(sa.insert(runs).values(**_columns(run), **self._leased()))
+                connection.execute(sa.insert(runs).values(**columns_of(run), **self._leased()))
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
             if existing is None:
@@ -229,7 +83,7 @@ class Store:
         """
         mine = (runs.c.id == run.id) & (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
         with self._transaction() as connection:
-            if not connection.execute(sa.update(runs).where(mine).values(**_columns(run) | self._leased())).rowcount:
+            if not connection.execute(sa.update(runs).where(mine).values(**columns_of(run) | self._leased())).rowcount:
                 raise StoreFailedError(f"run {run.id} has ended or belongs to another server by now", run_id=run.id)
             if packed_weights:
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
@@ -241,7 +95,7 @@ class Store:
         """
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
         with self._transaction() as connection:
-            if not connection.execute(sa.update(runs).where(ended).values(**_columns(run) | self._leased())).rowcount:
+            if not connection.execute(sa.update(runs).where(ended).values(**columns_of(run) | self._leased())).rowcount:
                 return False
             connection.execute(sa.delete(epochs).where(epochs.c.run_id == run.id))
         return True
@@ -303,7 +157,7 @@ class Store:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
         with self._transaction() as connection:
-            found = [_run(row) for row in connection.execute(query)]
+            found = [run_of(row) for row in connection.execute(query)]
         page = found[:page_size]
         return page, token.encode(page[-1]) if len(found) > page_size else ""
 

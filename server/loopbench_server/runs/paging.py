@@ -1,0 +1,35 @@
+"""Where a page of runs ends, as a token for the caller."""
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+
+
+class PageToken:
+    """Where a page ends, bound to the filter that it was made with."""
+
+    def __init__(self, run_filter: RunFilter) -> None:
+        self._filter = hashlib.sha256(run_filter.model_dump_json().encode()).hexdigest()[:16]
+
+    def encode(self, last: Run) -> str:
+        """The token for what comes after ``last``."""
+        parts = [last.create_time.isoformat(), last.id, self._filter]
+        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+    def decode(self, token: str) -> tuple[datetime, str]:
+        """Creation time and id of the last run of the page before.
+
+        Raises:
+            InvalidFieldsError: not one of our tokens, or one of another filter.
+        """
+        try:
+            time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
+            position = datetime.fromisoformat(time).astimezone(UTC), str(run_id)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
+        if digest != self._filter:
+            raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))
+        return position

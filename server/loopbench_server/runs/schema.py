@@ -1,0 +1,118 @@
+"""The tables of the store, and a run as a row of one."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from loopbench.spec import Result, Run, RunError, RunSpec, RunState
+
+metadata = sa.MetaData()
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A point in time, kept as microseconds since the epoch: every database keeps those exactly."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002  SQLAlchemy's signature
+        """To microseconds."""
+        return None if value is None else (value - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        """From microseconds."""
+        return None if value is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
+
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("request_id", sa.String(36), nullable=False, unique=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("method", sa.String(32), nullable=False),
+    sa.Column("loss", sa.String(32), nullable=False),
+    sa.Column("optimizer", sa.String(16), nullable=False),
+    sa.Column("dataset", sa.String(16), nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("spec_digest", sa.String(64), nullable=False, index=True),
+    sa.Column("create_time", Instant, nullable=False, index=True),
+    sa.Column("start_time", Instant),
+    sa.Column("end_time", Instant),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    # The server that works on the run, and until when its word is taken for that.
+    sa.Column("owner", sa.String(36), nullable=False),
+    sa.Column("lease_end", Instant, nullable=False),
+)
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+weights = sa.Table(
+    "weights",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+)
+
+
+def spec_digest(spec: RunSpec) -> str:
+    """SHA-256 of the specification with every default filled in."""
+    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+
+
+def columns_of(run: Run) -> dict[str, Any]:
+    """The run's row, without its lease."""
+    return {
+        "id": run.id,
+        "request_id": run.request_id,
+        "state": run.state,
+        "method": run.spec.method,
+        "loss": run.spec.loss,
+        "optimizer": run.spec.optimizer.kind,
+        "dataset": run.spec.dataset,
+        "seed": run.spec.seed,
+        "spec": run.spec.model_dump_json(),
+        "spec_digest": spec_digest(run.spec),
+        "create_time": run.create_time,
+        "start_time": run.start_time,
+        "end_time": run.end_time,
+        "result": run.result.model_dump_json() if run.result else None,
+        "error": run.error.model_dump_json() if run.error else None,
+    }
+
+
+def run_of(row: sa.Row[Any]) -> Run:
+    """The run that a row of ``runs`` holds."""
+    return Run(
+        id=row.id,
+        request_id=row.request_id,
+        spec=RunSpec.model_validate_json(row.spec),
+        state=RunState(row.state),
+        create_time=row.create_time,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        result=Result.model_validate_json(row.result) if row.result else None,
+        error=RunError.model_validate_json(row.error) if row.error else None,
+    )
+
+
+# Field of RunFilter → the condition it stands for.
+CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
+    "states": runs.c.state.in_,
+    "methods": runs.c.method.in_,
+    "losses": runs.c.loss.in_,
+    "datasets": runs.c.dataset.in_,
+    "optimizers": runs.c.optimizer.in_,
+    "seeds": runs.c.seed.in_,
+    "created_after": lambda time: runs.c.create_time >= time,
+    "created_before": lambda time: runs.c.create_time < time,
+}

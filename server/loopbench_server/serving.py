@@ -1,0 +1,75 @@
+"""The ports that the server listens on: gRPC, and Prometheus metrics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import prometheus_client
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
+from loopbench_server.boundary import Boundary
+from loopbench_server.metrics import Metrics
+from loopbench_server.service import BenchmarkService
+
+SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
+HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+MESSAGE_BYTES = 1 << 20
+OPTIONS = {
+    "grpc.max_receive_message_length": MESSAGE_BYTES,
+    # A second server on the same port is an error, not a silent half of the traffic.
+    "grpc.so_reuseport": 0,
+    # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
+    "grpc.http2.min_ping_interval_without_data_ms": 10_000,
+    # A caller whose host vanishes is noticed as well, and its run called off.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+}
+# Open streams, after the runs they wait for have ended, get this long to end by themselves.
+GRACE_SECONDS = 2.0
+
+
+class StartError(Exception):
+    """The server cannot start, for a reason that its user can mend."""
+
+
+def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:
+    """Serves metrics on ``address``, unless that is "none"; gives the address with the port that 0 became.
+
+    Raises:
+        StartError: the port is taken, or the host is not this one.
+    """
+    if address == "none":
+        return address
+    host, _, port = address.rpartition(":")
+    try:
+        server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
+    except (OSError, OverflowError) as error:
+        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
+    return f"{host}:{server.server_port}"
+
+
+@asynccontextmanager
+async def grpc_server(
+    address: str, service: BenchmarkService, health: grpc_health.aio.HealthServicer, metrics: Metrics
+) -> AsyncIterator[str]:
+    """Serves while the block lasts; gives the address with the port that 0 became.
+
+    Raises:
+        StartError: the port is taken, or the host is not this one.
+    """
+    server = grpc.aio.server(interceptors=[Boundary(metrics)], options=list(OPTIONS.items()))
+    benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise StartError(f"--address: cannot serve on {address}; is the port taken?") from error
+    await server.start()
+    try:
+        yield f"{address.rpartition(':')[0]}:{port}"
+    finally:
+        await server.stop(GRACE_SECONDS)
