@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ def test_other_contents(tmp_path: Path) -> None:
     np.savez(tmp_path / "mnist.npz", **zeros)
     with pytest.raises(DatasetCorruptError, match="x_train, y_train, x_test, y_test"):
         data.load(Dataset.MNIST, tmp_path)
+
+
+def test_download_is_put_into_the_cache(tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def download(path: str) -> None:
+        (tmp_path / "datasets").mkdir()
+        shutil.copy(mnist_dir / "mnist.npz", tmp_path / "datasets" / path)
+
+    monkeypatch.setattr("keras.datasets.mnist.load_data", download)
+    assert len(data.load(Dataset.MNIST, None).train) == 60_000
+    assert [file.name for file in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]
 
 
 def test_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ Keras into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts
 
 import hashlib
 import os
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -95,15 +95,16 @@ def _download_mnist() -> Path:
     import keras  # noqa: PLC0415  only a download needs it
 
     cache = _keras_cache()
+    # Under another name first: a run beside this one must not find half a file.
+    download = cache.with_name(f"mnist-{uuid.uuid4().hex}.npz")
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the cache first: another run must not find half a file.
-        with tempfile.TemporaryDirectory(dir=cache.parent) as folder:
-            keras.datasets.mnist.load_data(path=str(Path(folder) / MNIST_FILE))
-            (Path(folder) / MNIST_FILE).replace(cache)
+        keras.datasets.mnist.load_data(path=download.name)
+        download.replace(cache)
     except Exception as error:
         # Keras raises a bare Exception where a download fails.
         raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
+    finally:
+        download.unlink(missing_ok=True)
     return cache
 
 
