@@ -369,6 +369,22 @@ class RunGroup(Input):
     run_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000)]
 
 
+class ComparisonRequest(Input):
+    """Groups to compare; ``margin`` is the difference of accuracy that counts for nothing, a fraction."""
+
+    groups: Annotated[tuple[RunGroup, ...], Field(min_length=2, max_length=100)]
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+
+    @field_validator("groups")
+    @classmethod
+    def _labels_name_one_group(cls, value: tuple[RunGroup, ...]) -> tuple[RunGroup, ...]:
+        labels = [group.label for group in value]
+        if len(set(labels)) < len(labels):
+            raise ValueError("every group needs a label of its own")
+        return value
+
+
 class GroupSummary(Model):
     """A group's audited accuracies; the standard deviations need two seeds."""
 

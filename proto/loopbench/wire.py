@@ -178,6 +178,14 @@ def group_from_wire(message: analysis_pb2.RunGroup) -> spec.RunGroup:
     return from_message(message, spec.RunGroup, "groups")
 
 
+def comparison_request_to_wire(value: spec.ComparisonRequest) -> benchmark_service_pb2.CompareRequest:
+    return to_message(value, benchmark_service_pb2.CompareRequest())
+
+
+def comparison_request_from_wire(message: benchmark_service_pb2.CompareRequest) -> spec.ComparisonRequest:
+    return from_message(message, spec.ComparisonRequest)
+
+
 def comparison_to_wire(value: spec.Comparison) -> analysis_pb2.Comparison:
     return to_message(value, analysis_pb2.Comparison())
 

@@ -8,6 +8,7 @@ LoopbenchServerError
 ├── DrainingError                 the server is shutting down
 ├── NotReadyError                 the training process does not start
 ├── RunNotEndedError              deletion of a run that goes on
+├── RunWithoutResultError         comparison of a run that did not succeed
 ├── RunElsewhereError             cancellation of a run that another server works on
 ├── WeightsNotStoredError         evaluation of a run that did not succeed
 ├── DeviceNotAvailableError       a GPU asked for and absent
@@ -84,6 +85,13 @@ class RunNotEndedError(LoopbenchServerError):
 
     reason = "RUN_NOT_ENDED"
     hint = "Cancel the run first, or wait for its end."
+
+
+class RunWithoutResultError(LoopbenchServerError):
+    """A run that is to be compared has no result."""
+
+    reason = "RUN_WITHOUT_RESULT"
+    hint = "Only runs that SUCCEEDED can be compared."
 
 
 class RunElsewhereError(LoopbenchServerError):

@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 from loopbench import wire
 from loopbench.spec import InvalidFieldsError, ServerInfo, Violation
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
+from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import UnsupportedError
 from loopbench_server.info import ServerStatus
 from loopbench_server.runs.evaluations import Evaluations
@@ -114,7 +115,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         return Empty()
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
-        raise UnsupportedError("this server does not compare runs yet")
+        wanted = wire.comparison_request_from_wire(request)
+        return wire.comparison_to_wire(await in_thread(compare_stored, self._store, wanted))
 
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context

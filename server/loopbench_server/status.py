@@ -28,6 +28,7 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
     errors.RunCancelledError: grpc.StatusCode.ABORTED,
     errors.RunFailedError: grpc.StatusCode.ABORTED,
     errors.RunNotEndedError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RunWithoutResultError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RunElsewhereError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.WeightsNotStoredError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DeviceNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,

@@ -93,6 +93,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         # The next statuses that a method ends with, before it does anything else.
         self.failures: dict[str, deque[status_pb2.Status]] = defaultdict(deque)
         self.runs = [make_run()]
+        self.verdict = spec.Verdict.IDENTICAL
         self.digest: Callable[[spec.RunSpec], str] = lambda _: ""
         progress = spec.Progress(epoch=1, epochs=10, step=5, steps_per_epoch=10, examples_per_second=9, seconds_left=7)
         self.events = [
@@ -181,7 +182,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         pair = spec.PairComparison(
             first_label=first,
             second_label=second,
-            verdict=spec.Verdict.IDENTICAL,
+            verdict=self.verdict,
             difference=0,
             paired=True,
             explanation="The digests are equal.",

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2
 from typer.testing import CliRunner, Result
 
 from loopbench import spec, wire
+from loopbench.spec import Verdict
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
 from loopbench_client import errors
 from loopbench_client.cli import app
@@ -75,6 +76,24 @@ def test_compare_prints_groups_and_verdicts(cli: Cli, service: Any) -> None:
     assert service.requests["Compare"][0].margin == 0.01
     done = cli("compare", "a=1", "b=3", "--json")
     assert json_format.Parse(done.stdout, analysis_pb2.Comparison()).pairs[0].first_label == "a"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "requirement", "code"),
+    [
+        (Verdict.IDENTICAL, "identical", ExitCode.SUCCESS),
+        (Verdict.IDENTICAL, "equivalent", ExitCode.SUCCESS),
+        (Verdict.EQUIVALENT, "identical", ExitCode.NOT_MET),
+        (Verdict.EQUIVALENT, "equivalent", ExitCode.SUCCESS),
+        (Verdict.DIFFERENT, "equivalent", ExitCode.NOT_MET),
+        (Verdict.INCONCLUSIVE, "equivalent", ExitCode.NOT_MET),
+    ],
+)
+def test_a_pipeline_gates_on_the_verdict(
+    cli: Cli, service: Any, verdict: Verdict, requirement: str, code: ExitCode
+) -> None:
+    service.verdict = verdict
+    assert cli("compare", "a=1", "b=2", "--require", requirement, "--json").exit_code == code
 
 
 @pytest.mark.parametrize("group", ["nonsense", "=1", "a="])

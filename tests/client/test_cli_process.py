@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,11 @@ def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
     service.hold = True
     with subprocess.Popen([*START, "train", "--server", address], stderr=subprocess.PIPE, text=True) as process:
         assert service.held.wait(30)
+        # The server has the call; give the client the time to return from making it. An interrupt right within that
+        # leaves gRPC without the thread that its channel waits for when it closes.
+        time.sleep(2)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
     assert stderr == "interrupted\n"
     assert service.abandoned.wait(10)

@@ -30,11 +30,13 @@ from loopbench.spec import (
     RunGroup,
     RunSpec,
     RunState,
+    Verdict,
 )
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_client import (
     AlreadyExistsError,
     Client,
+    InvalidSpecError,
     NotFoundError,
     PreconditionError,
     UnsupportedError,
@@ -194,11 +196,24 @@ def test_cancelling_an_ended_run_leaves_it_alone(client: Client, trained: Run) -
     assert client.cancel(trained.id) == trained
 
 
-def test_compare_and_diagnose_say_that_they_are_not_there(client: Client, trained: Run) -> None:
+def test_compare(client: Client) -> None:
+    losses = (Loss.SUM_OF_SQUARES, Loss.MEAN_SQUARED_ERROR)
+    ids = {
+        (method, loss): tuple(client.train(spec(method=method, loss=loss, seed=seed)).id for seed in (0, 1, 2))
+        for method, loss in ((Method.FIT, losses[0]), (Method.GRADIENT_TAPE, losses[0]), (Method.FIT, losses[1]))
+    }
+    groups = [RunGroup(label=f"{method} {loss}", run_ids=runs) for (method, loss), runs in ids.items()]
+    comparison = client.compare(groups, margin=0.01)
+    assert [pair.verdict for pair in comparison.pairs] == [Verdict.IDENTICAL, Verdict.DIFFERENT, Verdict.DIFFERENT]
+    assert comparison.pairs[1].difference > 0.1
+    with pytest.raises(InvalidSpecError) as caught:
+        client.compare([groups[0], groups[0]], margin=2)
+    assert {violation.field for violation in caught.value.violations} == {"groups", "margin"}
+
+
+def test_diagnose_says_that_it_is_not_there(client: Client, trained: Run) -> None:
     with pytest.raises(UnsupportedError):
         client.diagnose(trained.id, trained.id)
-    with pytest.raises(UnsupportedError):
-        client.compare([RunGroup(label=label, run_ids=(trained.id,)) for label in "ab"])
 
 
 def test_server_info(client: Client) -> None:

@@ -118,6 +118,7 @@ PAIRS: dict[type[BaseModel], type[Message]] = {
     spec.ServerLimits: benchmark_service_pb2.ServerLimits,
     spec.ServerInfo: benchmark_service_pb2.ServerInfo,
     spec.RunGroup: analysis_pb2.RunGroup,
+    spec.ComparisonRequest: benchmark_service_pb2.CompareRequest,
     spec.GroupSummary: analysis_pb2.GroupSummary,
     spec.PairComparison: analysis_pb2.PairComparison,
     spec.Comparison: analysis_pb2.Comparison,

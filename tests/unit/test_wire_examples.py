@@ -83,6 +83,7 @@ INFO = spec.ServerInfo(
     methods=(spec.Method.FIT,),
     meters=(),
 )
+GROUPS = (spec.RunGroup(label="tape", run_ids=("a", "b")), spec.RunGroup(label="fit", run_ids=("c",)))
 EXAMPLES: list[tuple[str, BaseModel]] = [
     ("spec", spec.RunSpec(shuffle_buffer=0, optimizer=spec.RmsProp(weight_decay=0.0))),
     ("event", spec.RunEvent(state=spec.RunState.QUEUED, queue_position=0)),
@@ -108,7 +109,8 @@ EXAMPLES: list[tuple[str, BaseModel]] = [
     ),
     ("filter", FILTER),
     ("filter", spec.RunFilter()),
-    ("group", spec.RunGroup(label="tape", run_ids=("a", "b"))),
+    ("group", GROUPS[0]),
+    ("comparison_request", spec.ComparisonRequest(groups=GROUPS, margin=0.01, alpha=0.1)),
     ("comparison", COMPARISON),
     ("diagnosis", spec.Diagnosis(causes=(CAUSE,), controls=(EVIDENCE,), verification=COMPARISON)),
     ("diagnosis", spec.Diagnosis(causes=(), controls=())),

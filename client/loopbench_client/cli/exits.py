@@ -11,6 +11,7 @@ code  meaning
 5     refused now: queue full, precondition, conflict
 6     unsupported by this server
 7     deadline exceeded
+8     a comparison did not come up to what --require asks for
 130   interrupted
 ====  ==================================================================
 """
@@ -31,6 +32,7 @@ class ExitCode(IntEnum):
     REFUSED = 5
     UNSUPPORTED = 6
     DEADLINE = 7
+    NOT_MET = 8
     INTERRUPTED = 130
 
 
@@ -43,6 +45,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.REFUSED: "refused now: queue full, precondition, conflict",
     ExitCode.UNSUPPORTED: "unsupported by this server",
     ExitCode.DEADLINE: "deadline exceeded",
+    ExitCode.NOT_MET: "a comparison did not come up to what --require asks for",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

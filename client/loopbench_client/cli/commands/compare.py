@@ -1,15 +1,31 @@
 """``loopbench compare``."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from loopbench import wire
-from loopbench.spec import Comparison, RunGroup
-from loopbench_client.cli.options import Json, Server, kebab, validated
+from loopbench.spec import Comparison, RunGroup, Verdict
+from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.options import Json, Server, enum_option, kebab, validated
 from loopbench_client.cli.output import out, percent, print_json
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import table
+
+
+class Requirement(StrEnum):
+    """What every pair has to be."""
+
+    IDENTICAL = "IDENTICAL"
+    EQUIVALENT = "EQUIVALENT"
+
+
+# The same bits are equivalent as well.
+MET_BY: dict[Requirement, frozenset[Verdict]] = {
+    Requirement.IDENTICAL: frozenset({Verdict.IDENTICAL}),
+    Requirement.EQUIVALENT: frozenset({Verdict.IDENTICAL, Verdict.EQUIVALENT}),
+}
 
 
 def _group(text: str) -> RunGroup:
@@ -32,6 +48,9 @@ def compare(
         float | None, typer.Option(help="Accuracy, 0 to 1, below which a difference counts for nothing.")
     ] = None,
     alpha: Annotated[float | None, typer.Option(help="Significance level.")] = None,
+    require: Annotated[
+        Requirement | None, enum_option(Requirement, "What every pair has to be, or the exit code is 8.")
+    ] = None,
     server: Server = None,
     json: Json = False,
 ) -> None:
@@ -43,6 +62,8 @@ def compare(
         print_json(wire.comparison_to_wire(comparison))
     else:
         _print(comparison)
+    if require and any(pair.verdict not in MET_BY[require] for pair in comparison.pairs):
+        raise typer.Exit(ExitCode.NOT_MET)
 
 
 def _print(comparison: Comparison) -> None:

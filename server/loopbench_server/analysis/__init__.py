@@ -1,0 +1,1 @@
+"""What runs say of each other: comparison by statistics."""

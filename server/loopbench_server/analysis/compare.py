@@ -1,0 +1,167 @@
+"""Groups of runs against each other: a summary a group, and a verdict a pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, Verdict
+from loopbench_server.analysis.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
+
+# Below this no spread is known, and no test possible.
+FEWEST_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that SUCCEEDED, of one specification under different seeds."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def by_seed(self) -> dict[int, Run]:
+        """The runs, by seed, in the order of the seeds."""
+        return {run.spec.seed: run for run in sorted(self.runs, key=lambda run: run.spec.seed)}
+
+    def accuracies(self, split: str) -> tuple[float, ...]:
+        """Audited accuracies on ``split``, train or validation, in the order of the seeds."""
+        return tuple(getattr(run.result, split).accuracy for run in self.by_seed.values())
+
+    def digests(self) -> dict[int, str]:
+        """Weights digest by seed."""
+        return {seed: run.result.weights_digest for seed, run in self.by_seed.items() if run.result}
+
+
+def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
+    """All groups and all pairs.
+
+    Args:
+        groups: at least two, each with at least one run.
+        margin: differences of audited validation accuracy within it count as none; a fraction.
+        alpha: chance of a false verdict, over all pairs together.
+    """
+    pairs = list(combinations(groups, 2))
+    differences = [_difference(*pair) for pair in pairs]
+    known = [difference for difference in differences if difference]
+    difference_p = iter(holm([difference.difference_p_value() for difference in known]))
+    equivalence_p = iter(holm([difference.equivalence_p_value(margin) for difference in known]))
+    judge = Judge(margin, alpha, max(1, len(known)))
+    return Comparison(
+        groups=tuple(map(_summary, groups)),
+        pairs=tuple(
+            judge.with_seeds(*pair, difference, next(difference_p), next(equivalence_p))
+            if difference
+            else judge.without_seeds(*pair)
+            for pair, difference in zip(pairs, differences, strict=True)
+        ),
+        margin=margin,
+        alpha=alpha,
+    )
+
+
+def _difference(first: Group, second: Group) -> Difference | None:
+    """None where a group is too small to have a spread."""
+    if min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
+        return None
+    test = paired if list(first.by_seed) == list(second.by_seed) else unpaired
+    return test(first.accuracies("validation"), second.accuracies("validation"))
+
+
+def _summary(group: Group) -> GroupSummary:
+    figures: dict[str, object] = {}
+    for split in ("train", "validation"):
+        accuracies = group.accuracies(split)
+        figures[f"{split}_accuracies"] = accuracies
+        figures[f"{split}_accuracy_mean"] = float(np.mean(accuracies))
+        if len(accuracies) >= FEWEST_SEEDS:
+            figures[f"{split}_accuracy_sd"] = float(np.std(accuracies, ddof=1))
+    return GroupSummary.model_validate(
+        {
+            "label": group.label,
+            "run_ids": tuple(run.id for run in group.by_seed.values()),
+            "seeds": tuple(group.by_seed),
+            **figures,
+        }
+    )
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.2f} points"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Turns figures into a verdict with a sentence; ``tests`` is how many pairs share ``alpha``."""
+
+    margin: float
+    alpha: float
+    tests: int
+
+    def without_seeds(self, first: Group, second: Group) -> PairComparison:
+        """Of groups of which one has a single seed: the same bits, or nothing can be said."""
+        difference = float(np.mean(first.accuracies("validation")) - np.mean(second.accuracies("validation")))
+        verdict, explanation = (
+            Verdict.INCONCLUSIVE,
+            (
+                f"The difference is {_points(difference)}. One seed has no spread, so whether that is chance cannot be "
+                f"said: run each group with {FEWEST_SEEDS} seeds at the least."
+            ),
+        )
+        if first.digests() == second.digests():
+            verdict, explanation = Verdict.IDENTICAL, "The final weights are the same, bit for bit, for the one seed."
+        return PairComparison(
+            first_label=first.label,
+            second_label=second.label,
+            verdict=verdict,
+            difference=difference,
+            paired=list(first.by_seed) == list(second.by_seed),
+            seeds_needed=FEWEST_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
+            explanation=explanation,
+        )
+
+    def with_seeds(
+        self, first: Group, second: Group, difference: Difference, difference_p: float, equivalence_p: float
+    ) -> PairComparison:
+        """Of groups with a spread; the p-values are corrected already."""
+        low, high = difference.interval(self.alpha)
+        verdict, needed = self._verdict(first, second, difference, difference_p, equivalence_p)
+        return PairComparison(
+            first_label=first.label,
+            second_label=second.label,
+            verdict=verdict,
+            difference=difference.mean,
+            interval_low=low,
+            interval_high=high,
+            effect_size=difference.effect_size,
+            equivalence_p_value=equivalence_p,
+            difference_p_value=difference_p,
+            paired=list(first.by_seed) == list(second.by_seed),
+            seeds_needed=needed,
+            explanation=self._explanation(verdict, first, difference, needed),
+        )
+
+    def _verdict(
+        self, first: Group, second: Group, difference: Difference, difference_p: float, equivalence_p: float
+    ) -> tuple[Verdict, int | None]:
+        if first.digests() == second.digests():
+            return Verdict.IDENTICAL, None
+        # A difference that is certain and yet within the margin is one that does not matter.
+        if equivalence_p < self.alpha:
+            return Verdict.EQUIVALENT, None
+        if difference_p < self.alpha:
+            return Verdict.DIFFERENT, None
+        seeds = min(len(first.by_seed), len(second.by_seed))
+        return Verdict.INCONCLUSIVE, seeds_that_decide(difference, seeds, self.margin, self.alpha / self.tests)
+
+    def _explanation(self, verdict: Verdict, first: Group, difference: Difference, needed: int | None) -> str:
+        low, high = difference.interval(self.alpha)
+        figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
+        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MOST_SEEDS:,} seeds"
+        return {
+            Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(first.by_seed)} seeds.",
+            Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",
+            Verdict.DIFFERENT: f"The difference is {figures}, and not within {100 * self.margin:g} points for certain.",
+            Verdict.INCONCLUSIVE: f"The runs there are do not decide: {figures}; {more}.",
+        }[verdict]

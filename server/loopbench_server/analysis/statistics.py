@@ -1,0 +1,110 @@
+"""The tests behind a verdict, on differences of accuracies; fractions throughout, not percentage points.
+
+Two one-sided tests: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657. Unequal variances: B. L. Welch,
+Biometrika 34 (1947) 28. Multiple comparisons: S. Holm, Scand. J. Statist. 6 (1979) 65. Effect sizes: J. Cohen,
+Statistical Power Analysis (1988), d of the pooled deviation, and d of the differences where they are paired.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+POWER = 0.8
+MOST_SEEDS = 1_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of first minus second, its standard error with degrees of freedom, and the deviation it is measured by."""
+
+    mean: float
+    error: float
+    freedom: float
+    deviation: float
+
+    @property
+    def effect_size(self) -> float | None:
+        """Mean over deviation; there is none without a deviation."""
+        return self.mean / self.deviation if self.deviation else None
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Confidence interval of the mean at 1 - alpha, two-sided."""
+        reach = float(stats.t.ppf(1 - alpha / 2, self.freedom)) * self.error
+        return self.mean - reach, self.mean + reach
+
+    def difference_p_value(self) -> float:
+        """Of the hypothesis that there is no difference, two-sided."""
+        return min(1.0, 2 * self._tail(abs(self.mean)))
+
+    def equivalence_p_value(self, margin: float) -> float:
+        """Of the hypothesis that the difference is at least ``margin`` in one direction or the other."""
+        return max(self._tail(self.mean + margin), self._tail(margin - self.mean))
+
+    def _tail(self, distance: float) -> float:
+        """Probability of a mean at least ``distance`` above the hypothetical one."""
+        if self.error == 0:
+            # Every seed gave the same difference: there is no chance in it.
+            return 0.0 if distance > 0 else 1.0
+        return float(stats.t.sf(distance / self.error, self.freedom))
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Of accuracies under the same seeds, in the same order; at least two."""
+    differences = np.asarray(first) - np.asarray(second)
+    deviation = _deviation(differences)
+    n = len(differences)
+    return Difference(float(differences.mean()), deviation / math.sqrt(n), n - 1, deviation)
+
+
+def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Of accuracies under different seeds, at least two each, with variances of their own."""
+    samples = [np.asarray(first), np.asarray(second)]
+    parts = [_deviation(sample) ** 2 / len(sample) for sample in samples]
+    error = math.sqrt(sum(parts))
+    degrees = [len(sample) - 1 for sample in samples]
+    shares = sum(part**2 / degree for part, degree in zip(parts, degrees, strict=True))
+    freedom = error**4 / shares if shares else float(sum(degrees))
+    pooled = sum(degree * _deviation(sample) ** 2 for degree, sample in zip(degrees, samples, strict=True))
+    deviation = math.sqrt(pooled / sum(degrees))
+    return Difference(float(samples[0].mean() - samples[1].mean()), error, freedom, deviation)
+
+
+def _deviation(sample: NDArray[np.float64]) -> float:
+    # Rounding makes a deviation of about 1e-17 out of equal numbers.
+    return 0.0 if np.ptp(sample) < 1e-12 else float(sample.std(ddof=1))  # noqa: PLR2004  see above
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values, in their order, adjusted so that the chance of any false rejection stays below alpha."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def seeds_that_decide(difference: Difference, seeds: int, margin: float, alpha: float) -> int | None:
+    """Further seeds, to ``seeds``, with which one of the tests would decide at a power of 0.8.
+
+    Taken that the mean and the deviation found are the true ones; None beyond 1,000 seeds.
+    """
+    per_root = difference.error * math.sqrt(seeds)
+    for n in count(seeds + 1):
+        if n > MOST_SEEDS:
+            return None
+        error, freedom = per_root / math.sqrt(n), n - 1
+        critical = float(stats.t.ppf(1 - alpha, freedom))
+        two_sided = float(stats.t.ppf(1 - alpha / 2, freedom))
+        different = float(stats.nct.sf(two_sided, freedom, abs(difference.mean) / error))
+        equivalent = float(stats.nct.sf(critical, freedom, (margin - abs(difference.mean)) / error))
+        # The tests on either side of the margin both have to reject.
+        other = float(stats.nct.sf(critical, freedom, (margin + abs(difference.mean)) / error))
+        if different >= POWER or equivalent + other - 1 >= POWER:
+            return n - seeds
+    return None

@@ -1,0 +1,66 @@
+"""Compares runs of the store."""
+
+import uuid
+
+from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
+from loopbench_server.errors import RunWithoutResultError
+from loopbench_server.runs.store import Store
+
+
+def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
+    """The comparison that ``request`` asks for.
+
+    Raises:
+        InvalidFieldsError: an id is not a UUID, or a group mixes specifications or repeats a seed; all are named.
+        RunNotFoundError: there is no run of an id.
+        RunWithoutResultError: a run did not succeed.
+    """
+    # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
+    from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
+
+    _check_ids(request)
+    groups = [Group(group.label, tuple(_run(store, run_id) for run_id in group.run_ids)) for group in request.groups]
+    violations = [
+        Violation(field=f"groups.{index}.run_ids", description=fault)
+        for index, group in enumerate(groups)
+        for fault in _faults(group.runs)
+    ]
+    if violations:
+        raise InvalidFieldsError(tuple(violations))
+    return compare(groups, request.margin, request.alpha)
+
+
+def _check_ids(request: ComparisonRequest) -> None:
+    violations = [
+        Violation(field=f"groups.{index}.run_ids.{place}", description="must be a UUID")
+        for index, group in enumerate(request.groups)
+        for place, run_id in enumerate(group.run_ids)
+        if not _is_uuid(run_id)
+    ]
+    if violations:
+        raise InvalidFieldsError(tuple(violations))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _run(store: Store, run_id: str) -> Run:
+    run = store.get(run_id)
+    if run.result is None:
+        raise RunWithoutResultError(f"run {run_id} is {run.state} and has no result", run_id=run_id)
+    return run
+
+
+def _faults(runs: tuple[Run, ...]) -> list[str]:
+    """What keeps ``runs`` from being one specification under different seeds."""
+    seeds = [run.spec.seed for run in runs]
+    specs = {run.spec.model_copy(update={"seed": 0}) for run in runs}
+    faults = {
+        "two runs have the same seed": len(set(seeds)) < len(seeds),
+        "the runs differ in more than their seed": len(specs) > 1,
+    }
+    return [fault for fault, found in faults.items() if found]
