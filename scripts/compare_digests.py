@@ -22,8 +22,8 @@ WAYS = {
 def specs(arguments: argparse.Namespace) -> Iterator[tuple[str, RunSpec]]:
     """Every specification, after the name of the group whose digests are to agree."""
     for optimizer in arguments.optimizer:
-        for group in arguments.group:
-            for execution, steps in WAYS[group]:
+        for group, ways in WAYS.items():
+            for execution, steps in (way for way in ways if way[0] in arguments.execution):
                 for method in Method:
                     yield (
                         f"{optimizer} {group}",
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--optimizer", nargs="+", choices=OPTIMIZERS, default=["sgd", "adam"])
-    parser.add_argument("--group", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--execution", type=Execution, nargs="+", choices=list(Execution), default=list(Execution))
     arguments = parser.parse_args()
     digests: dict[str, set[str]] = {}
     with Client(arguments.server) as client:

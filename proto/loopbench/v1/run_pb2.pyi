@@ -950,9 +950,7 @@ class Phases(_message.Message):
     load_seconds: _builtins.float
     """Reading and checking the dataset."""
     compile_seconds: _builtins.float
-    """Building the model, tracing and, for a whole program, compiling. Where XLA compiles step by step, it does so at the
-    first step of either batch size, in train_seconds.
-    """
+    """Building the model, tracing and compiling."""
     train_seconds: _builtins.float
     """All epochs, without their validation."""
     evaluate_seconds: _builtins.float

@@ -37,7 +37,7 @@ DIGITS_DIGESTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples:
     """``images`` float32[n, 28, 28] from 0 to 1, ``labels`` int32[n] from 0 to 9."""
 

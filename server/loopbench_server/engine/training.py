@@ -93,7 +93,7 @@ def train(
     with clock.phase("compile"):
         job = build_job(spec, data)
         method = METHODS[spec.method](job)
-        method.trace()
+        method.warm_up()
     recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
     with clock.phase("evaluate"):
         audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}

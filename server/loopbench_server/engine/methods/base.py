@@ -1,6 +1,8 @@
 """What a method of training offers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 
@@ -20,8 +22,22 @@ class TrainingMethod(ABC):
         self.job = job
 
     @abstractmethod
-    def trace(self) -> None:
-        """Builds and traces the training function without a step, so that training time holds no tracing."""
+    def warm_up(self) -> None:
+        """Traces and compiles for the batches of either size, so that training time holds none of that.
+
+        Takes steps, and leaves no trace of them in the weights or in the optimizer.
+        """
+
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """Whatever its block does to model and optimizer is undone at its end."""
+        model, optimizer = self.job.model, self.job.optimizer
+        optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *optimizer.variables]
+        before = [variable.numpy() for variable in variables]
+        yield
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
     @abstractmethod
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:

@@ -1,7 +1,7 @@
 """What the two methods that train by ``Model.fit`` share: how batches reach it and how it is called."""
 
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -12,15 +12,16 @@ from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
+from loopbench_server.engine.tensors import as_tensors
 
 
-def indexed_batches(samples: Samples, order: Any, batch_size: int) -> tf.data.Dataset:
+def indexed_batches(samples: Samples, order: Any, batch_size: int, numbers: Iterable[int]) -> tf.data.Dataset:
     """Batches (images, one-hot labels) taken from ``samples`` by index, in the order that ``order`` holds.
 
-    ``order`` is int32[n], a tensor or a variable; a variable is read anew in every iteration. One element a batch
-    instead of one a sample is what makes the pipeline keep up with the training.
+    ``order`` is int32[n], a tensor or a variable; a variable is read anew in every iteration. ``numbers`` says which
+    batches. One element a batch instead of one a sample is what makes the pipeline keep up with the training.
     """
-    images, labels = tf.constant(samples.images), tf.constant(samples.one_hot)
+    images, labels = as_tensors(samples)
     count = len(samples)
 
     def batch(number: Any) -> tuple[Any, Any]:
@@ -28,8 +29,7 @@ def indexed_batches(samples: Samples, order: Any, batch_size: int) -> tf.data.Da
         index = order[start : tf.minimum(start + batch_size, count)]
         return tf.gather(images, index), tf.gather(labels, index)
 
-    steps = -(-count // batch_size)
-    return tf.data.Dataset.range(steps, output_type=tf.int32).map(batch).prefetch(2)
+    return tf.data.Dataset.from_tensor_slices(np.fromiter(numbers, np.int32)).map(batch).prefetch(2)
 
 
 class OrderOfEpoch(keras.callbacks.Callback):
@@ -51,7 +51,9 @@ class FittingMethod(TrainingMethod):
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         self.order = OrderOfEpoch(job)
-        self.batches = indexed_batches(job.data.train, self.order.variable, job.spec.batch_size)
+        self.batches = indexed_batches(
+            job.data.train, self.order.variable, job.spec.batch_size, range(job.steps_per_epoch)
+        )
         self.model = self.build_model()
         self.model.compile(
             optimizer=job.optimizer,
@@ -69,32 +71,33 @@ class FittingMethod(TrainingMethod):
     def compile_options(self) -> dict[str, Any]:
         """What this method gives ``Model.compile`` beyond the optimizer and the execution."""
 
-    def _in_order(self, samples: Samples) -> tf.data.Dataset:
-        return indexed_batches(samples, tf.range(len(samples)), self.job.spec.batch_size)
+    def _in_order(self, samples: Samples, numbers: Iterable[int]) -> tf.data.Dataset:
+        return indexed_batches(samples, tf.range(len(samples)), self.job.spec.batch_size, numbers)
 
-    def trace(self) -> None:
-        """Calls Keras's own training and test function on no batches at all."""
+    def _steps(self, samples: Samples) -> range:
+        return range(-(-len(samples) // self.job.spec.batch_size))
+
+    def warm_up(self) -> None:
+        """Calls Keras's own training and test function on the first and on the last batch."""
         if self.job.spec.execution is Execution.EAGER:
             return
-        self.model.optimizer.build(self.model.trainable_variables)
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        before = [variable.numpy() for variable in variables]
         self.model.make_train_function()
         self.model.make_test_function()
-        for function in (self.model.train_function, self.model.test_function):
-            # Keras raises the first where it asked for several batches, the second where it asked for one.
-            with suppress(StopIteration, tf.errors.OutOfRangeError):
-                function(iter(self.batches.take(0)))
-        # What does not depend on the batch, such as the optimizer's counter, may have run beside the failing request.
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+        data = self.job.data
+        with self._put_back():
+            for function, samples in (
+                (self.model.train_function, data.train),
+                (self.model.test_function, data.validation),
+            ):
+                for number in (0, self._steps(samples)[-1]):
+                    function(iter(self._in_order(samples, [number])))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """One call of ``Model.fit``."""
         self.model.fit(
             self.batches,
             epochs=self.job.spec.epochs,
-            validation_data=self._in_order(self.job.data.validation),
+            validation_data=self._in_order(self.job.data.validation, self._steps(self.job.data.validation)),
             callbacks=[self.order, *callbacks],
             shuffle=False,  # the batches come shuffled
             verbose=0,
@@ -102,5 +105,5 @@ class FittingMethod(TrainingMethod):
 
     def evaluate(self, samples: Samples) -> Reported:
         """``Model.evaluate`` in batches of the run's size."""
-        logs = self.model.evaluate(self._in_order(samples), verbose=0, return_dict=True)
+        logs = self.model.evaluate(self._in_order(samples, self._steps(samples)), verbose=0, return_dict=True)
         return Reported(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))

@@ -13,6 +13,7 @@ from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.meters import Figures
 from loopbench_server.engine.methods.base import TrainingMethod
+from loopbench_server.engine.tensors import as_tensors
 
 Step = Callable[[Any, Any], dict[str, Any]]
 
@@ -57,7 +58,7 @@ class GradientTape(TrainingMethod):
         steps an execution are asked for, the loop around them is compiled with them: faster, with bits of its own.
         """
         execution, fused = self.job.spec.execution, self.job.spec.steps_per_execution > 1
-        images, labels = tf.constant(samples.images), tf.constant(samples.one_hot)
+        images, labels = as_tensors(samples)
         if execution is Execution.XLA and not fused:
             step = tf.function(step, jit_compile=True)
 
@@ -70,13 +71,18 @@ class GradientTape(TrainingMethod):
             return over
         return tf.function(over, jit_compile=execution is Execution.XLA and fused)
 
-    def trace(self) -> None:
-        """Calls both functions over no rows at all."""
-        self.job.optimizer.build(self.job.model.trainable_variables)
-        for function, samples in ((self.training, self.job.data.train), (self.validation, self.job.data.validation)):
-            order = np.arange(len(samples), dtype=np.int32)
-            for batches in batches_of(order, self.job.spec.batch_size):
-                function(tf.constant(batches), tf.constant(0), tf.constant(0))
+    def warm_up(self) -> None:
+        """Calls both functions for a step on the first batch of either size."""
+        if self.job.spec.execution is Execution.EAGER:
+            return
+        with self._put_back():
+            for function, samples in (
+                (self.training, self.job.data.train),
+                (self.validation, self.job.data.validation),
+            ):
+                order = np.arange(len(samples), dtype=np.int32)
+                for batches in batches_of(order, self.job.spec.batch_size):
+                    function(tf.constant(batches), tf.constant(0), tf.constant(1))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """Epoch by epoch, ``steps_per_execution`` steps a call."""
