@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,13 +61,13 @@ def test_a_server_of_its_own_that_fails_is_no_traceback(shell: Shell, server_pac
 
 def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
     service.hold = True
-    with subprocess.Popen([*START, "train", "--server", address], stderr=subprocess.PIPE, text=True) as process:
+    # What a shell starts in the background ignores SIGINT, and so would a command below it.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [START[0], START[1], listen + START[2], "train", "--server", address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert service.held.wait(30)
-        # The server has the call; give the client the time to return from making it. An interrupt right within that
-        # leaves gRPC without the thread that its channel waits for when it closes.
-        time.sleep(2)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED
     assert stderr == "interrupted\n"
     assert service.abandoned.wait(10)
