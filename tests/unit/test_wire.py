@@ -232,3 +232,12 @@ def test_a_zero_is_not_an_unset_field() -> None:
 def test_times_keep_microseconds_and_zone(make_run: Callable[..., spec.Run]) -> None:
     time = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     assert wire.run_from_wire(wire.run_to_wire(make_run(create_time=time))).create_time == time
+
+
+@pytest.mark.parametrize("seconds", [253_402_300_800, 10**12, -(10**12), 10**15])
+def test_a_time_out_of_range_is_a_bad_field(seconds: int) -> None:
+    message = benchmark_service_pb2.RunFilter()
+    message.created_after.seconds = seconds
+    with pytest.raises(spec.InvalidFieldsError) as caught:
+        wire.filter_from_wire(message)
+    assert [violation.field for violation in caught.value.violations] == ["filter.created_after"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 # Keeps the draws for the initial weights apart from those for the batch order.
 STREAM = 0
 CLASSES = 10
-UNITS = ((256, "relu"), (128, "relu"), (CLASSES, None))
+# Named, so that logs and digests of different runs speak of the same variables. Name, units, activation.
+LAYERS = (("hidden_1", 256, "relu"), ("hidden_2", 128, "relu"), ("outputs", CLASSES, None))
 
 
 def build_model(seed: int) -> keras.Sequential:
@@ -18,10 +19,12 @@ def build_model(seed: int) -> keras.Sequential:
 
     Takes float32[batch, 28, 28], gives float32[batch, 10].
     """
-    seeds = np.random.SeedSequence([seed, STREAM]).generate_state(len(UNITS))
+    seeds = np.random.SeedSequence([seed, STREAM]).generate_state(len(LAYERS))
     dense = [
-        keras.layers.Dense(units, activation, kernel_initializer=keras.initializers.GlorotUniform(int(layer_seed)))
-        for (units, activation), layer_seed in zip(UNITS, seeds, strict=True)
+        keras.layers.Dense(
+            units, activation, kernel_initializer=keras.initializers.GlorotUniform(int(layer_seed)), name=name
+        )
+        for (name, units, activation), layer_seed in zip(LAYERS, seeds, strict=True)
     ]
     return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *dense])
 
