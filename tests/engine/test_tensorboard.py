@@ -20,7 +20,7 @@ def test_logs_hold_the_last_attempt_alone(tmp_path: Path) -> None:
     losses = [float(make_ndarray(event.tensor_proto)) for event in logs.Tensors("epoch_loss")]
     assert losses == pytest.approx([record.train.loss for record in result.history])
     # Buckets of lower edge, upper edge and count: all weights of the last layer.
-    _, last = logs.Tensors("outputs/kernel/histogram")
+    _, last = logs.Tensors("network/outputs/kernel/histogram")
     assert make_ndarray(last.tensor_proto)[:, 2].sum() == weights[4].size
 
 

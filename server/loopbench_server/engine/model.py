@@ -26,7 +26,7 @@ def build_model(seed: int) -> keras.Sequential:
         )
         for (name, units, activation), layer_seed in zip(LAYERS, seeds, strict=True)
     ]
-    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *dense])
+    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *dense], name="network")
 
 
 def weights_digest(weights: Iterable[NDArray[np.float32]]) -> str:
