@@ -15,6 +15,7 @@ from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+HeldAdd = tuple[threading.Event, threading.Event]
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:
@@ -130,9 +131,9 @@ async def test_a_submitted_run_needs_no_caller(
     assert (await scheduler.wait(run_id)).state is RunState.SUCCEEDED
 
 
-async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
-    scheduler: Scheduler, store: Store, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
-) -> None:
+@pytest.fixture
+def held_add(store: Store, monkeypatch: pytest.MonkeyPatch) -> HeldAdd:
+    """Holds the storing of new runs: set once one has begun, and to be set to let it go on."""
     entered, release, add = threading.Event(), threading.Event(), store.add
 
     def slow(run: spec.Run) -> spec.Run:
@@ -141,6 +142,13 @@ async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
         return add(run)
 
     monkeypatch.setattr(store, "add", slow)
+    return entered, release
+
+
+async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
+    scheduler: Scheduler, store: Store, held_add: HeldAdd, eventually: Eventually
+) -> None:
+    entered, release = held_add
     caller = asyncio.create_task(attached(scheduler, "r"))
     await eventually(entered.is_set)
     caller.cancel()
@@ -190,16 +198,9 @@ async def test_a_second_cancel_waits_for_the_same_end(scheduler: Scheduler, proc
 
 
 async def test_draining_waits_for_a_run_that_is_being_stored(
-    scheduler: Scheduler, store: Store, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+    scheduler: Scheduler, store: Store, held_add: HeldAdd, eventually: Eventually
 ) -> None:
-    entered, release, add = threading.Event(), threading.Event(), store.add
-
-    def slow(run: spec.Run) -> spec.Run:
-        entered.set()
-        release.wait()
-        return add(run)
-
-    monkeypatch.setattr(store, "add", slow)
+    entered, release = held_add
     submitting = asyncio.create_task(submitted(scheduler, "r"))
     await eventually(entered.is_set)
     draining = asyncio.create_task(scheduler.drain(0))

@@ -6,7 +6,7 @@ import keras
 
 from loopbench.spec import Execution, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
-from loopbench_server.engine.data import Data
+from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.model import build_model
 from loopbench_server.engine.optimizers import build_optimizer
@@ -23,10 +23,14 @@ class Job:
     optimizer: keras.optimizers.Optimizer
     order: BatchOrder
 
+    def batches_in(self, samples: Samples) -> int:
+        """Batches that ``samples`` make: the last may be smaller, it is never dropped."""
+        return -(-len(samples) // self.spec.batch_size)
+
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in an epoch: the last batch may be smaller, it is never dropped."""
-        return -(-len(self.data.train) // self.spec.batch_size)
+        """Updates in an epoch."""
+        return self.batches_in(self.data.train)
 
     @property
     def steps_per_execution(self) -> int:

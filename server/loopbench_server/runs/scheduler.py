@@ -92,9 +92,7 @@ class Scheduler:
             existing = await in_thread(self._store.find_request, request_id)
             if existing is None:
                 self._check_room()
-                run = Run(
-                    id=str(uuid.uuid4()), request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=now()
-                )
+                run = _queued(str(uuid.uuid4()), request_id, spec)
                 # Another server may have stored the same request meanwhile.
                 existing = await in_thread(self._store.add, run)
                 if existing.id == run.id:
@@ -113,13 +111,7 @@ class Scheduler:
             return existing
 
     async def _restarted(self, ended: Run) -> Run:
-        run = Run(
-            id=ended.id,
-            request_id=ended.request_id,
-            spec=ended.spec,
-            state=RunState.QUEUED,
-            create_time=now(),
-        )
+        run = _queued(ended.id, ended.request_id, ended.spec)
         if await in_thread(self._store.restart, run):
             self._executor.begin(run)
             return run
@@ -236,3 +228,7 @@ class Scheduler:
         for run_id in tuple(live):
             self._executor.call_off(run_id, error)
         await self._executor.ended(*live)
+
+
+def _queued(run_id: str, request_id: str, spec: RunSpec) -> Run:
+    return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=now())

@@ -74,9 +74,6 @@ class FittingMethod(TrainingMethod):
     def _in_order(self, samples: Samples, numbers: Iterable[int]) -> tf.data.Dataset:
         return indexed_batches(samples, tf.range(len(samples)), self.job.spec.batch_size, numbers)
 
-    def _steps(self, samples: Samples) -> range:
-        return range(-(-len(samples) // self.job.spec.batch_size))
-
     def warm_up(self) -> None:
         """Calls Keras's own training and test function on the first and on the last batch."""
         if self.job.spec.execution is Execution.EAGER:
@@ -89,7 +86,7 @@ class FittingMethod(TrainingMethod):
                 (self.model.train_function, data.train),
                 (self.model.test_function, data.validation),
             ):
-                for number in (0, self._steps(samples)[-1]):
+                for number in (0, self.job.batches_in(samples) - 1):
                     function(iter(self._in_order(samples, [number])))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
@@ -97,7 +94,9 @@ class FittingMethod(TrainingMethod):
         self.model.fit(
             self.batches,
             epochs=self.job.spec.epochs,
-            validation_data=self._in_order(self.job.data.validation, self._steps(self.job.data.validation)),
+            validation_data=self._in_order(
+                self.job.data.validation, range(self.job.batches_in(self.job.data.validation))
+            ),
             callbacks=[self.order, *callbacks],
             shuffle=False,  # the batches come shuffled
             verbose=0,
@@ -105,5 +104,7 @@ class FittingMethod(TrainingMethod):
 
     def evaluate(self, samples: Samples) -> Reported:
         """``Model.evaluate`` in batches of the run's size."""
-        logs = self.model.evaluate(self._in_order(samples, self._steps(samples)), verbose=0, return_dict=True)
+        logs = self.model.evaluate(
+            self._in_order(samples, range(self.job.batches_in(samples))), verbose=0, return_dict=True
+        )
         return Reported(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))
