@@ -159,10 +159,11 @@ class AsyncClient:
         second: spec.RunSpec | str,
         *,
         verify: bool = False,
+        seeds: int | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # as in train
     ) -> spec.Diagnosis:
         """Causes of the difference between two specs or runs (by id); ``verify`` also trains with the fix."""
-        return await self._answer(calls.diagnose(first, second, verify=verify), timeout)
+        return await self._answer(calls.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
     async def server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""

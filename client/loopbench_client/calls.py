@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from loopbench import spec, wire
-from loopbench.v1 import analysis_pb2, benchmark_service_pb2
+from loopbench.v1 import benchmark_service_pb2
 
 T = TypeVar("T")
 
@@ -82,16 +82,17 @@ def compare(groups: Iterable[spec.RunGroup], margin: float | None, alpha: float 
     return Call("Compare", request, wire.comparison_from_wire)
 
 
-def diagnose(first: spec.RunSpec | str, second: spec.RunSpec | str, *, verify: bool) -> Call[spec.Diagnosis]:
+def diagnose(
+    first: spec.RunSpec | str, second: spec.RunSpec | str, *, verify: bool, seeds: int | None
+) -> Call[spec.Diagnosis]:
     """Causes of a difference between two specs, or the runs that have them."""
-    request = benchmark_service_pb2.DiagnoseRequest(first=_subject(first), second=_subject(second), verify=verify)
-    return Call("Diagnose", request, wire.diagnosis_from_wire)
+    given = {"first": _subject(first), "second": _subject(second), "verify": verify, "seeds": seeds}
+    request = spec.DiagnosisRequest.model_validate({name: value for name, value in given.items() if value is not None})
+    return Call("Diagnose", wire.diagnosis_request_to_wire(request), wire.diagnosis_from_wire)
 
 
-def _subject(source: spec.RunSpec | str) -> analysis_pb2.DiagnosisSubject:
-    if isinstance(source, str):
-        return analysis_pb2.DiagnosisSubject(run_id=source)
-    return analysis_pb2.DiagnosisSubject(spec=wire.spec_to_wire(source))
+def _subject(source: spec.RunSpec | str) -> spec.DiagnosisSubject:
+    return spec.DiagnosisSubject(run_id=source) if isinstance(source, str) else spec.DiagnosisSubject(spec=source)
 
 
 def server_info() -> Call[spec.ServerInfo]:

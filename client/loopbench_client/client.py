@@ -162,10 +162,11 @@ class Client:
         second: spec.RunSpec | str,
         *,
         verify: bool = False,
+        seeds: int | None = None,
         timeout: float | None = None,
     ) -> spec.Diagnosis:
         """Causes of the difference between two specs or runs (by id); ``verify`` also trains with the fix."""
-        return self._answer(calls.diagnose(first, second, verify=verify), timeout)
+        return self._answer(calls.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
     def server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""

@@ -434,22 +434,61 @@ class Evidence(Model):
     observed: float | None = None
 
 
+class Side(StrEnum):
+    """One of the two that are diagnosed."""
+
+    FIRST = "FIRST"
+    SECOND = "SECOND"
+
+
 class Cause(Model):
-    """Why two specifications end differently."""
+    """Why two ways of training end, or report, differently; ``side`` is the one at fault, if one is."""
 
     reason: str
     title: str
     evidence: tuple[Evidence, ...]
     effect: str
     fix: str
+    side: Side | None = None
 
 
 class Diagnosis(Model):
-    """Causes, the strongest first, and the experiments that found no difference."""
+    """Causes, the strongest first, and the experiments that found no difference.
+
+    The specifications are those of the two sides, as diagnosed and with every fix applied, where specifications were
+    diagnosed; a loop of one's own has none.
+    """
 
     causes: tuple[Cause, ...]
     controls: tuple[Evidence, ...]
     verification: Comparison | None = None
+    first: RunSpec | None = None
+    second: RunSpec | None = None
+    fixed_first: RunSpec | None = None
+    fixed_second: RunSpec | None = None
+
+
+class DiagnosisSubject(Input):
+    """One side of a diagnosis: a specification, or the run that has it."""
+
+    spec: RunSpec | None = None
+    run_id: Annotated[str | None, Field(validate_default=True)] = None
+
+    @field_validator("run_id")
+    @classmethod
+    def _one_source(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "spec" in info.data and (info.data["spec"] is None) == (value is None):
+            raise ValueError("exactly one of spec and run_id must be set")
+        return value
+
+
+class DiagnosisRequest(Input):
+    """Two sides; ``verify`` asks to train both with and without the fixes under ``seeds`` seeds."""
+
+    first: DiagnosisSubject
+    second: DiagnosisSubject
+    verify: bool = False
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
 
 
 class DeviceInfo(Model):

@@ -194,6 +194,14 @@ def comparison_from_wire(message: analysis_pb2.Comparison) -> spec.Comparison:
     return from_message(message, spec.Comparison, "comparison")
 
 
+def diagnosis_request_to_wire(value: spec.DiagnosisRequest) -> benchmark_service_pb2.DiagnoseRequest:
+    return to_message(value, benchmark_service_pb2.DiagnoseRequest())
+
+
+def diagnosis_request_from_wire(message: benchmark_service_pb2.DiagnoseRequest) -> spec.DiagnosisRequest:
+    return from_message(message, spec.DiagnosisRequest)
+
+
 def diagnosis_to_wire(value: spec.Diagnosis) -> analysis_pb2.Diagnosis:
     return to_message(value, analysis_pb2.Diagnosis())
 

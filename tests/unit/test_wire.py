@@ -125,6 +125,8 @@ PAIRS: dict[type[BaseModel], type[Message]] = {
     spec.Evidence: analysis_pb2.Evidence,
     spec.Cause: analysis_pb2.Cause,
     spec.Diagnosis: analysis_pb2.Diagnosis,
+    spec.DiagnosisSubject: analysis_pb2.DiagnosisSubject,
+    spec.DiagnosisRequest: benchmark_service_pb2.DiagnoseRequest,
 }
 
 
@@ -156,6 +158,7 @@ ENUMS: dict[type[StrEnum], Any] = {
     spec.LossReport: run_pb2.LossReport,
     spec.RunState: run_pb2.RunState,
     spec.Verdict: analysis_pb2.Verdict,
+    spec.Side: analysis_pb2.Side,
 }
 
 

@@ -59,7 +59,7 @@ PAIR = spec.PairComparison(
 )
 COMPARISON = spec.Comparison(groups=(SUMMARY, SUMMARY), pairs=(PAIR,), margin=0.005, alpha=0.05)
 EVIDENCE = spec.Evidence(name="divisor", description="of the last batch", expected=30.0, observed=0.0)
-CAUSE = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(EVIDENCE,), effect="e", fix="f")
+CAUSE = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(EVIDENCE,), effect="e", fix="f", side=spec.Side.FIRST)
 FILTER = spec.RunFilter(
     states=(spec.RunState.QUEUED, spec.RunState.FAILED),
     methods=(spec.Method.FIT,),
@@ -114,6 +114,26 @@ EXAMPLES: list[tuple[str, BaseModel]] = [
     ("comparison", COMPARISON),
     ("diagnosis", spec.Diagnosis(causes=(CAUSE,), controls=(EVIDENCE,), verification=COMPARISON)),
     ("diagnosis", spec.Diagnosis(causes=(), controls=())),
+    (
+        "diagnosis",
+        spec.Diagnosis(
+            causes=(),
+            controls=(),
+            first=spec.RunSpec(),
+            second=spec.RunSpec(seed=1),
+            fixed_first=spec.RunSpec(seed=2),
+            fixed_second=spec.RunSpec(seed=3),
+        ),
+    ),
+    (
+        "diagnosis_request",
+        spec.DiagnosisRequest(
+            first=spec.DiagnosisSubject(run_id="a"),
+            second=spec.DiagnosisSubject(spec=spec.RunSpec()),
+            verify=True,
+            seeds=7,
+        ),
+    ),
     ("server_info", INFO),
 ]
 

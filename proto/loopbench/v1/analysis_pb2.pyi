@@ -47,6 +47,23 @@ VERDICT_INCONCLUSIVE: Verdict.ValueType  # 4
 """The runs there are do not decide."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _Side:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Side.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIDE_UNSPECIFIED: _Side.ValueType  # 0
+    SIDE_FIRST: _Side.ValueType  # 1
+    SIDE_SECOND: _Side.ValueType  # 2
+
+class Side(_Side, metaclass=_SideEnumTypeWrapper): ...
+
+SIDE_UNSPECIFIED: Side.ValueType  # 0
+SIDE_FIRST: Side.ValueType  # 1
+SIDE_SECOND: Side.ValueType  # 2
+Global___Side: _TypeAlias = Side  # noqa: Y015
+
 @_typing.final
 class RunGroup(_message.Message):
     """Runs of one specification under several seeds."""
@@ -281,7 +298,7 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class Cause(_message.Message):
-    """Why two specifications end differently."""
+    """Why two specifications end, or report, differently."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -290,12 +307,15 @@ class Cause(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     EFFECT_FIELD_NUMBER: _builtins.int
     FIX_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Stable and upper case, for example LOSS_REDUCTION."""
     title: _builtins.str
     effect: _builtins.str
     """What the cause does to the outcome under this optimizer."""
     fix: _builtins.str
+    side: Global___Side.ValueType
+    """The side that is at fault; not set where the two only differ."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]: ...
     def __init__(
@@ -306,10 +326,11 @@ class Cause(_message.Message):
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
         effect: _builtins.str = ...,
         fix: _builtins.str = ...,
+        side: Global___Side.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "evidence", b"evidence", "fix", b"fix", "reason", b"reason", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "evidence", b"evidence", "fix", b"fix", "reason", b"reason", "side", b"side", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -322,6 +343,10 @@ class Diagnosis(_message.Message):
     CAUSES_FIELD_NUMBER: _builtins.int
     CONTROLS_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    FIXED_FIRST_FIELD_NUMBER: _builtins.int
+    FIXED_SECOND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cause]:
         """The strongest first; empty where nothing differs."""
@@ -332,18 +357,36 @@ class Diagnosis(_message.Message):
 
     @_builtins.property
     def verification(self) -> Global___Comparison:
-        """Set when the fix was verified."""
+        """Set when the fix was verified: the groups "first" and "second", and the fixed ones as "first, fixed" and "second,
+        fixed".
+        """
 
+    @_builtins.property
+    def first(self) -> _run_pb2.RunSpec:
+        """What was diagnosed, with every default filled in."""
+
+    @_builtins.property
+    def second(self) -> _run_pb2.RunSpec: ...
+    @_builtins.property
+    def fixed_first(self) -> _run_pb2.RunSpec:
+        """The same with every fix applied; not set where there is nothing to fix on that side."""
+
+    @_builtins.property
+    def fixed_second(self) -> _run_pb2.RunSpec: ...
     def __init__(
         self,
         *,
         causes: _abc.Iterable[Global___Cause] | None = ...,
         controls: _abc.Iterable[Global___Evidence] | None = ...,
         verification: Global___Comparison | None = ...,
+        first: _run_pb2.RunSpec | None = ...,
+        second: _run_pb2.RunSpec | None = ...,
+        fixed_first: _run_pb2.RunSpec | None = ...,
+        fixed_second: _run_pb2.RunSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["verification", b"verification"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "fixed_first", b"fixed_first", "fixed_second", b"fixed_second", "second", b"second", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "controls", b"controls", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "controls", b"controls", "first", b"first", "fixed_first", b"fixed_first", "fixed_second", b"fixed_second", "second", b"second", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

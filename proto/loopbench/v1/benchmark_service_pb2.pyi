@@ -409,8 +409,11 @@ class DiagnoseRequest(_message.Message):
     FIRST_FIELD_NUMBER: _builtins.int
     SECOND_FIELD_NUMBER: _builtins.int
     VERIFY_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
     verify: _builtins.bool
-    """Also runs the fix and compares again."""
+    """Also trains both with and without the fixes, and compares."""
+    seeds: _builtins.int
+    """Seeds to verify with, from the first specification's seed on; 1 to 100, default 3."""
     @_builtins.property
     def first(self) -> _analysis_pb2.DiagnosisSubject: ...
     @_builtins.property
@@ -421,12 +424,15 @@ class DiagnoseRequest(_message.Message):
         first: _analysis_pb2.DiagnosisSubject | None = ...,
         second: _analysis_pb2.DiagnosisSubject | None = ...,
         verify: _builtins.bool = ...,
+        seeds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seeds", b"_seeds", "first", b"first", "second", b"second", "seeds", b"seeds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second", "verify", b"verify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seeds", b"_seeds", "first", b"first", "second", b"second", "seeds", b"seeds", "verify", b"verify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seeds: _TypeAlias = _typing.Literal["seeds"]  # noqa: Y015
+    _WhichOneofArgType__seeds: _TypeAlias = _typing.Literal["_seeds", b"_seeds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seeds) -> _WhichOneofReturnType__seeds | None: ...
 
 Global___DiagnoseRequest: _TypeAlias = DiagnoseRequest  # noqa: Y015
 
