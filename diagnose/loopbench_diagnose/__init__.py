@@ -1,0 +1,15 @@
+"""Finds out why two ways of training a Keras model disagree, in process and on code of one's own.
+
+>>> from loopbench_diagnose import Data, compile_and_fit, describe, diagnose
+>>> diagnosis = diagnose(build_model, Data(x, y), compile_and_fit(optimizer="sgd", loss="mse"), my_loop)  # doctest: +SKIP
+>>> print(describe(diagnosis))  # doctest: +SKIP
+"""
+
+from loopbench.text import describe
+from loopbench_diagnose.case import Side
+from loopbench_diagnose.data import Data
+from loopbench_diagnose.diagnosing import diagnose
+from loopbench_diagnose.lab import NoUpdateError, StructureError
+from loopbench_diagnose.loops import compile_and_fit, steps
+
+__all__ = ["Data", "NoUpdateError", "Side", "StructureError", "compile_and_fit", "describe", "diagnose", "steps"]

@@ -1,0 +1,188 @@
+"""The experiments on two sides, each made once and when it is asked for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.gradients import Ratio, ratio
+from loopbench_diagnose.interventions import (
+    COLUMN_LABELS,
+    EQUAL_LABELS,
+    NO_ADDITIONAL_LOSSES,
+    RIGHT_LOGITS,
+    TRAINING_MODE,
+    UNIT_WEIGHTS,
+    Intervention,
+    has_weights,
+)
+from loopbench_diagnose.lab import Lab, NoUpdateError
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.spies import row_keys
+from loopbench_diagnose.trace import Trace
+
+Pair = tuple[Trace, Trace]
+
+# Epochs over all samples: two, so that a reshuffle shows.
+EPOCHS = 2
+# Epochs over one batch, each of them a step.
+BATCH_EPOCHS = 3
+# Interventions that are tried together.
+MOST_TOGETHER = 3
+
+# Relative noise of a gradient, by the type that the model computes in. Sound pairs in float32 agree to some 1e-6.
+TOLERANCES = {"float16": 3e-2, "bfloat16": 1e-1}
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way of training.
+
+    ``loss`` gives float[n], the loss of every sample from its labels and outputs, where it is known; ``compile`` and
+    ``fit`` tell it themselves.
+    """
+
+    train: Loop
+    loss: Callable[[Any, Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How the gap between two first gradients closes: under which interventions, and with which scale left.
+
+    ``ratio`` is second over first under them. ``closed`` is False where nothing that was tried helps.
+    """
+
+    interventions: tuple[Intervention, ...]
+    ratio: Ratio
+    closed: bool
+
+
+class Case:
+    """What is known of two sides. Experiments on one batch are made with the size of the smaller first batch."""
+
+    def __init__(self, lab: Lab, data: Data, sides: tuple[Side, Side]) -> None:
+        self.lab = lab
+        self.data = data
+        self.sides = sides
+        self._batches: dict[tuple[int, tuple[str, ...]], Pair] = {}
+
+    @cached_property
+    def epochs(self) -> Pair:
+        """Both sides over all samples."""
+        first, second = (self.lab.watch(side.train, self.data, EPOCHS, seeded=False) for side in self.sides)
+        for name, trace in (("first", first), ("second", second)):
+            if not trace.steps:
+                raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
+        return first, second
+
+    def rows(self, data: Data) -> list[bytes]:
+        """The keys of all samples of ``data``."""
+        return row_keys(data.x)
+
+    @cached_property
+    def batch_size(self) -> int:
+        """Samples in the smaller of the first batches."""
+        return min(len(trace.steps[0].call.rows) for trace in self.epochs)
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Relative differences of gradients below it are rounding."""
+        return TOLERANCES.get(self.lab.prototype.compute_dtype, TOLERANCE)
+
+    def batch(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Pair:
+        """Both sides on the first batch alone, or on its first ``samples``."""
+        count = samples or self.batch_size
+        key = count, tuple(one.name for one in interventions)
+        if key not in self._batches:
+            data = self.data.rows(slice(count))
+            first, second = (self.lab.watch(side.train, data, BATCH_EPOCHS, interventions) for side in self.sides)
+            self._batches[key] = first, second
+        return self._batches[key]
+
+    def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
+        """A side on the first batch, with its samples given in reverse order."""
+        data = self.data.rows(slice(self.batch_size)).rows(slice(None, None, -1))
+        return self.lab.watch(self.sides[side].train, data, 1, interventions)
+
+    @cached_property
+    def has_additional_losses(self) -> bool:
+        """Whether the model adds losses of its own, regularization for the most part."""
+        return bool(self.lab.prototype.losses)
+
+    @cached_property
+    def same_inputs(self) -> bool:
+        """Whether both sides feed the model the same samples from the same data."""
+        rows = [sorted(trace.steps[0].call.rows) if trace.steps else [] for trace in self.batch()]
+        return rows[0] == rows[1]
+
+    def ratio(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Ratio | None:
+        """Of the first gradients; None where a side takes none."""
+        first, second = self.batch((*self._base, *interventions), samples)
+        if not first.steps or not second.steps:
+            return None
+        assert first.steps[0].gradients is not None
+        assert second.steps[0].gradients is not None
+        return ratio(first.steps[0].gradients, second.steps[0].gradients)
+
+    @property
+    def _base(self) -> tuple[Intervention, ...]:
+        # What the model adds by itself is compared by itself: beside a scale of the loss it would look like another.
+        return (NO_ADDITIONAL_LOSSES,) if self.has_additional_losses else ()
+
+    def _candidates(self) -> list[Intervention]:
+        """The more telling ones first: equal labels make up for too much."""
+        outputs = leaves(self.epochs[0].steps[0].call.outputs)
+        flags = [step.call.training for trace in self.epochs for step in trace.steps]
+        rows = any(np.ndim(labels) == 1 for labels in leaves(self.data.y))
+        applicable = {
+            UNIT_WEIGHTS: has_weights(self.data),
+            TRAINING_MODE: not all(flags),
+            COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
+            RIGHT_LOGITS: True,
+            EQUAL_LABELS: True,
+        }
+        return [intervention for intervention, applies in applicable.items() if applies]
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """The fewest interventions that close the gap between the first gradients."""
+        plain = self.ratio()
+        if plain is None or not self.same_inputs:
+            return Explanation((), plain or Ratio(1.0, 0.0, ()), closed=plain is None)
+        closing: list[Explanation] = []
+        for together in self._tries(closed=plain.residual < self.tolerance):
+            found = self.ratio(together)
+            if found is None or found.residual >= self.tolerance:
+                continue
+            closing.append(Explanation(together, found, closed=True))
+            if abs(found.scale - 1) < self.tolerance:
+                return closing[-1]
+        return closing[0] if closing else Explanation((), plain, closed=False)
+
+    def _tries(self, *, closed: bool) -> list[tuple[Intervention, ...]]:
+        candidates = self._candidates()
+        if closed:
+            # Nothing but weights that are all the same can look like a constant scale.
+            return [(), *((one,) for one in candidates if one is UNIT_WEIGHTS)]
+        sizes = range(min(MOST_TOGETHER, len(candidates)) + 1)
+        return [together for size in sizes for together in combinations(candidates, size)]
+
+    @property
+    def explained(self) -> tuple[Intervention, ...]:
+        """All interventions under which the first gradients agree but for a scale."""
+        return (*self._base, *self.explanation.interventions)
+
+    def sees(self, side: int, intervention: Intervention) -> bool:
+        """Whether ``intervention`` changes the first gradient of a side, beside those that explain the gap."""
+        others = tuple(one for one in self.explained if one is not intervention)
+        without, under = self.batch(others)[side], self.batch((*others, intervention))[side]
+        before, after = without.steps[0].gradients, under.steps[0].gradients
+        assert before is not None
+        assert after is not None
+        return ratio(before, after).residual > self.tolerance or abs(ratio(before, after).scale - 1) > self.tolerance

@@ -1,0 +1,56 @@
+"""The one function of this package."""
+
+import keras
+
+from loopbench.spec import Diagnosis
+from loopbench_diagnose.case import Case, Side
+from loopbench_diagnose.data import Data
+from loopbench_diagnose.findings import Findings
+from loopbench_diagnose.lab import Factory, Lab
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.probes import PROBES
+
+# Enough for orders to show and for some ten batches; more only takes longer.
+SAMPLES = 2_003
+
+
+def diagnose(
+    build_model: Factory,
+    data: Data,
+    first: Loop | Side,
+    second: Loop | Side,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Diagnosis:
+    """Finds by experiment why two ways of training the same model end, or report, differently.
+
+    Both are run from the same initial weights, on one batch and over some epochs, watched and unwatched. Nothing of them
+    is read: what counts is what they do to gradients, weights and figures.
+
+    Args:
+        build_model: makes the model, the same every time but for its initial weights.
+        data: training samples and, where the loops validate, a validation set.
+        first: the way that is held to be right, for example :func:`compile_and_fit`. It is called as
+            ``first(model, data, epochs)``, trains on what it is given and returns what it reports: a Keras History, a
+            dictionary of figures under Keras's names (``loss``, ``accuracy``, ``val_loss``, …), or None.
+        second: the way in question.
+        samples: at most so many samples are used, of either set.
+        seed: of the initial weights and of all that is drawn at random.
+
+    Raises:
+        NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
+        StructureError: the factory builds different models.
+    """
+    sides = tuple(side if isinstance(side, Side) else Side(side) for side in (first, second))
+    used = data.prime(samples)
+    lab = Lab(build_model, used, seed)
+    case = Case(lab, used, (sides[0], sides[1]))
+    findings = Findings()
+    try:
+        _ = case.epochs
+        for probe in PROBES:
+            probe(case, findings)
+    finally:
+        keras.utils.clear_session()
+    return findings.diagnosis()

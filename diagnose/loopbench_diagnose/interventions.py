@@ -1,0 +1,144 @@
+"""Changes that take a possible cause out of both sides at once: where a gap closes under one, the cause is found."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.patching import replaced
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _same(data: Data) -> Data:
+    return data
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """``data`` changes what both loops are given, ``patches`` what they call while they run."""
+
+    name: str
+    data: Callable[[Data], Data] = _same
+    patches: Callable[[], Any] = _nothing
+    force_training: bool = False
+
+
+def _unit_weights(data: Data) -> Data:
+    ones = None
+    if data.sample_weight is not None:
+        ones = keras.tree.map_structure(lambda leaf: np.ones_like(leaf), data.sample_weight)
+    return replace(data, sample_weight=ones, class_weight=None)
+
+
+@contextmanager
+def _fit_without_weights() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(model, *args, **{**kwargs, "class_weight": None})
+
+        return fit
+
+    with replaced(keras.Model, "fit", make):
+        yield
+
+
+@contextmanager
+def _no_additional_losses() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        # Zeros in their place: hand-written code adds up a list that it knows not to be empty.
+        return property(lambda layer: [tf.zeros_like(loss) for loss in original.fget(layer)])
+
+    with replaced(keras.layers.Layer, "losses", make):
+        yield
+
+
+def _labels_as_columns(data: Data) -> Data:
+    return replace(data, y=keras.tree.map_structure(lambda y: np.asarray(y)[:, None] if np.ndim(y) == 1 else y, data.y))
+
+
+def _equal_labels(data: Data) -> Data:
+    def equal(labels: Any) -> Any:
+        return np.repeat(np.asarray(labels)[:1], len(labels), axis=0)
+
+    return replace(data, y=keras.tree.map_structure(equal, data.y))
+
+
+def are_probabilities(outputs: Any) -> bool:
+    """Whether float[n, k] values lie from 0 to 1 and, where there are several, add up to 1."""
+    values = np.asarray(keras.ops.convert_to_numpy(outputs), np.float64)
+    inside = bool((values >= 0).all() and (values <= 1).all())
+    return inside and (values.shape[-1] == 1 or np.allclose(values.sum(axis=-1), 1, atol=1e-2))
+
+
+def _right_flag(original: Any) -> Any:
+    """A Keras crossentropy that looks at the outputs instead of at ``from_logits``."""
+
+    def crossentropy(target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:  # noqa: ARG001
+        return original(target, output, from_logits=not are_probabilities(output), **kwargs)
+
+    return crossentropy
+
+
+def _logits_of(invert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A TensorFlow crossentropy that turns outputs that are probabilities back into logits."""
+
+    def make(original: Any) -> Any:
+        def crossentropy(labels: Any = None, logits: Any = None, **kwargs: Any) -> Any:
+            inverted = invert(tf.clip_by_value(logits, 1e-7, 1 - 1e-7)) if are_probabilities(logits) else logits
+            return original(labels=labels, logits=inverted, **kwargs)
+
+        return crossentropy
+
+    return make
+
+
+def _log(probabilities: Any) -> Any:
+    return tf.math.log(probabilities)
+
+
+def _log_odds(probabilities: Any) -> Any:
+    return tf.math.log(probabilities) - tf.math.log(1 - probabilities)
+
+
+KERAS_CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+TENSORFLOW_CROSSENTROPIES: dict[str, Callable[[Any], Any]] = {
+    "softmax_cross_entropy_with_logits": _logits_of(_log),
+    "sparse_softmax_cross_entropy_with_logits": _logits_of(_log),
+    "sigmoid_cross_entropy_with_logits": _logits_of(_log_odds),
+}
+
+
+@contextmanager
+def _right_from_logits() -> Iterator[None]:
+    # The module that Keras's losses take their operations from; keras.ops is another one, for users.
+    inner = keras.losses.categorical_crossentropy.__globals__["ops"]
+    with ExitStack() as stack:
+        for module in (inner, keras.ops):
+            for name in KERAS_CROSSENTROPIES:
+                stack.enter_context(replaced(module, name, _right_flag))
+        for name, make in TENSORFLOW_CROSSENTROPIES.items():
+            stack.enter_context(replaced(tf.nn, name, make))
+        yield
+
+
+UNIT_WEIGHTS = Intervention("sample weights of 1", data=_unit_weights, patches=_fit_without_weights)
+TRAINING_MODE = Intervention("training=True on both sides", force_training=True)
+COLUMN_LABELS = Intervention("labels (n, 1) for outputs (n, 1)", data=_labels_as_columns)
+RIGHT_LOGITS = Intervention("from_logits as the outputs are", patches=_right_from_logits)
+EQUAL_LABELS = Intervention("one label for all samples", data=_equal_labels)
+NO_ADDITIONAL_LOSSES = Intervention("no regularization losses", patches=_no_additional_losses)
+
+
+def has_weights(data: Data) -> bool:
+    """Whether a sample or a class weighs more or less than 1."""
+    sample = any(bool((np.asarray(leaf) != 1).any()) for leaf in leaves(data.sample_weight))
+    return sample or any(weight != 1 for weight in (data.class_weight or {}).values())

@@ -1,0 +1,147 @@
+"""Runs a side's loop on a fresh model with the shared initial weights, watched or as it is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loopbench_diagnose.data import Data
+from loopbench_diagnose.execution import executing
+from loopbench_diagnose.interventions import Intervention
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.spies import float64, snapshot, watching
+from loopbench_diagnose.trace import Arrays, Trace
+
+Factory = Callable[[], keras.Model]
+
+SAMPLES_OF_A_TRIAL = 32
+
+
+class NoUpdateError(ValueError):
+    """A loop called the model in no ``tf.GradientTape``, so that there is nothing to compare."""
+
+
+class StructureError(ValueError):
+    """The model factory does not build the same model every time."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The weights that a loop ended with, and whether a function of it was compiled by XLA."""
+
+    weights: Arrays
+    by_xla: bool
+
+
+def figures(reported: Any) -> dict[str, float]:
+    """The last epoch's figures of what a loop returned: a History, a mapping of numbers or of lists, or None."""
+    told = getattr(reported, "history", reported)
+    if not isinstance(told, Mapping):
+        return {}
+    last = {name: value[-1] if isinstance(value, Sequence) and value else value for name, value in told.items()}
+    return {
+        name: float(np.mean(keras.ops.convert_to_numpy(value))) for name, value in last.items() if _is_number(value)
+    }
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and not isinstance(value, str | Sequence | Mapping)
+
+
+def _tensors(arrays: Any) -> Any:
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, arrays)
+
+
+class Lab:
+    """Gives every training the same start.
+
+    Initial weights, the state of random layers and the global seeds are those of one model, made at the beginning.
+    """
+
+    def __init__(self, build_model: Factory, data: Data, seed: int) -> None:
+        self._build_model = build_model
+        self._seed = seed
+        self._sample = data.rows(slice(1)).x
+        model = self._made()
+        self._initial = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+        self.names = [variable.path for variable in model.trainable_variables]
+        self.prototype = model
+        self.initial_weights = snapshot(model.trainable_variables)
+
+    def _made(self) -> keras.Model:
+        keras.utils.set_random_seed(self._seed)
+        model = self._build_model()
+        # A model that was never called may have no variables yet.
+        model(_tensors(self._sample), training=False)
+        return model
+
+    def model(self) -> keras.Model:
+        """A new model in the initial state.
+
+        Raises:
+            StructureError: its variables are not those of the first one.
+        """
+        model = self._made()
+        shapes = [tuple(variable.shape) for variable in model.variables]
+        if shapes != [value.shape for value in self._initial]:
+            raise StructureError("the model factory built two models with different variables")
+        for variable, value in zip(model.variables, self._initial, strict=True):
+            variable.assign(value)
+        return model
+
+    def watch(
+        self, loop: Loop, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, seeded: bool = True
+    ) -> Trace:
+        """The trace of ``loop`` under ``interventions``, run eagerly.
+
+        With TensorFlow's global seed set, Keras's ``fit`` shuffles arrays into the same order in every epoch; an
+        experiment on orders is therefore not ``seeded``.
+        """
+        for intervention in interventions:
+            data = intervention.data(data)
+        model = self.model()
+        keras.utils.set_random_seed(self._seed)
+        if not seeded:
+            tf.random.set_seed(None)
+        force = any(intervention.force_training for intervention in interventions)
+        with ExitStack() as stack:
+            contexts: list[AbstractContextManager[None]] = [one.patches() for one in interventions]
+            for context in contexts:
+                stack.enter_context(context)
+            watch = stack.enter_context(watching(model, force_training=force))
+            return watch.finish(figures(loop(model, data, epochs)))
+
+    def run(self, loop: Loop, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
+        """What ``loop`` comes to in its own way of execution, or eagerly; random layers draw nothing.
+
+        ``reseed`` starts the global random generators from another seed.
+        """
+        model = self.model()
+        keras.utils.set_random_seed(self._seed + reseed)
+        with executing(eagerly=eagerly) as compiled:
+            loop(model, data, epochs)
+        return Execution(snapshot(model.trainable_variables), by_xla=any(compiled))
+
+    def outputs(self, trace: Trace, data: Data) -> Any:
+        """The outputs, float64, of the model that ``trace`` ended with."""
+        model = self.model()
+        for variables, values in (
+            (model.trainable_variables, trace.weights),
+            (model.non_trainable_weights, trace.state),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return keras.tree.map_structure(float64, model(_tensors(data.x), training=False))
+
+    def depends_on_training(self, data: Data) -> bool:
+        """Whether the model gives other outputs while it trains."""
+        inputs = _tensors(data.rows(slice(min(len(data), SAMPLES_OF_A_TRIAL))).x)
+        training, inference = (
+            keras.tree.flatten(keras.tree.map_structure(float64, self.model()(inputs, training=flag)))
+            for flag in (True, False)
+        )
+        return any(not np.allclose(one, other) for one, other in zip(training, inference, strict=True))

@@ -1,0 +1,130 @@
+"""Ways of training to hand to :func:`loopbench_diagnose.diagnose`, beside functions of one's own."""
+
+from collections.abc import Callable, Mapping
+from types import MethodType
+from typing import Any
+
+import keras
+import numpy as np
+
+from loopbench_diagnose.data import Data, leaves
+
+# Trains the model on the data for a number of epochs; returns what it reports: a History, its dictionary or None.
+Loop = Callable[[keras.Model, Data, int], Any]
+
+# (model, optimizer, x, y, sample_weight) → the batch's loss, a dictionary of figures, or None.
+Step = Callable[[keras.Model, keras.optimizers.Optimizer, Any, Any, Any], Any]
+
+# An optimizer, its name, or a function that makes one; Keras has no types to say so with.
+Optimizer = Any
+
+
+def _fresh(thing: Any) -> Any:
+    """A copy without the state that an earlier training left; text and functions stay what they are."""
+    if isinstance(thing, keras.optimizers.Optimizer | keras.metrics.Metric):
+        return type(thing).from_config(thing.get_config())
+    return thing
+
+
+def _fresh_optimizer(optimizer: Optimizer) -> keras.optimizers.Optimizer:
+    if isinstance(optimizer, str):
+        return keras.optimizers.get(optimizer)
+    return _fresh(optimizer) if isinstance(optimizer, keras.optimizers.Optimizer) else optimizer()
+
+
+def compile_and_fit(
+    *,
+    optimizer: Optimizer = "rmsprop",
+    metrics: Any = None,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    stock_steps: bool = False,
+    fit_options: Mapping[str, Any] | None = None,
+    **compile_options: Any,
+) -> Loop:
+    """What ``Model.compile`` and ``Model.fit`` do.
+
+    Args:
+        optimizer: an optimizer, which is copied for every experiment, its name, or a function that makes one.
+        metrics: as for ``compile``; copied as well.
+        batch_size: samples in a batch.
+        shuffle: as for ``fit``.
+        stock_steps: take ``keras.Model``'s own ``train_step`` and ``test_step`` even where the model overrides them.
+        fit_options: more options for ``fit``.
+        compile_options: more options for ``compile``: ``loss``, ``loss_weights``, ``jit_compile`` and so on.
+    """
+
+    def train(model: keras.Model, data: Data, epochs: int) -> Any:
+        model.compile(
+            optimizer=_fresh_optimizer(optimizer),
+            metrics=keras.tree.map_structure(_fresh, metrics),
+            **compile_options,
+        )
+        if stock_steps:
+            for name in ("train_step", "test_step"):
+                setattr(model, name, MethodType(getattr(keras.Model, name), model))
+        validation = data.validation
+        history = model.fit(
+            data.x,
+            data.y,
+            sample_weight=data.sample_weight,
+            class_weight=None if data.class_weight is None else dict(data.class_weight),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            epochs=epochs,
+            validation_data=None if validation is None else _as_tuple(validation),
+            verbose=0,
+            **(fit_options or {}),
+        )
+        return history.history
+
+    return train
+
+
+def _as_tuple(data: Data) -> tuple[Any, ...]:
+    return (data.x, data.y) if data.sample_weight is None else (data.x, data.y, data.sample_weight)
+
+
+def steps(step: Step, *, optimizer: Optimizer, batch_size: int = 32, shuffle: bool = True) -> Loop:
+    """A loop around one training step.
+
+    Args:
+        step: called as ``step(model, optimizer, x, y, sample_weight)`` with tensors of a batch (``sample_weight`` may be
+            None); makes one update and returns the batch's loss, a dictionary of figures or None. Figures of an epoch
+            are their means, weighted with the samples of each batch.
+        optimizer: an optimizer, which is copied for every experiment, its name, or a function that makes one.
+        batch_size: samples in a batch; the last may hold fewer.
+        shuffle: draw a new order for every epoch.
+    """
+
+    def train(model: keras.Model, data: Data, epochs: int) -> Any:
+        made = _fresh_optimizer(optimizer)
+        # Within a tf.function no variable may be made on a later call.
+        made.build(model.trainable_variables)
+        generator = np.random.default_rng(0)
+        figures: dict[str, float] = {}
+        for _ in range(epochs):
+            order = generator.permutation(len(data)) if shuffle else np.arange(len(data))
+            batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+            figures = _mean([(_call(step, model, made, data.rows(batch)), len(batch)) for batch in batches])
+        return figures
+
+    return train
+
+
+def _call(step: Step, model: keras.Model, optimizer: keras.optimizers.Optimizer, batch: Data) -> dict[str, float]:
+    x, y, weight = (
+        keras.tree.map_structure(lambda leaf: None if leaf is None else keras.ops.convert_to_tensor(leaf), part)
+        for part in (batch.x, batch.y, batch.sample_weight)
+    )
+    told = step(model, optimizer, x, y, weight)
+    if told is None:
+        return {}
+    named = told if isinstance(told, Mapping) else {"loss": told}
+    return {name: float(np.mean(leaves(value)[0])) for name, value in named.items()}
+
+
+def _mean(figures: list[tuple[dict[str, float], int]]) -> dict[str, float]:
+    total = sum(count for _, count in figures)
+    names = figures[0][0] if figures else {}
+    return {name: sum(told[name] * count for told, count in figures) / total for name in names}

@@ -1,0 +1,43 @@
+"""The probes, one a module, and the table of them in the order in which they ask."""
+
+from collections.abc import Callable
+
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.findings import Findings
+from loopbench_diagnose.probes import (
+    accuracy,
+    execution,
+    explained,
+    figures,
+    inputs,
+    loss_reduction,
+    loss_scaling,
+    optimizer,
+    order,
+    partial_batch,
+    regularization,
+    repeat,
+    unexplained,
+    updates,
+    validation,
+)
+
+Probe = Callable[[Case, Findings], None]
+
+PROBES: tuple[Probe, ...] = (
+    inputs.probe,
+    repeat.probe,
+    loss_reduction.probe,
+    explained.probe,
+    regularization.probe,
+    unexplained.probe,
+    partial_batch.probe,
+    loss_scaling.probe,
+    optimizer.probe,
+    updates.probe,
+    order.probe,
+    execution.probe,
+    figures.probe,
+    accuracy.probe,
+    validation.probe,
+)

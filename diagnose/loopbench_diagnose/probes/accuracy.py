@@ -1,0 +1,64 @@
+"""Accuracies that no way of counting gives: the metric is of the wrong class."""
+
+from loopbench.spec import Cause, Evidence
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Figure, Reports
+from loopbench_diagnose.trace import Trace
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Counts, and names the metric where the reported accuracy is something else."""
+    wrong = [_uncounted(case, side) for side in (0, 1)]
+    for side in (0, 1):
+        figures = wrong[side]
+        if not figures or _alike(figures, wrong[1 - side], case):
+            continue
+        names = joined(sorted(figure.name for figure in figures))
+        findings.cause(
+            Cause(
+                reason="ACCURACY_METRIC",
+                title=f"What the {word(side)} side reports as {names} is not the share of samples in their class",
+                evidence=(*(_counted(figure, side) for figure in figures), *_metrics(case.epochs[side])),
+                effect="The figure says little of the model; the weights are not touched.",
+                fix="Name the class: SparseCategoricalAccuracy for labels and outputs of all classes, CategoricalAccuracy for "
+                "one-hot labels, Accuracy for labels and predicted classes. metrics=['accuracy'] guesses it from the shapes.",
+                side=SIDES[side],
+            ),
+            Severity.REPORT,
+            max(abs(figure.reported - figure.truth) for figure in figures),
+        )
+
+
+def _uncounted(case: Case, side: int) -> list[Figure]:
+    figures = Reports(case, side).figures()
+    return [f for f in figures if f.name.removeprefix(VALIDATION) in ACCURACIES and f.way is None]
+
+
+def _alike(own: list[Figure], other: list[Figure], case: Case) -> bool:
+    """Whether both sides count with the same wrong metric, which makes no difference between them."""
+    kinds = [_kinds(trace) for trace in case.epochs]
+    return bool(kinds[0]) and kinds[0] == kinds[1] and {f.name for f in own} == {f.name for f in other}
+
+
+def _kinds(trace: Trace) -> set[str]:
+    return {use.kind for use in trace.metrics.values() if "Accuracy" in use.kind}
+
+
+def _counted(figure: Figure, side: int) -> Evidence:
+    told = f"The {word(side)} side reports {figure.reported:.4f} as {figure.name}; counted it is {figure.truth:.4f}."
+    return evidence(f"{word(side)}_{figure.name}", told, figure.truth, figure.reported)
+
+
+def _metrics(trace: Trace) -> list[Evidence]:
+    return [
+        evidence(
+            f"metric/{use.kind}",
+            f"{use.kind}, fed with labels {use.label_shape} and predictions {use.output_shape}: it counted "
+            f"{sum(use.counted)} values for {sum(use.samples)} samples.",
+            float(sum(use.samples)),
+            float(sum(use.counted)),
+        )
+        for use in trace.metrics.values()
+        if "Accuracy" in use.kind
+    ]

@@ -1,0 +1,175 @@
+"""Causes that an intervention takes away: what closes the gap between the first gradients names the cause."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopbench.spec import Cause, Evidence
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.consequences import effect_of_gap, finite
+from loopbench_diagnose.data import leaves
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.gradients import gap, ratio
+from loopbench_diagnose.interventions import (
+    COLUMN_LABELS,
+    EQUAL_LABELS,
+    RIGHT_LOGITS,
+    TRAINING_MODE,
+    UNIT_WEIGHTS,
+    Intervention,
+    are_probabilities,
+)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A cause: how it is told, and how the sides at fault are found."""
+
+    reason: str
+    title: str
+    fix: str
+    at_fault: Callable[[Case, int], bool]
+    more: Callable[[Case], list[Evidence]]
+
+
+def _ignores_weights(case: Case, side: int) -> bool:
+    return not case.sees(side, UNIT_WEIGHTS)
+
+
+def _not_in_training_mode(case: Case, side: int) -> bool:
+    return not case.batch()[side].steps[0].call.training
+
+
+def _changes_under(intervention: Intervention) -> Callable[[Case, int], bool]:
+    return lambda case, side: case.sees(side, intervention)
+
+
+def _depends_on_order(case: Case, side: int) -> bool:
+    """Samples and labels that belong together give the same gradient in whatever order they come."""
+    others = tuple(one for one in case.explained if one is not EQUAL_LABELS)
+    straight = case.batch(others)[side].steps[0].gradients
+    turned = case.reversed_batch(side, others).steps[0].gradients
+    assert straight is not None
+    assert turned is not None
+    return ratio(straight, turned).residual > case.tolerance
+
+
+def _flags(case: Case) -> list[Evidence]:
+    moved = [
+        gap(*(trace.steps[0].state or [], (trace.steps[1].state if len(trace.steps) > 1 else trace.state) or []))
+        for trace in case.batch()
+    ]
+    return [
+        evidence(
+            "moving_statistics",
+            f"Weights that are not trained move in step 1 by {moved[0]:.2g} (first) and {moved[1]:.2g} (second) of their length.",
+            moved[0],
+            moved[1],
+        )
+    ]
+
+
+def _shapes(case: Case) -> list[Evidence]:
+    labels = [np.shape(leaf)[1:] for leaf in leaves(case.data.y)]
+    outputs = [leaf.shape[1:] for leaf in leaves(case.batch()[0].steps[0].call.outputs)]
+    told = f"Labels (n{_rest(labels)}) against outputs (n{_rest(outputs)}): broadcast, their difference is (n, n)."
+    return [evidence("shapes", told)]
+
+
+def _rest(shapes: list[tuple[int, ...]]) -> str:
+    return "".join(f", {size}" for size in shapes[0]) if shapes[0] else ","
+
+
+def _outputs(case: Case) -> list[Evidence]:
+    outputs = leaves(case.batch()[0].steps[0].call.outputs)
+    kind = "probabilities" if all(are_probabilities(leaf) for leaf in outputs) else "no probabilities"
+    low, high = min(float(leaf.min()) for leaf in outputs), max(float(leaf.max()) for leaf in outputs)
+    return [evidence("outputs", f"The model's outputs are {kind}: {low:.4g} to {high:.4g}.")]
+
+
+def _weights(case: Case) -> list[Evidence]:
+    values = [np.asarray(leaf, np.float64) for leaf in leaves(case.data.sample_weight)]
+    given = [f"sample weights from {value.min():.4g} to {value.max():.4g}" for value in values]
+    given += [f"class weights {dict(case.data.class_weight)}"] if case.data.class_weight else []
+    return [evidence("weights", f"There are {', '.join(given)}.")]
+
+
+def _none(_: Case) -> list[Evidence]:
+    return []
+
+
+CAUSES: dict[Intervention, Explained] = {
+    UNIT_WEIGHTS: Explained(
+        "SAMPLE_WEIGHTS",
+        "does not weigh the samples as the other does",
+        "Multiply every sample's loss by its weight before the mean: loss(y, outputs, sample_weight=…), and turn class "
+        "weights into sample weights.",
+        _ignores_weights,
+        _weights,
+    ),
+    TRAINING_MODE: Explained(
+        "TRAINING_FLAG",
+        "calls the model without training=True while it trains",
+        "Call model(x, training=True) in the training step, or batch normalization and dropout stay in inference mode.",
+        _not_in_training_mode,
+        _flags,
+    ),
+    COLUMN_LABELS: Explained(
+        "LABELS_BROADCAST",
+        "broadcasts labels (n,) against outputs (n, 1) into a matrix of all pairs",
+        "Give labels and outputs the same shape: y[:, None], or outputs[:, 0].",
+        _changes_under(COLUMN_LABELS),
+        _shapes,
+    ),
+    RIGHT_LOGITS: Explained(
+        "FROM_LOGITS",
+        "takes outputs for logits that are probabilities, or the reverse",
+        "Set from_logits=True where the last layer has no activation, and False behind softmax or sigmoid.",
+        _changes_under(RIGHT_LOGITS),
+        _outputs,
+    ),
+    EQUAL_LABELS: Explained(
+        "PAIRS_SHUFFLED_APART",
+        "trains on samples with the labels of other samples",
+        "Shuffle samples and labels together: one permutation for both, or a dataset of pairs.",
+        _depends_on_order,
+        _none,
+    ),
+}
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Tells a cause for every intervention that the gap needs to close."""
+    plain = case.ratio()
+    if plain is None or not case.explanation.closed:
+        return
+    for intervention in case.explanation.interventions:
+        _tell(case, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
+
+
+def _tell(case: Case, findings: Findings, intervention: Intervention, size: float) -> None:
+    cause = CAUSES[intervention]
+    guilty = [side for side in (0, 1) if cause.at_fault(case, side)]
+    who = f"The {word(guilty[0])} side" if len(guilty) == 1 else "One side"
+    findings.cause(
+        Cause(
+            reason=cause.reason,
+            title=f"{who} {cause.title}",
+            evidence=(
+                evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, size),
+                evidence(
+                    "gradient_gap_without_cause",
+                    f"The same under the intervention: {intervention.name}.",
+                    0.0,
+                    case.explanation.ratio.residual,
+                ),
+                *cause.more(case),
+            ),
+            effect=effect_of_gap(size),
+            fix=cause.fix,
+            side=SIDES[guilty[0]] if len(guilty) == 1 else None,
+        ),
+        Severity.TRAINING,
+        finite(size),
+    )

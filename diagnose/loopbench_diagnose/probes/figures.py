@@ -1,0 +1,116 @@
+"""Figures of an epoch: whether they say what they seem to say."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from loopbench.spec import Cause, Evidence
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench_diagnose.reports import SOUND, VALIDATION, Figure, Reports, Way
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """How a wrong way of making a figure is told."""
+
+    reason: str
+    effect: str
+    fix: str
+
+
+WRONG: dict[Way, Wrong] = {
+    Way.UNWEIGHTED: Wrong(
+        "UNWEIGHTED_MEAN",
+        "The samples of a smaller last batch count for more than the others. The weights are not touched.",
+        "Feed a keras.metrics.Mean with sample_weight=the number of samples in the batch.",
+    ),
+    Way.LAST: Wrong(
+        "LAST_BATCH",
+        "The figure is that of a few samples, and jumps from epoch to epoch. The weights are not touched.",
+        "Return the result of a tracked keras.metrics.Mean from train_step and test_step, and list it in the model's "
+        "metrics, so that it is reset every epoch.",
+    ),
+    Way.FIXED: Wrong(
+        "FIXED_DIVISOR",
+        "The reported figure is too small wherever the last batch is smaller.",
+        "Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant.",
+    ),
+}
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Works out every reported figure in every way, and tells those that fit a wrong one."""
+    sides = [{figure.name: figure for figure in Reports(case, side).figures()} for side in (0, 1)]
+    for side in (0, 1):
+        _tell_wrong(findings, side, sides[side], sides[1 - side])
+    _tell_running(findings, sides[0], sides[1])
+
+
+def _evidence(figure: Figure, side: int) -> Evidence:
+    told = f"The {word(side)} side reports {figure.reported:.6g} as {figure.name}; over all samples it is {figure.truth:.6g}."
+    return evidence(f"{word(side)}_{figure.name}", told, figure.truth, figure.reported)
+
+
+def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: dict[str, Figure]) -> None:
+    by_way: dict[Way, list[Figure]] = defaultdict(list)
+    for name, figure in own.items():
+        way = figure.way
+        if way in SOUND:
+            findings.control(
+                f"{word(side)}_{name}", f"The {word(side)} side's {name}: {way}.", figure.ways[way], figure.reported
+            )
+        # What both sides do alike makes no difference between them.
+        elif way is not None and (name not in other or other[name].way is not way):
+            by_way[way].append(figure)
+    for way, figures in by_way.items():
+        told = tuple(_evidence(figure, side) for figure in figures)
+        wrong = WRONG[way]
+        if wrong.reason in findings.reasons:
+            findings.extend(wrong.reason, told)
+            continue
+        names = joined(figure.name for figure in figures)
+        findings.cause(
+            Cause(
+                reason=wrong.reason,
+                title=f"What the {word(side)} side reports as {names} is {way}",
+                evidence=told,
+                effect=wrong.effect,
+                fix=wrong.fix,
+                side=SIDES[side],
+            ),
+            Severity.REPORT,
+            max(abs(figure.reported - figure.truth) for figure in figures),
+        )
+
+
+def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str, Figure]) -> None:
+    """One side's training figures run over the epoch, the other's are taken after it."""
+    names = [
+        name
+        for name in first.keys() & second.keys()
+        if not name.startswith(VALIDATION) and {first[name].way, second[name].way} == {Way.MEAN, Way.FINAL}
+    ]
+    if not names:
+        return
+    running = 0 if first[names[0]].way is Way.MEAN else 1
+    findings.cause(
+        Cause(
+            reason="RUNNING_FIGURE",
+            title=f"The {word(running)} side's training figures run over the epoch, the other's are of its end",
+            evidence=tuple(
+                evidence(
+                    f"{word(side)}_{name}",
+                    f"The {word(side)} side's {name}: {figures[name].way}.",
+                    figures[name].ways.get(Way.FINAL),
+                    figures[name].reported,
+                )
+                for name in sorted(names)
+                for side, figures in enumerate((first, second))
+            ),
+            effect="A running figure lags behind: it holds batches from before the weights had learnt. The weights are not "
+            "touched.",
+            fix="Compare evaluate(training data) on both sides after the last epoch.",
+        ),
+        Severity.REPORT,
+        max(abs(first[name].reported - second[name].reported) for name in names),
+    )

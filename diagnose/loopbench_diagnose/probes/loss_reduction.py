@@ -1,0 +1,81 @@
+"""A gradient that is the other one times a number: a sum where the other takes a mean."""
+
+import numpy as np
+
+from loopbench.spec import Cause, Evidence
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.consequences import effect_of_scale, finite, inner
+from loopbench_diagnose.data import leaves
+from loopbench_diagnose.findings import Findings, Severity, evidence
+
+NEGLIGIBLE_CHANGE = 0.01
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Compares the losses and the first gradients, variable by variable."""
+    explanation = case.explanation
+    first, second = case.batch(case.explained)
+    if not first.steps or not second.steps or not case.same_inputs:
+        return
+    found = explanation.ratio
+    losses = first.steps[0].loss, second.steps[0].loss
+    measured = (
+        evidence("loss_ratio", "Loss of the first batch, second over first.", 1.0, _over(losses[1], losses[0])),
+        evidence("gradient_ratio", "First gradient, second over first, over all variables.", 1.0, found.scale),
+        evidence("gradient_ratio_spread", "Largest relative distance of one variable's ratio.", 0.0, found.spread),
+        *_by_variable(case),
+    )
+    if not explanation.closed:
+        return
+    if abs(found.scale - 1) < case.tolerance:
+        for item in measured:
+            findings.control(item.name, item.description, item.expected, item.observed)
+        return
+    optimizer = second.optimizers[-1] if second.optimizers else None
+    if optimizer is None:
+        change, text = finite(abs(found.scale - 1)), f"The updates are {found.scale:.6g} times as large."
+    else:
+        effect = effect_of_scale(inner(optimizer), first.steps, found.scale)
+        change, text = effect.change, effect.text
+    findings.cause(
+        Cause(
+            reason="LOSS_REDUCTION",
+            title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
+            evidence=measured,
+            effect=text,
+            fix=f"Reduce both losses in the same way{_named(case, found.scale)}, or divide the second's learning rate by "
+            f"{found.scale:.6g} where the optimizer is plain SGD.",
+        ),
+        Severity.TRAINING if change > NEGLIGIBLE_CHANGE else Severity.ROUNDING,
+        change,
+    )
+
+
+def _over(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else float("nan")
+
+
+def _by_variable(case: Case) -> list[Evidence]:
+    ratios = zip(case.lab.names, case.explanation.ratio.by_variable, strict=False)
+    return [
+        evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
+        for name, value in ratios
+        if np.isfinite(value)
+    ]
+
+
+def _named(case: Case, scale: float) -> str:
+    """What the scale is the number of, where it is one."""
+    step = case.batch()[0].steps[0]
+    batch = len(step.call.rows)
+    outputs = {int(np.prod(leaf.shape[1:])) for leaf in leaves(step.call.outputs)}
+    known = {
+        batch: f"{batch} is the number of samples in the batch",
+        **{batch * count: f"{batch * count} is {batch} samples by {count} outputs" for count in outputs},
+        **{count: f"{count} is the number of outputs" for count in outputs},
+    }
+    for count, name in known.items():
+        for value, side in ((scale, "second"), (1 / scale, "first")):
+            if count > 1 and abs(value / count - 1) < case.tolerance:
+                return f" ({name}: the {side} side seems to sum over them where the other takes a mean)"
+    return ""

@@ -1,0 +1,34 @@
+"""The control: the same side twice."""
+
+from loopbench.spec import Cause
+from loopbench_diagnose.case import BATCH_EPOCHS, Case
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.gradients import gap, subtract
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """A side that does not repeat itself from the same start cannot be compared with another."""
+    data = case.data.rows(slice(case.batch_size))
+    for side, trace in enumerate(case.batch()):
+        if not trace.steps:
+            continue
+        again = case.lab.watch(case.sides[side].train, data, BATCH_EPOCHS)
+        start = trace.steps[0].weights or []
+        distance = gap(subtract(trace.weights, start), subtract(again.weights, start))
+        if distance < case.tolerance:
+            findings.control(
+                f"repeat_{word(side)}", f"The {word(side)} side twice: distance of the weights.", 0.0, distance
+            )
+            continue
+        findings.cause(
+            Cause(
+                reason="NOT_REPEATABLE",
+                title=f"The {word(side)} side does not repeat itself",
+                evidence=(evidence("repeat", "The same run twice: distance of the weights' movement.", 0.0, distance),),
+                effect="Part of the difference is chance, or what an earlier run left behind.",
+                fix="Make model, optimizer and metrics anew within the loop, and draw all that is random from a seed.",
+                side=SIDES[side],
+            ),
+            Severity.TRAINING,
+            distance,
+        )

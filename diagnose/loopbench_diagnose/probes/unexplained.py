@@ -1,0 +1,35 @@
+"""A gap that nothing closes is told too, with all that is known of it."""
+
+import numpy as np
+
+from loopbench.spec import Cause
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.consequences import effect_of_gap, finite
+from loopbench_diagnose.findings import Findings, Severity, evidence
+
+TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs, regularization, a scale"
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Tells the gradients' ratios, variable by variable."""
+    if case.explanation.closed or not case.same_inputs:
+        return
+    found = case.explanation.ratio
+    findings.cause(
+        Cause(
+            reason="UNEXPLAINED_GRADIENT",
+            title="The first gradients differ, and nothing that was tried brings them together",
+            evidence=(
+                evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, found.residual),
+                *(
+                    evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
+                    for name, value in zip(case.lab.names, found.by_variable, strict=True)
+                    if np.isfinite(value)
+                ),
+            ),
+            effect=effect_of_gap(found.residual),
+            fix=f"Compare the two losses on one batch. Ruled out: {TRIED}.",
+        ),
+        Severity.TRAINING,
+        finite(found.residual),
+    )

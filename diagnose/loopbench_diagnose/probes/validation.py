@@ -1,0 +1,68 @@
+"""What the validation is made on."""
+
+from loopbench.spec import Cause
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.reports import Reports
+from loopbench_diagnose.trace import Call
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Counts the samples, and looks at the training flag."""
+    data = case.data.validation
+    if data is None:
+        return
+    calls = [Reports(case, side).validation_calls() for side in (0, 1)]
+    counts = [len({key for call in made for key in call.rows}) for made in calls]
+    whole = len(set(case.rows(data)))
+    for side in (0, 1):
+        if not calls[side]:
+            findings.control("validation", f"The {word(side)} side was not seen to evaluate the validation set.")
+        elif counts[side] == whole:
+            findings.control(
+                "validation_samples",
+                f"The {word(side)} side evaluates the whole set.",
+                float(whole),
+                float(counts[side]),
+            )
+        elif counts[side] != counts[1 - side]:
+            _tell_part(findings, side, counts[side], whole)
+    _tell_mode(case, findings, calls)
+
+
+def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
+    findings.cause(
+        Cause(
+            reason="VALIDATION_SAMPLES",
+            title=f"The {word(side)} side validates on {count} of {whole} samples",
+            evidence=(
+                evidence(
+                    "validation_samples", f"Samples that the {word(side)} side evaluated.", float(whole), float(count)
+                ),
+            ),
+            effect="The reported figure is that of a part of the set. The weights are not touched.",
+            fix="Evaluate every batch of the set and take the mean over its samples.",
+            side=SIDES[side],
+        ),
+        Severity.REPORT,
+        1 - count / whole,
+    )
+
+
+def _tell_mode(case: Case, findings: Findings, calls: list[list[Call]]) -> None:
+    flags = [any(call.training for call in made) for made in calls]
+    if flags[0] == flags[1] or not case.lab.depends_on_training(case.data):
+        return
+    side = 0 if flags[0] else 1
+    findings.cause(
+        Cause(
+            reason="EVALUATED_IN_TRAINING_MODE",
+            title=f"The {word(side)} side evaluates with training=True",
+            evidence=(evidence("training_flag", "The flag while evaluating; 0 is inference.", 0.0, 1.0),),
+            effect="Dropout stays on and batch normalization takes the batch's own statistics, and moves its averages.",
+            fix="Call model(x, training=False) to evaluate.",
+            side=SIDES[side],
+        ),
+        Severity.REPORT,
+        1.0,
+    )

@@ -1,0 +1,204 @@
+"""What a loop reports of itself, against the same figures worked out again in every way that people do it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from loopbench_diagnose.case import EPOCHS, Case
+from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.interventions import are_probabilities
+from loopbench_diagnose.orders import indices
+from loopbench_diagnose.trace import Call, Trace
+
+# Relative; float32 sums over some hundred batches agree better.
+MATCH = 2e-4
+ACCURACIES = frozenset({"accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"})
+VALIDATION = "val_"
+
+
+class Way(StrEnum):
+    """How an epoch's figure is made of its batches'."""
+
+    MEAN = "the mean over the samples"
+    FINAL = "counted on the final weights"
+    UNWEIGHTED = "the mean over the batches, whatever they hold"
+    LAST = "the last batch's"
+    FIXED = "the mean over the samples of sums that are divided by a fixed batch size"
+
+
+SOUND = frozenset({Way.MEAN, Way.FINAL})
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a side: what it reported, what each way of working it out gives, and the way that fits, if any."""
+
+    name: str
+    reported: float
+    ways: dict[Way, float]
+
+    @property
+    def way(self) -> Way | None:
+        """The first that fits; None where none does."""
+        return next((way for way, value in self.ways.items() if _fits(self.reported, value)), None)
+
+    @property
+    def truth(self) -> float:
+        """The mean over the samples."""
+        return self.ways[Way.MEAN]
+
+
+def _fits(reported: float, value: float) -> bool:
+    return bool(np.isclose(reported, value, rtol=MATCH, atol=1e-6))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Figures of an epoch's batches: float[k], and int[k] samples."""
+
+    values: NDArray[np.float64]
+    samples: NDArray[np.int64]
+
+    def ways(self) -> dict[Way, float]:
+        """Of making one figure of them."""
+        share = self.samples / self.samples.sum()
+        return {
+            Way.MEAN: float(share @ self.values),
+            Way.UNWEIGHTED: float(self.values.mean()),
+            Way.LAST: float(self.values[-1]),
+            Way.FIXED: float(share @ (self.values * self.samples / self.samples.max())),
+        }
+
+
+def correct(outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
+    """Which samples are put into their class, bool[n]; None where outputs and labels are no single classification.
+
+    Outputs are float[n, k] with labels as classes or one-hot, or float[n, 1] with labels 0 and 1.
+    """
+    told, true = leaves(outputs), leaves(labels)
+    if len(told) != 1 or len(true) != 1 or told[0].ndim != 2:  # noqa: PLR2004  samples and outputs
+        return None
+    scores, classes = np.asarray(told[0]), np.asarray(true[0])
+    if classes.ndim == 2 and classes.shape[1] == scores.shape[1] > 1:  # noqa: PLR2004
+        if not ((classes.sum(axis=1) == 1).all() and np.isin(classes, (0, 1)).all()):
+            return None
+        classes = classes.argmax(axis=1)
+    classes = classes.reshape(len(classes), -1)
+    if classes.shape[1] != 1 or not np.equal(np.mod(classes, 1), 0).all():
+        return None
+    if scores.shape[1] > 1:
+        return np.asarray(scores.argmax(axis=1) == classes[:, 0])
+    if not np.isin(classes, (0, 1)).all():
+        return None
+    threshold = 0.5 if are_probabilities(scores) else 0.0
+    return np.asarray((scores[:, 0] > threshold) == (classes[:, 0] > threshold if threshold else classes[:, 0] > 0))
+
+
+class Reports:
+    """The figures of one side of a case."""
+
+    def __init__(self, case: Case, side: int) -> None:
+        self._case = case
+        self._side = side
+        self._trace = case.epochs[side]
+
+    def figures(self) -> list[Figure]:
+        """All figures that are reported and can be worked out."""
+        made = []
+        for name, reported in self._trace.reported.items():
+            is_validation, kind = name.startswith(VALIDATION), name.removeprefix(VALIDATION)
+            if kind != "loss" and kind not in ACCURACIES:
+                continue
+            ways = self._validation(kind) if is_validation else self._training(kind)
+            if ways:
+                made.append(Figure(name, reported, ways))
+        return made
+
+    def _training(self, kind: str) -> dict[Way, float]:
+        steps = self._trace.steps[-(len(self._trace.steps) // EPOCHS) :]
+        calls = [step.call for step in steps]
+        if kind == "loss":
+            samples = np.asarray([len(call.rows) for call in calls])
+            ways = Batches(np.asarray([step.loss for step in steps]), samples).ways()
+        else:
+            batches = self._accuracies(calls, self._case.data)
+            ways = batches.ways() if batches else {}
+        final = self._final(kind)
+        if not ways or final is None:
+            return ways
+        return {Way.MEAN: ways.pop(Way.MEAN), Way.FINAL: final, **ways}
+
+    def _final(self, kind: str) -> float | None:
+        """On the final weights, over the training set."""
+        outputs = self._case.lab.outputs(self._trace, self._case.data)
+        if kind == "loss":
+            return self._loss(self._case.data, outputs)
+        right = correct(outputs, self._case.data.y)
+        return None if right is None else float(right.mean())
+
+    def validation_calls(self) -> list[Call]:
+        """The model's calls on the validation set after the last step."""
+        data = self._case.data.validation
+        known = set(self._case.rows(data)) if data is not None else set()
+        calls = [call for call in self._trace.evaluations if call.steps_before == len(self._trace.steps)]
+        return [call for call in calls if known.issuperset(call.rows)]
+
+    def _validation(self, kind: str) -> dict[Way, float]:
+        data, calls = self._case.data.validation, self.validation_calls()
+        if data is None or not calls:
+            return {}
+        if kind != "loss":
+            batches = self._accuracies(calls, data)
+            return batches.ways() if batches else {}
+        known = self._case.rows(data)
+        losses = [self._loss(data.rows(indices(call.rows, known)), call.outputs) for call in calls]
+        told = [loss for loss in losses if loss is not None]
+        samples = np.asarray([len(call.rows) for call in calls])
+        return Batches(np.asarray(told), samples).ways() if len(told) == len(calls) else {}
+
+    def _accuracies(self, calls: Sequence[Call], data: Data) -> Batches | None:
+        known = self._case.rows(data)
+        values = []
+        for call in calls:
+            index = indices(call.rows, known)
+            right = None if index is None else correct(call.outputs, data.rows(index).y)
+            if right is None:
+                return None
+            values.append(float(right.mean()))
+        return Batches(np.asarray(values), np.asarray([len(call.rows) for call in calls]))
+
+    def _loss(self, data: Data, outputs: Any) -> float | None:
+        """Mean loss over the samples by this side's definition, or by the other's times the scale between them."""
+        own = _loss_of(self._case, self._side, data, outputs)
+        if own is not None:
+            return own
+        other = _loss_of(self._case, 1 - self._side, data, outputs)
+        explanation = self._case.explanation
+        if other is None or not explanation.closed:
+            return None
+        return other * (explanation.ratio.scale if self._side else 1 / explanation.ratio.scale)
+
+
+def _loss_of(case: Case, side: int, data: Data, outputs: Any) -> float | None:
+    """None where a side's loss is not known."""
+    own, model = case.sides[side].loss, _trace_of(case, side).model
+    if own is not None:
+        return float(np.mean(own(data.y, outputs)))
+    if not model.compiled or model.loss is None:
+        return None
+    y, weight = (keras.tree.map_structure(_tensor, part) for part in (data.y, data.sample_weight))
+    predicted = keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf, "float32"), outputs)
+    return float(model.compute_loss(y=y, y_pred=predicted, sample_weight=weight, training=False))
+
+
+def _trace_of(case: Case, side: int) -> Trace:
+    return case.epochs[side]
+
+
+def _tensor(leaf: Any) -> Any:
+    return None if leaf is None else keras.ops.convert_to_tensor(leaf)

@@ -1,0 +1,258 @@
+"""Watches a training from outside: what the model, the tape, the optimizer and the metrics are called with.
+
+Keras's and TensorFlow's own classes are wrapped for as long as the training lasts, so that a loop needs no change to be
+watched. Everything runs eagerly meanwhile; otherwise only the first call, the trace, would be seen.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loopbench_diagnose.data import leaves
+from loopbench_diagnose.noise import SampleNoise
+from loopbench_diagnose.patching import replaced
+from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace
+
+# Weights and gradients are kept for so many steps: enough to see where two trainings part.
+STEPS_KEPT = 4
+
+
+def float64(tensor: Any) -> Any:
+    """The values of a tensor or a variable, as float64."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
+
+
+def snapshot(variables: Any) -> Arrays:
+    """The present values."""
+    return [float64(variable) for variable in variables]
+
+
+def row_keys(inputs: Any) -> list[bytes]:
+    """A key for every sample: the bytes of its values as float32, over all inputs."""
+    arrays = [np.asarray(keras.ops.convert_to_numpy(leaf)).astype(np.float32) for leaf in leaves(inputs)]
+    return [b"".join(array[index].tobytes() for array in arrays) for index in range(len(arrays[0]))]
+
+
+def _is_eager(inputs: Any) -> bool:
+    return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(inputs))
+
+
+class Watch:
+    """Writes what it is told by the wrappers into ``trace``."""
+
+    def __init__(self, model: keras.Model, *, force_training: bool) -> None:
+        self.trace = Trace()
+        self.noise = SampleNoise()
+        self._model = model
+        self._force_training = force_training
+        self._places = {
+            id(key): place for place, v in enumerate(model.trainable_variables) for key in (v, getattr(v, "value", v))
+        }
+        self._tapes = 0
+        self._calls = 0
+        self._pending: Call | None = None
+        self._before: tuple[Arrays, Arrays] | None = None
+        self._loss_scale = 1.0
+
+    def finish(self, reported: dict[str, float]) -> Trace:
+        """The trace, complete."""
+        self.trace.reported, self.trace.model = reported, self._model
+        self.trace.weights, self.trace.state = self._weights(), self._state()
+        return self.trace
+
+    def _weights(self) -> Arrays:
+        return snapshot(self._model.trainable_variables)
+
+    def _state(self) -> Arrays:
+        return snapshot(self._model.non_trainable_weights)
+
+    def _is_ours(self, layer: Any) -> bool:
+        return isinstance(layer, keras.Model) and any(id(v) in self._places for v in layer.trainable_variables)
+
+    def layer_call(self, original: Any) -> Any:
+        """Around ``Layer.__call__``: the outermost call of the model, or of one around its layers."""
+
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._calls or not self._is_ours(layer) or not args or not _is_eager(args[0]):
+                return original(layer, *args, **kwargs)
+            if self._tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
+                kwargs["training"] = True
+            self._remember_weights()
+            rows = row_keys(args[0])
+            self.noise.begin(rows)
+            self._calls += 1
+            try:
+                outputs = original(layer, *args, **kwargs)
+            finally:
+                self._calls -= 1
+            self._record_call(layer, args, kwargs, outputs, rows)
+            return outputs
+
+        return call
+
+    def _remember_weights(self) -> None:
+        if self._tapes and len(self.trace.steps) < STEPS_KEPT:
+            self._before = (self._weights(), self._state())
+
+    def _record_call(self, layer: Any, args: Any, kwargs: Any, outputs: Any, rows: list[bytes]) -> None:
+        call = Call(
+            rows=rows,
+            inputs=keras.tree.map_structure(keras.ops.convert_to_numpy, args[0]),
+            outputs=keras.tree.map_structure(float64, outputs),
+            training=_training_flag(layer, args, kwargs),
+            taped=self._tapes > 0,
+            steps_before=len(self.trace.steps),
+        )
+        if call.taped:
+            self._pending = call
+        else:
+            self.trace.evaluations.append(call)
+
+    def tape_enter(self, original: Any) -> Any:
+        """Around ``GradientTape.__enter__``."""
+
+        def enter(tape: Any) -> Any:
+            self._tapes += 1
+            return original(tape)
+
+        return enter
+
+    def tape_exit(self, original: Any) -> Any:
+        """Around ``GradientTape.__exit__``."""
+
+        def leave(tape: Any, *args: Any) -> Any:
+            self._tapes -= 1
+            return original(tape, *args)
+
+        return leave
+
+    def tape_gradient(self, original: Any) -> Any:
+        """Around ``GradientTape.gradient``: a step begins."""
+
+        def gradient(tape: Any, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
+            gradients = original(tape, target, sources, *args, **kwargs)
+            found = self._in_order(leaves(gradients), leaves(sources), keras.tree.flatten(gradients))
+            if self._pending is not None and found is not None:
+                loss = sum(float(float64(leaf).sum()) for leaf in leaves(target))
+                self._begin_step(loss, found)
+            return gradients
+
+        return gradient
+
+    def _in_order(self, gradients: list[Any], sources: list[Any], with_gaps: list[Any]) -> Arrays | None:
+        """Gradients by the place of their variable, zeros where there is none; None where no variable is ours."""
+        values = with_gaps if len(with_gaps) == len(sources) else gradients
+        placed = {self._places[id(s)]: g for s, g in zip(sources, values, strict=True) if id(s) in self._places}
+        if not placed:
+            return None
+        dense = {place: float64(tf.convert_to_tensor(g)) for place, g in placed.items() if g is not None}
+        shapes = [tuple(variable.shape) for variable in self._model.trainable_variables]
+        return [dense.get(place, np.zeros(shape)) for place, shape in enumerate(shapes)]
+
+    def _begin_step(self, loss: float, gradients: Arrays) -> None:
+        assert self._pending is not None
+        scale, kept = self._loss_scale, len(self.trace.steps) < STEPS_KEPT
+        step = Step(call=self._pending, loss=loss / scale, loss_scale=scale)
+        if kept:
+            step.gradients = [gradient / scale for gradient in gradients]
+            assert self._before is not None
+            step.weights, step.state = self._before
+        self.trace.steps.append(step)
+        self._pending, self._loss_scale = None, 1.0
+
+    def optimizer_apply(self, original: Any) -> Any:
+        """Around ``Optimizer.apply``; a loss scale optimizer calls its inner optimizer's with what is applied."""
+
+        def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
+            variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables  # noqa: SLF001
+            grads, variables = list(grads), list(variables)
+            if all(known is not optimizer for known in self.trace.optimizers):
+                self.trace.optimizers.append(optimizer)
+            applied = self._in_order(grads, variables, grads)
+            if self.trace.steps and self.trace.steps[-1].gradients is not None and applied is not None:
+                self.trace.steps[-1].applied = applied
+            return original(optimizer, grads, variables)
+
+        return apply
+
+    def scale_loss(self, original: Any) -> Any:
+        """Around ``Optimizer.scale_loss``."""
+
+        def scaled(optimizer: Any, loss: Any) -> Any:
+            result = original(optimizer, loss)
+            before, after = float(float64(loss).sum()), float(float64(result).sum())
+            self._loss_scale = after / before if before and np.isfinite(after / before) else 1.0
+            return result
+
+        return scaled
+
+    def metric_update(self, original: Any) -> Any:
+        """Around ``MeanMetricWrapper.update_state``, which Keras's accuracies share."""
+
+        def update(metric: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            shapes = tuple(np.shape(y_true)), tuple(np.shape(y_pred))
+            use = self.trace.metrics.setdefault(metric.name, MetricUse(type(metric).__name__, *shapes))
+            before = float(metric.count)
+            result = original(metric, y_true, y_pred, sample_weight)
+            if sample_weight is None:
+                use.counted.append(round(float(metric.count) - before))
+                use.samples.append(shapes[1][0] if shapes[1] else 1)
+            return result
+
+        return update
+
+    def scaling_apply(self, original: Any) -> Any:
+        """Around ``LossScaleOptimizer.apply``, which calls its inner optimizer's."""
+
+        def apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            if all(known is not optimizer for known in self.trace.scaling_optimizers):
+                self.trace.scaling_optimizers.append(optimizer)
+            return original(optimizer, *args, **kwargs)
+
+        return apply
+
+    def wrappers(self) -> list[tuple[Any, str, Any]]:
+        """What is wrapped: owner, name, wrapper."""
+        optimizer, scaling = keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer
+        return [
+            (keras.layers.Layer, "__call__", self.layer_call),
+            (tf.GradientTape, "__enter__", self.tape_enter),
+            (tf.GradientTape, "__exit__", self.tape_exit),
+            (tf.GradientTape, "gradient", self.tape_gradient),
+            (optimizer, "apply", self.optimizer_apply),
+            (optimizer, "scale_loss", self.scale_loss),
+            (scaling, "apply", self.scaling_apply),
+            (scaling, "scale_loss", self.scale_loss),
+            (keras.metrics.MeanMetricWrapper, "update_state", self.metric_update),
+        ]
+
+
+def _training_flag(layer: Any, args: Any, kwargs: Any) -> bool:
+    """As Keras resolves it for an outermost call: the argument, or the signature's default, or False."""
+    signature = inspect.signature(layer.call)
+    if "training" not in signature.parameters:
+        return bool(kwargs.get("training"))
+    given = signature.bind_partial(*args, **kwargs).arguments.get("training")
+    default = signature.parameters["training"].default
+    return bool(default if given is None and default is not inspect.Parameter.empty else given)
+
+
+@contextmanager
+def watching(model: keras.Model, *, force_training: bool) -> Iterator[Watch]:
+    """Watches ``model`` within the block, in which everything runs eagerly."""
+    watch = Watch(model, force_training=force_training)
+    was_eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        with ExitStack() as stack:
+            for owner, name, make in watch.wrappers():
+                stack.enter_context(replaced(owner, name, make))
+            stack.enter_context(watch.noise.installed())
+            yield watch
+    finally:
+        tf.config.run_functions_eagerly(run_eagerly=was_eager)

@@ -1,0 +1,73 @@
+"""What was seen of a training."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Arrays = list[Array]
+
+
+@dataclass(eq=False)
+class Call:
+    """The model, called as a whole: ``rows`` are keys of its input's samples, bytes[n].
+
+    ``taped`` says that a gradient was being recorded, ``training`` is the flag as the model took it.
+    """
+
+    rows: list[bytes]
+    inputs: Any
+    outputs: Any
+    training: bool
+    taped: bool
+    steps_before: int
+
+
+@dataclass(eq=False)
+class Step:
+    """One gradient, and the update that was made of it.
+
+    ``gradients`` are those of the tape, ``applied`` those that reached the optimizer, in the order of the model's
+    trainable variables, None where there was none. ``loss`` is what was differentiated, without the loss scale.
+    ``weights`` and ``state`` are the trainable and the other weights before the step; kept for the first steps alone.
+    """
+
+    call: Call
+    loss: float
+    loss_scale: float
+    gradients: Arrays | None = None
+    applied: Arrays | None = None
+    weights: Arrays | None = None
+    state: Arrays | None = None
+
+
+@dataclass(eq=False)
+class MetricUse:
+    """A metric that was fed: its class, the shapes it was given and how many values it counted a call."""
+
+    kind: str
+    label_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    counted: list[int] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Trace:
+    """A training from begin to end.
+
+    ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model`` is
+    the trained model, ``weights`` and ``state`` are its trainable and other weights at the end.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[Call] = field(default_factory=list)
+    metrics: dict[str, MetricUse] = field(default_factory=dict)
+    optimizers: list[Any] = field(default_factory=list)
+    scaling_optimizers: list[Any] = field(default_factory=list)
+    model: Any = None
+    reported: dict[str, float] = field(default_factory=dict)
+    weights: Arrays = field(default_factory=list)
+    state: Arrays = field(default_factory=list)
