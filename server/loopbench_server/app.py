@@ -21,6 +21,8 @@ from grpc_health.v1 import health_pb2
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
+from loopbench_server.analysis.diagnoses import Diagnoses
+from loopbench_server.analysis.verification import Verification
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.runs.attempt import Surroundings
@@ -29,6 +31,7 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import keep_leases
 from loopbench_server.runs.processes import Processes
+from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
@@ -93,8 +96,14 @@ class App:
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = grpc_health.aio.HealthServicer()
-        evaluations = Evaluations(self._store, self._processes, settings.slots, self._surroundings)
-        self._service = BenchmarkService(self._scheduler, evaluations, self._store, self._status)
+        questions = Questions(self._processes, settings.slots)
+        self._service = BenchmarkService(
+            self._scheduler,
+            Evaluations(self._store, questions, self._surroundings),
+            Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._surroundings),
+            self._store,
+            self._status,
+        )
         self._stop = _stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
 
     async def serve(self) -> None:

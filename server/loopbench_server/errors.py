@@ -20,8 +20,7 @@ LoopbenchServerError
 ├── ServerLostError               the server that worked on the run ended before it
 ├── StoreFailedError              the database refused
 ├── WorkerLostError               the run's process was killed or crashed
-├── RunFailedError                the run ended without a result, for a reason of its own
-└── UnsupportedError              a part of the contract that this server does not serve yet
+└── RunFailedError                the run ended without a result, for a reason of its own
 """
 
 from typing import ClassVar
@@ -148,13 +147,6 @@ class RunFailedError(LoopbenchServerError):
 
     reason = "RUN_FAILED"
     hint = "GetRun and the server's log have the details."
-
-
-class UnsupportedError(LoopbenchServerError):
-    """A part of the contract that this server does not serve yet."""
-
-    reason = "NOT_SUPPORTED"
-    hint = "Use a newer server."
 
 
 class CallerGoneError(LoopbenchServerError):

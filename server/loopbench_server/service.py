@@ -8,10 +8,10 @@ from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
 
 from loopbench import wire
-from loopbench.spec import InvalidFieldsError, ServerInfo, Violation
+from loopbench.spec import DiagnosisRequest, InvalidFieldsError, ServerInfo, Violation
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
+from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.stored import compare_stored
-from loopbench_server.errors import UnsupportedError
 from loopbench_server.info import ServerStatus
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.scheduler import Scheduler
@@ -53,6 +53,24 @@ def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[
     return spec, request_id
 
 
+def checked_diagnosis_request(request: DiagnosisRequest) -> DiagnosisRequest:
+    """``request`` with its ids in their usual form; one error names both where both are wrong."""
+    violations: tuple[Violation, ...] = ()
+    sides = {}
+    for side in ("first", "second"):
+        subject = getattr(request, side)
+        if subject.run_id is None:
+            continue
+        try:
+            run_id = checked_uuid(f"{side}.run_id", subject.run_id)
+            sides[side] = subject.model_copy(update={"run_id": run_id})
+        except InvalidFieldsError as error:
+            violations += error.violations
+    if violations:
+        raise InvalidFieldsError(violations)
+    return request.model_copy(update=sides)
+
+
 def checked_page_size(value: int) -> int:
     """Runs on a page: the default for 0, and at most the largest.
 
@@ -67,9 +85,17 @@ def checked_page_size(value: int) -> int:
 class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     """Errors are raised as they are: the boundary turns them into statuses."""
 
-    def __init__(self, scheduler: Scheduler, evaluations: Evaluations, store: Store, status: ServerStatus) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        evaluations: Evaluations,
+        diagnoses: Diagnoses,
+        store: Store,
+        status: ServerStatus,
+    ) -> None:
         self._scheduler = scheduler
         self._evaluations = evaluations
+        self._diagnoses = diagnoses
         self._store = store
         self._status = status
 
@@ -121,7 +147,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
     ) -> analysis_pb2.Diagnosis:
-        raise UnsupportedError("this server does not diagnose runs yet")
+        wanted = checked_diagnosis_request(wire.diagnosis_request_from_wire(request))
+        return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted))
 
     async def GetServerInfo(
         self, request: benchmark_service_pb2.GetServerInfoRequest, context: Context

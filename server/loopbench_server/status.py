@@ -35,7 +35,6 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
     errors.DatasetNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DatasetCorruptError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TensorBoardNotWritableError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
 }
 
 

@@ -192,6 +192,14 @@ def test_last_batch_is_reported_as_the_epoch(digits: Data, method: Method) -> No
     assert result.weights_digest == digest(method=method)
 
 
+@pytest.mark.parametrize("method", Method)
+def test_the_last_batch_of_training_is_not_that_of_validation(method: Method) -> None:
+    graph, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
+    eager, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1, execution=Execution.EAGER)
+    assert eager.reported_train.loss == pytest.approx(graph.reported_train.loss, rel=1e-6)
+    assert eager.reported_train.loss != eager.reported_validation.loss
+
+
 def test_digests_by_hand() -> None:
     result, weights = run(epochs=1, shuffle_buffer=0)
     content = hashlib.sha256()

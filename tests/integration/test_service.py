@@ -39,7 +39,6 @@ from loopbench_client import (
     InvalidSpecError,
     NotFoundError,
     PreconditionError,
-    UnsupportedError,
 )
 
 from .conftest import SECONDS_TO_READY
@@ -209,11 +208,6 @@ def test_compare(client: Client) -> None:
     with pytest.raises(InvalidSpecError) as caught:
         client.compare([groups[0], groups[0]], margin=2)
     assert {violation.field for violation in caught.value.violations} == {"groups", "margin"}
-
-
-def test_diagnose_says_that_it_is_not_there(client: Client, trained: Run) -> None:
-    with pytest.raises(UnsupportedError):
-        client.diagnose(trained.id, trained.id)
 
 
 def test_server_info(client: Client) -> None:

@@ -16,7 +16,7 @@ from loopbench_server.runs import store as store_module
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
-from loopbench_server.runs.processes import WorkerDiedError
+from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 
@@ -149,7 +149,7 @@ class FakeWorker:
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
         closed = False
         while (sent := None if closed and self._sent.empty() else await self._sent.get()) is not None:
-            closed = sent[0].kind in ("trained", "evaluated", "described", "failed")
+            closed = sent[0].kind in CLOSING
             yield sent
         if not closed:
             raise WorkerDiedError("the process was killed")

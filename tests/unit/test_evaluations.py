@@ -15,6 +15,7 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.messages import Described, Evaluated, Failed, Task
+from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
 
@@ -27,7 +28,7 @@ DESCRIBED = Described(
 
 @pytest.fixture
 def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Evaluations:
-    return Evaluations(store, processes, 1, surroundings)
+    return Evaluations(store, Questions(processes, 1), surroundings)
 
 
 @pytest.fixture

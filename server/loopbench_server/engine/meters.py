@@ -69,7 +69,8 @@ class LastBatch(keras.metrics.Metric):
 
     def result(self) -> Any:
         """A scalar."""
-        return self._value.value
+        # A copy: eagerly, the variable itself would have changed by the time that the logs are read.
+        return tf.identity(self._value.value)
 
 
 LOSS_REPORTS: dict[LossReport, Callable[[], keras.metrics.Metric]] = {

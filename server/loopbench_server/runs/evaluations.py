@@ -1,23 +1,20 @@
-"""Evaluates stored weights, each time in a process of its own."""
-
-import asyncio
+"""Evaluates stored weights."""
 
 from loopbench.spec import Evaluation, EvaluationRequest, Run
-from loopbench_server.errors import RunFailedError, WeightsNotStoredError, WorkerLostError, from_reason
+from loopbench_server.errors import WeightsNotStoredError
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.messages import Evaluated, Failed, Task
-from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
+from loopbench_server.runs.messages import Evaluated, Task
+from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
 
 class Evaluations:
-    """As many at once as there are slots for runs, beside them: an evaluation takes seconds and need not queue."""
+    """Finds the run and its weights, and has a process evaluate them."""
 
-    def __init__(self, store: Store, processes: Processes, slots: int, surroundings: Surroundings) -> None:
+    def __init__(self, store: Store, questions: Questions, surroundings: Surroundings) -> None:
         self._store = store
-        self._processes = processes
-        self._slots = asyncio.Semaphore(slots)
+        self._questions = questions
         self._surroundings = surroundings
 
     async def evaluate(self, request: EvaluationRequest) -> Evaluation:
@@ -40,17 +37,7 @@ class Evaluations:
             run_id=run.id,
             spec=run.spec.model_copy(update=wanted),
         )
-        async with self._slots, self._processes.run(task, weights) as worker:
-            try:
-                message = await closing_message(worker)
-            except WorkerDiedError as error:
-                raise WorkerLostError(str(error), run_id=run.id) from error
-        match message:
-            case Evaluated():
-                return message.evaluation
-            case Failed():
-                raise from_reason(message.reason)(message.message, run_id=run.id)
-        raise RunFailedError(f"an evaluation does not answer {message.kind}", run_id=run.id)
+        return (await self._questions.ask(task, Evaluated, weights, run_id=run.id)).evaluation
 
     def _find(self, request: EvaluationRequest) -> Run:
         if request.spec is not None:

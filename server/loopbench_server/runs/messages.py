@@ -5,18 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from loopbench.spec import DatasetInfo, DeviceInfo, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
+from loopbench.spec import DatasetInfo, DeviceInfo, Diagnosis, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
 
 
 class Task(Model):
-    """What to do, with what the engine needs to know for it. DESCRIBE needs no ``spec`` and no ``run_id``."""
+    """What to do, with what the engine needs to know for it.
 
-    kind: Literal["describe", "train", "evaluate"]
+    DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE.
+    """
+
+    kind: Literal["describe", "train", "evaluate", "diagnose"]
     threads: int = 1
     data_dir: Path | None = None
     tensorboard_dir: Path | None = None
     run_id: str = ""
     spec: RunSpec | None = None
+    second: RunSpec | None = None
 
 
 class Started(Model):
@@ -54,6 +58,13 @@ class Evaluated(Model):
     evaluation: Evaluation
 
 
+class Diagnosed(Model):
+    """The answer to DIAGNOSE."""
+
+    kind: Literal["diagnosed"] = "diagnosed"
+    diagnosis: Diagnosis
+
+
 class Described(Model):
     """The answer to DESCRIBE."""
 
@@ -72,5 +83,5 @@ class Failed(Model):
     traceback: str = ""
 
 
-Message = Started | Progressed | EpochEnded | Trained | Evaluated | Described | Failed
+Message = Started | Progressed | EpochEnded | Trained | Evaluated | Diagnosed | Described | Failed
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

@@ -15,6 +15,7 @@ nowhere = os.open(os.devnull, os.O_WRONLY)
 os.dup2(nowhere, STDERR)
 try:
     with suppress(Exception):
+        import loopbench_server.engine.diagnosis
         import loopbench_server.engine.evaluation
         import loopbench_server.engine.training
         import loopbench_server.runs.worker  # noqa: F401

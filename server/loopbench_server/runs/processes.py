@@ -14,6 +14,8 @@ from loopbench_server.runs import worker
 from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
 from loopbench_server.runs.threads import to_the_end
 
+# Messages after which a process says no more.
+CLOSING = ("trained", "evaluated", "diagnosed", "described", "failed")
 PRELOAD = ["loopbench_server.runs.preload"]
 
 
@@ -52,7 +54,7 @@ class Worker:
                 if closed:
                     return
                 raise WorkerDiedError("the training process ended without an answer") from error
-            closed = message.kind in ("trained", "evaluated", "described", "failed")
+            closed = message.kind in CLOSING
             yield message, attachment
 
     async def end(self) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from loopbench_server.errors import LoopbenchServerError, RunFailedError
 from loopbench_server.runs.messages import (
     Described,
+    Diagnosed,
     EpochEnded,
     Evaluated,
     Failed,
@@ -93,10 +94,19 @@ def _evaluate(task: Task, weights: bytes, connection: Connection) -> None:
     _sender(connection)(Evaluated(evaluation=evaluation))
 
 
+def _diagnose(task: Task, _: bytes, connection: Connection) -> None:
+    from loopbench_server.engine.diagnosis import diagnose  # noqa: PLC0415  only in the worker
+
+    assert task.spec is not None
+    assert task.second is not None
+    _sender(connection)(Diagnosed(diagnosis=diagnose(task.spec, task.second, _surroundings(task))))
+
+
 HANDLERS: dict[str, Callable[[Task, bytes, Connection], None]] = {
     "describe": _describe,
     "train": _train,
     "evaluate": _evaluate,
+    "diagnose": _diagnose,
 }
 
 

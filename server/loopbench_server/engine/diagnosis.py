@@ -1,0 +1,104 @@
+"""Two specifications, diagnosed by the same experiments as two loops of one's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from loopbench.spec import Diagnosis, RunSpec
+from loopbench_diagnose.case import Side
+from loopbench_diagnose.data import Data as GivenData
+from loopbench_diagnose.diagnosing import examine
+from loopbench_diagnose.probes import PROBES, order
+from loopbench_server.engine import data as datasets
+from loopbench_server.engine.batch_order import BatchOrder
+from loopbench_server.engine.data import Data, Samples
+from loopbench_server.engine.devices import choose_device
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.losses import LOSSES
+from loopbench_server.engine.methods import METHODS
+from loopbench_server.engine.model import build_model
+from loopbench_server.engine.optimizers import build_optimizer
+from loopbench_server.engine.recorder import Recorder
+from loopbench_server.engine.remedies import remedied
+from loopbench_server.engine.specifications import Whole, ask
+from loopbench_server.engine.training import Surroundings
+
+# Batches that the experiments over epochs take: enough for an order and a last batch, few enough to run eagerly.
+BATCHES, MOST_BATCHES = 10, 200
+
+# Orders are looked at over the whole set, where a shuffle buffer of a thousand is a small one.
+ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
+
+
+def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Diagnosis:
+    """Why runs of ``first`` and ``second`` end, or report, differently.
+
+    Device, dataset and seed of the experiments are those of ``first``.
+
+    Raises:
+        DeviceNotAvailableError: a GPU is asked for and absent.
+        DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
+        DatasetCorruptError: its file does not hold what it should.
+    """
+    choose_device(first.device, surroundings.threads)
+    wholes = tuple(Whole(spec, datasets.load(spec.dataset, surroundings.data_dir)) for spec in (first, second))
+    data = wholes[0].data
+    findings = examine(
+        lambda: build_model(first.seed),
+        GivenData(data.train.images, data.train.one_hot, validation=_given(data.validation)),
+        (_side(first), _side(second)),
+        samples=_samples(first.batch_size, second.batch_size),
+        seed=0,
+        probes=ON_A_PART,
+    )
+    ask((wholes[0], wholes[1]), findings)
+    diagnosis = findings.diagnosis()
+    return diagnosis.model_copy(update={"first": first, "second": second, **remedied(first, second, diagnosis.causes)})
+
+
+def _given(samples: Samples) -> GivenData:
+    return GivenData(samples.images, samples.one_hot)
+
+
+def _samples(one: int, other: int) -> int:
+    """Some batches of the smaller size, and more than a batch of the larger one where that is not too many."""
+    smaller, larger = sorted((one, other))
+    return max(BATCHES * smaller + smaller // 2, min(larger + larger // 2, MOST_BATCHES * smaller))
+
+
+def _side(spec: RunSpec) -> Side:
+    return Side(train=_loop(spec), loss=LOSSES[spec.loss].per_sample)
+
+
+def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, float]]:
+    """What a run of ``spec`` does, on a model and data that are given."""
+
+    def train(model: keras.Model, given: GivenData, epochs: int) -> dict[str, float]:
+        train_samples = _taken(given)
+        validation = _taken(given.validation) if given.validation else train_samples
+        job = Job(
+            spec=spec.model_copy(update={"epochs": epochs}),
+            data=Data(train_samples, validation),
+            model=model,
+            loss=LOSSES[spec.loss].build(spec.batch_size),
+            optimizer=build_optimizer(spec.optimizer),
+            order=BatchOrder(spec.seed, len(train_samples), spec.shuffle_buffer),
+        )
+        method = METHODS[spec.method](job)
+        recorder = Recorder(method, lambda _: None, lambda _: None)
+        method.train([recorder])
+        last = recorder.history[-1]
+        return {
+            **last.train.model_dump(),
+            **{f"val_{name}": value for name, value in last.validation.model_dump().items()},
+        }
+
+    return train
+
+
+def _taken(given: GivenData) -> Samples:
+    """Labels come one-hot, as an experiment may have changed them."""
+    labels: Any = np.asarray(given.y).argmax(axis=1)
+    return Samples(np.ascontiguousarray(given.x, np.float32), labels.astype(np.int32))

@@ -1,0 +1,176 @@
+"""What two specifications differ in over a whole run: data, initial weights, orders, updates and smaller batches."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from loopbench.spec import Cause, RunSpec
+from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench_diagnose.orders import Order, describe
+from loopbench_server.engine.batch_order import BatchOrder
+from loopbench_server.engine.data import Data, Samples
+from loopbench_server.engine.model import build_model, weights_digest
+
+DIGITS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A specification with all of its data."""
+
+    spec: RunSpec
+    data: Data
+
+    @cached_property
+    def initial(self) -> str:
+        """Digest of the initial weights."""
+        return weights_digest(build_model(self.spec.seed).get_weights())
+
+    @cached_property
+    def images(self) -> str:
+        """Digest of the training images."""
+        return hashlib.sha256(self.data.train.images.tobytes()).hexdigest()
+
+    @cached_property
+    def order(self) -> Order:
+        """Of the first two epochs."""
+        order = BatchOrder(self.spec.seed, len(self.data.train), self.spec.shuffle_buffer)
+        return describe([order.epoch(epoch).astype("i8") for epoch in range(2)])
+
+    @property
+    def updates(self) -> int:
+        """Of the whole run."""
+        return -(-len(self.data.train) // self.spec.batch_size) * self.spec.epochs
+
+    def last_batch(self, samples: Samples) -> int:
+        """Samples in the last batch of an epoch."""
+        return len(samples) % self.spec.batch_size or self.spec.batch_size
+
+
+Wholes = tuple[Whole, Whole]
+
+
+def ask(wholes: Wholes, findings: Findings) -> None:
+    """All questions on whole runs."""
+    for question in (_data, _seed, _order, _updates, _smaller_batches):
+        question(wholes, findings)
+
+
+def _data(wholes: Wholes, findings: Findings) -> None:
+    first, second = wholes
+    told = f"Digests of the training images: {first.images[:DIGITS_SHOWN]}… and {second.images[:DIGITS_SHOWN]}…."
+    if first.images == second.images:
+        findings.control("training_images", told)
+        return
+    counts = float(len(first.data.train)), float(len(second.data.train))
+    findings.cause(
+        Cause(
+            reason="DATASET",
+            title=f"One is trained on {first.spec.dataset}, the other on {second.spec.dataset}",
+            evidence=(
+                evidence("training_images", told),
+                evidence("samples", "Training samples, first and second.", *counts),
+            ),
+            effect="Accuracies on different data say nothing of each other.",
+            fix="Train both on the same dataset.",
+        ),
+        Severity.TRAINING,
+        1e9,
+    )
+
+
+def _seed(wholes: Wholes, findings: Findings) -> None:
+    first, second = wholes
+    told = f"Digests of the initial weights: {first.initial[:DIGITS_SHOWN]}… and {second.initial[:DIGITS_SHOWN]}…."
+    if first.initial == second.initial:
+        findings.control("initial_weights", told)
+        return
+    findings.cause(
+        Cause(
+            reason="SEED",
+            title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
+            evidence=(evidence("initial_weights", told),),
+            effect="The accuracies differ by chance, by as much as those of one specification under several seeds.",
+            fix="Compare runs of the same seed, and of several.",
+        ),
+        Severity.ROUNDING,
+        1.0,
+    )
+
+
+def _order(wholes: Wholes, findings: Findings) -> None:
+    first, second = wholes
+    orders = first.order, second.order
+    told = f"Digests of two epochs' orders: {orders[0].digest[:DIGITS_SHOWN]}… and {orders[1].digest[:DIGITS_SHOWN]}…."
+    reach = f"Places that the farthest of {len(first.data.train):,} samples is moved to the front, first and second."
+    buffers = first.spec.shuffle_buffer, second.spec.shuffle_buffer
+    if orders[0].digest == orders[1].digest or buffers[0] == buffers[1]:
+        findings.control("batch_order", told)
+        return
+    findings.cause(
+        Cause(
+            reason="SHUFFLE",
+            title=f"The first order is {orders[0].shuffle}, the second {orders[1].shuffle}",
+            evidence=(
+                evidence("batch_order", told),
+                evidence("reach", reach, float(orders[0].reach), float(orders[1].reach)),
+            ),
+            effect="The batches hold other samples. On data in random order, such as MNIST, that is as good as chance; on "
+            "sorted data a small buffer harms.",
+            fix="Give both the same shuffle_buffer; 0 shuffles the whole set.",
+        ),
+        Severity.ROUNDING,
+        0.5,
+    )
+
+
+def _updates(wholes: Wholes, findings: Findings) -> None:
+    first, second = (float(whole.updates) for whole in wholes)
+    told = evidence("updates_of_the_run", "Updates of the whole run, first and second.", first, second)
+    if first == second:
+        findings.control(told.name, told.description, told.expected, told.observed)
+        return
+    if "UPDATES" in findings.reasons:
+        findings.extend("UPDATES", [told])
+        return
+    epochs = [whole.spec.epochs for whole in wholes]
+    findings.cause(
+        Cause(
+            reason="UPDATES",
+            title=f"{first:,.0f} updates against {second:,.0f}: {epochs[0]} epochs and {epochs[1]}",
+            evidence=(told,),
+            effect=f"The second is trained for {second / first:.3g} times as many updates.",
+            fix="Train both for the same number of epochs.",
+        ),
+        Severity.TRAINING,
+        abs(second / first - 1),
+    )
+
+
+def _smaller_batches(wholes: Wholes, findings: Findings) -> None:
+    """Where a divisor is fixed, what counts is how many samples the last batch of the real sets holds."""
+    if "FIXED_DIVISOR" not in findings.reasons:
+        return
+    side = next(cause.side for cause in findings.causes if cause.reason == "FIXED_DIVISOR")
+    whole = wholes[0] if side == "FIRST" else wholes[1]
+    size = whole.spec.batch_size
+    sets = {"training": whole.data.train, "validation": whole.data.validation}
+    findings.extend(
+        "FIXED_DIVISOR",
+        [
+            evidence(
+                f"last_batch/{name}",
+                f"Samples in the last {name} batch: {len(samples):,} in batches of {size}.",
+                float(size),
+                float(whole.last_batch(samples)),
+            )
+            for name, samples in sets.items()
+        ],
+    )
+    if whole.last_batch(whole.data.train) == size:
+        findings.reword(
+            "FIXED_DIVISOR",
+            f"Training is not touched: {size} divides the {len(whole.data.train):,} samples. Reported losses are wrong "
+            "wherever a last batch is smaller, as in the validation.",
+            Severity.REPORT,
+        )

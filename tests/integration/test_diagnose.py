@@ -1,0 +1,150 @@
+"""Two specifications diagnosed on a real server: the article's pairs, on its network."""
+
+from typing import Any
+
+import pytest
+
+from loopbench.spec import (
+    Adam,
+    Cause,
+    Dataset,
+    Diagnosis,
+    Loss,
+    LossReport,
+    Meter,
+    Method,
+    RunSpec,
+    Sgd,
+    Side,
+    Verdict,
+)
+from loopbench_client import Client, InvalidSpecError, NotFoundError
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+TAPE, FIT, CUSTOM = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
+FIXED = Loss.SUM_OF_SQUARES_FIXED_BATCH
+
+
+def spec(**fields: Any) -> RunSpec:
+    return RunSpec.model_validate({"dataset": Dataset.DIGITS, "epochs": 2, **fields})
+
+
+def only(diagnosis: Diagnosis) -> Cause:
+    (cause,) = diagnosis.causes
+    return cause
+
+
+def observed(cause: Cause) -> dict[str, float | None]:
+    return {item.name: item.observed for item in cause.evidence}
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(), Adam()])
+def test_loss_scale(client: Client, optimizer: Any) -> None:
+    """The mean over ten outputs is a tenth of their sum, in the loss and in every variable's gradient."""
+    pair = (
+        spec(method=TAPE, optimizer=optimizer),
+        spec(method=FIT, optimizer=optimizer, loss=Loss.MEAN_SQUARED_ERROR),
+    )
+    diagnosis = client.diagnose(*pair, timeout=120)
+    cause = only(diagnosis)
+    assert (cause.reason, cause.side) == ("LOSS_REDUCTION", None)
+    found = observed(cause)
+    variables = [name for name in found if name.startswith("gradient_ratio/")]
+    assert len(variables) == 6
+    for name in ("loss_ratio", "gradient_ratio", *variables):
+        assert found[name] == pytest.approx(0.1, rel=1e-5)
+    assert found["gradient_ratio_spread"] == pytest.approx(0, abs=1e-5)
+    # Plain SGD passes the scale on to the weights; Adam divides it out.
+    passed_on = optimizer.kind == "sgd"
+    assert found["movement_ratio/1"] == pytest.approx(0.1 if passed_on else 1.0, rel=0.1)
+    assert ("0.001 instead of 0.01" in cause.effect) is passed_on
+    assert ("Next to none under Adam" in cause.effect) is not passed_on
+    assert (diagnosis.first, diagnosis.second) == pair
+    assert diagnosis.fixed_second == pair[1].model_copy(update={"loss": Loss.SUM_OF_SQUARES})
+
+
+def test_meter_on_labels(client: Client) -> None:
+    wrong = spec(method=CUSTOM, meter=Meter.CATEGORICAL_ON_LABELS)
+    cause = only(client.diagnose(spec(method=CUSTOM), wrong, timeout=120))
+    assert (cause.reason, cause.side) == ("ACCURACY_METRIC", Side.SECOND)
+    counted = next(item for item in cause.evidence if item.name.startswith("metric/"))
+    # A value a batch instead of one a sample: 11 training and 11 validation batches in each of two epochs.
+    assert counted.name == "metric/CategoricalAccuracy"
+    assert counted.observed == 2 * (11 + 11)
+
+
+def test_last_batch(client: Client) -> None:
+    wrong = spec(method=CUSTOM, loss_report=LossReport.LAST_BATCH)
+    diagnosis = client.diagnose(wrong, spec(method=TAPE), timeout=120)
+    cause = only(diagnosis)
+    assert (cause.reason, cause.side) == ("LAST_BATCH", Side.FIRST)
+    assert set(observed(cause)) == {"first_loss", "first_val_loss"}
+    assert diagnosis.fixed_first == wrong.model_copy(update={"loss_report": LossReport.MEAN})
+    assert diagnosis.fixed_second is None
+
+
+def test_fixed_divisor(client: Client) -> None:
+    """1,438 = 44 × 32 + 30 and 359 = 11 × 32 + 7."""
+    diagnosis = client.diagnose(spec(), spec(loss=FIXED), timeout=120)
+    cause = only(diagnosis)
+    assert (cause.reason, cause.side) == ("FIXED_DIVISOR", Side.SECOND)
+    found = observed(cause)
+    assert found["gradient_ratio/partial_batch"] == pytest.approx(16 / 32, rel=1e-5)
+    assert (found["last_batch/training"], found["last_batch/validation"]) == (30, 7)
+    assert diagnosis.fixed_second == spec()
+
+
+@pytest.mark.parametrize("execution", ["GRAPH", "EAGER", "XLA"])
+def test_the_methods_agree(client: Client, execution: str) -> None:
+    for method in (FIT, CUSTOM):
+        diagnosis = client.diagnose(spec(execution=execution), spec(method=method, execution=execution), timeout=120)
+        assert diagnosis.causes == ()
+        assert {"repeat_first", "repeat_second", "updates", "batch_order", "gradient_ratio"} <= {
+            control.name for control in diagnosis.controls
+        }
+
+
+def test_all_that_differs_is_named(client: Client) -> None:
+    first = spec(method=CUSTOM, loss=FIXED, meter=Meter.CATEGORICAL_ON_LABELS)
+    second = spec(
+        method=FIT,
+        loss=Loss.MEAN_SQUARED_ERROR,
+        optimizer=Adam(epsilon=1e-3),
+        batch_size=64,
+        shuffle_buffer=0,
+        seed=3,
+        epochs=3,
+    )
+    diagnosis = client.diagnose(first, second, timeout=120)
+    assert {cause.reason for cause in diagnosis.causes} == {
+        *("OPTIMIZER", "LOSS_REDUCTION", "UPDATES", "ACCURACY_METRIC", "FIXED_DIVISOR", "SEED", "SHUFFLE"),
+    }
+    fixed = first.model_copy(update={"loss": Loss.SUM_OF_SQUARES, "meter": Meter.SPARSE_CATEGORICAL})
+    assert diagnosis.fixed_first == fixed
+    assert diagnosis.fixed_second == fixed.model_copy(update={"method": FIT})
+
+
+def test_only_one_side_by_xla(client: Client) -> None:
+    cause = only(client.diagnose(spec(), spec(execution="XLA"), timeout=120))
+    assert (cause.reason, cause.side) == ("XLA", Side.SECOND)
+
+
+def test_runs_are_diagnosed_and_the_fix_is_verified(client: Client) -> None:
+    runs = [client.train(spec(loss=loss, epochs=4)) for loss in (Loss.SUM_OF_SQUARES, Loss.MEAN_SQUARED_ERROR)]
+    diagnosis = client.diagnose(runs[0].id.upper(), runs[1].id, verify=True, seeds=2, timeout=300)
+    assert only(diagnosis).reason == "LOSS_REDUCTION"
+    assert diagnosis.verification is not None
+    verdicts = {(pair.first_label, pair.second_label): pair.verdict for pair in diagnosis.verification.pairs}
+    assert verdicts["first", "second, fixed"] is Verdict.IDENTICAL
+    assert verdicts["first", "second"] is not Verdict.IDENTICAL
+
+
+def test_what_cannot_be_diagnosed(client: Client) -> None:
+    with pytest.raises(NotFoundError):
+        client.diagnose(NOBODY, spec())
+    with pytest.raises(InvalidSpecError) as caught:
+        client.diagnose("one", "two")
+    assert [violation.field for violation in caught.value.violations] == ["first.run_id", "second.run_id"]
+    with pytest.raises(InvalidSpecError) as caught:
+        client.diagnose(spec(), RunSpec.model_construct(**{**dict(spec()), "epochs": 0}))
+    assert [violation.field for violation in caught.value.violations] == ["second.spec.epochs"]

@@ -1,0 +1,124 @@
+"""Diagnoses and their verification, with processes that do as the test tells them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.spec import Cause, Diagnosis, DiagnosisRequest, DiagnosisSubject, Loss, RunSpec, Verdict
+from loopbench_server import errors
+from loopbench_server.analysis.diagnoses import Diagnoses
+from loopbench_server.analysis.verification import Verification
+from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.messages import Diagnosed, Failed, Task, Trained
+from loopbench_server.runs.questions import Questions
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
+CAUSE = Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")
+FOUND = Diagnosis(causes=(CAUSE,), controls=(), first=FIRST, second=SECOND, fixed_second=FIRST)
+ACCURACIES = {Loss.SUM_OF_SQUARES: 0.9, Loss.MEAN_SQUARED_ERROR: 0.5}
+
+
+def subjects(**fields: Any) -> DiagnosisRequest:
+    return DiagnosisRequest(first=DiagnosisSubject(spec=FIRST), second=DiagnosisSubject(spec=SECOND), **fields)
+
+
+@pytest.fixture
+def diagnoses(
+    store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Callable[..., Scheduler]
+) -> Diagnoses:
+    verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
+    return Diagnoses(store, Questions(processes, 1), verification, surroundings)
+
+
+async def test_two_specs_are_handed_to_one_process(
+    diagnoses: Diagnoses, processes: Any, surroundings: Surroundings
+) -> None:
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects()))
+    worker = await processes.begun()
+    assert worker.task == Task(
+        kind="diagnose", threads=surroundings.threads, data_dir=surroundings.data_dir, spec=FIRST, second=SECOND
+    )
+    worker.send(Diagnosed(diagnosis=FOUND))
+    assert await waiting == FOUND
+    assert worker.gone
+
+
+async def test_a_run_stands_for_its_spec(
+    diagnoses: Diagnoses, processes: Any, store: Store, make_run: Callable[..., spec.Run]
+) -> None:
+    run = store.add(make_run(spec=SECOND))
+    request = subjects().model_copy(update={"first": DiagnosisSubject(run_id=run.id)})
+    waiting = asyncio.create_task(diagnoses.diagnose(request))
+    worker = await processes.begun()
+    assert (worker.task.spec, worker.task.second) == (SECOND, SECOND)
+    worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
+    with pytest.raises(errors.DatasetCorruptError, match="other contents"):
+        await waiting
+    with pytest.raises(errors.RunNotFoundError):
+        await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}))
+
+
+async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoses, processes: Any) -> None:
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects()))
+    worker = await processes.begun()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert worker.gone
+
+
+def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
+    """Accuracies by the loss, with a little of the seed, which also gives the weights."""
+    asked = worker.task.spec
+    accuracy = ACCURACIES[asked.loss] + asked.seed / 1000
+    audit = spec.Audit(loss=0.5, accuracy=accuracy, correct=1, samples=2)
+    digest = f"{asked.loss}{asked.seed}"
+    reported = spec.Reported(loss=0.75, accuracy=accuracy - 0.25)
+    worker.send(
+        Trained(result=make_result(validation=audit, weights_digest=digest, reported_validation=reported)), b"w"
+    )
+
+
+async def test_a_fix_is_shown_to_close_the_gap(
+    diagnoses: Diagnoses, processes: Any, make_result: Callable[..., spec.Result]
+) -> None:
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2)))
+    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
+    # The fixed second side is the first one: its runs are not made twice.
+    workers = [await processes.begun() for _ in range(2)]
+    for worker in workers:
+        answer(worker, make_result)
+    workers += [await processes.begun() for _ in range(2)]
+    for worker in workers[2:]:
+        answer(worker, make_result)
+    verified = await waiting
+    assert {(worker.task.spec.loss, worker.task.spec.seed) for worker in workers} == {
+        (loss, seed) for loss in ACCURACIES for seed in (7, 8)
+    }
+    assert verified.causes == FOUND.causes
+    assert verified.verification is not None
+    verdicts = {(pair.first_label, pair.second_label): pair.verdict for pair in verified.verification.pairs}
+    assert verdicts == {
+        ("first", "second"): Verdict.DIFFERENT,
+        ("first", "second, fixed"): Verdict.IDENTICAL,
+        ("second", "second, fixed"): Verdict.DIFFERENT,
+    }
+    told = {control.name: (control.expected, control.observed) for control in verified.controls}
+    assert told["validation_accuracy/second"] == pytest.approx((0.5075, 0.2575))
+    assert told["validation_loss/second, fixed"] == pytest.approx((0.5, 0.75))
+
+
+async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoses, processes: Any) -> None:
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1)))
+    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
+    workers = [await processes.begun() for _ in range(2)]
+    workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))
+    with pytest.raises(errors.DatasetNotAvailableError, match="no MNIST"):
+        await waiting
+    while not all(worker.gone for worker in processes.workers):  # noqa: ASYNC110  the other is being called off
+        await asyncio.sleep(0.01)
