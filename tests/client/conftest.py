@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         # The next statuses that a method ends with, before it does anything else.
         self.failures: dict[str, deque[status_pb2.Status]] = defaultdict(deque)
         self.runs = [make_run()]
+        # Whether runs get ids of their own, and are listed from then on.
+        self.keeps = False
         self.verdict = spec.Verdict.IDENTICAL
         self.digest: Callable[[spec.RunSpec], str] = lambda _: ""
         progress = spec.Progress(epoch=1, epochs=10, step=5, steps_per_epoch=10, examples_per_second=9, seconds_left=7)
@@ -130,7 +133,11 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         run = wire.spec_from_wire(request.spec)
         if request.detach:
             return wire.run_to_wire(make_run(run, state=spec.RunState.QUEUED, result=None))
-        return wire.run_to_wire(make_run(run, result=make_result(run, self.digest(run))))
+        trained = make_run(run, result=make_result(run, self.digest(run)))
+        if self.keeps:
+            trained = trained.model_copy(update={"id": f"run-{len(self.runs)}"})
+            self.runs.insert(0, trained)
+        return wire.run_to_wire(trained)
 
     def _left(self) -> None:
         """Called when a held Train is over, by itself or because its caller went away."""
@@ -148,6 +155,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def CancelRun(self, request: Any, context: Any) -> Any:
         self._enter("CancelRun", request, context)
+        self.released.set()
         return wire.run_to_wire(make_run(state=spec.RunState.CANCELLED, result=None))
 
     def DeleteRun(self, request: Any, context: Any) -> Any:
@@ -178,16 +186,18 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             spec.GroupSummary(label=group.label, run_ids=tuple(group.run_ids), seeds=(0,), **accuracies, **means)
             for group in request.groups
         )
-        first, second = (group.label for group in groups[:2])
-        pair = spec.PairComparison(
-            first_label=first,
-            second_label=second,
-            verdict=self.verdict,
-            difference=0,
-            paired=True,
-            explanation="The digests are equal.",
+        pairs = tuple(
+            spec.PairComparison(
+                first_label=first.label,
+                second_label=second.label,
+                verdict=self.verdict,
+                difference=0,
+                paired=True,
+                explanation="The digests are equal.",
+            )
+            for first, second in combinations(groups, 2)
         )
-        return wire.comparison_to_wire(spec.Comparison(groups=groups, pairs=(pair,), margin=0.005, alpha=0.05))
+        return wire.comparison_to_wire(spec.Comparison(groups=groups, pairs=pairs, margin=0.005, alpha=0.05))
 
     def Diagnose(self, request: Any, context: Any) -> Any:
         self._enter("Diagnose", request, context)

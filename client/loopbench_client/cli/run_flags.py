@@ -1,10 +1,11 @@
 """A flag for every field of :class:`loopbench.spec.RunSpec`, drawn from the model itself."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -69,6 +70,21 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 PARAMETERS = tuple(_parameters())
 
+SEED = "seed"
+SHARED_PANEL = "What all specs have in common"
+
+
+def _unset(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The same flag without its default, so that it can be told whether it is given."""
+    kind, option = get_args(parameter.annotation)
+    option = copy.copy(option)
+    option.show_default, option.rich_help_panel = False, SHARED_PANEL
+    return parameter.replace(annotation=Annotated[kind | None, option], default=None)
+
+
+# Several specs are compared under several seeds, so these are no flag of theirs.
+SHARED_PARAMETERS = tuple(_unset(parameter) for parameter in PARAMETERS if parameter.name != SEED)
+
 
 def _optimizer(kind: str, learning_rate: float | None, options: Iterable[str]) -> dict[str, Any]:
     """The optimizer's parameters as pydantic takes them: values may be text."""
@@ -116,6 +132,19 @@ def takes_run_spec(command: Callable[..., None]) -> Callable[..., None]:
 
     # Typer reads a command's options off its signature.
     with_flags.__signature__ = inspect.Signature([*PARAMETERS, *own])  # type: ignore[attr-defined]  # unknown to mypy
+    return with_flags
+
+
+def takes_shared_values(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the flags of a spec to a command, whose first parameter gets the values of those that are given, by name."""
+    _, *own = inspect.signature(command).parameters.values()
+
+    @functools.wraps(command)
+    def with_flags(**arguments: Any) -> None:
+        values = {parameter.name: arguments.pop(parameter.name) for parameter in SHARED_PARAMETERS}
+        command({name: value for name, value in values.items() if value is not None}, **arguments)
+
+    with_flags.__signature__ = inspect.Signature([*own, *SHARED_PARAMETERS])  # type: ignore[attr-defined]  # as above
     return with_flags
 
 

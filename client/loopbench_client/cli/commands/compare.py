@@ -1,17 +1,25 @@
 """``loopbench compare``."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from loopbench import wire
-from loopbench.spec import Comparison, RunGroup, Verdict
+from loopbench.spec import Verdict
+from loopbench_client.cli.board import watching
+from loopbench_client.cli.comparisons import print_claims, print_compared, print_compared_json, print_failures
 from loopbench_client.cli.exits import ExitCode
-from loopbench_client.cli.options import Json, Server, enum_option, kebab, validated
-from loopbench_client.cli.output import out, percent, print_json
+from loopbench_client.cli.options import Json, Server, enum_option
+from loopbench_client.cli.output import err, print_json
+from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
+from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
-from loopbench_client.cli.tables import table
+from loopbench_client.comparing.compared import Compared, compare_specs
+from loopbench_client.comparing.plan import Plan
+from loopbench_client.comparing.presets import PRESETS, Preset
 
 
 class Requirement(StrEnum):
@@ -27,23 +35,41 @@ MET_BY: dict[Requirement, frozenset[Verdict]] = {
     Requirement.EQUIVALENT: frozenset({Verdict.IDENTICAL, Verdict.EQUIVALENT}),
 }
 
+PresetName = StrEnum("PresetName", {name.upper(): name.upper() for name in PRESETS})  # type: ignore[misc]  # mypy wants literals
 
-def _group(text: str) -> RunGroup:
-    """``tape=ID,ID`` → a group."""
-    label, equals, run_ids = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"{text!r} is not of the form LABEL=RUN_ID,RUN_ID…", param_hint="GROUP")
-    return validated(RunGroup, {"label": label, "run_ids": [name for name in run_ids.split(",") if name]})
+RESUMES = "the same command again goes on from here: what has finished is not run again"
 
 
+@takes_shared_values
 def compare(
+    shared: Mapping[str, Any],
     groups: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="LABEL=RUN_ID,RUN_ID…", help="Runs of one spec under several seeds.", show_default=False
+            metavar="LABEL=RUN_ID,RUN_ID…",
+            help="Runs of one spec under several seeds, that there are already.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     *,
+    spec: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'LABEL: NAME=VALUE…'",
+            help="A spec to train, for example 'fit: method=fit learning-rate=0.1'. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Specs to train, from a file.", show_default=False)
+    ] = None,
+    preset: Annotated[PresetName | None, enum_option(PresetName, "Specs to train, with published claims.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Seeds of each spec, or a list of them, with commas; default: 5."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The first of the seeds; default: 0.", show_default=False)] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what the server has already.")] = False,
     margin: Annotated[
         float | None, typer.Option(help="Accuracy, 0 to 1, below which a difference counts for nothing.")
     ] = None,
@@ -54,31 +80,42 @@ def compare(
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """Say for every pair of groups whether they are identical, equivalent or different."""
-    parsed = [_group(text) for text in groups]
-    with connect(server) as client:
-        comparison = client.compare(parsed, margin, alpha)
-    if json:
-        print_json(wire.comparison_to_wire(comparison))
-    else:
-        _print(comparison)
-    if require and any(pair.verdict not in MET_BY[require] for pair in comparison.pairs):
+    """Train specs under several seeds, and say for every pair whether they are identical, equivalent or different.
+
+    Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
+    """
+    chosen = PRESETS[preset.lower()] if preset else None
+    settings = {"seeds": seeds, "seed": seed, "margin": margin, "alpha": alpha}
+    given = {name: value for name, value in settings.items() if value is not None}
+    plan = plan_from_flags(PlanFlags(tuple(groups or ()), tuple(spec or ()), shared, given, file, chosen, fresh))
+    compared = _compared(plan, server, fresh=fresh)
+    _print(compared, plan, chosen, json=json)
+    if compared.failures:
+        raise typer.Exit(ExitCode.RUN_FAILED)
+    pairs = compared.comparison.pairs if compared.comparison else ()
+    if require and any(pair.verdict not in MET_BY[require] for pair in pairs):
         raise typer.Exit(ExitCode.NOT_MET)
 
 
-def _print(comparison: Comparison) -> None:
-    summaries = [
-        (
-            group.label,
-            str(len(group.run_ids)),
-            percent(group.train_accuracy_mean),
-            percent(group.validation_accuracy_mean),
-            "" if group.validation_accuracy_sd is None else percent(group.validation_accuracy_sd),
-        )
-        for group in comparison.groups
-    ]
-    console = out()
-    console.print(table("group", "runs", "train", "validation", "sd", rows=summaries))
-    for pair in comparison.pairs:
-        verdict = f"{pair.first_label} and {pair.second_label}: {kebab(pair.verdict)}. {pair.explanation}"
-        console.print(verdict, soft_wrap=True)
+def _compared(plan: Plan, server: str | None, *, fresh: bool) -> Compared:
+    with connect(server, ready=bool(plan.specs)) as client:
+        try:
+            with watching(plan) as watcher:
+                return compare_specs(client, plan, fresh=fresh, watcher=watcher)
+        except KeyboardInterrupt:
+            if plan.specs:
+                err().print(RESUMES, soft_wrap=True)
+            raise
+
+
+def _print(compared: Compared, plan: Plan, preset: Preset | None, *, json: bool) -> None:
+    outcomes = preset.check(compared) if preset else ()
+    if json and plan.specs:
+        print_compared_json(compared, outcomes)
+    elif json and compared.comparison is not None:
+        print_json(wire.comparison_to_wire(compared.comparison))
+    else:
+        print_compared(compared, {row.label: row.published for row in preset.rows} if preset else {})
+    if preset and not json:
+        print_claims(outcomes, preset.departures(compared.specs))
+    print_failures(compared.failures)

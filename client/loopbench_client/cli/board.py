@@ -1,0 +1,136 @@
+"""How a comparison goes, on stderr: a live table on a terminal, elsewhere a line as each run ends."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from statistics import fmean
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from loopbench.spec import Run, RunEvent, RunSpec
+from loopbench_client.cli.options import kebab
+from loopbench_client.cli.output import err, percent
+from loopbench_client.cli.tables import seconds, table
+from loopbench_client.comparing.compared import Failure, Watcher
+from loopbench_client.comparing.plan import Plan
+
+# Columns that fit on a terminal; more seeds are counted.
+MOST_COLUMNS = 10
+REFRESHES_PER_SECOND = 4
+
+End = Run | Failure
+QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+
+
+def _there_already(console: Console, jobs: Mapping[RunSpec, object], found: Mapping[RunSpec, object]) -> None:
+    console.print(f"{len(found)} of {len(jobs)} runs are there already", soft_wrap=True)
+
+
+class Lines(Watcher):
+    """A line as each run ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._jobs: Mapping[RunSpec, tuple[str, ...]] = {}
+        self.done = 0
+
+    def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
+        """Says how many runs there are already."""
+        self._jobs, self.done = jobs, len(found)
+        _there_already(self._console, jobs, found)
+
+    def ended(self, spec: RunSpec, end: End) -> None:
+        """Says what came of the run."""
+        self.done += 1
+        where = f"{self.done}/{len(self._jobs)} {', '.join(self._jobs[spec])}, seed {spec.seed}"
+        self._console.print(f"{where}: {_outcome(end)}", soft_wrap=True)
+
+
+def _outcome(end: End) -> str:
+    if isinstance(end, Failure):
+        # The whole of it follows at the end.
+        first, _, _ = end.message.partition("\n")
+        return f"failed, {first}"
+    assert end.result is not None, "a run that Train returned has SUCCEEDED"
+    accuracies = f"{percent(end.result.train.accuracy)} / {percent(end.result.validation.accuracy)}"
+    return f"{accuracies} in {seconds(end):.1f} s"
+
+
+class Board(Watcher):
+    """A table with a row a spec and a column a seed."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self._console = console
+        self._plan = plan
+        self._rows = {label: plan.seeded(label) for label in plan.specs}
+        self._total = len(plan.jobs())
+        self._told: dict[RunSpec, RunEvent | End] = {}
+
+    def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
+        """Says how many runs there are already."""
+        self._told.update(found)
+        _there_already(self._console, jobs, found)
+
+    def progress(self, spec: RunSpec, event: RunEvent) -> None:
+        """Takes note; of the end there is more to come."""
+        if not event.state.ended:
+            self._told[spec] = event
+
+    def ended(self, spec: RunSpec, end: End) -> None:
+        """Takes note."""
+        self._told[spec] = end
+
+    def render(self) -> Group:
+        """The table as it is now."""
+        seeds = self._plan.seeds
+        each = len(seeds) <= MOST_COLUMNS
+        columns = [f"seed {seed}" for seed in seeds] if each else [DONE, RUNNING, QUEUED, FAILED]
+        cells = self._cells if each else self._counts
+        rows = [(label, *cells(specs), self._mean(specs)) for label, specs in self._rows.items()]
+        ended = sum(isinstance(told, End) for told in self._told.copy().values())
+        return Group(table("", *columns, "validation", rows=rows), Text(f"{ended} of {self._total} runs done"))
+
+    def _cells(self, specs: tuple[RunSpec, ...]) -> list[str]:
+        return [_cell(self._told.get(spec)) for spec in specs]
+
+    def _counts(self, specs: tuple[RunSpec, ...]) -> list[str]:
+        counts = Counter(_state(self._told.get(spec)) for spec in specs)
+        return [str(counts[state]) for state in (DONE, RUNNING, QUEUED, FAILED)]
+
+    def _mean(self, specs: tuple[RunSpec, ...]) -> str:
+        found = [_accuracy(told) for told in map(self._told.get, specs) if isinstance(told, Run)]
+        return percent(fmean(found)) if found else ""
+
+
+def _accuracy(run: Run) -> float:
+    assert run.result is not None, "a run that Train returned has SUCCEEDED"
+    return run.result.validation.accuracy
+
+
+def _state(told: RunEvent | End | None) -> str:
+    if isinstance(told, RunEvent):
+        return kebab(told.state)
+    return {Run: DONE, Failure: FAILED}.get(type(told), QUEUED)
+
+
+def _cell(told: RunEvent | End | None) -> str:
+    """The accuracy in percent, the epoch under way or a word; nothing for a run that is not asked for yet."""
+    if isinstance(told, Run):
+        return f"{100 * _accuracy(told):.2f}"
+    if isinstance(told, RunEvent) and told.progress:
+        return f"{told.progress.epoch}/{told.progress.epochs}"
+    return "" if told is None else _state(told)
+
+
+@contextmanager
+def watching(plan: Plan) -> Iterator[Watcher]:
+    """What is told how the comparison goes while the block runs."""
+    console = err()
+    if not console.is_terminal or not plan.specs:
+        yield Lines(console)
+        return
+    board = Board(console, plan)
+    with Live(get_renderable=board.render, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
+        yield board

@@ -1,0 +1,109 @@
+"""A comparison as people and as programs read it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import typer
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from loopbench import wire
+from loopbench.spec import GroupSummary
+from loopbench_client.cli.options import kebab
+from loopbench_client.cli.output import err, out, percent
+from loopbench_client.cli.tables import table
+from loopbench_client.cli.verdicts import print_verdicts
+from loopbench_client.comparing.claims import ClaimOutcome
+from loopbench_client.comparing.compared import Compared, Failure
+
+HOLDS: dict[bool | None, str] = {True: "yes", False: "no", None: "open"}
+
+
+def print_compared(compared: Compared, published: Mapping[str, str]) -> None:
+    """The groups, and the verdict on every pair; ``published`` figures stand beside ours."""
+    if compared.comparison is None:
+        err().print("nothing to compare: fewer than two groups have results", soft_wrap=True)
+        return
+    out().print(table(*_columns(compared, published), rows=_rows(compared, published)))
+    print_verdicts(compared.comparison)
+
+
+def _off(compared: Compared) -> dict[str, str]:
+    """What the loops reported, where it is not what was counted: by label."""
+    return {label: percent(compared.reported(label)) for label in compared.runs if compared.misreports(label)}
+
+
+def _columns(compared: Compared, published: Mapping[str, str]) -> list[str]:
+    columns = ["group", "seeds", "train", "validation"]
+    columns += ["the loop reported"] if _off(compared) else []
+    return columns + (["published"] if published else [])
+
+
+def _rows(compared: Compared, published: Mapping[str, str]) -> Iterable[list[str]]:
+    off = _off(compared)
+    for group in compared.comparison.groups if compared.comparison else ():
+        row = [group.label, str(len(group.seeds)), _spread(group, "train"), _spread(group, "validation")]
+        row += [off.get(group.label, "")] if off else []
+        yield row + ([published.get(group.label, "")] if published else [])
+
+
+def _spread(group: GroupSummary, split: str) -> str:
+    """Mean ± standard deviation, in percent."""
+    mean, deviation = getattr(group, f"{split}_accuracy_mean"), getattr(group, f"{split}_accuracy_sd")
+    return percent(mean) if deviation is None else f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
+
+
+def print_claims(outcomes: Iterable[ClaimOutcome], departures: Iterable[str]) -> None:
+    """What was claimed, and whether it holds; ``departures`` are the fields in which the specs are not as published."""
+    fields = ", ".join(map(kebab, departures))
+    if fields:
+        out().print(f"not comparable with the published figures: {fields} are not as published", soft_wrap=True)
+    rows = [(outcome.label, outcome.claim, HOLDS[outcome.holds], outcome.reason) for outcome in outcomes]
+    out().print(table("group", "claim", "holds", "because", rows=rows, words=4))
+
+
+def print_failures(failures: Iterable[Failure]) -> None:
+    """The runs without a result, with their reasons."""
+    console = err()
+    for failure in failures:
+        where = f"{', '.join(failure.labels)}, seed {failure.spec.seed}"
+        console.print(f"failed: {where}: {failure.message}", soft_wrap=True)
+        console.print(f"  {f'run {failure.run_id}, ' if failure.run_id else ''}reason {failure.reason}", soft_wrap=True)
+
+
+def _plain(message: Message) -> Any:
+    return json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+
+
+def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome]) -> None:
+    """The comparison in protobuf's JSON form, and beside its fields what was trained for it."""
+    document: dict[str, Any] = {"groups": [], "pairs": []}
+    if compared.comparison is not None:
+        document |= _plain(wire.comparison_to_wire(compared.comparison))
+    document["specs"] = {label: _plain(wire.spec_to_wire(spec)) for label, spec in compared.specs.items()}
+    document["runs"] = {label: [_plain(wire.run_to_wire(run)) for run in runs] for label, runs in compared.runs.items()}
+    document["failures"] = [_failure(failure) for failure in compared.failures]
+    document["claims"] = [_claim(outcome) for outcome in outcomes]
+    document["reused"] = compared.reused
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "labels": failure.labels,
+        "spec": _plain(wire.spec_to_wire(failure.spec)),
+        "runId": failure.run_id,
+        "reason": failure.reason,
+        "message": failure.message,
+    }
+
+
+def _claim(outcome: ClaimOutcome) -> dict[str, Any]:
+    return {
+        "label": outcome.label,
+        "published": outcome.his_figure,
+        "claim": outcome.claim,
+        "holds": outcome.holds,
+        "reason": outcome.reason,
+    }

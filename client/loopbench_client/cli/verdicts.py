@@ -1,0 +1,71 @@
+"""Verdicts as people read them: a sentence a pair; where there are many, a table in which what is identical is one."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from loopbench.spec import Comparison, PairComparison, Verdict
+from loopbench_client.cli.options import kebab
+from loopbench_client.cli.output import out
+from loopbench_client.cli.tables import table
+
+# Pairs of three groups: what can be read as sentences.
+MOST_SENTENCES = 3
+
+
+def print_verdicts(comparison: Comparison) -> None:
+    """The verdict on every pair."""
+    console = out()
+    if len(comparison.pairs) <= MOST_SENTENCES:
+        for pair in comparison.pairs:
+            words = f"{pair.first_label} and {pair.second_label}: {kebab(pair.verdict)}. {pair.explanation}"
+            console.print(words, soft_wrap=True)
+        return
+    alike = identical(comparison)
+    for labels in alike.values():
+        if len(labels) > 1:
+            console.print(f"identical, bit for bit: {', '.join(labels)}", soft_wrap=True)
+    rows = [*_rows(comparison, alike)]
+    if rows:
+        console.print(_verdict_table(rows, comparison.alpha))
+
+
+def identical(comparison: Comparison) -> dict[str, tuple[str, ...]]:
+    """The groups whose weights are the same bit for bit, by the first of them; a group alone is there too."""
+    first_of: dict[str, str] = {}
+    same = {frozenset((p.first_label, p.second_label)) for p in comparison.pairs if p.verdict is Verdict.IDENTICAL}
+    alike: dict[str, tuple[str, ...]] = {}
+    for group in comparison.groups:
+        known = (first for first in alike if frozenset((first, group.label)) in same)
+        first = first_of[group.label] = next(known, group.label)
+        alike[first] = (*alike.get(first, ()), group.label)
+    return alike
+
+
+def _rows(comparison: Comparison, alike: dict[str, tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
+    """A row for each two that are not identical; pairs that say the same of the same two have one."""
+    places = {label: place for place, labels in enumerate(alike.values()) for label in labels}
+    names = [labels[0] + (f" (+{len(labels) - 1})" if len(labels) > 1 else "") for labels in alike.values()]
+    rows: dict[tuple[str, ...], None] = {}
+    for pair in comparison.pairs:
+        if pair.verdict is Verdict.IDENTICAL:
+            continue
+        first, second = places[pair.first_label], places[pair.second_label]
+        sign = 1 if first <= second else -1
+        ends = sorted((first, second))
+        rows[names[ends[0]], names[ends[1]], *_figures(pair, sign)] = None
+    return rows
+
+
+def _figures(pair: PairComparison, sign: int) -> tuple[str, str, str, str]:
+    interval = ""
+    if pair.interval_low is not None and pair.interval_high is not None:
+        low, high = sorted(100 * sign * end for end in (pair.interval_low, pair.interval_high))
+        interval = f"{low:+z.2f} to {high:+z.2f}"
+    needed = "" if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
+    return kebab(pair.verdict), f"{100 * sign * pair.difference:+z.2f}", interval, needed
+
+
+def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> Table:
+    columns = ("first", "second", "verdict", "points", f"{100 * (1 - alpha):g} % interval", "more seeds")
+    return table(*columns, rows=rows, words=3)

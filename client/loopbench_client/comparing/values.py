@@ -1,0 +1,135 @@
+"""What people write of a spec, names and values as text, and the spec that it makes.
+
+Names are those of the flags of ``train``, of the fields of :class:`~loopbench.spec.RunSpec` or of protobuf's JSON form:
+``batch-size``, ``batch_size`` and ``batchSize`` are one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from loopbench.spec import OPTIMIZERS, RunSpec, Violation, violations_of
+from loopbench.v1 import run_pb2
+from loopbench.wire import enum_prefix
+
+OPTIMIZER = "optimizer"
+SEED = "seed"
+FIELDS = RunSpec.model_fields.keys() - {SEED}
+PARAMETERS = frozenset(name for kind in OPTIMIZERS.values() for name in kind.model_fields) - {"kind"}
+# A spec and its optimizer share no name, so that one list of names will do for both.
+NAMES = frozenset(FIELDS | PARAMETERS)
+
+_MESSAGES = (run_pb2.RunSpec, run_pb2.Sgd, run_pb2.Adam, run_pb2.AdamW, run_pb2.RmsProp)
+_JSON_NAMES: dict[str, str] = {
+    camel: field.name for kind in _MESSAGES for camel, field in kind.DESCRIPTOR.fields_by_camelcase_name.items()
+}
+# Protobuf's JSON form has them before the value.
+_ENUM_PREFIXES: dict[str, str] = {
+    field.name: enum_prefix(field.enum_type) for field in run_pb2.RunSpec.DESCRIPTOR.fields if field.enum_type
+}
+
+NOT_A_SEED = "the seeds are given for all specs together"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value as it was written, and the place that an error names."""
+
+    place: str
+    text: str
+
+
+def snake(name: str) -> str:
+    """``batch-size`` and ``batchSize`` → ``batch_size``."""
+    return _JSON_NAMES.get(name, name.replace("-", "_"))
+
+
+class Values:
+    """Collects what is given for one spec, or for all, and puts what cannot be meant into ``faults``."""
+
+    def __init__(self, faults: list[Violation]) -> None:
+        self.given: dict[str, Given] = {}
+        self._faults = faults
+
+    def add(self, name: str, place: str, text: str, known: frozenset[str] = NAMES) -> None:
+        """Takes one value, if ``name`` is among the ``known`` names and new."""
+        field = snake(name)
+        problems = {
+            NOT_A_SEED: field == SEED,
+            f"there is no such name; there are {', '.join(sorted(known))}": field not in known,
+            "is given twice": field in self.given,
+        }
+        wrong = next((problem for problem, found in problems.items() if found), None)
+        if wrong is None:
+            self.given[field] = Given(place, text)
+        else:
+            self._faults.append(Violation(field=place, description=wrong))
+
+    def add_pairs(self, words: Iterable[str], place: str) -> None:
+        """Takes ``name=value`` words; ``place`` is what an error names before the name."""
+        for word in words:
+            name, equals, text = word.partition("=")
+            if equals:
+                self.add(name.strip(), f"{place} {name.strip()}", text.strip())
+            else:
+                self._faults.append(Violation(field=f"{place} {word}", description="is not of the form NAME=VALUE"))
+
+
+def spec_of(given: Mapping[str, Given], faults: list[Violation]) -> RunSpec | None:
+    """The spec, whose other fields have their defaults; None where something is wrong, which ``faults`` then tells."""
+    wrong = [*_not_chosen(given), *_not_of_the_optimizer(given)]
+    if wrong:
+        faults += wrong
+        return None
+    fields: dict[str, Any] = {name: _plain(name, one.text) for name, one in given.items() if name in FIELDS}
+    parameters = {name: one.text for name, one in given.items() if name in PARAMETERS}
+    fields[OPTIMIZER] = {"kind": fields.get(OPTIMIZER, _default_kind()), **parameters}
+    try:
+        return RunSpec.model_validate(fields)
+    except ValidationError as error:
+        # Only what is given can be wrong: the defaults suit each other.
+        faults += [
+            Violation(field=given[violation.field.rpartition(".")[2]].place, description=violation.description)
+            for violation in violations_of(error.errors())
+        ]
+        return None
+
+
+def _default_kind() -> str:
+    return RunSpec().optimizer.kind
+
+
+def _choices(name: str) -> list[str] | None:
+    """What a field that is a choice can be; None for another."""
+    if name == OPTIMIZER:
+        return [*OPTIMIZERS]
+    kind = RunSpec.model_fields[name].annotation if name in FIELDS else None
+    return [*kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+
+
+def _plain(name: str, text: str) -> str:
+    """``gradient-tape`` and ``METHOD_GRADIENT_TAPE`` → ``GRADIENT_TAPE``; text that is no choice stays as it is."""
+    if name == OPTIMIZER:
+        return text.lower()
+    if _choices(name) is None:
+        return text
+    return text.upper().replace("-", "_").removeprefix(_ENUM_PREFIXES[name])
+
+
+def _not_chosen(given: Mapping[str, Given]) -> Iterable[Violation]:
+    for name, one in given.items():
+        choices = _choices(name)
+        if choices is not None and _plain(name, one.text) not in choices:
+            words = ", ".join(choices).lower().replace("_", "-")
+            yield Violation(field=one.place, description=f"{one.text!r} is not one of {words}")
+
+
+def _not_of_the_optimizer(given: Mapping[str, Given]) -> Iterable[Violation]:
+    kind = _plain(OPTIMIZER, given[OPTIMIZER].text) if OPTIMIZER in given else _default_kind()
+    known = OPTIMIZERS[kind].model_fields.keys() - {"kind"} if kind in OPTIMIZERS else PARAMETERS
+    for name in sorted((given.keys() & PARAMETERS) - known):
+        words = f"{kind} has no such parameter; it has {', '.join(sorted(known))}"
+        yield Violation(field=given[name].place, description=words)

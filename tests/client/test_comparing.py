@@ -1,0 +1,232 @@
+"""Specs trained and compared, against a server that answers as the contract says."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+from unittest.mock import Mock
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+from loopbench import wire
+from loopbench.spec import Method, Run, RunEvent, RunGroup, RunSpec, RunState
+from loopbench_client import Client, ServerUnavailableError
+from loopbench_client.comparing import Compared, Failure, Plan, Watcher, compare_specs
+from loopbench_client.comparing.training import train_all
+
+FIT, TAPE, STEP = (RunSpec(method=method) for method in (Method.FIT, Method.GRADIENT_TAPE, Method.CUSTOM_TRAIN_STEP))
+PLAN = Plan({"fit": FIT, "tape": TAPE}, (0, 1))
+
+
+class Notes(Watcher):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.found: list[Run] = []
+        self.jobs = 0
+        self.events: list[RunEvent] = []
+        self.ends: list[Run | Failure] = []
+
+    def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
+        self.jobs, self.found = len(jobs), [*found.values()]
+
+    def progress(self, spec: RunSpec, event: RunEvent) -> None:  # noqa: ARG002  # the base class gives the arguments
+        self.events.append(event)
+
+    def ended(self, spec: RunSpec, end: Run | Failure) -> None:
+        assert spec == end.spec
+        self.ends.append(end)
+
+
+@pytest.fixture(autouse=True)
+def _keeps(service: Any) -> None:
+    service.runs, service.keeps = [], True
+
+
+def trained(service: Any) -> list[tuple[Method, int]]:
+    specs = [wire.spec_from_wire(request.spec) for request in service.requests["Train"]]
+    return [(spec.method, spec.seed) for spec in specs]
+
+
+def test_every_spec_is_trained_under_every_seed_and_compared(client: Client, service: Any) -> None:
+    notes = Notes()
+    compared = compare_specs(client, Plan(PLAN.specs, (3, 4), margin=0.25, alpha=0.125), watcher=notes)
+    assert trained(service) == [(Method.FIT, 3), (Method.GRADIENT_TAPE, 3), (Method.FIT, 4), (Method.GRADIENT_TAPE, 4)]
+    (request,) = service.requests["Compare"]
+    assert [(group.label, [*group.run_ids]) for group in request.groups] == [
+        ("fit", ["run-0", "run-2"]),
+        ("tape", ["run-1", "run-3"]),
+    ]
+    assert (request.margin, request.alpha) == (0.25, 0.125)
+    assert [run.spec.seed for run in compared.runs["tape"]] == [3, 4]
+    assert (compared.specs, compared.failures, compared.reused) == ({"fit": FIT, "tape": TAPE}, (), 0)
+    assert compared.pair("tape", "fit") == compared.pair("fit", "tape") is not None
+    assert (notes.jobs, notes.found, len(notes.events)) == (4, [], 4 * len(service.events))
+    assert [(end.spec.method, end.spec.seed) for end in notes.ends] == trained(service)
+
+
+def test_what_is_there_is_not_trained_again(client: Client, service: Any) -> None:
+    first = compare_specs(client, PLAN)
+    notes = Notes()
+    again = compare_specs(client, PLAN, watcher=notes)
+    assert len(trained(service)) == 4
+    assert (again.reused, len(notes.found), notes.ends) == (4, 4, [])
+    assert again.runs == first.runs
+    wanted = wire.filter_from_wire(service.requests["ListRuns"][-1].filter)
+    assert wanted.states == (RunState.SUCCEEDED,)
+    assert set(wanted.methods) == {Method.FIT, Method.GRADIENT_TAPE}
+    assert set(wanted.seeds) == {0, 1}
+    assert (wanted.optimizers, wanted.datasets, wanted.losses) == (("sgd",), ("MNIST",), ("SUM_OF_SQUARES",))
+
+
+def test_another_plan_takes_what_it_can_use(client: Client, service: Any) -> None:
+    compare_specs(client, PLAN)
+    compared = compare_specs(client, Plan({"tape": TAPE, "step": STEP}, (1, 2)))
+    assert trained(service)[4:] == [(Method.CUSTOM_TRAIN_STEP, 1), (Method.GRADIENT_TAPE, 2), (STEP.method, 2)]
+    assert compared.reused == 1
+
+
+def test_fresh_trains_all_again(client: Client, service: Any) -> None:
+    compare_specs(client, PLAN)
+    assert compare_specs(client, PLAN, fresh=True).reused == 0
+    assert len(trained(service)) == 8
+    assert {*service.requests["Compare"][1].groups[0].run_ids} == {"run-4", "run-6"}
+
+
+@pytest.mark.parametrize(
+    ("versions", "reused"),
+    [
+        ({"tensorflow": "2.21.0"}, 1),
+        ({"tensorflow": "2.21.0", "keras": "1"}, 1),
+        ({"tensorflow": "2.20.0", "keras": "3"}, 0),
+    ],
+)
+def test_runs_of_other_versions_do_not_count(
+    versions: dict[str, str], reused: int, client: Client, service: Any, run_of: Any
+) -> None:
+    run = run_of(TAPE)
+    environment = run.result.environment.model_copy(update={"versions": versions})
+    service.runs = [run.model_copy(update={"result": run.result.model_copy(update={"environment": environment})})]
+    assert compare_specs(client, Plan(PLAN.specs, (0,))).reused == reused
+
+
+def test_the_latest_run_of_a_spec_is_taken(client: Client, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(TAPE, id="new"), run_of(FIT, id="fit"), run_of(TAPE, id="old")]
+    compared = compare_specs(client, Plan(PLAN.specs, (0,)))
+    assert [run.id for runs in compared.runs.values() for run in runs] == ["fit", "new"]
+
+
+def test_labels_of_one_spec_share_its_runs(client: Client, service: Any) -> None:
+    compared = compare_specs(client, Plan({"one": TAPE, "two": TAPE}, (0, 1)))
+    assert len(trained(service)) == 2
+    assert compared.runs["one"] == compared.runs["two"]
+
+
+def test_runs_are_in_the_order_of_their_seeds(client: Client) -> None:
+    compared = compare_specs(client, Plan(PLAN.specs, (5, 3)))
+    assert [run.spec.seed for run in compared.runs["tape"]] == [3, 5]
+
+
+def test_a_failure_stops_no_other_run(client: Client, service: Any, status: Any, info: Any) -> None:
+    violation = error_details_pb2.BadRequest.FieldViolation(field="spec.seed", description="is odd")
+    service.failures["Train"] += [
+        status(grpc.StatusCode.ABORTED, "out of memory", info("WORKER_DIED", run_id="r9")),
+        status(grpc.StatusCode.INVALID_ARGUMENT, "bad", error_details_pb2.BadRequest(field_violations=[violation])),
+    ]
+    notes = Notes()
+    compared = compare_specs(client, Plan({"fit": FIT, "also": FIT, "tape": TAPE}, (0, 1)), watcher=notes)
+    assert compared.failures == (
+        Failure(FIT, ("fit", "also"), "WORKER_DIED", "out of memory", "r9"),
+        Failure(TAPE, ("tape",), "", "bad; spec.seed: is odd"),
+    )
+    assert {label: [run.spec.seed for run in runs] for label, runs in compared.runs.items()} == {
+        "fit": [1],
+        "also": [1],
+        "tape": [1],
+    }
+    assert len(notes.ends) == 4
+    # What failed is run again, what did not is not.
+    again = compare_specs(client, Plan({"fit": FIT, "also": FIT, "tape": TAPE}, (0, 1)))
+    assert (again.reused, again.failures) == (2, ())
+
+
+def test_groups_that_lost_all_their_runs_are_not_compared(client: Client, service: Any, status: Any) -> None:
+    service.failures["Train"] += [status(grpc.StatusCode.ABORTED, "no")] * 2
+    compared = compare_specs(client, Plan({"fit": FIT, "tape": TAPE, "step": STEP}, (0,)))
+    assert [*compared.runs] == ["step"]
+    assert compared.comparison is None
+    assert compared.summary("step") is None
+    assert not compared.misreports("step")
+    assert not service.requests["Compare"]
+
+
+def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any) -> None:
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromMilliseconds(1)
+    service.failures["Train"] += [status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry)] * 3
+    compared = compare_specs(client, Plan(PLAN.specs, (0,)))
+    assert (compared.failures, len(trained(service))) == ((), 5)
+
+
+def test_a_lost_server_ends_it_all(client: Client, service: Any, status: Any) -> None:
+    service.failures["Train"] += [status(grpc.StatusCode.UNAVAILABLE, "gone")] * 20
+    with pytest.raises(ServerUnavailableError, match="gone"):
+        compare_specs(client, PLAN)
+    assert (Method.FIT, 1) not in trained(service)
+
+
+def test_an_interrupt_cancels_what_is_running(client: Client, service: Any, run_of: Any) -> None:
+    running = run_of(FIT, id="under-way", state=RunState.RUNNING, result=None)
+    service.hold = True
+    service.events = [RunEvent(state=RunState.RUNNING, run=running)]
+
+    watcher = Mock(Watcher, **{"progress.side_effect": KeyboardInterrupt})
+    with pytest.raises(KeyboardInterrupt):
+        compare_specs(client, PLAN, watcher=watcher)
+    assert [request.run_id for request in service.requests["CancelRun"]] == ["under-way"]
+    assert trained(service) == [(Method.FIT, 0)]
+
+
+def test_runs_whose_id_is_not_known_yet_end_as_well(client: Client, service: Any) -> None:
+    service.hold = True
+    with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
+        assert next(outcomes)[0] in (FIT, TAPE)
+    assert service.abandoned.wait(10)
+
+
+def test_waiting_for_a_full_queue_ends_as_well(client: Client, service: Any, status: Any) -> None:
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromSeconds(3_600)
+    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry))
+    with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
+        assert isinstance(next(outcomes)[1], RunEvent)
+    assert len(trained(service)) == 2
+
+
+def test_groups_of_runs_are_read_for_what_they_reported(client: Client, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(STEP)]
+    groups = (RunGroup(label="a", run_ids=("1", "2")), RunGroup(label="b", run_ids=("3",)))
+    compared = compare_specs(client, Plan({}, (), groups))
+    assert compared.specs == {"a": STEP, "b": STEP}
+    assert [len(runs) for runs in compared.runs.values()] == [2, 1]
+    assert not service.requests["Train"]
+    assert not service.requests["GetServerInfo"]
+
+
+def test_a_meter_that_is_off_is_told_by_the_margin(client: Client, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(STEP)]
+    # The service says that 80 % were counted; the loops reported 91.79 %.
+    compared = compare_specs(client, Plan({}, (), tuple(RunGroup(label=name, run_ids=("1",)) for name in "ab")))
+    assert compared.reported("a") == pytest.approx(0.9179)
+    assert compared.misreports("a")
+    assert compared.comparison is not None
+    wide = compared.comparison.model_copy(update={"margin": 0.12})
+    assert not Compared(compared.specs, compared.runs, wide).misreports("a")
+
+
+def test_runs_and_specs_in_one_comparison(client: Client, service: Any, run_of: Any) -> None:
+    service.runs = [run_of(FIT)]
+    plan = Plan({"tape": TAPE}, (0,), (RunGroup(label="old", run_ids=("x",)),))
+    assert [*compare_specs(client, plan).runs] == ["old", "tape"]
+    assert [group.label for group in service.requests["Compare"][0].groups] == ["old", "tape"]
