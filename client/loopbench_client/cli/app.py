@@ -13,12 +13,13 @@ from loopbench_client.cli.commands.evaluate import evaluate
 from loopbench_client.cli.commands.info import info
 from loopbench_client.cli.commands.runs import runs
 from loopbench_client.cli.commands.show import show
+from loopbench_client.cli.commands.tensorboard import tensorboard
 from loopbench_client.cli.commands.train import train
 from loopbench_client.cli.commands.watch import watch
 from loopbench_client.cli.exits import EPILOG
 from loopbench_client.cli.failures import CommandGroup
 
-COMMANDS = (train, evaluate, compare, runs, show, watch, cancel, delete, info, demo)
+COMMANDS = (train, evaluate, compare, runs, show, watch, tensorboard, cancel, delete, info, demo)
 
 app = typer.Typer(
     name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False

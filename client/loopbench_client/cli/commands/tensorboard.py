@@ -1,0 +1,84 @@
+"""``loopbench tensorboard``."""
+
+from collections import Counter
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from loopbench.spec import Run
+from loopbench_client.cli.options import Server, kebab
+from loopbench_client.cli.output import err, out, waiting
+from loopbench_client.cli.session import connect
+from loopbench_client.cli.tensorboard_process import tensorboard_process
+from loopbench_client.errors import ErrorDetails, LoopbenchError, PreconditionError
+
+# Of a run's id, where its name is not its own.
+ID_DIGITS = 8
+
+
+def tensorboard(
+    run_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN_ID…", help="Runs that were trained with --tensorboard.", show_default=False),
+    ],
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    server: Server = None,
+) -> None:
+    """Show the TensorBoard logs of runs side by side until Ctrl-C. The logs have to be on this machine."""
+    if find_spec("tensorboard") is None:
+        details = ErrorDetails("TensorBoard is not installed here", "NOT_INSTALLED")
+        raise LoopbenchError(details, hint="install it beside loopbench: pip install tensorboard")
+    with connect(server) as client:
+        folders = named_folders(client.get(run_id) for run_id in dict.fromkeys(run_ids))
+    with TemporaryDirectory(prefix="loopbench-") as temporary:
+        _show(folders, Path(temporary), port)
+
+
+def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
+    """The logs of every run, by a name that says what was trained.
+
+    Raises:
+        PreconditionError: a run has no logs, or they are not on this machine.
+    """
+    known = [(_name(run), run.id, _logs(run)) for run in runs]
+    times = Counter(name for name, *_ in known)
+    return {name if times[name] == 1 else f"{name}-{run_id[:ID_DIGITS]}": logs for name, run_id, logs in known}
+
+
+def _name(run: Run) -> str:
+    return f"{kebab(run.spec.method)}-{kebab(run.spec.loss)}-{run.spec.optimizer.kind}-seed{run.spec.seed}"
+
+
+def _logs(run: Run) -> Path:
+    if run.result is None:
+        raise PreconditionError(f"run {run.id} is {kebab(run.state)} and has no result, and so no finished logs")
+    if not run.result.tensorboard_dir:
+        raise PreconditionError(f"run {run.id} has no TensorBoard logs", hint="train the same with --tensorboard")
+    folder = Path(run.result.tensorboard_dir)
+    if not folder.is_dir():
+        hint = "use this command on the server's machine, or copy the folder here under the same path"
+        raise PreconditionError(f"the logs of run {run.id} are not on this machine: {folder}", hint=hint)
+    return folder
+
+
+def _show(folders: dict[str, Path], temporary: Path, port: int) -> None:
+    logs = temporary / "logs"
+    logs.mkdir()
+    for name, folder in folders.items():
+        # TensorBoard names a run by its path, and its help prefers such a tree to --logdir_spec.
+        (logs / name).symlink_to(folder.resolve(), target_is_directory=True)
+    with tensorboard_process(logs, port, temporary / "log") as board:
+        with waiting("starting TensorBoard"):
+            address = board.wait_ready()
+        out().print(address, soft_wrap=True)
+        err().print(f"{', '.join(folders)}; Ctrl-C ends it", soft_wrap=True)
+        try:
+            board.wait_ended()
+        except KeyboardInterrupt:
+            # The way to end it, and no failure.
+            return

@@ -1,0 +1,77 @@
+"""The diagnoses, pair by pair."""
+
+from dataclasses import dataclass
+
+from loopbench.spec import Cause, Diagnosis, Evidence, Side
+from loopbench_client.report.specifications import changes
+from loopbench_client.report.verdicts import Block, blocks, numbered
+from loopbench_client.report.words import figure
+
+
+@dataclass(frozen=True)
+class EvidenceRow:
+    """A measurement in words; empty where there is no figure."""
+
+    name: str
+    description: str
+    expected: str
+    observed: str
+
+
+@dataclass(frozen=True)
+class FoundCause:
+    """A cause; ``at_fault`` is the label of the side at fault, empty where the two only differ."""
+
+    cause: Cause
+    at_fault: str
+    evidence: tuple[EvidenceRow, ...]
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What every fix together changes in a group's specification."""
+
+    label: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """A pair with its causes, or with the text that says why it has none to show."""
+
+    first: str
+    second: str
+    text: str = ""
+    causes: tuple[FoundCause, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    controls: tuple[EvidenceRow, ...] = ()
+    verification: tuple[Block, ...] = ()
+
+
+def diagnosed(labels: tuple[str, str], found: Diagnosis | str) -> Diagnosed:
+    """What is known of a pair."""
+    if isinstance(found, str):
+        return Diagnosed(*labels, text=found)
+    by_side = dict(zip(Side, labels, strict=True))
+    fixes = (
+        Fix(labels[0], changes(found.first, found.fixed_first)),
+        Fix(labels[1], changes(found.second, found.fixed_second)),
+    )
+    return Diagnosed(
+        *labels,
+        text="" if found.causes else "No cause was found.",
+        causes=tuple(_cause(cause, by_side[cause.side] if cause.side else "") for cause in found.causes),
+        fixes=tuple(fix for fix in fixes if fix.changes),
+        controls=_rows(found.controls),
+        verification=blocks(numbered(found.verification)) if found.verification else (),
+    )
+
+
+def _cause(cause: Cause, at_fault: str) -> FoundCause:
+    return FoundCause(cause, at_fault, _rows(cause.evidence))
+
+
+def _rows(evidence: tuple[Evidence, ...]) -> tuple[EvidenceRow, ...]:
+    return tuple(
+        EvidenceRow(item.name, item.description, figure(item.expected), figure(item.observed)) for item in evidence
+    )

@@ -1,0 +1,95 @@
+"""Puts the page together."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from loopbench_client.errors import ErrorDetails, LoopbenchError
+from loopbench_client.report import curves, intervals, words
+from loopbench_client.report.causes import diagnosed
+from loopbench_client.report.environments import facts
+from loopbench_client.report.groups import SPLITS, claim_rows, group_table, results
+from loopbench_client.report.marks import marks
+from loopbench_client.report.model import Report
+from loopbench_client.report.verdicts import MEANINGS, SYMBOLS, blocks, counts, matrix, numbered
+
+NAME = "index.html"
+HINT = "install loopbench with its extra 'report'"
+
+
+def check_report(folder: Path) -> None:
+    """Finds out before anything is trained whether a report can be written to ``folder``, which it makes.
+
+    Raises:
+        LoopbenchError: the extra is not installed, or the folder cannot be made.
+    """
+    if find_spec("jinja2") is None:
+        raise LoopbenchError(ErrorDetails("a report needs jinja2, which is not installed", "NOT_INSTALLED"), hint=HINT)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Writes the page into ``folder`` and returns its path. One that is there is replaced.
+
+    Raises:
+        LoopbenchError: the extra is not installed, or the page cannot be written.
+    """
+    check_report(folder)
+    path = folder / NAME
+    try:
+        # Words from a command line need not be valid Unicode.
+        path.write_text(_render(report), encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise _not_written(error) from error
+    return path
+
+
+def _not_written(error: OSError) -> LoopbenchError:
+    return LoopbenchError(ErrorDetails(f"the report cannot be written: {error}", "REPORT_NOT_WRITABLE"))
+
+
+def _render(report: Report) -> str:
+    # Only those who write a report have it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("loopbench_client.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("kebab", "figure", "percent", "points", "moment")
+    environment.filters |= {name: getattr(words, name) for name in names}
+    return environment.get_template("page.html").render(_content(report))
+
+
+def _content(report: Report) -> dict[str, Any]:
+    """What the templates name."""
+    comparison = report.comparison
+    look = marks(group.label for group in comparison.groups)
+    pairs = numbered(comparison)
+    histories = {mark: results(report, label) for label, mark in look.items()}
+    return {
+        "report": report,
+        "comparison": comparison,
+        "marks": tuple(look.values()),
+        "counts": counts(comparison),
+        "symbols": SYMBOLS,
+        "meanings": MEANINGS,
+        "matrix": matrix(pairs, look),
+        "blocks": blocks(pairs),
+        "splits": SPLITS,
+        "groups": group_table(report, look),
+        "claims": claim_rows(report),
+        "views": curves.views(histories),
+        "frame": curves,
+        "epochs": curves.epoch_rows(histories),
+        "differences": intervals.differences(comparison, pairs),
+        "seeds": intervals.seeds(comparison, look),
+        "diagnoses": tuple(diagnosed(labels, found) for labels, found in report.diagnoses.items()),
+        "facts": facts(report),
+    }

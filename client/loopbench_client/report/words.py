@@ -1,0 +1,43 @@
+"""Names and figures as people read them; a figure may be NaN."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+
+def kebab(value: object) -> str:
+    """``GRADIENT_TAPE`` → ``gradient-tape``."""
+    return str(value).lower().replace("_", "-")
+
+
+def figure(value: float | None) -> str:
+    """Any number, to six digits; nothing where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if math.isfinite(value) else "NaN" if math.isnan(value) else f"{value:+}"
+
+
+def percent(fraction: float) -> str:
+    """An accuracy, 0 to 1."""
+    return f"{100 * fraction:.2f} %" if math.isfinite(fraction) else figure(fraction)
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies, in points of a percent."""
+    return f"{100 * difference:+.2f}" if math.isfinite(difference) else figure(difference)
+
+
+def mean_and_sd(mean: float, sd: float | None) -> str:
+    """The mean in percent, and the standard deviation where two seeds or more give one."""
+    return percent(mean) if sd is None else f"{100 * mean:.2f} ± {100 * sd:.2f} %"
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean, divided first: the sum of large figures need not be finite. NaN where there are no values."""
+    known = [*values]
+    return sum(value / len(known) for value in known) if known else math.nan
+
+
+def moment(time: datetime) -> str:
+    """To the minute, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,107 @@
+"""``loopbench tensorboard`` on runs of a real server, with a real TensorBoard."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Loss, Method, Run, RunSpec
+
+# What a shell starts in the background ignores SIGINT, and so would a command below it.
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+START = (sys.executable, "-c", f"{LISTEN}from loopbench_client.cli import main; main()", "tensorboard")
+SECONDS_TO_LOAD = 60
+
+TAPE = "gradient-tape-sum-of-squares-sgd-seed0"
+FIT = "fit-mean-squared-error-sgd-seed0"
+
+
+@pytest.fixture(scope="module")
+def logged(server: Any) -> tuple[Run, Run]:
+    shared = RunSpec(dataset=Dataset.DIGITS, epochs=2, tensorboard=True)
+    mean = {"method": Method.FIT, "loss": Loss.MEAN_SQUARED_ERROR}
+    with server.client() as client:
+        return client.train(shared), client.train(shared.model_copy(update=mean))
+
+
+@contextmanager
+def command(server: Any, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, which is killed where a test leaves it running."""
+    start = [*START, *words, "--server", server.address]
+    # One that is killed leaves its temporary folder.
+    environment = os.environ | {"TMPDIR": str(server.folder)}
+    with subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """What the command prints once TensorBoard serves."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def read(address: str, path: str) -> Any:
+    with urllib.request.urlopen(address + path, timeout=30) as answer:  # noqa: S310  # loopback
+        return json.load(answer)
+
+
+def scalars(address: str, runs: int) -> Any:
+    """The scalars of every run; TensorBoard reads the logs while it serves already."""
+    end = time.monotonic() + SECONDS_TO_LOAD
+    tags: dict[str, Any] = {}
+    while time.monotonic() < end and (len(tags) < runs or any(len(of_run) < 2 for of_run in tags.values())):
+        time.sleep(0.2)
+        tags = read(address, "data/plugin/scalars/tags")
+    return tags
+
+
+def test_runs_stand_side_by_side_until_ctrl_c(server: Any, logged: tuple[Run, Run]) -> None:
+    with command(server, *(run.id for run in logged)) as process:
+        address = address_of(process)
+        assert address.startswith("http://127.0.0.1:")
+        below = psutil.Process(process.pid).children(recursive=True)
+        names = [f"{name}/{split}" for name in (TAPE, FIT) for split in ("train", "validation")]
+        # Charts are by tag: the same tags put the runs into the same charts.
+        assert {name: set(tags) for name, tags in scalars(address, len(names)).items()} == {
+            name: {"epoch_loss", "epoch_accuracy"} for name in names
+        }
+        assert sorted(read(address, "data/runs")) == sorted(names)
+        for name, run in zip((TAPE, FIT), logged, strict=True):
+            points = read(address, f"data/plugin/scalars/scalars?run={name}/train&tag=epoch_loss")
+            assert run.result
+            assert [loss for *_, loss in points] == pytest.approx([r.train.loss for r in run.result.history])
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (0, f"{TAPE}, {FIT}; Ctrl-C ends it\n")
+    assert below
+    assert psutil.wait_procs(below, timeout=10)[1] == []
+
+
+def test_tensorboard_ends_with_a_command_that_is_killed(server: Any, logged: tuple[Run, Run]) -> None:
+    with command(server, logged[0].id) as process:
+        assert address_of(process)
+        below = psutil.Process(process.pid).children(recursive=True)
+    assert below
+    assert psutil.wait_procs(below, timeout=10)[1] == []
+
+
+def test_a_port_that_is_taken_is_an_error(server: Any, logged: tuple[Run, Run]) -> None:
+    taken = server.address.rpartition(":")[2]
+    with command(server, logged[0].id, "--port", taken) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr.startswith("error: TensorBoard did not start; the end of its log:")
+    assert taken in stderr
+    assert "Traceback" not in stderr

@@ -1,0 +1,197 @@
+"""Reports made by hand, of figures that a test can work out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from statistics import fmean, stdev
+from typing import Any
+
+from loopbench.spec import (
+    Audit,
+    Cause,
+    Comparison,
+    Dataset,
+    Device,
+    Diagnosis,
+    Environment,
+    EpochRecord,
+    Evidence,
+    GroupSummary,
+    Loss,
+    Method,
+    PairComparison,
+    Phases,
+    Reported,
+    Result,
+    Run,
+    RunSpec,
+    RunState,
+    Side,
+    Verdict,
+)
+from loopbench_client.report import Report
+
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ENVIRONMENT = Environment(
+    versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
+    device=Device.CPU,
+    device_name="one core",
+    cpu_model="a processor",
+    cpu_count=2,
+    threads=1,
+    platform="Linux",
+    source_revision="abc",
+)
+
+# Accuracies are counted on this many samples.
+SAMPLES = 1_000
+
+
+@dataclass(frozen=True)
+class ClaimOutcome:
+    """What the report takes for a claim."""
+
+    label: str = "tape"
+    his_figure: str = "92 % / 93 %"
+    claim: str = "validation 93 %"
+    holds: bool | None = False
+    reason: str = "90.00 % here"
+
+
+def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: Any) -> Run:
+    """A run that SUCCEEDED; every epoch reports an accuracy a tenth of a point below what is audited."""
+    audit = Audit(loss=losses[-1], accuracy=accuracy, correct=round(SAMPLES * accuracy), samples=SAMPLES)
+    history = tuple(
+        EpochRecord(
+            epoch=epoch,
+            train=Reported(loss=loss, accuracy=accuracy - 0.001),
+            validation=Reported(loss=2 * loss, accuracy=accuracy - 0.001),
+            train_seconds=1,
+            examples_per_second=SAMPLES,
+            samples=SAMPLES,
+        )
+        for epoch, loss in enumerate(losses, start=1)
+    )
+    known = {
+        "dataset": spec.dataset,
+        "train": audit,
+        "validation": audit,
+        "reported_train": history[-1].train,
+        "reported_validation": history[-1].validation,
+        "history": history,
+        "weights_digest": f"{spec.seed:064x}",
+        "batch_order_digest": "b" * 64,
+        "updates": 32 * len(losses),
+        "phases": Phases(train_seconds=2.5),
+        "environment": ENVIRONMENT,
+    }
+    run_id = f"run-{spec.method}-{spec.seed}".lower()
+    state = RunState.SUCCEEDED
+    result = Result.model_validate(known | fields)
+    return Run(id=run_id, request_id="r", spec=spec, state=state, create_time=CREATED, result=result)
+
+
+def make_group(
+    method: Method, accuracies: Sequence[float], losses: Sequence[float] = (0.4, 0.2), **fields: Any
+) -> tuple[Run, ...]:
+    """A run an accuracy; the losses of each seed are a tenth above those of the one before."""
+    specs = [RunSpec(method=method, dataset=Dataset.DIGITS, epochs=len(losses), seed=s) for s in range(len(accuracies))]
+    return tuple(
+        make_run(spec, accuracy, [loss * (1 + spec.seed / 10) for loss in losses], **fields)
+        for spec, accuracy in zip(specs, accuracies, strict=True)
+    )
+
+
+def _summary(label: str, runs: Sequence[Run]) -> GroupSummary:
+    accuracies = tuple(run.result.validation.accuracy for run in runs if run.result)
+    spread = stdev(accuracies) if len(accuracies) > 1 else None
+    return GroupSummary(
+        label=label,
+        run_ids=tuple(run.id for run in runs),
+        seeds=tuple(run.spec.seed for run in runs),
+        train_accuracies=accuracies,
+        validation_accuracies=accuracies,
+        train_accuracy_mean=fmean(accuracies),
+        validation_accuracy_mean=fmean(accuracies),
+        train_accuracy_sd=spread,
+        validation_accuracy_sd=spread,
+    )
+
+
+def _pair(first: GroupSummary, second: GroupSummary, verdict: Verdict) -> PairComparison:
+    difference = first.validation_accuracy_mean - second.validation_accuracy_mean
+    many = len(first.seeds) > 1
+    return PairComparison(
+        first_label=first.label,
+        second_label=second.label,
+        verdict=verdict,
+        difference=difference,
+        interval_low=difference - 0.01 if many else None,
+        interval_high=difference + 0.01 if many else None,
+        paired=True,
+        explanation=f"Of {first.label} and {second.label}.",
+    )
+
+
+def make_report(groups: Mapping[str, tuple[Run, ...]], verdict: Verdict = Verdict.DIFFERENT, **fields: Any) -> Report:
+    """A report of these groups, with the same verdict on every pair."""
+    summaries = tuple(_summary(label, runs) for label, runs in groups.items())
+    pairs = tuple(_pair(first, second, verdict) for first, second in combinations(summaries, 2))
+    known: dict[str, Any] = {
+        "title": "A title",
+        "command": "loopbench compare",
+        "comparison": Comparison(groups=summaries, pairs=pairs, margin=0.005, alpha=0.05),
+        "specs": {label: runs[0].spec for label, runs in groups.items()},
+        "runs": groups,
+        "created": CREATED,
+    }
+    return Report(**known | fields)
+
+
+def two_groups() -> dict[str, tuple[Run, ...]]:
+    """89, 90 and 91 % against 94, 95 and 96 %."""
+    return {
+        "tape": make_group(Method.GRADIENT_TAPE, (0.89, 0.90, 0.91)),
+        "fit": make_group(Method.FIT, (0.94, 0.95, 0.96), losses=(0.04, 0.02)),
+    }
+
+
+def many_groups(number: int) -> dict[str, tuple[Run, ...]]:
+    """Groups under long names, a point apart."""
+    methods = [*Method]
+    losses = [0.5 / epoch for epoch in range(1, 31)]
+    return {
+        f"group {n} with quite a long name": make_group(methods[n % 3], (0.80 + n / 100, 0.801 + n / 100), losses)
+        for n in range(1, number + 1)
+    }
+
+
+def make_diagnosis(text: str = "") -> Diagnosis:
+    """A cause on the second side, with ``text`` wherever words stand."""
+    evidence = Evidence(name=f"ratio{text}", description=f"a ratio{text}", expected=1, observed=10)
+    control = Evidence(name=f"repeated{text}", description=f"the same twice{text}", observed=math.nan)
+    words = {"reason": "LOSS_REDUCTION", "title": f"a mean{text}", "effect": f"smaller{text}", "fix": f"sum{text}"}
+    spec = RunSpec(loss=Loss.MEAN_SQUARED_ERROR)
+    return Diagnosis(
+        causes=(Cause(**words, evidence=(evidence,), side=Side.SECOND),),
+        controls=(control,),
+        verification=make_report(two_groups(), Verdict.IDENTICAL).comparison,
+        second=spec,
+        fixed_second=spec.model_copy(update={"loss": Loss.SUM_OF_SQUARES}),
+    )
+
+
+def whole_report(text: str = "") -> Report:
+    """A report with every section; ``text`` is in every word that comes from outside."""
+    first, second = two_groups().values()
+    tape, fit = f"tape{text}", f"fit{text}"
+    return make_report(
+        {tape: first, fit: second, f"train-step{text}": make_group(Method.CUSTOM_TRAIN_STEP, (0.9, 0.91, 0.92))},
+        title=f"A title{text}",
+        command=f"loopbench compare{text}",
+        claims=(ClaimOutcome(tape, f"92 %{text}", f"93 %{text}", None, f"too few{text}"), ClaimOutcome(tape)),
+        failures=(f"a run failed{text}",),
+        diagnoses={(tape, fit): make_diagnosis(text), (fit, f"train-step{text}"): f"not diagnosed{text}"},
+    )
