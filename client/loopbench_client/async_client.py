@@ -11,7 +11,7 @@ import grpc.aio
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import calls
-from loopbench_client.channel import DEFAULT_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
+from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
 from loopbench_client.resubmission import Resubmission
@@ -160,9 +160,12 @@ class AsyncClient:
         *,
         verify: bool = False,
         seeds: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in train
+        timeout: float = DIAGNOSE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Diagnosis:
-        """Causes of the difference between two specs or runs (by id); ``verify`` also trains with the fix."""
+        """Causes of the difference between two specs or runs (by id).
+
+        ``verify`` also trains both with and without the fixes, under ``seeds`` seeds, and compares.
+        """
         return await self._answer(calls.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
     async def server_info(self) -> spec.ServerInfo:

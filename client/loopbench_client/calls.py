@@ -86,9 +86,13 @@ def diagnose(
     first: spec.RunSpec | str, second: spec.RunSpec | str, *, verify: bool, seeds: int | None
 ) -> Call[spec.Diagnosis]:
     """Causes of a difference between two specs, or the runs that have them."""
-    given = {"first": _subject(first), "second": _subject(second), "verify": verify, "seeds": seeds}
-    request = spec.DiagnosisRequest.model_validate({name: value for name, value in given.items() if value is not None})
-    return Call("Diagnose", wire.diagnosis_request_to_wire(request), wire.diagnosis_from_wire)
+    request = wire.diagnosis_request_to_wire(
+        spec.DiagnosisRequest(first=_subject(first), second=_subject(second), verify=verify)
+    )
+    if seeds is not None:
+        # The server says what is wrong with it.
+        request.seeds = seeds
+    return Call("Diagnose", request, wire.diagnosis_from_wire)
 
 
 def _subject(source: spec.RunSpec | str) -> spec.DiagnosisSubject:

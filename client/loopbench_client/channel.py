@@ -12,6 +12,8 @@ SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
 DEFAULT_TIMEOUT = 30.0
 # Seconds: an eager evaluation takes the whole set batch by batch, and may have to wait for others.
 EVALUATE_TIMEOUT = 600.0
+# Seconds: experiments take some ten, a verification trains a dozen runs and may have to wait for others.
+DIAGNOSE_TIMEOUT = 3_600.0
 
 # Train is safe because it bears a request_id. Repeating a deletion whose answer was lost would say NOT_FOUND.
 NOT_RETRIED = frozenset({"DeleteRun"})

@@ -198,3 +198,19 @@ def test_runs_that_cannot_be_compared(store: Store, request_of: Callable[..., Co
     with pytest.raises(spec.InvalidFieldsError) as caught:
         compare_stored(store, ComparisonRequest.model_validate({"groups": named}))
     assert [violation.field for violation in caught.value.violations] == ["groups.0.run_ids.0", "groups.1.run_ids.0"]
+
+
+def test_bit_identical_groups_cost_no_significance() -> None:
+    """Three groups, two of them the same bits: one question, so no correction."""
+    tape, fit = group("tape", NEAR, digest="same"), group("fit", NEAR, digest="same")
+    other = group("other", [0.92, 0.93, 0.925, 0.921, 0.928])
+    alone = pair_of(tape, other)
+    pairs = {(pair.first_label, pair.second_label): pair for pair in compare([tape, fit, other], MARGIN, ALPHA).pairs}
+    for label in ("tape", "fit"):
+        assert pairs[label, "other"].difference_p_value == alone.difference_p_value
+    # A fourth group asks two questions more.
+    four = compare([tape, fit, other, group("fourth", [0.5, 0.6, 0.55, 0.52, 0.58])], MARGIN, ALPHA).pairs
+    corrected = {(pair.first_label, pair.second_label): pair.difference_p_value for pair in four}
+    assert corrected["tape", "other"] == corrected["fit", "other"]
+    assert alone.difference_p_value is not None
+    assert (corrected["tape", "other"] or 0) > alone.difference_p_value

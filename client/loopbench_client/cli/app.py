@@ -9,6 +9,7 @@ from loopbench_client.cli.commands.cancel import cancel
 from loopbench_client.cli.commands.compare import compare
 from loopbench_client.cli.commands.delete import delete
 from loopbench_client.cli.commands.demo import demo
+from loopbench_client.cli.commands.diagnose import diagnose
 from loopbench_client.cli.commands.evaluate import evaluate
 from loopbench_client.cli.commands.info import info
 from loopbench_client.cli.commands.runs import runs
@@ -19,7 +20,7 @@ from loopbench_client.cli.commands.watch import watch
 from loopbench_client.cli.exits import EPILOG
 from loopbench_client.cli.failures import CommandGroup
 
-COMMANDS = (train, evaluate, compare, runs, show, watch, tensorboard, cancel, delete, info, demo)
+COMMANDS = (train, evaluate, compare, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
 
 app = typer.Typer(
     name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False

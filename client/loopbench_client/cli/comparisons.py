@@ -9,13 +9,15 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from loopbench import wire
-from loopbench.spec import GroupSummary
+from loopbench.spec import Diagnosis, GroupSummary
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import err, out, percent
 from loopbench_client.cli.tables import table
 from loopbench_client.cli.verdicts import print_verdicts
 from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, Failure
+
+Diagnoses = Mapping[tuple[str, str], Diagnosis | str]
 
 HOLDS: dict[bool | None, str] = {True: "yes", False: "no", None: "open"}
 
@@ -63,20 +65,36 @@ def print_claims(outcomes: Iterable[ClaimOutcome], departures: Iterable[str]) ->
     out().print(table("group", "claim", "holds", "because", rows=rows, words=4))
 
 
+def describe_failure(failure: Failure) -> str:
+    """The group, the seed and what went wrong."""
+    return f"{', '.join(failure.labels)}, seed {failure.spec.seed}: {failure.message}"
+
+
 def print_failures(failures: Iterable[Failure]) -> None:
     """The runs without a result, with their reasons."""
     console = err()
     for failure in failures:
-        where = f"{', '.join(failure.labels)}, seed {failure.spec.seed}"
-        console.print(f"failed: {where}: {failure.message}", soft_wrap=True)
+        console.print(f"failed: {describe_failure(failure)}", soft_wrap=True)
         console.print(f"  {f'run {failure.run_id}, ' if failure.run_id else ''}reason {failure.reason}", soft_wrap=True)
+
+
+def print_diagnoses(diagnoses: Diagnoses) -> None:
+    """The causes, a line each, pair by pair."""
+    for (first, second), found in diagnoses.items():
+        out().print(f"{first} and {second}: {_causes(found)}", soft_wrap=True)
+
+
+def _causes(found: Diagnosis | str) -> str:
+    if isinstance(found, str):
+        return found
+    return "; ".join(cause.title for cause in found.causes) or "no cause of a difference was found"
 
 
 def _plain(message: Message) -> Any:
     return json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
 
 
-def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome]) -> None:
+def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome], diagnoses: Diagnoses) -> None:
     """The comparison in protobuf's JSON form, and beside its fields what was trained for it."""
     document: dict[str, Any] = {"groups": [], "pairs": []}
     if compared.comparison is not None:
@@ -85,6 +103,7 @@ def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome]) ->
     document["runs"] = {label: [_plain(wire.run_to_wire(run)) for run in runs] for label, runs in compared.runs.items()}
     document["failures"] = [_failure(failure) for failure in compared.failures]
     document["claims"] = [_claim(outcome) for outcome in outcomes]
+    document["diagnoses"] = [_diagnosis(*pair, found) for pair, found in diagnoses.items()]
     document["reused"] = compared.reused
     typer.echo(json.dumps(document, indent=2))
 
@@ -107,3 +126,9 @@ def _claim(outcome: ClaimOutcome) -> dict[str, Any]:
         "holds": outcome.holds,
         "reason": outcome.reason,
     }
+
+
+def _diagnosis(first: str, second: str, found: Diagnosis | str) -> dict[str, Any]:
+    told = {"error": found} if isinstance(found, str) else _plain(wire.diagnosis_to_wire(found))
+    # Beside "first" and "second", which are the specs.
+    return {"labels": [first, second], **told}

@@ -1,5 +1,7 @@
 """The one place where errors become words on stderr and an exit code."""
 
+import shlex
+from contextvars import ContextVar
 from typing import Any
 
 import typer
@@ -32,6 +34,14 @@ PREFACES: dict[type[LoopbenchError], str] = {
 }
 
 
+_line: ContextVar[str] = ContextVar("command line")
+
+
+def command_line() -> str:
+    """The command that is running, as it was given to the shell."""
+    return _line.get()
+
+
 def print_error(error: LoopbenchError) -> None:
     """What went wrong, every bad value by its flag, and what to do about it."""
     console = err()
@@ -49,6 +59,12 @@ def print_error(error: LoopbenchError) -> None:
 
 class CommandGroup(TyperGroup):
     """Runs the commands; a user's mistake or an absent server never ends in a traceback."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Remembers the command line, for whoever has to say how to repeat it."""
+        words = [info_name or "", *args]
+        _line.set(shlex.join(words))
+        return super().make_context(info_name, args, *rest, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was named."""

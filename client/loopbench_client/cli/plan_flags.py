@@ -56,7 +56,7 @@ def plan_from_flags(flags: PlanFlags) -> Plan:
     if not specs and not base.specs and not base.faults:
         faults += [Violation(field=flag, description=NO_SPECS) for flag in flags.for_specs]
     settings = {name: Given(f"--{name}", str(value)) for name, value in flags.settings.items()}
-    over = Draft(settings, _shared(flags.shared, faults), specs, tuple(faults))
+    over = Draft(settings, shared_values(flags.shared, faults), specs, tuple(faults))
     try:
         return make_plan(base, over, groups)
     except InvalidFieldsError as error:
@@ -72,7 +72,8 @@ def _base(flags: PlanFlags, faults: list[Violation]) -> Draft:
     return flags.preset.draft() if flags.preset else Draft()
 
 
-def _shared(values: Mapping[str, Any], faults: list[Violation]) -> Mapping[str, Given]:
+def shared_values(values: Mapping[str, Any], faults: list[Violation]) -> Mapping[str, Given]:
+    """What the flags of a spec give for several; what is wrong with their form goes to ``faults``."""
     common = Values(faults)
     for name, value in values.items():
         if name == OPTIMIZER_OPTION:

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, Verdict
 from loopbench_server.analysis.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
+
+# What two groups ended in: their seeds and digests.
+Question = frozenset[tuple[tuple[int, str], ...]]
 
 # Below this no spread is known, and no test possible.
 FEWEST_SEEDS = 2
@@ -42,31 +46,63 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
         margin: differences of audited validation accuracy within it count as none; a fraction.
         alpha: chance of a false verdict, over all pairs together.
     """
-    pairs = list(combinations(groups, 2))
-    differences = [_difference(*pair) for pair in pairs]
-    known = [difference for difference in differences if difference]
-    difference_p = iter(holm([difference.difference_p_value() for difference in known]))
-    equivalence_p = iter(holm([difference.equivalence_p_value(margin) for difference in known]))
-    judge = Judge(margin, alpha, max(1, len(known)))
+    pairs = [Pair(*pair) for pair in combinations(groups, 2)]
+    questions = _questions(pairs, margin)
+    judge = Judge(margin, alpha, max(1, sum(len(question) > 1 for question in questions)))
     return Comparison(
         groups=tuple(map(_summary, groups)),
         pairs=tuple(
-            judge.with_seeds(*pair, difference, next(difference_p), next(equivalence_p))
-            if difference
-            else judge.without_seeds(*pair)
-            for pair, difference in zip(pairs, differences, strict=True)
+            judge.with_seeds(pair, pair.difference, *questions[pair.question])
+            if pair.difference
+            else judge.without_seeds(pair)
+            for pair in pairs
         ),
         margin=margin,
         alpha=alpha,
     )
 
 
-def _difference(first: Group, second: Group) -> Difference | None:
-    """None where a group is too small to have a spread."""
-    if min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
-        return None
-    test = paired if list(first.by_seed) == list(second.by_seed) else unpaired
-    return test(first.accuracies("validation"), second.accuracies("validation"))
+@dataclass(frozen=True)
+class Pair:
+    """Two groups that are compared."""
+
+    first: Group
+    second: Group
+
+    @cached_property
+    def difference(self) -> Difference | None:
+        """None where a group is too small to have a spread."""
+        first, second = self.first, self.second
+        if min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
+            return None
+        test = paired if self.same_seeds else unpaired
+        return test(first.accuracies("validation"), second.accuracies("validation"))
+
+    @property
+    def same_seeds(self) -> bool:
+        """Whether the runs are paired by seed."""
+        return list(self.first.by_seed) == list(self.second.by_seed)
+
+    @property
+    def question(self) -> Question:
+        """Pairs of the same weights ask the same question; a pair of one and the same asks none."""
+        return frozenset(tuple(group.digests().items()) for group in (self.first, self.second))
+
+
+def _questions(pairs: Sequence[Pair], margin: float) -> dict[Question, tuple[float, float]]:
+    """The p-values of difference and equivalence, corrected for as many questions as there are.
+
+    Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
+    """
+    asked = {pair.question: pair.difference for pair in pairs if pair.difference}
+    tested = {question: difference for question, difference in asked.items() if len(question) > 1}
+    different = holm([difference.difference_p_value() for difference in tested.values()])
+    equivalent = holm([difference.equivalence_p_value(margin) for difference in tested.values()])
+    exact = {
+        question: (difference.difference_p_value(), difference.equivalence_p_value(margin))
+        for question, difference in asked.items()
+    }
+    return exact | dict(zip(tested, zip(different, equivalent, strict=True), strict=True))
 
 
 def _summary(group: Group) -> GroupSummary:
@@ -99,8 +135,9 @@ class Judge:
     alpha: float
     tests: int
 
-    def without_seeds(self, first: Group, second: Group) -> PairComparison:
+    def without_seeds(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a single seed: the same bits, or nothing can be said."""
+        first, second = pair.first, pair.second
         difference = float(np.mean(first.accuracies("validation")) - np.mean(second.accuracies("validation")))
         verdict, explanation = (
             Verdict.INCONCLUSIVE,
@@ -116,15 +153,16 @@ class Judge:
             second_label=second.label,
             verdict=verdict,
             difference=difference,
-            paired=list(first.by_seed) == list(second.by_seed),
+            paired=pair.same_seeds,
             seeds_needed=FEWEST_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
             explanation=explanation,
         )
 
     def with_seeds(
-        self, first: Group, second: Group, difference: Difference, difference_p: float, equivalence_p: float
+        self, pair: Pair, difference: Difference, difference_p: float, equivalence_p: float
     ) -> PairComparison:
         """Of groups with a spread; the p-values are corrected already."""
+        first, second = pair.first, pair.second
         low, high = difference.interval(self.alpha)
         verdict, needed = self._verdict(first, second, difference, difference_p, equivalence_p)
         return PairComparison(
@@ -137,7 +175,7 @@ class Judge:
             effect_size=difference.effect_size,
             equivalence_p_value=equivalence_p,
             difference_p_value=difference_p,
-            paired=list(first.by_seed) == list(second.by_seed),
+            paired=pair.same_seeds,
             seeds_needed=needed,
             explanation=self._explanation(verdict, first, difference, needed),
         )
@@ -162,6 +200,6 @@ class Judge:
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(first.by_seed)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",
-            Verdict.DIFFERENT: f"The difference is {figures}, and not within {100 * self.margin:g} points for certain.",
+            Verdict.DIFFERENT: f"The difference is more than chance explains: {figures}.",
             Verdict.INCONCLUSIVE: f"The runs there are do not decide: {figures}; {more}.",
         }[verdict]

@@ -115,8 +115,8 @@ def _order(wholes: Wholes, findings: Findings) -> None:
                 evidence("batch_order", told),
                 evidence("reach", reach, float(orders[0].reach), float(orders[1].reach)),
             ),
-            effect="The batches hold other samples. On data in random order, such as MNIST, that is as good as chance; on "
-            "sorted data a small buffer harms.",
+            effect="The batches hold other samples. On data in random order, such as MNIST, that is as good as chance; "
+            "on sorted data a small buffer harms.",
             fix="Give both the same shuffle_buffer; 0 shuffles the whole set.",
         ),
         Severity.ROUNDING,

@@ -1,6 +1,7 @@
 """``loopbench compare``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,16 +11,29 @@ import typer
 from loopbench import wire
 from loopbench.spec import Verdict
 from loopbench_client.cli.board import watching
-from loopbench_client.cli.comparisons import print_claims, print_compared, print_compared_json, print_failures
+from loopbench_client.cli.comparisons import (
+    Diagnoses,
+    describe_failure,
+    print_claims,
+    print_compared,
+    print_compared_json,
+    print_diagnoses,
+    print_failures,
+)
 from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.failures import command_line
 from loopbench_client.cli.options import Json, Server, enum_option
-from loopbench_client.cli.output import err, print_json
+from loopbench_client.cli.output import err, print_json, waiting
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
+from loopbench_client.client import Client
+from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, compare_specs
+from loopbench_client.comparing.diagnosing import diagnose_pairs
 from loopbench_client.comparing.plan import Plan
 from loopbench_client.comparing.presets import PRESETS, Preset
+from loopbench_client.report import Report, check_report, write_report
 
 
 class Requirement(StrEnum):
@@ -36,6 +50,9 @@ MET_BY: dict[Requirement, frozenset[Verdict]] = {
 }
 
 PresetName = StrEnum("PresetName", {name.upper(): name.upper() for name in PRESETS})  # type: ignore[misc]  # mypy wants literals
+
+# More of them would be no title.
+LABELS_IN_A_TITLE = 4
 
 RESUMES = "the same command again goes on from here: what has finished is not run again"
 
@@ -77,6 +94,14 @@ def compare(
     require: Annotated[
         Requirement | None, enum_option(Requirement, "What every pair has to be, or the exit code is 8.")
     ] = None,
+    diagnose: Annotated[
+        bool | None,
+        typer.Option(help="Also find out why the first group differs from the others; with --report by default."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write all of it as one HTML page into this folder.", show_default=False),
+    ] = None,
     server: Server = None,
     json: Json = False,
 ) -> None:
@@ -88,8 +113,17 @@ def compare(
     settings = {"seeds": seeds, "seed": seed, "margin": margin, "alpha": alpha}
     given = {name: value for name, value in settings.items() if value is not None}
     plan = plan_from_flags(PlanFlags(tuple(groups or ()), tuple(spec or ()), shared, given, file, chosen, fresh))
-    compared = _compared(plan, server, fresh=fresh)
-    _print(compared, plan, chosen, json=json)
+    if report is not None:
+        check_report(report)
+    diagnosed = report is not None if diagnose is None else diagnose
+    with connect(server, ready=bool(plan.specs) or diagnosed) as client:
+        compared = _compared(client, plan, fresh=fresh)
+        with waiting("diagnosing"):
+            diagnoses = diagnose_pairs(client, compared) if diagnosed else {}
+    outcomes = chosen.check(compared) if chosen else ()
+    _print(compared, plan, chosen, outcomes, diagnoses, json=json)
+    if report is not None:
+        _write_report(report, compared, outcomes, diagnoses)
     if compared.failures:
         raise typer.Exit(ExitCode.RUN_FAILED)
     pairs = compared.comparison.pairs if compared.comparison else ()
@@ -97,25 +131,52 @@ def compare(
         raise typer.Exit(ExitCode.NOT_MET)
 
 
-def _compared(plan: Plan, server: str | None, *, fresh: bool) -> Compared:
-    with connect(server, ready=bool(plan.specs)) as client:
-        try:
-            with watching(plan) as watcher:
-                return compare_specs(client, plan, fresh=fresh, watcher=watcher)
-        except KeyboardInterrupt:
-            if plan.specs:
-                err().print(RESUMES, soft_wrap=True)
-            raise
+def _compared(client: Client, plan: Plan, *, fresh: bool) -> Compared:
+    try:
+        with watching(plan) as watcher:
+            return compare_specs(client, plan, fresh=fresh, watcher=watcher)
+    except KeyboardInterrupt:
+        if plan.specs:
+            err().print(RESUMES, soft_wrap=True)
+        raise
 
 
-def _print(compared: Compared, plan: Plan, preset: Preset | None, *, json: bool) -> None:
-    outcomes = preset.check(compared) if preset else ()
-    if json and plan.specs:
-        print_compared_json(compared, outcomes)
+def _print(
+    compared: Compared,
+    plan: Plan,
+    preset: Preset | None,
+    outcomes: Sequence[ClaimOutcome],
+    diagnoses: Diagnoses,
+    *,
+    json: bool,
+) -> None:
+    if json and (plan.specs or diagnoses):
+        print_compared_json(compared, outcomes, diagnoses)
     elif json and compared.comparison is not None:
         print_json(wire.comparison_to_wire(compared.comparison))
     else:
         print_compared(compared, {row.label: row.published for row in preset.rows} if preset else {})
+        print_diagnoses(diagnoses)
     if preset and not json:
         print_claims(outcomes, preset.departures(compared.specs))
     print_failures(compared.failures)
+
+
+def _write_report(folder: Path, compared: Compared, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses) -> None:
+    if compared.comparison is None:
+        return
+    path = write_report(
+        folder,
+        Report(
+            title=f"{' · '.join(compared.runs)}" if len(compared.runs) <= LABELS_IN_A_TITLE else "Comparison",
+            command=command_line(),
+            comparison=compared.comparison,
+            specs=compared.specs,
+            runs=compared.runs,
+            created=datetime.now(UTC),
+            diagnoses=diagnoses,
+            claims=outcomes,
+            failures=[describe_failure(failure) for failure in compared.failures],
+        ),
+    )
+    err().print(f"report: {path}", soft_wrap=True)

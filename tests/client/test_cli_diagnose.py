@@ -1,0 +1,156 @@
+"""``loopbench diagnose``, and what ``compare`` does with it, against a server that answers as the contract says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from typer.testing import Result
+
+from loopbench import wire
+from loopbench.spec import Adam, Cause, Comparison, Diagnosis, Evidence, Loss, Method, PairComparison, RunSpec, Verdict
+from loopbench.text import describe
+from loopbench.v1 import analysis_pb2
+from loopbench_client.cli.exits import ExitCode
+
+Cli = Callable[..., Result]
+RUN_IDS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
+TWO = ("--spec", "tape: method=gradient-tape", "--spec", "fit: method=fit")
+
+
+def subjects(service: Any) -> list[Any]:
+    (request,) = service.requests["Diagnose"]
+    asked = wire.diagnosis_request_from_wire(request)
+    return [asked.first.run_id or asked.first.spec, asked.second.run_id or asked.second.spec]
+
+
+def test_runs_and_specs_are_diagnosed(cli: Cli, service: Any) -> None:
+    done = cli(
+        "diagnose", RUN_IDS[0], "method=fit loss=mean-squared-error beta_1=0.5", "--optimizer", "adam", "--seed", "7"
+    )
+    assert done.exit_code == ExitCode.SUCCESS
+    fit = RunSpec(method=Method.FIT, loss=Loss.MEAN_SQUARED_ERROR, optimizer=Adam(beta_1=0.5), seed=7)
+    assert subjects(service) == [RUN_IDS[0], fit]
+    assert "1. t  [LOSS_REDUCTION]" in done.stdout
+    (request,) = service.requests["Diagnose"]
+    assert (request.verify, request.seeds) == (False, 3)
+
+
+def test_nothing_is_the_default_spec(cli: Cli, service: Any) -> None:
+    assert cli("diagnose", "", "", "--epochs", "3", "--verify", "--seeds", "5").exit_code == ExitCode.SUCCESS
+    assert subjects(service) == [RunSpec(epochs=3)] * 2
+    (request,) = service.requests["Diagnose"]
+    assert (request.verify, request.seeds) == (True, 5)
+
+
+def test_json_is_the_diagnosis(cli: Cli) -> None:
+    done = cli("diagnose", *RUN_IDS, "--json")
+    message = json_format.Parse(done.stdout, analysis_pb2.Diagnosis())
+    assert [cause.reason for cause in message.causes] == ["LOSS_REDUCTION"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaints"),
+    [
+        (("loss=mse", "methd=fit"), ["FIRST, loss: 'mse' is not one of", "SECOND, methd: there is no such name"]),
+        (("epochs=0", "fit"), ["FIRST, epochs: Input should be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
+        ((*RUN_IDS, "--epochs", "3"), ["--epochs: has no effect: two runs have specs already"]),
+        (("seed=3", ""), ["FIRST, seed: the seeds are given for all specs together"]),
+    ],
+)
+def test_one_error_names_every_place(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:
+    done = cli("diagnose", *words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    for complaint in complaints:
+        assert complaint in done.stderr
+    assert not service.requests["Diagnose"]
+
+
+def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
+    done = cli("diagnose", *RUN_IDS, "--verify", "--seeds", "0")
+    assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
+
+
+def test_what_a_diagnosis_says_in_words() -> None:
+    measured = (
+        Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
+        Evidence(name="note", description="A note."),
+    )
+    cause = Cause(reason="LOSS_REDUCTION", title="A tenth", evidence=measured, effect="Slower.", fix="Sum.")
+    pair = PairComparison(
+        first_label="first",
+        second_label="second, fixed",
+        verdict=Verdict.IDENTICAL,
+        difference=0,
+        paired=True,
+        explanation="The same bits.",
+    )
+    verification = Comparison(groups=(), pairs=(pair,), margin=0.005, alpha=0.05)
+    text = describe(Diagnosis(causes=(cause,), controls=measured[:1], verification=verification))
+    assert text.splitlines() == [
+        "1. A tenth  [LOSS_REDUCTION]",
+        "   effect: Slower.",
+        "   fix: Sum.",
+        "     Second over first.  (expected 1, observed 0.1)",
+        "     A note.",
+        "",
+        "No difference in:",
+        "  Second over first.  (expected 1, observed 0.1)",
+        "",
+        "With the fix:",
+        "  first and second, fixed: identical. The same bits.",
+    ]
+    assert describe(Diagnosis(causes=(), controls=())).startswith("No cause of a difference was found.")
+
+
+@pytest.fixture
+def _keeps(service: Any) -> None:
+    service.runs, service.keeps = [], True
+
+
+@pytest.mark.usefixtures("_keeps")
+def test_a_comparison_is_diagnosed_where_asked(cli: Cli, service: Any) -> None:
+    done = cli("compare", *TWO, "--seeds", "1", "--diagnose")
+    assert "tape and fit: t" in done.stdout.splitlines()
+    assert subjects(service) == ["run-0", "run-1"]
+    told = json.loads(cli("compare", *TWO, "--seeds", "1", "--diagnose", "--json").stdout)
+    assert [(found["labels"], found["causes"][0]["reason"]) for found in told["diagnoses"]] == [
+        (["tape", "fit"], "LOSS_REDUCTION")
+    ]
+
+
+@pytest.mark.usefixtures("_keeps")
+def test_a_report_has_the_causes_and_the_command(cli: Cli, tmp_path: Path) -> None:
+    done = cli("compare", *TWO, "--seeds", "1", "--report", str(tmp_path / "report"))
+    page = tmp_path / "report" / "index.html"
+    assert (done.exit_code, f"report: {page}" in done.stderr) == (ExitCode.SUCCESS, True)
+    text = page.read_text()
+    for words in ("LOSS_REDUCTION", "compare --spec &#39;tape: method=gradient-tape&#39;", "tape · fit"):
+        assert words in text
+
+
+@pytest.mark.usefixtures("_keeps")
+def test_a_report_says_why_there_is_no_diagnosis(cli: Cli, service: Any, status: Any, tmp_path: Path) -> None:
+    service.failures["Diagnose"].append(status(grpc.StatusCode.UNIMPLEMENTED, "not here"))
+    done = cli("compare", *TWO, "--seeds", "1", "--report", str(tmp_path))
+    assert (done.exit_code, "not diagnosed: not here" in done.stdout) == (ExitCode.SUCCESS, True)
+    assert "not diagnosed: not here" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.usefixtures("_keeps")
+def test_a_report_can_do_without(cli: Cli, service: Any, tmp_path: Path) -> None:
+    assert cli("compare", *TWO, "--seeds", "1", "--no-diagnose", "--report", str(tmp_path)).exit_code == 0
+    assert not service.requests["Diagnose"]
+
+
+@pytest.mark.usefixtures("_keeps")
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_trained(
+    cli: Cli, service: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = cli("compare", *TWO, "--report", str(tmp_path / "file" / "report"))
+    assert (done.exit_code, "the report cannot be written" in done.stderr) == (ExitCode.RUN_FAILED, True)
+    assert not service.requests["Train"]
