@@ -1,0 +1,43 @@
+"""What all models share, and errors that name every bad field."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Immutable, and closed to fields it does not know. A figure may be NaN: training can diverge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Input(Model):
+    """What a caller asks for: every number is finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Violation(Model):
+    """A field, by its path, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class InvalidFieldsError(ValueError):
+    """Input that breaks the contract; ``violations`` names every bad field."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" if v.field else v.description for v in violations))
+        self.violations = violations
+
+
+def violations_of(errors: list[Any], prefix: str = "") -> tuple[Violation, ...]:
+    """The errors of a ``pydantic.ValidationError`` (``error.errors()``) as field paths below ``prefix``."""
+    return tuple(
+        Violation(
+            field=".".join([prefix, *map(str, error["loc"])] if prefix else map(str, error["loc"])),
+            description=error["msg"].removeprefix("Value error, "),
+        )
+        for error in errors
+    )

@@ -1,0 +1,222 @@
+"""What a run is and what it finds."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from loopbench.spec.base import Input, Model
+from loopbench.spec.optimizers import Optimizer, Sgd
+
+
+class Method(StrEnum):
+    """The way of writing the training loop."""
+
+    GRADIENT_TAPE = "GRADIENT_TAPE"
+    FIT = "FIT"
+    CUSTOM_TRAIN_STEP = "CUSTOM_TRAIN_STEP"
+
+
+class Loss(StrEnum):
+    """The loss that is minimised; labels are one-hot, outputs are raw."""
+
+    MEAN_SQUARED_ERROR = "MEAN_SQUARED_ERROR"
+    SUM_OF_SQUARES = "SUM_OF_SQUARES"
+    SUM_OF_SQUARES_FIXED_BATCH = "SUM_OF_SQUARES_FIXED_BATCH"
+    CATEGORICAL_CROSSENTROPY = "CATEGORICAL_CROSSENTROPY"
+
+
+class Dataset(StrEnum):
+    """The images to learn: 28 by 28 pixels in ten classes."""
+
+    MNIST = "MNIST"
+    DIGITS = "DIGITS"
+
+
+class Device(StrEnum):
+    """Where to train; a GPU that is asked for and absent is an error."""
+
+    AUTO = "AUTO"
+    CPU = "CPU"
+    GPU = "GPU"
+
+
+class Execution(StrEnum):
+    """How TensorFlow executes a step."""
+
+    EAGER = "EAGER"
+    GRAPH = "GRAPH"
+    XLA = "XLA"
+
+
+class Meter(StrEnum):
+    """What counts the accuracy that a loop reports; the audited accuracy does not depend on it."""
+
+    SPARSE_CATEGORICAL = "SPARSE_CATEGORICAL"
+    CATEGORICAL = "CATEGORICAL"
+    ARGMAX = "ARGMAX"
+    CATEGORICAL_ON_LABELS = "CATEGORICAL_ON_LABELS"
+
+
+class LossReport(StrEnum):
+    """Which loss an epoch reports; the audited loss does not depend on it."""
+
+    MEAN = "MEAN"
+    LAST_BATCH = "LAST_BATCH"
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run can change no more."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class RunSpec(Input):
+    """One training job. The defaults are the article's: row 1 of its table, with the divisor that counts."""
+
+    method: Method = Method.GRADIENT_TAPE
+    loss: Loss = Loss.SUM_OF_SQUARES
+    optimizer: Optimizer = Sgd()
+    dataset: Dataset = Dataset.MNIST
+    epochs: Annotated[int, Field(ge=1, le=1_000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=60_000)] = 32
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    shuffle_buffer: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    device: Device = Device.AUTO
+    execution: Execution = Execution.GRAPH
+    steps_per_execution: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    meter: Meter = Meter.SPARSE_CATEGORICAL
+    loss_report: LossReport = LossReport.MEAN
+    tensorboard: bool = False
+
+    @field_validator("steps_per_execution")
+    @classmethod
+    def _eager_steps_one_at_a_time(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("execution") is Execution.EAGER:
+            raise ValueError("must be 0 or 1 under EAGER, which takes one step at a time")
+        return value
+
+
+class Audit(Model):
+    """Counted on given weights over a whole set; loss is the mean over the samples there are."""
+
+    loss: float
+    accuracy: float
+    correct: int
+    samples: int
+
+
+class Reported(Model):
+    """What a loop reported, by its own meter and loss report: may be wrong."""
+
+    loss: float
+    accuracy: float
+
+
+class EpochRecord(Model):
+    """One epoch, counted from 1, as the loop reported it."""
+
+    epoch: int
+    train: Reported
+    validation: Reported
+    train_seconds: float
+    examples_per_second: float
+    samples: int
+
+
+class Phases(Model):
+    """Wall time of each phase of a run, in seconds."""
+
+    queue_seconds: float = 0.0
+    start_seconds: float = 0.0
+    load_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+
+
+class Environment(Model):
+    """Where a run ran: enough to repeat it."""
+
+    versions: dict[str, str]
+    device: Device
+    device_name: str
+    cpu_model: str
+    cpu_count: int
+    threads: int
+    platform: str
+    source_revision: str
+
+
+class Result(Model):
+    """What a run that succeeded found."""
+
+    dataset: Dataset
+    train: Audit
+    validation: Audit
+    reported_train: Reported
+    reported_validation: Reported
+    history: tuple[EpochRecord, ...]
+    weights_digest: str
+    batch_order_digest: str
+    updates: int
+    phases: Phases
+    environment: Environment
+    tensorboard_dir: str = ""
+
+
+class RunError(Model):
+    """Why a run failed or was cancelled: a stable reason, and words for people."""
+
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+class Run(Model):
+    """A run and, once it has ended, what came of it."""
+
+    id: str
+    request_id: str
+    spec: RunSpec
+    state: RunState
+    create_time: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    result: Result | None = None
+    error: RunError | None = None
+
+
+class Progress(Model):
+    """How far a run has come; ``epoch`` counts from 1 and is the one under way.
+
+    Speeds are not set before the first step.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps_per_epoch: int
+    train: Reported | None = None
+    examples_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class RunEvent(Model):
+    """What a watcher is told: the first event holds the run and all epochs so far, the last the run as it ended."""
+
+    state: RunState
+    queue_position: int | None = None
+    progress: Progress | None = None
+    epochs: tuple[EpochRecord, ...] = ()
+    run: Run | None = None

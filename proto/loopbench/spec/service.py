@@ -1,0 +1,107 @@
+"""Evaluations, filters, and what a server is."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from loopbench.spec.base import Input, Model
+from loopbench.spec.optimizers import OPTIMIZERS
+from loopbench.spec.run import (
+    Audit,
+    Dataset,
+    Device,
+    Execution,
+    Loss,
+    LossReport,
+    Meter,
+    Method,
+    Reported,
+    RunSpec,
+    RunState,
+)
+
+
+class Evaluation(Model):
+    """Stored weights evaluated one way, and counted."""
+
+    run_id: str
+    method: Method
+    loss: Loss
+    meter: Meter
+    reported_train: Reported
+    reported_validation: Reported
+    train: Audit
+    validation: Audit
+
+
+class EvaluationRequest(Input):
+    """Which stored weights to evaluate and how; what is not given is the run's own."""
+
+    run_id: str | None = None
+    spec: Annotated[RunSpec | None, Field(validate_default=True)] = None
+    method: Method | None = None
+    loss: Loss | None = None
+    meter: Meter | None = None
+
+    @field_validator("spec")
+    @classmethod
+    def _one_source(cls, value: RunSpec | None, info: ValidationInfo) -> RunSpec | None:
+        if (info.data.get("run_id") is None) == (value is None):
+            raise ValueError("exactly one of run_id and spec must be set")
+        return value
+
+
+class RunFilter(Input):
+    """A run matches when, for every field that is not empty, one of its values matches."""
+
+    states: tuple[RunState, ...] = ()
+    methods: tuple[Method, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
+    optimizers: tuple[Literal["sgd", "adam", "adamw", "rmsprop"], ...] = ()
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class DeviceInfo(Model):
+    """A device as TensorFlow names it."""
+
+    type: Device
+    name: str
+
+
+class DatasetInfo(Model):
+    """A dataset and whether a run on it can start without a download."""
+
+    dataset: Dataset
+    available: bool
+    train_samples: int
+    validation_samples: int
+
+
+class ServerLimits(Model):
+    """Runs at once, runs that may wait, bytes of a message."""
+
+    slots: int
+    queue_size: int
+    message_bytes: int
+
+
+class ServerInfo(Model):
+    """What a server is and what it can do."""
+
+    ready: bool
+    versions: dict[str, str]
+    devices: tuple[DeviceInfo, ...]
+    datasets: tuple[DatasetInfo, ...]
+    limits: ServerLimits
+    running: int
+    queued: int
+    methods: tuple[Method, ...] = tuple(Method)
+    losses: tuple[Loss, ...] = tuple(Loss)
+    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    executions: tuple[Execution, ...] = tuple(Execution)
+    meters: tuple[Meter, ...] = tuple(Meter)
+    loss_reports: tuple[LossReport, ...] = tuple(LossReport)
