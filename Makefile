@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage lint format proto proto-check lock clean
+.PHONY: help install demo test coverage browser lint format proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,12 @@ coverage: $(STAMP)  ## Run all tests and report the lines that none of them reac
 	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+browser:  ## Install Chromium and its driver, which the tests of the report need, where apt-get and the right to are there
+	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
+	  echo "no Chromium: the tests of the report in a browser will be skipped"
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
 	$(BIN)/ruff check .

@@ -42,6 +42,8 @@ def test_wheel_holds_what_is_needed(wheel: Path) -> None:
         "loopbench/v1/benchmark_service.proto",
         "loopbench_client/py.typed",
         "loopbench_client/cli/app.py",
+        "loopbench_client/report/templates/page.html",
+        "loopbench_diagnose/py.typed",
         "loopbench_server/engine/digits.npz",
     } <= names
 

@@ -1,0 +1,18 @@
+"""The tutorial does what it says: its blocks are run one after the other."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "diagnose-your-own-loop.md"
+
+
+def test_the_tutorial_runs(capsys: Any) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
+    assert len(blocks) == 8
+    namespace: dict[str, Any] = {"__name__": "tutorial"}
+    for block in blocks:
+        exec(compile(block, str(TUTORIAL), "exec"), namespace)  # noqa: S102  the page's own code
+    printed = capsys.readouterr().out
+    assert "[TRAINING_FLAG]" in printed
+    assert "32 times the first" in printed
