@@ -1,7 +1,8 @@
 """Finds out why two ways of training a Keras model disagree, in process and on code of one's own.
 
 >>> from loopbench_diagnose import Data, compile_and_fit, describe, diagnose
->>> diagnosis = diagnose(build_model, Data(x, y), compile_and_fit(optimizer="sgd", loss="mse"), my_loop)  # doctest: +SKIP
+>>> fit = compile_and_fit(optimizer="sgd", loss="mse")  # doctest: +SKIP
+>>> diagnosis = diagnose(build_model, Data(x, y), fit, my_loop)  # doctest: +SKIP
 >>> print(describe(diagnosis))  # doctest: +SKIP
 """
 

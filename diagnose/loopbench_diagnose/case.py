@@ -1,7 +1,7 @@
 """The experiments on two sides, each made once and when it is asked for."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -63,6 +63,12 @@ class Explanation:
     closed: bool
 
 
+def _ratio_of(pair: Pair) -> Ratio | None:
+    """Second over first, of the first gradients; None where a side takes none."""
+    first, second = (trace.steps[0].gradients if trace.steps else None for trace in pair)
+    return None if first is None or second is None else ratio(first, second)
+
+
 class Case:
     """What is known of two sides. Experiments on one batch are made with the size of the smaller first batch."""
 
@@ -93,21 +99,28 @@ class Case:
     @cached_property
     def tolerance(self) -> float:
         """Relative differences of gradients below it are rounding."""
-        return TOLERANCES.get(self.lab.prototype.compute_dtype, TOLERANCE)
+        # A model may leave the computing to layers of another type than its own.
+        return max(TOLERANCES.get(dtype, TOLERANCE) for dtype in self.lab.compute_dtypes)
+
+    def first(self, count: int) -> Data:
+        """The first samples, of either set: what one batch does to the weights needs no long validation."""
+        validation = self.data.validation
+        part = None if validation is None else validation.rows(slice(count))
+        return replace(self.data.rows(slice(count)), validation=part)
 
     def batch(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Pair:
         """Both sides on the first batch alone, or on its first ``samples``."""
         count = samples or self.batch_size
         key = count, tuple(one.name for one in interventions)
         if key not in self._batches:
-            data = self.data.rows(slice(count))
+            data = self.first(count)
             first, second = (self.lab.watch(side.train, data, BATCH_EPOCHS, interventions) for side in self.sides)
             self._batches[key] = first, second
         return self._batches[key]
 
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
-        data = self.data.rows(slice(self.batch_size)).rows(slice(None, None, -1))
+        data = self.first(self.batch_size).rows(slice(None, None, -1))
         return self.lab.watch(self.sides[side].train, data, 1, interventions)
 
     @cached_property
@@ -123,17 +136,17 @@ class Case:
 
     def ratio(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Ratio | None:
         """Of the first gradients; None where a side takes none."""
-        first, second = self.batch((*self._base, *interventions), samples)
-        if not first.steps or not second.steps:
-            return None
-        assert first.steps[0].gradients is not None
-        assert second.steps[0].gradients is not None
-        return ratio(first.steps[0].gradients, second.steps[0].gradients)
+        return _ratio_of(self.batch((*self._base, *interventions), samples))
 
-    @property
+    @cached_property
     def _base(self) -> tuple[Intervention, ...]:
         # What the model adds by itself is compared by itself: beside a scale of the loss it would look like another.
-        return (NO_ADDITIONAL_LOSSES,) if self.has_additional_losses else ()
+        # Where the whole gradients agree, a side may have written by hand what the other takes from model.losses.
+        if not self.has_additional_losses:
+            return ()
+        plain = _ratio_of(self.batch())
+        agree = plain is not None and max(plain.residual, abs(plain.scale - 1)) < self.tolerance
+        return () if agree else (NO_ADDITIONAL_LOSSES,)
 
     def _candidates(self) -> list[Intervention]:
         """The more telling ones first: equal labels make up for too much."""
@@ -141,7 +154,8 @@ class Case:
         flags = [step.call.training for trace in self.epochs for step in trace.steps]
         rows = any(np.ndim(labels) == 1 for labels in leaves(self.data.y))
         applicable = {
-            UNIT_WEIGHTS: has_weights(self.data),
+            # Not of the data alone: a loop may hand class weights of its own to fit.
+            UNIT_WEIGHTS: True,
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
             RIGHT_LOGITS: True,
@@ -166,12 +180,24 @@ class Case:
         return closing[0] if closing else Explanation((), plain, closed=False)
 
     def _tries(self, *, closed: bool) -> list[tuple[Intervention, ...]]:
-        candidates = self._candidates()
         if closed:
             # Nothing but weights that are all the same can look like a constant scale.
-            return [(), *((one,) for one in candidates if one is UNIT_WEIGHTS)]
+            return [(), (UNIT_WEIGHTS,)] if has_weights(self.data) else [()]
+        candidates = [one for one in self._candidates() if self._acts(one)]
         sizes = range(min(MOST_TOGETHER, len(candidates)) + 1)
         return [together for size in sizes for together in combinations(candidates, size)]
+
+    def _acts(self, intervention: Intervention) -> bool:
+        """Whether an intervention changes a first gradient at all."""
+        pairs = zip(self.batch(self._base), self.batch((*self._base, intervention)), strict=True)
+        return any(self._changed(without, under) for without, under in pairs)
+
+    def _changed(self, without: Trace, under: Trace) -> bool:
+        before, after = without.steps[0].gradients, under.steps[0].gradients
+        assert before is not None
+        assert after is not None
+        found = ratio(before, after)
+        return max(found.residual, abs(found.scale - 1)) > self.tolerance
 
     @property
     def explained(self) -> tuple[Intervention, ...]:
@@ -182,7 +208,4 @@ class Case:
         """Whether ``intervention`` changes the first gradient of a side, beside those that explain the gap."""
         others = tuple(one for one in self.explained if one is not intervention)
         without, under = self.batch(others)[side], self.batch((*others, intervention))[side]
-        before, after = without.steps[0].gradients, under.steps[0].gradients
-        assert before is not None
-        assert after is not None
-        return ratio(before, after).residual > self.tolerance or abs(ratio(before, after).scale - 1) > self.tolerance
+        return self._changed(without, under)

@@ -1,4 +1,4 @@
-"""What a difference does to training under an optimizer, found by feeding copies of that optimizer the same gradients."""
+"""What a difference does to training under an optimizer: copies of that optimizer are fed the same gradients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from loopbench_diagnose.gradients import gap, ratio, subtract
 from loopbench_diagnose.spies import float64
 from loopbench_diagnose.trace import Arrays, Step
 
-# Relative changes of the updates below it are next to no effect.
-NEGLIGIBLE = 0.01
+# Relative changes of the updates below it are next to no effect: of a scale, what epsilon leaves of it.
+NEGLIGIBLE = 0.1
+PROPORTIONAL = 0.01
 
 
 def inner(optimizer: Any) -> Any:
@@ -64,13 +65,13 @@ def effect_of_scale(optimizer: Any, steps: Sequence[Step], scale: float) -> Effe
     plain = updates(copy_of(optimizer), weights, kept)
     scaled = updates(copy_of(optimizer), weights, [[scale * array for array in arrays] for arrays in kept])
     change, times = gap(plain, scaled), ratio(plain, scaled).scale
-    if change < NEGLIGIBLE:
+    if change < min(NEGLIGIBLE, NEGLIGIBLE * abs(scale - 1)):
         return Effect(
             change,
             f"Next to none under {name}, which divides the gradient by its own size: the updates change by "
-            f"{percent(change)}.",
+            f"{percent(change)}, where epsilon is not small against the gradient.",
         )
-    if abs(times / scale - 1) < NEGLIGIBLE:
+    if abs(times / scale - 1) < PROPORTIONAL:
         same = f": {rate * scale:g} instead of {rate:g}" if rate is not None else ""
         return Effect(
             change,
@@ -81,7 +82,7 @@ def effect_of_scale(optimizer: Any, steps: Sequence[Step], scale: float) -> Effe
 
 
 def effect_of_field(optimizer: Any, steps: Sequence[Step], changes: Mapping[str, Any]) -> float:
-    """Relative change of the updates where ``optimizer`` is configured with ``changes``; infinite where it cannot be."""
+    """Relative change of the updates where ``optimizer`` is configured with ``changes``; infinite if it cannot be."""
     kept = [step.gradients for step in steps if step.gradients is not None]
     weights = steps[0].weights
     assert weights is not None

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Data:
     """Arrays, or tuples or mappings of arrays, with a sample a row.
 
-    ``x`` are a model's inputs and ``y`` its labels, one or several of either; ``sample_weight`` is float[n], or one such
-    array an output; ``class_weight`` maps a class to its weight. ``validation`` is a set of its own.
+    ``x`` are a model's inputs and ``y`` its labels, one or several of either; ``sample_weight`` is float[n], or one
+    such array an output; ``class_weight`` maps a class to its weight. ``validation`` is a set of its own.
 
     Raises:
         ValueError: the arrays are of different lengths, or hold nothing; all of them are named.
@@ -44,6 +46,11 @@ class Data:
         taken = {name: _rows(getattr(self, name), index) for name in ("x", "y", "sample_weight")}
         return replace(self, **taken)
 
+    def copied(self) -> "Data":
+        """With arrays of its own, which a loop may shuffle in place."""
+        parts = {name: _copied(getattr(self, name)) for name in ("x", "y", "sample_weight")}
+        return replace(self, **parts, validation=None if self.validation is None else self.validation.copied())
+
     def prime(self, most: int) -> "Data":
         """The first samples, as many as the largest prime number of at most ``most`` and as there are.
 
@@ -60,6 +67,10 @@ def leaves(arrays: Any) -> list[Any]:
 
 def _rows(arrays: Any, index: Any) -> Any:
     return keras.tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf)[index], arrays)
+
+
+def _copied(arrays: Any) -> Any:
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else np.array(leaf), arrays)
 
 
 def largest_prime(most: int) -> int:

@@ -1,6 +1,6 @@
 """The one function of this package."""
 
-import keras
+from collections.abc import Sequence
 
 from loopbench.spec import Diagnosis
 from loopbench_diagnose.case import Case, Side
@@ -8,7 +8,7 @@ from loopbench_diagnose.data import Data
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.lab import Factory, Lab
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.probes import PROBES
+from loopbench_diagnose.probes import PROBES, Probe
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003
@@ -25,14 +25,15 @@ def diagnose(
 ) -> Diagnosis:
     """Finds by experiment why two ways of training the same model end, or report, differently.
 
-    Both are run from the same initial weights, on one batch and over some epochs, watched and unwatched. Nothing of them
-    is read: what counts is what they do to gradients, weights and figures.
+    Both are run from the same initial weights, on one batch and over some epochs, watched and unwatched. Nothing of
+    them is read: what counts is what they do to gradients, weights and figures.
 
     Args:
         build_model: makes the model, the same every time but for its initial weights.
         data: training samples and, where the loops validate, a validation set.
         first: the way that is held to be right, for example :func:`compile_and_fit`. It is called as
-            ``first(model, data, epochs)``, trains on what it is given and returns what it reports: a Keras History, a
+            ``first(model, data, epochs)`` some ten times, with a new model each time, so it has to make its optimizer
+            and its metrics anew; it trains on what it is given and returns what it reports: a Keras History, a
             dictionary of figures under Keras's names (``loss``, ``accuracy``, ``val_loss``, …), or None.
         second: the way in question.
         samples: at most so many samples are used, of either set.
@@ -42,15 +43,17 @@ def diagnose(
         NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
         StructureError: the factory builds different models.
     """
-    sides = tuple(side if isinstance(side, Side) else Side(side) for side in (first, second))
+    one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
+    return examine(build_model, data, (one, other), samples=samples, seed=seed, probes=PROBES).diagnosis()
+
+
+def examine(
+    build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
+) -> Findings:
+    """What ``probes`` find of two sides; see :func:`diagnose`."""
     used = data.prime(samples)
-    lab = Lab(build_model, used, seed)
-    case = Case(lab, used, (sides[0], sides[1]))
+    case = Case(Lab(build_model, used, seed), used, sides)
     findings = Findings()
-    try:
-        _ = case.epochs
-        for probe in PROBES:
-            probe(case, findings)
-    finally:
-        keras.utils.clear_session()
-    return findings.diagnosis()
+    for probe in probes:
+        probe(case, findings)
+    return findings

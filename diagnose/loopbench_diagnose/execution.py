@@ -1,5 +1,7 @@
-"""Runs a loop unwatched, to see what its own way of execution does."""
+"""Runs what a block calls eagerly, or as it is."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -8,6 +10,62 @@ import keras
 import tensorflow as tf
 
 from loopbench_diagnose.patching import replaced
+
+
+def _single_steps(original: Any) -> Any:
+    """``Model.compile`` for eager execution: several steps a call are a loop for graphs."""
+
+    def compile_steps(model: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(model, *args, **{**kwargs, "steps_per_execution": 1})
+
+    return compile_steps
+
+
+def _without_variables(original: Any) -> Any:
+    """``Optional.from_value``, by which ``fit`` hands on a step's logs.
+
+    A variable among them becomes a tensor in a graph; eagerly it would be refused.
+    """
+
+    def tensor(value: Any) -> Any:
+        return tf.convert_to_tensor(value) if isinstance(value, tf.Variable | keras.Variable) else value
+
+    return staticmethod(lambda value: original(tf.nest.map_structure(tensor, value)))
+
+
+@contextmanager
+def _without_dataset_warnings() -> Iterator[None]:
+    # What maps a dataset stays a graph, which is right here: no model is called within.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*does not apply to tf\.data functions", category=UserWarning)
+        yield
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Every operation by Python within the block, in every ``tf.function`` and in ``fit``."""
+    was_eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        with (
+            _without_dataset_warnings(),
+            replaced(keras.Model, "compile", _single_steps),
+            replaced(tf.experimental.Optional, "from_value", _without_variables),
+        ):
+            yield
+    finally:
+        tf.config.run_functions_eagerly(run_eagerly=was_eager)
+
+
+@contextmanager
+def _without_retracing_warnings() -> Iterator[None]:
+    # Every experiment has a model of its own, for which a loop's function is rightly traced again.
+    level = tf.get_logger().level
+    tf.get_logger().setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        tf.get_logger().setLevel(level)
 
 
 def _no_dropout(_: Any) -> Any:
@@ -21,14 +79,7 @@ def _no_noise(_: Any) -> Any:
     return normal
 
 
-@contextmanager
-def executing(*, eagerly: bool) -> Iterator[list[bool]]:
-    """Gives a list that fills with whether each ``tf.function`` that is called is compiled by XLA.
-
-    Random layers draw nothing meanwhile: eagerly and in a graph they would draw other numbers for the same seed.
-    """
-    compiled: list[bool] = []
-
+def _noting_xla(compiled: list[bool]) -> Any:
     def make(original: Any) -> Any:
         def call(function: Any, *args: Any, **kwargs: Any) -> Any:
             # TensorFlow has no public accessor for it.
@@ -37,14 +88,22 @@ def executing(*, eagerly: bool) -> Iterator[list[bool]]:
 
         return call
 
+    return make
+
+
+@contextmanager
+def executing(*, by_python: bool) -> Iterator[list[bool]]:
+    """Gives a list that fills with whether each ``tf.function`` that is called is compiled by XLA.
+
+    Random layers draw nothing meanwhile: eagerly and in a graph they would draw other numbers for the same seed.
+    """
+    compiled: list[bool] = []
     module = keras.layers.Dropout.call.__globals__["backend"].random
-    was_eager = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(run_eagerly=eagerly)
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(replaced(module, "dropout", _no_dropout))
-            stack.enter_context(replaced(module, "normal", _no_noise))
-            stack.enter_context(replaced(type(tf.function(lambda: None)), "__call__", make))
-            yield compiled
-    finally:
-        tf.config.run_functions_eagerly(run_eagerly=was_eager)
+    with ExitStack() as stack:
+        stack.enter_context(_without_retracing_warnings())
+        stack.enter_context(replaced(module, "dropout", _no_dropout))
+        stack.enter_context(replaced(module, "normal", _no_noise))
+        stack.enter_context(replaced(type(tf.function(lambda: None)), "__call__", _noting_xla(compiled)))
+        if by_python:
+            stack.enter_context(eagerly())
+        yield compiled

@@ -33,6 +33,10 @@ class Findings:
         """Adds a measurement that shows no difference."""
         self._controls.append(Evidence(name=name, description=description, expected=expected, observed=observed))
 
+    def agree(self, items: Iterable[Evidence]) -> None:
+        """Adds measurements that show no difference."""
+        self._controls.extend(items)
+
     def extend(self, reason: str, items: Iterable[Evidence]) -> None:
         """Adds evidence to a cause that was found before."""
         for place, (severity, size, cause) in enumerate(self._causes):
@@ -41,6 +45,20 @@ class Findings:
                 self._causes[place] = severity, size, extended
                 return
         raise KeyError(reason)
+
+    def reword(self, reason: str, effect: str, severity: Severity) -> None:
+        """Says anew what a cause that was found before does."""
+        self._causes = [
+            (severity, size, cause.model_copy(update={"effect": effect}))
+            if cause.reason == reason
+            else (known, size, cause)
+            for known, size, cause in self._causes
+        ]
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """So far, as they were found."""
+        return tuple(cause for _, _, cause in self._causes)
 
     @property
     def reasons(self) -> set[str]:
@@ -65,7 +83,7 @@ def word(side: int) -> str:
 
 def percent(fraction: float) -> str:
     """A share in percent with two significant digits."""
-    return f"{100 * fraction:.2g} %"
+    return f"{float(f'{100 * fraction:.2g}'):g} %"
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -41,16 +41,26 @@ def norm(arrays: Sequence[Array]) -> float:
 
 
 def subtract(first: Sequence[Array], second: Sequence[Array]) -> Arrays:
-    """First − second, array by array."""
+    """First - second, array by array."""
     return [one - other for one, other in zip(first, second, strict=True)]
 
 
+def _finite(first: Sequence[Array], second: Sequence[Array]) -> tuple[Arrays, Arrays]:
+    """Both, with zeros where neither is finite: what diverges on both sides tells nothing of a difference."""
+    lost = [~np.isfinite(one) & ~np.isfinite(other) for one, other in zip(first, second, strict=True)]
+    one, other = (
+        [np.where(where, 0, array) for array, where in zip(side, lost, strict=True)] for side in (first, second)
+    )
+    return one, other
+
+
 def gap(first: Sequence[Array], second: Sequence[Array]) -> float:
-    """‖second − first‖ over ‖first‖; 0 where both are nothing, infinite where only first is."""
-    difference, size = norm(subtract(second, first)), norm(first)
-    if size == 0:
-        return 0.0 if difference == 0 else float("inf")
-    return difference / size
+    """‖second - first‖ over ‖first‖; 0 where both are nothing, infinite where only second is, or one alone diverges."""
+    one, other = _finite(first, second)
+    difference, size = norm(subtract(other, one)), norm(one)
+    if difference == 0:
+        return 0.0
+    return difference / size if size > 0 and np.isfinite(difference / size) else float("inf")
 
 
 def _projection(first: Array, second: Array) -> float:
@@ -60,6 +70,7 @@ def _projection(first: Array, second: Array) -> float:
 
 def ratio(first: Sequence[Array], second: Sequence[Array]) -> Ratio:
     """How ``second`` follows from ``first``."""
+    first, second = _finite(first, second)
     one, other = flat(first), flat(second)
     scale = _projection(one, other)
     size, whole = float(np.linalg.norm(other)), norm(first)

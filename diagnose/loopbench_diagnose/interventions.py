@@ -35,7 +35,7 @@ class Intervention:
 def _unit_weights(data: Data) -> Data:
     ones = None
     if data.sample_weight is not None:
-        ones = keras.tree.map_structure(lambda leaf: np.ones_like(leaf), data.sample_weight)
+        ones = keras.tree.map_structure(np.ones_like, data.sample_weight)
     return replace(data, sample_weight=ones, class_weight=None)
 
 
@@ -54,8 +54,9 @@ def _fit_without_weights() -> Iterator[None]:
 @contextmanager
 def _no_additional_losses() -> Iterator[None]:
     def make(original: Any) -> Any:
-        # Zeros in their place: hand-written code adds up a list that it knows not to be empty.
-        return property(lambda layer: [tf.zeros_like(loss) for loss in original.fget(layer)])
+        # Zeros in their place: hand-written code adds up a list that it knows not to be empty. They still have a
+        # gradient, or an optimizer would refuse to take none.
+        return property(lambda layer: [tf.zeros_like(loss) * loss for loss in original.fget(layer)])
 
     with replaced(keras.layers.Layer, "losses", make):
         yield

@@ -1,5 +1,6 @@
 """Runs a side's loop on a fresh model with the shared initial weights, watched or as it is."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -31,10 +32,14 @@ class StructureError(ValueError):
 
 @dataclass(frozen=True)
 class Execution:
-    """The weights that a loop ended with, and whether a function of it was compiled by XLA."""
+    """The weights that a loop ended with, and whether a function of it was compiled by XLA.
+
+    ``drawn`` is the state in which it left Python's and NumPy's global random generators.
+    """
 
     weights: Arrays
     by_xla: bool
+    drawn: str
 
 
 def figures(reported: Any) -> dict[str, float]:
@@ -67,10 +72,11 @@ class Lab:
         self._seed = seed
         self._sample = data.rows(slice(1)).x
         model = self._made()
-        self._initial = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+        self._initial = [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
         self.names = [variable.path for variable in model.trainable_variables]
         self.prototype = model
         self.initial_weights = snapshot(model.trainable_variables)
+        self.compute_dtypes = {layer.compute_dtype for layer in (model, *model._flatten_layers())}  # noqa: SLF001
 
     def _made(self) -> keras.Model:
         keras.utils.set_random_seed(self._seed)
@@ -113,7 +119,7 @@ class Lab:
             for context in contexts:
                 stack.enter_context(context)
             watch = stack.enter_context(watching(model, force_training=force))
-            return watch.finish(figures(loop(model, data, epochs)))
+            return watch.finish(figures(loop(model, data.copied(), epochs)))
 
     def run(self, loop: Loop, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
         """What ``loop`` comes to in its own way of execution, or eagerly; random layers draw nothing.
@@ -122,12 +128,35 @@ class Lab:
         """
         model = self.model()
         keras.utils.set_random_seed(self._seed + reseed)
-        with executing(eagerly=eagerly) as compiled:
-            loop(model, data, epochs)
-        return Execution(snapshot(model.trainable_variables), by_xla=any(compiled))
+        with executing(by_python=eagerly) as compiled:
+            loop(model, data.copied(), epochs)
+        drawn = str((random.getstate(), np.random.get_state()))  # noqa: NPY002  what loops draw from
+        return Execution(snapshot(model.trainable_variables), by_xla=any(compiled), drawn=drawn)
 
     def outputs(self, trace: Trace, data: Data) -> Any:
         """The outputs, float64, of the model that ``trace`` ended with."""
+        return keras.tree.map_structure(float64, self._trained(trace)(_tensors(data.x), training=False))
+
+    def additional_loss(self, trace: Trace, data: Data) -> float:
+        """What the model that ``trace`` ended with adds to the loss by itself where it is called on ``data``."""
+        model = self._trained(trace)
+        model(_tensors(data.x), training=False)
+        return sum(float(float64(loss).sum()) for loss in model.losses)
+
+    def additional_gradient(self, data: Data) -> Arrays:
+        """The gradient of what an untrained model adds to the loss by itself where it is called on ``data``."""
+        model = self.model()
+        with tf.GradientTape() as tape:
+            model(_tensors(data.x), training=True)
+            loss = sum(model.losses)
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        return [
+            np.zeros(tuple(variable.shape)) if gradient is None else float64(gradient)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+
+    def _trained(self, trace: Trace) -> keras.Model:
         model = self.model()
         for variables, values in (
             (model.trainable_variables, trace.weights),
@@ -135,7 +164,7 @@ class Lab:
         ):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        return keras.tree.map_structure(float64, model(_tensors(data.x), training=False))
+        return model
 
     def depends_on_training(self, data: Data) -> bool:
         """Whether the model gives other outputs while it trains."""

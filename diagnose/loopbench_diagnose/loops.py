@@ -1,7 +1,6 @@
 """Ways of training to hand to :func:`loopbench_diagnose.diagnose`, beside functions of one's own."""
 
 from collections.abc import Callable, Mapping
-from types import MethodType
 from typing import Any
 
 import keras
@@ -49,8 +48,9 @@ def compile_and_fit(
         metrics: as for ``compile``; copied as well.
         batch_size: samples in a batch.
         shuffle: as for ``fit``.
-        stock_steps: take ``keras.Model``'s own ``train_step`` and ``test_step`` even where the model overrides them.
-        fit_options: more options for ``fit``.
+        stock_steps: take ``keras.Model``'s own ``train_step`` and ``test_step``, and the metrics of ``compile`` alone,
+            even where the model overrides them.
+        fit_options: more options for ``fit``; they come before those that follow from the data.
         compile_options: more options for ``compile``: ``loss``, ``loss_weights``, ``jit_compile`` and so on.
     """
 
@@ -61,24 +61,35 @@ def compile_and_fit(
             **compile_options,
         )
         if stock_steps:
-            for name in ("train_step", "test_step"):
-                setattr(model, name, MethodType(getattr(keras.Model, name), model))
+            _take_stock_steps(model)
         validation = data.validation
         history = model.fit(
             data.x,
             data.y,
-            sample_weight=data.sample_weight,
-            class_weight=None if data.class_weight is None else dict(data.class_weight),
-            batch_size=batch_size,
-            shuffle=shuffle,
             epochs=epochs,
-            validation_data=None if validation is None else _as_tuple(validation),
-            verbose=0,
-            **(fit_options or {}),
+            **{
+                "sample_weight": data.sample_weight,
+                "class_weight": None if data.class_weight is None else dict(data.class_weight),
+                "batch_size": batch_size,
+                "shuffle": shuffle,
+                "validation_data": None if validation is None else _as_tuple(validation),
+                "verbose": 0,
+                **(fit_options or {}),
+            },
         )
         return history.history
 
     return train
+
+
+def _take_stock_steps(model: keras.Model) -> None:
+    """What goes with the steps is taken too: metrics that a model has for its own steps would never be fed."""
+    names = ("train_step", "test_step", "compute_metrics", "get_metrics_result")
+    own, kind = {id(metric) for metric in model._metrics}, type(model)  # noqa: SLF001  there is no public list
+    metrics = property(lambda stock: [metric for metric in keras.Model.metrics.fget(stock) if id(metric) not in own])
+    model.__class__ = type(
+        kind.__name__, (kind,), {"metrics": metrics, **{name: getattr(keras.Model, name) for name in names}}
+    )
 
 
 def _as_tuple(data: Data) -> tuple[Any, ...]:
@@ -89,9 +100,9 @@ def steps(step: Step, *, optimizer: Optimizer, batch_size: int = 32, shuffle: bo
     """A loop around one training step.
 
     Args:
-        step: called as ``step(model, optimizer, x, y, sample_weight)`` with tensors of a batch (``sample_weight`` may be
-            None); makes one update and returns the batch's loss, a dictionary of figures or None. Figures of an epoch
-            are their means, weighted with the samples of each batch.
+        step: called as ``step(model, optimizer, x, y, sample_weight)`` with tensors of a batch (``sample_weight`` may
+            be None); makes one update and returns the batch's loss, a dictionary of figures or None. Figures of an
+            epoch are their means, weighted with the samples of each batch.
         optimizer: an optimizer, which is copied for every experiment, its name, or a function that makes one.
         batch_size: samples in a batch; the last may hold fewer.
         shuffle: draw a new order for every epoch.

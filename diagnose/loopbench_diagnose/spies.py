@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from loopbench_diagnose.data import leaves
+from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace
@@ -24,7 +25,8 @@ STEPS_KEPT = 4
 
 def float64(tensor: Any) -> Any:
     """The values of a tensor or a variable, as float64."""
-    return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
+    # A variable by way of its tensor: NumPy deprecates how variables turn themselves into arrays.
+    return np.asarray(tf.convert_to_tensor(tensor), np.float64)
 
 
 def snapshot(variables: Any) -> Arrays:
@@ -56,6 +58,7 @@ class Watch:
         self._tapes = 0
         self._calls = 0
         self._pending: Call | None = None
+        self._tape: Any = None
         self._before: tuple[Arrays, Arrays] | None = None
         self._loss_scale = 1.0
 
@@ -140,6 +143,9 @@ class Watch:
             if self._pending is not None and found is not None:
                 loss = sum(float(float64(leaf).sum()) for leaf in leaves(target))
                 self._begin_step(loss, found)
+                self._tape = tape
+            elif found is not None and tape is self._tape:
+                self._complete_step(found)
             return gradients
 
         return gradient
@@ -165,6 +171,15 @@ class Watch:
         self.trace.steps.append(step)
         self._pending, self._loss_scale = None, 1.0
 
+    def _complete_step(self, gradients: Arrays) -> None:
+        """More gradients from the same tape: of other variables, where every part of a model has its own optimizer."""
+        step = self.trace.steps[-1]
+        if step.gradients is not None:
+            step.gradients = [
+                known if known.any() else new / step.loss_scale
+                for known, new in zip(step.gradients, gradients, strict=True)
+            ]
+
     def optimizer_apply(self, original: Any) -> Any:
         """Around ``Optimizer.apply``; a loss scale optimizer calls its inner optimizer's with what is applied."""
 
@@ -174,6 +189,8 @@ class Watch:
             if all(known is not optimizer for known in self.trace.optimizers):
                 self.trace.optimizers.append(optimizer)
             applied = self._in_order(grads, variables, grads)
+            if self.trace.steps and applied is not None:
+                self.trace.steps[-1].updated = True
             if self.trace.steps and self.trace.steps[-1].gradients is not None and applied is not None:
                 self.trace.steps[-1].applied = applied
             return original(optimizer, grads, variables)
@@ -212,6 +229,9 @@ class Watch:
         def apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
             if all(known is not optimizer for known in self.trace.scaling_optimizers):
                 self.trace.scaling_optimizers.append(optimizer)
+            # Where the scale was too large, no update is made; that is chance, and no fewer updates.
+            if self.trace.steps:
+                self.trace.steps[-1].updated = True
             return original(optimizer, *args, **kwargs)
 
         return apply
@@ -246,13 +266,9 @@ def _training_flag(layer: Any, args: Any, kwargs: Any) -> bool:
 def watching(model: keras.Model, *, force_training: bool) -> Iterator[Watch]:
     """Watches ``model`` within the block, in which everything runs eagerly."""
     watch = Watch(model, force_training=force_training)
-    was_eager = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(run_eagerly=True)
-    try:
-        with ExitStack() as stack:
-            for owner, name, make in watch.wrappers():
-                stack.enter_context(replaced(owner, name, make))
-            stack.enter_context(watch.noise.installed())
-            yield watch
-    finally:
-        tf.config.run_functions_eagerly(run_eagerly=was_eager)
+    with ExitStack() as stack:
+        stack.enter_context(eagerly())
+        for owner, name, make in watch.wrappers():
+            stack.enter_context(replaced(owner, name, make))
+        stack.enter_context(watch.noise.installed())
+        yield watch

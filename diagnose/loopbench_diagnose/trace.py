@@ -32,6 +32,7 @@ class Step:
     ``gradients`` are those of the tape, ``applied`` those that reached the optimizer, in the order of the model's
     trainable variables, None where there was none. ``loss`` is what was differentiated, without the loss scale.
     ``weights`` and ``state`` are the trainable and the other weights before the step; kept for the first steps alone.
+    ``updated`` says that an optimizer was called before the next gradient was taken.
     """
 
     call: Call
@@ -41,6 +42,7 @@ class Step:
     applied: Arrays | None = None
     weights: Arrays | None = None
     state: Arrays | None = None
+    updated: bool = False
 
 
 @dataclass(eq=False)
@@ -58,8 +60,8 @@ class MetricUse:
 class Trace:
     """A training from begin to end.
 
-    ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model`` is
-    the trained model, ``weights`` and ``state`` are its trainable and other weights at the end.
+    ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model``
+    is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -71,3 +73,16 @@ class Trace:
     reported: dict[str, float] = field(default_factory=dict)
     weights: Arrays = field(default_factory=list)
     state: Arrays = field(default_factory=list)
+
+    @property
+    def updates(self) -> int:
+        """Gradients that an optimizer was given, or all of them where none was; several may make one update."""
+        return sum(step.updated for step in self.steps) or len(self.steps)
+
+    def movement(self, steps: int) -> Arrays:
+        """What the first ``steps`` steps did to the trainable weights."""
+        after = self.steps[steps].weights if steps < len(self.steps) else self.weights
+        before = self.steps[0].weights
+        assert after is not None
+        assert before is not None
+        return [later - earlier for later, earlier in zip(after, before, strict=True)]

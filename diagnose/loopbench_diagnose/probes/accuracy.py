@@ -3,8 +3,15 @@
 from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Figure, Reports
 from loopbench_diagnose.trace import Trace
+
+FIX = (
+    "Name the class: SparseCategoricalAccuracy for classes and outputs of all classes, CategoricalAccuracy for one-hot "
+    "labels, Accuracy for classes and predicted classes, BinaryAccuracy(threshold=0) for outputs without a sigmoid. "
+    "metrics=['accuracy'] guesses it from the shapes."
+)
 
 
 def probe(case: Case, findings: Findings) -> None:
@@ -17,12 +24,11 @@ def probe(case: Case, findings: Findings) -> None:
         names = joined(sorted(figure.name for figure in figures))
         findings.cause(
             Cause(
-                reason="ACCURACY_METRIC",
+                reason=Reason.ACCURACY_METRIC,
                 title=f"What the {word(side)} side reports as {names} is not the share of samples in their class",
                 evidence=(*(_counted(figure, side) for figure in figures), *_metrics(case.epochs[side])),
                 effect="The figure says little of the model; the weights are not touched.",
-                fix="Name the class: SparseCategoricalAccuracy for labels and outputs of all classes, CategoricalAccuracy for "
-                "one-hot labels, Accuracy for labels and predicted classes. metrics=['accuracy'] guesses it from the shapes.",
+                fix=FIX,
                 side=SIDES[side],
             ),
             Severity.REPORT,

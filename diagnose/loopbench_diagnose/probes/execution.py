@@ -6,6 +6,7 @@ from loopbench_diagnose.consequences import finite
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
 from loopbench_diagnose.gradients import gap, subtract
 from loopbench_diagnose.lab import Execution
+from loopbench_diagnose.reasons import Reason
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
 ROUNDING = 1e-2
@@ -15,12 +16,16 @@ CHANCE = 0.1
 
 def probe(case: Case, findings: Findings) -> None:
     """Runs each side on one batch both ways."""
-    data = case.data.rows(slice(case.batch_size))
+    data = case.first(case.batch_size)
     own = [case.lab.run(side.train, data, BATCH_EPOCHS) for side in case.sides]
     eager = [case.lab.run(side.train, data, BATCH_EPOCHS, eagerly=True) for side in case.sides]
     distances = [_distance(case, eager[side], own[side]) for side in (0, 1)]
     for side in (0, 1):
-        if distances[side] > max(ROUNDING, case.tolerance) and not _is_chance(case, side, eager[side], distances[side]):
+        differs = distances[side] > max(ROUNDING, case.tolerance)
+        if differs and (
+            own[side].drawn != eager[side].drawn or not _is_chance(case, side, eager[side], distances[side])
+        ):
+            # A function that draws by Python draws once, when it is traced.
             _tell_frozen(findings, side, distances[side])
         else:
             told = f"The {word(side)} side as it is and run eagerly: distance of the weights' movement."
@@ -35,7 +40,7 @@ def _distance(case: Case, eager: Execution, own: Execution) -> float:
 
 
 def _is_chance(case: Case, side: int, eager: Execution, distance: float) -> bool:
-    data = case.data.rows(slice(case.batch_size))
+    data = case.first(case.batch_size)
     other = case.lab.run(case.sides[side].train, data, BATCH_EPOCHS, eagerly=True, reseed=True)
     return _distance(case, eager, other) > CHANCE * distance
 
@@ -43,17 +48,17 @@ def _is_chance(case: Case, side: int, eager: Execution, distance: float) -> bool
 def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
     findings.cause(
         Cause(
-            reason="EAGER_AND_GRAPH",
+            reason=Reason.EAGER_AND_GRAPH,
             title=f"The {word(side)} side does something else in its tf.function than eagerly",
             evidence=(
                 evidence(
                     "eager_and_graph", "As it is against eagerly: distance of the weights' movement.", 0.0, distance
                 ),
             ),
-            effect=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: what is Python in a "
-            "tf.function runs once, when it is traced.",
-            fix="Keep what changes, such as a learning rate, a counter or noise, in tf.Variables and TensorFlow's operations; "
-            "run both sides eagerly to see them agree.",
+            effect=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: what is "
+            "Python in a tf.function runs once, when it is traced.",
+            fix="Keep what changes, such as a learning rate, a counter or noise, in tf.Variables and TensorFlow's "
+            "operations; run both sides eagerly to see them agree.",
             side=SIDES[side],
         ),
         Severity.TRAINING,
@@ -64,13 +69,14 @@ def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
 def _tell_xla(findings: Findings, side: int, distances: list[float]) -> None:
     findings.cause(
         Cause(
-            reason="XLA",
+            reason=Reason.XLA,
             title=f"Only the {word(side)} side is compiled by XLA",
             evidence=(
                 evidence("distance_from_eager", "Movement of the weights against eager, first and second.", *distances),
             ),
-            effect="Sums are taken in another order: the weights differ by rounding, the accuracies by next to nothing.",
-            fix="Set jit_compile alike on both sides for the same bits; Model.compile's default turns it on where there is a GPU.",
+            effect="Sums are taken in another order: the weights differ by rounding, the accuracies hardly at all.",
+            fix="Set jit_compile alike on both sides for the same bits; Model.compile's default turns it on where "
+            "there is a GPU.",
             side=SIDES[side],
         ),
         Severity.ROUNDING,

@@ -9,7 +9,7 @@ from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.consequences import effect_of_gap, finite
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
 from loopbench_diagnose.gradients import gap, ratio
 from loopbench_diagnose.interventions import (
     COLUMN_LABELS,
@@ -20,13 +20,14 @@ from loopbench_diagnose.interventions import (
     Intervention,
     are_probabilities,
 )
+from loopbench_diagnose.reasons import Reason
 
 
 @dataclass(frozen=True)
 class Explained:
     """A cause: how it is told, and how the sides at fault are found."""
 
-    reason: str
+    reason: Reason
     title: str
     fix: str
     at_fault: Callable[[Case, int], bool]
@@ -60,10 +61,13 @@ def _flags(case: Case) -> list[Evidence]:
         gap(*(trace.steps[0].state or [], (trace.steps[1].state if len(trace.steps) > 1 else trace.state) or []))
         for trace in case.batch()
     ]
+    if not any(moved):
+        return []
     return [
         evidence(
             "moving_statistics",
-            f"Weights that are not trained move in step 1 by {moved[0]:.2g} (first) and {moved[1]:.2g} (second) of their length.",
+            f"Weights that are not trained move in step 1 by {moved[0]:.2g} (first) and {moved[1]:.2g} (second) of "
+            "their length.",
             moved[0],
             moved[1],
         )
@@ -92,7 +96,8 @@ def _weights(case: Case) -> list[Evidence]:
     values = [np.asarray(leaf, np.float64) for leaf in leaves(case.data.sample_weight)]
     given = [f"sample weights from {value.min():.4g} to {value.max():.4g}" for value in values]
     given += [f"class weights {dict(case.data.class_weight)}"] if case.data.class_weight else []
-    return [evidence("weights", f"There are {', '.join(given)}.")]
+    told = f"There are {joined(given)}." if given else "A side hands class weights of its own to fit."
+    return [evidence("weights", told)]
 
 
 def _none(_: Case) -> list[Evidence]:
@@ -101,36 +106,36 @@ def _none(_: Case) -> list[Evidence]:
 
 CAUSES: dict[Intervention, Explained] = {
     UNIT_WEIGHTS: Explained(
-        "SAMPLE_WEIGHTS",
+        Reason.SAMPLE_WEIGHTS,
         "does not weigh the samples as the other does",
         "Multiply every sample's loss by its weight before the mean: loss(y, outputs, sample_weight=…), and turn class "
-        "weights into sample weights.",
+        "weights into sample weights. Keras divides by the number of samples, not by the sum of their weights.",
         _ignores_weights,
         _weights,
     ),
     TRAINING_MODE: Explained(
-        "TRAINING_FLAG",
+        Reason.TRAINING_FLAG,
         "calls the model without training=True while it trains",
         "Call model(x, training=True) in the training step, or batch normalization and dropout stay in inference mode.",
         _not_in_training_mode,
         _flags,
     ),
     COLUMN_LABELS: Explained(
-        "LABELS_BROADCAST",
+        Reason.LABELS_BROADCAST,
         "broadcasts labels (n,) against outputs (n, 1) into a matrix of all pairs",
         "Give labels and outputs the same shape: y[:, None], or outputs[:, 0].",
         _changes_under(COLUMN_LABELS),
         _shapes,
     ),
     RIGHT_LOGITS: Explained(
-        "FROM_LOGITS",
+        Reason.FROM_LOGITS,
         "takes outputs for logits that are probabilities, or the reverse",
         "Set from_logits=True where the last layer has no activation, and False behind softmax or sigmoid.",
         _changes_under(RIGHT_LOGITS),
         _outputs,
     ),
     EQUAL_LABELS: Explained(
-        "PAIRS_SHUFFLED_APART",
+        Reason.PAIRS_SHUFFLED_APART,
         "trains on samples with the labels of other samples",
         "Shuffle samples and labels together: one permutation for both, or a dataset of pairs.",
         _depends_on_order,

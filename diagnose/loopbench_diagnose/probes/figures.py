@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import SOUND, VALIDATION, Figure, Reports, Way
 
 
@@ -13,27 +14,39 @@ from loopbench_diagnose.reports import SOUND, VALIDATION, Figure, Reports, Way
 class Wrong:
     """How a wrong way of making a figure is told."""
 
-    reason: str
+    reason: Reason
     effect: str
     fix: str
 
 
+SMALL = "The reported figure is too small wherever the last batch is smaller."
+DIVIDE = "Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant."
 WRONG: dict[Way, Wrong] = {
     Way.UNWEIGHTED: Wrong(
-        "UNWEIGHTED_MEAN",
+        Reason.UNWEIGHTED_MEAN,
         "The samples of a smaller last batch count for more than the others. The weights are not touched.",
         "Feed a keras.metrics.Mean with sample_weight=the number of samples in the batch.",
     ),
     Way.LAST: Wrong(
-        "LAST_BATCH",
+        Reason.LAST_BATCH,
         "The figure is that of a few samples, and jumps from epoch to epoch. The weights are not touched.",
         "Return the result of a tracked keras.metrics.Mean from train_step and test_step, and list it in the model's "
         "metrics, so that it is reset every epoch.",
     ),
-    Way.FIXED: Wrong(
-        "FIXED_DIVISOR",
-        "The reported figure is too small wherever the last batch is smaller.",
-        "Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant.",
+    Way.UNFED: Wrong(
+        Reason.UNFED_METRIC,
+        "The figure stays at 0. Where train_step returns nothing but figures under the names of the model's metrics, "
+        "fit reports those metrics instead. The weights are not touched.",
+        "Keep a keras.metrics.Mean of the loss, feed it in train_step and test_step, return its result, and list it in "
+        "the model's metrics.",
+    ),
+    Way.FIXED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
+    Way.PADDED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
+    Way.REPEATED: Wrong(
+        Reason.FIXED_DIVISOR,
+        "The samples of a smaller last batch count for more than the others, and the figure is too large. The weights "
+        "are not touched.",
+        "Multiply a batch's mean by the number of its samples before they are summed.",
     ),
 }
 
@@ -47,7 +60,8 @@ def probe(case: Case, findings: Findings) -> None:
 
 
 def _evidence(figure: Figure, side: int) -> Evidence:
-    told = f"The {word(side)} side reports {figure.reported:.6g} as {figure.name}; over all samples it is {figure.truth:.6g}."
+    reported, truth = f"{figure.reported:.6g}", f"{figure.truth:.6g}"
+    told = f"The {word(side)} side reports {reported} as {figure.name}; over all samples it is {truth}."
     return evidence(f"{word(side)}_{figure.name}", told, figure.truth, figure.reported)
 
 
@@ -95,7 +109,7 @@ def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str
     running = 0 if first[names[0]].way is Way.MEAN else 1
     findings.cause(
         Cause(
-            reason="RUNNING_FIGURE",
+            reason=Reason.RUNNING_FIGURE,
             title=f"The {word(running)} side's training figures run over the epoch, the other's are of its end",
             evidence=tuple(
                 evidence(
@@ -107,8 +121,8 @@ def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str
                 for name in sorted(names)
                 for side, figures in enumerate((first, second))
             ),
-            effect="A running figure lags behind: it holds batches from before the weights had learnt. The weights are not "
-            "touched.",
+            effect="A running figure lags behind: it holds batches from before the weights had learnt. The weights are "
+            "not touched.",
             fix="Compare evaluate(training data) on both sides after the last epoch.",
         ),
         Severity.REPORT,

@@ -6,6 +6,7 @@ from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, Severity, evidence, word
+from loopbench_diagnose.reasons import Reason
 
 
 def probe(case: Case, findings: Findings) -> None:
@@ -15,7 +16,7 @@ def probe(case: Case, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="INPUTS",
+            reason=Reason.INPUTS,
             title="The model is fed other inputs from the same data",
             evidence=tuple(_range(case, side) for side in (0, 1)),
             effect="Nothing that follows can be compared, and neither can the accuracies.",

@@ -4,11 +4,12 @@ import numpy as np
 
 from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import effect_of_scale, finite, inner
+from loopbench_diagnose.consequences import NEGLIGIBLE, effect_of_scale, finite, inner
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, Severity, evidence
-
-NEGLIGIBLE_CHANGE = 0.01
+from loopbench_diagnose.gradients import ratio
+from loopbench_diagnose.reasons import Reason
+from loopbench_diagnose.trace import Trace
 
 
 def probe(case: Case, findings: Findings) -> None:
@@ -24,12 +25,12 @@ def probe(case: Case, findings: Findings) -> None:
         evidence("gradient_ratio", "First gradient, second over first, over all variables.", 1.0, found.scale),
         evidence("gradient_ratio_spread", "Largest relative distance of one variable's ratio.", 0.0, found.spread),
         *_by_variable(case),
+        *_movements(first, second),
     )
     if not explanation.closed:
         return
     if abs(found.scale - 1) < case.tolerance:
-        for item in measured:
-            findings.control(item.name, item.description, item.expected, item.observed)
+        findings.agree(measured)
         return
     optimizer = second.optimizers[-1] if second.optimizers else None
     if optimizer is None:
@@ -39,20 +40,34 @@ def probe(case: Case, findings: Findings) -> None:
         change, text = effect.change, effect.text
     findings.cause(
         Cause(
-            reason="LOSS_REDUCTION",
+            reason=Reason.LOSS_REDUCTION,
             title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
             evidence=measured,
             effect=text,
-            fix=f"Reduce both losses in the same way{_named(case, found.scale)}, or divide the second's learning rate by "
-            f"{found.scale:.6g} where the optimizer is plain SGD.",
+            fix=f"Reduce both losses in the same way{_named(case, found.scale)}, or divide the second's learning rate "
+            f"by {found.scale:.6g} where the optimizer is plain SGD.",
         ),
-        Severity.TRAINING if change > NEGLIGIBLE_CHANGE else Severity.ROUNDING,
+        Severity.TRAINING if change > NEGLIGIBLE else Severity.ROUNDING,
         change,
     )
 
 
 def _over(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else float("nan")
+
+
+def _movements(first: Trace, second: Trace) -> list[Evidence]:
+    """How far the weights move after one step and after several, second over first."""
+    last = min(len(first.steps), len(second.steps))
+    return [
+        evidence(
+            f"movement_ratio/{count}",
+            f"Movement of the weights after {count} {'step' if count == 1 else 'steps'}, second over first.",
+            1.0,
+            ratio(first.movement(count), second.movement(count)).scale,
+        )
+        for count in sorted({1, last})
+    ]
 
 
 def _by_variable(case: Case) -> list[Evidence]:

@@ -7,51 +7,50 @@ from loopbench_diagnose.case import Case
 from loopbench_diagnose.consequences import finite
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
 from loopbench_diagnose.gradients import norm, subtract
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 
 def probe(case: Case, findings: Findings) -> None:
     """Looks for a loss scale optimizer, and for whether its scale_loss is called."""
-    dtype = case.lab.prototype.compute_dtype
-    if dtype != "float16":
+    # Layers may have a policy of their own, whatever the model's is.
+    if "float16" not in case.lab.compute_dtypes:
         return
     states = [_state(trace) for trace in case.batch()]
     if states[0] == states[1]:
-        findings.control("loss_scaling", f"Under {case.lab.prototype.dtype_policy.name}, on both sides: {states[0]}.")
+        findings.control("loss_scaling", f"In float16, on both sides: each {states[0]}.")
         return
     guilty = next((side for side in (0, 1) if states[side] != SCALED), 1)
     moved = [_moved(trace) for trace in case.batch()]
+    times = moved[1] / moved[0] if moved[0] else float("inf")
     findings.cause(
         Cause(
-            reason="LOSS_SCALING",
-            title=f"Under {case.lab.prototype.dtype_policy.name} the {word(guilty)} side: {states[guilty]}",
+            reason=Reason.LOSS_SCALING,
+            title=f"The {word(guilty)} side computes in float16, but {states[guilty]}",
             evidence=(
                 evidence("loss_scale", "Scale of the first batch's loss, first and second.", *_scales(case)),
                 evidence("update_length", "Length of the first update, first and second.", *moved),
             ),
-            effect=f"The second's first update is {moved[1] / moved[0] if moved[0] else float('inf'):.3g} times as long as the "
-            "first's; without the scale small gradients vanish in float16.",
+            effect=f"The second's first update is {times:.3g} times as long as the first's. Without the scale small "
+            "gradients vanish in float16.",
             fix="Wrap the optimizer in keras.optimizers.LossScaleOptimizer, and take the gradient of "
             "optimizer.scale_loss(loss).",
             side=SIDES[guilty],
         ),
         Severity.TRAINING,
-        finite(abs(moved[1] / moved[0] - 1)) if moved[0] else 1.0,
+        finite(abs(times - 1)),
     )
 
 
-SCALED = "the loss is scaled"
+SCALED = "scales the loss"
+UNSCALED = "does not call scale_loss, though its optimizer divides by the scale"
 
 
 def _state(trace: Trace) -> str:
     scaling = any(isinstance(optimizer, keras.optimizers.LossScaleOptimizer) for optimizer in trace.scaling_optimizers)
     if not scaling:
-        return "no loss scale optimizer"
-    return (
-        SCALED
-        if trace.steps[0].loss_scale != 1
-        else "scale_loss is not called, though its optimizer divides by the scale"
-    )
+        return "has no loss scale optimizer"
+    return SCALED if trace.steps[0].loss_scale != 1 else UNSCALED
 
 
 def _scales(case: Case) -> tuple[float, float]:

@@ -1,13 +1,16 @@
 """How the samples are shuffled."""
 
+from collections import Counter
+
 from loopbench.spec import Cause
 from loopbench_diagnose.case import EPOCHS, Case
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence
 from loopbench_diagnose.orders import Order, Shuffle, describe, indices
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
-# Buffers are told from each other where one reaches less than this part of the other's way.
-SAME_REACH = 0.67
+# Fewer samples come in the same order twice by chance: 10! is above a million.
+FEWEST = 10
 
 
 def probe(case: Case, findings: Findings) -> None:
@@ -16,20 +19,19 @@ def probe(case: Case, findings: Findings) -> None:
     if any(order is None for order in orders):
         return
     first, second = (order for order in orders if order is not None)
-    alike = first.shuffle is second.shuffle and not (first.shuffle is Shuffle.WEAK and _reach_differs(first, second))
     same = "the same" if first.digest == second.digest else "another"
-    if alike:
+    if first.is_like(second):
         findings.control(
             "batch_order",
-            f"Both sides are {first.shuffle}; the second's order is {same}: digests {_digests(first, second)}.",
+            f"Both sides are {max(first, second, key=_rank).shuffle}; the second's order is {same}: digests "
+            f"{_digests(first, second)}.",
         )
         return
-    kinds = list(Shuffle)
-    weaker = 0 if (kinds.index(first.shuffle), first.reach) < (kinds.index(second.shuffle), second.reach) else 1
+    weaker = 0 if _rank(first) < _rank(second) else 1
     findings.cause(
         Cause(
-            reason="SHUFFLE",
-            title=f"The first side is {first.shuffle}, the second {second.shuffle}",
+            reason=Reason.SHUFFLE,
+            title=f"The first side is {first.shuffle}, the second is {second.shuffle}",
             evidence=(
                 evidence(
                     "reach",
@@ -39,8 +41,8 @@ def probe(case: Case, findings: Findings) -> None:
                 ),
                 evidence("batch_order", f"Digests of the orders: {_digests(first, second)}."),
             ),
-            effect="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the more "
-            "the data are sorted.",
+            effect="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the "
+            "more the data are sorted.",
             fix="Shuffle over the whole set and anew every epoch: shuffle(buffer_size=len(data), "
             "reshuffle_each_iteration=True) before batch(); fit's shuffle= does nothing for a tf.data.Dataset.",
             side=SIDES[weaker],
@@ -54,17 +56,21 @@ def _digests(first: Order, second: Order) -> str:
     return f"{first.digest[:12]}… and {second.digest[:12]}…"
 
 
-def _reach_differs(first: Order, second: Order) -> bool:
-    return min(first.reach, second.reach) < SAME_REACH * max(first.reach, second.reach)
+def _rank(order: Order) -> tuple[int, int]:
+    return list(Shuffle).index(order.shuffle), order.reach
 
 
 def _order(case: Case, trace: Trace) -> Order | None:
     """None where the samples of an epoch cannot be told, or there are too few to shuffle."""
     count = len(trace.steps) // EPOCHS
-    known = case.rows(case.data)
+    # Equal samples cannot be told from each other; a shuffle of all is one of the others as well.
+    times = Counter(case.rows(case.data))
+    known = [key for key in case.rows(case.data) if times[key] == 1]
     epochs = [
-        indices([key for step in trace.steps[start : start + count] for key in step.call.rows], known)
+        indices(
+            [key for step in trace.steps[start : start + count] for key in step.call.rows if times[key] <= 1], known
+        )
         for start in range(0, count * EPOCHS, count or 1)
     ]
     told = [epoch for epoch in epochs if epoch is not None]
-    return describe(told) if len(told) == EPOCHS and len(known) > 1 else None
+    return describe(told) if len(told) == EPOCHS and len(known) >= FEWEST else None

@@ -6,11 +6,17 @@ from loopbench_diagnose.consequences import finite
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
 from loopbench_diagnose.gradients import gap, norm, subtract
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Arrays
 
 # Of the gradient's length; below it the part is rounding.
 SMALLEST_PART = 1e-5
 SAME = 0.05
+# Parts that differ by more than the whole gradients do are made up for elsewhere.
+MADE_UP = 0.5
+
+LESS = "The gradient lacks {} of its length: weights or outputs are penalised less than intended."
+MORE = "The gradient holds {} of its length too much: weights or outputs are penalised more than intended."
 
 
 def probe(case: Case, findings: Findings) -> None:
@@ -26,28 +32,55 @@ def probe(case: Case, findings: Findings) -> None:
     if min(sizes) > 0 and gap(parts[0], parts[1]) < SAME:
         findings.control("regularization", "The model's own losses add the same to both gradients.", sizes[0], sizes[1])
         return
-    lacking = 0 if sizes[0] < sizes[1] else 1
-    left_out = sizes[lacking] < SAME * sizes[1 - lacking]
-    share = abs(sizes[0] - sizes[1]) / whole
+    if min(sizes) > 0 and gap([case.explanation.ratio.scale * array for array in parts[0]], parts[1]) < SAME:
+        findings.control("regularization", "The model's own losses are scaled as the whole loss is.", *sizes)
+        return
+    if _by_hand(case, parts):
+        findings.control("regularization", "The gradients agree as a whole: a side adds the same by hand.", *sizes)
+        return
+    _tell(case, findings, parts, whole)
+
+
+def _tell(case: Case, findings: Findings, parts: list[Arrays], whole: float) -> None:
+    sizes = [norm(part) for part in parts]
+    # Once and as they are is right, whatever the rest of the loss is scaled by.
+    once = case.lab.additional_gradient(case.first(case.batch_size))
+    guilty = 0 if gap(once, parts[0]) > gap(once, parts[1]) else 1
+    own, other = sizes[guilty], sizes[1 - guilty]
+    share = abs(own - other) / whole
     findings.cause(
         Cause(
-            reason="REGULARIZATION",
-            title=f"The {word(lacking)} side {'leaves out' if left_out else 'weighs differently'} the regularization losses",
+            reason=Reason.REGULARIZATION,
+            title=f"The {word(guilty)} side {_what(own, other)}",
             evidence=(
                 evidence(
                     "regularization_gradient",
-                    f"Length of what sum(model.losses) adds to the gradient: first {sizes[0]:.4g}, second {sizes[1]:.4g}.",
-                    sizes[1 - lacking],
-                    sizes[lacking],
+                    f"Length of what sum(model.losses) adds to the gradient: first {sizes[0]:.4g}, second "
+                    f"{sizes[1]:.4g}.",
+                    other,
+                    own,
                 ),
             ),
-            effect=f"The gradient lacks {percent(share)} of its length, and the weights are not held small as intended.",
+            effect=(LESS if own < other else MORE).format(percent(share)),
             fix="Add sum(model.losses) to the loss, once and unscaled, before the gradient is taken.",
-            side=SIDES[lacking],
+            side=SIDES[guilty],
         ),
         Severity.TRAINING,
         finite(share),
     )
+
+
+def _what(own: float, other: float) -> str:
+    if own < SAME * other:
+        return "leaves out the regularization losses"
+    times = own / other if other else float("inf")
+    return f"counts the regularization losses {times:.3g} times"
+
+
+def _by_hand(case: Case, parts: list[Arrays]) -> bool:
+    """Whether the whole gradients are closer to each other than what ``model.losses`` adds to them."""
+    first, second = (trace.steps[0].gradients or [] for trace in case.batch(case.explanation.interventions))
+    return norm(subtract(first, second)) < MADE_UP * norm(subtract(*parts))
 
 
 def _part(case: Case, side: int) -> Arrays:

@@ -6,18 +6,20 @@ from loopbench.spec import Cause
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.consequences import effect_of_gap, finite
 from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench_diagnose.reasons import Reason
 
 TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs, regularization, a scale"
 
 
 def probe(case: Case, findings: Findings) -> None:
     """Tells the gradients' ratios, variable by variable."""
-    if case.explanation.closed or not case.same_inputs:
+    # What does not repeat itself differs from everything.
+    if case.explanation.closed or not case.same_inputs or Reason.NOT_REPEATABLE in findings.reasons:
         return
     found = case.explanation.ratio
     findings.cause(
         Cause(
-            reason="UNEXPLAINED_GRADIENT",
+            reason=Reason.UNEXPLAINED_GRADIENT,
             title="The first gradients differ, and nothing that was tried brings them together",
             evidence=(
                 evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, found.residual),

@@ -5,12 +5,13 @@ from collections import Counter
 from loopbench.spec import Cause
 from loopbench_diagnose.case import EPOCHS, Case
 from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 
 def probe(case: Case, findings: Findings) -> None:
     """Counts gradients an epoch, samples an epoch and the sizes of the batches."""
-    updates = [len(trace.steps) / EPOCHS for trace in case.epochs]
+    updates = [trace.updates / EPOCHS for trace in case.epochs]
     samples = [sum(len(step.call.rows) for step in trace.steps) / EPOCHS for trace in case.epochs]
     measured = (
         evidence("updates", f"Updates an epoch on {len(case.data)} samples, first and second.", *updates),
@@ -21,17 +22,17 @@ def probe(case: Case, findings: Findings) -> None:
         ),
     )
     if updates[0] == updates[1] and samples[0] == samples[1]:
-        for item in measured:
-            findings.control(item.name, item.description, item.expected, item.observed)
+        findings.agree(measured)
         return
     findings.cause(
         Cause(
-            reason="UPDATES",
+            reason=Reason.UPDATES,
             title=f"{updates[0]:g} updates an epoch against {updates[1]:g}",
             evidence=measured,
-            effect=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's updates, "
-            f"of {samples[1] / samples[0]:.3g} times its samples.",
-            fix="Give both the same batch_size and the same samples an epoch; keep or drop the smaller last batch on both.",
+            effect=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's updates "
+            f"on {'the same' if samples[0] == samples[1] else f'{samples[1] / samples[0]:.3g} times its'} samples.",
+            fix="Give both the same batch_size and the same samples an epoch, and keep or drop the smaller last batch "
+            "alike.",
         ),
         Severity.TRAINING,
         abs(updates[1] / updates[0] - 1) + abs(samples[1] / samples[0] - 1),

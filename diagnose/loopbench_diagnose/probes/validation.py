@@ -3,6 +3,7 @@
 from loopbench.spec import Cause
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import Reports
 from loopbench_diagnose.trace import Call
 
@@ -33,7 +34,7 @@ def probe(case: Case, findings: Findings) -> None:
 def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
     findings.cause(
         Cause(
-            reason="VALIDATION_SAMPLES",
+            reason=Reason.VALIDATION_SAMPLES,
             title=f"The {word(side)} side validates on {count} of {whole} samples",
             evidence=(
                 evidence(
@@ -56,7 +57,7 @@ def _tell_mode(case: Case, findings: Findings, calls: list[list[Call]]) -> None:
     side = 0 if flags[0] else 1
     findings.cause(
         Cause(
-            reason="EVALUATED_IN_TRAINING_MODE",
+            reason=Reason.EVALUATED_IN_TRAINING_MODE,
             title=f"The {word(side)} side evaluates with training=True",
             evidence=(evidence("training_flag", "The flag while evaluating; 0 is inference.", 0.0, 1.0),),
             effect="Dropout stays on and batch normalization takes the batch's own statistics, and moves its averages.",

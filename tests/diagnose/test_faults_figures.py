@@ -1,0 +1,204 @@
+"""Faults in what is reported: means, metrics and what they are taken over."""
+
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from loopbench.spec import Side
+from loopbench_diagnose import Data, compile_and_fit, diagnose
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.reasons import Reason
+
+from .fault_models import (
+    LAST,
+    SAMPLES,
+    SIZE,
+    VALIDATION,
+    images,
+    log_of_class,
+    mean_log,
+    only,
+    reasons,
+    sgd,
+    signals,
+    squared,
+    step_of,
+    taped,
+)
+
+SPARSE = "sparse_categorical_crossentropy"
+
+
+def fit(loss: Any = SPARSE, **options: Any) -> Loop:
+    return compile_and_fit(**{"optimizer": sgd(), "batch_size": SIZE, "loss": loss, **options})
+
+
+def looped(tell: Any, loss: Any = mean_log) -> Loop:
+    """A loop that makes its figures of the last epoch's losses and sizes of batches by ``tell``."""
+
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        optimizer, step, losses = sgd()(), step_of(loss), []
+        dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data)).batch(SIZE)
+        for _ in range(epochs):
+            losses = [(float(step(model, optimizer, x, y, None)), len(x)) for x, y in dataset]
+        return tell(model, data, *zip(*losses, strict=True))
+
+    return train
+
+
+def test_an_unweighted_mean_of_batches() -> None:
+    build, data = images()
+    seen: list[tuple[Any, Any]] = []
+
+    def tell(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
+        seen.append((losses, sizes))
+        return {"loss": np.mean(losses)}
+
+    found = only(diagnose(build, data, fit(), looped(tell)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
+    ((losses, sizes),) = [(losses, sizes) for losses, sizes in seen if sum(sizes) == SAMPLES][:1]
+    assert found["second_loss"].expected == pytest.approx(np.average(losses, weights=sizes), rel=1e-5)
+    assert found["second_loss"].observed == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_validation_loss_that_is_a_mean_of_batches() -> None:
+    build, data = signals()
+
+    def tell(model: Any, data: Data, *_: Any) -> Any:
+        held = data.validation
+        assert held is not None
+        parts = [slice(0, SIZE), slice(SIZE, None)] if len(held) > SIZE else [slice(None)]
+        losses = [squared(held.y[part], model(held.x[part], training=False)) for part in parts]
+        return {"val_loss": np.mean(losses)}
+
+    found = only(diagnose(build, data, fit("mse"), looped(tell, squared)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
+    assert set(found) == {"second_val_loss"}
+
+
+@pytest.mark.parametrize(
+    "divided",
+    [
+        lambda losses, sizes: sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / (SIZE * len(losses)),
+        lambda losses, sizes: sum(loss * SIZE for loss in losses) / sum(sizes),
+    ],
+    ids=["by whole batches", "of whole batches"],
+)
+def test_a_reported_loss_with_a_fixed_divisor(divided: Any) -> None:
+    build, data = images()
+    loop = looped(lambda _, __, losses, sizes: {"loss": divided(losses, sizes)})
+    found = only(diagnose(build, data, fit(), loop), Reason.FIXED_DIVISOR, Side.SECOND)
+    whole = SIZE * (SAMPLES // SIZE + 1) / SAMPLES
+    error = found["second_loss"].observed / found["second_loss"].expected
+    assert min(abs(error * whole - 1), abs(error / whole - 1)) < 0.05
+
+
+class Stepping(keras.Model):  # type: ignore[misc]  # Keras has no types
+    """Steps of its own that return what they have at hand."""
+
+    more: ClassVar[dict[str, float]] = {"batches": 1.0}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = keras.layers.Conv1D(3, 3)
+        self.outside = keras.layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return self.outside(tf.reshape(self.inside(x), (-1, 18)))
+
+    def train_step(self, data: Any) -> Any:
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = squared(y, self(x))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss, **self.more}
+
+    def test_step(self, data: Any) -> Any:
+        x, y = data
+        return {"loss": squared(y, self(x)), **self.more}
+
+
+def test_a_train_step_and_a_test_step_that_return_their_last_batch() -> None:
+    _, data = signals()
+    diagnosis = diagnose(Stepping, data, fit("mse", stock_steps=True), fit("mse"))
+    found = only(diagnosis, Reason.LAST_BATCH, Side.SECOND)
+    assert set(found) == {"second_loss", "second_val_loss"}
+
+
+class OnlyTheLoss(Stepping):
+    """Where all that a step returns bears a metric's name, ``fit`` takes the metrics instead."""
+
+    more: ClassVar[dict[str, float]] = {}
+
+
+def test_a_train_step_that_feeds_no_metric() -> None:
+    _, data = signals()
+    diagnosis = diagnose(OnlyTheLoss, data, fit("mse", stock_steps=True), fit("mse"))
+    found = only(diagnosis, Reason.UNFED_METRIC, Side.SECOND)
+    assert found["second_loss"].observed == 0
+
+
+def test_a_loop_that_returns_the_last_loss() -> None:
+    build, data = images()
+    seen: list[float] = []
+
+    def tell(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
+        seen.extend([losses[-1]] if sum(sizes) == SAMPLES else [])
+        return {"loss": losses[-1]}
+
+    found = only(diagnose(build, data, looped(tell), fit()), Reason.LAST_BATCH, Side.FIRST)
+    assert found["first_loss"].observed == pytest.approx(seen[0], rel=1e-5)
+
+
+def _validated(evaluate: Any) -> Loop:
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        told = taped(mean_log)(model, data, epochs)
+        held = data.validation
+        return told if held is None else told | {"val_loss": evaluate(model, held)}
+
+    return train
+
+
+def test_validation_on_one_batch() -> None:
+    build, data = images()
+
+    def evaluate(model: Any, held: Data) -> Any:
+        x, y = next(iter(tf.data.Dataset.from_tensor_slices((held.x, held.y)).batch(8)))
+        return mean_log(y, model(x, training=False))
+
+    found = only(diagnose(build, data, fit(), _validated(evaluate)), Reason.VALIDATION_SAMPLES, Side.SECOND)
+    assert (found["validation_samples"].expected, found["validation_samples"].observed) == (VALIDATION, 8)
+
+
+def test_validation_steps() -> None:
+    build, data = images()
+    some = fit(fit_options={"validation_steps": 1, "validation_batch_size": 8})
+    found = only(diagnose(build, data, some, fit()), Reason.VALIDATION_SAMPLES, Side.FIRST)
+    assert found["validation_samples"].observed == 8
+
+
+def test_training_figures_that_are_taken_afterwards() -> None:
+    build, data = images()
+
+    def tell(model: Any, data: Data, *_: Any) -> Any:
+        losses = log_of_class(data.y, model(data.x, training=False))
+        hits = np.argmax(model(data.x, training=False), axis=1) == data.y
+        return {"loss": np.mean(losses), "accuracy": np.mean(hits)}
+
+    diagnosis = diagnose(build, data, fit(metrics=["accuracy"]), looped(tell))
+    found = only(diagnosis, Reason.RUNNING_FIGURE)
+    assert found["second_loss"].observed == pytest.approx(found["second_loss"].expected, rel=1e-5)
+    assert found["first_loss"].observed > found["first_loss"].expected
+
+
+def test_every_fault_of_figures_at_once() -> None:
+    build, data = images()
+
+    def tell(model: Any, data: Data, losses: Any, _: Any) -> Any:
+        held = data.validation
+        assert held is not None
+        return {"loss": losses[-1], "val_loss": mean_log(held.y[:8], model(held.x[:8], training=False))}
+
+    assert set(reasons(diagnose(build, data, fit(), looped(tell)))) == {Reason.LAST_BATCH, Reason.VALIDATION_SAMPLES}
+    assert LAST != SIZE

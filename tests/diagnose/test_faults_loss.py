@@ -1,0 +1,191 @@
+"""Faults in the loss: what it is divided by, and what it takes labels and outputs for."""
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from loopbench.spec import Side
+from loopbench_diagnose import compile_and_fit, diagnose
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.reasons import Reason
+
+from .fault_models import (
+    LAST,
+    SIZE,
+    Loss,
+    adam,
+    heads,
+    images,
+    log_of_class,
+    mean_log,
+    only,
+    reviews,
+    sgd,
+    signals,
+    squared,
+    taped,
+)
+
+
+def fit(loss: Any, **options: Any) -> Loop:
+    return compile_and_fit(**{"optimizer": sgd(), "batch_size": SIZE, "loss": loss, **options})
+
+
+def _sum_of_outputs(y: Any, outputs: Any) -> Any:
+    return tf.reduce_mean(tf.reduce_sum(tf.square(y - outputs), axis=1))
+
+
+def _sum_of_batch(y: Any, outputs: Any) -> Any:
+    return tf.reduce_sum(log_of_class(y, outputs))
+
+
+def _sum_of_all(y: Any, outputs: Any) -> Any:
+    return tf.reduce_sum(tf.square(y - outputs))
+
+
+def test_a_sum_over_outputs() -> None:
+    build, data = signals(outputs=3)
+    diagnosis = diagnose(build, data, fit("mse"), taped(_sum_of_outputs))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    for name in ("loss_ratio", "gradient_ratio", "movement_ratio/1"):
+        assert found[name].observed == pytest.approx(3, rel=1e-4)
+    assert found["gradient_ratio_spread"].observed == pytest.approx(0, abs=1e-4)
+    assert "0.15 instead of 0.05" in diagnosis.causes[0].effect
+    assert "3 is the number of outputs" in diagnosis.causes[0].fix
+
+
+def test_a_sum_over_the_batch() -> None:
+    build, data = images()
+    diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), taped(_sum_of_batch))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(SIZE, rel=1e-4)
+    assert found["gradient_ratio/partial_batch"].observed == pytest.approx(SIZE // 2, rel=1e-4)
+    assert "16 is the number of samples in the batch" in diagnosis.causes[0].fix
+
+
+def test_a_sum_over_batch_and_outputs() -> None:
+    build, data = signals(outputs=3)
+    found = only(diagnose(build, data, fit("mse"), taped(_sum_of_all)), Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(3 * SIZE, rel=1e-4)
+
+
+def test_a_keras_loss_that_sums_on_the_first_side() -> None:
+    build, data = signals(outputs=3)
+    diagnosis = diagnose(build, data, fit(keras.losses.MeanSquaredError(reduction="sum")), taped(squared))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(1 / SIZE, rel=1e-4)
+
+
+def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
+    build, data = signals(outputs=3)
+    diagnosis = diagnose(build, data, fit("mse", optimizer=adam()), taped(_sum_of_outputs, optimizer=adam()))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
+    assert found["movement_ratio/1"].observed == pytest.approx(1, rel=1e-2)
+    assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
+
+
+def test_under_adam_a_sum_ranks_below_what_has_an_effect() -> None:
+    build, data = signals(outputs=3)
+    other_rate = taped(_sum_of_outputs, optimizer=adam(learning_rate=0.02))
+    diagnosis = diagnose(build, data, fit("mse", optimizer=adam()), other_rate)
+    assert [cause.reason for cause in diagnosis.causes] == [Reason.LEARNING_RATE, Reason.LOSS_REDUCTION]
+
+
+def test_the_mean_of_two_outputs_instead_of_their_sum() -> None:
+    build, data = heads()
+
+    def mean_of_heads(y: Any, outputs: Any) -> Any:
+        return (squared(y["value"], outputs["value"]) + mean_log(y["label"], outputs["label"])) / 2
+
+    losses = {"value": "mse", "label": "sparse_categorical_crossentropy"}
+    found = only(diagnose(build, data, fit(losses), taped(mean_of_heads)), Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(0.5, rel=1e-4)
+
+
+def test_weights_of_two_outputs_that_are_left_out() -> None:
+    build, data = heads(list)
+
+    def sum_of_heads(y: Any, outputs: Any) -> Any:
+        return squared(y[0], outputs[0]) + mean_log(y[1], outputs[1])
+
+    first = fit(["mse", "sparse_categorical_crossentropy"], loss_weights=[0.5, 2.0])
+    found = only(diagnose(build, data, first, taped(sum_of_heads)), Reason.UNEXPLAINED_GRADIENT)
+    assert found["gradient_ratio/value/kernel"].observed == pytest.approx(1 / 0.5, rel=1e-4)
+    assert found["gradient_ratio/label/kernel"].observed == pytest.approx(1 / 2.0, rel=1e-4)
+
+
+def test_another_loss() -> None:
+    build, data = signals()
+    diagnosis = diagnose(build, data, fit("mse"), taped(lambda y, outputs: tf.reduce_mean(tf.abs(y - outputs))))
+    only(diagnosis, Reason.UNEXPLAINED_GRADIENT)
+
+
+def test_a_fixed_divisor() -> None:
+    build, data = images()
+    fixed = taped(lambda y, outputs: tf.reduce_sum(log_of_class(y, outputs)) / SIZE)
+    diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), fixed)
+    found = only(diagnosis, Reason.FIXED_DIVISOR, Side.SECOND)
+    assert found["partial_batch"].observed == pytest.approx((SIZE // 2) / SIZE, rel=1e-4)
+    assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].effect
+
+
+def test_a_fixed_divisor_of_a_sum_over_outputs_on_the_first_side() -> None:
+    build, data = signals(outputs=3)
+    diagnosis = diagnose(build, data, taped(lambda y, outputs: _sum_of_all(y, outputs) / SIZE), fit("mse"))
+    assert {(cause.reason, cause.side) for cause in diagnosis.causes} == {
+        (Reason.LOSS_REDUCTION, None),
+        (Reason.FIXED_DIVISOR, Side.FIRST),
+    }
+
+
+def test_labels_without_the_outputs_last_axis() -> None:
+    build, data = signals(outputs=1)
+    flat = type(data)(data.x, data.y[:, 0])
+    diagnosis = diagnose(build, flat, fit("mse"), taped(squared))
+    found = only(diagnosis, Reason.LABELS_BROADCAST, Side.SECOND)
+    assert found["gradient_gap"].observed > 0.01
+    assert found["gradient_gap_without_cause"].observed == pytest.approx(0, abs=1e-4)
+    assert "(n,) against outputs (n, 1)" in found["shapes"].description
+
+
+CROSSENTROPIES: dict[str, tuple[Any, Any, Loss]] = {
+    "softmax": (
+        images(),
+        "sparse_categorical_crossentropy",
+        lambda y, outputs: tf.reduce_mean(
+            tf.nn.softmax_cross_entropy_with_logits(tf.one_hot(tf.cast(y, tf.int32), 3), outputs)
+        ),
+    ),
+    "sparse": (
+        images(),
+        "sparse_categorical_crossentropy",
+        lambda y, outputs: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=outputs)),
+    ),
+    "linear": (
+        images(activation=None),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.SparseCategoricalCrossentropy(),
+    ),
+    "sigmoid": (
+        reviews(),
+        "binary_crossentropy",
+        lambda y, outputs: tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=outputs)),
+    ),
+    "binary": (
+        reviews(activation=None),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        lambda y, outputs: tf.reduce_mean(keras.losses.binary_crossentropy(y, outputs)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CROSSENTROPIES)
+def test_outputs_taken_for_what_they_are_not(name: str) -> None:
+    (build, data), right, wrong = CROSSENTROPIES[name]
+    found = only(diagnose(build, data, fit(right), taped(wrong)), Reason.FROM_LOGITS, Side.SECOND)
+    assert found["gradient_gap"].observed > 0.1
+    probabilities = name in ("softmax", "sparse", "sigmoid")
+    assert ("no probabilities" not in found["outputs"].description) == probabilities

@@ -1,0 +1,70 @@
+"""Faults of metrics: "accuracy" that is something else."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from loopbench.spec import Side
+from loopbench_diagnose import Data, compile_and_fit, diagnose, steps
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.reasons import Reason
+
+from .fault_models import SAMPLES, SIZE, images, mean_log, only, reviews, sgd
+
+
+def fit(loss: Any = "sparse_categorical_crossentropy", **options: Any) -> Loop:
+    return compile_and_fit(**{"optimizer": sgd(), "batch_size": SIZE, "loss": loss, **options})
+
+
+def _metered(metric: Any, feed: Any) -> Loop:
+    """Steps that feed a metric, the result of which is reported."""
+
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        made, optimizer = metric(), sgd()()
+        dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data)).batch(SIZE)
+        for _ in range(epochs):
+            made.reset_state()
+            for x, y in dataset:
+                with tf.GradientTape() as tape:
+                    outputs = model(x, training=True)
+                    loss = mean_log(y, outputs)
+                optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+                made.update_state(*feed(y, outputs))
+        return {"accuracy": made.result()}
+
+    return train
+
+
+def test_categorical_accuracy_of_labels_and_predicted_classes() -> None:
+    build, data = images()
+    wrong = _metered(keras.metrics.CategoricalAccuracy, lambda y, outputs: (y, tf.argmax(outputs, axis=1)))
+    found = only(diagnose(build, data, fit(metrics=["accuracy"]), wrong), Reason.ACCURACY_METRIC, Side.SECOND)
+    counted = found["metric/CategoricalAccuracy"]
+    # One value a batch of 16, 16, 16 and 13, in each of two epochs.
+    assert (counted.expected, counted.observed) == (2 * SAMPLES, 2 * 4)
+
+
+def test_accuracy_that_compares_probabilities_with_classes() -> None:
+    build, data = images()
+    wrong = _metered(keras.metrics.Accuracy, lambda y, outputs: (y[:, None], outputs))
+    right = _metered(keras.metrics.SparseCategoricalAccuracy, lambda y, outputs: (y, outputs))
+    diagnosis = diagnose(build, data, right, wrong)
+    only(diagnosis, Reason.ACCURACY_METRIC, Side.SECOND)
+
+
+def test_binary_accuracy_of_outputs_without_a_sigmoid() -> None:
+    """Compile's "accuracy" is BinaryAccuracy, and takes 0.5 for the threshold of whatever it is given."""
+    build, data = reviews(activation=None)
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            outputs = model(x, training=True)
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=outputs))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return {"accuracy": tf.reduce_mean(tf.cast((outputs > 0) == (y > 0), tf.float32))}
+
+    guessing = fit(keras.losses.BinaryCrossentropy(from_logits=True), metrics=["accuracy"])
+    diagnosis = diagnose(build, data, guessing, steps(step, optimizer=sgd(), batch_size=SIZE))
+    found = only(diagnosis, Reason.ACCURACY_METRIC, Side.FIRST)
+    assert found["metric/BinaryAccuracy"].observed == found["metric/BinaryAccuracy"].expected

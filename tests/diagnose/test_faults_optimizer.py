@@ -1,0 +1,178 @@
+"""Faults between the gradient and the weights."""
+
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from loopbench.spec import Side
+from loopbench_diagnose import compile_and_fit, diagnose, steps
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.reasons import Reason
+
+from .fault_models import SIZE, Loss, adam, heads, images, mean_log, only, reviews, sgd, signals, squared, taped
+
+CLIP = 0.05
+
+
+def fit(optimizer: Any, loss: Any = "mse", **options: Any) -> Loop:
+    return compile_and_fit(optimizer=optimizer, loss=loss, batch_size=SIZE, **options)
+
+
+def changed(change: Any, optimizer: Any = sgd(), loss: Loss = squared) -> Loop:  # noqa: B008
+    """A loop that changes the gradients by ``change`` before the optimizer has them."""
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            value = loss(y, model(x, training=True))
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply_gradients(zip(change(gradients), model.trainable_variables, strict=True))
+        return value
+
+    return steps(step, optimizer=optimizer, batch_size=SIZE)
+
+
+def test_learning_rates() -> None:
+    build, data = images()
+    diagnosis = diagnose(
+        build,
+        data,
+        fit("sgd", "sparse_categorical_crossentropy"),
+        taped(mean_log, optimizer=sgd(learning_rate=0.1)),
+    )
+    found = only(diagnosis, Reason.LEARNING_RATE)
+    # Ten times the update is nine updates away from it.
+    assert found["update_gap"].observed == pytest.approx(9, rel=1e-4)
+    assert found["configuration"].description == "First and second: learning_rate 0.01 and 0.1."
+
+
+def test_adams_epsilon() -> None:
+    """As other libraries have it: told, and next to nothing."""
+    build, data = signals()
+    diagnosis = diagnose(build, data, fit(adam()), taped(squared, optimizer=adam(epsilon=1e-8)))
+    found = only(diagnosis, Reason.EPSILON)
+    assert 0 < found["update_gap"].observed < 1e-3
+    assert "1e-07 and 1e-08" in found["configuration"].description
+
+
+def test_an_epsilon_that_is_large_against_the_gradient() -> None:
+    build, data = reviews()
+    diagnosis = diagnose(build, data, fit(adam(), "binary_crossentropy"), fit(adam(epsilon=1.0), "binary_crossentropy"))
+    assert only(diagnosis, Reason.EPSILON)["update_gap"].observed > 0.9
+
+
+def test_another_optimizer() -> None:
+    build, data = signals()
+    found = only(diagnose(build, data, fit(sgd()), taped(squared, optimizer=sgd(momentum=0.9))), Reason.OPTIMIZER)
+    # Of one gradient g three times: g + 1.9 g + 2.71 g instead of 3 g, for gradients that hardly change.
+    assert found["update_gap"].observed == pytest.approx((1 + 1.9 + 2.71) / 3 - 1, rel=0.1)
+
+
+def test_another_class_of_optimizer() -> None:
+    build, data = signals()
+    diagnosis = diagnose(build, data, fit(sgd()), fit("rmsprop"))
+    only(diagnosis, Reason.OPTIMIZER)
+    assert "SGD and RMSprop" in diagnosis.causes[0].title
+
+
+def test_clipping_by_configuration() -> None:
+    build, data = signals()
+    diagnosis = diagnose(build, data, fit(sgd(clipnorm=CLIP)), fit(sgd(global_clipnorm=CLIP)))
+    only(diagnosis, Reason.CLIPPING)
+    for name in ("clipnorm", "global_clipnorm"):
+        assert name in diagnosis.causes[0].title
+
+
+def test_clipping_by_hand_against_clipnorm() -> None:
+    build, data = signals()
+    by_hand = changed(lambda gradients: tf.clip_by_global_norm(gradients, CLIP)[0])
+    found = only(diagnose(build, data, fit(sgd(clipnorm=CLIP)), by_hand), Reason.CLIPPING)
+    # Four variables, each clipped to a length, are together twice as long as all of them clipped to it.
+    assert found["second_lengths"].observed == pytest.approx(CLIP, rel=1e-4)
+    assert found["update_lengths"].expected == pytest.approx(0.05 * CLIP * 4**0.5, rel=1e-4)
+    assert found["update_lengths"].observed == pytest.approx(0.05 * CLIP, rel=1e-4)
+
+
+def test_clipping_by_hand_on_both_sides() -> None:
+    build, data = heads()
+
+    def loss(y: Any, outputs: Any) -> Any:
+        return squared(y["value"], outputs["value"]) + mean_log(y["label"], outputs["label"])
+
+    each = changed(lambda gradients: [tf.clip_by_norm(one, CLIP) for one in gradients], loss=loss)
+    together = changed(lambda gradients: tf.clip_by_global_norm(gradients, CLIP)[0], loss=loss)
+    diagnosis = diagnose(build, data, each, together)
+    found = only(diagnosis, Reason.CLIPPING)
+    # Six variables: two of a convolution, and two of either head.
+    assert found["first_lengths"].observed == pytest.approx(CLIP * 6**0.5, rel=1e-4)
+    assert found["second_lengths"].observed == pytest.approx(CLIP, rel=1e-4)
+
+
+def test_a_rate_that_decays_on_one_side() -> None:
+    build, data = signals()
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            value = squared(y, model(x, training=True))
+        optimizer.learning_rate = 0.05 * 0.5 ** float(optimizer.iterations)
+        optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+        return value
+
+    diagnosis = diagnose(build, data, fit(sgd()), steps(step, optimizer=sgd(), batch_size=SIZE))
+    found = only(diagnosis, Reason.UPDATE_RULE)
+    assert found["weights_after_1_step"].observed == pytest.approx(0, abs=1e-4)
+    assert found["weights_after_3_steps"].observed > 0.2
+
+
+def _mixed() -> keras.Model:
+    half = {"dtype": "mixed_float16"}
+    return keras.Sequential(
+        [
+            keras.Input((8, 2)),
+            layers.Conv1D(4, 3, activation="tanh", **half),
+            layers.Flatten(**half),
+            layers.Dense(3, dtype="float32"),
+        ]
+    )
+
+
+def scaled(*, scale_loss: bool, wrapped: bool = True) -> Loop:
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            value = squared(y, model(x, training=True))
+            target = optimizer.scale_loss(value) if scale_loss else value
+        optimizer.apply(tape.gradient(target, model.trainable_variables), model.trainable_variables)
+        return value
+
+    def make() -> Any:
+        return keras.optimizers.LossScaleOptimizer(sgd()(), initial_scale=2.0**10) if wrapped else sgd()()
+
+    return steps(step, optimizer=make, batch_size=SIZE)
+
+
+def test_a_loss_scale_that_is_divided_by_and_not_multiplied_with() -> None:
+    _, data = signals()
+    diagnosis = diagnose(_mixed, data, scaled(scale_loss=True), scaled(scale_loss=False))
+    found = only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
+    assert (found["loss_scale"].expected, found["loss_scale"].observed) == (2**10, 1)
+    assert found["update_length"].observed == pytest.approx(found["update_length"].expected / 2**10, rel=0.01)
+
+
+def test_an_optimizer_that_is_not_wrapped() -> None:
+    """As a whole model under the policy, where ``compile`` wraps by itself."""
+    _, data = signals()
+
+    def build() -> keras.Model:
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            inputs = keras.Input((8, 2), dtype="float32")
+            hidden = layers.Flatten()(layers.Conv1D(4, 3, activation="tanh")(inputs))
+            return keras.Model(inputs, layers.Dense(3, dtype="float32")(hidden))
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    diagnosis = diagnose(build, data, fit(sgd()), scaled(scale_loss=False, wrapped=False))
+    only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
+    assert "no loss scale optimizer" in diagnosis.causes[0].title
