@@ -63,6 +63,14 @@ def test_loss_scale(client: Client, optimizer: Any) -> None:
     assert diagnosis.fixed_second == pair[1].model_copy(update={"loss": Loss.SUM_OF_SQUARES})
 
 
+def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
+    """Row 3 of the article's table: a mean at 0.1 is a sum at 0.01."""
+    second = spec(loss=Loss.MEAN_SQUARED_ERROR, optimizer=Sgd(learning_rate=0.1))
+    diagnosis = client.diagnose(spec(), second, timeout=120)
+    assert {cause.reason for cause in diagnosis.causes} == {"LOSS_REDUCTION", "LEARNING_RATE"}
+    assert all("make up for each other" in cause.effect for cause in diagnosis.causes)
+
+
 def test_meter_on_labels(client: Client) -> None:
     wrong = spec(method=CUSTOM, meter=Meter.CATEGORICAL_ON_LABELS)
     cause = only(client.diagnose(spec(method=CUSTOM), wrong, timeout=120))

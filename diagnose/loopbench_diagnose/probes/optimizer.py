@@ -52,6 +52,8 @@ FIELDS: dict[str, Field] = {
 }
 OTHER_FIELD = Field(Reason.OPTIMIZER, "The optimizers are configured differently", "Give both the same configuration.")
 
+CANCELLED = "Here loss and learning rate make up for each other: after the first step the weights have moved alike."
+
 
 def probe(case: Case, findings: Findings) -> None:
     """Compares optimizers by copies that are fed the same gradients, then the updates themselves."""
@@ -60,8 +62,19 @@ def probe(case: Case, findings: Findings) -> None:
         return
     real = _real_gap(first, second, case)
     found = _configuration(first, second, real, findings, case) or _by_hand(first, second, real, findings)
+    _cancel(first, second, findings)
     if not found and not findings.reasons & {Reason.LOSS_SCALING, Reason.NOT_REPEATABLE}:
         _update_rule(first, second, real, findings, case)
+
+
+def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
+    """A loss and a learning rate can make up for each other: neither then does anything by itself."""
+    both = {Reason.LOSS_REDUCTION, Reason.LEARNING_RATE}
+    if not both <= findings.reasons or gap(first.movement(1), second.movement(1)) >= ROUNDING:
+        return
+    for cause in findings.causes:
+        if cause.reason in both:
+            findings.reword(cause.reason, f"{cause.effect} {CANCELLED}", Severity.ROUNDING)
 
 
 def _real_gap(first: Trace, second: Trace, case: Case) -> float:

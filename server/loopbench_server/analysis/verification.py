@@ -1,15 +1,18 @@
 """Shows that a fix closes the gap: trains both sides with and without it, and compares."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 
-from loopbench.spec import ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
+from loopbench.spec import Cause, ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.threads import in_thread
 
 SEEDS = 2**32
+# A loop adds up in float32 what is counted in float64.
+ROUNDING = 1e-5
 
 
 def subjects(diagnosis: Diagnosis) -> dict[str, RunSpec]:
@@ -43,8 +46,17 @@ class Verification:
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
         comparison = await in_thread(compare, groups, defaults["margin"].default, defaults["alpha"].default)
-        controls = (*diagnosis.controls, *_reports(runs))
-        return diagnosis.model_copy(update={"verification": comparison, "controls": controls})
+        told = {label: [*_reports(label, made)] for label, made in runs.items()}
+        return diagnosis.model_copy(
+            update={
+                "verification": comparison,
+                "causes": tuple(_with_false_reports(cause, told) for cause in diagnosis.causes),
+                "controls": (
+                    *diagnosis.controls,
+                    *(item for items in told.values() for item in items if _agrees(item)),
+                ),
+            }
+        )
 
     async def _train(self, specs: Mapping[str, RunSpec], seeds: int) -> dict[str, tuple[Run, ...]]:
         start = next(iter(specs.values())).seed
@@ -68,14 +80,25 @@ class Verification:
             return await self._scheduler.wait(run.id)
 
 
-def _reports(runs: Mapping[str, tuple[Run, ...]]) -> Iterator[Evidence]:
-    """What the loops report of the validation beside what counting gives, before and after the fix."""
-    for label, made in runs.items():
-        results = [run.result for run in made if run.result]
-        for figure in ("loss", "accuracy"):
-            yield Evidence(
-                name=f"validation_{figure}/{label}",
-                description=f"Validation {figure} of {label}, mean of the seeds: counted, and as the loop reports it.",
-                expected=fmean(getattr(result.validation, figure) for result in results),
-                observed=fmean(getattr(result.reported_validation, figure) for result in results),
-            )
+def _reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
+    """What the loops report of the validation beside what counting gives."""
+    results = [run.result for run in runs if run.result]
+    for figure in ("loss", "accuracy"):
+        yield Evidence(
+            name=f"validation_{figure}/{label}",
+            description=f"Validation {figure} of {label}, mean of the seeds: counted, and as the loop reports it.",
+            expected=fmean(getattr(result.validation, figure) for result in results),
+            observed=fmean(getattr(result.reported_validation, figure) for result in results),
+        )
+
+
+def _agrees(item: Evidence) -> bool:
+    assert item.expected is not None
+    assert item.observed is not None
+    return math.isclose(item.expected, item.observed, rel_tol=ROUNDING)
+
+
+def _with_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
+    """What a side at fault reports of itself in whole runs belongs to its cause."""
+    false = [item for item in told.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
+    return cause.model_copy(update={"evidence": (*cause.evidence, *false)})
