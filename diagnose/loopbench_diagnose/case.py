@@ -11,6 +11,7 @@ import numpy as np
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.gradients import Ratio, ratio
 from loopbench_diagnose.interventions import (
+    ALL_LOGITS,
     COLUMN_LABELS,
     EQUAL_LABELS,
     NO_ADDITIONAL_LOSSES,
@@ -81,10 +82,17 @@ class Case:
     @cached_property
     def epochs(self) -> Pair:
         """Both sides over all samples."""
-        first, second = (self.lab.watch(side.train, self.data, EPOCHS, seeded=False) for side in self.sides)
+        first, second = (self.lab.watch(side.train, self.data, EPOCHS) for side in self.sides)
         for name, trace in (("first", first), ("second", second)):
             if not trace.steps:
                 raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
+        return first, second
+
+    @cached_property
+    def shuffled(self) -> Pair:
+        """Both sides over all samples once more, with orders that are drawn anew."""
+        data = self.first(len(self.data))
+        first, second = (self.lab.watch(side.train, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
     def rows(self, data: Data) -> list[bytes]:
@@ -114,7 +122,9 @@ class Case:
         key = count, tuple(one.name for one in interventions)
         if key not in self._batches:
             data = self.first(count)
-            first, second = (self.lab.watch(side.train, data, BATCH_EPOCHS, interventions) for side in self.sides)
+            # Of part of a batch nothing but the first gradients is asked.
+            epochs = BATCH_EPOCHS if samples is None else 1
+            first, second = (self.lab.watch(side.train, data, epochs, interventions) for side in self.sides)
             self._batches[key] = first, second
         return self._batches[key]
 
@@ -158,7 +168,7 @@ class Case:
             UNIT_WEIGHTS: True,
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
-            RIGHT_LOGITS: True,
+            RIGHT_LOGITS if self.lab.gives_probabilities else ALL_LOGITS: True,
             EQUAL_LABELS: True,
         }
         return [intervention for intervention, applies in applicable.items() if applies]

@@ -80,13 +80,16 @@ def are_probabilities(outputs: Any) -> bool:
     return inside and (values.shape[-1] == 1 or np.allclose(values.sum(axis=-1), 1, atol=1e-2))
 
 
-def _right_flag(original: Any) -> Any:
-    """A Keras crossentropy that looks at the outputs instead of at ``from_logits``."""
+def _flagged(are_logits: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A Keras crossentropy that asks ``are_logits`` of the outputs instead of looking at ``from_logits``."""
 
-    def crossentropy(target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:  # noqa: ARG001
-        return original(target, output, from_logits=not are_probabilities(output), **kwargs)
+    def make(original: Any) -> Any:
+        def crossentropy(target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:  # noqa: ARG001
+            return original(target, output, from_logits=are_logits(output), **kwargs)
 
-    return crossentropy
+        return crossentropy
+
+    return make
 
 
 def _logits_of(invert: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -119,13 +122,24 @@ TENSORFLOW_CROSSENTROPIES: dict[str, Callable[[Any], Any]] = {
 
 
 @contextmanager
-def _right_from_logits() -> Iterator[None]:
+def _keras_flag(are_logits: Callable[[Any], bool]) -> Iterator[None]:
     # The module that Keras's losses take their operations from; keras.ops is another one, for users.
     inner = keras.losses.categorical_crossentropy.__globals__["ops"]
     with ExitStack() as stack:
         for module in (inner, keras.ops):
             for name in KERAS_CROSSENTROPIES:
-                stack.enter_context(replaced(module, name, _right_flag))
+                stack.enter_context(replaced(module, name, _flagged(are_logits)))
+        yield
+
+
+def _all_logits() -> Any:
+    return _keras_flag(lambda _: True)
+
+
+@contextmanager
+def _right_from_logits() -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(_keras_flag(lambda outputs: not are_probabilities(outputs)))
         for name, make in TENSORFLOW_CROSSENTROPIES.items():
             stack.enter_context(replaced(tf.nn, name, make))
         yield
@@ -135,6 +149,7 @@ UNIT_WEIGHTS = Intervention("sample weights of 1", data=_unit_weights, patches=_
 TRAINING_MODE = Intervention("training=True on both sides", force_training=True)
 COLUMN_LABELS = Intervention("labels (n, 1) for outputs (n, 1)", data=_labels_as_columns)
 RIGHT_LOGITS = Intervention("from_logits as the outputs are", patches=_right_from_logits)
+ALL_LOGITS = Intervention("from_logits=True, as the outputs are", patches=_all_logits)
 EQUAL_LABELS = Intervention("one label for all samples", data=_equal_labels)
 NO_ADDITIONAL_LOSSES = Intervention("no regularization losses", patches=_no_additional_losses)
 

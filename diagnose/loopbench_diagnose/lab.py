@@ -4,15 +4,16 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import Data
+from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.execution import executing
-from loopbench_diagnose.interventions import Intervention
+from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.spies import float64, snapshot, watching
 from loopbench_diagnose.trace import Arrays, Trace
@@ -20,6 +21,8 @@ from loopbench_diagnose.trace import Arrays, Trace
 Factory = Callable[[], keras.Model]
 
 SAMPLES_OF_A_TRIAL = 32
+# Times a weight; small enough for float16.
+LARGE = 30
 
 
 class NoUpdateError(ValueError):
@@ -71,6 +74,7 @@ class Lab:
         self._build_model = build_model
         self._seed = seed
         self._sample = data.rows(slice(1)).x
+        self._trial = data.rows(slice(SAMPLES_OF_A_TRIAL)).x
         model = self._made()
         self._initial = [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
         self.names = [variable.path for variable in model.trainable_variables]
@@ -165,6 +169,17 @@ class Lab:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         return model
+
+    @cached_property
+    def gives_probabilities(self) -> bool:
+        """Whether an output of the model lies from 0 to 1 by its making, and not by chance.
+
+        Behind a softmax or a sigmoid it still does with weights of another size.
+        """
+        model = self.model()
+        for variable in model.trainable_variables:
+            variable.assign(LARGE * variable)
+        return any(are_probabilities(leaf) for leaf in leaves(model(_tensors(self._trial), training=False)))
 
     def depends_on_training(self, data: Data) -> bool:
         """Whether the model gives other outputs while it trains."""

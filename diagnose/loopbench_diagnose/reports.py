@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loopbench_diagnose.case import EPOCHS, Case
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES, are_probabilities
+from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.trace import Call, Trace
 
@@ -82,10 +82,11 @@ class Batches:
         }
 
 
-def correct(outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
+def correct(outputs: Any, labels: Any, *, probabilities: bool) -> NDArray[np.bool_] | None:
     """Which samples are put into their class, bool[n]; None where outputs and labels are no single classification.
 
-    Outputs are float[n, k] with labels as classes or one-hot, or float[n, 1] with labels 0 and 1.
+    Outputs are float[n, k] with labels as classes or one-hot, or float[n, 1] with labels 0 and 1,
+    where 0.5 parts the classes if they are ``probabilities``, and 0 otherwise.
     """
     told, true = leaves(outputs), leaves(labels)
     if len(told) != 1 or len(true) != 1 or told[0].ndim != 2:  # noqa: PLR2004  samples and outputs
@@ -102,8 +103,8 @@ def correct(outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
         return np.asarray(scores.argmax(axis=1) == classes[:, 0])
     if not np.isin(classes, (0, 1)).all():
         return None
-    threshold = 0.5 if are_probabilities(scores) else 0.0
-    return np.asarray((scores[:, 0] > threshold) == (classes[:, 0] > threshold if threshold else classes[:, 0] > 0))
+    threshold = 0.5 if probabilities else 0.0
+    return np.asarray((scores[:, 0] > threshold) == (classes[:, 0] > 0))
 
 
 class Reports:
@@ -142,12 +143,15 @@ class Reports:
             return ways
         return {Way.MEAN: ways.pop(Way.MEAN), Way.FINAL: final, **ways}
 
+    def _correct(self, outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
+        return correct(outputs, labels, probabilities=self._case.lab.gives_probabilities)
+
     def _final(self, kind: str) -> float | None:
         """On the final weights, over the training set."""
         outputs = self._case.lab.outputs(self._trace, self._case.data)
         if kind == "loss":
             return self._loss(self._case.data, outputs)
-        right = correct(outputs, self._case.data.y)
+        right = self._correct(outputs, self._case.data.y)
         return None if right is None else float(right.mean())
 
     def validation_calls(self) -> list[Call]:
@@ -175,7 +179,7 @@ class Reports:
         values = []
         for call in calls:
             index = indices(call.rows, known)
-            right = None if index is None else correct(call.outputs, data.rows(index).y)
+            right = None if index is None else self._correct(call.outputs, data.rows(index).y)
             if right is None:
                 return None
             values.append(float(right.mean()))

@@ -1,7 +1,7 @@
 """Small models with their data, to plant faults in, and what is asserted of all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -104,14 +104,13 @@ def _linear(x: Any, outputs: int) -> Any:
     return (flat @ weights + generator.normal(size=(len(x), outputs))).astype(np.float32)
 
 
-def _split(x: Any, y: Any) -> Data:
-    """The last ones for validation."""
-    labels = keras.tree.map_structure(lambda leaf: (leaf[:-VALIDATION], leaf[-VALIDATION:]), y)
-    first, last = (keras.tree.map_structure_up_to(y, lambda pair, i=i: pair[i], labels) for i in (0, 1))
-    return Data(x[:-VALIDATION], first, validation=Data(x[-VALIDATION:], last))
+def _split(x: Any, y: Any, *, validation: bool) -> Data:
+    """The last ones are for validation, where there is one: it takes its time."""
+    data, train = Data(x, y), slice(0, len(x) - VALIDATION)
+    return replace(data.rows(train), validation=data.rows(slice(train.stop, None)) if validation else None)
 
 
-def signals(outputs: int = 3, samples: int = SAMPLES, **options: Any) -> Problem:
+def signals(outputs: int = 3, samples: int = SAMPLES, validation: bool = False, **options: Any) -> Problem:
     """Conv1D to numbers; ``options`` are those of the last layer."""
     x = _normal((samples + VALIDATION, 8, 2))
 
@@ -125,10 +124,10 @@ def signals(outputs: int = 3, samples: int = SAMPLES, **options: Any) -> Problem
             ]
         )
 
-    return build, _split(x, _linear(x, outputs))
+    return build, _split(x, _linear(x, outputs), validation=validation)
 
 
-def images(*middle: Callable[[], Any], activation: str | None = "softmax") -> Problem:
+def images(*middle: Callable[[], Any], activation: str | None = "softmax", validation: bool = False) -> Problem:
     """Conv2D to three classes, with ``middle`` layers between."""
     x = _normal((SAMPLES + VALIDATION, 6, 6, 1))
 
@@ -145,11 +144,11 @@ def images(*middle: Callable[[], Any], activation: str | None = "softmax") -> Pr
             ]
         )
 
-    return build, _split(x, _linear(x, 3).argmax(axis=1))
+    return build, _split(x, _linear(x, 3).argmax(axis=1), validation=validation)
 
 
-def reviews(activation: str | None = "sigmoid") -> Problem:
-    """An embedding, to yes or no."""
+def reviews(activation: str | None = "sigmoid", **options: Any) -> Problem:
+    """An embedding, to yes or no; ``options`` are those of the last layer."""
     x = np.random.default_rng(5).integers(0, 12, size=(SAMPLES + VALIDATION, 5)).astype(np.int32)
 
     def build() -> keras.Model:
@@ -159,11 +158,11 @@ def reviews(activation: str | None = "sigmoid") -> Problem:
                 layers.Embedding(12, 6),
                 layers.Conv1D(4, 2, activation="relu"),
                 layers.GlobalAveragePooling1D(),
-                layers.Dense(1, activation=activation),
+                layers.Dense(1, activation=activation, **options),
             ]
         )
 
-    return build, _split(x, (_linear(x - 6, 1) > 0).astype(np.float32))
+    return build, _split(x, (_linear(x - 6, 1) > 0).astype(np.float32), validation=False)
 
 
 def heads(kind: type = dict) -> Problem:
@@ -178,4 +177,4 @@ def heads(kind: type = dict) -> Problem:
         return keras.Model(inputs, {"value": value, "label": label} if kind is dict else [value, label])
 
     value, label = _linear(x, 1), _linear(x, 3).argmax(axis=1)
-    return build, _split(x, {"value": value, "label": label} if kind is dict else [value, label])
+    return build, _split(x, {"value": value, "label": label} if kind is dict else [value, label], validation=False)

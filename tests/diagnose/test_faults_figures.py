@@ -41,7 +41,7 @@ def looped(tell: Any, loss: Any = mean_log) -> Loop:
 
     def train(model: Any, data: Data, epochs: int) -> Any:
         optimizer, step, losses = sgd()(), step_of(loss), []
-        dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data)).batch(SIZE)
+        dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=3).batch(SIZE)
         for _ in range(epochs):
             losses = [(float(step(model, optimizer, x, y, None)), len(x)) for x, y in dataset]
         return tell(model, data, *zip(*losses, strict=True))
@@ -64,7 +64,7 @@ def test_an_unweighted_mean_of_batches() -> None:
 
 
 def test_a_validation_loss_that_is_a_mean_of_batches() -> None:
-    build, data = signals()
+    build, data = signals(validation=True)
 
     def tell(model: Any, data: Data, *_: Any) -> Any:
         held = data.validation
@@ -120,7 +120,7 @@ class Stepping(keras.Model):  # type: ignore[misc]  # Keras has no types
 
 
 def test_a_train_step_and_a_test_step_that_return_their_last_batch() -> None:
-    _, data = signals()
+    _, data = signals(validation=True)
     diagnosis = diagnose(Stepping, data, fit("mse", stock_steps=True), fit("mse"))
     found = only(diagnosis, Reason.LAST_BATCH, Side.SECOND)
     assert set(found) == {"second_loss", "second_val_loss"}
@@ -161,7 +161,7 @@ def _validated(evaluate: Any) -> Loop:
 
 
 def test_validation_on_one_batch() -> None:
-    build, data = images()
+    build, data = images(validation=True)
 
     def evaluate(model: Any, held: Data) -> Any:
         x, y = next(iter(tf.data.Dataset.from_tensor_slices((held.x, held.y)).batch(8)))
@@ -172,7 +172,7 @@ def test_validation_on_one_batch() -> None:
 
 
 def test_validation_steps() -> None:
-    build, data = images()
+    build, data = images(validation=True)
     some = fit(fit_options={"validation_steps": 1, "validation_batch_size": 8})
     found = only(diagnose(build, data, some, fit()), Reason.VALIDATION_SAMPLES, Side.FIRST)
     assert found["validation_samples"].observed == 8
@@ -193,7 +193,7 @@ def test_training_figures_that_are_taken_afterwards() -> None:
 
 
 def test_every_fault_of_figures_at_once() -> None:
-    build, data = images()
+    build, data = images(validation=True)
 
     def tell(model: Any, data: Data, losses: Any, _: Any) -> Any:
         held = data.validation

@@ -67,7 +67,7 @@ def test_a_sum_over_the_batch() -> None:
 
 def test_a_sum_over_batch_and_outputs() -> None:
     build, data = signals(outputs=3)
-    found = only(diagnose(build, data, fit("mse"), taped(_sum_of_all)), Reason.LOSS_REDUCTION)
+    found = only(diagnose(build, data, taped(squared), taped(_sum_of_all)), Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(3 * SIZE, rel=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
 def test_under_adam_a_sum_ranks_below_what_has_an_effect() -> None:
     build, data = signals(outputs=3)
     other_rate = taped(_sum_of_outputs, optimizer=adam(learning_rate=0.02))
-    diagnosis = diagnose(build, data, fit("mse", optimizer=adam()), other_rate)
+    diagnosis = diagnose(build, data, taped(squared, optimizer=adam()), other_rate)
     assert [cause.reason for cause in diagnosis.causes] == [Reason.LEARNING_RATE, Reason.LOSS_REDUCTION]
 
 
@@ -119,7 +119,7 @@ def test_weights_of_two_outputs_that_are_left_out() -> None:
 
 def test_another_loss() -> None:
     build, data = signals()
-    diagnosis = diagnose(build, data, fit("mse"), taped(lambda y, outputs: tf.reduce_mean(tf.abs(y - outputs))))
+    diagnosis = diagnose(build, data, taped(squared), taped(lambda y, outputs: tf.reduce_mean(tf.abs(y - outputs))))
     only(diagnosis, Reason.UNEXPLAINED_GRADIENT)
 
 
@@ -159,11 +159,6 @@ CROSSENTROPIES: dict[str, tuple[Any, Any, Loss]] = {
             tf.nn.softmax_cross_entropy_with_logits(tf.one_hot(tf.cast(y, tf.int32), 3), outputs)
         ),
     ),
-    "sparse": (
-        images(),
-        "sparse_categorical_crossentropy",
-        lambda y, outputs: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=outputs)),
-    ),
     "linear": (
         images(activation=None),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -175,7 +170,8 @@ CROSSENTROPIES: dict[str, tuple[Any, Any, Loss]] = {
         lambda y, outputs: tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=outputs)),
     ),
     "binary": (
-        reviews(activation=None),
+        # Outputs from 0 to 1 that are no probabilities for all that.
+        reviews(activation=None, bias_initializer=keras.initializers.Constant(0.25)),
         keras.losses.BinaryCrossentropy(from_logits=True),
         lambda y, outputs: tf.reduce_mean(keras.losses.binary_crossentropy(y, outputs)),
     ),
@@ -185,7 +181,9 @@ CROSSENTROPIES: dict[str, tuple[Any, Any, Loss]] = {
 @pytest.mark.parametrize("name", CROSSENTROPIES)
 def test_outputs_taken_for_what_they_are_not(name: str) -> None:
     (build, data), right, wrong = CROSSENTROPIES[name]
-    found = only(diagnose(build, data, fit(right), taped(wrong)), Reason.FROM_LOGITS, Side.SECOND)
+    diagnosis = diagnose(build, data, fit(right), taped(wrong))
+    found = only(diagnosis, Reason.FROM_LOGITS, Side.SECOND)
     assert found["gradient_gap"].observed > 0.1
-    probabilities = name in ("softmax", "sparse", "sigmoid")
+    probabilities = name in ("softmax", "sigmoid")
     assert ("no probabilities" not in found["outputs"].description) == probabilities
+    assert ("takes probabilities for logits" in diagnosis.causes[0].title) == probabilities

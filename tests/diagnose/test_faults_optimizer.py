@@ -51,7 +51,7 @@ def test_learning_rates() -> None:
 def test_adams_epsilon() -> None:
     """As other libraries have it: told, and next to nothing."""
     build, data = signals()
-    diagnosis = diagnose(build, data, fit(adam()), taped(squared, optimizer=adam(epsilon=1e-8)))
+    diagnosis = diagnose(build, data, taped(squared, optimizer=adam()), taped(squared, optimizer=adam(epsilon=1e-8)))
     found = only(diagnosis, Reason.EPSILON)
     assert 0 < found["update_gap"].observed < 1e-3
     assert "1e-07 and 1e-08" in found["configuration"].description
@@ -65,21 +65,21 @@ def test_an_epsilon_that_is_large_against_the_gradient() -> None:
 
 def test_another_optimizer() -> None:
     build, data = signals()
-    found = only(diagnose(build, data, fit(sgd()), taped(squared, optimizer=sgd(momentum=0.9))), Reason.OPTIMIZER)
+    found = only(diagnose(build, data, taped(squared), taped(squared, optimizer=sgd(momentum=0.9))), Reason.OPTIMIZER)
     # Of one gradient g three times: g + 1.9 g + 2.71 g instead of 3 g, for gradients that hardly change.
     assert found["update_gap"].observed == pytest.approx((1 + 1.9 + 2.71) / 3 - 1, rel=0.1)
 
 
 def test_another_class_of_optimizer() -> None:
     build, data = signals()
-    diagnosis = diagnose(build, data, fit(sgd()), fit("rmsprop"))
+    diagnosis = diagnose(build, data, taped(squared), fit("rmsprop"))
     only(diagnosis, Reason.OPTIMIZER)
     assert "SGD and RMSprop" in diagnosis.causes[0].title
 
 
 def test_clipping_by_configuration() -> None:
     build, data = signals()
-    diagnosis = diagnose(build, data, fit(sgd(clipnorm=CLIP)), fit(sgd(global_clipnorm=CLIP)))
+    diagnosis = diagnose(build, data, taped(squared, optimizer=sgd(clipnorm=CLIP)), fit(sgd(global_clipnorm=CLIP)))
     only(diagnosis, Reason.CLIPPING)
     for name in ("clipnorm", "global_clipnorm"):
         assert name in diagnosis.causes[0].title
@@ -88,7 +88,7 @@ def test_clipping_by_configuration() -> None:
 def test_clipping_by_hand_against_clipnorm() -> None:
     build, data = signals()
     by_hand = changed(lambda gradients: tf.clip_by_global_norm(gradients, CLIP)[0])
-    found = only(diagnose(build, data, fit(sgd(clipnorm=CLIP)), by_hand), Reason.CLIPPING)
+    found = only(diagnose(build, data, taped(squared, optimizer=sgd(clipnorm=CLIP)), by_hand), Reason.CLIPPING)
     # Four variables, each clipped to a length, are together twice as long as all of them clipped to it.
     assert found["second_lengths"].observed == pytest.approx(CLIP, rel=1e-4)
     assert found["update_lengths"].expected == pytest.approx(0.05 * CLIP * 4**0.5, rel=1e-4)
@@ -120,7 +120,7 @@ def test_a_rate_that_decays_on_one_side() -> None:
         optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
         return value
 
-    diagnosis = diagnose(build, data, fit(sgd()), steps(step, optimizer=sgd(), batch_size=SIZE))
+    diagnosis = diagnose(build, data, taped(squared), steps(step, optimizer=sgd(), batch_size=SIZE))
     found = only(diagnosis, Reason.UPDATE_RULE)
     assert found["weights_after_1_step"].observed == pytest.approx(0, abs=1e-4)
     assert found["weights_after_3_steps"].observed > 0.2

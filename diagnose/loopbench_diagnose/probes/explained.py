@@ -12,13 +12,13 @@ from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
 from loopbench_diagnose.gradients import gap, ratio
 from loopbench_diagnose.interventions import (
+    ALL_LOGITS,
     COLUMN_LABELS,
     EQUAL_LABELS,
     RIGHT_LOGITS,
     TRAINING_MODE,
     UNIT_WEIGHTS,
     Intervention,
-    are_probabilities,
 )
 from loopbench_diagnose.reasons import Reason
 
@@ -87,7 +87,7 @@ def _rest(shapes: list[tuple[int, ...]]) -> str:
 
 def _outputs(case: Case) -> list[Evidence]:
     outputs = leaves(case.batch()[0].steps[0].call.outputs)
-    kind = "probabilities" if all(are_probabilities(leaf) for leaf in outputs) else "no probabilities"
+    kind = "probabilities" if case.lab.gives_probabilities else "no probabilities"
     low, high = min(float(leaf.min()) for leaf in outputs), max(float(leaf.max()) for leaf in outputs)
     return [evidence("outputs", f"The model's outputs are {kind}: {low:.4g} to {high:.4g}.")]
 
@@ -129,9 +129,16 @@ CAUSES: dict[Intervention, Explained] = {
     ),
     RIGHT_LOGITS: Explained(
         Reason.FROM_LOGITS,
-        "takes outputs for logits that are probabilities, or the reverse",
+        "takes probabilities for logits",
         "Set from_logits=True where the last layer has no activation, and False behind softmax or sigmoid.",
         _changes_under(RIGHT_LOGITS),
+        _outputs,
+    ),
+    ALL_LOGITS: Explained(
+        Reason.FROM_LOGITS,
+        "takes logits for probabilities",
+        "Set from_logits=True: the last layer has neither softmax nor sigmoid.",
+        _changes_under(ALL_LOGITS),
         _outputs,
     ),
     EQUAL_LABELS: Explained(

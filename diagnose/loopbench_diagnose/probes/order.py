@@ -15,7 +15,7 @@ FEWEST = 10
 
 def probe(case: Case, findings: Findings) -> None:
     """Compares the kinds of shuffle; that two shuffles differ by chance is no cause."""
-    orders = [_order(case, trace) for trace in case.epochs]
+    orders = [_order(case, trace) for trace in case.shuffled]
     if any(order is None for order in orders):
         return
     first, second = (order for order in orders if order is not None)
