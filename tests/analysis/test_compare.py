@@ -172,6 +172,8 @@ def request_of(store: Store) -> Callable[..., ComparisonRequest]:
 def test_stored_runs(store: Store, request_of: Callable[..., ComparisonRequest]) -> None:
     request = request_of(a=group("a", NEAR).runs, b=group("b", NEAR[::-1]).runs)
     comparison = compare_stored(store, request)
+    upper = [group.model_copy(update={"run_ids": tuple(map(str.upper, group.run_ids))}) for group in request.groups]
+    assert compare_stored(store, request.model_copy(update={"groups": tuple(upper)})) == comparison
     assert [pair.verdict for pair in comparison.pairs] == [Verdict.EQUIVALENT]
     assert (comparison.margin, comparison.alpha) == (0.005, 0.05)
 

@@ -18,8 +18,11 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
     # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
     from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
 
-    _check_ids(request)
-    groups = [Group(group.label, tuple(_run(store, run_id) for run_id in group.run_ids)) for group in request.groups]
+    ids = _ids(request)
+    groups = [
+        Group(group.label, tuple(_run(store, run_id) for run_id in run_ids))
+        for group, run_ids in zip(request.groups, ids, strict=True)
+    ]
     violations = [
         Violation(field=f"groups.{index}.run_ids", description=fault)
         for index, group in enumerate(groups)
@@ -30,22 +33,27 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
     return compare(groups, request.margin, request.alpha)
 
 
-def _check_ids(request: ComparisonRequest) -> None:
-    violations = [
-        Violation(field=f"groups.{index}.run_ids.{place}", description="must be a UUID")
-        for index, group in enumerate(request.groups)
-        for place, run_id in enumerate(group.run_ids)
-        if not _is_uuid(run_id)
-    ]
+def _ids(request: ComparisonRequest) -> list[list[str]]:
+    """The runs' ids in their usual form, group by group."""
+    violations, ids = [], []
+    for index, group in enumerate(request.groups):
+        ids.append([_canonical(run_id) for run_id in group.run_ids])
+        violations += [
+            Violation(field=f"groups.{index}.run_ids.{place}", description="must be a UUID")
+            for place, run_id in enumerate(ids[-1])
+            if not run_id
+        ]
     if violations:
         raise InvalidFieldsError(tuple(violations))
+    return ids
 
 
-def _is_uuid(text: str) -> bool:
+def _canonical(text: str) -> str:
+    """Empty where ``text`` is no UUID."""
     try:
-        return str(uuid.UUID(text)) == text
+        return str(uuid.UUID(text))
     except ValueError:
-        return False
+        return ""
 
 
 def _run(store: Store, run_id: str) -> Run:
