@@ -1,5 +1,13 @@
-"""TensorFlow's own messages say nothing of a test."""
+"""TensorFlow in this process, as the tests of the engine need it too: it takes its threads once, before anything else.
+
+Not in a fixture: some modules make Keras objects when they are imported.
+"""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from loopbench.spec import Device
+from loopbench_server.engine.devices import choose_device
+
+choose_device(Device.CPU, 1)
