@@ -1,10 +1,12 @@
 """Verdicts, on runs whose accuracies are made up so that the answer is known."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from loopbench import spec
 from loopbench.spec import ComparisonRequest, Run, RunSpec, RunState, Verdict
@@ -101,7 +103,8 @@ def test_a_loss_ten_times_smaller_is_different() -> None:
 def test_a_certain_difference_within_the_margin_is_equivalent() -> None:
     pair = pair_of(group("a", NEAR), group("b", [accuracy - 0.001 for accuracy in NEAR]))
     assert pair.verdict is Verdict.EQUIVALENT
-    assert pair.difference_p_value == 0
+    # 55 standard errors: 0.001 over 0.0001 × sqrt(2 / 12 / 5), with four degrees of freedom.
+    assert pair.difference_p_value == pytest.approx(2 * stats.t.sf(0.001 / (1e-4 * math.sqrt(2 / 60)), 4), rel=1e-3)
 
 
 def test_wide_spread_is_inconclusive_and_says_what_would_help() -> None:
@@ -216,3 +219,16 @@ def test_bit_identical_groups_cost_no_significance() -> None:
     assert corrected["tape", "other"] == corrected["fit", "other"]
     assert alone.difference_p_value is not None
     assert (corrected["tape", "other"] or 0) > alone.difference_p_value
+
+
+def test_runs_are_paired_by_the_seeds_that_both_have() -> None:
+    five = group("five", NEAR, digest="same")
+    four = Group("four", five.runs[:4])
+    pair = pair_of(five, four)
+    assert (pair.verdict, pair.paired, pair.difference) == (Verdict.IDENTICAL, True, 0)
+    assert "for all 4 seeds" in pair.explanation
+    # Of other weights, and one more run of a very bad seed: the four that are shared decide.
+    shifted = Group("shifted", (*group("x", [value + 0.001 for value in NEAR[:4]]).runs, run(0.1, 9, "bad")))
+    pair = pair_of(five, shifted)
+    assert pair.verdict is Verdict.EQUIVALENT
+    assert pair.difference == pytest.approx(-0.001)

@@ -86,12 +86,12 @@ def _meter(evidence: Evidence, label: str) -> str:
 
 
 def same_as(other: str) -> Claim:
-    """The verdict is that they are; or, as few seeds allow of no verdict, the means are within the margin."""
+    """The verdict is that they are; where the runs do not decide, neither does this."""
 
     def judge(label: str, evidence: Evidence) -> Judgement:
         verdict, above = evidence.difference(label, other)
-        holds = verdict in ALIKE or abs(above) <= evidence.margin
-        return holds, f"{verdict.lower()}, {above:+z.2f} points; the margin is {evidence.margin:g}"
+        why = f"{verdict.lower()}, {above:+z.2f} points; the margin is {evidence.margin:g}"
+        return None if verdict is Verdict.INCONCLUSIVE else verdict in ALIKE, why
 
     return Claim(f"the same as {other!r}", judge, needs=(other,))
 

@@ -1,6 +1,6 @@
 """Groups of runs against each other: a summary a group, and a verdict a pair."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -29,9 +29,10 @@ class Group:
         """The runs, by seed, in the order of the seeds."""
         return {run.spec.seed: run for run in sorted(self.runs, key=lambda run: run.spec.seed)}
 
-    def accuracies(self, split: str) -> tuple[float, ...]:
-        """Audited accuracies on ``split``, train or validation, in the order of the seeds."""
-        return tuple(getattr(run.result, split).accuracy for run in self.by_seed.values())
+    def accuracies(self, split: str, seeds: Iterable[int] | None = None) -> tuple[float, ...]:
+        """Audited accuracies on ``split``, train or validation, under ``seeds``, or under all in their order."""
+        wanted = self.by_seed if seeds is None else seeds
+        return tuple(getattr(self.by_seed[seed].result, split).accuracy for seed in wanted)
 
     def digests(self) -> dict[int, str]:
         """Weights digest by seed."""
@@ -48,11 +49,11 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
     """
     pairs = [Pair(*pair) for pair in combinations(groups, 2)]
     questions = _questions(pairs, margin)
-    judge = Judge(margin, alpha, max(1, sum(len(question) > 1 for question in questions)))
+    judge = Judge(margin, alpha, max(1, len(questions)))
     return Comparison(
         groups=tuple(map(_summary, groups)),
         pairs=tuple(
-            judge.with_seeds(pair, pair.difference, *questions[pair.question])
+            judge.with_seeds(pair, pair.difference, *_p_values(pair, pair.difference, margin, questions))
             if pair.difference
             else judge.without_seeds(pair)
             for pair in pairs
@@ -70,22 +71,39 @@ class Pair:
     second: Group
 
     @cached_property
+    def shared(self) -> tuple[int, ...]:
+        """The seeds that both have."""
+        return tuple(seed for seed in self.first.by_seed if seed in self.second.by_seed)
+
+    @property
+    def paired(self) -> bool:
+        """Whether the runs are paired by seed; those of other seeds are left out then."""
+        return len(self.shared) >= FEWEST_SEEDS
+
+    @cached_property
     def difference(self) -> Difference | None:
         """None where a group is too small to have a spread."""
         first, second = self.first, self.second
-        if min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
+        if not self.paired and min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
             return None
-        test = paired if self.same_seeds else unpaired
-        return test(first.accuracies("validation"), second.accuracies("validation"))
+        test, seeds = (paired, self.shared) if self.paired else (unpaired, None)
+        return test(first.accuracies("validation", seeds), second.accuracies("validation", seeds), self._step)
 
     @property
-    def same_seeds(self) -> bool:
-        """Whether the runs are paired by seed."""
-        return list(self.first.by_seed) == list(self.second.by_seed)
+    def _step(self) -> float:
+        """The smallest difference that two accuracies can have: a sample."""
+        return max(1 / run.result.validation.samples for run in self.first.runs + self.second.runs if run.result)
+
+    @cached_property
+    def identical(self) -> bool:
+        """Whether the weights are the same for every seed that both have, which is all that the smaller one has."""
+        first, second = self.first.digests(), self.second.digests()
+        whole = len(self.shared) == min(len(first), len(second))
+        return whole and all(first[seed] == second[seed] for seed in self.shared)
 
     @property
     def question(self) -> Question:
-        """Pairs of the same weights ask the same question; a pair of one and the same asks none."""
+        """Pairs of the same weights ask the same question."""
         return frozenset(tuple(group.digests().items()) for group in (self.first, self.second))
 
 
@@ -94,15 +112,18 @@ def _questions(pairs: Sequence[Pair], margin: float) -> dict[Question, tuple[flo
 
     Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
     """
-    asked = {pair.question: pair.difference for pair in pairs if pair.difference}
-    tested = {question: difference for question, difference in asked.items() if len(question) > 1}
-    different = holm([difference.difference_p_value() for difference in tested.values()])
-    equivalent = holm([difference.equivalence_p_value(margin) for difference in tested.values()])
-    exact = {
-        question: (difference.difference_p_value(), difference.equivalence_p_value(margin))
-        for question, difference in asked.items()
-    }
-    return exact | dict(zip(tested, zip(different, equivalent, strict=True), strict=True))
+    asked = {pair.question: pair.difference for pair in pairs if pair.difference and not pair.identical}
+    different = holm([difference.difference_p_value() for difference in asked.values()])
+    equivalent = holm([difference.equivalence_p_value(margin) for difference in asked.values()])
+    return dict(zip(asked, zip(different, equivalent, strict=True), strict=True))
+
+
+def _p_values(
+    pair: Pair, difference: Difference, margin: float, questions: Mapping[Question, tuple[float, float]]
+) -> tuple[float, float]:
+    if pair.identical:
+        return difference.difference_p_value(), difference.equivalence_p_value(margin)
+    return questions[pair.question]
 
 
 def _summary(group: Group) -> GroupSummary:
@@ -146,14 +167,14 @@ class Judge:
                 f"said: run each group with {FEWEST_SEEDS} seeds at the least."
             ),
         )
-        if first.digests() == second.digests():
+        if pair.identical:
             verdict, explanation = Verdict.IDENTICAL, "The final weights are the same, bit for bit, for the one seed."
         return PairComparison(
             first_label=first.label,
             second_label=second.label,
             verdict=verdict,
             difference=difference,
-            paired=pair.same_seeds,
+            paired=pair.paired,
             seeds_needed=FEWEST_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
             explanation=explanation,
         )
@@ -164,7 +185,7 @@ class Judge:
         """Of groups with a spread; the p-values are corrected already."""
         first, second = pair.first, pair.second
         low, high = difference.interval(self.alpha)
-        verdict, needed = self._verdict(first, second, difference, difference_p, equivalence_p)
+        verdict, needed = self._verdict(pair, difference, difference_p, equivalence_p)
         return PairComparison(
             first_label=first.label,
             second_label=second.label,
@@ -175,30 +196,30 @@ class Judge:
             effect_size=difference.effect_size,
             equivalence_p_value=equivalence_p,
             difference_p_value=difference_p,
-            paired=pair.same_seeds,
+            paired=pair.paired,
             seeds_needed=needed,
-            explanation=self._explanation(verdict, first, difference, needed),
+            explanation=self._explanation(verdict, pair, difference, needed),
         )
 
     def _verdict(
-        self, first: Group, second: Group, difference: Difference, difference_p: float, equivalence_p: float
+        self, pair: Pair, difference: Difference, difference_p: float, equivalence_p: float
     ) -> tuple[Verdict, int | None]:
-        if first.digests() == second.digests():
+        if pair.identical:
             return Verdict.IDENTICAL, None
         # A difference that is certain and yet within the margin is one that does not matter.
         if equivalence_p < self.alpha:
             return Verdict.EQUIVALENT, None
         if difference_p < self.alpha:
             return Verdict.DIFFERENT, None
-        seeds = min(len(first.by_seed), len(second.by_seed))
+        seeds = len(pair.shared) if pair.paired else min(len(pair.first.by_seed), len(pair.second.by_seed))
         return Verdict.INCONCLUSIVE, seeds_that_decide(difference, seeds, self.margin, self.alpha / self.tests)
 
-    def _explanation(self, verdict: Verdict, first: Group, difference: Difference, needed: int | None) -> str:
+    def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
         more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MOST_SEEDS:,} seeds"
         return {
-            Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(first.by_seed)} seeds.",
+            Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",
             Verdict.DIFFERENT: f"The difference is more than chance explains: {figures}.",
             Verdict.INCONCLUSIVE: f"The runs there are do not decide: {figures}; {more}.",

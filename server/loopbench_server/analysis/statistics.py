@@ -47,28 +47,35 @@ class Difference:
 
     def _tail(self, distance: float) -> float:
         """Probability of a mean at least ``distance`` above the hypothetical one."""
-        if self.error == 0:
-            # Every seed gave the same difference: there is no chance in it.
-            return 0.0 if distance > 0 else 1.0
         return float(stats.t.sf(distance / self.error, self.freedom))
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Of accuracies under the same seeds, in the same order; at least two."""
+def rounding(step: float) -> float:
+    """Standard deviation of what is counted in steps, from rounding alone: that of a uniform distribution.
+
+    Accuracies are counts, so that a few of them are often equal by chance. Without it such a spread of none would be
+    taken for certainty.
+    """
+    return step / math.sqrt(12)
+
+
+def paired(first: Sequence[float], second: Sequence[float], step: float) -> Difference:
+    """Of accuracies under the same seeds, in order, at least two of each; ``step`` is the least by which two differ."""
     differences = np.asarray(first) - np.asarray(second)
     deviation = _deviation(differences)
     n = len(differences)
-    return Difference(float(differences.mean()), deviation / math.sqrt(n), n - 1, deviation)
+    error = max(deviation, math.sqrt(2) * rounding(step)) / math.sqrt(n)
+    return Difference(float(differences.mean()), error, n - 1, deviation)
 
 
-def unpaired(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Of accuracies under different seeds, at least two each, with variances of their own."""
+def unpaired(first: Sequence[float], second: Sequence[float], step: float) -> Difference:
+    """Of accuracies under different seeds, at least two each, with variances of their own; ``step`` as above."""
     samples = [np.asarray(first), np.asarray(second)]
-    parts = [_deviation(sample) ** 2 / len(sample) for sample in samples]
+    parts = [max(_deviation(sample), rounding(step)) ** 2 / len(sample) for sample in samples]
     error = math.sqrt(sum(parts))
     degrees = [len(sample) - 1 for sample in samples]
     shares = sum(part**2 / degree for part, degree in zip(parts, degrees, strict=True))
-    freedom = error**4 / shares if shares else float(sum(degrees))
+    freedom = error**4 / shares
     pooled = sum(degree * _deviation(sample) ** 2 for degree, sample in zip(degrees, samples, strict=True))
     deviation = math.sqrt(pooled / sum(degrees))
     return Difference(float(samples[0].mean() - samples[1].mean()), error, freedom, deviation)
