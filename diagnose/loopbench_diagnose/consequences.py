@@ -51,6 +51,21 @@ def learning_rate(optimizer: Any) -> float | None:
     return float(rate) if isinstance(rate, int | float) else None
 
 
+# Fields of a configuration that make an optimizer take little notice of a gradient's scale; the stronger ones first.
+WHY: dict[str, str] = {
+    "clipnorm": ", which clips the gradient's length",
+    "global_clipnorm": ", which clips the gradient's length",
+    "clipvalue": ", which clips the gradient",
+    "beta_2": ", which divides the gradient by its own size",
+    "rho": ", which divides the gradient by its own size",
+}
+
+
+def _why(optimizer: Any) -> str:
+    config = optimizer.get_config()
+    return next((words for name, words in WHY.items() if config.get(name) is not None), "")
+
+
 def effect_of_scale(optimizer: Any, steps: Sequence[Step], scale: float) -> Effect:
     """What gradients that are ``scale`` times as large do under ``optimizer``.
 
@@ -66,11 +81,7 @@ def effect_of_scale(optimizer: Any, steps: Sequence[Step], scale: float) -> Effe
     scaled = updates(copy_of(optimizer), weights, [[scale * array for array in arrays] for arrays in kept])
     change, times = gap(plain, scaled), ratio(plain, scaled).scale
     if change < min(NEGLIGIBLE, NEGLIGIBLE * abs(scale - 1)):
-        return Effect(
-            change,
-            f"Next to none under {name}, which divides the gradient by its own size: the updates change by "
-            f"{percent(change)}, where epsilon is not small against the gradient.",
-        )
+        return Effect(change, f"Next to none under {name}{_why(optimizer)}: the updates change by {percent(change)}.")
     if abs(times / scale - 1) < PROPORTIONAL:
         same = f": {rate * scale:g} instead of {rate:g}" if rate is not None else ""
         return Effect(

@@ -29,10 +29,13 @@ class Data:
     validation: "Data | None" = None
 
     def __post_init__(self) -> None:
-        lengths = {
-            name: sorted({len(np.asarray(leaf)) for leaf in leaves(getattr(self, name))})
-            for name in ("x", "y", "sample_weight")
-        }
+        names = ("x", "y", "sample_weight")
+        scalars = [name for name in names if any(np.ndim(leaf) == 0 for leaf in leaves(getattr(self, name)))]
+        if scalars:
+            raise ValueError(
+                f"{' and '.join(scalars)} must be arrays with a sample a row: a list is one of several arrays"
+            )
+        lengths = {name: sorted({len(np.asarray(leaf)) for leaf in leaves(getattr(self, name))}) for name in names}
         found = {length for values in lengths.values() for length in values}
         if len(found) != 1 or 0 in found:
             told = ", ".join(f"{name} {' and '.join(map(str, values))}" for name, values in lengths.items() if values)

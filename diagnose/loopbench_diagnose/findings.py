@@ -46,12 +46,10 @@ class Findings:
                 return
         raise KeyError(reason)
 
-    def reword(self, reason: str, effect: str, severity: Severity) -> None:
-        """Says anew what a cause that was found before does."""
+    def reword(self, reason: str, severity: Severity, **texts: str) -> None:
+        """Says anew what a cause that was found before is, by its fields."""
         self._causes = [
-            (severity, size, cause.model_copy(update={"effect": effect}))
-            if cause.reason == reason
-            else (known, size, cause)
+            (severity, size, cause.model_copy(update=texts)) if cause.reason == reason else (known, size, cause)
             for known, size, cause in self._causes
         ]
 

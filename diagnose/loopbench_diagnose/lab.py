@@ -85,6 +85,8 @@ class Lab:
     def _made(self) -> keras.Model:
         keras.utils.set_random_seed(self._seed)
         model = self._build_model()
+        if not isinstance(model, keras.Model):
+            raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
         # A model that was never called may have no variables yet.
         model(_tensors(self._sample), training=False)
         return model

@@ -57,7 +57,11 @@ def test_json_is_the_diagnosis(cli: Cli) -> None:
     [
         (("loss=mse", "methd=fit"), ["FIRST, loss: 'mse' is not one of", "SECOND, methd: there is no such name"]),
         (("epochs=0", "fit"), ["FIRST, epochs: Input should be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
-        ((*RUN_IDS, "--epochs", "3"), ["--epochs: has no effect: two runs have specs already"]),
+        (
+            (*RUN_IDS, "--epochs", "3", "--seed", "7"),
+            ["--epochs: has no effect: two runs have specs already", "--seed: has no effect"],
+        ),
+        ((*RUN_IDS, "--seeds", "9"), ["has no effect without --verify"]),
         (("seed=3", ""), ["FIRST, seed: the seeds are given for all specs together"]),
     ],
 )

@@ -176,3 +176,22 @@ def test_an_optimizer_that_is_not_wrapped() -> None:
     diagnosis = diagnose(build, data, fit(sgd()), scaled(scale_loss=False, wrapped=False))
     only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
     assert "no loss scale optimizer" in diagnosis.causes[0].title
+
+
+def test_a_schedule_is_told_in_words() -> None:
+    build, data = signals()
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
+    diagnosis = diagnose(build, data, taped(squared), taped(squared, optimizer=lambda: keras.optimizers.SGD(schedule)))
+    (cause,) = diagnosis.causes
+    assert cause.reason == Reason.LEARNING_RATE
+    assert "ExponentialDecay(initial_learning_rate=0.05, decay_steps=3, decay_rate=0.5" in cause.title
+
+
+def test_a_scale_that_clipping_hides() -> None:
+    build, data = signals()
+    clipped = sgd(clipnorm=1e-6)
+    halved = taped(lambda y, outputs: squared(y, outputs) / 2, optimizer=clipped)
+    diagnosis = diagnose(build, data, taped(squared, optimizer=clipped), halved)
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    assert found["gradient_ratio"].observed == pytest.approx(0.5)
+    assert "which clips the gradient's length" in diagnosis.causes[0].effect

@@ -85,6 +85,11 @@ def test_a_factory_of_different_models() -> None:
         diagnose(build, data, taped(squared), taped(squared))
 
 
+def test_a_factory_of_nothing() -> None:
+    with pytest.raises(StructureError, match="returned NoneType"):
+        diagnose(lambda: None, signals()[1], taped(squared), taped(squared))
+
+
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
@@ -92,6 +97,7 @@ def test_a_factory_of_different_models() -> None:
         ({"x": np.zeros((3, 2)), "y": np.zeros(3), "sample_weight": np.ones(2)}, "x 3, y 3, sample_weight 2"),
         ({"x": (np.zeros(3), np.zeros(5)), "y": np.zeros(3)}, "x 3 and 5, y 3"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "x 0, y 0"),
+        ({"x": np.zeros((2, 2)), "y": [0, 1]}, "y must be arrays"),
     ],
 )
 def test_data_of_different_lengths(arrays: dict[str, Any], told: str) -> None:

@@ -102,6 +102,20 @@ def test_fixed_divisor(client: Client) -> None:
     assert diagnosis.fixed_second == spec()
 
 
+def test_batches_of_another_size_are_one_cause(client: Client) -> None:
+    cause = only(client.diagnose(spec(loss=FIXED), spec(loss=FIXED, batch_size=64), timeout=120))
+    # 1,438 samples make 45 batches of 32, and 23 of 64; two epochs.
+    assert (cause.reason, observed(cause)) == ("UPDATES", {"updates_of_the_run": 46, "batch_size": 64})
+
+
+def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
+    whole = {"batch_size": 1_797}
+    cause = only(client.diagnose(spec(**whole), spec(loss=FIXED, **whole), timeout=120))
+    assert cause.reason == "FIXED_DIVISOR"
+    assert "divides by 1,797" in cause.title
+    assert "holds 1,438 samples and counts for 0.8 of" in cause.effect
+
+
 @pytest.mark.parametrize("execution", ["GRAPH", "EAGER", "XLA"])
 def test_the_methods_agree(client: Client, execution: str) -> None:
     for method in (FIT, CUSTOM):

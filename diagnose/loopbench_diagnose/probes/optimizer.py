@@ -74,7 +74,7 @@ def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
         return
     for cause in findings.causes:
         if cause.reason in both:
-            findings.reword(cause.reason, f"{cause.effect} {CANCELLED}", Severity.ROUNDING)
+            findings.reword(cause.reason, Severity.ROUNDING, effect=f"{cause.effect} {CANCELLED}")
 
 
 def _real_gap(first: Trace, second: Trace, case: Case) -> float:
@@ -182,7 +182,7 @@ def _tell(
     *,
     more: tuple[Evidence, ...] = (),
 ) -> None:
-    told = ", ".join(f"{name} {_number(first)} and {_number(second)}" for name, (first, second) in values.items())
+    told = _told(values)
     findings.cause(
         Cause(
             reason=field.reason,
@@ -200,7 +200,15 @@ def _tell(
     )
 
 
-def _number(value: Any) -> str:
+def _told(values: Mapping[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{name} {_value(first)} and {_value(second)}" for name, (first, second) in values.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        # A schedule, as Keras serializes it.
+        parts = ", ".join(f"{name}={_value(part)}" for name, part in value.get("config", {}).items() if name != "name")
+        return f"{value.get('class_name')}({parts})"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -236,6 +244,10 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, c
     if later < max(ROUNDING, case.tolerance):
         findings.agree(measured)
         return
+    if first.optimizers and second.optimizers:
+        configurations = (inner(trace.optimizers[-1]).get_config() for trace in (first, second))
+        differing = _differences(*configurations)
+        measured += [evidence("configuration", f"First and second: {_told(differing)}.")] if differing else []
     findings.cause(
         Cause(
             reason=Reason.UPDATE_RULE,

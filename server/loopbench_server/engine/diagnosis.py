@@ -26,7 +26,9 @@ from loopbench_server.engine.specifications import Whole, ask
 from loopbench_server.engine.training import Surroundings
 
 # Batches that the experiments over epochs take: enough for an order and a last batch, few enough to run eagerly.
-BATCHES, MOST_BATCHES = 10, 200
+BATCHES = 10
+# Samples in a batch of an experiment, at most: a larger one shows no more, and need not fit into the data.
+LARGEST_BATCH = 128
 
 # Orders are looked at over the whole set, where a shuffle buffer of a thousand is a small one.
 ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
@@ -35,7 +37,8 @@ ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
 def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Diagnosis:
     """Why runs of ``first`` and ``second`` end, or report, differently.
 
-    Device, dataset and seed of the experiments are those of ``first``.
+    Device, dataset and seed of the experiments are those of ``first``. Both sides are given batches of the same size,
+    so that what lies in the loops shows; what another size does is asked of the whole runs.
 
     Raises:
         DeviceNotAvailableError: a GPU is asked for and absent.
@@ -45,11 +48,12 @@ def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Dia
     choose_device(first.device, surroundings.threads)
     wholes = tuple(Whole(spec, datasets.load(spec.dataset, surroundings.data_dir)) for spec in (first, second))
     data = wholes[0].data
+    batch_size = min(first.batch_size, second.batch_size, LARGEST_BATCH)
     findings = examine(
         lambda: build_model(first.seed),
         GivenData(data.train.images, data.train.one_hot, validation=_given(data.validation)),
-        (_side(first), _side(second)),
-        samples=_samples(first.batch_size, second.batch_size),
+        (_side(first, batch_size), _side(second, batch_size)),
+        samples=BATCHES * batch_size + batch_size // 2,
         seed=0,
         probes=ON_A_PART,
     )
@@ -62,14 +66,8 @@ def _given(samples: Samples) -> GivenData:
     return GivenData(samples.images, samples.one_hot)
 
 
-def _samples(one: int, other: int) -> int:
-    """Some batches of the smaller size, and more than a batch of the larger one where that is not too many."""
-    smaller, larger = sorted((one, other))
-    return max(BATCHES * smaller + smaller // 2, min(larger + larger // 2, MOST_BATCHES * smaller))
-
-
-def _side(spec: RunSpec) -> Side:
-    return Side(train=_loop(spec), loss=LOSSES[spec.loss].per_sample)
+def _side(spec: RunSpec, batch_size: int) -> Side:
+    return Side(train=_loop(spec.model_copy(update={"batch_size": batch_size})), loss=LOSSES[spec.loss].per_sample)
 
 
 def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, float]]:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import Cause, RunSpec
+from loopbench.spec import Cause, RunSpec, Side
 from loopbench_diagnose.findings import Findings, Severity, evidence
 from loopbench_diagnose.orders import Order, describe
 from loopbench_server.engine.batch_order import BatchOrder
@@ -125,52 +125,62 @@ def _order(wholes: Wholes, findings: Findings) -> None:
 
 
 def _updates(wholes: Wholes, findings: Findings) -> None:
-    first, second = (float(whole.updates) for whole in wholes)
-    told = evidence("updates_of_the_run", "Updates of the whole run, first and second.", first, second)
-    if first == second:
+    updates = [whole.updates for whole in wholes]
+    sizes = [min(whole.spec.batch_size, len(whole.data.train)) for whole in wholes]
+    told = evidence("updates_of_the_run", "Updates of the whole run, first and second.", *map(float, updates))
+    if updates[0] == updates[1] and sizes[0] == sizes[1]:
         findings.control(told.name, told.description, told.expected, told.observed)
         return
-    if "UPDATES" in findings.reasons:
-        findings.extend("UPDATES", [told])
-        return
-    epochs = [whole.spec.epochs for whole in wholes]
+    made = [
+        f"{count:,} updates in {whole.spec.epochs} epochs of batches of {size:,}"
+        for whole, count, size in zip(wholes, updates, sizes, strict=True)
+    ]
     findings.cause(
         Cause(
             reason="UPDATES",
-            title=f"{first:,.0f} updates against {second:,.0f}: {epochs[0]} epochs and {epochs[1]}",
-            evidence=(told,),
-            effect=f"The second is trained for {second / first:.3g} times as many updates.",
-            fix="Train both for the same number of epochs.",
+            title=f"{made[0]}, against {made[1]}",
+            evidence=(
+                told,
+                evidence("batch_size", "Samples in a batch, first and second.", *map(float, sizes)),
+            ),
+            effect=f"The second makes {updates[1] / updates[0]:.3g} times the first's updates.",
+            fix="Give both the same batch_size and the same number of epochs.",
         ),
         Severity.TRAINING,
-        abs(second / first - 1),
+        abs(updates[1] / updates[0] - 1) + abs(sizes[1] / sizes[0] - 1),
     )
 
 
 def _smaller_batches(wholes: Wholes, findings: Findings) -> None:
     """Where a divisor is fixed, what counts is how many samples the last batch of the real sets holds."""
-    if "FIXED_DIVISOR" not in findings.reasons:
-        return
-    side = next(cause.side for cause in findings.causes if cause.reason == "FIXED_DIVISOR")
-    whole = wholes[0] if side == "FIRST" else wholes[1]
-    size = whole.spec.batch_size
-    sets = {"training": whole.data.train, "validation": whole.data.validation}
+    for cause in findings.causes:
+        if cause.reason == "FIXED_DIVISOR":
+            _with_real_batches(wholes[0] if cause.side is Side.FIRST else wholes[1], cause, findings)
+
+
+def _with_real_batches(whole: Whole, cause: Cause, findings: Findings) -> None:
+    size, sets = whole.spec.batch_size, {"training": whole.data.train, "validation": whole.data.validation}
     findings.extend(
-        "FIXED_DIVISOR",
+        cause.reason,
         [
             evidence(
                 f"last_batch/{name}",
-                f"Samples in the last {name} batch: {len(samples):,} in batches of {size}.",
+                f"Samples in the last {name} batch: {len(samples):,} in batches of {size:,}.",
                 float(size),
                 float(whole.last_batch(samples)),
             )
             for name, samples in sets.items()
         ],
     )
-    if whole.last_batch(whole.data.train) == size:
-        findings.reword(
-            "FIXED_DIVISOR",
-            f"Training is not touched: {size} divides the {len(whole.data.train):,} samples. Reported losses are wrong "
-            "wherever a last batch is smaller, as in the validation.",
-            Severity.REPORT,
-        )
+    last = whole.last_batch(whole.data.train)
+    effects = {
+        True: f"Training is not touched: {size:,} divides the {len(whole.data.train):,} samples.",
+        False: f"The last training batch of every epoch holds {last:,} samples and counts for {last / size:.3g} of "
+        "what it should.",
+    }
+    findings.reword(
+        cause.reason,
+        Severity.REPORT if last == size else Severity.TRAINING,
+        title=f"The {(cause.side or Side.FIRST).lower()} loss divides by {size:,}, however many samples a batch holds",
+        effect=f"{effects[last == size]} Reported losses are wrong wherever a last batch is smaller.",
+    )

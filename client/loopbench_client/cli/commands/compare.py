@@ -118,10 +118,17 @@ def compare(
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:
         compared = _compared(client, plan, fresh=fresh)
+        outcomes = chosen.check(compared) if chosen else ()
+        if not json:
+            # What is known is told before the experiments, which may be interrupted.
+            _print(compared, chosen, outcomes)
         with waiting("diagnosing"):
             diagnoses = diagnose_pairs(client, compared) if diagnosed else {}
-    outcomes = chosen.check(compared) if chosen else ()
-    _print(compared, plan, chosen, outcomes, diagnoses, json=json)
+    if json:
+        _print_json(compared, plan, outcomes, diagnoses)
+    else:
+        print_diagnoses(diagnoses)
+    print_failures(compared.failures)
     if report is not None:
         _write_report(report, compared, outcomes, diagnoses)
     if compared.failures:
@@ -141,25 +148,18 @@ def _compared(client: Client, plan: Plan, *, fresh: bool) -> Compared:
         raise
 
 
-def _print(
-    compared: Compared,
-    plan: Plan,
-    preset: Preset | None,
-    outcomes: Sequence[ClaimOutcome],
-    diagnoses: Diagnoses,
-    *,
-    json: bool,
-) -> None:
-    if json and (plan.specs or diagnoses):
-        print_compared_json(compared, outcomes, diagnoses)
-    elif json and compared.comparison is not None:
-        print_json(wire.comparison_to_wire(compared.comparison))
-    else:
-        print_compared(compared, {row.label: row.published for row in preset.rows} if preset else {})
-        print_diagnoses(diagnoses)
-    if preset and not json:
+def _print(compared: Compared, preset: Preset | None, outcomes: Sequence[ClaimOutcome]) -> None:
+    print_compared(compared, {row.label: row.published for row in preset.rows} if preset else {})
+    if preset:
         print_claims(outcomes, preset.departures(compared.specs))
-    print_failures(compared.failures)
+
+
+def _print_json(compared: Compared, plan: Plan, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses) -> None:
+    if plan.specs or diagnoses:
+        print_compared_json(compared, outcomes, diagnoses)
+    else:
+        assert compared.comparison is not None, "two groups of runs at the least were given"
+        print_json(wire.comparison_to_wire(compared.comparison))
 
 
 def _write_report(folder: Path, compared: Compared, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses) -> None:

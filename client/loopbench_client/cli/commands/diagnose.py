@@ -27,7 +27,9 @@ def diagnose(
     first: Annotated[str, typer.Argument(metavar=SIDE, help=SIDE_HELP, show_default=False)],
     second: Annotated[str, typer.Argument(metavar=SIDE, help="The other.", show_default=False)],
     *,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the specs.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the specs; default: 0.", show_default=False)
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also train both with and without the fixes, and compare.")
     ] = False,
@@ -39,6 +41,8 @@ def diagnose(
     json: Json = False,
 ) -> None:
     """Find out by experiment why two specs, or two runs, end or report differently."""
+    if seeds is not None and not verify:
+        raise typer.BadParameter("has no effect without --verify", param_hint="--seeds")
     sides = _sides((first, second), shared, seed)
     with connect(server, ready=True) as client, waiting("training both and comparing" if verify else "experimenting"):
         diagnosis = client.diagnose(*sides, verify=verify, seeds=seeds)
@@ -48,7 +52,7 @@ def diagnose(
         out().print(describe(diagnosis), soft_wrap=True)
 
 
-def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int) -> list[RunSpec | str]:
+def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int | None) -> list[RunSpec | str]:
     """The runs' ids, and the specs that the others make on top of what they share.
 
     Raises:
@@ -57,14 +61,16 @@ def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int) -> list
     faults: list[Violation] = []
     common = shared_values(shared, faults)
     if all(map(_is_run_id, texts)):
-        faults += [Violation(field=given.place, description=NO_EFFECT) for given in common.values()]
+        places = [given.place for given in common.values()] + ["--seed"] * (seed is not None)
+        faults += [Violation(field=place, description=NO_EFFECT) for place in places]
     sides = [
         text if _is_run_id(text) else _spec(text, place, common, faults)
         for place, text in zip(("FIRST", "SECOND"), texts, strict=True)
     ]
     if faults:
         raise bad_input(InvalidFieldsError(tuple(faults)))
-    return [side.model_copy(update={"seed": seed}) if isinstance(side, RunSpec) else side for side in sides if side]
+    seeded = {} if seed is None else {"seed": seed}
+    return [side.model_copy(update=seeded) if isinstance(side, RunSpec) else side for side in sides if side]
 
 
 def _is_run_id(text: str) -> bool:
