@@ -1,7 +1,6 @@
 """What the two methods that train by ``Model.fit`` share: how batches reach it and how it is called."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -12,24 +11,7 @@ from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
-from loopbench_server.engine.tensors import as_tensors
-
-
-def indexed_batches(samples: Samples, order: Any, batch_size: int, numbers: Iterable[int]) -> tf.data.Dataset:
-    """Batches (images, one-hot labels) taken from ``samples`` by index, in the order that ``order`` holds.
-
-    ``order`` is int32[n], a tensor or a variable; a variable is read anew in every iteration. ``numbers`` says which
-    batches. One element a batch instead of one a sample is what makes the pipeline keep up with the training.
-    """
-    images, labels = as_tensors(samples)
-    count = len(samples)
-
-    def batch(number: Any) -> tuple[Any, Any]:
-        start = number * batch_size
-        index = order[start : tf.minimum(start + batch_size, count)]
-        return tf.gather(images, index), tf.gather(labels, index)
-
-    return tf.data.Dataset.from_tensor_slices(np.fromiter(numbers, np.int32)).map(batch).prefetch(2)
+from loopbench_server.engine.methods.indexed import IndexedBatches
 
 
 class OrderOfEpoch(keras.callbacks.Callback):
@@ -51,7 +33,7 @@ class FittingMethod(TrainingMethod):
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         self.order = OrderOfEpoch(job)
-        self.batches = indexed_batches(
+        self.batches = IndexedBatches(
             job.data.train, self.order.variable, job.spec.batch_size, range(job.steps_per_epoch)
         )
         self.model = self.build_model()
@@ -71,8 +53,8 @@ class FittingMethod(TrainingMethod):
     def compile_options(self) -> dict[str, Any]:
         """What this method gives ``Model.compile`` beyond the optimizer and the execution."""
 
-    def _in_order(self, samples: Samples, numbers: Iterable[int]) -> tf.data.Dataset:
-        return indexed_batches(samples, tf.range(len(samples)), self.job.spec.batch_size, numbers)
+    def _in_order(self, samples: Samples, numbers: range) -> tf.data.Dataset:
+        return IndexedBatches(samples, tf.range(len(samples)), self.job.spec.batch_size, numbers)
 
     def warm_up(self) -> None:
         """Calls Keras's own training and test function on the first and on the last batch."""
@@ -87,7 +69,7 @@ class FittingMethod(TrainingMethod):
                 (self.model.test_function, data.validation),
             ):
                 for number in (0, self.job.batches_in(samples) - 1):
-                    function(iter(self._in_order(samples, [number])))
+                    function(iter(self._in_order(samples, range(number, number + 1))))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """One call of ``Model.fit``."""
