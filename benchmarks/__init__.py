@@ -1,0 +1,1 @@
+"""What loopbench costs in time and memory, beside what others do."""

@@ -1,0 +1,128 @@
+"""What all peers share: the job they are given, how they are timed, and what they print of it."""
+
+import argparse
+import itertools
+import json
+import resource
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+CLASSES = 10
+SHUFFLE_BUFFER = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """The article's job; ``layers`` are the units of the hidden layers, ``threads`` 0 is the library's own choice."""
+
+    mnist: Path
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    layers: tuple[int, ...]
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``images`` float32[n, 28, 28] from 0 to 1, ``labels`` one-hot float32[n, 10]."""
+
+    images: Float32
+    labels: Float32
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Peer(ABC):
+    """Builds and compiles, once it is made; then trains an epoch a call."""
+
+    def __init__(self, job: Job, train: Samples) -> None:
+        self.job = job
+        self.train = train
+
+    @abstractmethod
+    def epoch(self) -> None:
+        """One pass over the training set."""
+
+    @abstractmethod
+    def outputs(self, images: Float32) -> Float32:
+        """The network's outputs on ``images``: float32[n, 10]."""
+
+
+def shapes(job: Job) -> list[tuple[int, int]]:
+    """Of the weight matrices: (inputs, units)."""
+    units = [28 * 28, *job.layers, CLASSES]
+    return list(itertools.pairwise(units))
+
+
+def glorot_uniform(job: Job) -> list[Float32]:
+    """Weight matrices with Keras's default initialisation (Glorot and Bengio, 2010)."""
+    generator = np.random.default_rng(job.seed)
+    limits = [(6 / sum(shape)) ** 0.5 for shape in shapes(job)]
+    return [
+        generator.uniform(-limit, limit, shape).astype(np.float32)
+        for shape, limit in zip(shapes(job), limits, strict=True)
+    ]
+
+
+def _samples(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
+    return Samples(images.astype(np.float32) / np.float32(255), np.eye(CLASSES, dtype=np.float32)[labels])
+
+
+def _job(arguments: Sequence[str]) -> Job:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mnist", type=Path, required=True, help="the file mnist.npz")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=0.01)
+    parser.add_argument("--layers", type=int, nargs="*", default=(256, 128))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
+    options = vars(parser.parse_args(arguments))
+    return Job(**options | {"layers": tuple(options["layers"])})
+
+
+def _accuracy(peer: Peer, samples: Samples) -> float:
+    return float((peer.outputs(samples.images).argmax(axis=1) == samples.labels.argmax(axis=1)).mean())
+
+
+def main(peer_class: type[Peer], limit_threads: Any = None) -> None:
+    """Trains as the command line says, and prints times in seconds, accuracies from 0 to 1 and memory in bytes.
+
+    ``limit_threads(n)`` tells the library how many threads to use, before anything else is done with it.
+    """
+    job = _job(sys.argv[1:])
+    if job.threads and limit_threads:
+        limit_threads(job.threads)
+    with np.load(job.mnist) as arrays:
+        train = _samples(arrays["x_train"], arrays["y_train"])
+        validation = _samples(arrays["x_test"], arrays["y_test"])
+    start = time.perf_counter()
+    peer = peer_class(job, train)
+    built = time.perf_counter()
+    seconds = []
+    for _ in range(job.epochs):
+        before = time.perf_counter()
+        peer.epoch()
+        seconds.append(time.perf_counter() - before)
+    measured = {
+        "epoch_seconds": seconds,
+        "build_seconds": built - start,
+        "train_accuracy": _accuracy(peer, train),
+        "validation_accuracy": _accuracy(peer, validation),
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    job_as_json = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(job).items()}
+    print(json.dumps(measured | {"job": job_as_json}))

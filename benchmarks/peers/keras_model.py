@@ -1,0 +1,42 @@
+"""The network, the loss and the batches of the peers that use Keras."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from benchmarks.peers.job import CLASSES, SHUFFLE_BUFFER, Float32, Job, Peer, Samples
+
+
+def network(job: Job) -> keras.Sequential:
+    """Flattens [b, 28, 28] and ends in 10 outputs without an activation."""
+    keras.utils.set_random_seed(job.seed)
+    hidden = [keras.layers.Dense(units, "relu") for units in job.layers]
+    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *hidden, keras.layers.Dense(CLASSES)])
+
+
+def sum_of_squares(labels: Any, outputs: Any) -> Any:
+    """Squared errors summed over the outputs, of each sample: float32[b]."""
+    return tf.reduce_sum(tf.square(outputs - labels), axis=-1)
+
+
+def shuffled_batches(job: Job, samples: Samples) -> tf.data.Dataset:
+    """As most tutorials write it: samples, a shuffle buffer, batches."""
+    dataset = tf.data.Dataset.from_tensor_slices((samples.images, samples.labels))
+    return dataset.shuffle(SHUFFLE_BUFFER, seed=job.seed).batch(job.batch_size)
+
+
+def limit_threads(threads: int) -> None:
+    """For all operations of TensorFlow."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+class KerasPeer(Peer):
+    """Has its network in ``model``."""
+
+    model: keras.Model
+
+    def outputs(self, images: Float32) -> Float32:
+        """All in one batch."""
+        return self.model(images, training=False).numpy()

@@ -1,0 +1,19 @@
+"""PyTorch without a loader: batches are taken from the tensors by index."""
+
+import torch
+
+from benchmarks.peers.job import main
+from benchmarks.peers.torch_model import TorchPeer
+
+
+class TorchIndexed(TorchPeer):
+    """A permutation an epoch."""
+
+    def epoch(self) -> None:
+        """A step a batch of the permutation."""
+        for index in torch.randperm(len(self.train)).split(self.job.batch_size):
+            self.step(self.images[index], self.labels[index])
+
+
+if __name__ == "__main__":
+    main(TorchIndexed, torch.set_num_threads)
