@@ -1,7 +1,6 @@
 """JAX: the whole epoch is one compiled ``lax.scan`` over the batches."""
 
 import os
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +58,7 @@ class JaxScan(Peer):
         return np.asarray(network(self.parameters, jnp.asarray(images.reshape(len(images), -1))))
 
 
-def limit_threads(threads: int) -> Any:
+def limit_threads(threads: int) -> None:
     """One core for the process: XLA has no other way that holds for all of it."""
     os.sched_setaffinity(0, range(threads))
 

@@ -1,7 +1,5 @@
 """The network and the step of the peers that use PyTorch."""
 
-import itertools
-
 import torch
 from torch import nn
 
@@ -17,7 +15,7 @@ def network(job: Job) -> nn.Sequential:
             layer.weight.copy_(torch.from_numpy(weights.T.copy()))
             layer.bias.zero_()
         layers += [layer, nn.ReLU()]
-    return nn.Sequential(nn.Flatten(), *itertools.islice(layers, len(layers) - 1))
+    return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
 class TorchPeer(Peer):

@@ -67,13 +67,13 @@ class IndexedIterator(tf.data.Iterator):
         return ELEMENT_SPEC
 
     def _take_number(self) -> Any:
-        handle = self.components[-1]
+        *_, handle = self.components
         number = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.int32)
         tf.raw_ops.AssignAddVariableOp(resource=handle, value=tf.constant(1))
         return number
 
     def _batch(self, number: Any) -> tuple[Any, Any]:
-        images, labels, order, _, _ = self.components
+        images, labels, order, *_ = self.components
         start = number * self._batch_size
         index = order[start : tf.minimum(start + self._batch_size, tf.size(order))]
         return tf.gather(images, index), tf.gather(labels, index)
@@ -87,9 +87,10 @@ class IndexedIterator(tf.data.Iterator):
 
     def get_next_as_optional(self) -> Any:
         """The next batch, or nothing after the last."""
+        *_, stop, _ = self.components
         number = self._take_number()
         return tf.cond(
-            number < self.components[3],
+            number < stop,
             lambda: tf.experimental.Optional.from_value(self._batch(number)),
             lambda: tf.experimental.Optional.empty(ELEMENT_SPEC),
         )
