@@ -88,7 +88,7 @@ class App:
         self._registry = _registry()
         self._metrics = Metrics(self._registry, version("loopbench"), settings.slots)
         self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir)
-        self._processes = Processes()
+        self._processes = Processes(settings.data_dir)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, self._metrics)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
@@ -123,6 +123,7 @@ class App:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+        self._processes.close()
         self._store.close()
         log.info("stopped")
 

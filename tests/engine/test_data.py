@@ -7,6 +7,7 @@ import pytest
 
 from loopbench.spec import Dataset
 from loopbench_server.engine import data
+from loopbench_server.engine.tensors import as_tensors
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
 
@@ -80,3 +81,15 @@ def test_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras.datasets.mnist.load_data", refuse)
     with pytest.raises(DatasetNotAvailableError, match="URL fetch failure"):
         data.load(Dataset.MNIST, tmp_path)
+
+
+@pytest.mark.parametrize("offset", [0, 4])
+def test_tensors_hold_what_arrays_hold(offset: int) -> None:
+    memory = data.aligned((2, 28, 29))
+    assert memory.ctypes.data % 64 == 0
+    memory[:] = np.random.default_rng(0).random(memory.shape)
+    # Beginning at a multiple of 64 bytes, or four bytes beside it.
+    images = memory.reshape(-1)[offset // 4 :][: 2 * 28 * 28].reshape(2, 28, 28)
+    tensors = as_tensors(data.Samples(images, np.array([3, 9], np.int32)))
+    assert np.array_equal(tensors[0], images)
+    assert tensors[1].numpy().tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]

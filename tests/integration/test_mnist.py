@@ -1,5 +1,6 @@
 """The main job on real MNIST, through the real server."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,16 @@ def test_losses_part_and_methods_agree(start: Any, mnist_dir: Path) -> None:
     # A tenth of the gradient learns less in the same time: by several points after two epochs.
     mean, total = (results[loss, Method.FIT].validation.accuracy for loss in digests)
     assert total - mean > 0.04
+
+
+def test_what_was_verified_is_needed_no_more(start: Any, mnist_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(mnist_dir / "mnist.npz", folder)
+    server = start("--data-dir", str(folder))
+    with server.client() as client:
+        client.wait_ready(SECONDS_TO_READY)
+        (folder / "mnist.npz").write_bytes(b"something else")
+        result = client.train(RunSpec(epochs=1)).result
+    assert result is not None
+    assert result.train.samples == 60_000

@@ -5,6 +5,7 @@ Keras into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts
 """
 
 import hashlib
+import math
 import os
 import uuid
 import zipfile
@@ -21,6 +22,8 @@ from loopbench_server.engine.model import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
 SIDE = 28
+# Bytes: where TensorFlow has the memory of its tensors begin, so that it can use that of an array.
+ALIGNMENT = 64
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 MNIST_FILE = "mnist.npz"
 
@@ -37,6 +40,13 @@ DIGITS_DIGESTS = {
 }
 
 
+def aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An uninitialised array of ``shape`` whose memory begins at a multiple of :data:`ALIGNMENT`."""
+    memory = np.empty(4 * math.prod(shape) + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """``images`` float32[n, 28, 28] from 0 to 1, ``labels`` int32[n] from 0 to 9."""
@@ -47,7 +57,7 @@ class Samples:
     @cached_property
     def one_hot(self) -> NDArray[np.float32]:
         """float32[n, 10]."""
-        return np.eye(CLASSES, dtype=np.float32)[self.labels]
+        return np.take(np.eye(CLASSES, dtype=np.float32), self.labels, axis=0, out=aligned((len(self), CLASSES)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,7 +123,8 @@ def _samples(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> Samples:
 
 
 def _scaled(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
-    return _samples(np.divide(images, np.float32(255), dtype=np.float32), labels)
+    scaled = np.divide(images, np.float32(255), dtype=np.float32, out=aligned(images.shape))
+    return Samples(scaled, labels.astype(np.int32))
 
 
 def _load_mnist(data_dir: Path | None) -> Data:
@@ -154,6 +165,22 @@ DATASETS: dict[Dataset, DatasetVariant] = {
 }
 
 
+# Verified by their digests, so that they need not be looked at again, whatever becomes of their files.
+_shared: dict[tuple[Dataset, Path | None], Data] = {}
+
+
+def share(dataset: Dataset, data_dir: Path | None) -> None:
+    """Loads ``dataset`` for this process and all that are forked from it, if it lies on this machine.
+
+    Raises:
+        DatasetCorruptError: its file does not hold what it should.
+    """
+    if DATASETS[dataset].is_available(data_dir):
+        data = _shared[dataset, data_dir] = load(dataset, data_dir)
+        for samples in (data.train, data.validation):
+            _ = samples.one_hot  # worked out when it is first asked for
+
+
 def load(dataset: Dataset, data_dir: Path | None) -> Data:
     """The samples of ``dataset``; ``data_dir`` is where to look for MNIST first.
 
@@ -161,7 +188,7 @@ def load(dataset: Dataset, data_dir: Path | None) -> Data:
         DatasetNotAvailableError: it is not on this machine and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    return DATASETS[dataset].load(data_dir)
+    return _shared.get((dataset, data_dir)) or DATASETS[dataset].load(data_dir)
 
 
 def describe(data_dir: Path | None) -> tuple[DatasetInfo, ...]:

@@ -3,11 +3,13 @@
 import asyncio
 import multiprocessing
 import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from loopbench_server.errors import NotReadyError
 from loopbench_server.runs import worker
@@ -69,13 +71,22 @@ class Worker:
 
 
 class Processes:
-    """Starts worker processes."""
+    """Starts worker processes; ``data_dir`` is where MNIST is looked for first, which they share."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path | None) -> None:
         # TensorFlow's greeting says nothing that a run's result does not.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if data_dir:
+            # The forkserver runs imports and nothing else, so that its environment is all that it can be told by.
+            os.environ["LOOPBENCH_DATA_DIR"] = str(data_dir)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
+        # Compiled code is for this machine and these versions: it is kept for as long as the server lasts.
+        self._compiled = tempfile.TemporaryDirectory(prefix="loopbench-compiled-")
+
+    def close(self) -> None:
+        """Removes what only workers needed; none may be under way."""
+        self._compiled.cleanup()
 
     async def warm_up(self) -> None:
         """Starts the forkserver, which then imports TensorFlow on its own."""
@@ -86,7 +97,7 @@ class Processes:
         child_lifeline, lifeline = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=worker.main,
-            args=(task.model_dump_json(), weights, child_connection, child_lifeline),
+            args=(task.model_dump_json(), weights, child_connection, child_lifeline, self._compiled.name),
             name=f"loopbench-{task.kind}",
             daemon=True,
         )
