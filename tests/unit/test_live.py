@@ -89,3 +89,22 @@ async def test_ended_waits_for_the_end(make_run: MakeRun) -> None:
     live.change(run=ended)
     assert await asyncio.gather(*waiting) == [ended, ended]
     assert await live.ended() == ended
+
+
+async def test_many_watchers_leave_turns_to_others(make_run: MakeRun) -> None:
+    live = LiveRun(make_run(state=RunState.RUNNING))
+    told: list[RunState] = []
+
+    async def watch() -> None:
+        async for event in live.watch():
+            told.append(event.state)  # noqa: PERF401  one by one, as they come
+
+    watchers = [asyncio.create_task(watch()) for _ in range(100)]
+    await asyncio.sleep(0)
+    told.clear()
+    live.change(run=make_run(state=RunState.SUCCEEDED))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert 0 < len(told) < 50
+    await asyncio.gather(*watchers)
+    assert told == [RunState.SUCCEEDED] * 100

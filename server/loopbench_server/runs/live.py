@@ -5,6 +5,39 @@ from collections.abc import AsyncIterator
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
 
+# So that other calls wait behind a few milliseconds of work, and not behind all watchers of a run.
+WOKEN_AT_ONCE = 16
+SECONDS_BETWEEN_WAKES = 0.004
+
+
+class Bell:
+    """Wakes everybody who waits, a few at a time."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def after(self, rings: int) -> None:
+        """Returns when the bell has rung more often than ``rings`` times."""
+        if self.rings == rings:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+    def ring(self) -> None:
+        """To be called on the event loop."""
+        self.rings += 1
+        waiting, self._waiting = self._waiting, []
+        self._wake(waiting)
+
+    def _wake(self, waiting: list[asyncio.Future[None]]) -> None:
+        for future in waiting[:WOKEN_AT_ONCE]:
+            if not future.done():  # whoever waited may have been cancelled
+                future.set_result(None)
+        if len(waiting) > WOKEN_AT_ONCE:
+            loop = asyncio.get_running_loop()
+            loop.call_later(SECONDS_BETWEEN_WAKES, self._wake, waiting[WOKEN_AT_ONCE:])
+
 
 class LiveRun:
     """The present state of a run under way.
@@ -20,7 +53,7 @@ class LiveRun:
         self.queue_position: int | None = None
         self.progress: Progress | None = None
         self.epochs: list[EpochRecord] = []
-        self._changed = asyncio.Event()
+        self._bell = Bell()
 
     def change(
         self,
@@ -36,13 +69,12 @@ class LiveRun:
         self.queue_position = queue_position if self.run.state is RunState.QUEUED else None
         if epoch:
             self.epochs.append(epoch)
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._bell.ring()
 
     async def ended(self) -> Run:
         """The run, once it has ended."""
         while not self.run.state.ended:
-            await self._changed.wait()
+            await self._bell.after(self._bell.rings)
         return self.run
 
     def _event(self, epochs_seen: int, *, whole: bool) -> RunEvent:
@@ -59,11 +91,11 @@ class LiveRun:
         event = self._event(0, whole=True)
         seen = len(event.epochs)
         while True:
-            changed = self._changed
+            rings = self._bell.rings
             yield event
             if event.state.ended:
                 return
             # Nothing may have changed since the event was made, or much while the watcher took it in.
-            await changed.wait()
+            await self._bell.after(rings)
             event = self._event(seen, whole=False)
             seen += len(event.epochs)
