@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser lint format proto proto-check lock clean
+.PHONY: help install demo test coverage browser bench lint format proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,10 @@ STAMP := $(VENV)/.installed
 BUF := node_modules/.bin/buf
 PROTOS := $(wildcard proto/loopbench/v1/*.proto)
 SERVICES := proto/loopbench/v1/benchmark_service.proto
+PEERS := build/peers
+PEERS_STAMP := $(PEERS)/.installed
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 PYTEST_FLAGS ?=
 
 help:  ## Show the targets
@@ -41,6 +44,14 @@ browser:  ## Install Chromium and its driver, which the tests of the report need
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
 	  echo "no Chromium: the tests of the report in a browser will be skipped"
+
+$(PEERS_STAMP): requirements/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/peers.txt
+	@touch $@
+
+bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
 	$(BIN)/ruff check .

@@ -41,13 +41,13 @@ async def steady(calls: dict[str, Call], rate: float, duration: float) -> dict[s
 
 
 async def watch(stub: Any, run_id: str) -> dict[str, Any]:
-    """The epochs that a watcher is told of, in order, the number of events and the state that ends them."""
+    """The epochs that a watcher is told of, in order, the number of events, and the digest that the last one brings."""
     epochs: list[int] = []
-    events, state = 0, 0
+    events, event = 0, None
     async for event in stub.WatchRun(benchmark_service_pb2.WatchRunRequest(run_id=run_id)):
-        events, state = events + 1, event.state
+        events += 1
         epochs += [record.epoch for record in event.epochs]
-    return {"epochs": epochs, "events": events, "state": state}
+    return {"epochs": epochs, "events": events, "final_digest": event.run.result.weights_digest if event else ""}
 
 
 def _calls(channel: grpc.aio.Channel, run_id: str) -> dict[str, Call]:

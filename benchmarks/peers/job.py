@@ -81,7 +81,8 @@ def _samples(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
     return Samples(images.astype(np.float32) / np.float32(255), np.eye(CLASSES, dtype=np.float32)[labels])
 
 
-def _job(arguments: Sequence[str]) -> Job:
+def job_from(arguments: Sequence[str]) -> Job:
+    """The job that the command line of a peer describes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--mnist", type=Path, required=True, help="the file mnist.npz")
     parser.add_argument("--epochs", type=int, default=10)
@@ -103,7 +104,7 @@ def main(peer_class: type[Peer], limit_threads: Callable[[int], Any]) -> None:
 
     ``limit_threads(n)`` tells the library how many threads to use, before anything else is done with it.
     """
-    job = _job(sys.argv[1:])
+    job = job_from(sys.argv[1:])
     if job.threads:
         limit_threads(job.threads)
     with np.load(job.mnist) as arrays:

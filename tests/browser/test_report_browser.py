@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from tests.reports import make_group, make_report, many_groups, two_groups, whole_report
 
 from loopbench.spec import Method
 from loopbench_client.report import Report, write_report
+from tests.reports import make_group, make_report, many_groups, two_groups, whole_report
 
 LONG = "a-label-without-a-single-space-that-is-as-long-as-labels-may-be-" * 3
 

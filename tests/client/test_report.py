@@ -9,8 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.pages import Page
-from tests.reports import make_report, two_groups, whole_report
 
 from loopbench.spec import Verdict
 from loopbench_client import LoopbenchError
@@ -18,6 +16,8 @@ from loopbench_client.report import Report, check_report, write_report
 from loopbench_client.report.groups import HOLDS
 from loopbench_client.report.marks import COLOURS, DASHES, MARKERS, marks
 from loopbench_client.report.verdicts import MEANINGS, SENTENCES_IN_ORDER, SYMBOLS
+from tests.pages import Page
+from tests.reports import make_report, two_groups, whole_report
 
 TEMPLATES = Path(importlib.import_module("loopbench_client.report").__path__[0]) / "templates"
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.pages import Page
-from tests.reports import ENVIRONMENT, ClaimOutcome, make_group, make_report, many_groups, two_groups, whole_report
 
 from loopbench.spec import Comparison, Method, Reported, RunSpec, Verdict
 from loopbench_client.report import Report, write_report
 from loopbench_client.report.specifications import changes
+from tests.pages import Page
+from tests.reports import ENVIRONMENT, ClaimOutcome, make_group, make_report, many_groups, two_groups, whole_report
 
 MINUS = "\N{MINUS SIGN}"
 

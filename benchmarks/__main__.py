@@ -1,0 +1,41 @@
+"""``python -m benchmarks``: measures, keeps the figures, and writes BENCHMARKS.md from them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.parts import PARTS, measure
+from benchmarks.setting import Setting
+from benchmarks.writing import write
+
+
+def _setting(peers: Path) -> Setting:
+    data_dir = Path(os.environ.get("LOOPBENCH_DATA_DIR", "."))
+    if not (data_dir / "mnist.npz").is_file():
+        sys.exit("LOOPBENCH_DATA_DIR has to name a folder with mnist.npz: the benchmarks train on MNIST")
+    return Setting(data_dir.absolute(), peers.absolute())
+
+
+def main(
+    peers: Annotated[Path, typer.Option(help="Python of the peers' environment")],
+    only: Annotated[list[str] | None, typer.Option(help="a part to measure; the others stay as kept")] = None,
+    *,
+    rewrite: Annotated[bool, typer.Option("--rewrite", help="measure nothing; write from what is kept")] = False,
+) -> None:
+    """Measures all parts, or those that are named, and writes BENCHMARKS.md."""
+    unknown = sorted(set(only or ()) - set(PARTS))
+    if unknown:
+        sys.exit(f"--only: there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if not rewrite:
+        setting = _setting(peers)
+        for name in only or PARTS:
+            print(f"measuring: {name}", flush=True)
+            measure(name, setting)
+    write()
+
+
+if __name__ == "__main__":
+    typer.run(main)

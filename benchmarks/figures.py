@@ -1,0 +1,25 @@
+"""Several measurements of one thing, as they are quoted."""
+
+import statistics
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+
+class Spread(BaseModel):
+    """The median of several measurements, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Of at least one value."""
+    return Spread(median=statistics.median(values), low=min(values), high=max(values), count=len(values))
+
+
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+    """Round by round, so that what slows the machine down for a round slows down both."""
+    return spread([above / below for above, below in zip(numerators, denominators, strict=True)])

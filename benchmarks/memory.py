@@ -1,0 +1,109 @@
+"""Memory: of a run's process, and of the server over many short runs."""
+
+import threading
+import time
+
+import psutil
+from pydantic import BaseModel
+
+from benchmarks.contest import EAGER, OURS
+from benchmarks.setting import RunningServer, Setting, ready_server
+from loopbench.spec import Dataset, RunSpec
+
+EPOCHS = 2
+SHORT_RUNS = 1_000
+# Short runs between two looks at the server.
+STRIDE = 100
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class ProcessMemory(BaseModel):
+    """Of a run's process at most, in bytes: resident, and what it shares with no other."""
+
+    resident: int = 0
+    own: int = 0
+
+
+class Memory(BaseModel):
+    """``runs`` by contestant; of the forkserver; of server and forkserver after every so many short runs."""
+
+    runs: dict[str, ProcessMemory]
+    forkserver: ProcessMemory
+    short_runs: list[int]
+    server_bytes: list[int]
+    forkserver_bytes: list[int]
+    server_files: list[int]
+    short_run_seconds: float
+
+
+def _forkserver(running: RunningServer) -> psutil.Process:
+    """The child that has the runs' processes for children."""
+    return next(child for child in running.process.children() if any("forkserver" in word for word in child.cmdline()))
+
+
+def _memory(process: psutil.Process) -> ProcessMemory:
+    held = process.memory_full_info()
+    return ProcessMemory(resident=held.rss, own=held.uss)
+
+
+def _largest(forkserver: psutil.Process, over: threading.Event) -> ProcessMemory:
+    largest = ProcessMemory()
+    while not over.wait(SECONDS_BETWEEN_LOOKS):
+        for child in forkserver.children():
+            try:
+                now = _memory(child)
+            except psutil.Error:  # it ended meanwhile
+                continue
+            largest = ProcessMemory(resident=max(largest.resident, now.resident), own=max(largest.own, now.own))
+    return largest
+
+
+def _of_a_run(running: RunningServer, spec: RunSpec) -> ProcessMemory:
+    over, found = threading.Event(), [ProcessMemory()]
+
+    def look() -> None:
+        found[0] = _largest(_forkserver(running), over)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        running.client.train(spec)
+    finally:
+        over.set()
+        looking.join()
+    return found[0]
+
+
+def _train_short_runs(running: RunningServer, count: int) -> None:
+    ids = [running.client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1), detach=True).id for _ in range(count)]
+    for run_id in ids:
+        *_, last = running.client.watch(run_id)
+        assert last.run is not None
+        assert last.run.result is not None
+
+
+def measure(setting: Setting) -> Memory:
+    """One server for the runs on MNIST, another for the short ones."""
+    with ready_server(setting) as running:
+        runs = {name: _of_a_run(running, RunSpec(epochs=EPOCHS, **fields)) for name, fields in (OURS | EAGER).items()}
+        forkserver = _memory(_forkserver(running))
+    with ready_server(setting) as running:
+        processes = (running.process, _forkserver(running))
+        held: list[tuple[int, ...]] = []
+        files: list[int] = []
+        start = time.perf_counter()
+        for _ in range(0, SHORT_RUNS, STRIDE):
+            _train_short_runs(running, STRIDE)
+            held.append(tuple(process.memory_info().rss for process in processes))
+            files.append(running.process.num_fds())
+            print(f"{len(held) * STRIDE} short runs: the server holds {held[-1][0] / 1e6:.1f} MB", flush=True)
+        seconds = time.perf_counter() - start
+    return Memory(
+        runs=runs,
+        forkserver=forkserver,
+        short_runs=list(range(STRIDE, SHORT_RUNS + 1, STRIDE)),
+        server_bytes=[server for server, _ in held],
+        forkserver_bytes=[other for _, other in held],
+        server_files=files,
+        short_run_seconds=seconds / SHORT_RUNS,
+    )

@@ -1,0 +1,97 @@
+"""What is aimed at, and whether it is reached."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import contest
+from benchmarks.contest import JAX, Contest
+from benchmarks.figures import Spread
+from benchmarks.memory import Memory
+from benchmarks.overhead import Overheads
+from benchmarks.service import Service
+from benchmarks.throughput import Throughput
+
+GRAPH = ("GRAPH, tape", "GRAPH, fit", "GRAPH, train_step")
+COMPILED_WHOLE = "XLA, tape, an epoch compiled whole"
+EAGER_TAPE, FIT_ON_ARRAYS = "article: eager tape", "article: fit on arrays"
+# Of the server's memory, over the second half of the short runs.
+GROWTH = 0.01
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked for, what was measured, and whether that is enough."""
+
+    target: str
+    measured: str
+    reached: bool
+
+
+def _ratio(value: Spread) -> str:
+    return f"{value.median:.2f} × ({value.low:.2f}–{value.high:.2f})"
+
+
+def _epochs(found: Contest) -> Iterator[Target]:
+    same = len(found.digests("GRAPH") | found.digests("EAGER")) == 1
+    yield Target("the three methods under GRAPH end in the bits of EAGER", "yes" if same else "no", same)
+    for least, peer in ((15, EAGER_TAPE), (3, FIT_ON_ARRAYS)):
+        for name in GRAPH:
+            times = found.times(peer, name)
+            yield Target(f"{name}: at least {least} × as fast as “{peer}”", _ratio(times), times.median >= least)
+    jax = found.fastest(*JAX)
+    times = found.times(COMPILED_WHOLE, jax)
+    yield Target(f"{COMPILED_WHOLE}: at most the time of “{jax}”", _ratio(times), times.median <= 1)
+    outside = found.outside()
+    yield Target(f"all within {contest.BAND} points of validation accuracy", ", ".join(outside) or "all", not outside)
+
+
+def _calls(found: Overheads) -> Iterator[Target]:
+    slowest = max((each.total for each in found.warm.values()), key=lambda total: total.median)
+    measured = f"{slowest.median:.2f} s ({slowest.low:.2f}–{slowest.high:.2f})"
+    yield Target(
+        "a warm call of 10 epochs takes at most 2 s beside training, the slowest kind", measured, slowest.median <= 2
+    )
+
+
+def _comparisons(found: Throughput) -> Iterator[Target]:
+    gain = found.gain
+    yield Target(
+        f"a comparison on {found.cores} cores: at least 1.6 × the throughput of one run after another",
+        _ratio(gain),
+        gain.median >= 1.6,
+    )
+
+
+def _service(found: Service) -> Iterator[Target]:
+    yield Target("the server holds at most 120 MB", f"{found.idle.high / 1e6:.0f} MB", found.idle.high <= 120e6)
+    yield Target("health answers within 2 s of the start", f"{found.health.high:.2f} s", found.health.high <= 2)
+    for title, load in (("all cores training", found.load), ("and 500 watchers", found.watched_load)):
+        for name, latency in load.latencies.items():
+            measured = f"{1e3 * latency.p99:.1f} ms"
+            yield Target(f"{name}, {title}: p99 at most 50 ms at 100 calls a second", measured, latency.p99 <= 0.05)
+    told = found.watched
+    yield Target(
+        "500 watchers at once, none of whom misses anything", f"{told.complete}", told.complete == told.watchers == 500
+    )
+
+
+def _memory(found: Memory) -> Iterator[Target]:
+    half = found.server_bytes[len(found.server_bytes) // 2 :]
+    growth = half[-1] / half[0] - 1
+    yield Target(
+        "the server does not grow over the second half of 1,000 short runs (by more than 1 %)",
+        f"{100 * growth:+.1f} %",
+        growth <= GROWTH,
+    )
+
+
+def targets(measured: dict[str, Any]) -> list[Target]:
+    """Of all parts."""
+    return [
+        *_epochs(measured["contest"]),
+        *_calls(measured["overhead"]),
+        *_comparisons(measured["throughput"]),
+        *_service(measured["service"]),
+        *_memory(measured["memory"]),
+    ]

@@ -1,0 +1,23 @@
+"""The load of the benchmarks, on a real server: it sees what it should see."""
+
+import asyncio
+
+from benchmarks.load import load
+from loopbench.spec import Dataset, RunSpec
+from loopbench_client import Client
+
+from .conftest import ServerProcess
+
+EPOCHS, WATCHERS, RATE = 20, 30, 20
+
+
+def test_all_watchers_and_calls_are_counted(server: ServerProcess, client: Client) -> None:
+    run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS), detach=True)
+    found = asyncio.run(load(server.address, run.id, rate=RATE, duration=1.0, watchers=WATCHERS))
+    assert {name: len(values) for name, values in found["latencies"].items()} == {"get_run": 10, "health": 10}
+    assert len(found["watchers"]) == WATCHERS
+    result = client.get(run.id).result
+    assert result is not None
+    for told in found["watchers"]:
+        assert told["epochs"] == list(range(1, EPOCHS + 1))
+        assert told["final_digest"] == result.weights_digest
