@@ -9,7 +9,7 @@ from benchmarks.figures import Spread, spread
 from benchmarks.setting import RunningServer, Setting, ready_server
 from loopbench.spec import RunSpec
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 class Overhead(BaseModel):
