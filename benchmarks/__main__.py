@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.parts import PARTS, measure
+from benchmarks.parts import PARTS, NeverMeasuredError, measure
 from benchmarks.setting import Setting
 from benchmarks.writing import write
 
@@ -34,7 +34,10 @@ def main(
         for name in only or PARTS:
             print(f"measuring: {name}", flush=True)
             measure(name, setting)
-    write()
+    try:
+        write()
+    except NeverMeasuredError as error:
+        sys.exit(f"BENCHMARKS.md is not written: {error}")
 
 
 if __name__ == "__main__":

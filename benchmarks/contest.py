@@ -12,7 +12,7 @@ from loopbench.spec import Execution, Method, RunSpec
 
 # Epochs of the run whose accuracy counts, and of those whose time does.
 WHOLE, PART = 10, 3
-ROUNDS = 5
+ROUNDS = 3
 # Points of validation accuracy that all have to lie within, around ours.
 BAND = 0.5
 
@@ -70,9 +70,9 @@ class Contest(BaseModel):
         """Seconds an epoch."""
         return spread(self.seconds[name])
 
-    def times(self, slower: str, faster: str) -> Spread:
-        """How many times ``faster`` is as fast as ``slower``."""
-        return ratios(self.seconds[slower], self.seconds[faster])
+    def times(self, name: str, other: str) -> Spread:
+        """How many times as long as ``other`` ``name`` takes."""
+        return ratios(self.seconds[name], self.seconds[other])
 
     def fastest(self, *names: str) -> str:
         """Which of those has the lowest median."""

@@ -18,7 +18,6 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.job import Job, build_job
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.model import CLASSES
-from loopbench_server.engine.optimizers import build_optimizer
 from loopbench_server.engine.recorder import Recorder
 
 
@@ -29,15 +28,15 @@ def _network(layers: list[int]) -> keras.Sequential:
 
 def _job(spec: RunSpec, layers: list[int], data_dir: Path) -> Job:
     job = build_job(spec, data.load(Dataset.MNIST, data_dir))
-    return dataclasses.replace(job, model=_network(layers), optimizer=build_optimizer(spec.optimizer))
+    return dataclasses.replace(job, model=_network(layers))
 
 
 def main() -> None:
     """As the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--layers", type=int, nargs="*", default=[256, 128])
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--layers", type=int, nargs="+", required=True)
+    parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--execution", type=Execution, default=Execution.GRAPH)
     parser.add_argument("--steps-per-execution", type=int, default=0)
     options = parser.parse_args()

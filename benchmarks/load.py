@@ -50,17 +50,20 @@ async def watch(stub: Any, run_id: str) -> dict[str, Any]:
     return {"epochs": epochs, "events": events, "final_digest": event.run.result.weights_digest if event else ""}
 
 
-def _calls(channel: grpc.aio.Channel, run_id: str) -> dict[str, Call]:
+def _calls(channel: grpc.aio.Channel, run_id: str, ended_run_id: str) -> dict[str, Call]:
     service = benchmark_service_pb2_grpc.BenchmarkServiceStub(channel)
     health = health_pb2_grpc.HealthStub(channel)
     return {
-        "get_run": lambda: service.GetRun(benchmark_service_pb2.GetRunRequest(run_id=run_id)),
+        "GetRun, a run under way": lambda: service.GetRun(benchmark_service_pb2.GetRunRequest(run_id=run_id)),
+        "GetRun, an ended run": lambda: service.GetRun(benchmark_service_pb2.GetRunRequest(run_id=ended_run_id)),
         "health": lambda: health.Check(health_pb2.HealthCheckRequest()),
     }
 
 
-async def load(address: str, run_id: str, rate: float, duration: float, watchers: int) -> dict[str, Any]:
-    """Latencies in seconds by call, and what each watcher saw to the end of the run."""
+async def load(
+    address: str, run_id: str, *, ended_run_id: str = "", rate: float = 0.0, duration: float = 0.0, watchers: int = 0
+) -> dict[str, Any]:
+    """Latencies in seconds by call, and what each watcher of ``run_id`` saw to its end."""
     channels = [
         # Options that differ keep gRPC from giving them all the same connection.
         grpc.aio.insecure_channel(address, options=[("loopbench.channel", number)])
@@ -68,7 +71,7 @@ async def load(address: str, run_id: str, rate: float, duration: float, watchers
     ]
     stubs = [benchmark_service_pb2_grpc.BenchmarkServiceStub(channel) for channel in channels[1:]]
     watching = [asyncio.create_task(watch(stubs[number % len(stubs)], run_id)) for number in range(watchers)]
-    latencies = await steady(_calls(channels[0], run_id), rate, duration) if rate else {}
+    latencies = await steady(_calls(channels[0], run_id, ended_run_id), rate, duration) if rate else {}
     seen = await asyncio.gather(*watching)
     await asyncio.gather(*(channel.close() for channel in channels))
     return {"latencies": latencies, "watchers": seen}
@@ -79,7 +82,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("run_id")
-    parser.add_argument("--rate", type=float, default=0.0, help="calls a second, GetRun and Check in turn")
+    parser.add_argument("--ended-run-id", default="")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="calls a second: GetRun of either run and health, in turn"
+    )
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of calls")
     parser.add_argument("--watchers", type=int, default=0)
     print(json.dumps(asyncio.run(load(**vars(parser.parse_args())))))

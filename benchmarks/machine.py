@@ -1,24 +1,21 @@
 """The machine, and the versions of what is measured."""
 
 import platform
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import psutil
 from pydantic import BaseModel
 
 from benchmarks.setting import ROOT, Setting
-from loopbench_server.engine.environment import cpu_model, source_revision
+from loopbench_server.engine.environment import cpu_model
 
 PACKAGES = ("tensorflow", "keras", "numpy", "grpcio")
 PEERS = ROOT / "requirements" / "peers.txt"
 
 
 class Machine(BaseModel):
-    """Where and when; ``peers`` are the versions that their environment is pinned to."""
+    """Where; ``peers`` are the versions that their environment is pinned to."""
 
-    day: str
-    revision: str
     cpu: str
     cores: int
     memory_bytes: int
@@ -31,8 +28,6 @@ class Machine(BaseModel):
 def measure(_: Setting) -> Machine:
     """As it is now."""
     return Machine(
-        day=datetime.now(UTC).date().isoformat(),
-        revision=source_revision(),
         cpu=cpu_model(),
         cores=psutil.cpu_count() or 0,
         memory_bytes=psutil.virtual_memory().total,

@@ -1,7 +1,8 @@
 """Memory: of a run's process, and of the server over many short runs."""
 
-import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 from pydantic import BaseModel
@@ -46,32 +47,25 @@ def _memory(process: psutil.Process) -> ProcessMemory:
     return ProcessMemory(resident=held.rss, own=held.uss)
 
 
-def _largest(forkserver: psutil.Process, over: threading.Event) -> ProcessMemory:
+def _largest(forkserver: psutil.Process, over: Callable[[], bool]) -> ProcessMemory:
     largest = ProcessMemory()
-    while not over.wait(SECONDS_BETWEEN_LOOKS):
+    while not over():
         for child in forkserver.children():
             try:
                 now = _memory(child)
             except psutil.Error:  # it ended meanwhile
                 continue
             largest = ProcessMemory(resident=max(largest.resident, now.resident), own=max(largest.own, now.own))
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     return largest
 
 
 def _of_a_run(running: RunningServer, spec: RunSpec) -> ProcessMemory:
-    over, found = threading.Event(), [ProcessMemory()]
-
-    def look() -> None:
-        found[0] = _largest(_forkserver(running), over)
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        running.client.train(spec)
-    finally:
-        over.set()
-        looking.join()
-    return found[0]
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(running.client.train, spec)
+        largest = _largest(_forkserver(running), training.done)
+        training.result()
+    return largest
 
 
 def _train_short_runs(running: RunningServer, count: int) -> None:

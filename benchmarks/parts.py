@@ -1,9 +1,12 @@
 """All that is measured, part by part, and where the figures are kept."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks import contest, growth, limits, machine, memory, overhead, service, throughput
 from benchmarks.setting import ROOT, Setting
+from loopbench_server.engine.environment import source_revision
 
 # Committed, so that BENCHMARKS.md can be written from them again.
 KEPT = ROOT / "benchmarks" / "measured"
@@ -22,15 +25,32 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
 
 
 def measure(name: str, setting: Setting) -> None:
-    """Measures a part and keeps its figures in place of those before."""
+    """Measures a part and keeps its figures in place of those before, with the day and the commit."""
     module, _ = PARTS[name]
-    (KEPT / f"{name}.json").write_text(module.measure(setting).model_dump_json(indent=1) + "\n")
+    when = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision()}
+    found = module.measure(setting).model_dump(mode="json")
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / f"{name}.json").write_text(json.dumps({**when, "measured": found}, indent=1) + "\n")
 
 
-def kept() -> dict[str, Any]:
-    """What was measured, by part.
+class NeverMeasuredError(Exception):
+    """Parts have no figures yet."""
+
+
+def kept() -> tuple[dict[str, Any], dict[str, str]]:
+    """What was measured, and the day and commit of it, each by part.
 
     Raises:
-        FileNotFoundError: a part never was.
+        NeverMeasuredError: of all parts that never were.
     """
-    return {name: model.model_validate_json((KEPT / f"{name}.json").read_text()) for name, (_, model) in PARTS.items()}
+    missing = [name for name in PARTS if not (KEPT / f"{name}.json").is_file()]
+    if missing:
+        raise NeverMeasuredError(f"never measured: {', '.join(missing)}")
+    files = {name: json.loads((KEPT / f"{name}.json").read_text()) for name in PARTS}
+    measured = {name: model.model_validate(files[name]["measured"]) for name, (_, model) in PARTS.items()}
+    return measured, {name: f"{file['day']} at {_short(file['revision'])}" for name, file in files.items()}
+
+
+def _short(revision: str) -> str:
+    commit, _, changes = revision.partition("-")
+    return f"{commit[:12]} with changes" if changes else commit[:12]

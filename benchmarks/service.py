@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from benchmarks.figures import Spread, spread
 from benchmarks.setting import ROOT, RunningServer, Setting, answer, ready_server, server
-from loopbench.spec import RunSpec, RunState
+from loopbench.spec import Dataset, RunSpec, RunState
 
 STARTS = 5
 RATE, SECONDS = 100, 60
 WATCHERS = 500
 # Long enough for the calls; those that are not watched are cancelled.
-WATCHED_EPOCHS, ENDLESS = 100, 1_000
+WATCHED_EPOCHS, ENDLESS = 120, 1_000
 
 
 class Latency(BaseModel):
@@ -87,10 +87,16 @@ def _start(setting: Setting) -> tuple[float, float, int]:
 def _train_on_all_cores(running: RunningServer, epochs: int) -> list[str]:
     cores = os.cpu_count() or 1
     ids = [running.client.train(RunSpec(epochs=epochs, seed=seed), detach=True).id for seed in range(cores)]
-    while any(running.client.get(run_id).state is not RunState.RUNNING for run_id in ids):
+    while not _train(running, ids):
         time.sleep(0.1)
     time.sleep(3)  # they trace at first
     return ids
+
+
+def _train(running: RunningServer, ids: list[str]) -> bool:
+    states = {running.client.get(run_id).state for run_id in ids}
+    assert not any(state.ended for state in states), "a run ended before it was measured"
+    return states == {RunState.RUNNING}
 
 
 def _latency(seconds: list[float]) -> Latency:
@@ -102,12 +108,17 @@ def _latency(seconds: list[float]) -> Latency:
     )
 
 
-def _load(running: RunningServer, run_id: str) -> Load:
+def _load(running: RunningServer, ids: list[str], ended_id: str) -> Load:
+    """``ids`` train all the while; ``ended_id`` is a run that is only in the store."""
     before, start = running.process.cpu_times(), time.perf_counter()
     printed = answer(
-        [sys.executable, "-m", "benchmarks.load", running.address, run_id, "--rate", RATE, "--duration", SECONDS]
+        [
+            *(sys.executable, "-m", "benchmarks.load", running.address, ids[0]),
+            *("--ended-run-id", ended_id, "--rate", RATE, "--duration", SECONDS),
+        ]
     )
     after, seconds = running.process.cpu_times(), time.perf_counter() - start
+    assert _train(running, ids)
     return Load(
         latencies={name: _latency(values) for name, values in printed["latencies"].items()},
         server_bytes=running.process.memory_info().rss,
@@ -115,11 +126,11 @@ def _load(running: RunningServer, run_id: str) -> Load:
     )
 
 
-def _watched_load(running: RunningServer) -> tuple[Load, Watched]:
-    run_id, *others = _train_on_all_cores(running, WATCHED_EPOCHS)
+def _watched_load(running: RunningServer, ended_id: str) -> tuple[Load, Watched]:
+    ids = run_id, *others = _train_on_all_cores(running, WATCHED_EPOCHS)
     command = [sys.executable, "-m", "benchmarks.load", running.address, run_id, "--watchers", str(WATCHERS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:  # noqa: S603  our own
-        load = _load(running, run_id)
+        load = _load(running, list(ids), ended_id)
         told = json.loads(process.communicate()[0])["watchers"]
     for other in others:
         running.client.cancel(other)
@@ -137,11 +148,12 @@ def measure(setting: Setting) -> Service:
     """Several starts, then one server under load, with its cores busy."""
     healthy, ready, idle = zip(*(_start(setting) for _ in range(STARTS)), strict=True)
     with ready_server(setting) as running:
+        ended_id = running.client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1)).id
         ids = _train_on_all_cores(running, ENDLESS)
-        load = _load(running, ids[0])
+        load = _load(running, ids, ended_id)
         for run_id in ids:
             running.client.cancel(run_id)
-        watched_load, watched = _watched_load(running)
+        watched_load, watched = _watched_load(running, ended_id)
     return Service(
         health_seconds=healthy,
         ready_seconds=ready,

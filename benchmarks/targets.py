@@ -15,8 +15,8 @@ from benchmarks.throughput import Throughput
 GRAPH = ("GRAPH, tape", "GRAPH, fit", "GRAPH, train_step")
 COMPILED_WHOLE = "XLA, tape, an epoch compiled whole"
 EAGER_TAPE, FIT_ON_ARRAYS = "article: eager tape", "article: fit on arrays"
-# Of the server's memory, over the second half of the short runs.
-GROWTH = 0.01
+# Of the server's memory, over the second half of the short runs: what it sways by from one look to the next.
+GROWTH = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Target:
     reached: bool
 
 
-def _ratio(value: Spread) -> str:
+def ratio(value: Spread) -> str:
+    """Median and range."""
     return f"{value.median:.2f} × ({value.low:.2f}–{value.high:.2f})"
 
 
@@ -38,10 +39,10 @@ def _epochs(found: Contest) -> Iterator[Target]:
     for least, peer in ((15, EAGER_TAPE), (3, FIT_ON_ARRAYS)):
         for name in GRAPH:
             times = found.times(peer, name)
-            yield Target(f"{name}: at least {least} × as fast as “{peer}”", _ratio(times), times.median >= least)
-    jax = found.fastest(*JAX)
-    times = found.times(COMPILED_WHOLE, jax)
-    yield Target(f"{COMPILED_WHOLE}: at most the time of “{jax}”", _ratio(times), times.median <= 1)
+            yield Target(f"{name}: at least {least} × as fast as “{peer}”", ratio(times), times.median >= least)
+    for jax in JAX:
+        times = found.times(COMPILED_WHOLE, jax)
+        yield Target(f"{COMPILED_WHOLE}: at most the time of “{jax}”", ratio(times), times.median <= 1)
     outside = found.outside()
     yield Target(f"all within {contest.BAND} points of validation accuracy", ", ".join(outside) or "all", not outside)
 
@@ -58,13 +59,15 @@ def _comparisons(found: Throughput) -> Iterator[Target]:
     gain = found.gain
     yield Target(
         f"a comparison on {found.cores} cores: at least 1.6 × the throughput of one run after another",
-        _ratio(gain),
+        ratio(gain),
         gain.median >= 1.6,
     )
 
 
 def _service(found: Service) -> Iterator[Target]:
-    yield Target("the server holds at most 120 MB", f"{found.idle.high / 1e6:.0f} MB", found.idle.high <= 120e6)
+    states = {"idle": found.idle.high, "all cores training": found.load.server_bytes}
+    for title, held in {**states, "and 500 watchers": found.watched_load.server_bytes}.items():
+        yield Target(f"the server holds at most 120 MB, {title}", f"{held / 1e6:.0f} MB", held <= 120e6)
     yield Target("health answers within 2 s of the start", f"{found.health.high:.2f} s", found.health.high <= 2)
     for title, load in (("all cores training", found.load), ("and 500 watchers", found.watched_load)):
         for name, latency in load.latencies.items():
@@ -77,10 +80,10 @@ def _service(found: Service) -> Iterator[Target]:
 
 
 def _memory(found: Memory) -> Iterator[Target]:
-    half = found.server_bytes[len(found.server_bytes) // 2 :]
+    half = found.server_bytes[len(found.server_bytes) // 2 - 1 :]
     growth = half[-1] / half[0] - 1
     yield Target(
-        "the server does not grow over the second half of 1,000 short runs (by more than 1 %)",
+        "the server does not grow over the second half of 1,000 short runs (by more than 2 %)",
         f"{100 * growth:+.1f} %",
         growth <= GROWTH,
     )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks import contest
-from benchmarks.figures import Spread
+from benchmarks import contest, limits
+from benchmarks.figures import Spread, spread
 from benchmarks.parts import kept
 from benchmarks.setting import ROOT
-from benchmarks.targets import targets
+from benchmarks.targets import ratio, targets
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
 
@@ -18,9 +18,9 @@ def seconds(value: Spread) -> str:
     return f"{value.median:.2f} ({value.low:.2f}–{value.high:.2f})"
 
 
-def times(value: Spread) -> str:
-    """A ratio and its range."""
-    return f"{value.median:.2f} × ({value.low:.2f}–{value.high:.2f})"
+def number(value: Spread) -> str:
+    """Median and range."""
+    return f"{value.median:.1f} ({value.low:.1f}–{value.high:.1f})"
 
 
 def percent(value: float) -> str:
@@ -38,7 +38,7 @@ def milliseconds(value: float) -> str:
     return f"{1e3 * value:.1f}"
 
 
-FILTERS = (seconds, times, percent, megabytes, milliseconds)
+FILTERS = (seconds, number, ratio, percent, megabytes, milliseconds)
 
 
 def document() -> str:
@@ -52,10 +52,13 @@ def document() -> str:
         autoescape=False,  # noqa: S701  Markdown, from figures of our own
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    measured = kept()
+    measured, when = kept()
     ours: contest.Contest = measured["contest"]
     return environment.get_template("BENCHMARKS.md.jinja").render(
         **measured,
+        when=when,
+        updates=limits.UPDATES,
+        eager=spread(ours.whole["EAGER, tape"].epoch_seconds).median,
         jobs=contest,
         targets=targets(measured),
         best_jax=ours.fastest(*contest.JAX),

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.peers.job import Float32, Job, Peer, Samples, glorot_uniform, main
+from benchmarks.peers.job import Float32, Job, PeerByEpoch, Samples, glorot_uniform, main
 
 Parameters = list[tuple[jax.Array, jax.Array]]
 
@@ -25,7 +25,7 @@ def loss(parameters: Parameters, images: jax.Array, labels: jax.Array) -> jax.Ar
     return jnp.square(network(parameters, images) - labels).sum(axis=1).mean()
 
 
-class JaxScan(Peer):
+class JaxScan(PeerByEpoch):
     """Samples and parameters stay on the device; the parameters' memory is used again."""
 
     def __init__(self, job: Job, train: Samples) -> None:
@@ -35,11 +35,15 @@ class JaxScan(Peer):
         self.parameters = [(jnp.asarray(each), jnp.zeros(each.shape[1])) for each in glorot_uniform(job)]
         self.generator = np.random.default_rng(job.seed)
 
-        def step(parameters: Parameters, index: jax.Array) -> tuple[Parameters, None]:
-            gradients = jax.grad(loss)(parameters, self.images[index], self.labels[index])
-            return jax.tree.map(lambda value, slope: value - job.learning_rate * slope, parameters, gradients), None
+        def steps(
+            parameters: Parameters, all_images: jax.Array, all_labels: jax.Array, batches: jax.Array
+        ) -> Parameters:
+            def step(parameters: Parameters, index: jax.Array) -> tuple[Parameters, None]:
+                # Every index is one of a permutation: to check it would cost time.
+                images, labels = (each.at[index].get(mode="promise_in_bounds") for each in (all_images, all_labels))
+                gradients = jax.grad(loss)(parameters, images, labels)
+                return jax.tree.map(lambda value, slope: value - job.learning_rate * slope, parameters, gradients), None
 
-        def steps(parameters: Parameters, batches: jax.Array) -> Parameters:
             return jax.lax.scan(step, parameters, batches)[0]
 
         self.steps = jax.jit(steps, donate_argnums=0)
@@ -50,7 +54,7 @@ class JaxScan(Peer):
         full = len(order) // size * size
         for rows in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)):
             if rows.size:
-                self.parameters = self.steps(self.parameters, jnp.asarray(rows))
+                self.parameters = self.steps(self.parameters, self.images, self.labels, jnp.asarray(rows))
         jax.block_until_ready(self.parameters)
 
     def outputs(self, images: Float32) -> Float32:

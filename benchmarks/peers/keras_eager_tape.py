@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from benchmarks.peers.job import Job, Samples, main
+from benchmarks.peers.job import Job, PeerByEpoch, Samples, main
 from benchmarks.peers.keras_model import KerasPeer, limit_threads, network, shuffled_batches, sum_of_squares
 
 
-class EagerTape(KerasPeer):
+class EagerTape(PeerByEpoch, KerasPeer):
     """Nothing is traced or compiled."""
 
     def __init__(self, job: Job, train: Samples) -> None:

@@ -1,5 +1,6 @@
 """The network, the loss and the batches of the peers that use Keras."""
 
+import time
 from typing import Any
 
 import keras
@@ -32,10 +33,33 @@ def limit_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
+class Stopwatch(keras.callbacks.Callback):
+    """Keeps the seconds of each epoch of a call of ``fit``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Starts."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Stops."""
+        self.seconds.append(time.perf_counter() - self._start)
+
+
 class KerasPeer(Peer):
     """Has its network in ``model``."""
 
     model: keras.Model
+
+    def fitted(self, *data: Any, **options: Any) -> list[float]:
+        """``fit`` on ``data``, all epochs in one call; gives the seconds of each."""
+        stopwatch = Stopwatch()
+        self.model.fit(*data, epochs=self.job.epochs, callbacks=[stopwatch], verbose=0, **options)
+        return stopwatch.seconds
 
     def outputs(self, images: Float32) -> Float32:
         """All in one batch."""

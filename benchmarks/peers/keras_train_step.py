@@ -45,9 +45,9 @@ class TrainStep(KerasPeer):
         self.model.compile(keras.optimizers.SGD(job.learning_rate))
         self.batches = shuffled_batches(job, train)
 
-    def epoch(self) -> None:
-        """One epoch of ``fit``."""
-        self.model.fit(self.batches, verbose=0)
+    def fit(self) -> list[float]:
+        """One call."""
+        return self.fitted(self.batches)
 
 
 if __name__ == "__main__":

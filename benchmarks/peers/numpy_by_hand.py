@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.peers.job import Float32, Job, Peer, Samples, glorot_uniform, main
+from benchmarks.peers.job import Float32, Job, PeerByEpoch, Samples, glorot_uniform, main
 
 
-class NumpyByHand(Peer):
+class NumpyByHand(PeerByEpoch):
     """Matrix products by BLAS, the rest by NumPy."""
 
     def __init__(self, job: Job, train: Samples) -> None:

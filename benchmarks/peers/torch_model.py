@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from benchmarks.peers.job import Float32, Job, Peer, Samples, glorot_uniform, shapes
+from benchmarks.peers.job import Float32, Job, PeerByEpoch, Samples, glorot_uniform, shapes
 
 
 def network(job: Job) -> nn.Sequential:
@@ -18,7 +18,7 @@ def network(job: Job) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
-class TorchPeer(Peer):
+class TorchPeer(PeerByEpoch):
     """Holds samples as tensors, the network and its optimizer."""
 
     def __init__(self, job: Job, train: Samples) -> None:

@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
+from loopbench_server.allocation import return_large_blocks
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.info import ServerStatus
@@ -123,7 +124,6 @@ class App:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-        self._processes.close()
         self._store.close()
         log.info("stopped")
 
@@ -166,5 +166,6 @@ def run(settings: Settings) -> None:
     Raises:
         StartError: the address is taken, the database cannot be opened.
     """
+    return_large_blocks()
     logs.configure(settings)
     asyncio.run(_run(settings))

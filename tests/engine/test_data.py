@@ -92,4 +92,6 @@ def test_tensors_hold_what_arrays_hold(offset: int) -> None:
     images = memory.reshape(-1)[offset // 4 :][: 2 * 28 * 28].reshape(2, 28, 28)
     tensors = as_tensors(data.Samples(images, np.array([3, 9], np.int32)))
     assert np.array_equal(tensors[0], images)
+    # No second copy of 188 MB, where the memory is as TensorFlow needs it.
+    assert np.shares_memory(np.asarray(memoryview(tensors[0])), images) is (offset == 0)
     assert tensors[1].numpy().tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from loopbench_client import Client
 
 SECONDS_TO_READY = 120
+PATIENCE = 30.0
 
 
 @dataclass
@@ -33,6 +35,13 @@ class ServerProcess:
         """The processes below the server that train: the forkserver's children."""
         below = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in below if child.nice() > 0]
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
 
 
 Start = Callable[..., ServerProcess]

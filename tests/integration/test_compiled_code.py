@@ -1,5 +1,6 @@
 """What XLA compiled for one run is there for the next, as long as the server is."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from loopbench.spec import Dataset, Execution, RunSpec
 from loopbench_client import Client
 
-from .conftest import SECONDS_TO_READY, ServerProcess, stop_server
+from .conftest import SECONDS_TO_READY, ServerProcess, eventually
 
 SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=1, execution=Execution.XLA)
 
@@ -25,10 +26,14 @@ def server(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve
     return started
 
 
+def folders(server: ServerProcess) -> list[Path]:
+    """Where compiled functions are kept: one, while the server runs."""
+    return list((server.folder / "t mp").glob("loopbench-compiled-*"))
+
+
 def kept(server: ServerProcess) -> dict[str, int]:
     """Names and times of the compiled functions."""
-    folders = (server.folder / "t mp").glob("loopbench-compiled-*")
-    return {file.name: file.stat().st_mtime_ns for folder in folders for file in folder.iterdir()}
+    return {file.name: file.stat().st_mtime_ns for folder in folders(server) for file in folder.iterdir()}
 
 
 def digest(client: Client) -> str:
@@ -45,12 +50,17 @@ def test_same_bits_without_compiling(server: ServerProcess) -> None:
         assert compiled
         assert digest(client) == first
     assert kept(server) == compiled
-    stop_server(server)
-    assert not kept(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlasts_the_server(server: ServerProcess, number: signal.Signals) -> None:
+    assert folders(server)
+    server.process.send_signal(number)
+    eventually(lambda: not folders(server))
 
 
 def test_what_is_kept_is_bounded(server: ServerProcess) -> None:
-    (folder,) = (server.folder / "t mp").glob("loopbench-compiled-*")
+    (folder,) = folders(server)
     for number in range(1_000):
         (folder / f"{number}.pb").touch()
     with server.client() as client:

@@ -4,9 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,7 @@ from loopbench_client import (
     RunFailedError,
 )
 
-from .conftest import SECONDS_TO_READY, ServerProcess
-
-PATIENCE = 30.0
+from .conftest import PATIENCE, SECONDS_TO_READY, ServerProcess, eventually
 
 
 def long_spec(**fields: Any) -> RunSpec:
@@ -36,13 +32,6 @@ def long_spec(**fields: Any) -> RunSpec:
 
 def short_spec() -> RunSpec:
     return RunSpec(dataset=Dataset.DIGITS, epochs=1)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -12,9 +12,14 @@ EPOCHS, WATCHERS, RATE = 20, 30, 20
 
 
 def test_all_watchers_and_calls_are_counted(server: ServerProcess, client: Client) -> None:
+    ended = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1))
     run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS), detach=True)
-    found = asyncio.run(load(server.address, run.id, rate=RATE, duration=1.0, watchers=WATCHERS))
-    assert {name: len(values) for name, values in found["latencies"].items()} == {"get_run": 10, "health": 10}
+    found = asyncio.run(load(server.address, run.id, ended_run_id=ended.id, rate=RATE, duration=1.5, watchers=WATCHERS))
+    assert {name: len(values) for name, values in found["latencies"].items()} == {
+        "GetRun, a run under way": 10,
+        "GetRun, an ended run": 10,
+        "health": 10,
+    }
     assert len(found["watchers"]) == WATCHERS
     result = client.get(run.id).result
     assert result is not None

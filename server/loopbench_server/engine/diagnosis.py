@@ -97,6 +97,6 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
 
 
 def _taken(given: GivenData) -> Samples:
-    """Labels come one-hot, as an experiment may have changed them."""
+    """Labels come one-hot, as an experiment may have changed them; images as a copy, as tensors use their memory."""
     labels: Any = np.asarray(given.y).argmax(axis=1)
-    return Samples(np.ascontiguousarray(given.x, np.float32), labels.astype(np.int32))
+    return Samples(np.array(given.x, np.float32, order="C"), labels.astype(np.int32))

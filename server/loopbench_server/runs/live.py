@@ -15,20 +15,24 @@ class Bell:
 
     def __init__(self) -> None:
         self.rings = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        # In the order they came, and each quick to find.
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     async def after(self, rings: int) -> None:
         """Returns when the bell has rung more often than ``rings`` times."""
         if self.rings == rings:
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+            self._waiting[future] = None
+            try:
+                await future
+            finally:
+                self._waiting.pop(future, None)
 
     def ring(self) -> None:
         """To be called on the event loop."""
         self.rings += 1
-        waiting, self._waiting = self._waiting, []
-        self._wake(waiting)
+        waiting, self._waiting = self._waiting, {}
+        self._wake([*waiting])
 
     def _wake(self, waiting: list[asyncio.Future[None]]) -> None:
         for future in waiting[:WOKEN_AT_ONCE]:

@@ -25,7 +25,9 @@ try:
         import loopbench_server.runs.worker  # noqa: F401
         from loopbench.spec import Dataset
         from loopbench_server.engine import data
+        from loopbench_server.runs import compiled
 
+        compiled.keep()
         folder = os.environ.get("LOOPBENCH_DATA_DIR")
         data.share(Dataset.MNIST, Path(folder) if folder else None)
 finally:

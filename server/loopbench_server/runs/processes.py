@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing import forkserver
@@ -81,12 +80,6 @@ class Processes:
             os.environ["LOOPBENCH_DATA_DIR"] = str(data_dir)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
-        # Compiled code is for this machine and these versions: it is kept for as long as the server lasts.
-        self._compiled = tempfile.TemporaryDirectory(prefix="loopbench-compiled-")
-
-    def close(self) -> None:
-        """Removes what only workers needed; none may be under way."""
-        self._compiled.cleanup()
 
     async def warm_up(self) -> None:
         """Starts the forkserver, which then imports TensorFlow on its own."""
@@ -97,7 +90,7 @@ class Processes:
         child_lifeline, lifeline = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=worker.main,
-            args=(task.model_dump_json(), weights, child_connection, child_lifeline, self._compiled.name),
+            args=(task.model_dump_json(), weights, child_connection, child_lifeline),
             name=f"loopbench-{task.kind}",
             daemon=True,
         )

@@ -12,12 +12,12 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loopbench_server.errors import LoopbenchServerError, RunFailedError
+from loopbench_server.runs import compiled
 from loopbench_server.runs.messages import (
     Described,
     Diagnosed,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 # Training yields to the server, so that it answers under load.
 NICENESS = 10
 EXIT_ORPHANED = 70
-# Functions that a server keeps compiled, of some 100 kB each; a run has two to four.
-LARGEST_CACHE = 1_000
 
 Send = Callable[[Message], None]
 
@@ -127,25 +125,14 @@ def _die_with_the_server(lifeline: Connection) -> None:
     threading.Thread(target=wait, daemon=True, name="lifeline").start()
 
 
-def _share_compiled_code(folder: Path) -> None:
-    """Lets XLA take from ``folder`` what a run before has compiled, and add to it until it is full.
-
-    To be called before anything is compiled. XLA adds a file whole or not at all, and none is removed while runs go on.
-    """
-    flags = [os.environ.get("TF_XLA_FLAGS", ""), f"--tf_xla_persistent_cache_directory='{folder}'"]
-    if len(list(folder.glob("*"))) >= LARGEST_CACHE:
-        flags.append("--tf_xla_persistent_cache_read_only")
-    os.environ["TF_XLA_FLAGS"] = " ".join(flags)
-
-
-def main(task_json: str, weights: bytes, connection: Connection, lifeline: Connection, compiled_dir: str) -> None:
+def main(task_json: str, weights: bytes, connection: Connection, lifeline: Connection) -> None:
     """The process's whole life. ``weights`` are packed, and empty unless the task is EVALUATE."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_the_server(lifeline)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
     os.nice(NICENESS)
-    _share_compiled_code(Path(compiled_dir))
+    compiled.share()
     send = _sender(connection)
     send(Started(time=time.time()))
     task = Task.model_validate_json(task_json)

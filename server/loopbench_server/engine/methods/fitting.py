@@ -79,7 +79,7 @@ class FittingMethod(TrainingMethod):
             validation_data=self._in_order(
                 self.job.data.validation, range(self.job.batches_in(self.job.data.validation))
             ),
-            callbacks=[self.order, *callbacks],
+            callbacks=[*callbacks, self.order],
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )

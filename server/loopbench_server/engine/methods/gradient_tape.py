@@ -90,10 +90,9 @@ class GradientTape(TrainingMethod):
         calls = keras.callbacks.CallbackList(callbacks, model=job.model)
         calls.on_train_begin()
         for epoch in range(job.spec.epochs):
-            self.figures.reset()
-            order = job.order.epoch(epoch)
             calls.on_epoch_begin(epoch)
-            self._train_epoch(order, calls)
+            self.figures.reset()
+            self._train_epoch(job.order.epoch(epoch), calls)
             logs = {name: float(value) for name, value in self.figures.result().items()}
             calls.on_test_begin()
             reported = self._evaluate(job.data.validation, job.spec.batch_size)

@@ -95,12 +95,6 @@ class IndexedIterator(tf.data.Iterator):
             lambda: tf.experimental.Optional.empty(ELEMENT_SPEC),
         )
 
-    def save(self, *_: Any) -> None:
-        """Not to be saved: an epoch begins anew."""
-        raise NotImplementedError
-
-    restore = save
-
 
 class IndexedBatches(tf.data.Dataset):
     """Batches ``numbers`` (images, one-hot labels) of ``samples`` in the order that ``order`` holds.
