@@ -770,7 +770,7 @@ class RunSpec(_message.Message):
     steps_per_execution: _builtins.int
     """Steps that one call of the compiled training function makes; at most 1,000,000. 0, the default, is as many as leave
     the bits alone: the whole epoch under GRAPH, and under XLA the whole epoch in a graph of steps compiled one by one.
-    Under XLA, more than 1 given with GRADIENT_TAPE is compiled as one program with bits of its own.
+    Under XLA, more than 1 given with GRADIENT_TAPE is compiled as one program, which may end in other bits.
     EAGER takes one step at a time, so it accepts 0 and 1.
     """
     meter: Global___Meter.ValueType

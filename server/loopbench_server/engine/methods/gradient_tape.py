@@ -55,7 +55,7 @@ class GradientTape(TrainingMethod):
         """A function of (batches, start, stop) that takes ``step`` on those rows of ``batches``, int32[k, b].
 
         Under XLA a step is the compiled unit, as it is in Keras, so that the methods agree bit for bit. Where several
-        steps an execution are asked for, the loop around them is compiled with them: faster, with bits of its own.
+        steps an execution are asked for, the loop around them is compiled with them: faster, but maybe in other bits.
         """
         execution, fused = self.job.spec.execution, self.job.spec.steps_per_execution > 1
         images, labels = as_tensors(samples)
