@@ -9,8 +9,8 @@ import threading
 import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import prometheus_client
@@ -27,13 +27,17 @@ from loopbench_server.analysis.verification import Verification
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.bounds import Bounds
+from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.capabilities import describe
+from loopbench_server.runs.database import open_database
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import keep_leases
+from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.migrating import NewerSchemaError
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
+from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
@@ -45,14 +49,16 @@ log = structlog.get_logger()
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _open_store(url: str) -> Store:
+def _open_store(settings: Settings) -> Store:
     try:
-        parsed = sa.make_url(url)
-        if parsed.drivername.startswith("sqlite") and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        return Store(url, owner=str(uuid.uuid4()))
+        return Store(open_database(settings.store_url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, NewerSchemaError) as error:
         raise StartError(f"--store-url: the database cannot be opened: {error}") from error
+
+
+def _retention(settings: Settings) -> Retention:
+    days = settings.keep_runs_days, settings.keep_weights_days
+    return Retention(*(None if kept is None else timedelta(days=kept) for kept in days))
 
 
 def _registry() -> prometheus_client.CollectorRegistry:
@@ -84,12 +90,14 @@ class App:
     """All parts of a server, wired."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = Limits(settings.slots, settings.queue_size)
+        limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
+        bounds = Bounds(settings.run_seconds, settings.run_megabytes)
         self._settings = settings
-        self._store = _open_store(settings.store_url)
+        self._failed = False
+        self._store = _open_store(settings)
         self._registry = _registry()
         self._metrics = Metrics(self._registry, version("loopbench"), settings.slots)
-        self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir)
+        self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
         self._processes = Processes(settings.data_dir)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, self._metrics)
         self._scheduler = Scheduler(self._store, self._executor, limits)
@@ -98,7 +106,7 @@ class App:
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = grpc_health.aio.HealthServicer()
-        questions = Questions(self._processes, settings.slots)
+        questions = Questions(self._processes, settings.slots, settings.queue_size, bounds)
         self._service = BenchmarkService(
             self._scheduler,
             Evaluations(self._store, questions, self._surroundings),
@@ -116,17 +124,25 @@ class App:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address)
-            background = [
-                self._in_background(self._warm_up()),
-                self._in_background(keep_leases(self._store, self._executor)),
-            ]
+            background = [self._in_background(work) for work in self._works()]
             await self._stop.wait()
             await self._drain()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
         self._store.close()
+        if self._failed:
+            raise StartError("the server could not go on; its log says why")
         log.info("stopped")
+
+    def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return (
+            self._warm_up(),
+            keep_leases(self._store, self._executor),
+            end_abandoned(self._store),
+            heed_cancellations(self._store, self._executor),
+            keep_tidy(self._store, self._executor, _retention(self._settings)),
+        )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Without such work the server is of no use: if it fails, the server stops, and its log says why."""
@@ -134,6 +150,7 @@ class App:
         def look(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception():
                 log.critical("the server cannot go on", exc_info=task.exception())
+                self._failed = True
                 self._stop.set()
 
         task = asyncio.create_task(work)

@@ -5,16 +5,19 @@ LoopbenchServerError
 ├── RunNotFoundError              no such run
 ├── RequestConflictError          a request_id used with another spec
 ├── QueueFullError                no room for another waiting run
+├── CallerLimitError              no more runs for this caller
 ├── DrainingError                 the server is shutting down
 ├── NotReadyError                 the training process does not start
 ├── RunNotEndedError              deletion of a run that goes on
 ├── RunWithoutResultError         comparison of a run that did not succeed
-├── RunElsewhereError             cancellation of a run that another server works on
-├── WeightsNotStoredError         evaluation of a run that did not succeed
+├── WeightsNotStoredError         evaluation of a run whose weights are not there
+├── WeightsCorruptError           evaluation of weights that are not those stored
 ├── DeviceNotAvailableError       a GPU asked for and absent
 ├── DatasetNotAvailableError      not found, and not to be downloaded
 ├── DatasetCorruptError           found, with other contents than it should have
 ├── TensorBoardNotWritableError   logs asked for where the server may write none
+├── TimeExceededError             a process that ran for too long
+├── MemoryExceededError           a process that took too much memory
 ├── RunCancelledError             the run was cancelled while its caller waited
 ├── CallerGoneError               the run was cancelled because its caller went away
 ├── ServerLostError               the server that worked on the run ended before it
@@ -63,6 +66,14 @@ class QueueFullError(LoopbenchServerError):
     retryable = True
 
 
+class CallerLimitError(LoopbenchServerError):
+    """The caller has as many unfinished runs as one may have."""
+
+    reason = "CALLER_LIMIT"
+    hint = "Try again when one of your runs has ended."
+    retryable = True
+
+
 class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
@@ -93,18 +104,34 @@ class RunWithoutResultError(LoopbenchServerError):
     hint = "Only runs that SUCCEEDED can be compared."
 
 
-class RunElsewhereError(LoopbenchServerError):
-    """Another server works on the run."""
-
-    reason = "RUN_ELSEWHERE"
-    hint = "Ask the server that took the run in."
-
-
 class WeightsNotStoredError(LoopbenchServerError):
-    """The run has no final weights."""
+    """The run has no final weights, or has them no longer."""
 
     reason = "WEIGHTS_NOT_STORED"
-    hint = "Only a run that SUCCEEDED can be evaluated."
+    hint = (
+        "Only a run that SUCCEEDED has weights, for as long as the server keeps them. Training it again gives the same."
+    )
+
+
+class WeightsCorruptError(LoopbenchServerError):
+    """The stored weights are not those that the run ended with."""
+
+    reason = "WEIGHTS_CORRUPT"
+    hint = "Restore the database from a backup, or delete the run and train it again, which gives the same weights."
+
+
+class TimeExceededError(LoopbenchServerError):
+    """The process ran for too long."""
+
+    reason = "TIME_EXCEEDED"
+    hint = "Train for fewer epochs, under GRAPH or XLA, or start the server with more --run-seconds."
+
+
+class MemoryExceededError(LoopbenchServerError):
+    """The process took too much memory."""
+
+    reason = "MEMORY_EXCEEDED"
+    hint = "Train in smaller batches, or start the server with more --run-megabytes."
 
 
 class DeviceNotAvailableError(LoopbenchServerError):

@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 from loopbench import wire
 from loopbench.spec import DiagnosisRequest, InvalidFieldsError, ServerInfo, Violation
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
+from loopbench_server.access.identity import caller
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.info import ServerStatus
@@ -102,10 +103,10 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
         if request.detach:
-            submitted = await self._scheduler.submit(spec, request_id)
+            submitted = await self._scheduler.submit(spec, request_id, caller(context))
             await context.send_initial_metadata(((RUN_ID_METADATA, submitted.id),))
             return wire.run_to_wire(submitted)
-        async with self._scheduler.attached(spec, request_id) as run:
+        async with self._scheduler.attached(spec, request_id, caller(context)) as run:
             await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
             return wire.run_to_wire(await self._scheduler.wait(run.id))
 
@@ -148,7 +149,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
     ) -> analysis_pb2.Diagnosis:
         wanted = checked_diagnosis_request(wire.diagnosis_request_from_wire(request))
-        return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted))
+        return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted, caller(context)))
 
     async def GetServerInfo(
         self, request: benchmark_service_pb2.GetServerInfoRequest, context: Context

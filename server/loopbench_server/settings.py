@@ -1,6 +1,7 @@
 """Settings of the server: a flag each, and an environment variable each."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,8 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Long enough for a server that is busy, or a database that is away for a moment.
+LEASE = timedelta(seconds=30)
 STATE_DIR = platformdirs.user_state_path("loopbench")
 
 
@@ -42,7 +45,25 @@ class Settings(BaseSettings):
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
         os.cpu_count() or 1, description="runs that train at once; by default one a core"
     )
-    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1_000, description="runs that may wait for a slot")
+    queue_size: Annotated[int, Field(ge=0, le=10_000)] = Field(1_000, description="runs that may wait for a slot")
+    caller_runs: Annotated[int, Field(ge=1, le=20_000)] = Field(
+        500, description="runs that one caller may have under way or waiting"
+    )
+    run_seconds: Annotated[float, Field(gt=0, le=30 * 86_400)] = Field(
+        6 * 3_600.0, description="seconds that a run's process may take"
+    )
+    run_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        4_000, description="memory that a run's process may have to itself"
+    )
+    lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = Field(
+        LEASE.total_seconds(), description="seconds after which the runs of a server that died can be tried again"
+    )
+    keep_runs_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
+        None, description="days that runs which have ended are kept; without it for ever"
+    )
+    keep_weights_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
+        None, description="days that the weights of runs which have ended are kept; without it as long as the runs"
+    )
     threads_per_run: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA"
     )

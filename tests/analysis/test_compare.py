@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from loopbench.spec import ComparisonRequest, Run, RunSpec, RunState, Verdict
 from loopbench_server.analysis.compare import Group, compare
 from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import RunNotFoundError, RunWithoutResultError
+from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
 
 MARGIN, ALPHA = 0.005, 0.05
@@ -152,7 +153,8 @@ def test_summary_by_hand() -> None:
 
 @pytest.fixture
 def store(tmp_path: Any) -> Any:
-    made = Store(f"sqlite:///{tmp_path / 'runs.db'}", owner="here")
+    database = open_database(f"sqlite:///{tmp_path / 'runs.db'}")
+    made = Store(database, owner="here", lease=timedelta(seconds=30))
     yield made
     made.close()
 

@@ -1,6 +1,7 @@
 """Runs, results and epochs as they come, a store in a file, and worker processes that do as a test tells them."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,14 +13,17 @@ import pytest
 
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs import store as store_module
 from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.bounds import Bounds
+from loopbench_server.runs.database import open_database
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
 from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 
+LEASE = timedelta(seconds=30)
+BOUNDS = Bounds(seconds=3_600, megabytes=4_000)
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 SECONDS_A_TEST_MAY_HANG = 120
 
@@ -109,22 +113,23 @@ def store_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    made = Store(store_url, owner="here")
+    made = Store(open_database(store_url), owner="here", lease=LEASE)
     yield made
     made.close()
 
 
 @pytest.fixture
-def lapsing(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """The same file seen by another server, whose leases have lapsed as soon as it adds a run."""
+def lapsing(store_url: str) -> Iterator[Store]:
+    """The same file seen by another server, whose leases have lapsed as soon as it says anything."""
+    made = Store(open_database(store_url), owner="there", lease=timedelta(seconds=-1))
+    yield made
+    made.close()
 
-    class Lapsing(Store):
-        def add(self, run: spec.Run) -> spec.Run:
-            with monkeypatch.context() as patch:
-                patch.setattr(store_module, "LEASE", timedelta(seconds=-1))
-                return super().add(run)
 
-    made = Lapsing(store_url, owner="there")
+@pytest.fixture
+def there(store_url: str) -> Iterator[Store]:
+    """That other server, as long as it renews its leases."""
+    made = Store(open_database(store_url), owner="there", lease=LEASE)
     yield made
     made.close()
 
@@ -132,7 +137,8 @@ def lapsing(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 class FakeWorker:
     """Says what the test sends, and notes when its process would be gone."""
 
-    pid = 4711
+    # Of a process that there is, so that its memory can be looked at.
+    pid = os.getpid()
 
     def __init__(self, task: Task, weights: bytes) -> None:
         self.task = task
@@ -214,7 +220,7 @@ def observer() -> Any:
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs")
+    return Surroundings(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs", bounds=BOUNDS)
 
 
 @pytest.fixture
@@ -223,9 +229,9 @@ async def make_scheduler(
 ) -> AsyncIterator[Callable[..., Scheduler]]:
     made = []
 
-    def make(slots: int = 1, queue_size: int = 10) -> Scheduler:
+    def make(slots: int = 1, queue_size: int = 10, caller_runs: int = 100) -> Scheduler:
         executor = RunExecutor(store, processes, slots, surroundings, observer)
-        made.append(Scheduler(store, executor, Limits(slots, queue_size)))
+        made.append(Scheduler(store, executor, Limits(slots, queue_size, caller_runs)))
         return made[-1]
 
     yield make

@@ -33,13 +33,13 @@ def diagnoses(
     store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Callable[..., Scheduler]
 ) -> Diagnoses:
     verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1), verification, surroundings)
+    return Diagnoses(store, Questions(processes, 1, 10, surroundings.bounds), verification, surroundings)
 
 
 async def test_two_specs_are_handed_to_one_process(
     diagnoses: Diagnoses, processes: Any, surroundings: Surroundings
 ) -> None:
-    waiting = asyncio.create_task(diagnoses.diagnose(subjects()))
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await processes.begun()
     assert worker.task == Task(
         kind="diagnose", threads=surroundings.threads, data_dir=surroundings.data_dir, spec=FIRST, second=SECOND
@@ -54,18 +54,18 @@ async def test_a_run_stands_for_its_spec(
 ) -> None:
     run = store.add(make_run(spec=SECOND))
     request = subjects().model_copy(update={"first": DiagnosisSubject(run_id=run.id)})
-    waiting = asyncio.create_task(diagnoses.diagnose(request))
+    waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
     worker = await processes.begun()
     assert (worker.task.spec, worker.task.second) == (SECOND, SECOND)
     worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
     with pytest.raises(errors.DatasetCorruptError, match="other contents"):
         await waiting
     with pytest.raises(errors.RunNotFoundError):
-        await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}))
+        await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}), "me")
 
 
 async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoses, processes: Any) -> None:
-    waiting = asyncio.create_task(diagnoses.diagnose(subjects()))
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await processes.begun()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -90,7 +90,7 @@ def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
 async def test_a_fix_is_shown_to_close_the_gap(
     diagnoses: Diagnoses, processes: Any, make_result: Callable[..., spec.Result]
 ) -> None:
-    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2)))
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2), "me"))
     (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
     # The fixed second side is the first one: its runs are not made twice.
     workers = [await processes.begun() for _ in range(2)]
@@ -121,7 +121,7 @@ async def test_a_fix_is_shown_to_close_the_gap(
 
 
 async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoses, processes: Any) -> None:
-    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1)))
+    waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1), "me"))
     (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
     workers = [await processes.begun() for _ in range(2)]
     workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))

@@ -28,13 +28,13 @@ DESCRIBED = Described(
 
 @pytest.fixture
 def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Evaluations:
-    return Evaluations(store, Questions(processes, 1), surroundings)
+    return Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
 
 
 @pytest.fixture
-def run(store: Store, make_run: Callable[..., spec.Run]) -> spec.Run:
+def run(store: Store, make_run: Callable[..., spec.Run], make_result: Callable[..., spec.Result]) -> spec.Run:
     """One that succeeded, with weights."""
-    run = make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5))
+    run = make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5), result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
     return run
@@ -65,7 +65,12 @@ async def test_the_weights_of_a_run_are_evaluated(
     # What is not given is the run's own.
     asked = RunSpec(seed=5, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
     assert worker.task == Task(
-        kind="evaluate", threads=surroundings.threads, data_dir=surroundings.data_dir, run_id=run.id, spec=asked
+        kind="evaluate",
+        threads=surroundings.threads,
+        data_dir=surroundings.data_dir,
+        run_id=run.id,
+        spec=asked,
+        weights_digest="a" * 64,
     )
     worker.send(Evaluated(evaluation=evaluation))
     assert await waiting == evaluation
@@ -128,7 +133,7 @@ async def test_a_server_is_ready_once_described_and_until_it_drains(
     assert (status.info().devices, status.info().limits) == ((), limits)
     status.warmed_up(DESCRIBED)
     for request in ("a", "b"):
-        await scheduler.submit(RunSpec(), request)
+        await scheduler.submit(RunSpec(), request, "me")
     await processes.begun()
     info = status.info()
     assert (info.ready, info.running, info.queued) == (True, 1, 1)

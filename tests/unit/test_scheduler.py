@@ -20,7 +20,7 @@ PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples
 
 async def submitted(scheduler: Scheduler, *requests: str, **fields: Any) -> list[str]:
     """The ids of runs, one a request."""
-    return [(await scheduler.submit(RunSpec(**fields), request)).id for request in requests]
+    return [(await scheduler.submit(RunSpec(**fields), request, "me")).id for request in requests]
 
 
 async def test_a_run_succeeds(
@@ -33,7 +33,7 @@ async def test_a_run_succeeds(
     make_result: Callable[..., spec.Result],
     make_epoch: Callable[..., spec.EpochRecord],
 ) -> None:
-    run = await scheduler.submit(RunSpec(seed=3), "r")
+    run = await scheduler.submit(RunSpec(seed=3), "r", "me")
     assert (run.state, run.request_id, run.spec) == (RunState.QUEUED, "r", RunSpec(seed=3))
     waiting = asyncio.create_task(scheduler.wait(run.id))
     worker = await processes.begun()
@@ -105,22 +105,22 @@ async def test_a_full_queue_takes_no_more(make_scheduler: MakeScheduler, process
     await processes.begun()
     await submitted(scheduler, "b", "c")
     with pytest.raises(errors.QueueFullError):
-        await scheduler.submit(RunSpec(), "d")
+        await scheduler.submit(RunSpec(), "d", "me")
     assert store.find_request("d") is None
     # A request that is there already needs no room.
-    assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c")).id]
+    assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c", "me")).id]
 
 
 async def test_a_request_id_is_one_run(
     scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
 ) -> None:
-    first, second = await asyncio.gather(scheduler.submit(RunSpec(), "r"), scheduler.submit(RunSpec(), "r"))
+    first, second = await asyncio.gather(scheduler.submit(RunSpec(), "r", "me"), scheduler.submit(RunSpec(), "r", "me"))
     assert first.id == second.id
     with pytest.raises(errors.RequestConflictError):
-        await scheduler.submit(RunSpec(seed=1), "r")
+        await scheduler.submit(RunSpec(seed=1), "r", "me")
     (await processes.begun()).send(Trained(result=make_result()))
     ended = await scheduler.wait(first.id)
-    assert await scheduler.submit(RunSpec(), "r") == ended
+    assert await scheduler.submit(RunSpec(), "r", "me") == ended
     assert await scheduler.wait(first.id) == ended
     assert len(processes.workers) == 1
 
@@ -149,7 +149,7 @@ async def test_a_process_says_why_it_failed(
     assert run.end_time is not None
     assert worker.gone
     # It would fail again, so the same request gives the same answer.
-    assert await scheduler.submit(RunSpec(), "r") == run
+    assert await scheduler.submit(RunSpec(), "r", "me") == run
 
 
 async def test_a_killed_process_can_be_retried_as_the_same_run(

@@ -19,7 +19,7 @@ HeldAdd = tuple[threading.Event, threading.Event]
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:
-    return (await scheduler.submit(RunSpec(), request)).id
+    return (await scheduler.submit(RunSpec(), request, "me")).id
 
 
 def reason_of(run: spec.Run) -> str:
@@ -69,7 +69,7 @@ async def test_cancelling_leaves_an_ended_run_as_it_is(
 
 async def attached(scheduler: Scheduler, request: str, entered: asyncio.Event | None = None) -> spec.Run:
     """What a caller does that waits for its run."""
-    async with scheduler.attached(RunSpec(), request) as run:
+    async with scheduler.attached(RunSpec(), request, "me") as run:
         if entered:
             entered.set()
         return await scheduler.wait(run.id)
@@ -237,7 +237,7 @@ async def test_draining_lets_running_runs_finish(
     assert scheduler.draining
     assert (await scheduler.get(running)).state is RunState.RUNNING
     with pytest.raises(errors.DrainingError):
-        await scheduler.submit(RunSpec(), "c")
+        await scheduler.submit(RunSpec(), "c", "me")
     # A request that is there already is still answered.
     assert await submitted(scheduler, "a") == running
     worker.send(Trained(result=make_result()))

@@ -10,18 +10,17 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.runs import leases as leases_module
-from loopbench_server.runs import scheduler as scheduler_module
+from loopbench_server.runs import elsewhere as elsewhere_module
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import keep_leases
+from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:
-    return (await scheduler.submit(RunSpec(), request)).id
+    return (await scheduler.submit(RunSpec(), request, "me")).id
 
 
 def reason_of(run: spec.Run) -> str:
@@ -83,13 +82,15 @@ class TestRunsOfTheStore:
 
     @pytest.fixture(autouse=True)
     def _polls_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scheduler_module, "SECONDS_BETWEEN_POLLS", 0)
+        monkeypatch.setattr(elsewhere_module, "SECONDS_BETWEEN_POLLS", 0)
 
     async def test_an_ended_run_is_one_event(
         self, scheduler: Scheduler, store: Store, make_run: Callable[..., spec.Run], make_epoch: Callable[..., Any]
     ) -> None:
-        run = store.add(make_run(state=RunState.CANCELLED))
+        store.add(make_run(state=RunState.RUNNING))
+        run = make_run(state=RunState.CANCELLED)
         store.add_epoch(run.id, make_epoch(1))
+        store.update(run)
         events = [event async for event in scheduler.watch(run.id)]
         assert events == [spec.RunEvent(state=RunState.CANCELLED, epochs=(make_epoch(1),), run=run)]
         with pytest.raises(errors.RunNotFoundError):
@@ -122,9 +123,10 @@ class TestRunsOfTheStore:
         lapsing: Store,
     ) -> None:
         mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
-        keeping = asyncio.create_task(keep_leases(store, executor))
+        tasks = [asyncio.create_task(work) for work in (keep_leases(store, executor), end_abandoned(store))]
         await eventually(lambda: store.get(lost.id).state.ended)
-        keeping.cancel()
+        for task in tasks:
+            task.cancel()
         assert reason_of(store.get(lost.id)) == "SERVER_LOST"
         assert store.get(mine.id) == mine
 
@@ -138,7 +140,7 @@ class TestRunsOfTheStore:
             loop.call_soon_threadsafe(asked.put_nowait, None)
             raise errors.StoreFailedError("locked")
 
-        monkeypatch.setattr(leases_module, "LEASE", timedelta(0))
+        monkeypatch.setattr(store, "lease", timedelta(0))
         monkeypatch.setattr(store, "renew_leases", refuse)
         keeping = asyncio.create_task(keep_leases(store, executor))
         for _ in range(3):
@@ -152,10 +154,8 @@ class TestRunsOfTheStore:
         lapsing.add(theirs)
         answers = iter([None, theirs])
         monkeypatch.setattr(store, "find_request", lambda _: next(answers))
-        assert await scheduler.submit(RunSpec(), "r") == theirs
+        assert await scheduler.submit(RunSpec(), "r", "me") == theirs
         assert not processes.workers
-        with pytest.raises(errors.RunElsewhereError):
-            await scheduler.cancel("t")
 
     async def test_a_run_that_another_server_restarted_is_not_overwritten(
         self, store: Store, lapsing: Store, make_run: Callable[..., spec.Run]
@@ -166,6 +166,6 @@ class TestRunsOfTheStore:
         again = make_run(state=RunState.QUEUED)
         assert lapsing.restart(again)
         assert not store.restart(again)
-        with pytest.raises(errors.StoreFailedError):
+        with pytest.raises(errors.ServerLostError):
             store.update(make_run(state=RunState.SUCCEEDED))
         assert store.get(mine.id) == again

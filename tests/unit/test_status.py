@@ -13,6 +13,7 @@ from loopbench_server.status import STATUS, to_status
 ALL = errors.subclasses()
 RETRYABLE = {
     "QUEUE_FULL",
+    "CALLER_LIMIT",
     "SERVER_DRAINING",
     "TRAINING_PROCESS_UNAVAILABLE",
     "CALLER_GONE",

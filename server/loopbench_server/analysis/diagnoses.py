@@ -20,11 +20,12 @@ class Diagnoses:
         self._verification = verification
         self._surroundings = surroundings
 
-    async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
-        """The causes; when the caller goes away, the process and the runs are ended.
+    async def diagnose(self, request: DiagnosisRequest, caller: str) -> Diagnosis:
+        """The causes; when ``caller`` goes away, the process and the runs, which are the caller's, are ended.
 
         Raises:
             RunNotFoundError: no such run.
+            QueueFullError: no more diagnoses may wait.
             LoopbenchServerError: what the process, or a run that verifies, ended with.
         """
         first, second = [await in_thread(self._spec, subject) for subject in (request.first, request.second)]
@@ -35,8 +36,11 @@ class Diagnoses:
             spec=first,
             second=second,
         )
-        diagnosis = (await self._questions.ask(task, Diagnosed)).diagnosis
-        return await self._verification.verified(diagnosis, request.seeds) if request.verify else diagnosis
+        async with self._questions.turn():
+            diagnosis = (await self._questions.ask(task, Diagnosed)).diagnosis
+        if not request.verify:
+            return diagnosis
+        return await self._verification.verified(diagnosis, request.seeds, caller)
 
     def _spec(self, subject: DiagnosisSubject) -> RunSpec:
         if subject.spec is not None:

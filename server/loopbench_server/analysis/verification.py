@@ -33,8 +33,10 @@ class Verification:
         self._scheduler = scheduler
         self._slots = asyncio.Semaphore(slots)
 
-    async def verified(self, diagnosis: Diagnosis, seeds: int) -> Diagnosis:
+    async def verified(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
         """``diagnosis`` with the comparison under ``seeds`` seeds, and with what the loops report of themselves.
+
+        The runs are the ``caller``'s.
 
         Raises:
             LoopbenchServerError: what a run ended with, or why it was not taken in.
@@ -42,7 +44,7 @@ class Verification:
         # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
         from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
 
-        runs = await self._train(subjects(diagnosis), seeds)
+        runs = await self._train(subjects(diagnosis), seeds, caller)
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
         comparison = await in_thread(compare, groups, defaults["margin"].default, defaults["alpha"].default)
@@ -58,7 +60,7 @@ class Verification:
             }
         )
 
-    async def _train(self, specs: Mapping[str, RunSpec], seeds: int) -> dict[str, tuple[Run, ...]]:
+    async def _train(self, specs: Mapping[str, RunSpec], seeds: int, caller: str) -> dict[str, tuple[Run, ...]]:
         start = next(iter(specs.values())).seed
         by_label = {
             label: [spec.model_copy(update={"seed": (start + offset) % SEEDS}) for offset in range(seeds)]
@@ -67,7 +69,7 @@ class Verification:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    spec: group.create_task(self._run(spec))
+                    spec: group.create_task(self._run(spec, caller))
                     for spec in {spec for under_seeds in by_label.values() for spec in under_seeds}
                 }
         except ExceptionGroup as errors:
@@ -75,8 +77,8 @@ class Verification:
             raise errors.exceptions[0] from errors
         return {label: tuple(tasks[spec].result() for spec in under) for label, under in by_label.items()}
 
-    async def _run(self, spec: RunSpec) -> Run:
-        async with self._slots, self._scheduler.attached(spec, str(uuid.uuid4())) as run:
+    async def _run(self, spec: RunSpec, caller: str) -> Run:
+        async with self._slots, self._scheduler.attached(spec, str(uuid.uuid4()), caller) as run:
             return await self._scheduler.wait(run.id)
 
 

@@ -9,8 +9,9 @@ import structlog
 
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
+from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Task, Trained
-from loopbench_server.runs.processes import Processes, WorkerDiedError
+from loopbench_server.runs.processes import Processes, Worker, WorkerDiedError
 
 log = structlog.get_logger()
 
@@ -19,12 +20,14 @@ log = structlog.get_logger()
 class Surroundings:
     """What a worker is told beyond the specification.
 
-    ``data_dir`` is where MNIST is looked for first; TensorBoard logs go below ``tensorboard_dir``, a folder a run.
+    ``data_dir`` is where MNIST is looked for first; TensorBoard logs go below ``tensorboard_dir``, a folder a run. A
+    worker that leaves its ``bounds`` is ended.
     """
 
     threads: int
     data_dir: Path | None
     tensorboard_dir: Path
+    bounds: Bounds
 
     def logs_of(self, run_id: str) -> Path:
         """Where the TensorBoard logs of a run go."""
@@ -66,7 +69,7 @@ def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
 async def attempt(
     run: Run,
     processes: Processes,
-    task: Task,
+    surroundings: Surroundings,
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
@@ -74,28 +77,38 @@ async def attempt(
 
     Raises:
         NotReadyError: no process can be started.
+        TimeExceededError, MemoryExceededError: the process left its bounds.
         WorkerDiedError: the process ended without an answer.
     """
+    async with processes.run(surroundings.train(run)) as worker:
+        log.info("run started", run_id=run.id, request_id=run.request_id, pid=worker.pid)
+        return await surroundings.bounds.hold(worker, _listen(run, worker, on_progress, on_epoch))
+
+
+async def _listen(
+    run: Run,
+    worker: Worker,
+    on_progress: Callable[[Progress], None],
+    on_epoch: Callable[[EpochRecord], Awaitable[None]],
+) -> Outcome:
     assert run.start_time is not None
     began = run.start_time.timestamp()
-    async with processes.run(task) as worker:
-        log.info("run started", run_id=run.id, request_id=run.request_id, pid=worker.pid)
-        async for message, attachment in worker.messages():
-            match message:
-                case Started():
-                    began = message.time
-                case Progressed():
-                    on_progress(message.progress)
-                case EpochEnded():
-                    await on_epoch(message.record)
-                case Trained():
-                    result = _with_waiting_times(message.result, run, began)
-                    return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
-                case Failed():
-                    log.error("run failed", run_id=run.id, reason=message.reason, traceback=message.traceback)
-                    return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
-                case _:
-                    raise AssertionError(f"a training process does not send {message.kind}")
+    async for message, attachment in worker.messages():
+        match message:
+            case Started():
+                began = message.time
+            case Progressed():
+                on_progress(message.progress)
+            case EpochEnded():
+                await on_epoch(message.record)
+            case Trained():
+                result = _with_waiting_times(message.result, run, began)
+                return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
+            case Failed():
+                log.error("run failed", run_id=run.id, reason=message.reason, traceback=message.traceback)
+                return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
+            case _:
+                raise AssertionError(f"a training process does not send {message.kind}")
     raise WorkerDiedError("the training process ended without a result")
 
 

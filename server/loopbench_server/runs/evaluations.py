@@ -22,12 +22,13 @@ class Evaluations:
 
         Raises:
             RunNotFoundError: no such run, or none of the specification that succeeded.
-            WeightsNotStoredError: the run has no weights.
+            WeightsNotStoredError: the run has no weights, or they are no longer kept.
+            WeightsCorruptError: they are not those that the run ended with.
+            QueueFullError: no more evaluations may wait.
             LoopbenchServerError: what the process ended with.
         """
         run = await in_thread(self._find, request)
-        weights = await in_thread(self._store.weights_of, run.id)
-        if weights is None:
+        if run.result is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)
         wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)
         task = Task(
@@ -36,8 +37,14 @@ class Evaluations:
             data_dir=self._surroundings.data_dir,
             run_id=run.id,
             spec=run.spec.model_copy(update=wanted),
+            weights_digest=run.result.weights_digest,
         )
-        return (await self._questions.ask(task, Evaluated, weights, run_id=run.id)).evaluation
+        # Those who wait do not hold a megabyte each.
+        async with self._questions.turn():
+            weights = await in_thread(self._store.weights_of, run.id)
+            if weights is None:
+                raise WeightsNotStoredError(f"the weights of run {run.id} are no longer kept", run_id=run.id)
+            return (await self._questions.ask(task, Evaluated, weights, run_id=run.id)).evaluation
 
     def _find(self, request: EvaluationRequest) -> Run:
         if request.spec is not None:

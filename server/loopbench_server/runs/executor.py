@@ -2,14 +2,22 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunState
-from loopbench_server.errors import LoopbenchServerError, RunFailedError, StoreFailedError, WorkerLostError
+from loopbench_server.errors import (
+    LoopbenchServerError,
+    RunFailedError,
+    ServerLostError,
+    StoreFailedError,
+    WorkerLostError,
+)
 from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
 from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.patience import patiently
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -50,9 +58,9 @@ class RunExecutor:
         self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._called_off: dict[str, RunError] = {}
 
-    def begin(self, run: Run) -> LiveRun:
-        """Queues a run that is stored."""
-        live = self.live[run.id] = LiveRun(run)
+    def begin(self, run: Run, caller: str) -> LiveRun:
+        """Queues a run that is stored, for ``caller``."""
+        live = self.live[run.id] = LiveRun(run, caller)
         self._attempts[run.id] = asyncio.create_task(self._attempt(live))
         self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
         self._observer.run_queued()
@@ -92,20 +100,20 @@ class RunExecutor:
     async def _attempt(self, live: LiveRun) -> Outcome:
         async with self._slots:
             run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
-            await in_thread(self._store.update, run)
+            await patiently(self._store.lease, self._store.update, run)
             self._observer.run_started()
             live.change(run=run)
             self._tell_queue()
             return await attempt(
                 run,
                 self._processes,
-                self._surroundings.train(run),
+                self._surroundings,
                 on_progress=lambda progress: live.change(progress=progress),
                 on_epoch=lambda record: self._epoch_ended(live, record),
             )
 
     async def _epoch_ended(self, live: LiveRun, record: EpochRecord) -> None:
-        await in_thread(self._store.add_epoch, live.run.id, record)
+        await patiently(self._store.lease, self._store.add_epoch, live.run.id, record)
         self._observer.epoch_ended(live.run, record)
         live.change(epoch=record)
 
@@ -126,14 +134,7 @@ class RunExecutor:
 
     async def _finish(self, live: LiveRun, outcome: Outcome) -> None:
         had_slot = live.run.state is RunState.RUNNING
-        run = _ended(live.run, outcome)
-        try:
-            await in_thread(self._store.update, run, outcome.weights)
-        except Exception:
-            # What is not stored has not been achieved: nobody is told of a result that would be lost. The run's lease
-            # lapses, so that the store too says in the end that it failed and may be tried again.
-            log.exception("run not stored", run_id=run.id)
-            run = _ended(run, Outcome(RunState.FAILED, error=error_of(StoreFailedError, "the run could not be stored")))
+        run = await self._stored(_ended(live.run, outcome), outcome.weights)
         for kept in (self.live, self._attempts, self._supervisors, self._called_off):
             kept.pop(run.id, None)
         self._observer.run_ended(run, had_slot=had_slot)
@@ -141,6 +142,24 @@ class RunExecutor:
         self._tell_queue()
         reason = run.error.reason if run.error else None
         log.info("run ended", run_id=run.id, request_id=run.request_id, state=run.state, reason=reason)
+
+    async def _stored(self, run: Run, weights: bytes) -> Run:
+        """What callers are told of ``run``, which has ended: never of a result that the store would not have."""
+        try:
+            await patiently(self._store.lease, self._store.update, run, weights)
+        except ServerLostError as lost:
+            # A connection may have broken between the commit and its confirmation. Otherwise another server took this
+            # one for dead, as it could not say anything for longer than its lease.
+            with suppress(LoopbenchServerError):
+                if (kept := await in_thread(self._store.get, run.id)).state.ended:
+                    return kept
+            return _ended(run, Outcome(RunState.FAILED, error=error_of(ServerLostError, str(lost))))
+        except Exception:
+            # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
+            log.exception("run not stored", run_id=run.id)
+            error = error_of(StoreFailedError, "the run could not be stored")
+            return _ended(run, Outcome(RunState.FAILED, error=error))
+        return run
 
 
 def _ended(run: Run, outcome: Outcome) -> Run:

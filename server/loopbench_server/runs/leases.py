@@ -4,15 +4,19 @@ import asyncio
 
 import structlog
 
-from loopbench_server.errors import LoopbenchServerError, ServerLostError
+from loopbench_server.errors import ServerLostError, StoreFailedError
 from loopbench_server.runs.attempt import error_of
+from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.store import LEASE, Store
+from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
 log = structlog.get_logger()
 
 LOST = error_of(ServerLostError, "the server that worked on the run ended before the run did")
+RENEWALS_A_LEASE = 5
+# How soon after a lease has lapsed its run ends.
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 async def keep_leases(store: Store, executor: RunExecutor) -> None:
@@ -20,9 +24,18 @@ async def keep_leases(store: Store, executor: RunExecutor) -> None:
     while True:
         try:
             await in_thread(store.renew_leases, tuple(executor.live))
-            failed = await in_thread(store.fail_abandoned, LOST)
-            if failed:
-                log.warning("failed abandoned runs", count=failed)
-        except LoopbenchServerError as error:
+        except StoreFailedError as error:
             log.error("leases not renewed", error=str(error))  # noqa: TRY400  the store has logged what happened
-        await asyncio.sleep(LEASE.total_seconds() / 3)
+        await asyncio.sleep(store.lease.total_seconds() / RENEWALS_A_LEASE)
+
+
+async def end_abandoned(store: Store) -> None:
+    """For ever; a database that refuses is asked again the next time."""
+    while True:
+        try:
+            ended = await in_thread(store.end_abandoned, LOST, CANCELLED)
+            if ended:
+                log.warning("ended abandoned runs", count=ended)
+        except StoreFailedError:
+            pass  # the store has logged what happened
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

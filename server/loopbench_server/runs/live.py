@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
+from loopbench_server.errors import LoopbenchServerError
 
 # So that other calls wait behind a few milliseconds of work, and not behind all watchers of a run.
 WOKEN_AT_ONCE = 16
@@ -49,15 +50,27 @@ class LiveRun:
     Watchers read the state when they are ready to: a slow one skips progress but no epoch, and holds no memory.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, began_by: str = "") -> None:
         self.run = run
+        self.began_by = began_by
         # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.
         self.detached = False
         self.callers = 0
         self.queue_position: int | None = None
         self.progress: Progress | None = None
         self.epochs: list[EpochRecord] = []
+        self._lost: LoopbenchServerError | None = None
         self._bell = Bell()
+
+    def lose(self, error: LoopbenchServerError) -> None:
+        """Tells everybody who waits that nothing more will be known of the run."""
+        self._lost = error
+        self._bell.ring()
+
+    async def _changed(self, rings: int) -> None:
+        await self._bell.after(rings)
+        if self._lost:
+            raise type(self._lost)(str(self._lost), **self._lost.metadata)
 
     def change(
         self,
@@ -76,9 +89,13 @@ class LiveRun:
         self._bell.ring()
 
     async def ended(self) -> Run:
-        """The run, once it has ended."""
+        """The run, once it has ended.
+
+        Raises:
+            LoopbenchServerError: nothing more will be known of it.
+        """
         while not self.run.state.ended:
-            await self._bell.after(self._bell.rings)
+            await self._changed(self._bell.rings)
         return self.run
 
     def _event(self, epochs_seen: int, *, whole: bool) -> RunEvent:
@@ -91,7 +108,11 @@ class LiveRun:
         )
 
     async def watch(self) -> AsyncIterator[RunEvent]:
-        """The state and all epochs so far, then what changes, until the run has ended."""
+        """The state and all epochs so far, then what changes, until the run has ended.
+
+        Raises:
+            LoopbenchServerError: nothing more will be known of it.
+        """
         event = self._event(0, whole=True)
         seen = len(event.epochs)
         while True:
@@ -100,6 +121,6 @@ class LiveRun:
             if event.state.ended:
                 return
             # Nothing may have changed since the event was made, or much while the watcher took it in.
-            await self._bell.after(rings)
+            await self._changed(rings)
             event = self._event(seen, whole=False)
             seen += len(event.epochs)

@@ -11,7 +11,7 @@ from loopbench.spec import DatasetInfo, DeviceInfo, Diagnosis, EpochRecord, Eval
 class Task(Model):
     """What to do, with what the engine needs to know for it.
 
-    DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE.
+    DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
     """
 
     kind: Literal["describe", "train", "evaluate", "diagnose"]
@@ -21,6 +21,7 @@ class Task(Model):
     run_id: str = ""
     spec: RunSpec | None = None
     second: RunSpec | None = None
+    weights_digest: str = ""
 
 
 class Started(Model):

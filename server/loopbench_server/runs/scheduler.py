@@ -3,35 +3,36 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
 from loopbench_server.errors import (
     CallerGoneError,
+    CallerLimitError,
     DrainingError,
     LoopbenchServerError,
     QueueFullError,
     RequestConflictError,
-    RunCancelledError,
-    RunElsewhereError,
     RunNotEndedError,
+    ServerLostError,
     from_reason,
 )
 from loopbench_server.runs.attempt import error_of, now
+from loopbench_server.runs.cancellations import CANCELLED
+from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
-SECONDS_BETWEEN_POLLS = 0.5
-
 
 @dataclass(frozen=True)
 class Limits:
-    """Runs at once, and runs that may wait."""
+    """Runs at once, runs that may wait, and runs that one caller may have of both."""
 
     slots: int
     queue_size: int
+    caller_runs: int
 
 
 class Scheduler:
@@ -41,32 +42,34 @@ class Scheduler:
         self._store = store
         self._executor = executor
         self._limits = limits
+        self._elsewhere = Elsewhere(store)
         self._submitting = asyncio.Lock()
         self._draining = False
 
-    async def submit(self, spec: RunSpec, request_id: str) -> Run:
+    async def submit(self, spec: RunSpec, request_id: str, caller: str) -> Run:
         """The run that ``request_id`` stands for: a new one, the one there is, or that one once more if it may retry.
 
-        It goes on without its caller.
+        It goes on without its caller, and counts among the runs of ``caller`` until it has ended.
 
         Raises:
             DrainingError: the server is shutting down.
             QueueFullError: no more runs may wait.
+            CallerLimitError: no more runs of this caller may.
             RequestConflictError: the request_id was used with another specification.
         """
-        run = await self._submitted(spec, request_id)
+        run = await self._submitted(spec, request_id, caller)
         if run.id in self._executor.live:
             self._executor.live[run.id].detached = True
         return run
 
     @asynccontextmanager
-    async def attached(self, spec: RunSpec, request_id: str) -> AsyncIterator[Run]:
+    async def attached(self, spec: RunSpec, request_id: str, caller: str) -> AsyncIterator[Run]:
         """As :meth:`submit`, but when the last caller leaves its block before the run has ended, the run is called off.
 
         Raises:
-            DrainingError, QueueFullError, RequestConflictError: as :meth:`submit`.
+            DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
         """
-        submitting = asyncio.create_task(self._submitted(spec, request_id, caller=True))
+        submitting = asyncio.create_task(self._submitted(spec, request_id, caller, attached=True))
         try:
             run = await asyncio.shield(submitting)
         except asyncio.CancelledError:
@@ -87,16 +90,16 @@ class Scheduler:
             error = error_of(CallerGoneError, "the caller that waited for the run went away")
             self._executor.call_off(run_id, error)
 
-    async def _submitted(self, spec: RunSpec, request_id: str, *, caller: bool = False) -> Run:
+    async def _submitted(self, spec: RunSpec, request_id: str, caller: str, *, attached: bool = False) -> Run:
         async with self._submitting:
             existing = await in_thread(self._store.find_request, request_id)
             if existing is None:
-                self._check_room()
+                self._check_room(caller)
                 run = _queued(str(uuid.uuid4()), request_id, spec)
                 # Another server may have stored the same request meanwhile.
                 existing = await in_thread(self._store.add, run)
                 if existing.id == run.id:
-                    self._executor.begin(run)
+                    self._executor.begin(run, caller)
             if existing.spec != spec:
                 raise RequestConflictError(f"request_id {request_id} was used with another specification")
             if self._executor.is_called_off(existing.id):
@@ -104,24 +107,26 @@ class Scheduler:
                 await self._executor.ended(existing.id)
                 existing = await in_thread(self._store.get, existing.id)
             if existing.error and existing.error.retryable:
-                self._check_room()
-                existing = await self._restarted(existing)
-            if caller and existing.id in self._executor.live:
+                self._check_room(caller)
+                existing = await self._restarted(existing, caller)
+            if attached and existing.id in self._executor.live:
                 self._executor.live[existing.id].callers += 1
             return existing
 
-    async def _restarted(self, ended: Run) -> Run:
+    async def _restarted(self, ended: Run, caller: str) -> Run:
         run = _queued(ended.id, ended.request_id, ended.spec)
         if await in_thread(self._store.restart, run):
-            self._executor.begin(run)
+            self._executor.begin(run, caller)
             return run
         return await in_thread(self._store.get, ended.id)
 
-    def _check_room(self) -> None:
+    def _check_room(self, caller: str) -> None:
         if self._draining:
             raise DrainingError("the server is shutting down")
         if len(self._executor.live) >= self._limits.slots + self._limits.queue_size:
             raise QueueFullError(f"{self.running} runs train and {self.queued} wait, and no more may")
+        if sum(live.began_by == caller for live in self._executor.live.values()) >= self._limits.caller_runs:
+            raise CallerLimitError(f"this caller has {self._limits.caller_runs} runs under way, and may have no more")
 
     async def wait(self, run_id: str) -> Run:
         """The run, once it has ended.
@@ -137,9 +142,11 @@ class Scheduler:
         return run
 
     async def _ended_elsewhere(self, run_id: str) -> Run:
-        # Another server works on the run: the store is all that is shared.
-        while not (run := await in_thread(self._store.get, run_id)).state.ended:  # noqa: ASYNC110  no event here
-            await asyncio.sleep(SECONDS_BETWEEN_POLLS)
+        async with self._elsewhere.follow(run_id) as live:
+            waited, run = not live.run.state.ended, await live.ended()
+        if waited and run.error and run.error.reason == CallerGoneError.reason:
+            # Its end was meant for a caller of another server; asked for again, the run begins anew.
+            raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
         return run
 
     async def get(self, run_id: str) -> Run:
@@ -158,35 +165,26 @@ class Scheduler:
             RunNotFoundError: there is none of that id.
         """
         live = self._executor.live.get(run_id)
-        events = live.watch() if live else self._watch_elsewhere(run_id)
-        async for event in events:
-            yield event
-
-    async def _watch_elsewhere(self, run_id: str) -> AsyncIterator[RunEvent]:
-        first, seen, told = True, 0, None
-        while True:
-            run = await in_thread(self._store.get, run_id)
-            epochs = await in_thread(self._store.epochs_of, run_id)
-            if first or run.state is not told or len(epochs) > seen:
-                yield RunEvent(state=run.state, epochs=epochs[seen:], run=run if first or run.state.ended else None)
-            if run.state.ended:
-                return
-            first, seen, told = False, len(epochs), run.state
-            await asyncio.sleep(SECONDS_BETWEEN_POLLS)
+        async with nullcontext(live) if live else self._elsewhere.follow(run_id) as followed:
+            async for event in followed.watch():
+                yield event
 
     async def cancel(self, run_id: str) -> Run:
-        """Ends a run that is under way here; its process is gone when this returns. An ended run stays as it is.
+        """Ends a run that is under way, here or elsewhere; its process is gone when this returns.
+
+        An ended run stays as it is.
 
         Raises:
             RunNotFoundError: there is none of that id.
-            RunElsewhereError: another server works on it.
         """
-        self._executor.call_off(run_id, error_of(RunCancelledError, "cancelled on request"))
+        self._executor.call_off(run_id, CANCELLED)
         await self._executor.ended(run_id)
         run = await self.get(run_id)
-        if not run.state.ended:
-            raise RunElsewhereError(f"another server works on run {run_id}", run_id=run_id)
-        return run
+        if run.state.ended:
+            return run
+        await in_thread(self._store.request_cancel, run_id)
+        async with self._elsewhere.follow(run_id) as live:
+            return await live.ended()
 
     async def delete(self, run_id: str) -> None:
         """Forgets a run that has ended, with its weights and logs.

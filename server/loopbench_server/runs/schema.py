@@ -48,6 +48,8 @@ runs = sa.Table(
     # The server that works on the run, and until when its word is taken for that.
     sa.Column("owner", sa.String(36), nullable=False),
     sa.Column("lease_end", Instant, nullable=False),
+    # Since when a caller of whichever server wants the run ended.
+    sa.Column("cancel_time", Instant),
 )
 epochs = sa.Table(
     "epochs",

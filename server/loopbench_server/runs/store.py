@@ -1,7 +1,7 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,36 +9,27 @@ import sqlalchemy as sa
 import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
-from loopbench_server.errors import RunNotFoundError, StoreFailedError
-from loopbench_server.runs.migrating import migrate
+from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
 from loopbench_server.runs.paging import PageToken
 from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, run_of, runs, spec_digest, weights
 
 log = structlog.get_logger()
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
-LEASE = timedelta(seconds=30)
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    # A run that was reported as done has to survive a power cut, so every commit is synced.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
+# Where the id of a run stands, in an order in which rows can be removed.
+RUN_IDS = ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id))
 
 
 class Store:
-    """The database behind ``url``, brought to the present schema; ``owner`` is the server that asks, by its own name.
+    """The tables in ``database``; ``owner`` is the server that asks, by a name of its own.
 
-    Raises:
-        NewerSchemaError: a newer server has written to the database.
+    Its word that it works on a run is taken for as long as ``lease``, and can be renewed.
     """
 
-    def __init__(self, url: str, owner: str) -> None:
-        self._engine = sa.create_engine(url)
+    def __init__(self, database: sa.Engine, owner: str, lease: timedelta) -> None:
+        self._engine = database
         self._owner = owner
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-        migrate(self._engine)
+        self.lease = lease
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -53,7 +44,12 @@ class Store:
             raise
         except sa.exc.SQLAlchemyError as error:
             log.exception("the database refused")
-            raise StoreFailedError("the database of runs cannot be read or written") from error
+            raise StoreFailedError(f"the database of runs cannot be read or written{self._reason(error)}") from error
+
+    def _reason(self, error: sa.exc.SQLAlchemyError) -> str:
+        # SQLite's words name a full disk or a read-only file, and nothing else. Those of a database server name hosts.
+        told = self._engine.dialect.name == "sqlite" and isinstance(error, sa.exc.DBAPIError)
+        return f": {error.orig}" if told else ""  # type: ignore[attr-defined]  # of a DBAPIError
 
     def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
         newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
@@ -62,7 +58,17 @@ class Store:
         return None if row is None else run_of(row)
 
     def _leased(self) -> dict[str, Any]:
-        return {"owner": self._owner, "lease_end": datetime.now(UTC) + LEASE}
+        return {"owner": self._owner, "lease_end": datetime.now(UTC) + self.lease}
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
+
+    def _hold(self, connection: sa.Connection, run_id: str, values: dict[str, Any]) -> None:
+        """Sets ``values`` and renews the lease, and keeps others from the run until the transaction ends."""
+        held = self._mine & (runs.c.id == run_id)
+        if not connection.execute(sa.update(runs).where(held).values(**values | self._leased())).rowcount:
+            raise ServerLostError(f"run {run_id} has ended or belongs to another server by now", run_id=run_id)
 
     def add(self, run: Run) -> Run:
         """Stores a new run, or gives the one that has its ``request_id`` already."""
@@ -84,12 +90,11 @@ class Store:
         """Stores what has become of ``run``, and its weights in the same transaction, and renews its lease.
 
         Raises:
-            StoreFailedError: the database refused, or the run has ended or belongs to another server by now.
+            ServerLostError: the run has ended, or another server has taken it for lost.
+            StoreFailedError: the database refused.
         """
-        mine = (runs.c.id == run.id) & (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
         with self._transaction() as connection:
-            if not connection.execute(sa.update(runs).where(mine).values(**columns_of(run) | self._leased())).rowcount:
-                raise StoreFailedError(f"run {run.id} has ended or belongs to another server by now", run_id=run.id)
+            self._hold(connection, run.id, columns_of(run))
             if packed_weights:
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
 
@@ -100,20 +105,28 @@ class Store:
         """
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
         with self._transaction() as connection:
-            if not connection.execute(sa.update(runs).where(ended).values(**columns_of(run) | self._leased())).rowcount:
+            values = columns_of(run) | self._leased() | {"cancel_time": None}
+            if not connection.execute(sa.update(runs).where(ended).values(**values)).rowcount:
                 return False
             connection.execute(sa.delete(epochs).where(epochs.c.run_id == run.id))
         return True
 
     def add_epoch(self, run_id: str, record: EpochRecord) -> None:
-        """Stores an epoch of a run under way."""
+        """Stores an epoch of a run under way, unless it is stored already, and renews the run's lease.
+
+        Raises:
+            ServerLostError, StoreFailedError: as :meth:`update`.
+        """
         values = {"run_id": run_id, "epoch": record.epoch, "record": record.model_dump_json()}
-        with self._transaction() as connection:
+        # It is, where a connection broke between a commit and its confirmation.
+        with suppress(sa.exc.IntegrityError), self._transaction() as connection:
+            self._hold(connection, run_id, {})
             connection.execute(sa.insert(epochs).values(**values))
 
-    def epochs_of(self, run_id: str) -> tuple[EpochRecord, ...]:
-        """All epochs so far, in order."""
-        query = sa.select(epochs.c.record).where(epochs.c.run_id == run_id).order_by(epochs.c.epoch)
+    def epochs_of(self, run_id: str, after: int = 0) -> tuple[EpochRecord, ...]:
+        """The epochs so far that come ``after`` that one, in order."""
+        wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
+        query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
         with self._transaction() as connection:
             return tuple(EpochRecord.model_validate_json(record) for (record,) in connection.execute(query))
 
@@ -169,19 +182,53 @@ class Store:
     def delete(self, run_id: str) -> None:
         """Forgets a run with its epochs and weights."""
         with self._transaction() as connection:
-            for table, column in ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id)):
+            for table, column in RUN_IDS:
                 connection.execute(sa.delete(table).where(column == run_id))
 
     def renew_leases(self, run_ids: Sequence[str]) -> None:
         """Says that this server still works on those runs, as far as they are its own."""
-        mine = runs.c.id.in_(run_ids) & (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
         with self._transaction() as connection:
-            connection.execute(sa.update(runs).where(mine).values(**self._leased()))
+            connection.execute(sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased()))
 
-    def fail_abandoned(self, error: RunError) -> int:
-        """Fails, with ``error``, the unfinished runs whose server no longer says anything; gives how many."""
+    def request_cancel(self, run_id: str) -> None:
+        """Has whichever server works on the run end it, if it is under way."""
+        under_way = (runs.c.id == run_id) & runs.c.state.in_(UNFINISHED)
+        with self._transaction() as connection:
+            connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
+
+    def cancel_requests(self) -> Sequence[str]:
+        """The unfinished runs of this server that somebody wants ended."""
+        wanted = self._mine & runs.c.cancel_time.is_not(None)
+        with self._transaction() as connection:
+            return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
+
+    def end_abandoned(self, lost: RunError, cancelled: RunError) -> int:
+        """Ends the unfinished runs whose server no longer says anything; gives how many.
+
+        They end FAILED with ``lost``, or CANCELLED with ``cancelled`` where somebody had asked for that.
+        """
         now = datetime.now(UTC)
         abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now)
-        values = {"state": RunState.FAILED, "error": error.model_dump_json(), "end_time": now}
+        asked = runs.c.cancel_time.is_not(None)
+        values = {
+            "state": sa.case((asked, RunState.CANCELLED), else_=RunState.FAILED),
+            "error": sa.case((asked, cancelled.model_dump_json()), else_=lost.model_dump_json()),
+            "end_time": now,
+        }
         with self._transaction() as connection:
             return connection.execute(sa.update(runs).where(abandoned).values(**values)).rowcount
+
+    def forget_runs(self, ended_before: datetime) -> Sequence[str]:
+        """Forgets the runs that ended before that, with their epochs and weights; gives their ids."""
+        old = runs.c.end_time < ended_before
+        with self._transaction() as connection:
+            found = [*connection.execute(sa.select(runs.c.id).where(old)).scalars()]
+            for table, column in RUN_IDS:
+                connection.execute(sa.delete(table).where(column.in_(sa.select(runs.c.id).where(old))))
+        return found
+
+    def forget_weights(self, ended_before: datetime) -> int:
+        """Forgets the weights of runs that ended before that, and gives of how many; their results stay."""
+        old = sa.select(runs.c.id).where(runs.c.end_time < ended_before)
+        with self._transaction() as connection:
+            return connection.execute(sa.delete(weights).where(weights.c.run_id.in_(old))).rowcount

@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 import traceback
+import zipfile
+import zlib
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loopbench_server.errors import LoopbenchServerError, RunFailedError
+from loopbench_server.errors import LoopbenchServerError, RunFailedError, WeightsCorruptError
 from loopbench_server.runs import compiled
 from loopbench_server.runs.messages import (
     Described,
@@ -49,9 +51,16 @@ def pack(weights: "Weights") -> bytes:
 
 
 def unpack(packed: bytes) -> "Weights":
-    """The arrays that :func:`pack` packed."""
-    with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
-        return [archive[name] for name in archive.files]
+    """The arrays that :func:`pack` packed.
+
+    Raises:
+        WeightsCorruptError: these bytes are not what it made.
+    """
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
+            return [archive[name] for name in archive.files]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsCorruptError(f"the stored weights cannot be read: {error}") from error
 
 
 def _surroundings(task: Task) -> "Surroundings":
@@ -89,9 +98,13 @@ def _train(task: Task, _: bytes, connection: Connection) -> None:
 
 def _evaluate(task: Task, weights: bytes, connection: Connection) -> None:
     from loopbench_server.engine.evaluation import evaluate  # noqa: PLC0415  only in the worker
+    from loopbench_server.engine.model import weights_digest  # noqa: PLC0415  only in the worker
 
     assert task.spec is not None
-    evaluation = evaluate(task.run_id, task.spec, unpack(weights), _surroundings(task))
+    arrays = unpack(weights)
+    if weights_digest(arrays) != task.weights_digest:
+        raise WeightsCorruptError("the stored weights are not those that the run ended with")
+    evaluation = evaluate(task.run_id, task.spec, arrays, _surroundings(task))
     _sender(connection)(Evaluated(evaluation=evaluation))
 
 

@@ -1,0 +1,47 @@
+"""Opens the database behind a URL, with what each kind of database needs for a service."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from loopbench_server.runs.migrating import migrate
+
+# Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
+PATIENCE = 10
+# What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
+# these limits tell; the parameters are those of libpq.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "postgresql": {
+        "connect_timeout": PATIENCE // 2,
+        "tcp_user_timeout": 1000 * PATIENCE,
+        "options": f"-c statement_timeout={PATIENCE}s -c lock_timeout={PATIENCE}s",
+        "application_name": "loopbench",
+    },
+}
+# A run that was reported as done has to survive a power cut, so every commit is synced.
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={1000 * PATIENCE}")
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def open_database(url: str) -> sa.Engine:
+    """The database, brought to the present schema; the folder of a SQLite file is made.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError: it cannot be opened.
+        NewerSchemaError: a newer server has written to it.
+    """
+    parsed = sa.make_url(url)
+    dialect = parsed.get_backend_name()
+    if dialect == "sqlite" and parsed.database and not parsed.query:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    # Connections that a restarted database has cut are noticed before they are used.
+    engine = sa.create_engine(parsed, connect_args=ARGUMENTS.get(dialect, {}), pool_pre_ping=True)
+    if dialect == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    migrate(engine)
+    return engine

@@ -1,0 +1,84 @@
+"""Runs that other servers work on, and runs that have ended: the store is all that is known of them here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
+from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
+
+SECONDS_BETWEEN_POLLS = 0.5
+
+
+class _Followed:
+    """A run that somebody here follows, and the task that keeps it up to date."""
+
+    def __init__(self, live: LiveRun, following: asyncio.Task[None]) -> None:
+        self.live = live
+        self.following = following
+        self.followers = 0
+
+
+class Elsewhere:
+    """Reads each such run once for all who follow it here, however many they are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._followed: dict[str, _Followed] = {}
+
+    @asynccontextmanager
+    async def follow(self, run_id: str) -> AsyncIterator[LiveRun]:
+        """The run with its epochs, kept up to date for as long as the block lasts.
+
+        Raises:
+            RunNotFoundError: there is none of that id.
+        """
+        if run_id not in self._followed:
+            live = await self._read(run_id)
+            if live.run.state.ended:
+                yield live
+                return
+            # Somebody else may have been as fast.
+            if run_id not in self._followed:
+                self._followed[run_id] = _Followed(live, asyncio.create_task(self._keep_up(live)))
+        followed = self._followed[run_id]
+        followed.followers += 1
+        try:
+            yield followed.live
+        finally:
+            followed.followers -= 1
+            if not followed.followers:
+                followed.following.cancel()
+                self._forget(followed)
+
+    def _forget(self, followed: _Followed) -> None:
+        run_id = followed.live.run.id
+        if self._followed.get(run_id) is followed:
+            del self._followed[run_id]
+
+    async def _read(self, run_id: str) -> LiveRun:
+        live = LiveRun(await in_thread(self._store.get, run_id))
+        live.epochs.extend(await in_thread(self._store.epochs_of, run_id))
+        return live
+
+    async def _keep_up(self, live: LiveRun) -> None:
+        try:
+            while not live.run.state.ended:
+                await asyncio.sleep(SECONDS_BETWEEN_POLLS)
+                with suppress(StoreFailedError):  # the store has logged it, and may come back
+                    await self._bring_up_to_date(live)
+        except (RunNotFoundError, ServerLostError) as error:
+            live.lose(error)
+        # Whoever comes next reads it anew: it may be restarted.
+        self._forget(self._followed[live.run.id])
+
+    async def _bring_up_to_date(self, live: LiveRun) -> None:
+        before, run = live.run, await in_thread(self._store.get, live.run.id)
+        if before.start_time is not None and before.start_time != run.start_time:
+            raise ServerLostError(f"run {run.id} was lost, and has been started anew", run_id=run.id)
+        for record in await in_thread(self._store.epochs_of, run.id, after=len(live.epochs)):
+            live.change(epoch=record)
+        if run != before:
+            live.change(run=run)

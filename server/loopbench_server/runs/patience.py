@@ -1,0 +1,31 @@
+"""Writes that a database which is away for a while does not lose."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import ParamSpec, TypeVar
+
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs.threads import in_thread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SECONDS_BETWEEN_TRIES = 0.5
+
+
+async def patiently(lease: timedelta, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``write`` on a thread, again and again until the database takes it, for as long as a lease lasts.
+
+    Raises:
+        StoreFailedError: it never did.
+    """
+    end = time.monotonic() + lease.total_seconds()
+    while True:
+        try:
+            return await in_thread(write, *args, **kwargs)
+        except StoreFailedError:
+            if time.monotonic() >= end:
+                raise
+        await asyncio.sleep(SECONDS_BETWEEN_TRIES)

@@ -1,0 +1,40 @@
+"""Forgets old runs and old weights."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs.attempt import now
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
+
+log = structlog.get_logger()
+
+SECONDS_BETWEEN_LOOKS = 600.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long runs that have ended are kept, and their weights; None is for ever."""
+
+    runs: timedelta | None = None
+    weights: timedelta | None = None
+
+
+async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -> None:
+    """For ever; a database that refuses is asked again the next time."""
+    while retention.runs or retention.weights:
+        try:
+            if retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
+                log.info("forgot weights", count=count)
+            if retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
+                for run_id in run_ids:
+                    await in_thread(executor.remove_logs, run_id)
+                log.info("forgot runs", count=len(run_ids))
+        except StoreFailedError:
+            pass  # the store has logged what happened
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
