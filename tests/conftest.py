@@ -14,3 +14,8 @@ def mnist_dir() -> Path:
     if not (Path(folder) / "mnist.npz").is_file():
         pytest.skip(f"there is no mnist.npz in LOOPBENCH_DATA_DIR ({folder})")
     return Path(folder)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How thoroughly things are broken: a little by default, so that the tests stay quick."""
+    parser.addoption("--kills", type=int, default=20, help="processes that tests/faults kills, a kind of database")

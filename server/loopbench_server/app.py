@@ -53,7 +53,9 @@ def _open_store(settings: Settings) -> Store:
     try:
         return Store(open_database(settings.store_url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, NewerSchemaError) as error:
-        raise StartError(f"--store-url: the database cannot be opened: {error}") from error
+        # What the database itself says, in one line.
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise StartError(f"--store-url: the database cannot be opened: {said}") from error
 
 
 def _retention(settings: Settings) -> Retention:

@@ -33,4 +33,6 @@ def configure(settings: Settings) -> None:
             ],
         )
     )
+    # It tells at every start which database it migrates, which the settings say already.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)

@@ -43,5 +43,9 @@ def open_database(url: str) -> sa.Engine:
     engine = sa.create_engine(parsed, connect_args=ARGUMENTS.get(dialect, {}), pool_pre_ping=True)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
-    migrate(engine)
+    try:
+        migrate(engine)
+    except Exception:
+        engine.dispose()
+        raise
     return engine

@@ -21,6 +21,8 @@ LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(7605224)",
 }
 
+WRITE = sa.text("UPDATE alembic_version SET version_num = version_num")
+
 
 class NewerSchemaError(Exception):
     """The database was written by a newer loopbench."""
@@ -54,3 +56,5 @@ def migrate(engine: sa.Engine) -> None:
         if not found and sa.inspect(connection).has_table("runs"):
             command.stamp(config, FIRST)
         command.upgrade(config, "head")
+        # A database that can only be read is of no use to a server, and says so now.
+        connection.execute(WRITE)
