@@ -22,11 +22,12 @@ from tests.postgresql import Cluster, program
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 # The tables as they were before there were migrations, with a run in them.
 FIRST_SCHEMA = """
-CREATE TABLE runs (id VARCHAR(36) NOT NULL PRIMARY KEY, request_id VARCHAR(36) NOT NULL UNIQUE,
+CREATE TABLE runs (id VARCHAR(36) NOT NULL PRIMARY KEY, request_id VARCHAR(36) NOT NULL,
   state VARCHAR(16) NOT NULL, method VARCHAR(32) NOT NULL,
   loss VARCHAR(32) NOT NULL, optimizer VARCHAR(16) NOT NULL, dataset VARCHAR(16) NOT NULL,
   seed BIGINT NOT NULL, spec TEXT NOT NULL, spec_digest VARCHAR(64) NOT NULL, create_time BIGINT NOT NULL,
-  start_time BIGINT, end_time BIGINT, result TEXT, error TEXT, owner VARCHAR(36) NOT NULL, lease_end BIGINT NOT NULL);
+  start_time BIGINT, end_time BIGINT, result TEXT, error TEXT, owner VARCHAR(36) NOT NULL, lease_end BIGINT NOT NULL,
+  UNIQUE (request_id));
 CREATE INDEX ix_runs_create_time ON runs (create_time);
 CREATE INDEX ix_runs_spec_digest ON runs (spec_digest);
 CREATE INDEX ix_runs_state ON runs (state);
