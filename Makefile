@@ -87,7 +87,7 @@ $(BUF): package.json package-lock.json .npmrc
 
 lock: $(STAMP)  ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra diagnose --extra report --extra server --extra test pyproject.toml requirements/build.in --output-file requirements/dev.lock
+	  --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --extra test pyproject.toml requirements/build.in --output-file requirements/dev.lock
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -31,6 +31,7 @@ from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import keep_leases
+from loopbench_server.runs.migrating import NewerSchemaError
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -50,7 +51,7 @@ def _open_store(url: str) -> Store:
         if parsed.drivername.startswith("sqlite") and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         return Store(url, owner=str(uuid.uuid4()))
-    except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+    except (sa.exc.SQLAlchemyError, OSError, ImportError, NewerSchemaError) as error:
         raise StartError(f"--store-url: the database cannot be opened: {error}") from error
 
 

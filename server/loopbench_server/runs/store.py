@@ -10,8 +10,9 @@ import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunNotFoundError, StoreFailedError
+from loopbench_server.runs.migrating import migrate
 from loopbench_server.runs.paging import PageToken
-from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, metadata, run_of, runs, spec_digest, weights
+from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, run_of, runs, spec_digest, weights
 
 log = structlog.get_logger()
 
@@ -26,14 +27,18 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 class Store:
-    """The database behind ``url``; ``owner`` is the server that asks, by a name of its own."""
+    """The database behind ``url``, brought to the present schema; ``owner`` is the server that asks, by its own name.
+
+    Raises:
+        NewerSchemaError: a newer server has written to the database.
+    """
 
     def __init__(self, url: str, owner: str) -> None:
         self._engine = sa.create_engine(url)
         self._owner = owner
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
-        metadata.create_all(self._engine)
+        migrate(self._engine)
 
     def close(self) -> None:
         """Gives all connections back."""
