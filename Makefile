@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser bench lint format proto proto-check lock clean
+.PHONY: help install demo test coverage browser bench lint format errors proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,9 @@ lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract 
 format: $(STAMP)  ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+errors: $(STAMP)  ## Write docs/errors.md from the table of errors
+	$(BIN)/python scripts/write_errors.py
 
 define generate
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)

@@ -9,10 +9,9 @@ import grpc
 import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
-from loopbench.spec import InvalidFieldsError
-from loopbench_server.errors import LoopbenchServerError
+from loopbench_server.errors import InternalError
 from loopbench_server.metrics import Metrics
-from loopbench_server.status import to_status
+from loopbench_server.status import from_exception, to_status
 
 log = structlog.get_logger()
 
@@ -88,13 +87,13 @@ class Boundary(ServerInterceptor):
 
 @asynccontextmanager
 async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Ends the call with the status of an error; what is not in the table is a fault of ours, for the log alone."""
+    """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
     try:
         yield
-    except (LoopbenchServerError, InvalidFieldsError) as error:
-        await context.abort_with_status(to_status(error))
     except AbortError:
         raise
-    except Exception:
-        log.exception("internal error")
-        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+    except Exception as error:
+        told = from_exception(error)
+        if isinstance(told, InternalError):
+            log.exception("internal error")
+        await context.abort_with_status(to_status(told))

@@ -1,39 +1,43 @@
-"""What can go wrong, in the domain's own words. How each appears to a caller is a table in :mod:`.status`.
+"""What can go wrong, in the domain's own words, and how each appears to a caller: the one table of errors.
 
-LoopbenchServerError
-├── InvalidFieldsError            (loopbench.spec) input that breaks the contract
-├── RunNotFoundError              no such run
-├── RequestConflictError          a request_id used with another spec
-├── QueueFullError                no room for another waiting run
-├── DrainingError                 the server is shutting down
-├── NotReadyError                 the training process does not start
-├── RunNotEndedError              deletion of a run that goes on
-├── RunWithoutResultError         comparison of a run that did not succeed
-├── RunElsewhereError             cancellation of a run that another server works on
-├── WeightsNotStoredError         evaluation of a run that did not succeed
-├── DeviceNotAvailableError       a GPU asked for and absent
-├── DatasetNotAvailableError      not found, and not to be downloaded
-├── DatasetCorruptError           found, with other contents than it should have
-├── TensorBoardNotWritableError   logs asked for where the server may write none
-├── RunCancelledError             the run was cancelled while its caller waited
-├── CallerGoneError               the run was cancelled because its caller went away
-├── ServerLostError               the server that worked on the run ended before it
-├── StoreFailedError              the database refused
-├── WorkerLostError               the run's process was killed or crashed
-└── RunFailedError                the run ended without a result, for a reason of its own
+A new error is a class below, with its ``reason``, ``status`` and ``hint``; ``make errors`` writes ``docs/errors.md``.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from loopbench.spec import Violation
+
+# gRPC's names, and nothing else of gRPC: runs raise these errors too.
+Status = Literal[
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
 
 
 class LoopbenchServerError(Exception):
     """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
 
-    ``metadata`` holds further facts for machines, such as the run's id.
+    ``status`` is what a call ends with, ``retryable`` whether the same request can succeed later. ``metadata`` holds
+    further facts for machines, such as the run's id. The first line of an error's docstring is its meaning.
     """
 
     reason: ClassVar[str]
-    hint: ClassVar[str] = ""
+    status: ClassVar[Status]
+    hint: ClassVar[str]
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, **metadata: str) -> None:
@@ -41,10 +45,26 @@ class LoopbenchServerError(Exception):
         self.metadata = metadata
 
 
+class InvalidRequestError(LoopbenchServerError):
+    """The request breaks the contract.
+
+    ``violations`` names every bad field.
+    """
+
+    reason = "INVALID_FIELDS"
+    status = "INVALID_ARGUMENT"
+    hint = "Mend the fields that are named; the contract (the .proto files) says what each may hold."
+
+    def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
+        super().__init__(message, **metadata)
+        self.violations = violations
+
+
 class RunNotFoundError(LoopbenchServerError):
     """No such run."""
 
     reason = "RUN_NOT_FOUND"
+    status = "NOT_FOUND"
     hint = "ListRuns shows the runs there are."
 
 
@@ -52,6 +72,7 @@ class RequestConflictError(LoopbenchServerError):
     """The request_id was used with another spec."""
 
     reason = "REQUEST_ID_REUSED"
+    status = "ALREADY_EXISTS"
     hint = "Give every new specification a new request_id."
 
 
@@ -59,6 +80,7 @@ class QueueFullError(LoopbenchServerError):
     """No room for another waiting run."""
 
     reason = "QUEUE_FULL"
+    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when a run has ended."
     retryable = True
 
@@ -67,6 +89,7 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
+    status = "UNAVAILABLE"
     hint = "Send the same request_id again, to this server once it is back or to another."
     retryable = True
 
@@ -75,6 +98,7 @@ class NotReadyError(LoopbenchServerError):
     """The process that trains cannot be started."""
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
+    status = "UNAVAILABLE"
     hint = "The server's log says why the training process does not start."
     retryable = True
 
@@ -83,6 +107,7 @@ class RunNotEndedError(LoopbenchServerError):
     """The run is queued or running."""
 
     reason = "RUN_NOT_ENDED"
+    status = "FAILED_PRECONDITION"
     hint = "Cancel the run first, or wait for its end."
 
 
@@ -90,6 +115,7 @@ class RunWithoutResultError(LoopbenchServerError):
     """A run that is to be compared has no result."""
 
     reason = "RUN_WITHOUT_RESULT"
+    status = "FAILED_PRECONDITION"
     hint = "Only runs that SUCCEEDED can be compared."
 
 
@@ -97,6 +123,7 @@ class RunElsewhereError(LoopbenchServerError):
     """Another server works on the run."""
 
     reason = "RUN_ELSEWHERE"
+    status = "FAILED_PRECONDITION"
     hint = "Ask the server that took the run in."
 
 
@@ -104,6 +131,7 @@ class WeightsNotStoredError(LoopbenchServerError):
     """The run has no final weights."""
 
     reason = "WEIGHTS_NOT_STORED"
+    status = "FAILED_PRECONDITION"
     hint = "Only a run that SUCCEEDED can be evaluated."
 
 
@@ -111,6 +139,7 @@ class DeviceNotAvailableError(LoopbenchServerError):
     """A GPU was asked for where there is none."""
 
     reason = "DEVICE_NOT_AVAILABLE"
+    status = "FAILED_PRECONDITION"
     hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
 
 
@@ -118,6 +147,7 @@ class DatasetNotAvailableError(LoopbenchServerError):
     """The dataset was not found and could not be downloaded."""
 
     reason = "DATASET_NOT_AVAILABLE"
+    status = "FAILED_PRECONDITION"
     hint = "Put mnist.npz into the folder that LOOPBENCH_DATA_DIR names, or train on DIGITS, which needs no download."
 
 
@@ -125,6 +155,7 @@ class DatasetCorruptError(LoopbenchServerError):
     """The dataset's file does not hold what it should."""
 
     reason = "DATASET_CORRUPT"
+    status = "FAILED_PRECONDITION"
     hint = "Replace the file with the original."
 
 
@@ -132,6 +163,7 @@ class TensorBoardNotWritableError(LoopbenchServerError):
     """TensorBoard logs were asked for, and the server cannot write any."""
 
     reason = "TENSORBOARD_NOT_WRITABLE"
+    status = "FAILED_PRECONDITION"
     hint = "Start the server with a --tensorboard-dir that it may write to."
 
 
@@ -139,6 +171,7 @@ class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
     reason = "RUN_CANCELLED"
+    status = "ABORTED"
     hint = "Start the run again with a new request_id."
 
 
@@ -146,6 +179,7 @@ class RunFailedError(LoopbenchServerError):
     """The run ended without a result."""
 
     reason = "RUN_FAILED"
+    status = "ABORTED"
     hint = "GetRun and the server's log have the details."
 
 
@@ -153,6 +187,7 @@ class CallerGoneError(LoopbenchServerError):
     """The run was cancelled because the caller that waited for it went away."""
 
     reason = "CALLER_GONE"
+    status = "ABORTED"
     hint = "Send the same request_id again, or train detached."
     retryable = True
 
@@ -161,6 +196,7 @@ class StoreFailedError(LoopbenchServerError):
     """The database refused."""
 
     reason = "STORE_FAILED"
+    status = "UNAVAILABLE"
     hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
     retryable = True
 
@@ -169,6 +205,7 @@ class ServerLostError(LoopbenchServerError):
     """The server that worked on the run ended before the run did."""
 
     reason = "SERVER_LOST"
+    status = "UNAVAILABLE"
     hint = "Send the same request_id again."
     retryable = True
 
@@ -177,10 +214,19 @@ class WorkerLostError(LoopbenchServerError):
     """The run's process ended without an answer."""
 
     reason = "WORKER_LOST"
+    status = "ABORTED"
     hint = (
         "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
     )
     retryable = True
+
+
+class InternalError(LoopbenchServerError):
+    """The server erred."""
+
+    reason = "INTERNAL"
+    status = "INTERNAL"
+    hint = "The server's log has the details. Report them: this is a fault of loopbench."
 
 
 def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:

@@ -169,8 +169,10 @@ async def test_a_fault_of_ours_tells_the_caller_nothing(
     with capture_logs() as logs:
         error, status = await status_of(CALLS[kind](stub))
     assert error.code() is grpc.StatusCode.INTERNAL
-    assert "secret" not in error.details()
-    assert status is None
+    assert "secret" not in error.details() + str(status)
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, bool(info.metadata["hint"])) == ("INTERNAL", True)
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]
     assert await first_handled() == (*kind, "INTERNAL")
 
