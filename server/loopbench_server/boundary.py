@@ -38,6 +38,7 @@ class Boundary(ServerInterceptor):
         """The handler of the call, wrapped; an unknown method has none."""
         handler = await continuation(handler_call_details)
         if handler is None:
+            log.debug("rpc", path=handler_call_details.method, code="UNIMPLEMENTED")
             return None
         _, service, method = handler_call_details.method.split("/")
         if handler.response_streaming:

@@ -195,8 +195,10 @@ async def test_a_caller_that_leaves_is_counted(
 
 
 async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
-    error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
+    with capture_logs() as logs:
+        error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert [(entry["path"], entry["code"]) for entry in logs] == [(f"/{SERVICE}/Guess", "UNIMPLEMENTED")]
 
 
 # What a newer client may send: 99 for method, loss, dataset, device, execution, meter and loss_report.

@@ -146,20 +146,20 @@ class TestLeases:
         ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
         for number, state in enumerate([RunState.QUEUED, RunState.RUNNING, *ended], 2):
             lapsing.add(make_run(number, state=state))
-        assert store.fail_abandoned(LOST) == 2
+        assert len(store.fail_abandoned(LOST)) == 2
         states = [store.get(make_run(number).id).state for number in range(1, 7)]
         assert states == [RunState.QUEUED, RunState.FAILED, RunState.FAILED, *ended]
         failed = store.get(make_run(3).id)
         assert failed.error == LOST
         assert failed.end_time is not None
         assert store.get(make_run(5).id).error is None
-        assert store.fail_abandoned(LOST) == 0
+        assert len(store.fail_abandoned(LOST)) == 0
 
     def test_renewal_keeps_the_own_runs_alone(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
         runs = [lapsing.add(make_run(number)).id for number in (1, 2, 3)]
         store.renew_leases(runs)  # not its own
         lapsing.renew_leases(runs[:1])
-        assert store.fail_abandoned(LOST) == 2
+        assert len(store.fail_abandoned(LOST)) == 2
         assert not store.get(runs[0]).state.ended
 
     def test_an_update_renews_the_lease_of_its_owner_alone(
@@ -169,4 +169,4 @@ class TestLeases:
         with pytest.raises(StoreFailedError):
             store.update(run)
         lapsing.update(run)
-        assert store.fail_abandoned(LOST) == 0
+        assert len(store.fail_abandoned(LOST)) == 0

@@ -79,7 +79,7 @@ async def attempt(
     assert run.start_time is not None
     began = run.start_time.timestamp()
     async with processes.run(task) as worker:
-        log.info("run started", run_id=run.id, request_id=run.request_id, pid=worker.pid)
+        log.info("run started", pid=worker.pid)
         async for message, attachment in worker.messages():
             match message:
                 case Started():
@@ -92,7 +92,7 @@ async def attempt(
                     result = _with_waiting_times(message.result, run, began)
                     return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
                 case Failed():
-                    log.error("run failed", run_id=run.id, reason=message.reason, traceback=message.traceback)
+                    log.error("run failed", reason=message.reason, traceback=message.traceback)
                     return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
                 case _:
                     raise AssertionError(f"a training process does not send {message.kind}")

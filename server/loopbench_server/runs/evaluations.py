@@ -4,6 +4,7 @@ from loopbench.spec import Evaluation, EvaluationRequest, Run
 from loopbench_server.errors import WeightsNotStoredError
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Evaluated, Task
+from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -25,7 +26,7 @@ class Evaluations:
             WeightsNotStoredError: the run has no weights.
             LoopbenchServerError: what the process ended with.
         """
-        run = await in_thread(self._find, request)
+        run = logged_as(await in_thread(self._find, request))
         weights = await in_thread(self._store.weights_of, run.id)
         if weights is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)

@@ -10,6 +10,7 @@ from loopbench.spec import EpochRecord, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, RunFailedError, StoreFailedError, WorkerLostError
 from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
 from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -53,11 +54,12 @@ class RunExecutor:
     def begin(self, run: Run) -> LiveRun:
         """Queues a run that is stored."""
         live = self.live[run.id] = LiveRun(run)
-        self._attempts[run.id] = asyncio.create_task(self._attempt(live))
-        self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+        with logging_of(run):
+            self._attempts[run.id] = asyncio.create_task(self._attempt(live))
+            self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+            log.info("run queued", method=run.spec.method, loss=run.spec.loss)
         self._observer.run_queued()
         self._tell_queue()
-        log.info("run queued", run_id=run.id, request_id=run.request_id, method=run.spec.method, loss=run.spec.loss)
         return live
 
     def call_off(self, run_id: str, error: RunError) -> None:
@@ -120,7 +122,7 @@ class RunExecutor:
         except WorkerDiedError as error:
             outcome = Outcome(RunState.FAILED, error=error_of(WorkerLostError, str(error)))
         except Exception:
-            log.exception("run failed", run_id=run_id)
+            log.exception("run failed")
             outcome = Outcome(RunState.FAILED, error=error_of(RunFailedError, "the server failed; its log says how"))
         await self._finish(live, outcome)
 
@@ -132,7 +134,7 @@ class RunExecutor:
         except Exception:
             # What is not stored has not been achieved: nobody is told of a result that would be lost. The run's lease
             # lapses, so that the store too says in the end that it failed and may be tried again.
-            log.exception("run not stored", run_id=run.id)
+            log.exception("run not stored")
             run = _ended(run, Outcome(RunState.FAILED, error=error_of(StoreFailedError, "the run could not be stored")))
         for kept in (self.live, self._attempts, self._supervisors, self._called_off):
             kept.pop(run.id, None)
@@ -140,7 +142,7 @@ class RunExecutor:
         live.change(run=run)
         self._tell_queue()
         reason = run.error.reason if run.error else None
-        log.info("run ended", run_id=run.id, request_id=run.request_id, state=run.state, reason=reason)
+        log.info("run ended", state=run.state, reason=reason)
 
 
 def _ended(run: Run, outcome: Outcome) -> Run:

@@ -7,6 +7,7 @@ import structlog
 from loopbench_server.errors import LoopbenchServerError, ServerLostError
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.store import LEASE, Store
 from loopbench_server.runs.threads import in_thread
 
@@ -20,9 +21,9 @@ async def keep_leases(store: Store, executor: RunExecutor) -> None:
     while True:
         try:
             await in_thread(store.renew_leases, tuple(executor.live))
-            failed = await in_thread(store.fail_abandoned, LOST)
-            if failed:
-                log.warning("failed abandoned runs", count=failed)
+            for run in await in_thread(store.fail_abandoned, LOST):
+                with logging_of(run):
+                    log.warning("run abandoned by its server")
         except LoopbenchServerError as error:
             log.error("leases not renewed", error=str(error))  # noqa: TRY400  the store has logged what happened
         await asyncio.sleep(LEASE.total_seconds() / 3)

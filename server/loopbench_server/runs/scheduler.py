@@ -20,6 +20,7 @@ from loopbench_server.errors import (
 )
 from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -54,7 +55,7 @@ class Scheduler:
             QueueFullError: no more runs may wait.
             RequestConflictError: the request_id was used with another specification.
         """
-        run = await self._submitted(spec, request_id)
+        run = logged_as(await self._submitted(spec, request_id))
         if run.id in self._executor.live:
             self._executor.live[run.id].detached = True
         return run
@@ -68,7 +69,7 @@ class Scheduler:
         """
         submitting = asyncio.create_task(self._submitted(spec, request_id, caller=True))
         try:
-            run = await asyncio.shield(submitting)
+            run = logged_as(await asyncio.shield(submitting))
         except asyncio.CancelledError:
             with suppress(LoopbenchServerError):
                 self._leave((await submitting).id)
@@ -149,7 +150,7 @@ class Scheduler:
             RunNotFoundError: there is none of that id.
         """
         live = self._executor.live.get(run_id)
-        return live.run if live else await in_thread(self._store.get, run_id)
+        return logged_as(live.run if live else await in_thread(self._store.get, run_id))
 
     async def watch(self, run_id: str) -> AsyncIterator[RunEvent]:
         """The state and all epochs so far, then what changes, until the run has ended.
@@ -160,6 +161,8 @@ class Scheduler:
         live = self._executor.live.get(run_id)
         events = live.watch() if live else self._watch_elsewhere(run_id)
         async for event in events:
+            if event.run:
+                logged_as(event.run)
             yield event
 
     async def _watch_elsewhere(self, run_id: str) -> AsyncIterator[RunEvent]:

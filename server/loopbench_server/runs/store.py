@@ -34,7 +34,8 @@ class Store:
     """
 
     def __init__(self, url: str, owner: str) -> None:
-        self._engine = sa.create_engine(url)
+        # What callers sent is in the rows, and not for the log of a statement that fails.
+        self._engine = sa.create_engine(url, hide_parameters=True)
         self._owner = owner
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
@@ -178,10 +179,11 @@ class Store:
         with self._transaction() as connection:
             connection.execute(sa.update(runs).where(mine).values(**self._leased()))
 
-    def fail_abandoned(self, error: RunError) -> int:
-        """Fails, with ``error``, the unfinished runs whose server no longer says anything; gives how many."""
+    def fail_abandoned(self, error: RunError) -> tuple[Run, ...]:
+        """Fails, with ``error``, the unfinished runs whose server no longer says anything; gives them."""
         now = datetime.now(UTC)
         abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now)
         values = {"state": RunState.FAILED, "error": error.model_dump_json(), "end_time": now}
         with self._transaction() as connection:
-            return connection.execute(sa.update(runs).where(abandoned).values(**values)).rowcount
+            failed = connection.execute(sa.update(runs).where(abandoned).values(**values).returning(runs))
+            return tuple(map(run_of, failed))
