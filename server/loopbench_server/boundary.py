@@ -1,4 +1,4 @@
-"""What every RPC passes: errors become statuses, and calls are counted, timed and logged."""
+"""What every RPC passes: errors become statuses, and calls are counted, timed, logged and traced."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,9 +8,11 @@ from typing import Any
 import grpc
 import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from opentelemetry.trace import Tracer, get_current_span
 
 from loopbench_server.errors import InternalError
 from loopbench_server.metrics import Metrics
+from loopbench_server.rpc_spans import begin_span, end_span
 from loopbench_server.status import from_exception, to_status
 
 log = structlog.get_logger()
@@ -27,8 +29,9 @@ def _code_name(context: Any) -> str:
 class Boundary(ServerInterceptor):
     """Wraps every handler of the server."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, tracer: Tracer) -> None:
         self._metrics = metrics
+        self._tracer = tracer
 
     async def intercept_service(
         self,
@@ -71,6 +74,7 @@ class Boundary(ServerInterceptor):
     ) -> AsyncIterator[None]:
         labels = (kind, service, method)
         self._metrics.rpc_started.labels(*labels).inc()
+        span = begin_span(self._tracer, context, f"{service}/{method}")
         start, code = time.perf_counter(), "CANCELLED"
         try:
             async with _translated(context):
@@ -84,6 +88,7 @@ class Boundary(ServerInterceptor):
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
             log.debug("rpc", service=service, method=method, code=code, seconds=round(seconds, 6))
+            end_span(span, code, context.details())
 
 
 @asynccontextmanager
@@ -95,6 +100,8 @@ async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]
         raise
     except Exception as error:
         told = from_exception(error)
+        get_current_span().set_attribute("loopbench.reason", told.reason)
         if isinstance(told, InternalError):
             log.exception("internal error")
+            get_current_span().record_exception(error)
         await context.abort_with_status(to_status(told))

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -68,7 +69,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(handlers: Handlers, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1))])
+    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1), NoOpTracer())])
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

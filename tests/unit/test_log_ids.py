@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
@@ -131,7 +132,7 @@ class TestCalls:
 
     @pytest.fixture
     async def stub(self, scheduler: Scheduler, store: Store) -> AsyncIterator[Any]:
-        server = grpc.aio.server(interceptors=[Boundary(Metrics(CollectorRegistry(), "1", 1))])
+        server = grpc.aio.server(interceptors=[Boundary(Metrics(CollectorRegistry(), "1", 1), NoOpTracer())])
         unused: Any = None
         service = BenchmarkService(scheduler, unused, unused, store, unused)
         pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)

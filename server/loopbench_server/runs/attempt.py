@@ -9,7 +9,7 @@ import structlog
 
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
-from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Task, Trained
+from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 
 log = structlog.get_logger()
@@ -67,6 +67,8 @@ async def attempt(
     run: Run,
     processes: Processes,
     task: Task,
+    *,
+    on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
@@ -84,6 +86,8 @@ async def attempt(
             match message:
                 case Started():
                     began = message.time
+                case PhaseBegan():
+                    on_phase(message.phase, message.time)
                 case Progressed():
                     on_progress(message.progress)
                 case EpochEnded():

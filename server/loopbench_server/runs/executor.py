@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from typing import Protocol
 
 import structlog
 
@@ -11,27 +10,12 @@ from loopbench_server.errors import LoopbenchServerError, RunFailedError, StoreF
 from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logging_of
+from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
 log = structlog.get_logger()
-
-
-class Observer(Protocol):
-    """Who counts what happens."""
-
-    def run_queued(self) -> None:
-        """A run waits for a slot."""
-
-    def run_started(self) -> None:
-        """A run that waited has its slot."""
-
-    def epoch_ended(self, run: Run, record: EpochRecord) -> None:
-        """An epoch of ``run`` is complete."""
-
-    def run_ended(self, run: Run, *, had_slot: bool) -> None:
-        """A run has a result or an error."""
 
 
 class RunExecutor:
@@ -58,7 +42,7 @@ class RunExecutor:
             self._attempts[run.id] = asyncio.create_task(self._attempt(live))
             self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
             log.info("run queued", method=run.spec.method, loss=run.spec.loss)
-        self._observer.run_queued()
+        self._observer.run_queued(run)
         self._tell_queue()
         return live
 
@@ -95,13 +79,14 @@ class RunExecutor:
         async with self._slots:
             run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
             await in_thread(self._store.update, run)
-            self._observer.run_started()
+            self._observer.run_started(run)
             live.change(run=run)
             self._tell_queue()
             return await attempt(
                 run,
                 self._processes,
                 self._surroundings.train(run),
+                on_phase=lambda phase, time: self._observer.phase_began(run, phase, time),
                 on_progress=lambda progress: live.change(progress=progress),
                 on_epoch=lambda record: self._epoch_ended(live, record),
             )
@@ -129,6 +114,8 @@ class RunExecutor:
     async def _finish(self, live: LiveRun, outcome: Outcome) -> None:
         had_slot = live.run.state is RunState.RUNNING
         run = _ended(live.run, outcome)
+        if outcome.result:
+            self._observer.phase_began(run, "store", now().timestamp())
         try:
             await in_thread(self._store.update, run, outcome.weights)
         except Exception:
