@@ -60,7 +60,7 @@ def now() -> datetime:
 
 def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
     """What a run keeps of an error."""
-    return RunError(reason=error.reason, message=message, retryable=error.retryable)
+    return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
 async def attempt(
