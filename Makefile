@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser bench lint format proto proto-check lock clean
+.PHONY: help install demo test coverage browser bench lint audit format errors proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -58,11 +58,18 @@ lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive proto server client diagnose scripts
 	cd proto && ../$(BUF) lint && ../$(BUF) format --diff --exit-code
 
 format: $(STAMP)  ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
+	$(BIN)/python scripts/audit.py
+
+errors: $(STAMP)  ## Write docs/errors.md from the table of errors
+	$(BIN)/python scripts/write_errors.py
 
 define generate
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)

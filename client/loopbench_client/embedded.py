@@ -80,7 +80,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     with log.open("wb") as stderr:
         # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
-        process = subprocess.Popen(  # noqa: S603  # a fixed command
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
         )
     try:

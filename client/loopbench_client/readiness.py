@@ -33,4 +33,4 @@ class Patience:
         if time.monotonic() < self._end:
             return POLL_SECONDS
         details = ErrorDetails(f"the server was not ready after {self._timeout:g} s: {why}", "NOT_READY")
-        raise ServerUnavailableError(details)
+        raise ServerUnavailableError(details, hint="check the address; the server's log says what it waits for")

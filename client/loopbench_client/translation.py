@@ -33,6 +33,15 @@ STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
     grpc.StatusCode.UNAUTHENTICATED: errors.ServerError,
 }
 
+OTHER_VERSION = "use the server's version of loopbench"
+
+# What to do where the status is not the server's own word, but gRPC's, or that of something between here and there.
+HINTS: dict[grpc.StatusCode, str] = {
+    grpc.StatusCode.DEADLINE_EXCEEDED: "allow more time, or train detached: such a run goes on without its caller",
+    grpc.StatusCode.UNAVAILABLE: "check the address, and whether a server runs there (loopbench-server)",
+    grpc.StatusCode.UNIMPLEMENTED: OTHER_VERSION,
+}
+
 
 def _status_details(call: Any) -> list[Message]:
     """The google.rpc messages that came with the status, those of an unknown type left out."""
@@ -75,7 +84,7 @@ def to_error(call: Any) -> errors.LoopbenchError:
     kind = STATUS_ERRORS[call.code()]
     if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
         kind = errors.RunCancelledError
-    return kind(details)
+    return kind(details, hint="" if details.reason else HINTS.get(call.code(), ""))
 
 
 @contextmanager
@@ -87,4 +96,4 @@ def translated_errors() -> Iterator[None]:
         raise to_error(error) from error
     except InvalidFieldsError as error:
         details = errors.ErrorDetails(f"the server's answer is outside the contract: {error}", "INVALID_ANSWER")
-        raise errors.ServerError(details, hint="use the server's version of loopbench") from error
+        raise errors.ServerError(details, hint=OTHER_VERSION) from error

@@ -18,14 +18,17 @@ import sqlalchemy as sa
 import structlog
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2
+from opentelemetry.trace import Tracer
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
 from loopbench_server.allocation import return_large_blocks
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
+from loopbench_server.boundary import Boundary
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
+from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.cancellations import heed_cancellations
@@ -35,6 +38,7 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.migrating import NewerSchemaError
+from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy
@@ -43,6 +47,7 @@ from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, StartError, grpc_server, serve_metrics
 from loopbench_server.settings import Settings
+from loopbench_server.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -91,17 +96,19 @@ def _stop_event(*, on_stdin_eof: bool) -> asyncio.Event:
 class App:
     """All parts of a server, wired."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
         bounds = Bounds(settings.run_seconds, settings.run_megabytes)
         self._settings = settings
         self._failed = False
         self._store = _open_store(settings)
         self._registry = _registry()
-        self._metrics = Metrics(self._registry, version("loopbench"), settings.slots)
+        metrics = Metrics(self._registry, version("loopbench"), settings.slots)
+        self._boundary = Boundary(metrics, tracer)
+        observers = Observers(metrics, RunSpans(tracer))
         self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
         self._processes = Processes(settings.data_dir)
-        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, self._metrics)
+        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
@@ -122,7 +129,7 @@ class App:
         """Until the server is told to stop and has drained."""
         await self._health.set(grpc_health.OVERALL_HEALTH, SERVING)
         await self._health.set(SERVICE_NAME, NOT_SERVING)
-        async with grpc_server(self._settings.address, self._service, self._health, self._metrics) as address:
+        async with grpc_server(self._settings.address, self._service, self._health, self._boundary) as address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address)
@@ -173,19 +180,20 @@ class App:
         await self._scheduler.drain(seconds)
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, tracer: Tracer) -> None:
     # A thread waits for each worker's next message; the others are for the store.
     threads = ThreadPoolExecutor(max_workers=2 * settings.slots + 16, thread_name_prefix="worker-io")
     asyncio.get_running_loop().set_default_executor(threads)
-    await App(settings).serve()
+    await App(settings, tracer).serve()
 
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; then drains and returns.
 
     Raises:
-        StartError: the address is taken, the database cannot be opened.
+        StartError: the address is taken, the database cannot be opened, traces are asked for and not there.
     """
     return_large_blocks()
     logs.configure(settings)
-    asyncio.run(_run(settings))
+    with tracing() as tracer:
+        asyncio.run(_run(settings, tracer))

@@ -1,4 +1,4 @@
-"""What every RPC passes: errors become statuses, and calls are counted, timed and logged."""
+"""What every RPC passes: errors become statuses, and calls are counted, timed, logged and traced."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,11 +8,12 @@ from typing import Any
 import grpc
 import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from opentelemetry.trace import Tracer, get_current_span
 
-from loopbench.spec import InvalidFieldsError
-from loopbench_server.errors import LoopbenchServerError
+from loopbench_server.errors import InternalError
 from loopbench_server.metrics import Metrics
-from loopbench_server.status import to_status
+from loopbench_server.rpc_spans import begin_span, end_span
+from loopbench_server.status import from_exception, to_status
 
 log = structlog.get_logger()
 
@@ -28,8 +29,9 @@ def _code_name(context: Any) -> str:
 class Boundary(ServerInterceptor):
     """Wraps every handler of the server."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, tracer: Tracer) -> None:
         self._metrics = metrics
+        self._tracer = tracer
 
     async def intercept_service(
         self,
@@ -39,6 +41,7 @@ class Boundary(ServerInterceptor):
         """The handler of the call, wrapped; an unknown method has none."""
         handler = await continuation(handler_call_details)
         if handler is None:
+            log.debug("rpc", path=handler_call_details.method, code="UNIMPLEMENTED")
             return None
         _, service, method = handler_call_details.method.split("/")
         if handler.response_streaming:
@@ -71,6 +74,7 @@ class Boundary(ServerInterceptor):
     ) -> AsyncIterator[None]:
         labels = (kind, service, method)
         self._metrics.rpc_started.labels(*labels).inc()
+        span = begin_span(self._tracer, context, f"{service}/{method}")
         start, code = time.perf_counter(), "CANCELLED"
         try:
             async with _translated(context):
@@ -84,17 +88,20 @@ class Boundary(ServerInterceptor):
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
             log.debug("rpc", service=service, method=method, code=code, seconds=round(seconds, 6))
+            end_span(span, code, context.details())
 
 
 @asynccontextmanager
 async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Ends the call with the status of an error; what is not in the table is a fault of ours, for the log alone."""
+    """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
     try:
         yield
-    except (LoopbenchServerError, InvalidFieldsError) as error:
-        await context.abort_with_status(to_status(error))
     except AbortError:
         raise
-    except Exception:
-        log.exception("internal error")
-        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+    except Exception as error:
+        told = from_exception(error)
+        get_current_span().set_attribute("loopbench.reason", told.reason)
+        if isinstance(told, InternalError):
+            log.exception("internal error")
+            get_current_span().record_exception(error)
+        await context.abort_with_status(to_status(told))

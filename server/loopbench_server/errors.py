@@ -1,42 +1,43 @@
-"""What can go wrong, in the domain's own words. How each appears to a caller is a table in :mod:`.status`.
+"""What can go wrong, in the domain's own words, and how each appears to a caller: the one table of errors.
 
-LoopbenchServerError
-├── InvalidFieldsError            (loopbench.spec) input that breaks the contract
-├── RunNotFoundError              no such run
-├── RequestConflictError          a request_id used with another spec
-├── QueueFullError                no room for another waiting run
-├── CallerLimitError              no more runs for this caller
-├── DrainingError                 the server is shutting down
-├── NotReadyError                 the training process does not start
-├── RunNotEndedError              deletion of a run that goes on
-├── RunWithoutResultError         comparison of a run that did not succeed
-├── WeightsNotStoredError         evaluation of a run whose weights are not there
-├── WeightsCorruptError           evaluation of weights that are not those stored
-├── DeviceNotAvailableError       a GPU asked for and absent
-├── DatasetNotAvailableError      not found, and not to be downloaded
-├── DatasetCorruptError           found, with other contents than it should have
-├── TensorBoardNotWritableError   logs asked for where the server may write none
-├── TimeExceededError             a process that ran for too long
-├── MemoryExceededError           a process that took too much memory
-├── RunCancelledError             the run was cancelled while its caller waited
-├── CallerGoneError               the run was cancelled because its caller went away
-├── ServerLostError               the server that worked on the run ended before it
-├── StoreFailedError              the database refused
-├── WorkerLostError               the run's process was killed or crashed
-└── RunFailedError                the run ended without a result, for a reason of its own
+A new error is a class below, with its ``reason``, ``status`` and ``hint``; ``make errors`` writes ``docs/errors.md``.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from loopbench.spec import Violation
+
+# gRPC's names, and nothing else of gRPC: runs raise these errors too.
+Status = Literal[
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
 
 
 class LoopbenchServerError(Exception):
     """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
 
-    ``metadata`` holds further facts for machines, such as the run's id.
+    ``status`` is what a call ends with, ``retryable`` whether the same request can succeed later. ``metadata`` holds
+    further facts for machines, such as the run's id. The first line of an error's docstring is its meaning.
     """
 
     reason: ClassVar[str]
-    hint: ClassVar[str] = ""
+    status: ClassVar[Status]
+    hint: ClassVar[str]
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, **metadata: str) -> None:
@@ -44,10 +45,26 @@ class LoopbenchServerError(Exception):
         self.metadata = metadata
 
 
+class InvalidRequestError(LoopbenchServerError):
+    """The request breaks the contract.
+
+    ``violations`` names every bad field.
+    """
+
+    reason = "INVALID_FIELDS"
+    status = "INVALID_ARGUMENT"
+    hint = "Mend the fields that are named; the contract (the .proto files) says what each may hold."
+
+    def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
+        super().__init__(message, **metadata)
+        self.violations = violations
+
+
 class RunNotFoundError(LoopbenchServerError):
     """No such run."""
 
     reason = "RUN_NOT_FOUND"
+    status = "NOT_FOUND"
     hint = "ListRuns shows the runs there are."
 
 
@@ -55,6 +72,7 @@ class RequestConflictError(LoopbenchServerError):
     """The request_id was used with another spec."""
 
     reason = "REQUEST_ID_REUSED"
+    status = "ALREADY_EXISTS"
     hint = "Give every new specification a new request_id."
 
 
@@ -62,6 +80,7 @@ class QueueFullError(LoopbenchServerError):
     """No room for another waiting run."""
 
     reason = "QUEUE_FULL"
+    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when a run has ended."
     retryable = True
 
@@ -70,6 +89,7 @@ class CallerLimitError(LoopbenchServerError):
     """The caller has as many unfinished runs as one may have."""
 
     reason = "CALLER_LIMIT"
+    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when one of your runs has ended."
     retryable = True
 
@@ -78,6 +98,7 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
+    status = "UNAVAILABLE"
     hint = "Send the same request_id again, to this server once it is back or to another."
     retryable = True
 
@@ -86,6 +107,7 @@ class NotReadyError(LoopbenchServerError):
     """The process that trains cannot be started."""
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
+    status = "UNAVAILABLE"
     hint = "The server's log says why the training process does not start."
     retryable = True
 
@@ -94,6 +116,7 @@ class RunNotEndedError(LoopbenchServerError):
     """The run is queued or running."""
 
     reason = "RUN_NOT_ENDED"
+    status = "FAILED_PRECONDITION"
     hint = "Cancel the run first, or wait for its end."
 
 
@@ -101,6 +124,7 @@ class RunWithoutResultError(LoopbenchServerError):
     """A run that is to be compared has no result."""
 
     reason = "RUN_WITHOUT_RESULT"
+    status = "FAILED_PRECONDITION"
     hint = "Only runs that SUCCEEDED can be compared."
 
 
@@ -108,6 +132,7 @@ class WeightsNotStoredError(LoopbenchServerError):
     """The run has no final weights, or has them no longer."""
 
     reason = "WEIGHTS_NOT_STORED"
+    status = "FAILED_PRECONDITION"
     hint = (
         "Only a run that SUCCEEDED has weights, for as long as the server keeps them. Training it again gives the same."
     )
@@ -117,6 +142,7 @@ class WeightsCorruptError(LoopbenchServerError):
     """The stored weights are not those that the run ended with."""
 
     reason = "WEIGHTS_CORRUPT"
+    status = "DATA_LOSS"
     hint = "Restore the database from a backup, or delete the run and train it again, which gives the same weights."
 
 
@@ -124,6 +150,7 @@ class TimeExceededError(LoopbenchServerError):
     """The process ran for too long."""
 
     reason = "TIME_EXCEEDED"
+    status = "ABORTED"
     hint = "Train for fewer epochs, under GRAPH or XLA, or start the server with more --run-seconds."
 
 
@@ -131,6 +158,7 @@ class MemoryExceededError(LoopbenchServerError):
     """The process took too much memory."""
 
     reason = "MEMORY_EXCEEDED"
+    status = "ABORTED"
     hint = "Train in smaller batches, or start the server with more --run-megabytes."
 
 
@@ -138,6 +166,7 @@ class DeviceNotAvailableError(LoopbenchServerError):
     """A GPU was asked for where there is none."""
 
     reason = "DEVICE_NOT_AVAILABLE"
+    status = "FAILED_PRECONDITION"
     hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
 
 
@@ -145,6 +174,7 @@ class DatasetNotAvailableError(LoopbenchServerError):
     """The dataset was not found and could not be downloaded."""
 
     reason = "DATASET_NOT_AVAILABLE"
+    status = "FAILED_PRECONDITION"
     hint = "Put mnist.npz into the folder that LOOPBENCH_DATA_DIR names, or train on DIGITS, which needs no download."
 
 
@@ -152,6 +182,7 @@ class DatasetCorruptError(LoopbenchServerError):
     """The dataset's file does not hold what it should."""
 
     reason = "DATASET_CORRUPT"
+    status = "FAILED_PRECONDITION"
     hint = "Replace the file with the original."
 
 
@@ -159,6 +190,7 @@ class TensorBoardNotWritableError(LoopbenchServerError):
     """TensorBoard logs were asked for, and the server cannot write any."""
 
     reason = "TENSORBOARD_NOT_WRITABLE"
+    status = "FAILED_PRECONDITION"
     hint = "Start the server with a --tensorboard-dir that it may write to."
 
 
@@ -166,6 +198,7 @@ class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
     reason = "RUN_CANCELLED"
+    status = "ABORTED"
     hint = "Start the run again with a new request_id."
 
 
@@ -173,6 +206,7 @@ class RunFailedError(LoopbenchServerError):
     """The run ended without a result."""
 
     reason = "RUN_FAILED"
+    status = "ABORTED"
     hint = "GetRun and the server's log have the details."
 
 
@@ -180,6 +214,7 @@ class CallerGoneError(LoopbenchServerError):
     """The run was cancelled because the caller that waited for it went away."""
 
     reason = "CALLER_GONE"
+    status = "ABORTED"
     hint = "Send the same request_id again, or train detached."
     retryable = True
 
@@ -188,6 +223,7 @@ class StoreFailedError(LoopbenchServerError):
     """The database refused."""
 
     reason = "STORE_FAILED"
+    status = "UNAVAILABLE"
     hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
     retryable = True
 
@@ -196,6 +232,7 @@ class ServerLostError(LoopbenchServerError):
     """The server that worked on the run ended before the run did."""
 
     reason = "SERVER_LOST"
+    status = "UNAVAILABLE"
     hint = "Send the same request_id again."
     retryable = True
 
@@ -204,10 +241,19 @@ class WorkerLostError(LoopbenchServerError):
     """The run's process ended without an answer."""
 
     reason = "WORKER_LOST"
+    status = "ABORTED"
     hint = (
         "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
     )
     retryable = True
+
+
+class InternalError(LoopbenchServerError):
+    """The server erred."""
+
+    reason = "INTERNAL"
+    status = "INTERNAL"
+    hint = "The server's log has the details. Report them: this is a fault of loopbench."
 
 
 def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:

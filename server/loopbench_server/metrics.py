@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from loopbench.spec import OPTIMIZERS, Dataset, EpochRecord, Loss, Method, Run, RunState
+from loopbench_server.runs.observers import Observer
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600)
 RPC_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600)
@@ -15,7 +16,7 @@ def _spec_labels(run: Run) -> tuple[str, ...]:
     return (run.spec.method, run.spec.loss, run.spec.optimizer.kind, run.spec.dataset)
 
 
-class Metrics:
+class Metrics(Observer):
     """The server's metrics in ``registry``. Labels are enums of the contract; run ids and seeds are in the store."""
 
     def __init__(self, registry: CollectorRegistry, version: str, slots: int) -> None:
@@ -63,11 +64,11 @@ class Metrics:
                         for state in ENDED:
                             self._runs.labels(method, loss, optimizer, dataset, state)
 
-    def run_queued(self) -> None:
+    def run_queued(self, run: Run) -> None:  # noqa: ARG002  all runs count alike
         """A run waits for a slot."""
         self._queued.inc()
 
-    def run_started(self) -> None:
+    def run_started(self, run: Run) -> None:  # noqa: ARG002  all runs count alike
         """A run that waited has its slot."""
         self._queued.dec()
         self._running.inc()

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
+from structlog.contextvars import bind_contextvars
 
 from loopbench import wire
 from loopbench.spec import DiagnosisRequest, InvalidFieldsError, ServerInfo, Violation
@@ -35,6 +36,17 @@ def checked_uuid(field: str, value: str) -> str:
         return str(uuid.UUID(value))
     except ValueError as error:
         raise InvalidFieldsError((Violation(field=field, description="must be a UUID"),)) from error
+
+
+def named_run(request: Any) -> str:
+    """The run_id of ``request``, checked; every later line of the call bears it.
+
+    Raises:
+        InvalidFieldsError: it is not a UUID.
+    """
+    run_id = checked_uuid("run_id", request.run_id)
+    bind_contextvars(run_id=run_id)
+    return run_id
 
 
 def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[Any, str]:
@@ -102,6 +114,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
+        bind_contextvars(request_id=request_id)
         if request.detach:
             submitted = await self._scheduler.submit(spec, request_id, caller(context))
             await context.send_initial_metadata(((RUN_ID_METADATA, submitted.id),))
@@ -115,17 +128,17 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     ) -> benchmark_service_pb2.EvaluateResponse:
         wanted = wire.evaluation_request_from_wire(request)
         if wanted.run_id is not None:
-            wanted = wanted.model_copy(update={"run_id": checked_uuid("run_id", wanted.run_id)})
+            wanted = wanted.model_copy(update={"run_id": named_run(request)})
         return wire.evaluation_to_wire(await self._evaluations.evaluate(wanted))
 
     async def WatchRun(
         self, request: benchmark_service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[benchmark_service_pb2.WatchRunResponse]:
-        async for event in self._scheduler.watch(checked_uuid("run_id", request.run_id)):
+        async for event in self._scheduler.watch(named_run(request)):
             yield wire.event_to_wire(event)
 
     async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
-        return wire.run_to_wire(await self._scheduler.get(checked_uuid("run_id", request.run_id)))
+        return wire.run_to_wire(await self._scheduler.get(named_run(request)))
 
     async def ListRuns(
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context
@@ -135,10 +148,10 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         return benchmark_service_pb2.ListRunsResponse(runs=map(wire.run_to_wire, runs), next_page_token=token)
 
     async def CancelRun(self, request: benchmark_service_pb2.CancelRunRequest, context: Context) -> run_pb2.Run:
-        return wire.run_to_wire(await self._scheduler.cancel(checked_uuid("run_id", request.run_id)))
+        return wire.run_to_wire(await self._scheduler.cancel(named_run(request)))
 
     async def DeleteRun(self, request: benchmark_service_pb2.DeleteRunRequest, context: Context) -> Empty:
-        await self._scheduler.delete(checked_uuid("run_id", request.run_id))
+        await self._scheduler.delete(named_run(request))
         return Empty()
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:

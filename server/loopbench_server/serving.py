@@ -11,7 +11,6 @@ from grpc_reflection.v1alpha import reflection
 
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics import Metrics
 from loopbench_server.service import BenchmarkService
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
@@ -53,14 +52,14 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
 
 @asynccontextmanager
 async def grpc_server(
-    address: str, service: BenchmarkService, health: grpc_health.aio.HealthServicer, metrics: Metrics
+    address: str, service: BenchmarkService, health: grpc_health.aio.HealthServicer, boundary: Boundary
 ) -> AsyncIterator[str]:
     """Serves while the block lasts; gives the address with the port that 0 became.
 
     Raises:
         StartError: the port is taken, or the host is not this one.
     """
-    server = grpc.aio.server(interceptors=[Boundary(metrics)], options=list(OPTIONS.items()))
+    server = grpc.aio.server(interceptors=[boundary], options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)

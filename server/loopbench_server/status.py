@@ -1,4 +1,4 @@
-"""Each error as a gRPC status with its google.rpc details, in one table."""
+"""Errors as gRPC statuses with google.rpc details. What each error says is in the table of :mod:`.errors`."""
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -9,57 +9,40 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError
-from loopbench_server import errors
+from loopbench_server.errors import InternalError, InvalidRequestError, LoopbenchServerError
 
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
 
-STATUS: dict[type[Exception], grpc.StatusCode] = {
-    InvalidFieldsError: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.RunNotFoundError: grpc.StatusCode.NOT_FOUND,
-    errors.RequestConflictError: grpc.StatusCode.ALREADY_EXISTS,
-    errors.QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.CallerLimitError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.DrainingError: grpc.StatusCode.UNAVAILABLE,
-    errors.NotReadyError: grpc.StatusCode.UNAVAILABLE,
-    errors.ServerLostError: grpc.StatusCode.UNAVAILABLE,
-    errors.StoreFailedError: grpc.StatusCode.UNAVAILABLE,
-    errors.WorkerLostError: grpc.StatusCode.ABORTED,
-    errors.CallerGoneError: grpc.StatusCode.ABORTED,
-    errors.RunCancelledError: grpc.StatusCode.ABORTED,
-    errors.RunFailedError: grpc.StatusCode.ABORTED,
-    errors.RunNotEndedError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.RunWithoutResultError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.WeightsNotStoredError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.WeightsCorruptError: grpc.StatusCode.DATA_LOSS,
-    errors.TimeExceededError: grpc.StatusCode.ABORTED,
-    errors.MemoryExceededError: grpc.StatusCode.ABORTED,
-    errors.DeviceNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.DatasetNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.DatasetCorruptError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.TensorBoardNotWritableError: grpc.StatusCode.FAILED_PRECONDITION,
-}
 
-
-def _details(error: errors.LoopbenchServerError | InvalidFieldsError) -> list[Message]:
+def from_exception(error: Exception) -> LoopbenchServerError:
+    """What a caller is told of ``error``; of what is not in the table, no more than that it is a fault of ours."""
+    if isinstance(error, LoopbenchServerError):
+        return error
     if isinstance(error, InvalidFieldsError):
+        return InvalidRequestError(str(error), error.violations)
+    return InternalError("internal error; the server's log has the details")
+
+
+def _details(error: LoopbenchServerError) -> list[Message]:
+    metadata = {**error.metadata, "hint": error.hint, "retryable": str(error.retryable).lower()}
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
+    if isinstance(error, InvalidRequestError):
         violations = [
             BadRequest.FieldViolation(field=violation.field, description=violation.description)
             for violation in error.violations
         ]
-        return [BadRequest(field_violations=violations), ErrorInfo(reason="INVALID_FIELDS", domain=DOMAIN)]
-    metadata = {**error.metadata, "hint": error.hint, "retryable": str(error.retryable).lower()}
-    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
+        details.insert(0, BadRequest(field_violations=violations))
     if error.retryable:
         details.append(RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
     return details
 
 
-def to_status(error: errors.LoopbenchServerError | InvalidFieldsError) -> grpc.Status:
+def to_status(error: LoopbenchServerError) -> grpc.Status:
     """The status that a caller receives for ``error``."""
     packed = []
     for detail in _details(error):
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
-    code, _ = STATUS[type(error)].value
+    code, _ = grpc.StatusCode[error.status].value
     return rpc_status.to_status(Status(code=code, message=str(error), details=packed))

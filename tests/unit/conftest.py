@@ -18,6 +18,7 @@ from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
+from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
@@ -189,16 +190,16 @@ class FakeProcesses:
             worker.gone = True
 
 
-class Recorder:
+class Recorder(Observer):
     """Notes what a scheduler tells its observer."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
 
-    def run_queued(self) -> None:
+    def run_queued(self, run: spec.Run) -> None:  # noqa: ARG002  the protocol's
         self.seen.append(("queued",))
 
-    def run_started(self) -> None:
+    def run_started(self, run: spec.Run) -> None:  # noqa: ARG002  the protocol's
         self.seen.append(("started",))
 
     def epoch_ended(self, run: spec.Run, record: spec.EpochRecord) -> None:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -68,7 +69,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(handlers: Handlers, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1))])
+    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1), NoOpTracer())])
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -169,8 +170,10 @@ async def test_a_fault_of_ours_tells_the_caller_nothing(
     with capture_logs() as logs:
         error, status = await status_of(CALLS[kind](stub))
     assert error.code() is grpc.StatusCode.INTERNAL
-    assert "secret" not in error.details()
-    assert status is None
+    assert "secret" not in error.details() + str(status)
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, bool(info.metadata["hint"])) == ("INTERNAL", True)
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]
     assert await first_handled() == (*kind, "INTERNAL")
 
@@ -193,8 +196,10 @@ async def test_a_caller_that_leaves_is_counted(
 
 
 async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
-    error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
+    with capture_logs() as logs:
+        error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert [(entry["path"], entry["code"]) for entry in logs] == [(f"/{SERVICE}/Guess", "UNIMPLEMENTED")]
 
 
 # What a newer client may send: 99 for method, loss, dataset, device, execution, meter and loss_report.

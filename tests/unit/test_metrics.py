@@ -57,12 +57,12 @@ def gauges(registry: CollectorRegistry) -> tuple[float | None, float | None]:
 
 
 def test_gauges_follow_a_run(
-    metrics: Metrics, registry: CollectorRegistry, ended: Callable[[RunState], spec.Run]
+    metrics: Metrics, registry: CollectorRegistry, make_run: MakeRun, ended: Callable[[RunState], spec.Run]
 ) -> None:
-    metrics.run_queued()
-    metrics.run_queued()
+    metrics.run_queued(make_run())
+    metrics.run_queued(make_run())
     assert gauges(registry) == (2, 0)
-    metrics.run_started()
+    metrics.run_started(make_run())
     assert gauges(registry) == (1, 1)
     metrics.run_ended(ended(RunState.CANCELLED), had_slot=False)
     assert gauges(registry) == (0, 1)
@@ -72,10 +72,14 @@ def test_gauges_follow_a_run(
 
 @pytest.mark.parametrize("state", ENDED)
 def test_runs_are_counted_by_outcome(
-    metrics: Metrics, registry: CollectorRegistry, ended: Callable[[RunState], spec.Run], state: RunState
+    metrics: Metrics,
+    registry: CollectorRegistry,
+    make_run: MakeRun,
+    ended: Callable[[RunState], spec.Run],
+    state: RunState,
 ) -> None:
-    metrics.run_queued()
-    metrics.run_started()
+    metrics.run_queued(make_run())
+    metrics.run_started(make_run())
     metrics.run_ended(ended(state), had_slot=True)
     counts = {
         outcome: registry.get_sample_value("loopbench_runs_total", {**OTHER, "state": outcome}) for outcome in ENDED

@@ -145,7 +145,7 @@ async def test_a_process_says_why_it_failed(
     assert caught.value.metadata == {"run_id": run_id}
     run = store.get(run_id)
     assert run.state is RunState.FAILED
-    assert run.error == spec.RunError(reason=error.reason, message="that is why")
+    assert run.error == spec.RunError(reason=error.reason, message="that is why", hint=error.hint)
     assert run.end_time is not None
     assert worker.gone
     # It would fail again, so the same request gives the same answer.

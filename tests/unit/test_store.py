@@ -141,14 +141,14 @@ class TestLeases:
         ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
         for number, state in enumerate([RunState.QUEUED, RunState.RUNNING, *ended], 2):
             lapsing.add(make_run(number, state=state))
-        assert store.end_abandoned(LOST, CANCELLED) == 2
+        assert len(store.end_abandoned(LOST, CANCELLED)) == 2
         states = [store.get(make_run(number).id).state for number in range(1, 7)]
         assert states == [RunState.QUEUED, RunState.FAILED, RunState.FAILED, *ended]
         failed = store.get(make_run(3).id)
         assert failed.error == LOST
         assert failed.end_time is not None
         assert store.get(make_run(5).id).error is None
-        assert store.end_abandoned(LOST, CANCELLED) == 0
+        assert len(store.end_abandoned(LOST, CANCELLED)) == 0
 
     def test_renewal_keeps_the_own_runs_alone(
         self, store: Store, lapsing: Store, there: Store, make_run: MakeRun
@@ -156,7 +156,7 @@ class TestLeases:
         runs = [lapsing.add(make_run(number)).id for number in (1, 2, 3)]
         store.renew_leases(runs)  # not its own
         there.renew_leases(runs[:1])
-        assert store.end_abandoned(LOST, CANCELLED) == 2
+        assert len(store.end_abandoned(LOST, CANCELLED)) == 2
         assert not store.get(runs[0]).state.ended
 
     def test_an_update_renews_the_lease_of_its_owner_alone(
@@ -166,4 +166,4 @@ class TestLeases:
         with pytest.raises(ServerLostError):
             store.update(run)
         there.update(run)
-        assert store.end_abandoned(LOST, CANCELLED) == 0
+        assert len(store.end_abandoned(LOST, CANCELLED)) == 0

@@ -24,7 +24,7 @@ def succeeded(make_run: Callable[..., spec.Run], make_result: Callable[..., spec
 
 @pytest.fixture
 def failed(make_run: Callable[..., spec.Run]) -> spec.Run:
-    error = spec.RunError(reason="WORKER_LOST", message="killed", retryable=True)
+    error = spec.RunError(reason="WORKER_LOST", message="killed", retryable=True, hint="Again.")
     return make_run(state=spec.RunState.FAILED, end_time=LATER, error=error)
 
 

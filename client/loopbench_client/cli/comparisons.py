@@ -71,11 +71,13 @@ def describe_failure(failure: Failure) -> str:
 
 
 def print_failures(failures: Iterable[Failure]) -> None:
-    """The runs without a result, with their reasons."""
+    """The runs without a result, with their reasons and what to do about them."""
     console = err()
     for failure in failures:
         console.print(f"failed: {describe_failure(failure)}", soft_wrap=True)
         console.print(f"  {f'run {failure.run_id}, ' if failure.run_id else ''}reason {failure.reason}", soft_wrap=True)
+        if failure.hint:
+            console.print(f"  hint: {failure.hint}", soft_wrap=True)
 
 
 def print_diagnoses(diagnoses: Diagnoses) -> None:
@@ -115,6 +117,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "runId": failure.run_id,
         "reason": failure.reason,
         "message": failure.message,
+        "hint": failure.hint,
     }
 
 

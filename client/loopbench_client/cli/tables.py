@@ -61,6 +61,8 @@ def print_run(run: Run) -> None:
     console.print(describe_spec(run.spec), soft_wrap=True)
     if run.error is not None:
         console.print(f"{run.error.reason}: {run.error.message}", soft_wrap=True)
+        if run.error.hint:
+            console.print(f"hint: {run.error.hint}", soft_wrap=True)
     if run.result is not None:
         print_figures(run.result)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)

@@ -73,7 +73,7 @@ def tensorboard_process(logs: Path, port: int, log: Path) -> Iterator[TensorBoar
     command = [sys.executable, "-c", PROGRAM, "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for this process, which lets it go.
-        process = subprocess.Popen(  # noqa: S603  # a fixed program
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed program
             command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
         )
     try:

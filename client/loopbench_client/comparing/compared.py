@@ -25,6 +25,7 @@ class Failure:
     reason: str
     message: str
     run_id: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,4 @@ def _failure(spec: RunSpec, labels: Sequence[str], error: LoopbenchError) -> Fai
     if isinstance(error, InvalidSpecError):
         message += "".join(f"; {violation.field}: {violation.description}" for violation in error.violations)
     run_id = error.run_id if isinstance(error, RunEndedError) else ""
-    return Failure(spec, tuple(labels), error.reason, message, run_id)
+    return Failure(spec, tuple(labels), error.reason, message, run_id, error.hint)

@@ -176,11 +176,12 @@ class Result(Model):
 
 
 class RunError(Model):
-    """Why a run failed or was cancelled: a stable reason, and words for people."""
+    """Why a run failed or was cancelled: a stable reason, and words for people with what to do about it."""
 
     reason: str
     message: str
     retryable: bool = False
+    hint: str = ""
 
 
 class Run(Model):

@@ -51,7 +51,8 @@ def source_revision() -> str:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603  fixed
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603  # fixed
+        return done.stdout.strip()
     except FileNotFoundError:
         return ""
 

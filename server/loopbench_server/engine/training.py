@@ -37,14 +37,16 @@ class Surroundings:
 
 
 class Clock:
-    """Adds up the seconds of each phase, by the names that :class:`loopbench.spec.Phases` has for them."""
+    """Takes the seconds of each phase, by the names that :class:`loopbench.spec.Phases` has, and tells of its start."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_phase: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
+        self._on_phase = on_phase
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Times its block."""
+        self._on_phase(name)
         start = time.perf_counter()
         yield
         self.seconds[f"{name}_seconds"] = time.perf_counter() - start
@@ -73,6 +75,8 @@ def _train(
 def train(
     spec: RunSpec,
     surroundings: Surroundings,
+    *,
+    on_phase: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
 ) -> tuple[Result, Weights]:
@@ -85,7 +89,7 @@ def train(
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    clock = Clock()
+    clock = Clock(on_phase)
     with clock.phase("start"):
         device = choose_device(spec.device, surroundings.threads)
     with clock.phase("load"):
@@ -94,9 +98,11 @@ def train(
         job = build_job(spec, data)
         method = METHODS[spec.method](job)
         method.warm_up()
-    recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
+    with clock.phase("train"):
+        recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
     with clock.phase("evaluate"):
         audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+    # The epochs without their validations, which count as evaluation.
     clock.seconds["train_seconds"] = recorder.train_seconds
     clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
     weights: Weights = job.model.get_weights()

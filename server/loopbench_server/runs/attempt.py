@@ -10,7 +10,7 @@ import structlog
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
 from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Task, Trained
+from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 from loopbench_server.runs.processes import Processes, Worker, WorkerDiedError
 
 log = structlog.get_logger()
@@ -63,13 +63,15 @@ def now() -> datetime:
 
 def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
     """What a run keeps of an error."""
-    return RunError(reason=error.reason, message=message, retryable=error.retryable)
+    return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
 async def attempt(
     run: Run,
     processes: Processes,
     surroundings: Surroundings,
+    *,
+    on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
@@ -81,13 +83,14 @@ async def attempt(
         WorkerDiedError: the process ended without an answer.
     """
     async with processes.run(surroundings.train(run)) as worker:
-        log.info("run started", run_id=run.id, request_id=run.request_id, pid=worker.pid)
-        return await surroundings.bounds.hold(worker, _listen(run, worker, on_progress, on_epoch))
+        log.info("run started", pid=worker.pid)
+        return await surroundings.bounds.hold(worker, _listen(run, worker, on_phase, on_progress, on_epoch))
 
 
 async def _listen(
     run: Run,
     worker: Worker,
+    on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
@@ -97,6 +100,8 @@ async def _listen(
         match message:
             case Started():
                 began = message.time
+            case PhaseBegan():
+                on_phase(message.phase, message.time)
             case Progressed():
                 on_progress(message.progress)
             case EpochEnded():
@@ -105,7 +110,7 @@ async def _listen(
                 result = _with_waiting_times(message.result, run, began)
                 return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
             case Failed():
-                log.error("run failed", run_id=run.id, reason=message.reason, traceback=message.traceback)
+                log.error("run failed", reason=message.reason, traceback=message.traceback)
                 return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
             case _:
                 raise AssertionError(f"a training process does not send {message.kind}")

@@ -39,8 +39,10 @@ def open_database(url: str) -> sa.Engine:
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    # Connections that a restarted database has cut are noticed before they are used.
-    engine = sa.create_engine(parsed, connect_args=ARGUMENTS.get(dialect, {}), pool_pre_ping=True)
+    # Connections that a restarted database has cut are noticed before they are used. What callers sent is in the rows,
+    # and not for the log of a statement that fails.
+    arguments = ARGUMENTS.get(dialect, {})
+    engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     try:

@@ -4,6 +4,7 @@ from loopbench.spec import Evaluation, EvaluationRequest, Run
 from loopbench_server.errors import WeightsNotStoredError
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Evaluated, Task
+from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -27,7 +28,7 @@ class Evaluations:
             QueueFullError: no more evaluations may wait.
             LoopbenchServerError: what the process ended with.
         """
-        run = await in_thread(self._find, request)
+        run = logged_as(await in_thread(self._find, request))
         if run.result is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)
         wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 
@@ -17,28 +16,14 @@ from loopbench_server.errors import (
 )
 from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
 from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.naming import logging_of
+from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.patience import patiently
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
 log = structlog.get_logger()
-
-
-class Observer(Protocol):
-    """Who counts what happens."""
-
-    def run_queued(self) -> None:
-        """A run waits for a slot."""
-
-    def run_started(self) -> None:
-        """A run that waited has its slot."""
-
-    def epoch_ended(self, run: Run, record: EpochRecord) -> None:
-        """An epoch of ``run`` is complete."""
-
-    def run_ended(self, run: Run, *, had_slot: bool) -> None:
-        """A run has a result or an error."""
 
 
 class RunExecutor:
@@ -61,11 +46,12 @@ class RunExecutor:
     def begin(self, run: Run, caller: str) -> LiveRun:
         """Queues a run that is stored, for ``caller``."""
         live = self.live[run.id] = LiveRun(run, caller)
-        self._attempts[run.id] = asyncio.create_task(self._attempt(live))
-        self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
-        self._observer.run_queued()
+        with logging_of(run):
+            self._attempts[run.id] = asyncio.create_task(self._attempt(live))
+            self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+            log.info("run queued", method=run.spec.method, loss=run.spec.loss)
+        self._observer.run_queued(run)
         self._tell_queue()
-        log.info("run queued", run_id=run.id, request_id=run.request_id, method=run.spec.method, loss=run.spec.loss)
         return live
 
     def call_off(self, run_id: str, error: RunError) -> None:
@@ -101,13 +87,14 @@ class RunExecutor:
         async with self._slots:
             run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
             await patiently(self._store.lease, self._store.update, run)
-            self._observer.run_started()
+            self._observer.run_started(run)
             live.change(run=run)
             self._tell_queue()
             return await attempt(
                 run,
                 self._processes,
                 self._surroundings,
+                on_phase=lambda phase, time: self._observer.phase_began(run, phase, time),
                 on_progress=lambda progress: live.change(progress=progress),
                 on_epoch=lambda record: self._epoch_ended(live, record),
             )
@@ -128,20 +115,23 @@ class RunExecutor:
         except WorkerDiedError as error:
             outcome = Outcome(RunState.FAILED, error=error_of(WorkerLostError, str(error)))
         except Exception:
-            log.exception("run failed", run_id=run_id)
+            log.exception("run failed")
             outcome = Outcome(RunState.FAILED, error=error_of(RunFailedError, "the server failed; its log says how"))
         await self._finish(live, outcome)
 
     async def _finish(self, live: LiveRun, outcome: Outcome) -> None:
         had_slot = live.run.state is RunState.RUNNING
-        run = await self._stored(_ended(live.run, outcome), outcome.weights)
+        run = _ended(live.run, outcome)
+        if outcome.result:
+            self._observer.phase_began(run, "store", now().timestamp())
+        run = await self._stored(run, outcome.weights)
         for kept in (self.live, self._attempts, self._supervisors, self._called_off):
             kept.pop(run.id, None)
         self._observer.run_ended(run, had_slot=had_slot)
         live.change(run=run)
         self._tell_queue()
         reason = run.error.reason if run.error else None
-        log.info("run ended", run_id=run.id, request_id=run.request_id, state=run.state, reason=reason)
+        log.info("run ended", state=run.state, reason=reason)
 
     async def _stored(self, run: Run, weights: bytes) -> Run:
         """What callers are told of ``run``, which has ended: never of a result that the store would not have."""
@@ -156,7 +146,7 @@ class RunExecutor:
             return _ended(run, Outcome(RunState.FAILED, error=error_of(ServerLostError, str(lost))))
         except Exception:
             # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
-            log.exception("run not stored", run_id=run.id)
+            log.exception("run not stored")
             error = error_of(StoreFailedError, "the run could not be stored")
             return _ended(run, Outcome(RunState.FAILED, error=error))
         return run

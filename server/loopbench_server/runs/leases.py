@@ -8,6 +8,7 @@ from loopbench_server.errors import ServerLostError, StoreFailedError
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -33,9 +34,9 @@ async def end_abandoned(store: Store) -> None:
     """For ever; a database that refuses is asked again the next time."""
     while True:
         try:
-            ended = await in_thread(store.end_abandoned, LOST, CANCELLED)
-            if ended:
-                log.warning("ended abandoned runs", count=ended)
+            for run in await in_thread(store.end_abandoned, LOST, CANCELLED):
+                with logging_of(run):
+                    log.warning("run abandoned by its server", state=run.state)
         except StoreFailedError:
             pass  # the store has logged what happened
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -31,6 +31,14 @@ class Started(Model):
     time: float
 
 
+class PhaseBegan(Model):
+    """The run is in ``phase``, as :class:`loopbench.spec.Phases` names them, since ``time`` in seconds since 1970."""
+
+    kind: Literal["phase_began"] = "phase_began"
+    phase: str
+    time: float
+
+
 class Progressed(Model):
     """Somewhat further."""
 
@@ -84,5 +92,5 @@ class Failed(Model):
     traceback: str = ""
 
 
-Message = Started | Progressed | EpochEnded | Trained | Evaluated | Diagnosed | Described | Failed
+Message = Started | PhaseBegan | Progressed | EpochEnded | Trained | Evaluated | Diagnosed | Described | Failed
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import structlog
+
 from loopbench.spec import Model
 from loopbench_server.errors import QueueFullError, RunFailedError, WorkerLostError, from_reason
 from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.messages import Failed, Task
 from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
+
+log = structlog.get_logger()
 
 Answer = TypeVar("Answer", bound=Model)
 
@@ -56,8 +60,10 @@ class Questions:
             try:
                 message = await self._bounds.hold(worker, closing_message(worker))
             except WorkerDiedError as error:
+                log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
                 raise WorkerLostError(str(error), **about) from error
         if isinstance(message, Failed):
+            log.error("question failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
             raise from_reason(message.reason)(message.message, **about)
         if not isinstance(message, answer):
             raise RunFailedError(f"a process that is to {task.kind} does not answer {message.kind}", **about)

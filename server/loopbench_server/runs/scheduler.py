@@ -22,6 +22,7 @@ from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -57,7 +58,7 @@ class Scheduler:
             CallerLimitError: no more runs of this caller may.
             RequestConflictError: the request_id was used with another specification.
         """
-        run = await self._submitted(spec, request_id, caller)
+        run = logged_as(await self._submitted(spec, request_id, caller))
         if run.id in self._executor.live:
             self._executor.live[run.id].detached = True
         return run
@@ -71,7 +72,7 @@ class Scheduler:
         """
         submitting = asyncio.create_task(self._submitted(spec, request_id, caller, attached=True))
         try:
-            run = await asyncio.shield(submitting)
+            run = logged_as(await asyncio.shield(submitting))
         except asyncio.CancelledError:
             with suppress(LoopbenchServerError):
                 self._leave((await submitting).id)
@@ -156,7 +157,7 @@ class Scheduler:
             RunNotFoundError: there is none of that id.
         """
         live = self._executor.live.get(run_id)
-        return live.run if live else await in_thread(self._store.get, run_id)
+        return logged_as(live.run if live else await in_thread(self._store.get, run_id))
 
     async def watch(self, run_id: str) -> AsyncIterator[RunEvent]:
         """The state and all epochs so far, then what changes, until the run has ended.
@@ -167,6 +168,8 @@ class Scheduler:
         live = self._executor.live.get(run_id)
         async with nullcontext(live) if live else self._elsewhere.follow(run_id) as followed:
             async for event in followed.watch():
+                if event.run:
+                    logged_as(event.run)
                 yield event
 
     async def cancel(self, run_id: str) -> Run:

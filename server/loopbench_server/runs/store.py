@@ -202,8 +202,8 @@ class Store:
         with self._transaction() as connection:
             return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
 
-    def end_abandoned(self, lost: RunError, cancelled: RunError) -> int:
-        """Ends the unfinished runs whose server no longer says anything; gives how many.
+    def end_abandoned(self, lost: RunError, cancelled: RunError) -> tuple[Run, ...]:
+        """Ends the unfinished runs whose server no longer says anything; gives them.
 
         They end FAILED with ``lost``, or CANCELLED with ``cancelled`` where somebody had asked for that.
         """
@@ -216,7 +216,8 @@ class Store:
             "end_time": now,
         }
         with self._transaction() as connection:
-            return connection.execute(sa.update(runs).where(abandoned).values(**values)).rowcount
+            ended = connection.execute(sa.update(runs).where(abandoned).values(**values).returning(runs))
+            return tuple(map(run_of, ended))
 
     def forget_runs(self, ended_before: datetime) -> Sequence[str]:
         """Forgets the runs that ended before that, with their epochs and weights; gives their ids."""

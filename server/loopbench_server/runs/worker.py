@@ -27,6 +27,7 @@ from loopbench_server.runs.messages import (
     Evaluated,
     Failed,
     Message,
+    PhaseBegan,
     Progressed,
     Started,
     Task,
@@ -89,6 +90,7 @@ def _train(task: Task, _: bytes, connection: Connection) -> None:
     result, weights = train(
         task.spec,
         _surroundings(task),
+        on_phase=lambda phase: send(PhaseBegan(phase=phase, time=time.time())),
         on_progress=lambda progress: send(Progressed(progress=progress)),
         on_epoch=lambda record: send(EpochEnded(record=record)),
     )

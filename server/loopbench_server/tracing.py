@@ -1,0 +1,104 @@
+"""OpenTelemetry traces, as the standard ``OTEL_*`` variables ask for; without them nothing of the SDK is imported."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
+
+from loopbench_server.serving import StartError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+NAME = "loopbench-server"
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+def _otlp() -> "SpanExporter":
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  an extra
+
+    return OTLPSpanExporter()
+
+
+def _console() -> "SpanExporter":
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415  an extra
+
+    # Beside the log, a line a span: standard output is for the server's address alone.
+    return ConsoleSpanExporter(out=sys.stderr, formatter=lambda span: span.to_json(indent=None) + "\n")
+
+
+EXPORTERS: dict[str, Callable[[], "SpanExporter"]] = {"otlp": _otlp, "console": _console}
+
+
+def _first(*names: str) -> str:
+    """The value of the first of the variables that is set to something."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
+
+
+def _wanted() -> list[str]:
+    """Names of the exporters that the environment asks for.
+
+    Raises:
+        StartError: it asks for what is not there; everything that is wrong is named.
+    """
+    if _first("OTEL_SDK_DISABLED").lower() == "true":
+        return []
+    asked = _first("OTEL_TRACES_EXPORTER") or ("otlp" if _first(*ENDPOINTS) else "none")
+    names = [name.strip() for name in asked.split(",")]
+    wrong = [
+        f"OTEL_TRACES_EXPORTER: '{name}' is none of {', '.join([*EXPORTERS, 'none'])}"
+        for name in names
+        if name not in {*EXPORTERS, "none"}
+    ]
+    protocol = _first(*PROTOCOLS) or "grpc"
+    if "otlp" in names and protocol != "grpc":
+        wrong.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: '{protocol}' is not supported, only grpc")
+    if wrong:
+        raise StartError("; ".join(wrong))
+    return [name for name in names if name != "none"]
+
+
+def _provider(names: list[str]) -> "SdkTracerProvider":
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415  an extra
+    from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider  # noqa: PLC0415  an extra
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  an extra
+
+    ours = Resource.create({"service.name": NAME, "service.version": version("loopbench")})
+    # The environment has the last word on names.
+    provider = SdkTracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+    for name in names:
+        provider.add_span_processor(BatchSpanProcessor(EXPORTERS[name]()))
+    return provider
+
+
+def _tracer(provider: TracerProvider) -> Tracer:
+    return provider.get_tracer(NAME, version("loopbench"))
+
+
+@contextmanager
+def tracing() -> Iterator[Tracer]:
+    """The tracer that the environment asks for, or one that does nothing; at the end of the block all is exported.
+
+    Raises:
+        StartError: the environment asks for what is not installed, or not there.
+    """
+    names = _wanted()
+    if not names:
+        yield _tracer(NoOpTracerProvider())
+        return
+    try:
+        provider = _provider(names)
+    except ImportError as error:
+        raise StartError(f"OTEL_*: traces need what loopbench's extra 'telemetry' installs: {error}") from error
+    except Exception as error:  # each exporter has its own errors for a variable that it cannot read
+        raise StartError(f"OTEL_*: traces cannot be set up: {error}") from error
+    try:
+        yield _tracer(provider)
+    finally:
+        provider.shutdown()

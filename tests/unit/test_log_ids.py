@@ -1,0 +1,206 @@
+"""Which run a line of the log is about can be read from the line."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.trace import NoOpTracer
+from prometheus_client import CollectorRegistry
+from structlog.contextvars import merge_contextvars
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
+
+from loopbench import spec
+from loopbench.spec import EvaluationRequest, RunSpec, RunState
+from loopbench.v1 import benchmark_service_pb2 as pb
+from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
+from loopbench_server import errors
+from loopbench_server.boundary import Boundary
+from loopbench_server.metrics import Metrics
+from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.leases import end_abandoned
+from loopbench_server.runs.messages import EpochEnded, Failed, Trained
+from loopbench_server.runs.questions import Questions
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+from loopbench_server.service import BenchmarkService
+
+Lines = list[Any]
+MakeRun = Callable[..., spec.Run]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged, with what its context adds."""
+    with capture_logs(processors=[merge_contextvars, format_exc_info]) as captured:
+        yield captured
+
+
+def ids(line: Any) -> tuple[Any, Any]:
+    return line.get("run_id"), line.get("request_id")
+
+
+def of(lines: Lines, run: spec.Run) -> list[str]:
+    """The events that bear both ids of the run."""
+    return [line["event"] for line in lines if ids(line) == (run.id, run.request_id)]
+
+
+async def test_every_line_of_a_run_bears_its_ids(
+    make_scheduler: Callable[..., Scheduler], processes: Any, lines: Lines, make_result: Callable[..., spec.Result]
+) -> None:
+    scheduler = make_scheduler(slots=2)
+    fails = await scheduler.submit(RunSpec(seed=1), "one", "me")
+    first = await processes.begun()
+    succeeds = await scheduler.submit(RunSpec(seed=2), "two", "me")
+    second = await processes.begun()
+    first.send(Failed(reason="RUN_FAILED", message="so", traceback="Traceback"))
+    with pytest.raises(errors.RunFailedError):
+        await scheduler.wait(fails.id)
+    second.send(Trained(result=make_result()), b"weights")
+    await scheduler.wait(succeeds.id)
+    assert of(lines, fails) == ["run queued", "run started", "run failed", "run ended"]
+    assert of(lines, succeeds) == ["run queued", "run started", "run ended"]
+    assert len(lines) == 7
+
+
+async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
+    *,
+    scheduler: Scheduler,
+    processes: Any,
+    store_url: str,
+    lines: Lines,
+    make_epoch: Callable[..., spec.EpochRecord],
+) -> None:
+    run = await scheduler.submit(RunSpec(), "r", "me")
+    worker = await processes.begun()
+    connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
+    connection.execute("DROP TABLE epochs")
+    connection.close()
+    worker.send(EpochEnded(record=make_epoch(samples=123_456)))
+    with pytest.raises(errors.StoreFailedError):
+        await scheduler.wait(run.id)
+    assert "the database refused" in of(lines, run)
+    assert "no such table" in str(lines)
+    assert "123456" not in str(lines)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: PLR0917  most are fixtures
+    killed: bool,
+    store: Store,
+    processes: Any,
+    surroundings: Surroundings,
+    lines: Lines,
+    make_run: MakeRun,
+    make_result: Callable[..., spec.Result],
+) -> None:
+    run = make_run(state=RunState.SUCCEEDED, result=make_result())
+    store.add(run.model_copy(update={"state": RunState.RUNNING}))
+    store.update(run, b"weights")
+    evaluations = Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
+    waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
+    worker = await processes.begun()
+    if killed:
+        worker.die()
+    else:
+        worker.send(Failed(reason="RUN_FAILED", message="so", traceback="all of it"))
+    with pytest.raises(errors.LoopbenchServerError) as caught:
+        await waiting
+    (line,) = lines
+    assert (line["event"], ids(line)) == ("question failed", (run.id, run.request_id))
+    assert (line["kind"], line["reason"]) == ("evaluate", caught.value.reason)
+    assert line.get("traceback") == (None if killed else "all of it")
+
+
+async def test_runs_that_lost_their_server_are_logged_one_by_one(  # noqa: PLR0917  most are fixtures
+    store: Store, lapsing: Store, executor: RunExecutor, lines: Lines, make_run: MakeRun, eventually: Any
+) -> None:
+    lost = [lapsing.add(make_run(number)) for number in (1, 2)]
+    keeping = asyncio.create_task(end_abandoned(store))
+    await eventually(lambda: len(lines) == 2)
+    keeping.cancel()
+    assert {ids(line) for line in lines} == {(run.id, run.request_id) for run in lost}
+
+
+class TestCalls:
+    """A line an RPC, from a real server in this process."""
+
+    @pytest.fixture
+    async def stub(self, scheduler: Scheduler, store: Store) -> AsyncIterator[Any]:
+        server = grpc.aio.server(interceptors=[Boundary(Metrics(CollectorRegistry(), "1", 1), NoOpTracer())])
+        unused: Any = None
+        service = BenchmarkService(scheduler, unused, unused, store, unused)
+        pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield pb_grpc.BenchmarkServiceStub(channel)
+        await server.stop(None)
+
+    @pytest.fixture
+    def line_of(self, lines: Lines, eventually: Any) -> Any:
+        """The one line of a method; a caller may have its answer before it is written."""
+
+        async def line(method: str) -> Any:
+            def written() -> Lines:
+                return [line for line in lines if line["event"] == "rpc" and line.get("method") == method]
+
+            await eventually(lambda: bool(written()))
+            (only,) = written()
+            return only
+
+        return line
+
+    @pytest.fixture
+    def run(self, store: Store, make_run: MakeRun) -> spec.Run:
+        return store.add(make_run(state=RunState.FAILED))
+
+    @pytest.mark.parametrize("method", ["GetRun", "CancelRun", "DeleteRun", "WatchRun"])
+    async def test_one_that_names_a_run_bears_both_ids(
+        self, method: str, stub: Any, run: spec.Run, line_of: Any
+    ) -> None:
+        request = getattr(pb, f"{method}Request")(run_id=run.id.upper())
+        call = getattr(stub, method)(request)
+        if method == "WatchRun":
+            _ = [event async for event in call]
+        else:
+            await call
+        line = await line_of(method)
+        assert (ids(line), line["code"], line["log_level"]) == ((run.id, run.request_id), "OK", "debug")
+
+    async def test_one_that_trains_bears_both_ids(
+        self, stub: Any, processes: Any, line_of: Any, make_run: MakeRun
+    ) -> None:
+        request_id = make_run().request_id
+        call = stub.Train(pb.TrainRequest(request_id=request_id))
+        (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+        ((_, run_id),) = [pair for pair in await call.initial_metadata() if pair[0] == "loopbench-run-id"]
+        line = await line_of("Train")
+        assert (ids(line), line["code"]) == ((run_id, request_id), "FAILED_PRECONDITION")
+
+    async def test_one_that_finds_no_run_bears_what_it_asked_for(
+        self, stub: Any, make_run: MakeRun, line_of: Any
+    ) -> None:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.GetRun(pb.GetRunRequest(run_id=make_run(7).id))
+        line = await line_of("GetRun")
+        assert (ids(line), line["code"]) == ((make_run(7).id, None), "NOT_FOUND")
+
+    async def test_one_that_names_none_bears_no_id_of_the_call_before(
+        self, stub: Any, run: spec.Run, line_of: Any
+    ) -> None:
+        await stub.GetRun(pb.GetRunRequest(run_id=run.id))
+        await stub.ListRuns(pb.ListRunsRequest())
+        assert ids(await line_of("ListRuns")) == (None, None)
+
+    async def test_metadata_are_not_logged(self, stub: Any, lines: Lines, line_of: Any) -> None:
+        await stub.ListRuns(pb.ListRunsRequest(), metadata=(("authorization", "Bearer hidden"),))
+        await line_of("ListRuns")
+        assert "hidden" not in str(lines)

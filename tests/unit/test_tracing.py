@@ -1,0 +1,189 @@
+"""Which traces the environment asks for, and what a server says of what it does not have."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from loopbench_server.serving import StartError
+from loopbench_server.tracing import EXPORTERS, tracing
+
+OTLP_NOWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+
+
+@pytest.fixture(autouse=True)
+def _no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The exporters that were asked for; none of them exports."""
+    names: list[str] = []
+
+    def exporter(name: str) -> InMemorySpanExporter:
+        names.append(name)
+        return InMemorySpanExporter()
+
+    for name in EXPORTERS:
+        monkeypatch.setitem(EXPORTERS, name, partial(exporter, name))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("variables", "exporters"),
+    [
+        ({}, []),
+        ({"OTEL_TRACES_EXPORTER": ""}, []),
+        ({"OTEL_TRACES_EXPORTER": "none"}, []),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, ["otlp"]),
+        ({"OTEL_TRACES_EXPORTER": "console"}, ["console"]),
+        ({"OTEL_TRACES_EXPORTER": "otlp, console"}, ["otlp", "console"]),
+        (OTLP_NOWHERE, ["otlp"]),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1"}, ["otlp"]),
+        (OTLP_NOWHERE | {"OTEL_TRACES_EXPORTER": "none"}, []),
+        (OTLP_NOWHERE | {"OTEL_SDK_DISABLED": "TRUE"}, []),
+        (OTLP_NOWHERE | {"OTEL_SDK_DISABLED": "false"}, ["otlp"]),
+        ({"OTEL_TRACES_EXPORTER": "console", "OTEL_SDK_DISABLED": "true"}, []),
+        ({"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, ["console"]),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ["otlp"]),
+    ],
+)
+def test_the_variables_say_whether_and_where_to(
+    variables: dict[str, str], exporters: list[str], made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with tracing() as tracer, tracer.start_as_current_span("one") as span:
+        assert span.is_recording() is bool(exporters)
+    assert made == exporters
+
+
+def test_all_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin,otlp,jaeger")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    with pytest.raises(StartError) as caught, tracing():
+        pass
+    assert all(word in str(caught.value) for word in ("'zipkin'", "'jaeger'", "'http/protobuf'"))
+
+
+def server(**variables: str) -> subprocess.CompletedProcess[str]:
+    """A server that ends as soon as it has started."""
+    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
+    command += ["--store-url", "sqlite://", "--exit-on-stdin-eof"]
+    return subprocess.run(
+        command, env=os.environ | variables, input="", capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+def test_a_variable_that_cannot_be_read_is_one_line() -> None:
+    done = server(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_TIMEOUT="soon")
+    assert done.returncode == 1
+    assert done.stderr.startswith("loopbench-server: OTEL_*: traces cannot be set up: ")
+    assert "soon" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+WITHOUT_SDK = """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+from loopbench_server.__main__ import main
+main()
+"""
+
+
+def test_traces_without_the_extra_are_refused_in_one_line() -> None:
+    command = [sys.executable, "-c", WITHOUT_SDK, "--address", "127.0.0.1:0", "--metrics-address", "none"]
+    environment = os.environ | {"OTEL_TRACES_EXPORTER": "console"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "loopbench's extra 'telemetry'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+IMPORTED = """
+import sys
+from loopbench_server.app import App
+from loopbench_server.tracing import tracing
+with tracing():
+    print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
+"""
+
+
+def test_without_variables_nothing_of_the_sdk_is_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout == "[]\n"
+
+
+class Collector(collector_grpc.TraceServiceServicer):
+    """Keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.received: list[Any] = []
+        self.metadata: dict[str, str] = {}
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  the service's name
+        self.metadata |= dict(context.invocation_metadata())
+        self.received.append(request)
+        return collector.ExportTraceServiceResponse()
+
+
+def test_a_collector_gets_all_spans_before_the_server_has_ended() -> None:
+    received = Collector()
+    host = grpc.server(ThreadPoolExecutor(2))
+    collector_grpc.add_TraceServiceServicer_to_server(received, host)  # type: ignore[no-untyped-call]  # generated
+    port = host.add_insecure_port("127.0.0.1:0")
+    host.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", EXPORTING],
+            env=os.environ
+            | {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+                "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20hidden",
+                "OTEL_SERVICE_NAME": "ours",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        )
+    finally:
+        host.stop(None).wait()
+    (batch,) = [spans for request in received.received for spans in request.resource_spans]
+    resource = {attribute.key: attribute.value.string_value for attribute in batch.resource.attributes}
+    assert resource["service.name"] == "ours"
+    assert resource["service.version"]
+    assert [span.name for scope in batch.scope_spans for span in scope.spans] == ["one"]
+    assert received.metadata["authorization"] == "Bearer hidden"
+    assert "hidden" not in done.stdout + done.stderr
+
+
+EXPORTING = """
+from loopbench_server.tracing import tracing
+with tracing() as tracer:
+    tracer.start_span("one").end()
+"""
+
+
+def test_a_collector_that_is_away_is_an_error_in_the_log_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORTING],
+        env=os.environ | OTLP_NOWHERE | {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert "Failed to export traces" in done.stderr
+    assert "Traceback" not in done.stderr
