@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
+from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import return_large_blocks
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
@@ -45,9 +46,30 @@ log = structlog.get_logger()
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _open_store(url: str) -> Store:
+def _access(settings: Settings) -> Access:
+    try:
+        return access_of(settings)
+    except AccessError as error:
+        raise StartError(str(error)) from error
+
+
+def _parsed(url: str) -> sa.URL:
+    """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
     try:
         parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise StartError(
+            "--store-url: not a URL of SQLAlchemy's form, DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE; "
+            "characters such as @ : / in a password have to be percent-encoded"
+        )
+    return parsed
+
+
+def _open_store(url: str) -> Store:
+    parsed = _parsed(url)
+    try:
         if parsed.drivername.startswith("sqlite") and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         return Store(url, owner=str(uuid.uuid4()))
@@ -86,7 +108,8 @@ class App:
     def __init__(self, settings: Settings) -> None:
         limits = Limits(settings.slots, settings.queue_size)
         self._settings = settings
-        self._store = _open_store(settings.store_url)
+        self._access = _access(settings)
+        self._store = _open_store(settings.store_url.get_secret_value())
         self._registry = _registry()
         self._metrics = Metrics(self._registry, version("loopbench"), settings.slots)
         self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir)
@@ -112,7 +135,8 @@ class App:
         """Until the server is told to stop and has drained."""
         await self._health.set(grpc_health.OVERALL_HEALTH, SERVING)
         await self._health.set(SERVICE_NAME, NOT_SERVING)
-        async with grpc_server(self._settings.address, self._service, self._health, self._metrics) as address:
+        serving = grpc_server(self._settings.address, self._service, self._health, self._metrics, self._access)
+        async with serving as address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address)
@@ -165,7 +189,7 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; then drains and returns.
 
     Raises:
-        StartError: the address is taken, the database cannot be opened.
+        StartError: the address is taken or open to others, the database or a file cannot be opened.
     """
     return_large_blocks()
     logs.configure(settings)

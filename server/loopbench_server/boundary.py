@@ -10,6 +10,7 @@ import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from loopbench.spec import InvalidFieldsError
+from loopbench_server.access.identity import caller
 from loopbench_server.errors import LoopbenchServerError
 from loopbench_server.metrics import Metrics
 from loopbench_server.status import to_status
@@ -83,7 +84,8 @@ class Boundary(ServerInterceptor):
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
-            log.debug("rpc", service=service, method=method, code=code, seconds=round(seconds, 6))
+            by = caller(context)
+            log.debug("rpc", service=service, method=method, caller=by, code=code, seconds=round(seconds, 6))
 
 
 @asynccontextmanager

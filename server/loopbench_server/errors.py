@@ -20,6 +20,8 @@ LoopbenchServerError
 ├── ServerLostError               the server that worked on the run ended before it
 ├── StoreFailedError              the database refused
 ├── WorkerLostError               the run's process was killed or crashed
+├── UnauthenticatedError          no token, or one that is not known
+├── RoleMissingError              a token that may not do this
 └── RunFailedError                the run ended without a result, for a reason of its own
 """
 
@@ -181,6 +183,20 @@ class WorkerLostError(LoopbenchServerError):
         "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
     )
     retryable = True
+
+
+class UnauthenticatedError(LoopbenchServerError):
+    """The call carries no token that is known here."""
+
+    reason = "UNAUTHENTICATED"
+    hint = "Give the token that you have for this server as LOOPBENCH_TOKEN or by --token-file."
+
+
+class RoleMissingError(LoopbenchServerError):
+    """The call's token may not do this."""
+
+    reason = "ROLE_MISSING"
+    hint = "Ask whoever runs the server for a token with that role; loopbench-token makes one."
 
 
 def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:

@@ -35,6 +35,8 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
     errors.DatasetNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DatasetCorruptError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TensorBoardNotWritableError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    errors.RoleMissingError: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 

@@ -67,7 +67,7 @@ def test_defaults_are_for_one_machine() -> None:
     settings = CliApp.run(Settings, cli_args=[])
     assert settings.address.startswith("127.0.0.1:")
     assert settings.metrics_address.startswith("127.0.0.1:")
-    assert settings.store_url.startswith("sqlite:///")
+    assert settings.store_url.get_secret_value().startswith("sqlite:///")
     assert settings.slots == os.cpu_count()
     assert not settings.exit_on_stdin_eof
 
