@@ -48,7 +48,7 @@ BEHAVIOURS = {
 
 
 class Guard(ServerInterceptor):
-    """Decides before a request is read. Belongs inside the boundary, which makes a status of a refusal and counts it."""
+    """Decides before a request is read. Inside the boundary, which makes a status of a refusal and counts it."""
 
     def __init__(self, tokens: Watched[tuple[Token, ...]]) -> None:
         self._tokens = tokens
