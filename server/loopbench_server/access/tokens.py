@@ -46,7 +46,7 @@ class Token:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 def new_token(name: str, role: Role) -> tuple[str, Token]:
