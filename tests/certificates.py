@@ -17,6 +17,11 @@ class Pair:
     certificate: Path
     key: Path
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """By which a server uses them."""
+        return ("--tls-certificate", str(self.certificate), "--tls-key", str(self.key))
+
 
 def _openssl(*arguments: str | Path) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
