@@ -9,6 +9,8 @@ import pytest
 from loopbench_client import AsyncClient, Client, ServerUnavailableError, Tls, TlsError
 from tests.certificates import Authority, Pair
 
+from .conftest import eventually
+
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Authority:
@@ -65,7 +67,7 @@ def test_mutual_tls_lets_in_those_whose_certificate_its_ca_signed(
     ours = Tls(authority.certificate, callers_pair.certificate, callers_pair.key)
     with Client(server.address, tls=ours) as client:
         assert client.server_info().versions["loopbench"]
-    assert '"caller": "alice"' in server.log()
+    eventually(lambda: '"caller": "alice"' in server.log())
     stranger = foreign.issue("mallory")
     for tls in (Tls(authority.certificate), Tls(authority.certificate, stranger.certificate, stranger.key)):
         with Client(server.address, tls=tls) as client, pytest.raises(ServerUnavailableError) as caught:
