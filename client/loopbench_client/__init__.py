@@ -1,5 +1,8 @@
 """Client of loopbench: :class:`Client`, :class:`AsyncClient` and the errors they raise."""
 
+from loopbench_client import verbosity  # noqa: F401  for what it does
+
+# isort: split
 from loopbench_client.access import Access, Tls
 from loopbench_client.async_client import AsyncClient
 from loopbench_client.client import Client

@@ -1,6 +1,8 @@
 """A real server by TLS and mutual TLS, with a CA of the test's own."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,15 @@ def test_tls_with_a_server_that_has_none_is_one_clear_line(start: Any, authority
     with Client(server.address, tls=Tls(ca=authority.certificate)) as client, pytest.raises(TlsError) as caught:
         client.server_info()
     assert caught.value.message == "what answers there does not speak TLS"
+
+
+def test_the_command_line_says_in_two_lines_why_there_is_no_tls(start: Any, pair: Pair, foreign: Authority) -> None:
+    server = start(*pair.flags)
+    words = ["runs", "--server", server.address, "--tls-ca", str(foreign.certificate)]
+    command = [sys.executable, "-c", "from loopbench_client.cli import main; main()", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 9
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
 
 
 def test_a_certificate_for_another_name_is_one_clear_line(start: Any, pair: Pair, authority: Authority) -> None:
