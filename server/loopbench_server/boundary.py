@@ -10,7 +10,7 @@ import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from loopbench.spec import InvalidFieldsError
-from loopbench_server.access.identity import caller
+from loopbench_server.access.identity import recognise
 from loopbench_server.errors import LoopbenchServerError
 from loopbench_server.metrics import Metrics
 from loopbench_server.status import to_status
@@ -72,7 +72,7 @@ class Boundary(ServerInterceptor):
     ) -> AsyncIterator[None]:
         labels = (kind, service, method)
         self._metrics.rpc_started.labels(*labels).inc()
-        start, code = time.perf_counter(), "CANCELLED"
+        start, code, by = time.perf_counter(), "CANCELLED", recognise(context)
         try:
             async with _translated(context):
                 yield
@@ -84,7 +84,6 @@ class Boundary(ServerInterceptor):
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
-            by = caller(context)
             log.debug("rpc", service=service, method=method, caller=by, code=code, seconds=round(seconds, 6))
 
 

@@ -15,13 +15,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from loopbench.spec import Dataset, Execution, RunSpec
 from loopbench.v1 import analysis_pb2
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_client import AsyncClient, Client, UnauthenticatedError
 from loopbench_server.access.tokens import Role, new_token
 
-from .conftest import eventually
+from .conftest import SECONDS_TO_READY, eventually
 
 CLI = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
 LET_IN = {"OK", "NOT_FOUND", "INVALID_ARGUMENT"}
@@ -188,6 +189,20 @@ def test_what_callers_send_reaches_neither_a_path_nor_a_label(guarded: Any, toke
     assert not any(text in shown for text in ("etc", "touch", "xxxx", "..", "Other"))
     assert "internal error" not in guarded.log()
     assert "Traceback" not in guarded.log()
+
+
+def test_callers_that_hang_up_half_way_leave_the_server_up(start: Any) -> None:
+    # Whoever asks gRPC for the peer of such a call brings the whole server down.
+    server = start("--log-level", "debug")
+    with server.client() as client:
+        client.wait_ready(SECONDS_TO_READY)
+        endless = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+        run_id = client.train(endless, detach=True).id
+        for _ in range(100):
+            with grpc.insecure_channel(server.address) as channel:
+                next(pb_grpc.BenchmarkServiceStub(channel).WatchRun(pb.WatchRunRequest(run_id=run_id)))
+        assert client.server_info().running == 1
+        client.cancel(run_id)
 
 
 def test_a_filter_is_bounded(start: Any) -> None:

@@ -34,10 +34,10 @@ class Handlers(pb_grpc.BenchmarkServiceServicer):
     """Answer with the caller's name."""
 
     async def GetRun(self, request: Any, context: Any) -> Any:
-        return run_pb2.Run(id=caller(context))
+        return run_pb2.Run(id=caller())
 
     async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        yield pb.WatchRunResponse(run=run_pb2.Run(id=caller(context)))
+        yield pb.WatchRunResponse(run=run_pb2.Run(id=caller()))
 
     async def DeleteRun(self, request: Any, context: Any) -> Any:
         return Empty()

@@ -8,19 +8,30 @@ from urllib.parse import unquote
 from grpc.aio import ServicerContext
 
 LONGEST = 64
+UNKNOWN = "unknown"
 UNUSUAL = re.compile(r"[^A-Za-z0-9._@:-]")
 
-# A call is a task of its own, and so has a context of its own.
+# A call is a task of its own, and so has a context of its own, which tasks that it starts take over.
 token_name: ContextVar[str] = ContextVar("name of the call's token", default="")
+_caller: ContextVar[str] = ContextVar("caller", default=UNKNOWN)
 
 
-def caller(context: ServicerContext[Any, Any]) -> str:
+def recognise(context: ServicerContext[Any, Any]) -> str:
+    """Works out who calls, for :func:`caller` to say. Only at the beginning of a call.
+
+    gRPC crashes where it is asked for the peer of a call that has been cancelled.
+    """
+    name = token_name.get() or _common_name(context) or _host(context.peer()) or UNKNOWN
+    _caller.set(UNUSUAL.sub("?", name)[:LONGEST])
+    return _caller.get()
+
+
+def caller() -> str:
     """The name of the call's token, else the common name of the client's certificate, else the peer's host, or "unix".
 
-    At most 64 letters, digits and ``. _ @ : -``, other characters replaced by ``?``; never empty.
+    At most 64 letters, digits and ``. _ @ : -``, other characters replaced by ``?``; "unknown" where no call goes on.
     """
-    name = token_name.get() or _common_name(context) or _host(context.peer()) or "unknown"
-    return UNUSUAL.sub("?", name)[:LONGEST]
+    return _caller.get()
 
 
 def _common_name(context: ServicerContext[Any, Any]) -> str:
