@@ -1,15 +1,21 @@
 """Client of loopbench: :class:`Client`, :class:`AsyncClient` and the errors they raise."""
 
+from loopbench_client import verbosity  # noqa: F401  for what it does
+
+# isort: split
+from loopbench_client.access import Access, Tls
 from loopbench_client.async_client import AsyncClient
 from loopbench_client.client import Client
 from loopbench_client.embedded import EmbeddedServer, embedded_server
 from loopbench_client.errors import (
+    AccessError,
     AlreadyExistsError,
     DeadlineError,
     EmbeddedServerError,
     InvalidSpecError,
     LoopbenchError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionError,
     QueueFullError,
     RunCancelledError,
@@ -17,10 +23,14 @@ from loopbench_client.errors import (
     RunFailedError,
     ServerError,
     ServerUnavailableError,
+    TlsError,
+    UnauthenticatedError,
     UnsupportedError,
 )
 
 __all__ = [
+    "Access",
+    "AccessError",
     "AlreadyExistsError",
     "AsyncClient",
     "Client",
@@ -30,6 +40,7 @@ __all__ = [
     "InvalidSpecError",
     "LoopbenchError",
     "NotFoundError",
+    "PermissionDeniedError",
     "PreconditionError",
     "QueueFullError",
     "RunCancelledError",
@@ -37,6 +48,9 @@ __all__ = [
     "RunFailedError",
     "ServerError",
     "ServerUnavailableError",
+    "Tls",
+    "TlsError",
+    "UnauthenticatedError",
     "UnsupportedError",
     "embedded_server",
 ]

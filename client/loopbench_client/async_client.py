@@ -11,7 +11,8 @@ import grpc.aio
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import calls
-from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
+from loopbench_client.access import Access, Tls
+from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
 from loopbench_client.resubmission import Resubmission
@@ -27,10 +28,13 @@ class AsyncClient:
     trains cancels its run.
     """
 
-    def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
+    ) -> None:
         self.address = address
         self._timeout = timeout
-        self._channel = grpc.aio.insecure_channel(address, options=channel_options(address))
+        self._metadata = Access(token, tls).metadata(address)
+        self._channel = open_channel(grpc.aio, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
         self._train = train_method(self._channel)
 
@@ -63,7 +67,7 @@ class AsyncClient:
         resubmission: Resubmission,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=resubmission.left)
+            answer = self._train(call.request, timeout=resubmission.left, metadata=self._metadata)
             try:
                 run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
@@ -108,7 +112,7 @@ class AsyncClient:
     ) -> AsyncGenerator[spec.RunEvent, None]:
         call = calls.watch(run_id)
         with translated_errors():
-            stream = self._stub.WatchRun(call.request, timeout=timeout)
+            stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
             try:
                 async for message in stream:
                     yield call.read(message)
@@ -200,7 +204,7 @@ class AsyncClient:
     ) -> T:
         with translated_errors():
             answer = await getattr(self._stub, call.method)(
-                call.request, timeout=self._timeout if timeout is None else timeout
+                call.request, timeout=self._timeout if timeout is None else timeout, metadata=self._metadata
             )
             return call.read(answer)
 

@@ -1,10 +1,11 @@
 """How a channel to the server behaves: retries, keepalive, message size, proxy."""
 
 import json
-from ipaddress import ip_address
 from typing import Any
 
+from loopbench.addresses import is_loopback
 from loopbench.v1 import benchmark_service_pb2, run_pb2
+from loopbench_client.access import Tls
 
 SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
 
@@ -34,15 +35,6 @@ def service_config() -> str:
     return json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY_POLICY}]})
 
 
-def is_loopback(address: str) -> bool:
-    """Whether ``address``, a HOST:PORT, names this machine."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def channel_options(address: str) -> list[tuple[str, str | int]]:
     """Options for a channel to ``address``."""
     return [
@@ -58,6 +50,16 @@ def channel_options(address: str) -> list[tuple[str, str | int]]:
         # A proxy cannot reach this machine's own loopback.
         ("grpc.enable_http_proxy", int(not is_loopback(address))),
     ]
+
+
+def open_channel(kind: Any, address: str, tls: Tls | None) -> Any:
+    """A channel to ``address``, of ``kind`` :mod:`grpc` or :mod:`grpc.aio`.
+
+    Raises:
+        TlsError: files of ``tls`` that cannot be used.
+    """
+    options = channel_options(address)
+    return kind.secure_channel(address, tls.credentials(), options) if tls else kind.insecure_channel(address, options)
 
 
 def train_method(channel: Any) -> Any:

@@ -11,7 +11,8 @@ import grpc
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import calls
-from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, channel_options, train_method
+from loopbench_client.access import Access, Tls
+from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
 from loopbench_client.resubmission import Resubmission
@@ -25,12 +26,20 @@ class Client:
 
     Every method raises errors of :mod:`loopbench_client.errors`. ``timeout`` is the time in seconds that a call may
     take, unless the method has its own. Calls that find nobody are tried again for some seconds.
+
+    ``token`` goes along with every call. A token goes to another machine by ``tls`` only.
+
+    Raises:
+        AccessError: when it is made, where the token or the files of ``tls`` cannot be used.
     """
 
-    def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
+    ) -> None:
         self.address = address
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(address, options=channel_options(address))
+        self._metadata = Access(token, tls).metadata(address)
+        self._channel = open_channel(grpc, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
         self._train = train_method(self._channel)
 
@@ -72,7 +81,7 @@ class Client:
         resubmission: Resubmission,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=resubmission.left)
+            answer = self._train(call.request, timeout=resubmission.left, metadata=self._metadata)
             try:
                 run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
@@ -113,7 +122,7 @@ class Client:
     def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
         call = calls.watch(run_id)
         with translated_errors():
-            stream = self._stub.WatchRun(call.request, timeout=timeout)
+            stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
             try:
                 yield from map(call.read, stream)
             finally:
@@ -196,7 +205,7 @@ class Client:
     def _answer(self, call: calls.Call[T], timeout: float | None = None) -> T:
         with translated_errors():
             answer = getattr(self._stub, call.method)(
-                call.request, timeout=self._timeout if timeout is None else timeout
+                call.request, timeout=self._timeout if timeout is None else timeout, metadata=self._metadata
             )
             return call.read(answer)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from loopbench_client.access import TOKEN_VARIABLE, VARIABLES
 from loopbench_client.client import Client
 from loopbench_client.errors import EmbeddedServerError, ServerUnavailableError
 
@@ -25,6 +26,13 @@ COMMAND = (
     *("--address", "127.0.0.1:0"),
     *("--metrics-address", "none"),
     "--exit-on-stdin-eof",
+)
+# What a server for others, or a client of one, was told on this machine; a server of one's own is for loopback.
+OF_OTHER_SERVERS = frozenset(
+    {
+        *("LOOPBENCH_TLS_CERTIFICATE", "LOOPBENCH_TLS_KEY", "LOOPBENCH_TLS_CLIENT_CA", "LOOPBENCH_TOKENS_FILE"),
+        *(TOKEN_VARIABLE, *VARIABLES.values()),
+    }
 )
 LISTENING = "loopbench-server listening on "
 LOG_LINES = 15
@@ -77,11 +85,17 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     if missing:
         raise EmbeddedServerError(f"there is no server to start here: {', '.join(missing)} not installed", hint=HINT)
     log = _log_file()
+    environment = {name: value for name, value in os.environ.items() if name not in OF_OTHER_SERVERS}
     with log.open("wb") as stderr:
         # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            env=environment,
         )
     try:
         yield EmbeddedServer(_address(process, start_timeout, log), process, log)

@@ -11,6 +11,10 @@
     ├── RunEndedError               the run that was waited for ended without a result: run_id
     │   ├── RunFailedError
     │   └── RunCancelledError
+    ├── AccessError                 the token cannot be used
+    │   ├── UnauthenticatedError    the server does not know it, or asks for one
+    │   ├── PermissionDeniedError   it may not do this
+    │   └── TlsError                no TLS with this server, or none where a token needs it
     ├── ServerUnavailableError      nobody answers, or the server is not ready
     │   └── EmbeddedServerError     the server of one's own did not start
     ├── DeadlineError               no answer in time
@@ -99,6 +103,22 @@ class RunFailedError(RunEndedError):
 
 class RunCancelledError(RunEndedError):
     """The run was cancelled by somebody else."""
+
+
+class AccessError(LoopbenchError):
+    """The client cannot show who it is."""
+
+
+class UnauthenticatedError(AccessError):
+    """The server wants a token, or another one."""
+
+
+class PermissionDeniedError(AccessError):
+    """The token may not do this."""
+
+
+class TlsError(AccessError):
+    """TLS with this server does not come about, or a token would travel without it."""
 
 
 class ServerUnavailableError(LoopbenchError):

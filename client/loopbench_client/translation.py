@@ -11,6 +11,7 @@ from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_client import errors
+from loopbench_client.handshakes import failed_handshake, hint_on
 
 RUN_CANCELLED = "RUN_CANCELLED"
 
@@ -21,7 +22,7 @@ STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineError,
     grpc.StatusCode.NOT_FOUND: errors.NotFoundError,
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExistsError,
-    grpc.StatusCode.PERMISSION_DENIED: errors.ServerError,
+    grpc.StatusCode.PERMISSION_DENIED: errors.PermissionDeniedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.QueueFullError,
     grpc.StatusCode.FAILED_PRECONDITION: errors.PreconditionError,
     grpc.StatusCode.ABORTED: errors.RunFailedError,
@@ -30,7 +31,7 @@ STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
     grpc.StatusCode.INTERNAL: errors.ServerError,
     grpc.StatusCode.UNAVAILABLE: errors.ServerUnavailableError,
     grpc.StatusCode.DATA_LOSS: errors.ServerError,
-    grpc.StatusCode.UNAUTHENTICATED: errors.ServerError,
+    grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
 }
 
 OTHER_VERSION = "use the server's version of loopbench"
@@ -84,7 +85,18 @@ def to_error(call: Any) -> errors.LoopbenchError:
     kind = STATUS_ERRORS[call.code()]
     if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
         kind = errors.RunCancelledError
+    if kind is errors.ServerUnavailableError and not details.reason:
+        return _not_connected(details)
     return kind(details, hint="" if details.reason else HINTS.get(call.code(), ""))
+
+
+def _not_connected(details: errors.ErrorDetails) -> errors.LoopbenchError:
+    """A server's own words have a reason, gRPC's have none."""
+    trouble = failed_handshake(details.message)
+    if trouble is None:
+        hint = hint_on(details.message) or HINTS[grpc.StatusCode.UNAVAILABLE]
+        return errors.ServerUnavailableError(details, hint=hint)
+    return errors.TlsError(errors.ErrorDetails(trouble.meaning, "TLS"), hint=trouble.hint)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from opentelemetry.trace import Tracer
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
+from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import return_large_blocks
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
@@ -54,9 +55,31 @@ log = structlog.get_logger()
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _open_store(settings: Settings) -> Store:
+def _access(settings: Settings) -> Access:
     try:
-        return Store(open_database(settings.store_url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
+        return access_of(settings)
+    except AccessError as error:
+        raise StartError(str(error)) from error
+
+
+def _parsed(url: str) -> sa.URL:
+    """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise StartError(
+            "--store-url: not a URL of SQLAlchemy's form, DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE; "
+            "characters such as @ : / in a password have to be percent-encoded"
+        )
+    return parsed
+
+
+def _open_store(settings: Settings) -> Store:
+    url = _parsed(settings.store_url.get_secret_value())
+    try:
+        return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -101,6 +124,7 @@ class App:
         bounds = Bounds(settings.run_seconds, settings.run_megabytes)
         self._settings = settings
         self._failed = False
+        self._access = _access(settings)
         self._store = _open_store(settings)
         self._registry = _registry()
         metrics = Metrics(self._registry, version("loopbench"), settings.slots)
@@ -129,7 +153,8 @@ class App:
         """Until the server is told to stop and has drained."""
         await self._health.set(grpc_health.OVERALL_HEALTH, SERVING)
         await self._health.set(SERVICE_NAME, NOT_SERVING)
-        async with grpc_server(self._settings.address, self._service, self._health, self._boundary) as address:
+        serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
+        async with serving as address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address)
@@ -191,7 +216,8 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; then drains and returns.
 
     Raises:
-        StartError: the address is taken, the database cannot be opened, traces are asked for and not there.
+        StartError: the address is taken or open to others, the database or a file cannot be opened, traces are asked
+            for and not there.
     """
     return_large_blocks()
     logs.configure(settings)

@@ -10,6 +10,7 @@ import structlog
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 from opentelemetry.trace import Tracer, get_current_span
 
+from loopbench_server.access.identity import recognise
 from loopbench_server.errors import InternalError
 from loopbench_server.metrics import Metrics
 from loopbench_server.rpc_spans import begin_span, end_span
@@ -75,7 +76,7 @@ class Boundary(ServerInterceptor):
         labels = (kind, service, method)
         self._metrics.rpc_started.labels(*labels).inc()
         span = begin_span(self._tracer, context, f"{service}/{method}")
-        start, code = time.perf_counter(), "CANCELLED"
+        start, code, by = time.perf_counter(), "CANCELLED", recognise(context)
         try:
             async with _translated(context):
                 yield
@@ -87,7 +88,7 @@ class Boundary(ServerInterceptor):
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
-            log.debug("rpc", service=service, method=method, code=code, seconds=round(seconds, 6))
+            log.debug("rpc", service=service, method=method, caller=by, code=code, seconds=round(seconds, 6))
             end_span(span, code, context.details())
 
 

@@ -248,6 +248,22 @@ class WorkerLostError(LoopbenchServerError):
     retryable = True
 
 
+class UnauthenticatedError(LoopbenchServerError):
+    """The call carries no token that is known here."""
+
+    reason = "UNAUTHENTICATED"
+    status = "UNAUTHENTICATED"
+    hint = "Give the token that you have for this server as LOOPBENCH_TOKEN or by --token-file."
+
+
+class RoleMissingError(LoopbenchServerError):
+    """The call's token may not do this."""
+
+    reason = "ROLE_MISSING"
+    status = "PERMISSION_DENIED"
+    hint = "Ask whoever runs the server for a token with that role; loopbench-token makes one."
+
+
 class InternalError(LoopbenchServerError):
     """The server erred."""
 

@@ -116,10 +116,10 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         spec, request_id = checked_train_request(request)
         bind_contextvars(request_id=request_id)
         if request.detach:
-            submitted = await self._scheduler.submit(spec, request_id, caller(context))
+            submitted = await self._scheduler.submit(spec, request_id, caller())
             await context.send_initial_metadata(((RUN_ID_METADATA, submitted.id),))
             return wire.run_to_wire(submitted)
-        async with self._scheduler.attached(spec, request_id, caller(context)) as run:
+        async with self._scheduler.attached(spec, request_id, caller()) as run:
             await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
             return wire.run_to_wire(await self._scheduler.wait(run.id))
 
@@ -162,7 +162,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
     ) -> analysis_pb2.Diagnosis:
         wanted = checked_diagnosis_request(wire.diagnosis_request_from_wire(request))
-        return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted, caller(context)))
+        return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted, caller()))
 
     async def GetServerInfo(
         self, request: benchmark_service_pb2.GetServerInfoRequest, context: Context

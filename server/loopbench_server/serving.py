@@ -9,7 +9,9 @@ from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
+from loopbench_server.access.configured import Access
 from loopbench_server.boundary import Boundary
 from loopbench_server.service import BenchmarkService
 
@@ -50,25 +52,35 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
     return f"{host}:{server.server_port}"
 
 
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:
+    try:
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise StartError(f"--address: cannot serve on {address}; is the port taken?") from error
+    return address if address.startswith(UNIX) else f"{address.rpartition(':')[0]}:{port}"
+
+
 @asynccontextmanager
 async def grpc_server(
-    address: str, service: BenchmarkService, health: grpc_health.aio.HealthServicer, boundary: Boundary
+    address: str,
+    service: BenchmarkService,
+    health: grpc_health.aio.HealthServicer,
+    boundary: Boundary,
+    access: Access,
 ) -> AsyncIterator[str]:
     """Serves while the block lasts; gives the address with the port that 0 became.
 
     Raises:
         StartError: the port is taken, or the host is not this one.
     """
-    server = grpc.aio.server(interceptors=[boundary], options=list(OPTIONS.items()))
+    server = grpc.aio.server(interceptors=[boundary, *access.guards], options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise StartError(f"--address: cannot serve on {address}; is the port taken?") from error
+    if access.reflection:
+        reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
+    listening = _listen(server, address, access.credentials)
     await server.start()
     try:
-        yield f"{address.rpartition(':')[0]}:{port}"
+        yield listening
     finally:
         await server.stop(GRACE_SECONDS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Long enough for a server that is busy, or a database that is away for a moment.
@@ -15,6 +15,7 @@ STATE_DIR = platformdirs.user_state_path("loopbench")
 
 
 HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
+Address = Annotated[str, Field(pattern=r"^(unix:.+|.+:\d{1,5})$")]
 
 
 class Settings(BaseSettings):
@@ -33,12 +34,16 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    address: HostPort = Field("127.0.0.1:50051", description="HOST:PORT to serve gRPC on; port 0 takes a free one")
+    address: Address = Field(
+        "127.0.0.1:50051", description="HOST:PORT to serve gRPC on, or unix:PATH; port 0 takes a free one"
+    )
     metrics_address: HostPort | Literal["none"] = Field(
         "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
     )
-    store_url: str = Field(
-        f"sqlite:///{STATE_DIR / 'runs.db'}", description="SQLAlchemy URL of the database with runs, epochs and weights"
+    store_url: SecretStr = Field(
+        SecretStr(f"sqlite:///{STATE_DIR / 'runs.db'}"),
+        description="SQLAlchemy URL of the database with runs, epochs and weights; by default a file of SQLite. "
+        "A password in it is safer in the environment variable, as others may see flags",
     )
     data_dir: Path | None = Field(None, description="folder with mnist.npz; without it Keras's cache, then a download")
     tensorboard_dir: Path = Field(STATE_DIR / "tensorboard", description="folder for TensorBoard logs, one a run")
@@ -75,3 +80,25 @@ class Settings(BaseSettings):
     exit_on_stdin_eof: bool = Field(
         default=False, description="shut down when standard input ends: for a server that belongs to its parent"
     )
+    tls_certificate: Path | None = Field(None, description="PEM file with the server's certificate chain: turns on TLS")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's key", validate_default=True)
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the CA that has to have signed the certificates of callers: mutual TLS"
+    )
+    tokens_file: Path | None = Field(
+        None, description="file with the hashes of the tokens that callers need, made by loopbench-token"
+    )
+    insecure: bool = Field(
+        default=False, description="serve on an address that others can reach without TLS or without tokens"
+    )
+    reflection: bool = Field(default=True, description="serve gRPC's reflection, which tells callers of the methods")
+
+    @field_validator("tls_key", "tls_client_ca")
+    @classmethod
+    def _goes_with_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("tls_certificate")
+        if value and not certificate:
+            raise ValueError("makes no sense without --tls-certificate")
+        if certificate and not value and info.field_name == "tls_key":
+            raise ValueError("is needed with --tls-certificate")
+        return value

@@ -91,6 +91,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def __init__(self) -> None:
         self.requests: dict[str, list[Any]] = defaultdict(list)
+        # What came as "authorization" with each of them; None where nothing did.
+        self.authorizations: dict[str, list[str | None]] = defaultdict(list)
         # The next statuses that a method ends with, before it does anything else.
         self.failures: dict[str, deque[status_pb2.Status]] = defaultdict(deque)
         self.runs = [make_run()]
@@ -115,6 +117,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def _enter(self, method: str, request: Any, context: Any) -> None:
         self.requests[method].append(request)
+        self.authorizations[method].append(dict(context.invocation_metadata()).get("authorization"))
         if self.failures[method]:
             context.abort_with_status(rpc_status.to_status(self.failures[method].popleft()))
 

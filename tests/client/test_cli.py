@@ -35,6 +35,8 @@ def test_a_failed_call_is_words_and_an_exit_code(code: grpc.StatusCode, cli: Cli
         "RESOURCE_EXHAUSTED": ExitCode.REFUSED,
         "FAILED_PRECONDITION": ExitCode.REFUSED,
         "ALREADY_EXISTS": ExitCode.REFUSED,
+        "UNAUTHENTICATED": ExitCode.NO_ACCESS,
+        "PERMISSION_DENIED": ExitCode.NO_ACCESS,
     }
     assert done.exit_code == expected.get(code.name, ExitCode.RUN_FAILED)
     assert done.stderr.startswith("error: ")

@@ -21,6 +21,8 @@ Kind = type[LoopbenchServerError]
 EXITS = {
     "INVALID_ARGUMENT": ExitCode.BAD_INPUT,
     "NOT_FOUND": ExitCode.NOT_FOUND,
+    "UNAUTHENTICATED": ExitCode.NO_ACCESS,
+    "PERMISSION_DENIED": ExitCode.NO_ACCESS,
     "UNAVAILABLE": ExitCode.UNAVAILABLE,
     "RESOURCE_EXHAUSTED": ExitCode.REFUSED,
     "ALREADY_EXISTS": ExitCode.REFUSED,

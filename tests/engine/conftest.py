@@ -1,6 +1,10 @@
 """The engine in this process: TensorFlow takes its threads once, before anything else."""
 
 import os
+import threading
+from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -21,3 +25,44 @@ def _device() -> None:
 @pytest.fixture(scope="session")
 def digits() -> data.Data:
     return data.load(Dataset.DIGITS, None)
+
+
+class Web:
+    """Answers every request with ``status``, ``headers`` and ``chunks``, until the client has had enough."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.chunks: Iterable[bytes] = ()
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(web.status)
+                for name, value in web.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                try:
+                    for chunk in web.chunks:
+                        self.wfile.write(chunk)
+                except OSError:
+                    self.close_connection = True
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/file"
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server on loopback that says what a test tells it to; no proxy stands before it."""
+    monkeypatch.setenv("no_proxy", "*")
+    made = Web()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()

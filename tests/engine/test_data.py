@@ -1,4 +1,5 @@
-import shutil
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from loopbench.spec import Dataset
 from loopbench_server.engine import data
+from loopbench_server.engine.download import Source
 from loopbench_server.engine.tensors import as_tensors
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
@@ -60,26 +62,30 @@ def test_other_contents(tmp_path: Path) -> None:
         data.load(Dataset.MNIST, tmp_path)
 
 
-def test_download_is_put_into_the_cache(tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_of_mnist_is_what_keras_hands_to_its_own_downloader() -> None:
+    source = data.mnist_source()
+    assert source.url.startswith("https://")
+    assert source.url.endswith("/mnist.npz")
+    assert re.fullmatch("[0-9a-f]{64}", source.sha256)
+
+
+def test_download_is_put_into_the_cache(
+    tmp_path: Path, mnist_dir: Path, web: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-
-    def download(path: str) -> None:
-        (tmp_path / "datasets").mkdir()
-        shutil.copy(mnist_dir / "mnist.npz", tmp_path / "datasets" / path)
-
-    monkeypatch.setattr("keras.datasets.mnist.load_data", download)
+    content = (mnist_dir / "mnist.npz").read_bytes()
+    web.chunks = [content]
+    monkeypatch.setattr(data, "mnist_source", lambda: Source(web.url, hashlib.sha256(content).hexdigest()))
+    monkeypatch.setattr(data, "MNIST_BYTES", len(content))
     assert len(data.load(Dataset.MNIST, None).train) == 60_000
     assert [file.name for file in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]
 
 
-def test_mnist_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-
-    def refuse(**_: str) -> None:
-        raise Exception("URL fetch failure")  # noqa: TRY002  as Keras raises it
-
-    monkeypatch.setattr("keras.datasets.mnist.load_data", refuse)
-    with pytest.raises(DatasetNotAvailableError, match="URL fetch failure"):
+    web.status = 404
+    monkeypatch.setattr(data, "mnist_source", lambda: Source(web.url, "0" * 64))
+    with pytest.raises(DatasetNotAvailableError, match="download failed: HTTP Error 404"):
         data.load(Dataset.MNIST, tmp_path)
 
 

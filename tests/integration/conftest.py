@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from loopbench_client import Client
+from loopbench_server.access.tokens import Role, new_token
+from tests.certificates import Authority
 
 SECONDS_TO_READY = 120
 PATIENCE = 30.0
@@ -94,3 +96,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def client(server: ServerProcess) -> Iterator[Client]:
     with server.client() as connected:
         yield connected
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> dict[str, str]:
+    """The secret of a token of each role, whose hashes are in the file "tokens"."""
+    made = {role: new_token(role, Role[role.upper()]) for role in ("read", "write")}
+    (tmp_path / "tokens").write_text("".join(f"{token.line}\n" for _, token in made.values()))
+    return {role: secret for role, (secret, _) in made.items()}
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The CA of those who belong together."""
+    return Authority(tmp_path_factory.mktemp("certificates") / "ours")

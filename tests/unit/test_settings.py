@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pydantic_settings import CliApp
 
 from loopbench_server.settings import Settings
@@ -14,7 +15,7 @@ FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
 VALUES: list[tuple[str, str, Any, str]] = [
     ("address", "0.0.0.0:0", "0.0.0.0:0", "[::]:1"),
     ("metrics_address", "none", "none", "[::]:1"),
-    ("store_url", "sqlite:///x.db", "sqlite:///x.db", "sqlite://"),
+    ("store_url", "sqlite:///x.db", SecretStr("sqlite:///x.db"), "sqlite://"),
     ("data_dir", "/data", Path("/data"), "/other"),
     ("tensorboard_dir", "/logs", Path("/logs"), "/other"),
     ("slots", "3", 3, "4"),
@@ -30,7 +31,21 @@ VALUES: list[tuple[str, str, Any, str]] = [
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
     ("exit_on_stdin_eof", "true", True, "false"),
+    ("tls_certificate", "/c.pem", Path("/c.pem"), "/other"),
+    ("tls_key", "/k.pem", Path("/k.pem"), "/other"),
+    ("tls_client_ca", "/ca.pem", Path("/ca.pem"), "/other"),
+    ("tokens_file", "/tokens", Path("/tokens"), "/other"),
+    ("insecure", "true", True, "false"),
+    ("reflection", "false", False, "true"),
 ]
+# Switches take no value.
+SWITCHES = {True: "--{}", False: "--no-{}"}
+# Flags that others make no sense without.
+BESIDE = {
+    "tls_certificate": ["--tls-key", "/beside"],
+    "tls_key": ["--tls-certificate", "/beside"],
+    "tls_client_ca": ["--tls-certificate", "/beside", "--tls-key", "/beside"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -54,15 +69,15 @@ def test_the_table_knows_every_setting() -> None:
 def test_a_setting_is_a_flag_and_a_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, given: str, value: Any, other: str
 ) -> None:
-    # A switch takes no value.
-    words = [FLAGS[name]] if value is True else [FLAGS[name], given]
-    assert getattr(CliApp.run(Settings, cli_args=words), name) == value
+    flag = [SWITCHES[value].format(FLAGS[name][2:])] if isinstance(value, bool) else [FLAGS[name], given]
+    beside = BESIDE.get(name, [])
+    assert getattr(CliApp.run(Settings, cli_args=flag + beside), name) == value
     monkeypatch.setenv(f"LOOPBENCH_{name.upper()}", given)
-    assert getattr(CliApp.run(Settings, cli_args=[]), name) == value
+    assert getattr(CliApp.run(Settings, cli_args=beside), name) == value
     # The flag wins.
     monkeypatch.setenv(f"LOOPBENCH_{name.upper()}", other)
-    assert getattr(CliApp.run(Settings, cli_args=[]), name) != value
-    assert getattr(CliApp.run(Settings, cli_args=words), name) == value
+    assert getattr(CliApp.run(Settings, cli_args=beside), name) != value
+    assert getattr(CliApp.run(Settings, cli_args=flag + beside), name) == value
 
 
 def test_every_setting_is_described() -> None:
@@ -73,7 +88,7 @@ def test_defaults_are_for_one_machine() -> None:
     settings = CliApp.run(Settings, cli_args=[])
     assert settings.address.startswith("127.0.0.1:")
     assert settings.metrics_address.startswith("127.0.0.1:")
-    assert settings.store_url.startswith("sqlite:///")
+    assert settings.store_url.get_secret_value().startswith("sqlite:///")
     assert settings.slots == os.cpu_count()
     assert not settings.exit_on_stdin_eof
 
@@ -103,6 +118,26 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.returncode == 2
     assert answer.stderr.startswith("loopbench-server: --slots: ")
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "bad"),
+    [
+        (["--tls-key", "k"], {"--tls-key"}),
+        (["--tls-certificate", "c"], {"--tls-key"}),
+        (["--tls-client-ca", "a"], {"--tls-client-ca"}),
+        (["--tls-key", "k", "--tls-client-ca", "a", "--slots", "0"], {"--tls-key", "--tls-client-ca", "--slots"}),
+    ],
+)
+def test_flags_of_tls_that_make_no_sense_alone_are_named(given: list[str], bad: set[str]) -> None:
+    answer = server(*given)
+    assert answer.returncode == 2
+    assert {line.split(":")[1].strip() for line in answer.stderr.splitlines()} == bad
+
+
+def test_no_form_of_the_settings_shows_the_password_of_the_database() -> None:
+    settings = CliApp.run(Settings, cli_args=["--store-url", "postgresql+psycopg://u:geheim@h/runs"])
+    assert "geheim" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
 def test_an_unknown_flag_is_refused() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from loopbench_client.cli.access_flags import takes_access
 from loopbench_client.cli.commands.cancel import cancel
 from loopbench_client.cli.commands.compare import compare
 from loopbench_client.cli.commands.delete import delete
@@ -26,7 +27,7 @@ app = typer.Typer(
     name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False
 )
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command()(takes_access(_command))
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ code  meaning
 6     unsupported by this server
 7     deadline exceeded
 8     a comparison did not come up to what --require asks for
+9     not let in: token, role or TLS
 130   interrupted
 ====  ==================================================================
 """
@@ -33,6 +34,7 @@ class ExitCode(IntEnum):
     UNSUPPORTED = 6
     DEADLINE = 7
     NOT_MET = 8
+    NO_ACCESS = 9
     INTERRUPTED = 130
 
 
@@ -46,6 +48,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.UNSUPPORTED: "unsupported by this server",
     ExitCode.DEADLINE: "deadline exceeded",
     ExitCode.NOT_MET: "a comparison did not come up to what --require asks for",
+    ExitCode.NO_ACCESS: "not let in: token, role or TLS",
     ExitCode.INTERRUPTED: "interrupted",
 }
 
@@ -59,6 +62,10 @@ EXIT_CODES: dict[type[errors.LoopbenchError], ExitCode] = {
     errors.RunEndedError: ExitCode.RUN_FAILED,
     errors.RunFailedError: ExitCode.RUN_FAILED,
     errors.RunCancelledError: ExitCode.RUN_FAILED,
+    errors.AccessError: ExitCode.NO_ACCESS,
+    errors.UnauthenticatedError: ExitCode.NO_ACCESS,
+    errors.PermissionDeniedError: ExitCode.NO_ACCESS,
+    errors.TlsError: ExitCode.NO_ACCESS,
     errors.ServerUnavailableError: ExitCode.UNAVAILABLE,
     errors.EmbeddedServerError: ExitCode.UNAVAILABLE,
     errors.DeadlineError: ExitCode.DEADLINE,

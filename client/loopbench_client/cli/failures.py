@@ -14,22 +14,26 @@ from loopbench_client.errors import (
     DeadlineError,
     InvalidSpecError,
     LoopbenchError,
+    PermissionDeniedError,
     QueueFullError,
     RunCancelledError,
     RunEndedError,
     RunFailedError,
     ServerError,
     ServerUnavailableError,
+    UnauthenticatedError,
     UnsupportedError,
 )
 
 # What the server's own words do not say to somebody who did not make the call.
 PREFACES: dict[type[LoopbenchError], str] = {
     DeadlineError: "no answer in time: ",
+    PermissionDeniedError: "not allowed: ",
     RunCancelledError: "the run was cancelled: ",
     RunFailedError: "the run failed: ",
     ServerError: "the server erred: ",
     ServerUnavailableError: "the server is not available: ",
+    UnauthenticatedError: "the server lets nobody in like this: ",
     UnsupportedError: "this server does not support it: ",
 }
 

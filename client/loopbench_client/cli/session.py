@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from loopbench_client.cli.access_flags import given_access
 from loopbench_client.cli.output import waiting
 from loopbench_client.client import Client
 from loopbench_client.embedded import embedded_server
@@ -16,7 +17,8 @@ def connect(server: str | None, *, ready: bool = False) -> Iterator[Client]:
     """
     with ExitStack() as stack:
         if server:
-            yield stack.enter_context(Client(server))
+            access = given_access()
+            yield stack.enter_context(Client(server, token=access.token, tls=access.tls))
             return
         with waiting("starting a server"):
             embedded = stack.enter_context(embedded_server())

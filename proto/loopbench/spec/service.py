@@ -1,7 +1,7 @@
 """Evaluations, filters, and what a server is."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -20,6 +20,10 @@ from loopbench.spec.run import (
     RunSpec,
     RunState,
 )
+
+T = TypeVar("T")
+# More would be more than a database takes in one query.
+Wanted = Annotated[tuple[T, ...], Field(max_length=1_000)]
 
 
 class Evaluation(Model):
@@ -55,12 +59,12 @@ class EvaluationRequest(Input):
 class RunFilter(Input):
     """A run matches when, for every field that is not empty, one of its values matches."""
 
-    states: tuple[RunState, ...] = ()
-    methods: tuple[Method, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    datasets: tuple[Dataset, ...] = ()
-    optimizers: tuple[Literal["sgd", "adam", "adamw", "rmsprop"], ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = ()
+    states: Wanted[RunState] = ()
+    methods: Wanted[Method] = ()
+    losses: Wanted[Loss] = ()
+    datasets: Wanted[Dataset] = ()
+    optimizers: Wanted[Literal["sgd", "adam", "adamw", "rmsprop"]] = ()
+    seeds: Wanted[Annotated[int, Field(ge=0, lt=2**32)]] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
 

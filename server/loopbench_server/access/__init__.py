@@ -1,1 +1,1 @@
-"""Who may talk to the server, and as whom."""
+"""Who may talk to the server, and how."""

@@ -1,23 +1,26 @@
 """The datasets: found, verified and scaled.
 
-MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0) is looked for in the data folder, then in Keras's cache, then downloaded by
-Keras into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts/make_digits.py`` made its file.
+MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0) is looked for in the data folder, then in Keras's cache, then downloaded
+from where Keras has it, into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts/make_digits.py``
+made its file.
 """
 
 import hashlib
 import math
 import os
-import uuid
+import types
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loopbench.spec import Dataset, DatasetInfo
+from loopbench_server.engine.download import DownloadError, Source, download
 from loopbench_server.engine.model import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
@@ -26,6 +29,7 @@ SIDE = 28
 ALIGNMENT = 64
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 MNIST_FILE = "mnist.npz"
+MNIST_BYTES = 11_490_434
 
 # SHA-256 of each array's bytes: archives of the same arrays differ by their time stamps.
 MNIST_DIGESTS = {
@@ -101,20 +105,35 @@ def find_mnist(data_dir: Path | None) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def _download_mnist() -> Path:
+class _AskedFor(Exception):  # noqa: N818  no error: it ends Keras's function before its download
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+
+def mnist_source() -> Source:
+    """Where Keras has MNIST, and the digest that it knows of it: what its own loader would hand to its downloader."""
     import keras  # noqa: PLC0415  only a download needs it
 
-    cache = _keras_cache()
-    # Under another name first: a run beside this one must not find half a file.
-    download = cache.with_name(f"mnist-{uuid.uuid4().hex}.npz")
+    def answer(*, origin: str, file_hash: str, **_: Any) -> NoReturn:
+        raise _AskedFor(Source(origin, file_hash))
+
+    load = keras.datasets.mnist.load_data
+    ask = types.FunctionType(load.__code__, {**load.__globals__, "get_file": answer})
     try:
-        keras.datasets.mnist.load_data(path=download.name)
-        download.replace(cache)
-    except Exception as error:
-        # Keras raises a bare Exception where a download fails.
+        ask(MNIST_FILE)
+    except _AskedFor as asked:
+        return asked.source
+    raise AssertionError("Keras loads MNIST in another way than it did")
+
+
+def _download_mnist() -> Path:
+    cache = _keras_cache()
+    try:
+        # Keras's own downloader takes whatever comes, and puts it into the cache before it looks at it.
+        download(mnist_source(), cache, MNIST_BYTES)
+    except DownloadError as error:
         raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
-    finally:
-        download.unlink(missing_ok=True)
     return cache
 
 

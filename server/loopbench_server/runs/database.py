@@ -28,7 +28,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def open_database(url: str) -> sa.Engine:
+def open_database(url: str | sa.URL) -> sa.Engine:
     """The database, brought to the present schema; the folder of a SQLite file is made.
 
     Raises:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import uuid
 from datetime import UTC, datetime
 
 from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
@@ -27,8 +28,8 @@ class PageToken:
         """
         try:
             time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = datetime.fromisoformat(time).astimezone(UTC), str(run_id)
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            position = datetime.fromisoformat(time).astimezone(UTC), str(uuid.UUID(run_id))
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
         if digest != self._filter:
             raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))

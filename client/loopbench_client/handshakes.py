@@ -1,0 +1,42 @@
+"""Connections that TLS keeps from coming about, in words: gRPC says UNAVAILABLE of all of them."""
+
+from typing import NamedTuple
+
+
+class Trouble(NamedTuple):
+    """What gRPC's text holds, what that means, and what to do about it."""
+
+    mark: str
+    meaning: str
+    hint: str
+
+
+ANOTHER_NAME = "the server's certificate is for another name than the one it was called by"
+OWN_NAME = "call it by the name that the certificate is for"
+# The first that fits counts.
+FAILED_HANDSHAKES = (
+    Trouble("is not in peer certificate", ANOTHER_NAME, OWN_NAME),
+    Trouble("Hostname Verification", ANOTHER_NAME, OWN_NAME),
+    Trouble(
+        "CERTIFICATE_VERIFY_FAILED",
+        "the server's certificate is not one that is trusted here",
+        "name the CA that signed it by --tls-ca or LOOPBENCH_TLS_CA, in Python Tls(ca=…); either may have expired too",
+    ),
+    Trouble("WRONG_VERSION_NUMBER", "what answers there does not speak TLS", "leave TLS out where the server has none"),
+    Trouble("handshake failed", "the TLS handshake failed", "the server's log may say more"),
+)
+# A server with TLS closes the connection without a word; so may others.
+HUNG_UP = "Socket closed"
+HUNG_UP_HINT = (
+    "it hangs up at once: it may want TLS (--tls, --tls-ca), or a certificate of yours (--tls-client-certificate)"
+)
+
+
+def failed_handshake(text: str) -> Trouble | None:
+    """What kept TLS from coming about, where ``text``, gRPC's, says so."""
+    return next((trouble for trouble in FAILED_HANDSHAKES if trouble.mark in text), None)
+
+
+def hint_on(text: str) -> str:
+    """What to try where a connection did not come about; empty where ``text``, gRPC's, speaks for nothing."""
+    return HUNG_UP_HINT if text.startswith("failed to connect") and HUNG_UP in text else ""

@@ -1,0 +1,73 @@
+"""The settings about access, as gRPC's server takes them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc.aio import ServerInterceptor
+
+from loopbench_server.access.exposure import missing
+from loopbench_server.access.files import BrokenFileError, Watched
+from loopbench_server.access.guard import Guard
+from loopbench_server.access.tls import TlsFiles, server_credentials
+from loopbench_server.access.tokens import parse
+from loopbench_server.settings import Settings
+
+log = structlog.get_logger()
+
+
+class AccessError(Exception):
+    """The settings leave the server open, or name files that cannot be used; a line for everything that is wrong."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Credentials where there is TLS, interceptors where there are tokens, and whether reflection is served."""
+
+    credentials: grpc.ServerCredentials | None
+    guards: tuple[ServerInterceptor, ...]
+    reflection: bool
+
+
+def access_of(settings: Settings) -> Access:
+    """How ``settings`` let callers in.
+
+    Raises:
+        AccessError: naming all that is missing and every file that cannot be used.
+    """
+    faults = _exposed(settings)
+    credentials, guards = None, tuple[ServerInterceptor, ...]()
+    if settings.tls_certificate and settings.tls_key:
+        with _collected(faults, "TLS"):
+            files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+            credentials = server_credentials(files)
+    if settings.tokens_file:
+        with _collected(faults, "--tokens-file"):
+            guards = (Guard(Watched((settings.tokens_file,), parse)),)
+    if faults:
+        raise AccessError("\n".join(faults))
+    log.info("access", tls=bool(credentials), mutual_tls=bool(settings.tls_client_ca), tokens=bool(guards))
+    return Access(credentials, guards, settings.reflection)
+
+
+def _exposed(settings: Settings) -> list[str]:
+    lacking = missing(
+        settings.address,
+        tls=bool(settings.tls_certificate),
+        tokens=bool(settings.tokens_file),
+        insecure=settings.insecure,
+    )
+    if not lacking:
+        return []
+    needs = f"can be reached from other machines, and so needs {' and '.join(lacking)}"
+    return [f"--address: {settings.address} {needs}; or --insecure, to let in anybody who reaches it"]
+
+
+@contextmanager
+def _collected(faults: list[str], where: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenFileError as error:
+        faults += [f"{where}: {fault}" for fault in error.faults]

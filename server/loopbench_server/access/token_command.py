@@ -1,0 +1,48 @@
+"""The command ``loopbench-token``: makes a token, which is shown once and kept nowhere."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from loopbench_server.access.tokens import NAME, ROLES, Token, new_token
+
+OWNER_ONLY = 0o600
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be up to 64 letters, digits and . _ @ -")
+    return text
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="loopbench-token", description="Print a new token on standard output, once.")
+    parser.add_argument("name", metavar="NAME", type=_name, help="whose it is; a name may have several tokens")
+    parser.add_argument("--role", required=True, choices=tuple(ROLES), help="write includes read")
+    parser.add_argument(
+        "--file", type=Path, help="the server's --tokens-file, to append the token's hash to; without it, it is printed"
+    )
+    return parser.parse_args()
+
+
+def _append(file: Path, token: Token) -> None:
+    """In one write, so that a server that reads meanwhile finds the whole line or none."""
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, OWNER_ONLY), "r+b", buffering=0) as lines:
+        before = lines.read()
+        gap = b"" if not before or before.endswith(b"\n") else b"\n"
+        lines.write(gap + f"{token.line}\n".encode())
+
+
+def main() -> None:
+    """Makes the token; only its hash goes into the file."""
+    arguments = _arguments()
+    secret, token = new_token(arguments.name, ROLES[arguments.role])
+    if arguments.file is None:
+        print(f"for the server's --tokens-file:\n{token.line}", file=sys.stderr)  # noqa: T201  the command's answer
+    else:
+        try:
+            _append(arguments.file, token)
+        except OSError as error:
+            sys.exit(f"loopbench-token: --file: {arguments.file} cannot be written: {error.strerror}")
+    print(secret)  # noqa: T201  the command's answer

@@ -1,0 +1,185 @@
+"""What a client shows of itself, and to whom."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.v1 import benchmark_service_pb2
+from loopbench_client import Access, AccessError, AsyncClient, Client, Tls, TlsError, embedded_server
+from loopbench_client.access import VARIABLES
+from loopbench_client.cli.exits import ExitCode
+from loopbench_client.handshakes import failed_handshake, hint_on
+
+METHODS = {method.name for method in benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
+SECRET = "secret"  # noqa: S105  of nobody
+SPEC = spec.RunSpec()
+GROUPS = [spec.RunGroup(label=label, run_ids=("x",)) for label in "ab"]
+ALL_VARIABLES = ["LOOPBENCH_TOKEN", *VARIABLES.values()]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ALL_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_token_goes_along_with_every_call(address: str, service: Any) -> None:
+    with Client(address, token=SECRET) as client:
+        client.train(SPEC, on_progress=lambda _: None)
+        client.evaluate("x")
+        client.get("x")
+        [*client.list()]
+        client.cancel("x")
+        client.delete("x")
+        client.compare(GROUPS)
+        client.diagnose("x", "y")
+        client.server_info()
+    assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
+
+
+async def test_the_token_goes_along_with_every_call_of_the_asyncio_client(address: str, service: Any) -> None:
+    async with AsyncClient(address, token=SECRET) as client:
+        await client.train(SPEC, on_progress=lambda _: None)
+        await client.evaluate("x")
+        await client.get("x")
+        [_ async for _ in client.list()]
+        await client.cancel("x")
+        await client.delete("x")
+        await client.compare(GROUPS)
+        await client.diagnose("x", "y")
+        await client.server_info()
+    assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
+
+
+def test_without_a_token_nothing_goes_along(client: Client, service: Any) -> None:
+    client.get("x")
+    assert service.authorizations == {"GetRun": [None]}
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:1", "example.org:443", "dns:///localhost:1", "0.0.0.0:1"])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_no_token_travels_in_the_clear_to_another_machine(kind: Any, address: str) -> None:
+    with pytest.raises(TlsError, match="in the clear to") as caught:
+        kind(address, token=SECRET)
+    assert "--tls" in caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+def test_by_tls_a_token_may_go_anywhere() -> None:
+    with Client("example.org:443", token=SECRET, tls=Tls()) as client:
+        assert client.address == "example.org:443"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "new\nline", "ümlaut", "tab\t"])
+def test_what_no_header_can_carry_is_no_token_and_is_not_shown(token: str) -> None:
+    with pytest.raises(AccessError) as caught:
+        Access(token)
+    assert not token or token not in str(caught.value)
+
+
+def test_no_form_of_access_shows_the_token() -> None:
+    assert "secret" not in f"{Access('secret')!r} {Access('secret')}"
+
+
+def test_every_file_of_tls_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = [tmp_path / name for name in ("ca", "certificate", "key")]
+    with pytest.raises(TlsError) as caught:
+        Client("127.0.0.1:1", tls=Tls(*missing))
+    assert all(str(path) in caught.value.message for path in missing)
+
+
+@pytest.mark.parametrize("tls", [Tls(certificate=Path("x")), Tls(key=Path("x"))])
+def test_a_certificate_without_its_key_is_refused(tls: Tls) -> None:
+    with pytest.raises(TlsError, match="go together"):
+        Client("127.0.0.1:1", tls=tls)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, Access()),
+        ({"LOOPBENCH_TOKEN": "a"}, Access("a")),
+        ({"LOOPBENCH_TOKEN_FILE": "{file}"}, Access("of-the-file")),
+        ({"LOOPBENCH_TOKEN_FILE": "{file}", "LOOPBENCH_TOKEN": "a"}, Access("of-the-file")),
+        ({"LOOPBENCH_TLS": "1"}, Access(tls=Tls())),
+        ({"LOOPBENCH_TLS": "0", "LOOPBENCH_TOKEN": ""}, Access()),
+        ({"LOOPBENCH_TLS_CA": "ca"}, Access(tls=Tls("ca"))),
+        (
+            {"LOOPBENCH_TLS_CLIENT_CERTIFICATE": "c", "LOOPBENCH_TLS_CLIENT_KEY": "k"},
+            Access(tls=Tls(None, "c", "k")),
+        ),
+    ],
+)
+def test_the_environment_says_how_to_be_let_in(
+    environment: dict[str, str], expected: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("of-the-file\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(file=tmp_path / "token"))
+    assert Access.from_environment() == expected
+
+
+def test_flags_of_the_command_line_reach_the_client(cli: Any, service: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    assert cli("show", "x", "--token-file", str(tmp_path / "token")).exit_code == ExitCode.SUCCESS
+    assert service.authorizations["GetRun"] == ["Bearer secret"]
+    assert cli("show", "x").exit_code == ExitCode.SUCCESS
+    assert service.authorizations["GetRun"] == ["Bearer secret", None]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--token-file", "/no/such/file"],
+        ["--tls-ca", "/no/such/file"],
+        ["--tls-client-certificate", "/no/such/file", "--tls-client-key", "/no/such/file"],
+        ["--tls-client-key", "/no/such/file"],
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_one_line_and_no_call(words: list[str], cli: Any, service: Any) -> None:
+    done = cli("show", "x", *words)
+    assert done.exit_code == ExitCode.NO_ACCESS
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not service.requests
+
+
+def test_a_server_of_ones_own_has_nothing_to_do_with_access_to_others(
+    server_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = server_package / "__main__.py"
+    told = "import os\nfor name in os.environ:\n    if 'TOKEN' in name or 'TLS' in name: raise SystemExit(name)\n"
+    main.write_text(told + main.read_text())
+    servers = ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "TOKENS_FILE")
+    for name in (*ALL_VARIABLES, *(f"LOOPBENCH_{name}" for name in servers)):
+        monkeypatch.setenv(name, "x")
+    with embedded_server() as server, Client(server.address) as client:
+        assert client.server_info().ready
+
+
+CONNECTING = "failed to connect to all addresses; last error: "
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("Tls handshake failed: SSL_ERROR_SSL: CERTIFICATE_VERIFY_FAILED: certificate has expired", "not one that is"),
+        ("Ssl handshake failed: SSL_ERROR_SSL: WRONG_VERSION_NUMBER", "does not speak TLS"),
+        ("Peer name localhost is not in peer certificate", "for another name"),
+        ("Tls handshake failed (TSI_PROTOCOL_FAILURE): something new", "handshake failed"),
+    ],
+)
+def test_a_handshake_that_failed_has_words_of_its_own(text: str, meaning: str) -> None:
+    trouble = failed_handshake(CONNECTING + text)
+    assert trouble is not None
+    assert meaning in trouble.meaning
+    assert trouble.hint
+
+
+def test_a_server_that_is_not_there_is_no_matter_of_tls() -> None:
+    text = CONNECTING + "UNKNOWN: ipv4:127.0.0.1:1: connect: Connection refused"
+    assert failed_handshake(text) is None
+    assert hint_on(text) == ""
+    assert "--tls" in hint_on(CONNECTING + "UNAVAILABLE: ipv4:127.0.0.1:1: Socket closed")

@@ -1,0 +1,57 @@
+import pytest
+
+from loopbench.addresses import is_loopback
+from loopbench_server.access.exposure import missing
+
+OURS = ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "LocalHost:1", "[::1]:1", "unix:/run/x.sock", "unix:x"]
+OF_OTHERS = [
+    "0.0.0.0:1",
+    "[::]:1",
+    "10.0.0.1:1",
+    "example.org:1",
+    "localhost.example.org:1",
+    "127.0.0.1.example.org:1",
+    "[::ffff:10.0.0.1]:1",
+    # What could be read in two ways is not trusted.
+    "::1:1",
+    "127.1:1",
+    "*:1",
+    ":1",
+    "dns:///localhost:1",
+    "dns:///example.org/localhost:1",
+    "127.0.0.1",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", OURS)
+def test_these_addresses_are_for_this_machine_alone(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize("address", OF_OTHERS)
+def test_all_others_may_be_reached_from_elsewhere(address: str) -> None:
+    assert not is_loopback(address)
+
+
+@pytest.mark.parametrize("address", OURS)
+def test_on_loopback_nothing_is_asked_for(address: str) -> None:
+    assert missing(address, tls=False, tokens=False, insecure=False) == []
+
+
+@pytest.mark.parametrize(
+    ("tls", "tokens", "flags"),
+    [
+        (True, True, []),
+        (False, True, ["--tls-certificate"]),
+        (True, False, ["--tokens-file"]),
+        (False, False, ["--tls-certificate", "--tokens-file"]),
+    ],
+)
+def test_elsewhere_tls_and_tokens_are_asked_for_unless_somebody_says_insecure(
+    tls: bool, tokens: bool, flags: list[str]
+) -> None:
+    lacking = missing("0.0.0.0:1", tls=tls, tokens=tokens, insecure=False)
+    assert len(lacking) == len(flags)
+    assert all(flag in line for flag, line in zip(flags, lacking, strict=True))
+    assert missing("0.0.0.0:1", tls=tls, tokens=tokens, insecure=True) == []

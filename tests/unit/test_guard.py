@@ -1,0 +1,201 @@
+"""Calls through a real server in this process, by a file of tokens."""
+
+# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_status import rpc_status
+from opentelemetry.trace import NoOpTracer
+from prometheus_client import CollectorRegistry
+
+from loopbench.v1 import benchmark_service_pb2 as pb
+from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
+from loopbench.v1 import run_pb2
+from loopbench_server.access.files import Watched
+from loopbench_server.access.guard import NEEDED, Guard
+from loopbench_server.access.identity import caller
+from loopbench_server.access.tokens import Role, parse
+from loopbench_server.boundary import Boundary
+from loopbench_server.metrics import Metrics
+
+SERVICE = "loopbench.v1.BenchmarkService"
+READER, WRITER = "reader-secret", "writer-secret"
+
+
+class Handlers(pb_grpc.BenchmarkServiceServicer):
+    """Answer with the caller's name."""
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        return run_pb2.Run(id=caller())
+
+    async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        yield pb.WatchRunResponse(run=run_pb2.Run(id=caller()))
+
+    async def DeleteRun(self, request: Any, context: Any) -> Any:
+        return Empty()
+
+
+def line(name: str, role: str, secret: str) -> str:
+    return f"{name} {role} {hashlib.sha256(secret.encode()).hexdigest()}\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(line("rita", "read", READER) + line("walt", "write", WRITER))
+    return path
+
+
+@pytest.fixture
+def rewrite(file: Path) -> Callable[[str], object]:
+    """Puts another content into the file."""
+    return file.write_text
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def channel(file: Path, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
+    interceptors = [Boundary(Metrics(registry, "1", 1), NoOpTracer()), Guard(Watched((file,), parse))]
+    server = grpc.aio.server(interceptors=interceptors)
+    handlers = Handlers()  # type: ignore[abstract]  # the other methods are not called
+    pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
+        yield made
+    await server.stop(None)
+
+
+@pytest.fixture
+def stub(channel: Any) -> Any:
+    return pb_grpc.BenchmarkServiceStub(channel)
+
+
+def bearing(*values: str) -> tuple[tuple[str, str], ...]:
+    return tuple(("authorization", value) for value in values)
+
+
+async def refusal(call: Any) -> tuple[str, str, str]:
+    """Code, reason and hint."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    info = ErrorInfo()
+    assert rpc_status.from_call(caught.value).details[0].Unpack(info)
+    return caught.value.code().name, info.reason, info.metadata["hint"]
+
+
+def methods(file: Any) -> set[str]:
+    """Every method of the services that a .proto file describes."""
+    return {
+        f"/{service.full_name}/{method.name}"
+        for service in file.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def test_the_table_knows_every_method_that_is_served() -> None:
+    served = map(methods, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR))
+    assert set(NEEDED) == set().union(*served)
+
+
+def test_whatever_changes_something_or_takes_a_slot_is_for_writers() -> None:
+    writing = {"Train", "Evaluate", "CancelRun", "DeleteRun", "Diagnose"}
+    assert {name.rpartition("/")[2] for name, role in NEEDED.items() if role is Role.WRITE} == writing
+    assert {name for name, role in NEEDED.items() if role is Role.OPEN} == methods(health_pb2.DESCRIPTOR)
+
+
+async def test_a_known_token_lets_a_call_pass_and_names_its_caller(stub: Any) -> None:
+    for secret, name in ((READER, "rita"), (WRITER, "walt")):
+        assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {secret}"))).id == name
+        (event,) = [event async for event in stub.WatchRun(pb.WatchRunRequest(), metadata=bearing(f"bearer {secret}"))]
+        assert event.run.id == name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        ("",),
+        ("Bearer",),
+        ("Bearer wrong",),
+        ("Bearer " + READER.upper(),),
+        ("Bearer " + hashlib.sha256(WRITER.encode()).hexdigest(),),
+        (READER,),
+        (f"Basic {READER}",),
+        (f"Bearer {READER} {WRITER}",),
+        (f"Bearer {READER}", f"Bearer {WRITER}"),
+        ("Bearer " + "x" * 4_000,),
+    ],
+    ids=lambda values: " + ".join(values)[:30] or "none",
+)
+async def test_without_exactly_one_known_token_nothing_passes(stub: Any, values: tuple[str, ...]) -> None:
+    code, reason, hint = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(*values)))
+    assert (code, reason) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
+    assert "LOOPBENCH_TOKEN" in hint
+
+
+async def test_streams_are_refused_alike(stub: Any) -> None:
+    assert (await refusal(anext(aiter(stub.WatchRun(pb.WatchRunRequest())))))[0] == "UNAUTHENTICATED"
+
+
+async def test_a_reader_may_not_write_and_is_told_so(stub: Any) -> None:
+    call = stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {READER}"))
+    assert (await refusal(call))[:2] == ("PERMISSION_DENIED", "ROLE_MISSING")
+    await stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {WRITER}"))
+
+
+async def test_what_the_table_does_not_know_is_for_writers(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(NEEDED, f"/{SERVICE}/GetRun")
+    code, *_ = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}")))
+    assert code == "PERMISSION_DENIED"
+    assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {WRITER}"))).id == "walt"
+
+
+async def test_what_a_refused_caller_sends_is_not_parsed(channel: Any) -> None:
+    # Nonsense would be INTERNAL, if anybody looked at it.
+    code, *_ = await refusal(channel.unary_unary(f"/{SERVICE}/GetRun")(b"\xff\xff\xff"))
+    assert code == "UNAUTHENTICATED"
+
+
+async def test_a_token_that_is_taken_out_of_the_file_is_refused_from_then_on(stub: Any, rewrite: Any) -> None:
+    await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}"))
+    rewrite(line("new", "read", "new-secret"))
+    code, *_ = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}")))
+    assert code == "UNAUTHENTICATED"
+    assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing("Bearer new-secret"))).id == "new"
+
+
+async def test_of_an_empty_file_nobody_passes(stub: Any, rewrite: Any) -> None:
+    rewrite("")
+    for secret in (READER, WRITER, ""):
+        call = stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {secret}"))
+        assert (await refusal(call))[0] == "UNAUTHENTICATED"
+
+
+async def test_a_file_that_breaks_leaves_everything_as_it_was(stub: Any, rewrite: Any) -> None:
+    rewrite("nonsense")
+    assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}"))).id == "rita"
+
+
+async def test_refusals_are_counted_like_all_calls(stub: Any, registry: CollectorRegistry, eventually: Any) -> None:
+    await refusal(stub.GetRun(pb.GetRunRequest()))
+    await refusal(stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {READER}")))
+
+    def count(method: str, code: str) -> float | None:
+        labels = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": method, "grpc_code": code}
+        return registry.get_sample_value("grpc_server_handled_total", labels)
+
+    await eventually(lambda: count("GetRun", "UNAUTHENTICATED") == count("DeleteRun", "PERMISSION_DENIED") == 1)

@@ -1,0 +1,119 @@
+import hashlib
+import hmac
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopbench_server.access.files import BrokenFileError
+from loopbench_server.access.tokens import Role, find, new_token, parse
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def test_a_file_has_a_token_a_line_and_comments() -> None:
+    text = f"# who may\n\nalice write {digest('a')}\n  ci@example.org\tread  {digest('b')}\n#bob read x\n"
+    alice, robot = parse((text.encode(),))
+    assert (alice.name, alice.role) == ("alice", Role.WRITE)
+    assert (robot.name, robot.role) == ("ci@example.org", Role.READ)
+    assert find("a", (alice, robot)) == alice
+    assert find("b", (alice, robot)) == robot
+
+
+@pytest.mark.parametrize("secret", ["", "c", "A", digest("a"), "ü", "\ud800"])
+def test_what_is_no_token_is_not_found(secret: str) -> None:
+    known = parse((f"alice write {digest('a')}".encode(),))
+    assert find(secret, known) is None
+
+
+def test_every_bad_line_is_named_and_none_is_quoted() -> None:
+    good = f"alice write {digest('a')}"
+    bad = [
+        "alice geheim",
+        f"alice admin {digest('b')}",
+        "alice read GEHEIM",
+        f"al/ice read {digest('c')}",
+        f"{'n' * 65} read {digest('d')}",
+        f"bob read {digest('a')}",
+        f"alice write {digest('e').upper()}",
+    ]
+    with pytest.raises(BrokenFileError) as caught:
+        parse(("\n".join([good, *bad]).encode(),))
+    assert [fault.split(":")[0] for fault in caught.value.faults] == [f"line {number}" for number in range(2, 9)]
+    text = str(caught.value)
+    assert "geheim" not in text.lower()
+    assert not any(digest(letter) in text.lower() for letter in "abcde")
+
+
+def test_what_is_no_text_is_a_broken_file() -> None:
+    with pytest.raises(BrokenFileError, match="line 1"):
+        parse((b"\xff\xfe\x00",))
+
+
+def test_a_new_token_has_256_random_bits_and_fits_into_a_header() -> None:
+    made = [new_token("a", Role.READ)[0] for _ in range(100)]
+    assert len(set(made)) == 100
+    # Six bits a character.
+    assert all(len(secret) >= 256 / 6 and secret.isascii() and secret.isprintable() for secret in made)
+
+
+def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    compare_digest = hmac.compare_digest
+
+    def compare(first: str, second: str) -> bool:
+        compared.append(first)
+        return compare_digest(first, second)
+
+    known = parse(("\n".join(f"n{i} read {digest(str(i))}" for i in range(5)).encode(),))
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert find("0", known) == known[0]
+    assert compared == [token.digest for token in known]
+
+
+def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    run = "from loopbench_server.access.token_command import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", run, *words], capture_output=True, text=True, check=False, timeout=60, **options
+    )
+
+
+def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
+    done = command("alice", "--role", "write")
+    line = done.stderr.splitlines()[-1]
+    (token,) = parse((line.encode(),))
+    assert find(done.stdout.strip(), (token,)) == token
+    assert (token.name, token.role) == ("alice", Role.WRITE)
+    assert done.stdout.strip() not in done.stderr
+
+
+def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    first = command("alice", "--role", "write", "--file", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text(file.read_text().rstrip("\n"))  # as some editors leave it
+    second = command("ci", "--role", "read", "--file", str(file))
+    known = parse((file.read_bytes(),))
+    assert [token.name for token in known] == ["alice", "ci"]
+    assert [find(done.stdout.strip(), known) for done in (first, second)] == list(known)
+    assert first.stdout.strip() not in file.read_text()
+    assert first.stderr == second.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["al ice", "--role", "read"], ["alice", "--role", "admin"], ["alice"], []])
+def test_the_command_refuses_what_makes_no_line(words: list[str], tmp_path: Path) -> None:
+    done = command(*words, "--file", str(tmp_path / "tokens"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_command_says_when_it_cannot_write(tmp_path: Path) -> None:
+    done = command("alice", "--role", "read", "--file", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"loopbench-token: --file: {tmp_path} cannot be written: Is a directory\n"
