@@ -26,6 +26,7 @@ from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
+from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
@@ -168,5 +169,6 @@ def run(settings: Settings) -> None:
         StartError: the address is taken, the database cannot be opened.
     """
     return_large_blocks()
+    allow_as_many_as_possible()
     logs.configure(settings)
     asyncio.run(_run(settings))
