@@ -1,6 +1,6 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,12 +18,26 @@ log = structlog.get_logger()
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 LEASE = timedelta(seconds=30)
+# Results on a page, as they are stored: a thousand runs of a thousand epochs each would take gigabytes.
+PAGE_BYTES = 4 << 20
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     # A run that was reported as done has to survive a power cut, so every commit is synced.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[Run], bool]:
+    """The first runs, until there are ``size`` or they hold PAGE_BYTES, and whether there are more."""
+    page: list[Run] = []
+    held = 0
+    for row in rows:
+        if len(page) == size or held > PAGE_BYTES:
+            return page, True
+        page.append(run_of(row))
+        held += len(row.result or "")
+    return page, False
 
 
 class Store:
@@ -162,9 +176,8 @@ class Store:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
         with self._transaction() as connection:
-            found = [run_of(row) for row in connection.execute(query)]
-        page = found[:page_size]
-        return page, token.encode(page[-1]) if len(found) > page_size else ""
+            page, more = _page(connection.execute(query), page_size)
+        return page, token.encode(page[-1]) if more else ""
 
     def delete(self, run_id: str) -> None:
         """Forgets a run with its epochs and weights."""
