@@ -1,5 +1,7 @@
 """Each error as a gRPC status with its google.rpc details, in one table."""
 
+from itertools import accumulate, takewhile
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -8,11 +10,16 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from loopbench.spec import InvalidFieldsError
+from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server import errors
 
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
+
+# gRPC's clients take 8 KiB of metadata with a status, in which the message is twice, and all but the first in Base64.
+MESSAGE_ROOM, DETAILS_ROOM = 1_000, 3_800
+# What joins a violation to the next, in the message as in the details.
+PUNCTUATION = 6
 
 STATUS: dict[type[Exception], grpc.StatusCode] = {
     InvalidFieldsError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -38,11 +45,25 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
 }
 
 
+def _fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, ...]:
+    """As many of the first as have room."""
+    used = accumulate(len(violation.field) + len(violation.description) + PUNCTUATION for violation in violations)
+    return violations[: max(1, sum(1 for _ in takewhile(lambda total: total <= room, used)))]
+
+
+def _message(error: errors.LoopbenchServerError | InvalidFieldsError) -> str:
+    if not isinstance(error, InvalidFieldsError):
+        return str(error)
+    told = _fitting(error.violations, MESSAGE_ROOM)
+    more = len(error.violations) - len(told)
+    return f"{InvalidFieldsError(told)}" + (f"; and {more:,} more" if more else "")
+
+
 def _details(error: errors.LoopbenchServerError | InvalidFieldsError) -> list[Message]:
     if isinstance(error, InvalidFieldsError):
         violations = [
             BadRequest.FieldViolation(field=violation.field, description=violation.description)
-            for violation in error.violations
+            for violation in _fitting(error.violations, DETAILS_ROOM)
         ]
         return [BadRequest(field_violations=violations), ErrorInfo(reason="INVALID_FIELDS", domain=DOMAIN)]
     metadata = {**error.metadata, "hint": error.hint, "retryable": str(error.retryable).lower()}
@@ -59,4 +80,4 @@ def to_status(error: errors.LoopbenchServerError | InvalidFieldsError) -> grpc.S
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
     code, _ = STATUS[type(error)].value
-    return rpc_status.to_status(Status(code=code, message=str(error), details=packed))
+    return rpc_status.to_status(Status(code=code, message=_message(error), details=packed))

@@ -1,11 +1,11 @@
 """Evaluations, filters, and what a server is."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input, Model
+from loopbench.spec.base import LONGEST_LIST, Input, Model
 from loopbench.spec.optimizers import OPTIMIZERS
 from loopbench.spec.run import (
     Audit,
@@ -20,6 +20,9 @@ from loopbench.spec.run import (
     RunSpec,
     RunState,
 )
+
+T = TypeVar("T")
+Listed = Annotated[tuple[T, ...], Field(max_length=LONGEST_LIST)]
 
 
 class Evaluation(Model):
@@ -55,12 +58,12 @@ class EvaluationRequest(Input):
 class RunFilter(Input):
     """A run matches when, for every field that is not empty, one of its values matches."""
 
-    states: tuple[RunState, ...] = ()
-    methods: tuple[Method, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    datasets: tuple[Dataset, ...] = ()
-    optimizers: tuple[Literal["sgd", "adam", "adamw", "rmsprop"], ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = ()
+    states: Listed[RunState] = ()
+    methods: Listed[Method] = ()
+    losses: Listed[Loss] = ()
+    datasets: Listed[Dataset] = ()
+    optimizers: Listed[Literal["sgd", "adam", "adamw", "rmsprop"]] = ()
+    seeds: Listed[Annotated[int, Field(ge=0, lt=2**32)]] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
 
