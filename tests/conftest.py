@@ -6,6 +6,21 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--requests",
+        type=int,
+        default=600,
+        help="requests that tests/faults/test_fuzz.py makes up; 10,000 for a full measure",
+    )
+    parser.addoption(
+        "--soak-minutes",
+        type=float,
+        default=0.5,
+        help="how long tests/faults/test_soak.py takes; 30 for a full measure",
+    )
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     folder = os.environ.get("LOOPBENCH_DATA_DIR")

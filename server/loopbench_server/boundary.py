@@ -156,6 +156,8 @@ async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]
         await context.abort_with_status(to_status(error))
     except AbortError:
         raise
+    except NotImplementedError:  # from generated code: health's List, which its library leaves out
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")
     except Exception:
         log.exception("internal error")
         await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")

@@ -201,6 +201,11 @@ async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_a_method_that_nobody_wrote_is_unimplemented(channel: Any) -> None:
+    error, _ = await status_of(channel.unary_unary(f"/{HEALTH}/List")(b""))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 @pytest.mark.parametrize(
     "path",
     [
