@@ -11,13 +11,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--requests",
         type=int,
         default=600,
-        help="requests that tests/faults/test_fuzz.py makes up; 10,000 for a full measure",
+        help="requests that tests/faults makes up; 10,000 for a full measure",
     )
     parser.addoption(
         "--soak-minutes",
         type=float,
         default=0.5,
-        help="how long tests/faults/test_soak.py takes; 30 for a full measure",
+        help="how long the soak of tests/faults takes; 30 for a full measure",
     )
 
 

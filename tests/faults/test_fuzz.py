@@ -1,4 +1,4 @@
-"""Requests that nobody would send, and some that people do, at a real server: each gets an answer that says what is wrong."""
+"""Requests that nobody would send, and some that people do: a real server says of each what is wrong."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from loopbench.spec import Dataset, RunSpec
 from loopbench.v1 import run_pb2
+from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
 from loopbench_server.boundary import WHOLE_REQUEST
 from tests.messages import kinds_of
 from tests.requests import SERVICE, exists
@@ -70,7 +71,7 @@ class Sender:
 
     def send(self, request: Request) -> None:
         # As a stream of answers, which one answer is on the wire.
-        call = self._channel.unary_stream(request.path)
+        call: Any = self._channel.unary_stream(request.path)
         seconds = DEADLINES.get(request.method, LONGEST)
         code, answers = grpc.StatusCode.OK, []
         try:
@@ -97,7 +98,8 @@ class Sender:
 
     def _end(self, run_id: str) -> None:
         """Calls off what was asked for without waiting, so that the next has a slot."""
-        self._channel.unary_unary(f"/{SERVICE.full_name}/CancelRun")(b"\x0a\x24" + run_id.encode(), timeout=LONGEST)
+        cancel: Any = self._channel.unary_unary(f"/{SERVICE.full_name}/CancelRun")
+        cancel(CancelRunRequest(run_id=run_id).SerializeToString(), timeout=LONGEST)
 
     def table(self) -> Iterator[str]:
         """A line a method and kind, with how many got which code."""
