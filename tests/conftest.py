@@ -6,6 +6,23 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How thoroughly things are broken: a little by default, so that the tests stay quick."""
+    parser.addoption("--kills", type=int, default=20, help="processes that tests/faults kills, a kind of database")
+    parser.addoption(
+        "--requests",
+        type=int,
+        default=600,
+        help="requests that tests/faults makes up; 10,000 for a full measure",
+    )
+    parser.addoption(
+        "--soak-minutes",
+        type=float,
+        default=0.5,
+        help="how long the soak of tests/faults takes; 30 for a full measure",
+    )
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     folder = os.environ.get("LOOPBENCH_DATA_DIR")
@@ -14,8 +31,3 @@ def mnist_dir() -> Path:
     if not (Path(folder) / "mnist.npz").is_file():
         pytest.skip(f"there is no mnist.npz in LOOPBENCH_DATA_DIR ({folder})")
     return Path(folder)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """How thoroughly things are broken: a little by default, so that the tests stay quick."""
-    parser.addoption("--kills", type=int, default=20, help="processes that tests/faults kills, a kind of database")

@@ -6,7 +6,7 @@ raises :class:`~loopbench.spec.InvalidFieldsError` with every bad field.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -74,7 +74,7 @@ def _time_from_wire(value: Timestamp) -> Any:
         return value.ToDatetime(tzinfo=UTC)
     except ValueError:
         # Out of the range of dates: handed on as what no model takes for one, to be refused by its field.
-        return f"{value.seconds} s"
+        return f"{value.seconds} s and {value.nanos} ns"
 
 
 def _value_from_wire(value: Any, field: Any) -> Any:
@@ -110,12 +110,28 @@ def _values(message: Message) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _endless(message: Message, path: str) -> Iterator[spec.Violation]:
+    """Lists, in any depth, that are longer than any that a caller may send."""
+    for field, value in message.ListFields():
+        here = f"{path}.{field.name}".removeprefix(".")
+        if not field.is_repeated:
+            yield from _endless(value, here) if field.message_type else ()
+        elif len(value) > spec.LONGEST_LIST:
+            yield spec.Violation(field=here, description=f"must have at most {spec.LONGEST_LIST:,} items")
+        elif field.message_type:
+            for index, item in enumerate(value):
+                yield from _endless(item, f"{here}.{index}")
+
+
 def from_message(message: Message, model: type[T], prefix: str = "") -> T:
     """The model that ``message`` stands for; ``prefix`` goes before the field paths of an error.
 
     Raises:
         InvalidFieldsError: naming every bad field.
     """
+    # Before all else: a megabyte of bad items takes seconds to look at, and gigabytes to name.
+    if issubclass(model, spec.Input) and (endless := tuple(_endless(message, prefix))):
+        raise spec.InvalidFieldsError(endless)
     try:
         return model.model_validate(_values(message))
     except ValidationError as error:

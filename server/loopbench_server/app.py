@@ -29,6 +29,7 @@ from loopbench_server.analysis.verification import Verification
 from loopbench_server.boundary import Boundary
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
+from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
@@ -220,6 +221,7 @@ def run(settings: Settings) -> None:
             for and not there.
     """
     return_large_blocks()
+    allow_as_many_as_possible()
     logs.configure(settings)
     with tracing() as tracer:
         asyncio.run(_run(settings, tracer))

@@ -1,15 +1,19 @@
-"""What every RPC passes: errors become statuses, and calls are counted, timed, logged and traced."""
+"""What every RPC passes: requests are parsed, errors become statuses, calls are counted, timed, logged and traced."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 from opentelemetry.trace import Tracer, get_current_span
 
+from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.access.identity import recognise
 from loopbench_server.errors import InternalError
 from loopbench_server.metrics import Metrics
@@ -21,14 +25,73 @@ log = structlog.get_logger()
 # gRPC's numbers, by which a context keeps the code of an aborted call.
 CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
+# Whether requests and responses are streams → where a handler keeps its behaviour, and the metrics' word for it.
+KINDS = {
+    (False, False): ("unary_unary", "unary"),
+    (False, True): ("unary_stream", "server_stream"),
+    (True, False): ("stream_unary", "client_stream"),
+    (True, True): ("stream_stream", "bidi_stream"),
+}
+
+# What an error names where no field of a request can be told from another.
+WHOLE_REQUEST = "request"
+
 
 def _code_name(context: Any) -> str:
     code = context.code()
     return code.name if isinstance(code, grpc.StatusCode) else CODE_NAMES[code or 0]
 
 
+def _bad_request(fault: str) -> InvalidFieldsError:
+    return InvalidFieldsError((Violation(field=WHOLE_REQUEST, description=fault),))
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as it was registered, with the words that the metrics have for it."""
+
+    kind: str
+    service: str
+    name: str
+    behaviour: Any
+    # None where the request does not matter, because the call is refused.
+    parse: Callable[[bytes], Any] | None
+    request_streaming: bool
+
+    async def given(self, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any]) -> Any:
+        """What the behaviour takes: a message, or an iterator of them.
+
+        Raises:
+            InvalidFieldsError: there is no message, or what there is is none; an iterator raises it in its turn.
+        """
+        if self.parse is None:
+            return raw
+        if self.request_streaming:
+            return self._each(raw, self.parse)
+        first = await context.read()
+        if first is grpc.aio.EOF:
+            raise _bad_request("holds no message")
+        return _parsed(first, self.parse)
+
+    async def _each(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+        async for message in raw:
+            yield _parsed(message, parse)
+
+
+def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise _bad_request("is no message of this method's type, or holds text that is not UTF-8") from error
+
+
 class Boundary(ServerInterceptor):
-    """Wraps every handler of the server."""
+    """Wraps every handler of the server.
+
+    gRPC gives each wrapped handler a stream of bytes, which is the same on the wire. Left to itself it would read and
+    parse a lone request before the handler is called: what is no message would be a fault of the server's then, and a
+    call that ends without any would hang.
+    """
 
     def __init__(self, metrics: Metrics, tracer: Tracer) -> None:
         self._metrics = metrics
@@ -39,43 +102,46 @@ class Boundary(ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The handler of the call, wrapped; an unknown method has none."""
+        """The handler of the call, wrapped; an unknown method, whatever its path looks like, has none."""
         handler = await continuation(handler_call_details)
         if handler is None:
             log.debug("rpc", path=handler_call_details.method, code="UNIMPLEMENTED")
             return None
-        _, service, method = handler_call_details.method.split("/")
-        if handler.response_streaming:
-            return handler._replace(**self._streaming(handler, service, method))
-        return handler._replace(unary_unary=self._unary(handler.unary_unary, service, method))
+        _, service, name = handler_call_details.method.split("/")
+        attribute, kind = KINDS[handler.request_streaming, handler.response_streaming]
+        behaviour = getattr(handler, attribute)
+        method = Method(kind, service, name, behaviour, handler.request_deserializer, handler.request_streaming)
+        wrapped = (
+            {"stream_stream": self._streaming(method)}
+            if handler.response_streaming
+            else {"stream_unary": self._unary(method)}
+        )
+        return handler._replace(request_streaming=True, request_deserializer=None, **{attribute: None} | wrapped)
 
-    def _unary(self, behaviour: Any, service: str, method: str) -> Any:
-        async def wrapped(request: Any, context: Any) -> Any:
-            async with self._observed(context, "unary", service, method):
-                return await behaviour(request, context)
+    def _unary(self, method: Method) -> Any:
+        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> Any:
+            async with self._observed(context, method):
+                return await method.behaviour(await method.given(raw, context), context)
 
         return wrapped
 
-    def _streaming(self, handler: Any, service: str, method: str) -> dict[str, Any]:
-        name, kind = (
-            ("stream_stream", "bidi_stream") if handler.request_streaming else ("unary_stream", "server_stream")
-        )
-        behaviour = getattr(handler, name)
+    def _streaming(self, method: Method) -> Any:
+        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async with self._observed(context, method):
+                answers = method.behaviour(await method.given(raw, context), context)
+                if isawaitable(answers):  # it writes them by itself, as Watch of the health service does
+                    await answers
+                    return
+                async for answer in answers:
+                    yield answer
 
-        async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._observed(context, kind, service, method):
-                async for response in behaviour(request, context):
-                    yield response
-
-        return {name: wrapped}
+        return wrapped
 
     @asynccontextmanager
-    async def _observed(
-        self, context: ServicerContext[Any, Any], kind: str, service: str, method: str
-    ) -> AsyncIterator[None]:
-        labels = (kind, service, method)
+    async def _observed(self, context: ServicerContext[Any, Any], method: Method) -> AsyncIterator[None]:
+        labels = (method.kind, method.service, method.name)
         self._metrics.rpc_started.labels(*labels).inc()
-        span = begin_span(self._tracer, context, f"{service}/{method}")
+        span = begin_span(self._tracer, context, f"{method.service}/{method.name}")
         start, code, by = time.perf_counter(), "CANCELLED", recognise(context)
         try:
             async with _translated(context):
@@ -88,7 +154,9 @@ class Boundary(ServerInterceptor):
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(seconds)
-            log.debug("rpc", service=service, method=method, caller=by, code=code, seconds=round(seconds, 6))
+            log.debug(
+                "rpc", service=method.service, method=method.name, caller=by, code=code, seconds=round(seconds, 6)
+            )
             end_span(span, code, context.details())
 
 
@@ -99,6 +167,8 @@ async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]
         yield
     except AbortError:
         raise
+    except NotImplementedError:  # from generated code: health's List, which its library leaves out
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")
     except Exception as error:
         told = from_exception(error)
         get_current_span().set_attribute("loopbench.reason", told.reason)

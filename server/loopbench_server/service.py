@@ -1,19 +1,20 @@
 """The RPCs of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
 
 import uuid
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
 from structlog.contextvars import bind_contextvars
 
 from loopbench import wire
-from loopbench.spec import DiagnosisRequest, InvalidFieldsError, ServerInfo, Violation
+from loopbench.spec import DiagnosisRequest, EvaluationRequest, InvalidFieldsError, RunSpec, ServerInfo, Violation
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_server.access.identity import caller
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.stored import compare_stored
+from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.info import ServerStatus
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.scheduler import Scheduler
@@ -32,10 +33,9 @@ def checked_uuid(field: str, value: str) -> str:
     Raises:
         InvalidFieldsError: it is not a UUID.
     """
-    try:
-        return str(uuid.UUID(value))
-    except ValueError as error:
-        raise InvalidFieldsError((Violation(field=field, description="must be a UUID"),)) from error
+    if not (found := canonical(value)):
+        raise InvalidFieldsError((Violation(field=field, description=NO_UUID),))
+    return found
 
 
 def named_run(request: Any) -> str:
@@ -49,39 +49,55 @@ def named_run(request: Any) -> str:
     return run_id
 
 
-def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[Any, str]:
-    """Specification and request_id; both are checked, so that one error names all that is wrong."""
-    violations: tuple[Violation, ...] = ()
-    spec, request_id = None, str(uuid.uuid4())
-    try:
-        spec = wire.spec_from_wire(request.spec)
-    except InvalidFieldsError as error:
-        violations += error.violations
-    try:
-        request_id = checked_uuid("request_id", request.request_id) if request.request_id else request_id
-    except InvalidFieldsError as error:
-        violations += error.violations
-    if violations:
-        raise InvalidFieldsError(violations)
-    return spec, request_id
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """What each check gives.
 
-
-def checked_diagnosis_request(request: DiagnosisRequest) -> DiagnosisRequest:
-    """``request`` with its ids in their usual form; one error names both where both are wrong."""
-    violations: tuple[Violation, ...] = ()
-    sides = {}
-    for side in ("first", "second"):
-        subject = getattr(request, side)
-        if subject.run_id is None:
-            continue
+    Raises:
+        InvalidFieldsError: one for all that they find wrong.
+    """
+    given: list[Any] = []
+    violations: list[Violation] = []
+    for check in checks:
         try:
-            run_id = checked_uuid(f"{side}.run_id", subject.run_id)
-            sides[side] = subject.model_copy(update={"run_id": run_id})
+            given.append(check())
         except InvalidFieldsError as error:
             violations += error.violations
     if violations:
-        raise InvalidFieldsError(violations)
-    return request.model_copy(update=sides)
+        raise InvalidFieldsError(tuple(violations))
+    return given
+
+
+def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str]:
+    """Specification and request_id."""
+    request_id = request.request_id or str(uuid.uuid4())
+    spec, request_id = together(
+        lambda: wire.spec_from_wire(request.spec), lambda: checked_uuid("request_id", request_id)
+    )
+    return spec, request_id
+
+
+def checked_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> EvaluationRequest:
+    """The request, with the run's id in its usual form."""
+    has_id = request.HasField("run_id")
+    wanted, update = together(
+        lambda: wire.evaluation_request_from_wire(request),
+        lambda: {"run_id": named_run(request)} if has_id else {},
+    )
+    return cast("EvaluationRequest", wanted.model_copy(update=update))
+
+
+def checked_diagnose_request(request: benchmark_service_pb2.DiagnoseRequest) -> DiagnosisRequest:
+    """The request, with the runs' ids in their usual form."""
+
+    def subject(side: str) -> dict[str, str]:
+        given = getattr(request, side)
+        return {"run_id": checked_uuid(f"{side}.run_id", given.run_id)} if given.HasField("run_id") else {}
+
+    wanted, first, second = together(
+        lambda: wire.diagnosis_request_from_wire(request), lambda: subject("first"), lambda: subject("second")
+    )
+    sides = {"first": wanted.first.model_copy(update=first), "second": wanted.second.model_copy(update=second)}
+    return cast("DiagnosisRequest", wanted.model_copy(update=sides))
 
 
 def checked_page_size(value: int) -> int:
@@ -126,9 +142,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Evaluate(
         self, request: benchmark_service_pb2.EvaluateRequest, context: Context
     ) -> benchmark_service_pb2.EvaluateResponse:
-        wanted = wire.evaluation_request_from_wire(request)
-        if wanted.run_id is not None:
-            wanted = wanted.model_copy(update={"run_id": named_run(request)})
+        wanted = checked_evaluate_request(request)
         return wire.evaluation_to_wire(await self._evaluations.evaluate(wanted))
 
     async def WatchRun(
@@ -143,7 +157,9 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def ListRuns(
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context
     ) -> benchmark_service_pb2.ListRunsResponse:
-        run_filter, size = wire.filter_from_wire(request.filter), checked_page_size(request.page_size)
+        run_filter, size = together(
+            lambda: wire.filter_from_wire(request.filter), lambda: checked_page_size(request.page_size)
+        )
         runs, token = await in_thread(self._store.list, run_filter, size, request.page_token)
         return benchmark_service_pb2.ListRunsResponse(runs=map(wire.run_to_wire, runs), next_page_token=token)
 
@@ -161,7 +177,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
     ) -> analysis_pb2.Diagnosis:
-        wanted = checked_diagnosis_request(wire.diagnosis_request_from_wire(request))
+        wanted = checked_diagnose_request(request)
         return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted, caller()))
 
     async def GetServerInfo(

@@ -18,14 +18,25 @@ from loopbench_server.service import BenchmarkService
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 MESSAGE_BYTES = 1 << 20
+METADATA_BYTES = 16 << 10
+# Calls at once: each waits or watches at a price of some ten kilobytes. One connection leaves room for others.
+CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION = 4_000, 1_000
 OPTIONS = {
+    # What is larger, once it is decompressed, ends with RESOURCE_EXHAUSTED.
     "grpc.max_receive_message_length": MESSAGE_BYTES,
+    # Between the two, gRPC would refuse at random.
+    "grpc.max_metadata_size": METADATA_BYTES,
+    "grpc.absolute_max_metadata_size": METADATA_BYTES,
+    "grpc.max_concurrent_streams": CONCURRENT_CALLS_A_CONNECTION,
+    # A connection that does not begin to speak HTTP/2 is closed.
+    "grpc.server_handshake_timeout_ms": 10_000,
     # A second server on the same port is an error, not a silent half of the traffic.
     "grpc.so_reuseport": 0,
     # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
     "grpc.http2.min_ping_interval_without_data_ms": 10_000,
-    # A caller whose host vanishes is noticed as well, and its run called off.
+    # A caller whose host vanishes is noticed as well, and its run called off; so is a connection without calls.
     "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
 }
 # Open streams, after the runs they wait for have ended, get this long to end by themselves.
@@ -73,7 +84,11 @@ async def grpc_server(
     Raises:
         StartError: the port is taken, or the host is not this one.
     """
-    server = grpc.aio.server(interceptors=[boundary, *access.guards], options=list(OPTIONS.items()))
+    server = grpc.aio.server(
+        interceptors=[boundary, *access.guards],
+        options=list(OPTIONS.items()),
+        maximum_concurrent_rpcs=CONCURRENT_CALLS,
+    )
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:

@@ -1,5 +1,7 @@
 """Errors as gRPC statuses with google.rpc details. What each error says is in the table of :mod:`.errors`."""
 
+from itertools import accumulate, takewhile
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -8,11 +10,16 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from loopbench.spec import InvalidFieldsError
+from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.errors import InternalError, InvalidRequestError, LoopbenchServerError
 
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
+
+# gRPC's clients take 8 KiB of metadata with a status, in which the message is twice, and all but the first in Base64.
+MESSAGE_ROOM, DETAILS_ROOM = 1_000, 3_800
+# What joins a violation to the next, in the message as in the details.
+PUNCTUATION = 6
 
 
 def from_exception(error: Exception) -> LoopbenchServerError:
@@ -24,13 +31,27 @@ def from_exception(error: Exception) -> LoopbenchServerError:
     return InternalError("internal error; the server's log has the details")
 
 
+def _fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, ...]:
+    """As many of the first as have room."""
+    used = accumulate(len(violation.field) + len(violation.description) + PUNCTUATION for violation in violations)
+    return violations[: max(1, sum(1 for _ in takewhile(lambda total: total <= room, used)))]
+
+
+def _message(error: LoopbenchServerError) -> str:
+    if not isinstance(error, InvalidRequestError) or not error.violations:
+        return str(error)
+    told = _fitting(error.violations, MESSAGE_ROOM)
+    more = len(error.violations) - len(told)
+    return f"{InvalidFieldsError(told)}" + (f"; and {more:,} more" if more else "")
+
+
 def _details(error: LoopbenchServerError) -> list[Message]:
     metadata = {**error.metadata, "hint": error.hint, "retryable": str(error.retryable).lower()}
     details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if isinstance(error, InvalidRequestError):
         violations = [
             BadRequest.FieldViolation(field=violation.field, description=violation.description)
-            for violation in error.violations
+            for violation in _fitting(error.violations, DETAILS_ROOM)
         ]
         details.insert(0, BadRequest(field_violations=violations))
     if error.retryable:
@@ -45,4 +66,4 @@ def to_status(error: LoopbenchServerError) -> grpc.Status:
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
     code, _ = grpc.StatusCode[error.status].value
-    return rpc_status.to_status(Status(code=code, message=str(error), details=packed))
+    return rpc_status.to_status(Status(code=code, message=_message(error), details=packed))

@@ -1,4 +1,4 @@
-"""Databases to break things on."""
+"""A real server process, which the tests of this folder do their worst to, and databases to break things on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import Cluster, cluster, program
+from tests.servers import client, server, start
+
+__all__ = ["client", "server", "start"]
 
 
 @pytest.fixture

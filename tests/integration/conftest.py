@@ -1,101 +1,14 @@
-"""A real server process on loopback, started as a user starts it."""
+"""A real server process, for all tests of this folder that leave it as it is or start their own."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
-from loopbench_client import Client
 from loopbench_server.access.tokens import Role, new_token
 from tests.certificates import Authority
+from tests.servers import PATIENCE, SECONDS_TO_READY, ServerProcess, Start, client, eventually, server, start
 
-SECONDS_TO_READY = 120
-PATIENCE = 30.0
-
-
-@dataclass
-class ServerProcess:
-    """The process, the address it serves on, and the folder it keeps everything in."""
-
-    process: subprocess.Popen[str]
-    address: str
-    folder: Path
-
-    def client(self) -> Client:
-        return Client(self.address)
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def workers(self) -> list[psutil.Process]:
-        """The processes below the server that train: the forkserver's children."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in below if child.nice() > os.nice(0)]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-
-
-Start = Callable[..., ServerProcess]
-
-
-def start_server(folder: Path, *flags: str) -> ServerProcess:
-    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
-    command += ["--store-url", f"sqlite:///{folder / 'runs.db'}", "--tensorboard-dir", str(folder / "tensorboard")]
-    with (folder / "log").open("a") as log:
-        process = subprocess.Popen(
-            [*command, *flags], stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | {"NO_COLOR": "1"}
-        )
-    assert process.stdout is not None
-    address = process.stdout.readline().removeprefix("loopbench-server listening on ").strip()
-    return ServerProcess(process, address, folder)
-
-
-def stop_server(server: ServerProcess) -> None:
-    server.process.terminate()
-    server.process.communicate(timeout=60)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts servers that are stopped after the test; they share the test's folder."""
-    started: list[ServerProcess] = []
-
-    def begin(*flags: str) -> ServerProcess:
-        started.append(start_server(tmp_path, *flags))
-        return started[-1]
-
-    yield begin
-    for server in started:
-        if server.process.poll() is None:
-            stop_server(server)
-        server.process.communicate()
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests that leave it as it is."""
-    running = start_server(tmp_path_factory.mktemp("server"))
-    with running.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
-    yield running
-    stop_server(running)
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[Client]:
-    with server.client() as connected:
-        yield connected
+__all__ = ["PATIENCE", "SECONDS_TO_READY", "ServerProcess", "Start", "client", "eventually", "server", "start"]
 
 
 @pytest.fixture

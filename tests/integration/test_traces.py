@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from loopbench.spec import Dataset, RunSpec
-
-from .conftest import SECONDS_TO_READY, stop_server
+from tests.servers import SECONDS_TO_READY, stop_server
 
 PHASES = ["queue", "start", "load", "compile", "train", "evaluate", "store"]
 

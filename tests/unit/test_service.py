@@ -12,12 +12,19 @@ from loopbench_server.service import checked_page_size, checked_train_request, c
 ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
 
-@pytest.mark.parametrize("given", [ID, ID.upper(), ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}"])
+@pytest.mark.parametrize("given", [ID, ID.upper()])
 def test_a_uuid_takes_its_usual_form(given: str) -> None:
     assert checked_uuid("run_id", given) == ID
 
 
-@pytest.mark.parametrize("given", ["", "1", f"{ID}0", ID.replace("5", "g")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "1", f"{ID}0", f"{ID}\n", ID.replace("5", "g"), ID.replace("5", "\N{ARABIC-INDIC DIGIT FIVE}")),
+        # Forms that Python's UUID takes.
+        *(ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", f"-{ID.replace('-', '')}---"),
+    ],
+)
 def test_what_is_no_uuid_is_refused_by_its_field(given: str) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         checked_uuid("run_id", given)

@@ -25,7 +25,9 @@ RETRYABLE = {
 
 def details(error: Any) -> dict[type, Any]:
     """The details of the status, by their type."""
-    (packed,) = (value for key, value in to_status(error).trailing_metadata if key == "grpc-status-details-bin")
+    (packed,) = (
+        value for key, value in to_status(from_exception(error)).trailing_metadata if key == "grpc-status-details-bin"
+    )
     found = {}
     for detail in Status.FromString(packed).details:
         (kind,) = (kind for kind in (BadRequest, ErrorInfo, RetryInfo) if detail.Is(kind.DESCRIPTOR))
@@ -96,6 +98,34 @@ def test_a_fault_of_ours_is_told_without_its_words() -> None:
 def test_an_error_of_the_table_is_told_as_it_is() -> None:
     full = errors.QueueFullError("no room")
     assert from_exception(full) is full
+
+
+def test_a_status_has_room_for_all_that_can_be_wrong_with_two_specs() -> None:
+    # 23 fields a spec; the descriptions are as long as those of enums are.
+    sides = [f"{side}.spec.optimizer.adam.field_{number}" for side in ("first", "second") for number in range(23)]
+    bad = InvalidFieldsError(tuple(Violation(field=field, description="too large " * 4) for field in sides))
+    assert [violation.field for violation in details(bad)[BadRequest].field_violations] == sides
+    assert metadata_bytes(bad) < 8_192
+
+
+def test_a_status_names_the_first_of_too_many_bad_fields() -> None:
+    bad = InvalidFieldsError(
+        tuple(Violation(field=f"groups.{number}.label", description="is too long") for number in range(100_000))
+    )
+    named = [violation.field for violation in details(bad)[BadRequest].field_violations]
+    assert named == [f"groups.{number}.label" for number in range(len(named))]
+    assert len(named) > 50
+    told = to_status(from_exception(bad)).details
+    assert told.startswith("groups.0.label: is too long; groups.1.label: is too long; ")
+    said, more = told.rsplit("; and ", 1)
+    assert more == f"{100_000 - said.count('is too long'):,} more"
+    assert metadata_bytes(bad) < 8_192
+
+
+def metadata_bytes(error: Any) -> int:
+    """What the status takes of a client's room for metadata: the message, and the details in Base64."""
+    status = to_status(from_exception(error))
+    return len(status.details) + sum(len(value) * 4 // 3 for _, value in status.trailing_metadata)
 
 
 @pytest.mark.parametrize("error", ALL)

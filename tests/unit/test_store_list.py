@@ -8,6 +8,7 @@ import pytest
 
 from loopbench import spec
 from loopbench.spec import RunFilter
+from loopbench_server.runs import store as store_module
 from loopbench_server.runs.schema import CONDITIONS
 from loopbench_server.runs.store import Store
 
@@ -108,6 +109,21 @@ def test_a_full_last_page_has_no_token(store: Store, make_run: MakeRun) -> None:
     assert store.list(RunFilter(), 2, "")[1] == ""
 
 
+def test_a_page_of_long_histories_is_shorter(
+    store: Store, make_run: MakeRun, make_result: Any, make_epoch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = make_result(history=tuple(make_epoch(number) for number in range(1, 1_001)))
+    for number in range(5):
+        ended = {"state": spec.RunState.SUCCEEDED, "result": result, "create_time": later(make_run(), number)}
+        store.add(make_run(number, **ended))
+    monkeypatch.setattr(store_module, "PAGE_BYTES", int(1.5 * len(result.model_dump_json())))
+    first, token = store.list(RunFilter(), 5, "")
+    assert [run.id for run in first] == [make_run(number).id for number in (4, 3)]
+    # However long a history is, its run fits on a page.
+    monkeypatch.setattr(store_module, "PAGE_BYTES", 0)
+    assert [run.id for run in store.list(RunFilter(), 5, token)[0]] == [make_run(2).id]
+
+
 def test_new_runs_do_not_shift_the_pages(store: Store, make_run: MakeRun) -> None:
     for number in range(4):
         store.add(make_run(number, create_time=later(make_run(), number)))
@@ -137,6 +153,16 @@ def packed(parts: Any) -> str:
 def test_garbage_is_no_token(store: Store, token: str) -> None:
     with pytest.raises(spec.InvalidFieldsError) as caught:
         store.list(RunFilter(), 1, token)
+    assert [violation.field for violation in caught.value.violations] == ["page_token"]
+
+
+@pytest.mark.parametrize("run_id", ["", "\x00", "\ud800", "1", 1, None])
+def test_a_token_whose_run_is_not_one_of_ours_is_none(three: Store, run_id: Any) -> None:
+    # Everything else about it is right: what databases do with such text differs.
+    _, token = three.list(RunFilter(), 1, "")
+    time, _, digest = json.loads(base64.urlsafe_b64decode(token))
+    with pytest.raises(spec.InvalidFieldsError) as caught:
+        three.list(RunFilter(), 1, packed([time, run_id, digest]))
     assert [violation.field for violation in caught.value.violations] == ["page_token"]
 
 

@@ -18,7 +18,7 @@ from loopbench.spec.analysis import (
     Side,
     Verdict,
 )
-from loopbench.spec.base import Input, InvalidFieldsError, Model, Violation, violations_of
+from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Violation, violations_of
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -64,6 +64,7 @@ from loopbench.spec.service import (
 )
 
 __all__ = [
+    "LONGEST_LIST",
     "OPTIMIZERS",
     "Adam",
     "AdamW",

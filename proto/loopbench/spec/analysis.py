@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input, Model
+from loopbench.spec.base import LONGEST_LIST, Input, Model
 from loopbench.spec.run import RunSpec
 
 
@@ -22,7 +22,7 @@ class RunGroup(Input):
     """Runs of one specification under several seeds."""
 
     label: Annotated[str, Field(min_length=1, max_length=200)]
-    run_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000)]
+    run_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=LONGEST_LIST)]
 
 
 class ComparisonRequest(Input):

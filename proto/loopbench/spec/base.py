@@ -4,6 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+# Items of any list that a caller may send.
+LONGEST_LIST = 1_000
+
 
 class Model(BaseModel):
     """Immutable, and closed to fields it does not know. A figure may be NaN: training can diverge."""

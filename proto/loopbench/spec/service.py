@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input, Model
+from loopbench.spec.base import LONGEST_LIST, Input, Model
 from loopbench.spec.optimizers import OPTIMIZERS
 from loopbench.spec.run import (
     Audit,
@@ -22,8 +22,7 @@ from loopbench.spec.run import (
 )
 
 T = TypeVar("T")
-# More would be more than a database takes in one query.
-Wanted = Annotated[tuple[T, ...], Field(max_length=1_000)]
+Listed = Annotated[tuple[T, ...], Field(max_length=LONGEST_LIST)]
 
 
 class Evaluation(Model):
@@ -59,12 +58,12 @@ class EvaluationRequest(Input):
 class RunFilter(Input):
     """A run matches when, for every field that is not empty, one of its values matches."""
 
-    states: Wanted[RunState] = ()
-    methods: Wanted[Method] = ()
-    losses: Wanted[Loss] = ()
-    datasets: Wanted[Dataset] = ()
-    optimizers: Wanted[Literal["sgd", "adam", "adamw", "rmsprop"]] = ()
-    seeds: Wanted[Annotated[int, Field(ge=0, lt=2**32)]] = ()
+    states: Listed[RunState] = ()
+    methods: Listed[Method] = ()
+    losses: Listed[Loss] = ()
+    datasets: Listed[Dataset] = ()
+    optimizers: Listed[Literal["sgd", "adam", "adamw", "rmsprop"]] = ()
+    seeds: Listed[Annotated[int, Field(ge=0, lt=2**32)]] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
 

@@ -73,9 +73,11 @@ class RunGroup(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     RUN_IDS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """Names the group in the answer; unique within the request."""
+    """Names the group in the answer; unique within the request; 1 to 200 characters."""
     @_builtins.property
-    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 1,000."""
+
     def __init__(
         self,
         *,

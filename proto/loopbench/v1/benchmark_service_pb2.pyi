@@ -249,11 +249,11 @@ class RunFilter(_message.Message):
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
-        """Inclusive."""
+        """Inclusive; year 1 to 9999."""
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """Exclusive."""
+        """Exclusive; year 1 to 9999."""
 
     def __init__(
         self,
@@ -283,7 +283,9 @@ class ListRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """1 to 1,000; 0 is the default of 50."""
+    """Not negative; 0 is the default of 50, and more than 1,000 count as 1,000. A page whose runs have long histories holds
+    fewer.
+    """
     page_token: _builtins.str
     """next_page_token of the page before, with the same filter."""
     @_builtins.property
@@ -373,12 +375,12 @@ class CompareRequest(_message.Message):
     MARGIN_FIELD_NUMBER: _builtins.int
     ALPHA_FIELD_NUMBER: _builtins.int
     margin: _builtins.float
-    """Accuracy, 0 to 1; default 0.005."""
+    """Accuracy, above 0 and below 1; default 0.005."""
     alpha: _builtins.float
-    """Default 0.05."""
+    """Above 0, at most 0.5; default 0.05."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[_analysis_pb2.RunGroup]:
-        """At least two."""
+        """2 to 100."""
 
     def __init__(
         self,

@@ -30,7 +30,12 @@ if _version_not_supported:
 
 class BenchmarkServiceStub:
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     def __init__(self, channel):
@@ -93,7 +98,12 @@ class BenchmarkServiceStub:
 
 class BenchmarkServiceServicer:
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     def Train(self, request, context):
@@ -231,7 +241,12 @@ def add_BenchmarkServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class BenchmarkService:
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     @staticmethod

@@ -31,7 +31,12 @@ GRPC_VERSION: str
 
 class BenchmarkServiceStub:
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     @_typing.overload
@@ -65,7 +70,12 @@ class BenchmarkServiceStub:
 @_typing.type_check_only
 class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -95,7 +105,12 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
 
 class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help.
+    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
+    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
+    of bad fields it names the first.
+
+    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
+    upper or lower case. What one field allows beyond that is said beside it.
     """
 
     @_abc_1.abstractmethod

@@ -247,20 +247,29 @@ class Sgd(_message.Message):
     LOSS_SCALE_FACTOR_FIELD_NUMBER: _builtins.int
     GRADIENT_ACCUMULATION_STEPS_FIELD_NUMBER: _builtins.int
     learning_rate: _builtins.float
-    """Default 0.01."""
+    """Above 0, at most 1e6; default 0.01."""
     momentum: _builtins.float
-    """Default 0."""
+    """0 to 1; default 0."""
     nesterov: _builtins.bool
     weight_decay: _builtins.float
+    """0 to 1e6."""
     clipnorm: _builtins.float
-    """At most one of clipnorm, clipvalue and global_clipnorm."""
+    """At most one of clipnorm, clipvalue and global_clipnorm.
+    Above 0, at most 1e12.
+    """
     clipvalue: _builtins.float
+    """Above 0, at most 1e12."""
     global_clipnorm: _builtins.float
+    """Above 0, at most 1e12."""
     use_ema: _builtins.bool
     ema_momentum: _builtins.float
+    """0 to 1."""
     ema_overwrite_frequency: _builtins.int
+    """1 to 1,000,000."""
     loss_scale_factor: _builtins.float
+    """Above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
+    """2 to 1,000,000."""
     def __init__(
         self,
         *,
@@ -353,24 +362,33 @@ class Adam(_message.Message):
     LOSS_SCALE_FACTOR_FIELD_NUMBER: _builtins.int
     GRADIENT_ACCUMULATION_STEPS_FIELD_NUMBER: _builtins.int
     learning_rate: _builtins.float
-    """Default 0.001."""
+    """Above 0, at most 1e6; default 0.001."""
     beta_1: _builtins.float
-    """Default 0.9."""
+    """0 and more, below 1; default 0.9."""
     beta_2: _builtins.float
-    """Default 0.999."""
+    """0 and more, below 1; default 0.999."""
     epsilon: _builtins.float
-    """Default 1e-7."""
+    """Above 0, at most 1e6; default 1e-7."""
     amsgrad: _builtins.bool
     weight_decay: _builtins.float
+    """0 to 1e6."""
     clipnorm: _builtins.float
-    """At most one of clipnorm, clipvalue and global_clipnorm."""
+    """At most one of clipnorm, clipvalue and global_clipnorm.
+    Above 0, at most 1e12.
+    """
     clipvalue: _builtins.float
+    """Above 0, at most 1e12."""
     global_clipnorm: _builtins.float
+    """Above 0, at most 1e12."""
     use_ema: _builtins.bool
     ema_momentum: _builtins.float
+    """0 to 1."""
     ema_overwrite_frequency: _builtins.int
+    """1 to 1,000,000."""
     loss_scale_factor: _builtins.float
+    """Above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
+    """2 to 1,000,000."""
     def __init__(
         self,
         *,
@@ -473,25 +491,33 @@ class AdamW(_message.Message):
     LOSS_SCALE_FACTOR_FIELD_NUMBER: _builtins.int
     GRADIENT_ACCUMULATION_STEPS_FIELD_NUMBER: _builtins.int
     learning_rate: _builtins.float
-    """Default 0.001."""
+    """Above 0, at most 1e6; default 0.001."""
     weight_decay: _builtins.float
-    """Default 0.004."""
+    """0 to 1e6; default 0.004."""
     beta_1: _builtins.float
-    """Default 0.9."""
+    """0 and more, below 1; default 0.9."""
     beta_2: _builtins.float
-    """Default 0.999."""
+    """0 and more, below 1; default 0.999."""
     epsilon: _builtins.float
-    """Default 1e-7."""
+    """Above 0, at most 1e6; default 1e-7."""
     amsgrad: _builtins.bool
     clipnorm: _builtins.float
-    """At most one of clipnorm, clipvalue and global_clipnorm."""
+    """At most one of clipnorm, clipvalue and global_clipnorm.
+    Above 0, at most 1e12.
+    """
     clipvalue: _builtins.float
+    """Above 0, at most 1e12."""
     global_clipnorm: _builtins.float
+    """Above 0, at most 1e12."""
     use_ema: _builtins.bool
     ema_momentum: _builtins.float
+    """0 to 1."""
     ema_overwrite_frequency: _builtins.int
+    """1 to 1,000,000."""
     loss_scale_factor: _builtins.float
+    """Above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
+    """2 to 1,000,000."""
     def __init__(
         self,
         *,
@@ -594,24 +620,33 @@ class RmsProp(_message.Message):
     LOSS_SCALE_FACTOR_FIELD_NUMBER: _builtins.int
     GRADIENT_ACCUMULATION_STEPS_FIELD_NUMBER: _builtins.int
     learning_rate: _builtins.float
-    """Default 0.001."""
+    """Above 0, at most 1e6; default 0.001."""
     rho: _builtins.float
-    """Default 0.9."""
+    """0 and more, below 1; default 0.9."""
     momentum: _builtins.float
-    """Default 0."""
+    """0 to 1; default 0."""
     epsilon: _builtins.float
-    """Default 1e-7."""
+    """Above 0, at most 1e6; default 1e-7."""
     centered: _builtins.bool
     weight_decay: _builtins.float
+    """0 to 1e6."""
     clipnorm: _builtins.float
-    """At most one of clipnorm, clipvalue and global_clipnorm."""
+    """At most one of clipnorm, clipvalue and global_clipnorm.
+    Above 0, at most 1e12.
+    """
     clipvalue: _builtins.float
+    """Above 0, at most 1e12."""
     global_clipnorm: _builtins.float
+    """Above 0, at most 1e12."""
     use_ema: _builtins.bool
     ema_momentum: _builtins.float
+    """0 to 1."""
     ema_overwrite_frequency: _builtins.int
+    """1 to 1,000,000."""
     loss_scale_factor: _builtins.float
+    """Above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
+    """2 to 1,000,000."""
     def __init__(
         self,
         *,

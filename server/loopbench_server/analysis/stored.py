@@ -1,9 +1,10 @@
 """Compares runs of the store."""
 
-import uuid
+from itertools import chain
 
 from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
 from loopbench_server.errors import RunWithoutResultError
+from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.runs.store import Store
 
 
@@ -19,8 +20,10 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
     from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
 
     ids = _ids(request)
+    # Each once, however many groups have it: a request may name thousands, and a run may hold a thousand epochs.
+    runs = {run_id: _run(store, run_id) for run_id in dict.fromkeys(chain.from_iterable(ids))}
     groups = [
-        Group(group.label, tuple(_run(store, run_id) for run_id in run_ids))
+        Group(group.label, tuple(runs[run_id] for run_id in run_ids))
         for group, run_ids in zip(request.groups, ids, strict=True)
     ]
     violations = [
@@ -37,23 +40,15 @@ def _ids(request: ComparisonRequest) -> list[list[str]]:
     """The runs' ids in their usual form, group by group."""
     violations, ids = [], []
     for index, group in enumerate(request.groups):
-        ids.append([_canonical(run_id) for run_id in group.run_ids])
+        ids.append([canonical(run_id) for run_id in group.run_ids])
         violations += [
-            Violation(field=f"groups.{index}.run_ids.{place}", description="must be a UUID")
+            Violation(field=f"groups.{index}.run_ids.{place}", description=NO_UUID)
             for place, run_id in enumerate(ids[-1])
             if not run_id
         ]
     if violations:
         raise InvalidFieldsError(tuple(violations))
     return ids
-
-
-def _canonical(text: str) -> str:
-    """Empty where ``text`` is no UUID."""
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return ""
 
 
 def _run(store: Store, run_id: str) -> Run:

@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import json
-import uuid
 from datetime import UTC, datetime
 
 from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+from loopbench_server.ids import canonical
 
 
 class PageToken:
@@ -28,9 +28,15 @@ class PageToken:
         """
         try:
             time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = datetime.fromisoformat(time).astimezone(UTC), str(uuid.UUID(run_id))
+            position = datetime.fromisoformat(time).astimezone(UTC), canonical(run_id)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise InvalidFieldsError((Violation(field="page_token", description="not a page token"),)) from error
+            raise _bad_token("not a page token") from error
+        if not position[1]:
+            raise _bad_token("not a page token")
         if digest != self._filter:
-            raise InvalidFieldsError((Violation(field="page_token", description="of another filter"),))
+            raise _bad_token("of another filter")
         return position
+
+
+def _bad_token(fault: str) -> InvalidFieldsError:
+    return InvalidFieldsError((Violation(field="page_token", description=fault),))

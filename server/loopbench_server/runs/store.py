@@ -1,6 +1,6 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,20 @@ log = structlog.get_logger()
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 # Where the id of a run stands, in an order in which rows can be removed.
 RUN_IDS = ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id))
+# Results on a page, as they are stored: a thousand runs of a thousand epochs each would take gigabytes.
+PAGE_BYTES = 4 << 20
+
+
+def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[Run], bool]:
+    """The first runs, until there are ``size`` or they hold PAGE_BYTES, and whether there are more."""
+    page: list[Run] = []
+    held = 0
+    for row in rows:
+        if len(page) == size or held > PAGE_BYTES:
+            return page, True
+        page.append(run_of(row))
+        held += len(row.result or "")
+    return page, False
 
 
 class Store:
@@ -175,9 +189,8 @@ class Store:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
         with self._transaction() as connection:
-            found = [run_of(row) for row in connection.execute(query)]
-        page = found[:page_size]
-        return page, token.encode(page[-1]) if len(found) > page_size else ""
+            page, more = _page(connection.execute(query), page_size)
+        return page, token.encode(page[-1]) if more else ""
 
     def delete(self, run_id: str) -> None:
         """Forgets a run with its epochs and weights."""

@@ -9,12 +9,17 @@ T = TypeVar("T")
 
 
 async def to_the_end(awaitable: Awaitable[T]) -> T:
-    """What ``awaitable`` gives; a caller that is cancelled meanwhile learns of it only once that is done."""
+    """What ``awaitable`` gives; a caller that is cancelled meanwhile learns of it only once that is done.
+
+    An error of it then has nobody to go to, and is dropped.
+    """
     task = asyncio.ensure_future(awaitable)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # asyncio would log what nobody has looked at
         raise
 
 

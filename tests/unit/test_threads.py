@@ -1,0 +1,37 @@
+import asyncio
+import gc
+import threading
+from typing import Any
+
+import pytest
+
+from loopbench_server.runs.threads import in_thread
+
+
+async def test_a_call_gives_what_it_gives_and_raises_what_it_raises() -> None:
+    assert await in_thread(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(divmod, 7, 0)
+
+
+async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        may_end.wait()
+        raise ValueError("nobody hears this")
+
+    call = asyncio.create_task(in_thread(fail))
+    await asyncio.to_thread(begun.wait)
+    call.cancel()
+    await asyncio.sleep(0)
+    assert not call.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    del call
+    await asyncio.to_thread(gc.collect)
+    assert told == []
