@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser bench lint audit format errors proto proto-check lock clean
+.PHONY: help install demo test coverage browser postgresql bench lint audit format errors proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +44,12 @@ browser:  ## Install Chromium and its driver, which the tests of the report need
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
 	  echo "no Chromium: the tests of the report in a browser will be skipped"
+
+postgresql:  ## Install PostgreSQL, which the tests of faults start one of, where apt-get and the right to are there
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; } || \
+	  echo "no PostgreSQL: the tests on it will be skipped"
 
 $(PEERS_STAMP): requirements/peers.txt
 	$(PYTHON) -m venv $(PEERS)

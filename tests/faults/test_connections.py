@@ -187,8 +187,7 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
                         watcher.sendall(http2.frame(http2.WINDOW_UPDATE, (1).to_bytes(4)))
         assert len(memory) == EPOCHS
         early, late = max(memory[: EPOCHS // 5]), max(memory)
-        # What a watcher was not sent is some 80 kB of epochs, and more of progress. The 2 MB of the epochs themselves
-        # are there, once.
+        # What a watcher was not sent is some 80 kB of epochs, and more of progress. The run's own 2 MB are there once.
         assert late - early < WATCHERS * 80_000 // 2
         # Those who read at last have missed no epoch, and are told what became of the run.
         for watcher in watchers[:3]:

@@ -1,0 +1,122 @@
+"""Any bytes to any path of a real server in this process: what is no call of a method is the caller's fault."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry
+
+from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
+from loopbench_server.boundary import Boundary
+from loopbench_server.metrics import Metrics
+
+SERVICE = "loopbench.v1.BenchmarkService"
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def channel(registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1))])
+    pb_grpc.add_BenchmarkServiceServicer_to_server(pb_grpc.BenchmarkServiceServicer(), server)  # type: ignore[abstract]
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    reflection.enable_server_reflection((SERVICE,), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
+        yield made
+    await server.stop(None)
+
+
+async def all_of(stream: Any) -> list[Any]:
+    return [event async for event in stream]
+
+
+async def status_of(call: Any) -> tuple[Any, Any]:
+    """The error that a call ends with, and its status with details."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value, rpc_status.from_call(caught.value)
+
+
+async def test_a_method_that_nobody_wrote_is_unimplemented(channel: Any) -> None:
+    error, _ = await status_of(channel.unary_unary(f"/{HEALTH}/List")(b""))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "//",
+        "a",
+        "/a",
+        f"/{SERVICE}",
+        f"/{SERVICE}/",
+        f"/{SERVICE}/GetRun/",
+        f"/{SERVICE}/GetRun/x",
+        "/" * 5_000,
+    ],
+)
+async def test_a_path_that_names_no_method_is_unimplemented(channel: Any, path: str) -> None:
+    error, _ = await status_of(channel.unary_unary(path)(b""))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def bytes_of(*messages: bytes) -> AsyncIterator[bytes]:
+    for message in messages:
+        yield message
+
+
+HEALTH, REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
+# A method of each kind, of each service.
+METHODS = {
+    f"/{SERVICE}/GetRun": "unary",
+    f"/{SERVICE}/WatchRun": "server_stream",
+    f"/{HEALTH}/Check": "unary",
+    f"/{HEALTH}/Watch": "server_stream",
+    f"/{REFLECTION}/ServerReflectionInfo": "bidi_stream",
+}
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05abc", b"\x0a\x02\xc3\x28"], ids=["bytes", "cut off", "no UTF-8"])
+@pytest.mark.parametrize("path", METHODS)
+async def test_bytes_that_are_no_message_are_the_callers_fault(
+    channel: Any, registry: CollectorRegistry, eventually: Any, path: str, raw: bytes
+) -> None:
+    error, status = await status_of(all_of(channel.stream_stream(path)(bytes_of(raw))))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    bad = BadRequest()
+    assert status.details[0].Unpack(bad)
+    assert [violation.field for violation in bad.field_violations] == ["request"]
+    _, service, name = path.split("/")
+    labels = {"grpc_type": METHODS[path], "grpc_service": service, "grpc_method": name, "grpc_code": "INVALID_ARGUMENT"}
+    await eventually(lambda: registry.get_sample_value("grpc_server_handled_total", labels) == 1)
+
+
+@pytest.mark.parametrize("path", [path for path, kind in METHODS.items() if kind != "bidi_stream"])
+async def test_a_call_without_a_message_does_not_hang(channel: Any, path: str) -> None:
+    error, status = await status_of(all_of(channel.stream_stream(path)(bytes_of())))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no message" in status.message
+
+
+async def test_the_health_of_a_service_can_be_watched(channel: Any) -> None:
+    watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="other"))
+    assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    assert watching.cancel()
+
+
+async def test_a_stream_of_requests_is_answered_one_by_one(channel: Any) -> None:
+    asked = [reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()] * 2
+    answers = await all_of(channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo")(bytes_of(*asked)))
+    assert [SERVICE.encode() in answer for answer in answers] == [True, True]
