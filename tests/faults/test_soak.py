@@ -183,7 +183,7 @@ def test_nothing_grows_and_nothing_is_left(
         samples = sampled_under_load(ready, load, 60 * request.config.getoption("--soak-minutes"))
         with capsys.disabled():
             counts = (f"{name}: {code} {count}" for (name, code), count in sorted(load.answers.items()))
-            print("", HEADINGS, *samples, *counts, sep="\n")  # noqa: T201  the curve is the measure
+            print("", HEADINGS, *samples, *counts, sep="\n")
         eventually(lambda: client.server_info().running == client.server_info().queued == 0)
         stuck_or_failed = RunFilter(states=(RunState.QUEUED, RunState.RUNNING, RunState.FAILED))
         assert [*client.list(stuck_or_failed)] == []

@@ -9,6 +9,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_status import rpc_status
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
@@ -25,7 +26,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1))])
+    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1), NoOpTracer())])
     pb_grpc.add_BenchmarkServiceServicer_to_server(pb_grpc.BenchmarkServiceServicer(), server)  # type: ignore[abstract]
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     reflection.enable_server_reflection((SERVICE,), server)
