@@ -71,7 +71,8 @@ class AsyncClient:
             try:
                 run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
-                resubmission.accepted |= run_id is not None
+                if run_id is not None:
+                    resubmission.accept()
                 if run_id is not None and on_progress is not None:
                     await self._follow(run_id, on_progress, resubmission.left)
                 (run_message,) = [message async for message in answer]
@@ -106,6 +107,25 @@ class AsyncClient:
         return self._watch(run_id, None)
 
     async def _watch(
+        self,
+        run_id: str,
+        timeout: float | None,  # noqa: ASYNC109  # as in train
+    ) -> AsyncGenerator[spec.RunEvent, None]:
+        resubmission, begun = Resubmission(timeout), False
+        while True:
+            try:
+                async with aclosing(self._watch_once(run_id, resubmission.left)) as events:
+                    async for event in events:
+                        begun = True
+                        yield event
+            except ServerUnavailableError as error:
+                if begun:  # the events so far would come again
+                    raise
+                await asyncio.sleep(resubmission.pause(error))
+            else:
+                return
+
+    async def _watch_once(
         self,
         run_id: str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
@@ -189,7 +209,7 @@ class AsyncClient:
         while True:
             why = NO_RUNS_YET
             try:
-                info = await self._answer(calls.server_info(), patience.left)
+                info = await self._answer_once(calls.server_info(), patience.left)
             except TRANSIENT as error:
                 why = error.message
             else:
@@ -202,11 +222,23 @@ class AsyncClient:
         call: calls.Call[T],
         timeout: float | None = None,  # noqa: ASYNC109  # as in train
     ) -> T:
+        resubmission = Resubmission(self._timeout if timeout is None else timeout)
+        while True:
+            try:
+                return await self._answer_once(call, resubmission.left)
+            except ServerUnavailableError as error:
+                if not call.repeatable:
+                    raise
+                await asyncio.sleep(resubmission.pause(error))
+
+    async def _answer_once(
+        self,
+        call: calls.Call[T],
+        timeout: float | None,  # noqa: ASYNC109  # as in train
+    ) -> T:
         with translated_errors():
-            answer = await getattr(self._stub, call.method)(
-                call.request, timeout=self._timeout if timeout is None else timeout, metadata=self._metadata
-            )
-            return call.read(answer)
+            send = getattr(self._stub, call.method)
+            return call.read(await send(call.request, timeout=timeout, metadata=self._metadata))
 
     async def close(self) -> None:
         """Ends all calls and the connection."""

@@ -18,11 +18,15 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One call of the service: the name of its method, the message it sends and how to read each message it answers."""
+    """One call of the service: the name of its method, the message it sends and how to read each message it answers.
+
+    One that is not ``repeatable`` is not sent again where its answer is lost.
+    """
 
     method: str
     request: Any
     read: Callable[[Any], T]
+    repeatable: bool = True
 
 
 def check_progress(on_progress: object, *, detach: bool) -> None:
@@ -72,8 +76,9 @@ def cancel(run_id: str) -> Call[spec.Run]:
 
 
 def delete(run_id: str) -> Call[None]:
-    """Deletes a run that has ended."""
-    return Call("DeleteRun", benchmark_service_pb2.DeleteRunRequest(run_id=run_id), lambda _: None)
+    """Deletes a run that has ended. Repeated after its answer was lost, it would say that there is no such run."""
+    request = benchmark_service_pb2.DeleteRunRequest(run_id=run_id)
+    return Call("DeleteRun", request, lambda _: None, repeatable=False)
 
 
 def compare(groups: Iterable[spec.RunGroup], margin: float | None, alpha: float | None) -> Call[spec.Comparison]:

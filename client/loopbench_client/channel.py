@@ -1,6 +1,5 @@
-"""How a channel to the server behaves: retries, keepalive, message size, proxy."""
+"""How a channel to the server behaves: keepalive, reconnection, message size, proxy."""
 
-import json
 from typing import Any
 
 from loopbench.addresses import is_loopback
@@ -16,30 +15,14 @@ EVALUATE_TIMEOUT = 600.0
 # Seconds: experiments take some ten, a verification trains a dozen runs and may have to wait for others.
 DIAGNOSE_TIMEOUT = 3_600.0
 
-# Train is safe because it bears a request_id. Repeating a deletion whose answer was lost would say NOT_FOUND.
-NOT_RETRIED = frozenset({"DeleteRun"})
-
-RETRY_POLICY = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.2s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
-
-
-def service_config() -> str:
-    """Retries as a gRPC service config: on UNAVAILABLE, for a server that restarts or is replaced."""
-    methods = [method.name for method in SERVICE.methods if method.name not in NOT_RETRIED]
-    names = [{"service": SERVICE.full_name, "method": method} for method in methods]
-    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY_POLICY}]})
-
 
 def channel_options(address: str) -> list[tuple[str, str | int]]:
     """Options for a channel to ``address``."""
     return [
-        ("grpc.enable_retries", 1),
-        ("grpc.service_config", service_config()),
+        # The client repeats calls itself; see resubmission.py.
+        ("grpc.enable_retries", 0),
+        # A server that was away for long is found again within seconds, and not within two minutes.
+        ("grpc.max_reconnect_backoff_ms", 5_000),
         # A run can be silent for long: only pings tell silence from death. The server has to allow them this often
         # (grpc.http2.min_ping_interval_without_data_ms), or it ends the connection with "too_many_pings".
         ("grpc.keepalive_time_ms", 30_000),

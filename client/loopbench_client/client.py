@@ -85,7 +85,8 @@ class Client:
             try:
                 run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
-                resubmission.accepted |= run_id is not None
+                if run_id is not None:
+                    resubmission.accept()
                 if run_id is not None and on_progress is not None:
                     self._follow(run_id, on_progress, resubmission.left)
                 (run_message,) = answer
@@ -120,6 +121,20 @@ class Client:
         return self._watch(run_id, None)
 
     def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
+        resubmission, begun = Resubmission(timeout), False
+        while True:
+            try:
+                for event in self._watch_once(run_id, resubmission.left):
+                    begun = True
+                    yield event
+            except ServerUnavailableError as error:
+                if begun:  # the events so far would come again
+                    raise
+                time.sleep(resubmission.pause(error))
+            else:
+                return
+
+    def _watch_once(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
         call = calls.watch(run_id)
         with translated_errors():
             stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
@@ -194,7 +209,7 @@ class Client:
         while True:
             why = NO_RUNS_YET
             try:
-                info = self._answer(calls.server_info(), patience.left)
+                info = self._answer_once(calls.server_info(), patience.left)
             except TRANSIENT as error:
                 why = error.message
             else:
@@ -203,11 +218,18 @@ class Client:
             time.sleep(patience.pause(why))
 
     def _answer(self, call: calls.Call[T], timeout: float | None = None) -> T:
+        resubmission = Resubmission(self._timeout if timeout is None else timeout)
+        while True:
+            try:
+                return self._answer_once(call, resubmission.left)
+            except ServerUnavailableError as error:
+                if not call.repeatable:
+                    raise
+                time.sleep(resubmission.pause(error))
+
+    def _answer_once(self, call: calls.Call[T], timeout: float | None) -> T:
         with translated_errors():
-            answer = getattr(self._stub, call.method)(
-                call.request, timeout=self._timeout if timeout is None else timeout, metadata=self._metadata
-            )
-            return call.read(answer)
+            return call.read(getattr(self._stub, call.method)(call.request, timeout=timeout, metadata=self._metadata))
 
     def close(self) -> None:
         """Ends all calls and the connection."""

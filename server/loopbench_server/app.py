@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -81,7 +82,7 @@ def _open_store(settings: Settings) -> Store:
     url = _parsed(settings.store_url.get_secret_value())
     try:
         return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
-    except (sa.exc.SQLAlchemyError, OSError, ImportError, NewerSchemaError) as error:
+    except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
         raise StartError(f"--store-url: the database cannot be opened: {said}") from error

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.channel import SERVICE, service_config
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
 
@@ -96,9 +94,31 @@ async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: 
     assert len(service.requests["DeleteRun"]) == 1
 
 
-def test_every_method_but_deletion_is_retried() -> None:
-    (config,) = json.loads(service_config())["methodConfig"]
-    assert {name["method"] for name in config["name"]} == {method.name for method in SERVICE.methods} - {"DeleteRun"}
+async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any, status: Any) -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "Evaluate": lambda: either.evaluate("x"),
+        "GetRun": lambda: either.get("x"),
+        "CancelRun": lambda: either.cancel("x"),
+        "Compare": lambda: either.compare([]),
+        "GetServerInfo": either.server_info,
+    }
+    for method, call in calls.items():
+        service.failures[method].append(status(grpc.StatusCode.UNAVAILABLE))
+        await call()
+        assert len(service.requests[method]) == 2
+
+
+async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: Any, status: Any) -> None:
+    service.failures["WatchRun"].append(status(grpc.StatusCode.UNAVAILABLE))
+    assert await either.watch("x") == service.events
+    assert len(service.requests["WatchRun"]) == 2
+
+
+async def test_a_server_that_stays_away_is_told_in_the_end(either: Any, service: Any, status: Any) -> None:
+    service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 10)
+    with pytest.raises(errors.ServerUnavailableError, match="away"):
+        await either.get("x")
+    assert len(service.requests["GetRun"]) == 5
 
 
 async def test_progress_comes_in_order_before_the_result(either: Any, service: Any) -> None:
@@ -222,11 +242,12 @@ async def test_wait_ready_gives_up(either: Any, service: Any) -> None:
     assert caught.value.reason == "NOT_READY"
 
 
-def test_an_unary_call_has_the_clients_deadline(address: str, service: Any, status: Any) -> None:
+def test_no_call_is_tried_again_beyond_the_clients_deadline(address: str, service: Any, status: Any) -> None:
     # The pauses between the attempts are longer than this.
-    service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE)] * 100)
-    with Client(address, timeout=0.01) as client, pytest.raises(errors.DeadlineError):
+    service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 100)
+    with Client(address, timeout=0.1) as client, pytest.raises(errors.ServerUnavailableError, match="away"):
         client.get("x")
+    assert len(service.requests["GetRun"]) == 1
 
 
 def test_a_proxy_is_not_asked_for_loopback(address: str) -> None:

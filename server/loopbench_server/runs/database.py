@@ -1,11 +1,13 @@
 """Opens the database behind a URL, with what each kind of database needs for a service."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from loopbench_server.runs.migrating import migrate
+from loopbench_server.runs.migrating import is_current, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
@@ -28,13 +30,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def open_database(url: str | sa.URL) -> sa.Engine:
-    """The database, brought to the present schema; the folder of a SQLite file is made.
-
-    Raises:
-        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError: it cannot be opened.
-        NewerSchemaError: a newer server has written to it.
-    """
+def _engine(url: str | sa.URL) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
@@ -45,7 +41,38 @@ def open_database(url: str | sa.URL) -> sa.Engine:
     engine = sa.create_engine(parsed, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _migrate_apart(url: str | sa.URL) -> None:
+    # What Alembic takes, a server would hold for as long as it runs.
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as apart:
+        apart.submit(migrate_database, url).result()
+
+
+def migrate_database(url: str | sa.URL) -> None:
+    """Brings it to the present schema; the folder of a SQLite file is made.
+
+    Raises: as :func:`open_database`.
+    """
+    engine = _engine(url)
     try:
+        migrate(engine)
+    finally:
+        engine.dispose()
+
+
+def open_database(url: str | sa.URL) -> sa.Engine:
+    """The database, brought to the present schema; the folder of a SQLite file is made.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool: it cannot be opened.
+        NewerSchemaError: a newer server has written to it.
+    """
+    engine = _engine(url)
+    try:
+        if not is_current(engine):
+            _migrate_apart(url)
         migrate(engine)
     except Exception:
         engine.dispose()

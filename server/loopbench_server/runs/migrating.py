@@ -5,14 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 FOLDER = Path(__file__).with_name("migrations")
-# The schema of databases from before there were migrations.
-FIRST = "0001"
+# Revisions are numbered: 0001_runs.py is 0001.
+KNOWN = sorted(script.name.partition("_")[0] for script in (FOLDER / "versions").glob("[0-9]*.py"))
+# The first is the schema of databases from before there were migrations.
+FIRST, HEAD = KNOWN[0], KNOWN[-1]
 
 # By dialect: keeps other servers that start at the same time from migrating too. It ends with the transaction.
 LOCKS = {
@@ -20,7 +18,7 @@ LOCKS = {
     # Any number, the same for all servers.
     "postgresql": "SELECT pg_advisory_xact_lock(7605224)",
 }
-
+READ = sa.text("SELECT version_num FROM alembic_version")
 WRITE = sa.text("UPDATE alembic_version SET version_num = version_num")
 
 
@@ -36,25 +34,46 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Applies what is missing, in one transaction.
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(READ).scalar()
+    if found is not None and found not in KNOWN:
+        raise NewerSchemaError(f"its schema {found} is of a newer loopbench than this one, which knows {HEAD}")
+    return found
+
+
+def is_current(engine: sa.Engine) -> bool:
+    """Whether there is nothing to migrate.
 
     Raises:
-        NewerSchemaError: the database knows revisions that this server does not.
+        NewerSchemaError: the database has a revision that this server does not know.
     """
+    with engine.connect() as connection:
+        return _revision(connection) == HEAD
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Applies what is missing, in one transaction, and sees that the database can be written to.
+
+    Raises:
+        NewerSchemaError: the database has a revision that this server does not know.
+    """
+    with _locked(engine) as connection:
+        revision = _revision(connection)
+        if revision != HEAD:
+            _upgrade(connection, revision)
+        connection.execute(WRITE)
+
+
+def _upgrade(connection: sa.Connection, revision: str | None) -> None:
+    # It takes twelve megabytes, for what there is to do once.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    with _locked(engine) as connection:
-        found = MigrationContext.configure(connection).get_current_heads()
-        if unknown := sorted(set(found) - known):
-            raise NewerSchemaError(
-                f"its schema {', '.join(unknown)} is of a newer loopbench than this one, which knows {max(known)}"
-            )
-        config.attributes["connection"] = connection
-        if not found and sa.inspect(connection).has_table("runs"):
-            command.stamp(config, FIRST)
-        command.upgrade(config, "head")
-        # A database that can only be read is of no use to a server, and says so now.
-        connection.execute(WRITE)
+    config.attributes["connection"] = connection
+    if revision is None and sa.inspect(connection).has_table("runs"):
+        command.stamp(config, FIRST)
+    command.upgrade(config, "head")
