@@ -129,7 +129,9 @@ def test_a_run_that_cannot_be_stops_no_other(own: ServerProcess) -> None:
     assert code == 1
     assert "one and two: identical." in stdout
     assert "failed: gpu, seed 0: " in stderr
-    assert "reason " in stderr.splitlines()[-1]
+    reason, hint = stderr.splitlines()[-2:]
+    assert reason.strip().startswith("reason ")
+    assert hint.strip().startswith("hint: ")
 
 
 def test_labels_of_one_spec_share_runs(client: Client) -> None:

@@ -101,6 +101,8 @@ def test_killed_caller_takes_its_run_along(ready: ServerProcess) -> None:
         caller.kill()
         caller.wait()
         eventually(lambda: not ready.workers())
+        # The process is gone before the end of its run is stored.
+        eventually(lambda: all(run.state.ended for run in client.list()))
         (run,) = client.list()
         assert run.state is RunState.CANCELLED
         assert run.error is not None
