@@ -1,0 +1,295 @@
+"""Runs whose database comes and goes, which other servers work on, and which are forgotten in the end."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
+from loopbench_server import errors
+from loopbench_server.runs import cancellations, elsewhere, patience, retention
+from loopbench_server.runs.attempt import Surroundings, now
+from loopbench_server.runs.bounds import Bounds, own_memory
+from loopbench_server.runs.cancellations import heed_cancellations
+from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.messages import EpochEnded, Trained
+from loopbench_server.runs.questions import Questions
+from loopbench_server.runs.retention import Retention, keep_tidy
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.store import Store
+
+MakeRun = Callable[..., spec.Run]
+Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+LOST = RunError(reason="SERVER_LOST", message="gone", retryable=True)
+CANCELLED = RunError(reason="RUN_CANCELLED", message="on request")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SECONDS_BETWEEN_TRIES", 0)
+    monkeypatch.setattr(elsewhere, "SECONDS_BETWEEN_POLLS", 0)
+    monkeypatch.setattr(cancellations, "SECONDS_BETWEEN_LOOKS", 0)
+
+
+class TestDatabaseThatComesBack:
+    @pytest.fixture
+    def refusals(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The writes that are refused from now on, each once."""
+        pending: list[str] = []
+
+        def refusing(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+            def attempted(*args: Any) -> Any:
+                if name in pending:
+                    pending.remove(name)
+                    raise errors.StoreFailedError("away")
+                return write(*args)
+
+            return attempted
+
+        for name in ("update", "add_epoch"):
+            monkeypatch.setattr(store, name, refusing(name, getattr(store, name)))
+        return pending
+
+    async def test_loses_nothing(
+        self,
+        *,
+        scheduler: Scheduler,
+        store: Store,
+        processes: Any,
+        refusals: list[str],
+        make_result: Callable[..., spec.Result],
+        make_epoch: Callable[..., spec.EpochRecord],
+    ) -> None:
+        run = await scheduler.submit(RunSpec(), "r", "me")
+        refusals += ["update", "add_epoch", "add_epoch"]
+        worker = await processes.begun()
+        worker.send(EpochEnded(record=make_epoch(1)))
+        worker.send(Trained(result=make_result()), b"weights")
+        refusals.append("update")
+        ended = await scheduler.wait(run.id)
+        assert not refusals
+        assert store.get(run.id) == ended
+        assert store.epochs_of(run.id) == (make_epoch(1),)
+        assert store.weights_of(run.id) == b"weights"
+
+
+class TestConfirmationThatIsLost:
+    """The database commits, and its answer does not arrive: so the write is tried again."""
+
+    def test_an_epoch_is_stored_once(self, store: Store, make_run: MakeRun, make_epoch: Any) -> None:
+        run = store.add(make_run(state=RunState.RUNNING))
+        for _ in range(2):
+            store.add_epoch(run.id, make_epoch(1))
+        assert store.epochs_of(run.id) == (make_epoch(1),)
+
+    async def test_the_caller_is_told_what_the_store_has(
+        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
+    ) -> None:
+        update = store.update
+
+        def commit_and_fail(run: spec.Run, packed_weights: bytes = b"") -> None:
+            update(run, packed_weights)
+            if run.state.ended:
+                raise errors.StoreFailedError("the connection broke")
+
+        run = await scheduler.submit(RunSpec(), "r", "me")
+        monkeypatch.setattr(store, "update", commit_and_fail)
+        (await processes.begun()).send(Trained(result=make_result()), b"weights")
+        ended = await scheduler.wait(run.id)
+        assert (ended.state, ended.result is not None) == (RunState.SUCCEEDED, True)
+        assert store.get(run.id) == ended
+
+
+class TestServerThatWasTakenForDead:
+    async def test_tells_its_callers_that_the_run_is_lost(
+        self, scheduler: Scheduler, store: Store, lapsing: Store, processes: Any, make_result: Any
+    ) -> None:
+        run = await scheduler.submit(RunSpec(), "r", "me")
+        worker = await processes.begun()
+        store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
+        lapsing.restart(run)  # by the other server, where it is under way
+        worker.send(Trained(result=make_result()))
+        with pytest.raises(errors.ServerLostError):
+            await scheduler.wait(run.id)
+        assert store.get(run.id).state is RunState.QUEUED
+
+    def test_cannot_add_to_a_run_that_is_another_servers(
+        self, store: Store, there: Store, make_run: MakeRun, make_epoch: Any
+    ) -> None:
+        there.add(make_run(state=RunState.RUNNING))
+        with pytest.raises(errors.ServerLostError):
+            store.add_epoch(make_run().id, make_epoch(1))
+        assert store.epochs_of(make_run().id) == ()
+
+
+class TestRunsElsewhere:
+    async def test_are_cancelled_by_their_server(
+        self, scheduler: Scheduler, store: Store, there: Store, make_run: MakeRun
+    ) -> None:
+        run = there.add(make_run(state=RunState.RUNNING))
+        cancelling = asyncio.create_task(scheduler.cancel(run.id))
+        while not there.cancel_requests():  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(0)
+        assert store.cancel_requests() == []
+        ended = make_run(state=RunState.CANCELLED, error=CANCELLED)
+        there.update(ended)
+        assert await cancelling == ended
+
+    async def test_whose_server_died_end_as_was_asked(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
+        for number in (1, 2):
+            lapsing.add(make_run(number, state=RunState.RUNNING))
+        store.request_cancel(make_run(1).id)
+        assert {run.id for run in store.end_abandoned(LOST, CANCELLED)} == {make_run(1).id, make_run(2).id}
+        ends = [store.get(make_run(number).id) for number in (1, 2)]
+        assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
+
+    async def test_of_which_another_server_asks_are_called_off(
+        self, executor: RunExecutor, store: Store, there: Store, processes: Any, make_run: MakeRun
+    ) -> None:
+        live = executor.begin(store.add(make_run()), "me")
+        worker = await processes.begun()
+        heeding = asyncio.create_task(heed_cancellations(store, executor))
+        there.request_cancel(make_run().id)
+        ended = await live.ended()
+        heeding.cancel()
+        assert ended.error is not None
+        assert (ended.state, ended.error.reason) == (RunState.CANCELLED, "RUN_CANCELLED")
+        assert worker.gone
+
+    async def test_that_begin_anew_or_vanish_are_lost_to_those_who_wait(
+        self, scheduler: Scheduler, there: Store, make_run: MakeRun
+    ) -> None:
+        first = there.add(make_run(1, state=RunState.RUNNING, start_time=now()))
+        second = there.add(make_run(2, state=RunState.RUNNING, start_time=now()))
+        waiting = [asyncio.create_task(scheduler.wait(run.id)) for run in (first, second)]
+        await asyncio.sleep(0.05)
+        there.update(first.model_copy(update={"start_time": now()}))
+        there.delete(second.id)
+        with pytest.raises(errors.ServerLostError):
+            await waiting[0]
+        with pytest.raises(errors.RunNotFoundError):
+            await waiting[1]
+
+    async def test_that_were_called_off_for_another_caller_can_be_asked_for_again(
+        self, scheduler: Scheduler, there: Store, make_run: MakeRun
+    ) -> None:
+        run = there.add(make_run(state=RunState.RUNNING))
+        waiting = asyncio.create_task(scheduler.wait(run.id))
+        await asyncio.sleep(0.05)
+        gone = RunError(reason="CALLER_GONE", message="away", retryable=True)
+        there.update(make_run(state=RunState.CANCELLED, error=gone))
+        with pytest.raises(errors.ServerLostError):
+            await waiting
+
+
+class TestRetention:
+    async def test_forgets_what_is_old(
+        self, store: Store, executor: RunExecutor, surroundings: Surroundings, make_run: MakeRun, eventually: Eventually
+    ) -> None:
+        def ended(number: int, days_ago: float) -> str:
+            run = store.add(make_run(number, state=RunState.RUNNING))
+            end = now() - timedelta(days=days_ago)
+            store.update(make_run(number, state=RunState.SUCCEEDED, end_time=end), b"weights")
+            surroundings.logs_of(run.id).mkdir(parents=True)
+            return run.id
+
+        old, recent, new = ended(1, 40), ended(2, 20), ended(3, 1)
+        under_way = store.add(make_run(4)).id
+        policy = Retention(runs=timedelta(days=30), weights=timedelta(days=10))
+        tidying = asyncio.create_task(keep_tidy(store, executor, policy))
+        await eventually(lambda: not surroundings.logs_of(old).exists())
+        tidying.cancel()
+        with pytest.raises(errors.RunNotFoundError):
+            store.get(old)
+        assert [store.weights_of(run_id) for run_id in (recent, new)] == [None, b"weights"]
+        assert {store.get(run_id).id for run_id in (recent, new, under_way)} == {recent, new, under_way}
+        assert surroundings.logs_of(recent).exists()
+
+    async def test_keeps_everything_without_a_policy(self, store: Store, executor: RunExecutor) -> None:
+        await keep_tidy(store, executor, Retention())
+
+    async def test_survives_a_database_that_refuses(
+        self, store: Store, executor: RunExecutor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = asyncio.Queue[None]()
+        loop = asyncio.get_running_loop()
+
+        def refuse(_: object) -> None:
+            loop.call_soon_threadsafe(asked.put_nowait, None)
+            raise errors.StoreFailedError("away")
+
+        monkeypatch.setattr(store, "forget_runs", refuse)
+        monkeypatch.setattr(retention, "SECONDS_BETWEEN_LOOKS", 0)
+        tidying = asyncio.create_task(keep_tidy(store, executor, Retention(runs=timedelta(days=1))))
+        for _ in range(3):
+            await asked.get()
+        tidying.cancel()
+
+
+class TestBounds:
+    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], processes: Any) -> None:
+        scheduler = make_scheduler(slots=1, queue_size=10, caller_runs=2)
+        for request in ("a", "b"):
+            await scheduler.submit(RunSpec(), request, "greedy")
+        with pytest.raises(errors.CallerLimitError):
+            await scheduler.submit(RunSpec(), "c", "greedy")
+        await scheduler.submit(RunSpec(), "c", "modest")
+        # What it has already it may ask for again.
+        assert (await scheduler.submit(RunSpec(), "a", "greedy")).request_id == "a"
+        (await processes.begun()).die()
+        await asyncio.sleep(0.05)
+        await scheduler.submit(RunSpec(), "d", "greedy")
+
+    async def test_only_so_many_evaluations_wait(
+        self, store: Store, processes: Any, surroundings: Surroundings, make_run: MakeRun, make_result: Any
+    ) -> None:
+        store.add(make_run(state=RunState.RUNNING))
+        store.update(make_run(state=RunState.SUCCEEDED, result=make_result()), b"weights")
+        evaluations = Evaluations(store, Questions(processes, 1, 1, surroundings.bounds), surroundings)
+        request = EvaluationRequest(run_id=make_run().id)
+        first = asyncio.create_task(evaluations.evaluate(request))
+        await processes.begun()
+        second = asyncio.create_task(evaluations.evaluate(request))
+        await asyncio.sleep(0.05)
+        with pytest.raises(errors.QueueFullError):
+            await evaluations.evaluate(request)
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+    @pytest.mark.parametrize(
+        ("bounds", "error"),
+        [
+            (Bounds(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
+            (Bounds(seconds=60, megabytes=1), errors.MemoryExceededError),
+        ],
+    )
+    async def test_a_process_that_leaves_them_is_ended(
+        self,
+        *,
+        bounds: Bounds,
+        error: type[errors.LoopbenchServerError],
+        store: Store,
+        processes: Any,
+        surroundings: Any,
+        observer: Any,
+    ) -> None:
+        bounded = Surroundings(1, None, surroundings.tensorboard_dir, bounds)
+        executor = RunExecutor(store, processes, 1, bounded, observer)
+        run = store.add(spec.Run(id="i", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now()))
+        ended = await executor.begin(run, "me").ended()
+        assert ended.error is not None
+        assert (ended.state, ended.error.reason) == (RunState.FAILED, error.reason)
+        assert processes.workers[0].gone
+
+    def test_memory_is_that_of_the_process_alone(self) -> None:
+        before = own_memory(os.getpid())
+        held = bytearray(os.urandom(1)) * 50_000_000
+        assert 45_000_000 < own_memory(os.getpid()) - before < 60_000_000
+        del held
+        assert own_memory(2**22 + 1) == 0
