@@ -13,10 +13,10 @@ import grpc
 from loopbench.addresses import is_loopback
 from loopbench_client.errors import AccessError, TlsError
 
-TOKEN_VARIABLE = "LOOPBENCH_TOKEN"  # noqa: S105  the name of the variable that holds one
+TOKEN_VARIABLE = "LOOPBENCH_TOKEN"  # noqa: S105  # nosec B105  # the name of a variable
 # Field of Given → variable. A server's own certificate has variables of its own, as both may be set on one machine.
 VARIABLES = {
-    "token_file": "LOOPBENCH_TOKEN_FILE",
+    "token_file": "LOOPBENCH_TOKEN_FILE",  # nosec B105  # the name of a variable
     "tls": "LOOPBENCH_TLS",
     "tls_ca": "LOOPBENCH_TLS_CA",
     "tls_client_certificate": "LOOPBENCH_TLS_CLIENT_CERTIFICATE",

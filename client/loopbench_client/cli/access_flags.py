@@ -12,7 +12,7 @@ import typer
 from loopbench_client.access import VARIABLES, Access, token_variable
 
 HELP: dict[str, str] = {
-    "token_file": "File with your token; wins over the environment variable LOOPBENCH_TOKEN.",
+    "token_file": "File with your token; wins over the environment variable LOOPBENCH_TOKEN.",  # nosec B105  # a text
     "tls": "Talk to the server by TLS; the other flags of TLS imply it.",
     "tls_ca": "PEM file with the CA that signed the server's certificate; default: the system's.",
     "tls_client_certificate": "PEM file with your own certificate, for a server that asks for one.",

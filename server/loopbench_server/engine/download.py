@@ -62,7 +62,7 @@ def _removed_at_the_end(part: Path) -> Iterator[None]:
 def _fetch(url: str, part: Path, limit: int, end: float) -> str:
     """The SHA-256 of what was written to ``part``."""
     digest, size = hashlib.sha256(), 0
-    answer = urllib.request.urlopen(url, timeout=SILENT_SECONDS)  # noqa: S310  the address is Keras's, no caller's
+    answer = urllib.request.urlopen(url, timeout=SILENT_SECONDS)  # noqa: S310  # nosec B310  # Keras's address
     with answer, part.open("wb") as file:
         # As much as there is, so that a server that dribbles cannot hold up the look at the clock.
         while chunk := answer.read1(CHUNK_BYTES):
