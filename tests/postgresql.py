@@ -30,7 +30,8 @@ def _as_user(folder: Path) -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -42,7 +43,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
-        self._port = _free_port()
+        self._port = free_port()
         self._user = _as_user(folder)
         self._folder = folder
         self._run("initdb", "--username=loopbench", "--auth=trust", "--encoding=UTF8", "--no-sync")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -13,18 +12,11 @@ from pathlib import Path
 import psutil
 
 from loopbench_client import Client
+from tests.postgresql import free_port
 
 SECONDS_TO_READY = 180
 # In the environment of the server, and so of every process below it, whoever its parent is by then.
 MARK = "LOOPBENCH_TESTS_MARK"
-
-
-def free_port() -> int:
-    """One that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Victim:
