@@ -1,8 +1,9 @@
 """What every RPC passes: requests are parsed, errors become statuses, and calls are counted, timed and logged."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
-from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from grpc.aio import AbortError, InternalError, ServerInterceptor, ServicerContext
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.errors import LoopbenchServerError
@@ -117,14 +118,15 @@ class Boundary(ServerInterceptor):
         return wrapped
 
     def _streaming(self, method: Method) -> Any:
-        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> None:
             async with self._observed(context, method):
                 answers = method.behaviour(await method.given(raw, context), context)
                 if isawaitable(answers):  # it writes them by itself, as Watch of the health service does
                     await answers
                     return
-                async for answer in answers:
-                    yield answer
+                async with aclosing(answers):
+                    async for answer in answers:
+                        await context.write(answer)
 
         return wrapped
 
@@ -140,6 +142,9 @@ class Boundary(ServerInterceptor):
         except AbortError:
             code = _code_name(context)
             raise
+        except InternalError as error:
+            # Nothing can be sent, because the caller is gone while it was being told; gRPC would log that as an error.
+            raise asyncio.CancelledError from error
         finally:
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
@@ -154,7 +159,7 @@ async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]
         yield
     except (LoopbenchServerError, InvalidFieldsError) as error:
         await context.abort_with_status(to_status(error))
-    except AbortError:
+    except (AbortError, InternalError):
         raise
     except NotImplementedError:  # from generated code: health's List, which its library leaves out
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")
