@@ -1,8 +1,9 @@
 """What every RPC passes: requests are parsed, errors become statuses, calls are counted, timed, logged and traced."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -126,14 +127,15 @@ class Boundary(ServerInterceptor):
         return wrapped
 
     def _streaming(self, method: Method) -> Any:
-        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        async def wrapped(raw: AsyncIterator[bytes], context: Any) -> None:
             async with self._observed(context, method):
                 answers = method.behaviour(await method.given(raw, context), context)
                 if isawaitable(answers):  # it writes them by itself, as Watch of the health service does
                     await answers
                     return
-                async for answer in answers:
-                    yield answer
+                async with aclosing(answers):
+                    async for answer in answers:
+                        await context.write(answer)
 
         return wrapped
 
@@ -150,6 +152,9 @@ class Boundary(ServerInterceptor):
         except AbortError:
             code = _code_name(context)
             raise
+        except grpc.aio.InternalError as error:
+            # Nothing can be sent, because the caller is gone while it was being told; gRPC would log that as an error.
+            raise asyncio.CancelledError from error
         finally:
             seconds = time.perf_counter() - start
             self._metrics.rpc_handled.labels(*labels, code).inc()
@@ -165,7 +170,7 @@ async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]
     """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
     try:
         yield
-    except AbortError:
+    except (AbortError, grpc.aio.InternalError):
         raise
     except NotImplementedError:  # from generated code: health's List, which its library leaves out
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")

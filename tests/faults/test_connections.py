@@ -171,6 +171,7 @@ def rss(server: ServerProcess) -> int:
 
 def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client: Client) -> None:
     run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS), detach=True)
+    files, _ = held_by(server)
     watch = http2.request(f"{SERVICE}/WatchRun", pb.WatchRunRequest(run_id=run.id).SerializeToString())
     memory: list[int] = []
     with ExitStack() as stack:
@@ -195,3 +196,6 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
             told = [pb.WatchRunResponse.FromString(message) for message in http2.messages(watcher)]
             assert [record.epoch for event in told for record in event.epochs] == list(range(1, EPOCHS + 1))
             assert wire.run_from_wire(told[-1].run).state is RunState.SUCCEEDED
+    eventually(lambda: held_by(server)[0] <= files)
+    assert is_well(server.address, client.get(run.id))
+    assert server.faults() == []
