@@ -97,7 +97,8 @@ def diagnose(
     if seeds is not None:
         # The server says what is wrong with it.
         request.seeds = seeds
-    return Call("Diagnose", request, wire.diagnosis_from_wire)
+    # A verification that was lost on the way would train everything again.
+    return Call("Diagnose", request, wire.diagnosis_from_wire, repeatable=not verify)
 
 
 def _subject(source: spec.RunSpec | str) -> spec.DiagnosisSubject:

@@ -17,7 +17,6 @@ from typing import Any
 import prometheus_client
 import sqlalchemy as sa
 import structlog
-from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2
 from opentelemetry.trace import Tracer
 
@@ -28,6 +27,7 @@ from loopbench_server.allocation import return_large_blocks
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.boundary import Boundary
+from loopbench_server.health import OVERALL, Health
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.open_files import allow_as_many_as_possible
@@ -140,7 +140,7 @@ class App:
             self._scheduler,
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
-        self._health = grpc_health.aio.HealthServicer()
+        self._health = Health()
         questions = Questions(self._processes, settings.slots, settings.queue_size, bounds)
         self._service = BenchmarkService(
             self._scheduler,
@@ -153,8 +153,8 @@ class App:
 
     async def serve(self) -> None:
         """Until the server is told to stop and has drained."""
-        await self._health.set(grpc_health.OVERALL_HEALTH, SERVING)
-        await self._health.set(SERVICE_NAME, NOT_SERVING)
+        self._health.set(OVERALL, SERVING)
+        self._health.set(SERVICE_NAME, NOT_SERVING)
         serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
         async with serving as address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
@@ -175,7 +175,7 @@ class App:
         return (
             self._warm_up(),
             keep_leases(self._store, self._executor),
-            end_abandoned(self._store),
+            end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
             keep_tidy(self._store, self._executor, _retention(self._settings)),
         )
@@ -197,13 +197,13 @@ class App:
         await self._processes.warm_up()
         described = await describe(self._processes, self._surroundings)
         self._status.warmed_up(described)
-        await self._health.set(SERVICE_NAME, SERVING)
+        self._health.set(SERVICE_NAME, SERVING)
         log.info("ready", devices=[device.name for device in described.devices])
 
     async def _drain(self) -> None:
         seconds = self._settings.drain_seconds
         log.info("draining", seconds=seconds, running=self._scheduler.running, queued=self._scheduler.queued)
-        await self._health.set(SERVICE_NAME, NOT_SERVING)
+        self._health.set(SERVICE_NAME, NOT_SERVING)
         await self._scheduler.drain(seconds)
 
 

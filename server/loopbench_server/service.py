@@ -20,8 +20,10 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.turns import Turns
 
 RUN_ID_METADATA = "loopbench-run-id"
+WAITING_COMPARISONS = 100
 DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE = 50, 1_000
 
 Context = ServicerContext[Any, Any]
@@ -127,6 +129,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._diagnoses = diagnoses
         self._store = store
         self._status = status
+        # They take the interpreter, which the other calls need too: one after another.
+        self._comparisons = Turns("comparisons", 1, WAITING_COMPARISONS)
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
@@ -172,7 +176,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)
-        return wire.comparison_to_wire(await in_thread(compare_stored, self._store, wanted))
+        async with self._comparisons.turn():
+            return wire.comparison_to_wire(await in_thread(compare_stored, self._store, wanted))
 
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import grpc
 import prometheus_client
-from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -13,6 +12,7 @@ from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_server.access.configured import Access
 from loopbench_server.boundary import Boundary
+from loopbench_server.health import Health
 from loopbench_server.service import BenchmarkService
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
@@ -75,7 +75,7 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
 async def grpc_server(
     address: str,
     service: BenchmarkService,
-    health: grpc_health.aio.HealthServicer,
+    health: Health,
     boundary: Boundary,
     access: Access,
 ) -> AsyncIterator[str]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -144,7 +146,8 @@ class TestRunsElsewhere:
         for number in (1, 2):
             lapsing.add(make_run(number, state=RunState.RUNNING))
         store.request_cancel(make_run(1).id)
-        assert {run.id for run in store.end_abandoned(LOST, CANCELLED)} == {make_run(1).id, make_run(2).id}
+        ids = {(make_run(number).id, make_run(number).request_id) for number in (1, 2)}
+        assert {*store.end_abandoned(LOST, CANCELLED)} == ids
         ends = [store.get(make_run(number).id) for number in (1, 2)]
         assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
 
@@ -162,14 +165,15 @@ class TestRunsElsewhere:
         assert worker.gone
 
     async def test_that_begin_anew_or_vanish_are_lost_to_those_who_wait(
-        self, scheduler: Scheduler, there: Store, make_run: MakeRun
+        self, scheduler: Scheduler, there: Store, make_run: MakeRun, store_url: str
     ) -> None:
         first = there.add(make_run(1, state=RunState.RUNNING, start_time=now()))
         second = there.add(make_run(2, state=RunState.RUNNING, start_time=now()))
         waiting = [asyncio.create_task(scheduler.wait(run.id)) for run in (first, second)]
         await asyncio.sleep(0.05)
         there.update(first.model_copy(update={"start_time": now()}))
-        there.delete(second.id)
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as database, database:
+            database.execute("DELETE FROM runs WHERE id = ?", (second.id,))
         with pytest.raises(errors.ServerLostError):
             await waiting[0]
         with pytest.raises(errors.RunNotFoundError):
@@ -293,3 +297,52 @@ class TestBounds:
         assert 45_000_000 < own_memory(os.getpid()) - before < 60_000_000
         del held
         assert own_memory(2**22 + 1) == 0
+
+
+class TestAttemptsUnderOneId:
+    """A caller of an attempt that is over cannot end the one that came after it."""
+
+    async def test_whoever_leaves_late_leaves_his_own(
+        self, scheduler: Scheduler, processes: Any, make_result: Any
+    ) -> None:
+        async with scheduler.attached(RunSpec(), "r", "me") as first:
+            (await processes.begun()).die()
+            with pytest.raises(errors.WorkerLostError):
+                await scheduler.wait(first.id)
+            later = scheduler.attached(RunSpec(), "r", "me")
+            again = await later.__aenter__()
+            assert again.id == first.id
+        worker = await processes.begun()
+        waiting = asyncio.create_task(scheduler.wait(again.id))
+        worker.send(Trained(result=make_result()))
+        assert (await waiting).state is RunState.SUCCEEDED
+        await later.__aexit__(None, None, None)
+
+    async def test_a_run_that_others_took_for_lost_is_ended_before_it_begins_anew(
+        self, scheduler: Scheduler, store: Store, processes: Any, make_result: Any
+    ) -> None:
+        run = await scheduler.submit(RunSpec(), "r", "me")
+        first = await processes.begun()
+        store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
+        again = await scheduler.submit(RunSpec(), "r", "me")
+        assert first.gone
+        (await processes.begun()).send(Trained(result=make_result()))
+        assert (await scheduler.wait(again.id)).state is RunState.SUCCEEDED
+
+    async def test_a_detached_run_whose_caller_goes_meanwhile_begins_all_the_same(
+        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adding, add = asyncio.Event(), store.add
+        loop = asyncio.get_running_loop()
+
+        def slow(run: spec.Run) -> spec.Run:
+            loop.call_soon_threadsafe(adding.set)
+            return add(run)
+
+        monkeypatch.setattr(store, "add", slow)
+        submitting = asyncio.create_task(scheduler.submit(RunSpec(), "r", "me"))
+        await adding.wait()
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+        assert (await processes.begun()).task.run_id

@@ -22,6 +22,7 @@ from loopbench_server.boundary import Boundary
 from loopbench_server.metrics import Metrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned
 from loopbench_server.runs.messages import EpochEnded, Failed, Trained
 from loopbench_server.runs.questions import Questions
@@ -117,10 +118,10 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
 
 
 async def test_runs_that_lost_their_server_are_logged_one_by_one(
-    store: Store, lapsing: Store, lines: Lines, make_run: MakeRun, eventually: Any
+    *, store: Store, executor: RunExecutor, lapsing: Store, lines: Lines, make_run: MakeRun, eventually: Any
 ) -> None:
     lost = [lapsing.add(make_run(number)) for number in (1, 2)]
-    keeping = asyncio.create_task(end_abandoned(store))
+    keeping = asyncio.create_task(end_abandoned(store, executor))
     await eventually(lambda: len(lines) == 2)
     keeping.cancel()
     assert {ids(line) for line in lines} == {(run.id, run.request_id) for run in lost}

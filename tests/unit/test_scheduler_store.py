@@ -123,7 +123,7 @@ class TestRunsOfTheStore:
         lapsing: Store,
     ) -> None:
         mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
-        tasks = [asyncio.create_task(work) for work in (keep_leases(store, executor), end_abandoned(store))]
+        tasks = [asyncio.create_task(work) for work in (keep_leases(store, executor), end_abandoned(store, executor))]
         await eventually(lambda: store.get(lost.id).state.ended)
         for task in tasks:
             task.cancel()

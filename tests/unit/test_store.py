@@ -71,10 +71,11 @@ def test_deleting_a_run_deletes_all_of_it(
 ) -> None:
     for run in (make_run(1), make_run(2)):
         store.add(run)
-        store.update(run, b"weights")
         store.add_epoch(run.id, make_epoch())
+        assert not store.delete(run.id), "it is under way"
+        store.update(run.model_copy(update={"state": RunState.SUCCEEDED}), b"weights")
     gone, stays = make_run(1).id, make_run(2).id
-    store.delete(gone)
+    assert store.delete(gone)
     with pytest.raises(RunNotFoundError):
         store.get(gone)
     assert (store.epochs_of(gone), store.weights_of(gone)) == ((), None)

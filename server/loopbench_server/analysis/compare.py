@@ -24,7 +24,7 @@ class Group:
     label: str
     runs: tuple[Run, ...]
 
-    @property
+    @cached_property
     def by_seed(self) -> dict[int, Run]:
         """The runs, by seed, in the order of the seeds."""
         return {run.spec.seed: run for run in sorted(self.runs, key=lambda run: run.spec.seed)}

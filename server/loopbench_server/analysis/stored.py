@@ -7,6 +7,9 @@ from loopbench_server.errors import RunWithoutResultError
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.runs.store import Store
 
+# Of one comparison, which takes seconds then.
+MOST_RUNS = 5_000
+
 
 def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
     """The comparison that ``request`` asks for.
@@ -38,6 +41,10 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
 
 def _ids(request: ComparisonRequest) -> list[list[str]]:
     """The runs' ids in their usual form, group by group."""
+    count = sum(len(group.run_ids) for group in request.groups)
+    if count > MOST_RUNS:
+        fault = f"hold {count:,} runs in all, and may hold {MOST_RUNS:,}"
+        raise InvalidFieldsError((Violation(field="groups", description=fault),))
     violations, ids = [], []
     for index, group in enumerate(request.groups):
         ids.append([canonical(run_id) for run_id in group.run_ids])
@@ -55,7 +62,8 @@ def _run(store: Store, run_id: str) -> Run:
     run = store.get(run_id)
     if run.result is None:
         raise RunWithoutResultError(f"run {run_id} is {run.state} and has no result", run_id=run_id)
-    return run
+    # What each epoch was like is not compared, and would be held of thousands of runs.
+    return run.model_copy(update={"result": run.result.model_copy(update={"history": ()})})
 
 
 def _faults(runs: tuple[Run, ...]) -> list[str]:

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import structlog
+
 from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+
+log = structlog.get_logger()
 
 SECONDS_BETWEEN_POLLS = 0.5
 
@@ -71,6 +75,10 @@ class Elsewhere:
                     await self._bring_up_to_date(live)
         except (RunNotFoundError, ServerLostError) as error:
             live.lose(error)
+        except Exception:
+            # Such as a row that a newer server wrote.
+            log.exception("a run of another server cannot be read", run_id=live.run.id)
+            live.lose(StoreFailedError(f"run {live.run.id} cannot be read", run_id=live.run.id))
         # Whoever comes next reads it anew: it may be restarted.
         self._forget(self._followed[live.run.id])
 

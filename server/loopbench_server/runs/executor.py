@@ -127,9 +127,11 @@ class RunExecutor:
         run = await self._stored(run, outcome.weights)
         for kept in (self.live, self._attempts, self._supervisors, self._called_off):
             kept.pop(run.id, None)
-        self._observer.run_ended(run, had_slot=had_slot)
-        live.change(run=run)
-        self._tell_queue()
+        try:
+            self._observer.run_ended(run, had_slot=had_slot)
+        finally:  # whoever waits is told, whatever becomes of the figures
+            live.change(run=run)
+            self._tell_queue()
         reason = run.error.reason if run.error else None
         log.info("run ended", state=run.state, reason=reason)
 

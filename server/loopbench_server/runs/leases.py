@@ -8,7 +8,6 @@ from loopbench_server.errors import ServerLostError, StoreFailedError
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -24,19 +23,23 @@ async def keep_leases(store: Store, executor: RunExecutor) -> None:
     """For ever, several times a lease; a database that refuses is asked again the next time."""
     while True:
         try:
-            await in_thread(store.renew_leases, tuple(executor.live))
+            live = tuple(executor.live)
+            for run_id in set(live) - set(await in_thread(store.renew_leases, live)):
+                # It has ended here meanwhile, or other servers took this one for dead.
+                executor.call_off(run_id, LOST)
         except StoreFailedError as error:
             log.error("leases not renewed", error=str(error))  # noqa: TRY400  the store has logged what happened
         await asyncio.sleep(store.lease.total_seconds() / RENEWALS_A_LEASE)
 
 
-async def end_abandoned(store: Store) -> None:
+async def end_abandoned(store: Store, executor: RunExecutor) -> None:
     """For ever; a database that refuses is asked again the next time."""
     while True:
         try:
-            for run in await in_thread(store.end_abandoned, LOST, CANCELLED):
-                with logging_of(run):
-                    log.warning("run abandoned by its server", state=run.state)
+            # After a pause of the database or the machine, the leases of this server may have lapsed too.
+            live = tuple(executor.live)
+            for run_id, request_id in await in_thread(store.end_abandoned, LOST, CANCELLED, but_not=live):
+                log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
         except StoreFailedError:
             pass  # the store has logged what happened
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -29,9 +29,9 @@ async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -
     """For ever; a database that refuses is asked again the next time."""
     while retention.runs or retention.weights:
         try:
-            if retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
+            while retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
                 log.info("forgot weights", count=count)
-            if retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
+            while retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
                 for run_id in run_ids:
                     await in_thread(executor.remove_logs, run_id)
                 log.info("forgot runs", count=len(run_ids))

@@ -22,9 +22,10 @@ from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.threads import in_thread, to_the_end
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,9 @@ class Scheduler:
             CallerLimitError: no more runs of this caller may.
             RequestConflictError: the request_id was used with another specification.
         """
-        run = logged_as(await self._submitted(spec, request_id, caller))
-        if run.id in self._executor.live:
-            self._executor.live[run.id].detached = True
-        return run
+        # What is begun is stored and under way, or neither, whenever the caller goes.
+        run, _ = await to_the_end(self._submitted(spec, request_id, caller, detach=True))
+        return logged_as(run)
 
     @asynccontextmanager
     async def attached(self, spec: RunSpec, request_id: str, caller: str) -> AsyncIterator[Run]:
@@ -70,49 +70,68 @@ class Scheduler:
         Raises:
             DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
         """
-        submitting = asyncio.create_task(self._submitted(spec, request_id, caller, attached=True))
+        submitting = asyncio.create_task(self._submitted(spec, request_id, caller, detach=False))
         try:
-            run = logged_as(await asyncio.shield(submitting))
+            run, live = await asyncio.shield(submitting)
         except asyncio.CancelledError:
             with suppress(LoopbenchServerError):
-                self._leave((await submitting).id)
+                self._leave((await submitting)[1])
             raise
         try:
-            yield run
+            yield logged_as(run)
         finally:
-            self._leave(run.id)
+            self._leave(live)
 
-    def _leave(self, run_id: str) -> None:
-        live = self._executor.live.get(run_id)
+    def _leave(self, live: LiveRun | None) -> None:
         if live is None:
             return
         live.callers -= 1
-        if not live.callers and not live.detached:
+        # Under the same id there may be another attempt by now, for other callers.
+        if not live.callers and not live.detached and self._executor.live.get(live.run.id) is live:
             error = error_of(CallerGoneError, "the caller that waited for the run went away")
-            self._executor.call_off(run_id, error)
+            self._executor.call_off(live.run.id, error)
 
-    async def _submitted(self, spec: RunSpec, request_id: str, caller: str, *, attached: bool = False) -> Run:
+    async def _submitted(
+        self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
+    ) -> tuple[Run, LiveRun | None]:
+        """The run, and what its caller has joined, if it is under way here."""
         async with self._submitting:
-            existing = await in_thread(self._store.find_request, request_id)
-            if existing is None:
-                self._check_room(caller)
-                run = _queued(str(uuid.uuid4()), request_id, spec)
-                # Another server may have stored the same request meanwhile.
-                existing = await in_thread(self._store.add, run)
-                if existing.id == run.id:
-                    self._executor.begin(run, caller)
-            if existing.spec != spec:
+            run = await self._found_or_begun(spec, request_id, caller)
+            if run.spec != spec:
                 raise RequestConflictError(f"request_id {request_id} was used with another specification")
-            if self._executor.is_called_off(existing.id):
-                # Its end was meant for others.
-                await self._executor.ended(existing.id)
-                existing = await in_thread(self._store.get, existing.id)
-            if existing.error and existing.error.retryable:
+            run = await self._without_an_end_meant_for_others(run)
+            if run.error and run.error.retryable:
                 self._check_room(caller)
-                existing = await self._restarted(existing, caller)
-            if attached and existing.id in self._executor.live:
-                self._executor.live[existing.id].callers += 1
+                run = await self._restarted(run, caller)
+            live = self._executor.live.get(run.id)
+            if live and detach:
+                live.detached = True
+            elif live:
+                live.callers += 1
+            return run, live
+
+    async def _found_or_begun(self, spec: RunSpec, request_id: str, caller: str) -> Run:
+        existing = await in_thread(self._store.find_request, request_id)
+        if existing:
             return existing
+        self._check_room(caller)
+        run = _queued(str(uuid.uuid4()), request_id, spec)
+        # Another server may have stored the same request meanwhile.
+        stored = await in_thread(self._store.add, run)
+        if stored.id == run.id:
+            self._executor.begin(run, caller)
+        return stored
+
+    async def _without_an_end_meant_for_others(self, run: Run) -> Run:
+        """A run that goes on here, but ends: it was called off, or other servers took this one for dead."""
+        if run.id not in self._executor.live:
+            return run
+        if run.error:
+            self._executor.call_off(run.id, run.error)
+        if not (run.state.ended or self._executor.is_called_off(run.id)):
+            return run
+        await self._executor.ended(run.id)
+        return await in_thread(self._store.get, run.id)
 
     async def _restarted(self, ended: Run, caller: str) -> Run:
         run = _queued(ended.id, ended.request_id, ended.spec)
@@ -144,8 +163,8 @@ class Scheduler:
 
     async def _ended_elsewhere(self, run_id: str) -> Run:
         async with self._elsewhere.follow(run_id) as live:
-            waited, run = not live.run.state.ended, await live.ended()
-        if waited and run.error and run.error.reason == CallerGoneError.reason:
+            run = await live.ended()
+        if run.error and run.error.reason == CallerGoneError.reason:
             # Its end was meant for a caller of another server; asked for again, the run begins anew.
             raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
         return run
@@ -199,7 +218,8 @@ class Scheduler:
         run = await self.get(run_id)
         if not run.state.ended:
             raise RunNotEndedError(f"run {run_id} is {run.state}", run_id=run_id)
-        await in_thread(self._store.delete, run_id)
+        if not await in_thread(self._store.delete, run_id):
+            raise RunNotEndedError(f"run {run_id} has been started anew", run_id=run_id)
         await in_thread(self._executor.remove_logs, run_id)
 
     @property

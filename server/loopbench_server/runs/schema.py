@@ -42,7 +42,7 @@ runs = sa.Table(
     sa.Column("spec_digest", sa.String(64), nullable=False, index=True),
     sa.Column("create_time", Instant, nullable=False, index=True),
     sa.Column("start_time", Instant),
-    sa.Column("end_time", Instant),
+    sa.Column("end_time", Instant, index=True),
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
     # The server that works on the run, and until when its word is taken for that.

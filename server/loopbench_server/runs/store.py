@@ -20,6 +20,9 @@ UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 RUN_IDS = ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id))
 # Results on a page, as they are stored: a thousand runs of a thousand epochs each would take gigabytes.
 PAGE_BYTES = 4 << 20
+ROWS_AT_ONCE = 16
+# Runs that are forgotten in one transaction, so that it ends soon and holds up nobody.
+FORGOTTEN_AT_ONCE = 100
 
 
 def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[Run], bool]:
@@ -32,6 +35,11 @@ def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[Run], bool]:
         page.append(run_of(row))
         held += len(row.result or "")
     return page, False
+
+
+def _forget(connection: sa.Connection, run_ids: Sequence[str]) -> None:
+    for table, column in RUN_IDS:
+        connection.execute(sa.delete(table).where(column.in_(run_ids)))
 
 
 class Store:
@@ -92,7 +100,7 @@ class Store:
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
             if existing is None:
-                raise
+                raise StoreFailedError("the run of this request_id was deleted a moment ago") from None
             return existing
         return run
 
@@ -189,19 +197,27 @@ class Store:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
         with self._transaction() as connection:
-            page, more = _page(connection.execute(query), page_size)
+            # A few rows at a time: a driver would fetch them all otherwise, however much they hold.
+            rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+            page, more = _page(rows, page_size)
+            rows.close()
         return page, token.encode(page[-1]) if more else ""
 
-    def delete(self, run_id: str) -> None:
-        """Forgets a run with its epochs and weights."""
+    def delete(self, run_id: str) -> bool:
+        """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
         with self._transaction() as connection:
-            for table, column in RUN_IDS:
-                connection.execute(sa.delete(table).where(column == run_id))
+            # Locked, so that nobody starts it anew meanwhile.
+            locked = sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()
+            if connection.execute(locked).scalar() in UNFINISHED:
+                return False
+            _forget(connection, [run_id])
+        return True
 
-    def renew_leases(self, run_ids: Sequence[str]) -> None:
-        """Says that this server still works on those runs, as far as they are its own."""
+    def renew_leases(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Says that this server still works on those runs, as far as they are its own; gives these."""
+        renewal = sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased())
         with self._transaction() as connection:
-            connection.execute(sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased()))
+            return [*connection.execute(renewal.returning(runs.c.id)).scalars()]
 
     def request_cancel(self, run_id: str) -> None:
         """Has whichever server works on the run end it, if it is under way."""
@@ -215,13 +231,15 @@ class Store:
         with self._transaction() as connection:
             return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
 
-    def end_abandoned(self, lost: RunError, cancelled: RunError) -> tuple[Run, ...]:
-        """Ends the unfinished runs whose server no longer says anything; gives them.
+    def end_abandoned(
+        self, lost: RunError, cancelled: RunError, but_not: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
+        """Ends the unfinished runs whose server no longer says anything, but not those; gives ids and request_ids.
 
         They end FAILED with ``lost``, or CANCELLED with ``cancelled`` where somebody had asked for that.
         """
         now = datetime.now(UTC)
-        abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now)
+        abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now) & runs.c.id.not_in(but_not)
         asked = runs.c.cancel_time.is_not(None)
         values = {
             "state": sa.case((asked, RunState.CANCELLED), else_=RunState.FAILED),
@@ -229,20 +247,22 @@ class Store:
             "end_time": now,
         }
         with self._transaction() as connection:
-            ended = connection.execute(sa.update(runs).where(abandoned).values(**values).returning(runs))
-            return tuple(map(run_of, ended))
+            ended = sa.update(runs).where(abandoned).values(**values).returning(runs.c.id, runs.c.request_id)
+            return [(run_id, request_id) for run_id, request_id in connection.execute(ended)]
 
     def forget_runs(self, ended_before: datetime) -> Sequence[str]:
-        """Forgets the runs that ended before that, with their epochs and weights; gives their ids."""
-        old = runs.c.end_time < ended_before
+        """Forgets some runs that ended before that, with their epochs and weights; gives their ids, none at last."""
+        some = sa.select(runs.c.id).where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE).with_for_update()
         with self._transaction() as connection:
-            found = [*connection.execute(sa.select(runs.c.id).where(old)).scalars()]
-            for table, column in RUN_IDS:
-                connection.execute(sa.delete(table).where(column.in_(sa.select(runs.c.id).where(old))))
+            found = [*connection.execute(some).scalars()]
+            _forget(connection, found)
         return found
 
     def forget_weights(self, ended_before: datetime) -> int:
-        """Forgets the weights of runs that ended before that, and gives of how many; their results stay."""
-        old = sa.select(runs.c.id).where(runs.c.end_time < ended_before)
+        """Forgets weights of some runs that ended before that, and gives of how many; their results stay."""
+        joined = sa.select(weights.c.run_id).join(runs, runs.c.id == weights.c.run_id)
+        some = joined.where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE)
         with self._transaction() as connection:
-            return connection.execute(sa.delete(weights).where(weights.c.run_id.in_(old))).rowcount
+            found = [*connection.execute(some).scalars()]
+            connection.execute(sa.delete(weights).where(weights.c.run_id.in_(found)))
+        return len(found)
