@@ -110,7 +110,8 @@ async def _listen(
                 result = _with_waiting_times(message.result, run, began)
                 return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
             case Failed():
-                log.error("run failed", reason=message.reason, traceback=message.traceback)
+                tell = log.error if message.traceback else log.warning
+                tell("run failed", reason=message.reason, traceback=message.traceback)
                 return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
             case _:
                 raise AssertionError(f"a training process does not send {message.kind}")

@@ -40,7 +40,9 @@ class Questions(Turns):
                 log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
                 raise WorkerLostError(str(error), **about) from error
         if isinstance(message, Failed):
-            log.error("question failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
+            # A traceback is of a fault of ours; what is asked of a machine that cannot do it is none.
+            tell = log.error if message.traceback else log.warning
+            tell("question failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
             raise from_reason(message.reason)(message.message, **about)
         if not isinstance(message, answer):
             raise RunFailedError(f"a process that is to {task.kind} does not answer {message.kind}", **about)
