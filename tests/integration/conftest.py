@@ -34,7 +34,7 @@ class ServerProcess:
     def workers(self) -> list[psutil.Process]:
         """The processes below the server that train: the forkserver's children."""
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in below if child.nice() > 0]
+        return [child for child in below if child.nice() > os.nice(0)]
 
 
 def eventually(condition: Callable[[], bool]) -> None:
