@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 # Debian keeps the programs of a cluster off the path.
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -22,12 +21,14 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ.get("PATH", "")]))
 
 
-def _as_user(folder: Path) -> dict[str, Any]:
+def _as_user(folder: Path) -> list[str]:
+    """What a command begins with. subprocess could change the user too, but only by a plain fork,
+    after which gRPC's fork handlers run in the child, and now and then crash it."""
     if os.geteuid():
-        return {}
+        return []
     user = pwd.getpwnam(UNPRIVILEGED)
     os.chown(folder, user.pw_uid, user.pw_gid)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
 def free_port() -> int:
@@ -56,8 +57,8 @@ class Cluster:
         return f"postgresql+psycopg://loopbench@127.0.0.1:{self._port}/runs"
 
     def _run(self, name: str, *arguments: str, data: bool = True) -> None:
-        command = [program(name) or name, *([f"--pgdata={self._data}"] if data else []), *arguments]
-        subprocess.run(command, check=True, cwd=self._folder, stdout=subprocess.DEVNULL, **self._user)
+        command = [*self._user, program(name) or name, *([f"--pgdata={self._data}"] if data else []), *arguments]
+        subprocess.run(command, check=True, cwd=self._folder, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
         """Returns when it takes connections."""
