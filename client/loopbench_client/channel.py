@@ -21,6 +21,8 @@ def channel_options(address: str) -> list[tuple[str, str | int]]:
     return [
         # The client repeats calls itself; see resubmission.py.
         ("grpc.enable_retries", 0),
+        # A name of several servers, such as that of a headless Service: calls go to all of them in turn.
+        ("grpc.lb_policy_name", "round_robin"),
         # A server that was away for long is found again within seconds, and not within two minutes.
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # A run can be silent for long: only pings tell silence from death. The server has to allow them this often

@@ -27,6 +27,8 @@ FAILED_HANDSHAKES = (
 )
 # A server with TLS closes the connection without a word; so may others.
 HUNG_UP = "Socket closed"
+# What gRPC says first where none of the addresses takes a connection.
+UNCONNECTED = ("failed to connect", "connections to all backends failing")
 HUNG_UP_HINT = (
     "it hangs up at once: it may want TLS (--tls, --tls-ca), or a certificate of yours (--tls-client-certificate)"
 )
@@ -39,4 +41,4 @@ def failed_handshake(text: str) -> Trouble | None:
 
 def hint_on(text: str) -> str:
     """What to try where a connection did not come about; empty where ``text``, gRPC's, speaks for nothing."""
-    return HUNG_UP_HINT if text.startswith("failed to connect") and HUNG_UP in text else ""
+    return HUNG_UP_HINT if text.startswith(UNCONNECTED) and HUNG_UP in text else ""

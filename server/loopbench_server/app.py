@@ -48,7 +48,7 @@ from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
-from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, StartError, grpc_server, serve_metrics
+from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, StartError, grpc_server, health_server, serve_metrics
 from loopbench_server.settings import Settings
 from loopbench_server.tracing import tracing
 
@@ -156,10 +156,11 @@ class App:
         self._health.set(OVERALL, SERVING)
         self._health.set(SERVICE_NAME, NOT_SERVING)
         serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
-        async with serving as address:
+        probed = health_server(self._settings.health_address, self._health)
+        async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
-            log.info("listening", address=address, metrics_address=metrics_address)
+            log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
             background = [self._in_background(work) for work in self._works()]
             await self._stop.wait()
             await self._drain()

@@ -1,4 +1,4 @@
-"""The ports that the server listens on: gRPC, and Prometheus metrics."""
+"""The ports that the server listens on: gRPC, health alone, and Prometheus metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,6 +39,8 @@ OPTIONS = {
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
 }
+# Whoever asks for health alone sends a name and reads an answer.
+HEALTH_CALLS = 100
 # Open streams, after the runs they wait for have ended, get this long to end by themselves.
 GRACE_SECONDS = 2.0
 
@@ -63,12 +65,40 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
     return f"{host}:{server.server_port}"
 
 
-def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:
+def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise StartError(f"--address: cannot serve on {address}; is the port taken?") from error
+        raise StartError(f"{flag}: cannot serve on {address}; is the port taken?") from error
     return address if address.startswith(UNIX) else f"{address.rpartition(':')[0]}:{port}"
+
+
+@asynccontextmanager
+async def _started(server: grpc.aio.Server) -> AsyncIterator[None]:
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(GRACE_SECONDS)
+
+
+@asynccontextmanager
+async def health_server(address: str, health: Health) -> AsyncIterator[str]:
+    """As :func:`grpc_server`, of the health service alone and to anybody, unless ``address`` is "none".
+
+    The probes of Kubernetes know neither TLS nor tokens.
+
+    Raises:
+        StartError: the port is taken, or the host is not this one.
+    """
+    if address == "none":
+        yield address
+        return
+    server = grpc.aio.server(options=list(OPTIONS.items()), maximum_concurrent_rpcs=HEALTH_CALLS)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    listening = _listen(server, "--health-address", address, None)
+    async with _started(server):
+        yield listening
 
 
 @asynccontextmanager
@@ -93,9 +123,6 @@ async def grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:
         reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
-    listening = _listen(server, address, access.credentials)
-    await server.start()
-    try:
+    listening = _listen(server, "--address", address, access.credentials)
+    async with _started(server):
         yield listening
-    finally:
-        await server.stop(GRACE_SECONDS)

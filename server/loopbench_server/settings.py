@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     metrics_address: HostPort | Literal["none"] = Field(
         "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
     )
+    health_address: Address | Literal["none"] = Field(
+        "none", description="HOST:PORT to serve the health service alone on, for probes that know no TLS and no tokens"
+    )
     store_url: SecretStr = Field(
         SecretStr(f"sqlite:///{STATE_DIR / 'runs.db'}"),
         description="SQLAlchemy URL of the database with runs, epochs and weights; by default a file of SQLite. "

@@ -5,6 +5,7 @@ import inspect
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
+
+from .conftest import FakeService, serving
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
 
@@ -296,3 +299,22 @@ def test_the_public_names() -> None:
         "embedded_server",
     ]
     assert all(hasattr(loopbench_client, name) for name in loopbench_client.__all__)
+
+
+def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
+    services = FakeService(), FakeService()
+    with serving(services[0]) as one, serving(services[1]) as two, Client(f"ipv4:{one},{two}") as client:
+
+        def asked() -> list[int]:
+            return [len(service.requests["GetServerInfo"]) for service in services]
+
+        # The connections are there one after the other; from then on no call goes to the same server as the last.
+        for _ in range(200):
+            client.server_info()
+            if all(asked()):
+                break
+            time.sleep(0.05)
+        before = asked()
+        for _ in range(6):
+            client.server_info()
+        assert [after - earlier for earlier, after in zip(before, asked(), strict=True)] == [3, 3]

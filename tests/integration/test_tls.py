@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_client import AsyncClient, Client, ServerUnavailableError, Tls, TlsError
 from tests.certificates import Authority, Pair
 
-from .conftest import eventually
+from .conftest import SECONDS_TO_READY, eventually
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +119,22 @@ def test_a_certificate_that_is_replaced_serves_the_next_connection(
         assert not answers(authority)
         # Connections that there are stay.
         assert connected.server_info()
+
+
+def test_probes_without_tls_and_tokens_ask_for_health_alone(
+    start: Any, pair: Pair, tokens: dict[str, str], authority: Authority, tmp_path: Path
+) -> None:
+    tokens_file = str(tmp_path / "tokens")
+    server = start(*pair.flags, "--tokens-file", tokens_file, "--health-address", "127.0.0.1:0")
+    with Client(server.address, token=tokens["read"], tls=Tls(ca=authority.certificate)) as client:
+        client.wait_ready(SECONDS_TO_READY)
+    (listening,) = (event for event in server.events() if event["event"] == "listening")
+    with grpc.insecure_channel(listening["health_address"]) as channel:
+        probe = health_pb2_grpc.HealthStub(channel)
+        assert probe.Check(health_pb2.HealthCheckRequest()).status == SERVING
+        assert probe.Check(health_pb2.HealthCheckRequest(service="loopbench.v1.BenchmarkService")).status == SERVING
+        with pytest.raises(grpc.RpcError) as refused:
+            benchmark_service_pb2_grpc.BenchmarkServiceStub(channel).GetServerInfo(
+                benchmark_service_pb2.GetServerInfoRequest()
+            )
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -15,6 +15,7 @@ FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
 VALUES: list[tuple[str, str, Any, str]] = [
     ("address", "0.0.0.0:0", "0.0.0.0:0", "[::]:1"),
     ("metrics_address", "none", "none", "[::]:1"),
+    ("health_address", "0.0.0.0:0", "0.0.0.0:0", "none"),
     ("store_url", "sqlite:///x.db", SecretStr("sqlite:///x.db"), "sqlite://"),
     ("data_dir", "/data", Path("/data"), "/other"),
     ("tensorboard_dir", "/logs", Path("/logs"), "/other"),
