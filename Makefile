@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser postgresql bench lint audit format errors proto proto-check lock clean
+.PHONY: help install demo test coverage browser postgresql bench lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -74,8 +74,8 @@ format: $(STAMP)  ## Format the Python code
 audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
 	$(BIN)/python scripts/audit.py
 
-errors: $(STAMP)  ## Write docs/errors.md from the table of errors
-	$(BIN)/python scripts/write_errors.py
+docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
+	$(BIN)/python -m scripts.documents
 
 define generate
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)

@@ -28,7 +28,8 @@ def _with_links(comment: str, reasons: Mapping[str, object]) -> str:
 
 def _anchors(files: tuple[File, ...]) -> dict[str, str]:
     """Where a type is told of on the page."""
-    return {kind.name: kind.name.lower() for file in files for kind in (*file.messages, *file.enums)}
+    names = (kind.name for file in files for kinds in (file.messages, file.enums) for kind in kinds)
+    return {name: name.lower() for name in names}
 
 
 def api() -> str:

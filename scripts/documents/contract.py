@@ -162,7 +162,5 @@ def _label(field: FieldDescriptorProto, message: DescriptorProto) -> str:
 
 
 def _enum(enum: EnumDescriptorProto, comments: Comments, path: tuple[int, ...]) -> Enum:
-    values = (
-        (value.name, value.number, comments[*path, ENUM_VALUE, index]) for index, value in enumerate(enum.value)
-    )
+    values = ((value.name, value.number, comments[*path, ENUM_VALUE, index]) for index, value in enumerate(enum.value))
     return Enum(enum.name, comments[path], tuple(values))

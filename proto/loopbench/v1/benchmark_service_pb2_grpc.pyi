@@ -38,8 +38,8 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    The reasons that a call can fail for are listed with its method. Any call can also fail for INVALID_FIELDS, INTERNAL and,
-    where it asks the database, STORE_FAILED; on a server with tokens also for UNAUTHENTICATED and ROLE_MISSING.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_typing.overload
@@ -109,8 +109,8 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    The reasons that a call can fail for are listed with its method. Any call can also fail for INVALID_FIELDS, INTERNAL and,
-    where it asks the database, STORE_FAILED; on a server with tokens also for UNAUTHENTICATED and ROLE_MISSING.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -176,8 +176,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    The reasons that a call can fail for are listed with its method. Any call can also fail for INVALID_FIELDS, INTERNAL and,
-    where it asks the database, STORE_FAILED; on a server with tokens also for UNAUTHENTICATED and ROLE_MISSING.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_abc_1.abstractmethod
