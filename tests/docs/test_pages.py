@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
+from loopbench_server.errors import subclasses
 from loopbench_server.settings import Settings
 from scripts.documents.__main__ import PAGES
 from scripts.documents.configuration import GROUPS, PROGRAMS
@@ -41,6 +42,11 @@ def test_the_api_has_every_call_field_and_value() -> None:
         for enum in file.enum_types_by_name.values():
             told = section(page, enum.name)
             assert all(f"| `{value.name}` | {value.number} | " in told for value in enum.values)
+
+
+def test_the_api_names_every_reason_that_a_call_can_fail_for() -> None:
+    page = (DOCS / "api.md").read_text()
+    assert [error.reason for error in subclasses() if f"[`{error.reason}`]" not in page] == []
 
 
 def test_the_api_tells_types_and_presence() -> None:
