@@ -116,6 +116,7 @@ class TestRunsOfTheStore:
 
     async def test_leases_are_kept(
         self,
+        *,
         executor: RunExecutor,
         store: Store,
         make_run: Callable[..., spec.Run],
