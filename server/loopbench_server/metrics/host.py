@@ -84,6 +84,12 @@ class ServiceMetrics:
         self._pairs = Counter(
             "loopbench_comparison_pairs", "Pairs of groups that calls had compared.", ("verdict",), registry=registry
         )
+        self._running = Gauge(
+            "loopbench_questions_running", "Evaluations and diagnoses that go on, beside the runs.", registry=registry
+        )
+        self._waiting = Gauge(
+            "loopbench_questions_waiting", "Evaluations and diagnoses that wait for others to end.", registry=registry
+        )
         for verdict in Verdict:
             self._pairs.labels(verdict)
 
@@ -94,16 +100,8 @@ class ServiceMetrics:
 
     def asks(self, questions: Turns) -> None:
         """Where to look for how many evaluations and diagnoses there are."""
-
-        def gauge(name: str, text: str, number: Callable[[], int]) -> None:
-            Gauge(name, text, registry=self._registry).set_function(number)
-
-        gauge(
-            "loopbench_questions_running",
-            "Evaluations and diagnoses that go on, beside the runs.",
-            lambda: questions.running,
-        )
-        gauge("loopbench_questions_waiting", "Evaluations and diagnoses that wait.", lambda: questions.waiting)
+        self._running.set_function(lambda: questions.running)
+        self._waiting.set_function(lambda: questions.waiting)
 
     def certificate_expires(self, expiry: Callable[[], float]) -> None:
         """Where to look for when the certificate that is served does, in seconds since 1970."""

@@ -26,7 +26,7 @@ class ResultMetrics(ResultObserver):
         self._start = start
         self._stored = Counter(
             "loopbench_stored_runs",
-            f"Runs that ended in the store since this server started, whoever trained them. {SAME}",
+            "Runs that ended in the store since this server started, whoever trained them: every server counts all.",
             ("method", "outcome"),
             registry=registry,
         )

@@ -29,16 +29,18 @@ class WorkerCollector(Collector):
         workers = [child for parent in parents for child in _children(parent)]
         used += sum(_seconds(child, "user", "system") for child in workers)
         yield GaugeMetricFamily(
-            "loopbench_worker_processes", "Processes that train, evaluate, diagnose.", value=len(workers)
+            "loopbench_worker_processes",
+            "Worker processes: those that train, evaluate or diagnose.",
+            value=len(workers),
         )
         yield GaugeMetricFamily(
             "loopbench_worker_memory_bytes",
-            "Memory that those processes have to themselves.",
+            "Memory that worker processes have to themselves.",
             value=sum(own_memory(child.pid) for child in workers),
         )
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
-            "Processor time of those processes, ended ones with them.",
+            "Processor time of worker processes, with those that have ended.",
             value=self._grown({parent.pid for parent in parents}, used),
         )
 
