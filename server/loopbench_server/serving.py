@@ -6,17 +6,20 @@ from contextlib import asynccontextmanager
 import grpc
 import prometheus_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_server.access.configured import Access
-from loopbench_server.boundary import Boundary
+from loopbench_server.boundary import KINDS, Boundary
 from loopbench_server.health import Health
+from loopbench_server.metrics.rpcs import Rpc
+from loopbench_server.metrics_port import MetricsServer
 from loopbench_server.service import BenchmarkService
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
 # Calls at once: each waits or watches at a price of some ten kilobytes. One connection leaves room for others.
@@ -49,6 +52,16 @@ class StartError(Exception):
     """The server cannot start, for a reason that its user can mend."""
 
 
+def served_methods() -> list[Rpc]:
+    """All that callers may call, as the metrics know them."""
+    services = [service for file in FILES for service in file.services_by_name.values()]
+    return [
+        (KINDS[method.client_streaming, method.server_streaming][1], service.full_name, method.name)
+        for service in services
+        for method in service.methods
+    ]
+
+
 def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:
     """Serves metrics on ``address``, unless that is "none"; gives the address with the port that 0 became.
 
@@ -59,10 +72,10 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
         return address
     host, _, port = address.rpartition(":")
     try:
-        server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
+        server = MetricsServer(host.strip("[]"), int(port), registry)
     except (OSError, OverflowError) as error:
         raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
-    return f"{host}:{server.server_port}"
+    return f"{host}:{server.port}"
 
 
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
