@@ -61,7 +61,12 @@ def _server(folder: Path, address: str, metrics_address: str) -> Iterator[str]:
 def _observe(given: argparse.Namespace, folder: Path) -> None:
     with (
         _server(folder, given.address, given.metrics_address) as address,
-        prometheus(folder, given.prometheus_address, {"loopbench": given.metrics_address}, SECONDS_BETWEEN_SCRAPES),
+        prometheus(
+            folder,
+            given.prometheus_address,
+            {"loopbench": given.metrics_address},
+            seconds=SECONDS_BETWEEN_SCRAPES,
+        ),
         Client(address) as client,
     ):
         client.wait_ready(SECONDS_TO_READY)

@@ -60,27 +60,32 @@ class Prometheus:
             raise PrometheusError(json.load(error)["error"]) from error
 
 
-def _configuration(jobs: Mapping[str, str], seconds: int) -> str:
+def _configuration(jobs: Mapping[str, str], labels: Mapping[str, str], seconds: int) -> str:
     every = f"{seconds}s"
     return yaml.safe_dump(
         {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
             "rule_files": [str(RULES / "*.yaml")],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in jobs.items()
+                {"job_name": job, "static_configs": [{"targets": [target], "labels": dict(labels)}]}
+                for job, target in jobs.items()
             ],
         }
     )
 
 
 @contextmanager
-def prometheus(folder: Path, address: str, jobs: Mapping[str, str], seconds: int) -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path, address: str, jobs: Mapping[str, str], *, seconds: int, labels: Mapping[str, str] | None = None
+) -> Iterator[Prometheus]:
     """One that scrapes each job's target every so many seconds and keeps its data in ``folder``, while the block lasts.
+
+    All that it scrapes gets the ``labels``.
 
     Raises:
         PrometheusError: it is not installed, or does not start.
     """
-    (folder / "prometheus.yml").write_text(_configuration(jobs, seconds))
+    (folder / "prometheus.yml").write_text(_configuration(jobs, labels or {}, seconds))
     command = [
         "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",
