@@ -98,8 +98,8 @@ PARITY = Row(
     "Parity",
     (
         Panel(
-            "Methods agree",
-            "As above, over time.",
+            "Agreement over time",
+            "Whether all methods ended in the same weights, for the last specification that several of them trained.",
             "none",
             (Query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),),
             kind="state-timeline",
