@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from google.protobuf import json_format
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from loopbench import wire
 from loopbench.spec import Input, RunSpec
@@ -48,6 +48,20 @@ class Index:
     label: str
     spec: RunSpec
 
+    @property
+    def title(self) -> str:
+        """The index as it is told of."""
+        return f"index {self.number} ({self.label}, seed {self.spec.seed})"
+
+
+def _part_of_a_host_name(value: str) -> str:
+    if len(value) > NAME_LENGTH or not DNS_LABEL.fullmatch(value):
+        raise ValueError(f"must be at most {NAME_LENGTH} of a-z, 0-9 and '-', with no '-' at either end")
+    return value
+
+
+SweepName = Annotated[str, AfterValidator(_part_of_a_host_name)]
+
 
 class LabelledSpec(Input):
     """A spec, whose seed counts for nothing here."""
@@ -59,16 +73,9 @@ class LabelledSpec(Input):
 class Sweep(Input):
     """Specs, each to be trained under every seed; seeds are the innermost of its indices."""
 
-    name: str
+    name: SweepName
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=1_000)]
     specs: Annotated[tuple[LabelledSpec, ...], Field(min_length=1, max_length=MOST_INDICES)]
-
-    @field_validator("name")
-    @classmethod
-    def _part_of_a_host_name(cls, value: str) -> str:
-        if len(value) > NAME_LENGTH or not DNS_LABEL.fullmatch(value):
-            raise ValueError(f"must be at most {NAME_LENGTH} of a-z, 0-9 and '-', with no '-' at either end")
-        return value
 
     @field_validator("seeds")
     @classmethod

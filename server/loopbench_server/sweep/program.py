@@ -29,7 +29,7 @@ def run(settings: SweepSettings) -> IndexExit:
     try:
         sweep = read_sweep(settings.sweep_file)
         index = sweep.index(_number(sweep))
-        what += f": index {index.number} ({index.label}, seed {index.spec.seed})"
+        what += f": {index.title}"
         trained = asyncio.run(_train(settings, sweep, index))
     except InvalidFieldsError as error:
         return _failed(what, str(error), IndexExit.HOPELESS)
