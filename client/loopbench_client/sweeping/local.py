@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,15 +102,13 @@ class _Crew:
             thread.join()
 
     def _work(self) -> None:
-        with suppress(queue.Empty):
+        try:
             while True:
-                try:
-                    self._see_to(self._todo.get_nowait())
-                except _Stopped:
-                    return
-                except Exception as error:  # noqa: BLE001  # raised again where it is taken
-                    self._told.put(error)
-                    return
+                self._see_to(self._todo.get_nowait())
+        except (queue.Empty, _Stopped):
+            pass  # there is nothing more to do
+        except Exception as error:  # noqa: BLE001  # raised again where it is taken
+            self._told.put(error)
 
     def _see_to(self, index: Index) -> None:
         log = log_file(f"{self._sweep.full_name}-{index.number}")
