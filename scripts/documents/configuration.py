@@ -12,17 +12,27 @@ from pydantic_settings import BaseSettings
 from loopbench_client.access import TOKEN_VARIABLE
 from loopbench_client.cli.app import app
 from loopbench_server.settings import STATE_DIR, Settings
+from loopbench_server.sweep.settings import SweepSettings
 from scripts.documents.rendering import render
 
 # Program → its settings.
-PROGRAMS: dict[str, type[BaseSettings]] = {"loopbench-server": Settings}
+PROGRAMS: dict[str, type[BaseSettings]] = {"loopbench-server": Settings, "loopbench-sweep-index": SweepSettings}
 
 # Every setting of every program is in one of them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Addresses": ("address", "metrics_address", "health_address", "reflection"),
     "Who is let in": ("tls_certificate", "tls_key", "tls_client_ca", "tokens_file", "insecure"),
     "What is kept": ("store_url", "tensorboard_dir", "keep_runs_days", "keep_weights_days", "lease_seconds"),
-    "Runs": ("data_dir", "slots", "queue_size", "caller_runs", "run_seconds", "run_megabytes", "threads_per_run"),
+    "Runs": (
+        "sweep_file",
+        "data_dir",
+        "slots",
+        "queue_size",
+        "caller_runs",
+        "run_seconds",
+        "run_megabytes",
+        "threads_per_run",
+    ),
     "Beginning, end and log": ("drain_seconds", "exit_on_stdin_eof", "log_format", "log_level"),
 }
 
@@ -89,7 +99,7 @@ def _row(settings: type[BaseSettings], name: str) -> Row:
         flag=f"--{switch}{name.replace('_', '-')}",
         variable=f"{settings.model_config['env_prefix']}{name.upper()}",
         type=_type(schema),
-        default=_default(name, field.default),
+        default="needed" if field.is_required() else _default(name, field.default),
         description=field.description or "",
     )
 
