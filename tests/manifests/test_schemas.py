@@ -1,4 +1,4 @@
-"""Every object against the schemas of Kubernetes itself, from the oldest version that knows what we use to the newest."""
+"""Every object against the schemas of Kubernetes, from the oldest version that knows what we use to the newest."""
 
 import json
 from collections.abc import Iterator
