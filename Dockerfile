@@ -64,6 +64,8 @@ CMD ["loopbench-server"]
 ARG VERSION
 ARG REVISION
 ARG CREATED
+# Some builders take what follows from their cache whatever the arguments are, unless a command knew of them.
+RUN : "$VERSION" "$REVISION" "$CREATED"
 # Results bear the revision, as those of a checkout do.
 ENV LOOPBENCH_SOURCE_REVISION=$REVISION
 LABEL org.opencontainers.image.title="loopbench" \

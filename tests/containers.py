@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers import Deployment
+
 USER = 65532
 # As Kubernetes restricts a pod. What is mounted over /tmp is no place for programs.
 RESTRICTIONS = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
@@ -48,7 +50,7 @@ class Image:
     ) -> list[str]:
         """What runs ``words`` in a new container, restricted, on this machine's network, until it ends.
 
-        ``mounts`` are folders of this machine by their paths inside.
+        ``mounts`` are folders of this machine by their paths inside, which options such as ``:ro`` may follow.
         """
         command = [*self.engine, "run", "--rm", "--network=host", "--log-driver=none", *RESTRICTIONS, *LIMITS]
         command += [f"--volume={folder}:{path}" for path, folder in (mounts or {}).items()]
@@ -68,6 +70,18 @@ class Image:
     def described(self) -> dict[str, Any]:
         (described,) = json.loads(self.ask("image", "inspect", self.name))
         return dict(described)
+
+
+def as_container(image: Image) -> Deployment:
+    """The server of ``image``. Folders have the same paths inside as outside, so that the same flags will do."""
+    data = os.environ.get("LOOPBENCH_DATA_DIR")
+
+    def command(folder: Path) -> list[str]:
+        folder.chmod(0o777)  # the image's user is nobody on this machine
+        mounts = {str(folder): folder} | ({data: Path(data)} if data else {})
+        return image.command("loopbench-server", mounts=mounts, environment={"NO_COLOR": "1"})
+
+    return command
 
 
 @pytest.fixture(scope="session")
