@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,9 +40,22 @@ COMBINED: dict[str, tuple[str, ...]] = {
     for choice in itertools.product(STORES, DEVICES, ACCESSES, DATA)
     for paths in [("base", *itertools.chain.from_iterable(choice))]
 }
-BUILDS = OFFERED | COMBINED
+# What the command writes with these options.
+EMITTED: dict[str, tuple[str, ...]] = {
+    "sweep in a queue": ("--queue", "loopbench-cpu", "--data-claim", "loopbench-data"),
+    "sweep on GPUs": (
+        "--queue",
+        "loopbench-gpu",
+        "--gpus",
+        "1",
+        "--namespace",
+        "loopbench",
+        "--image",
+        "loopbench:gpu",
+    ),
+}
 # What is to be in the cluster already, by the beginning of a build's name.
-NEEDS = {"jobs/": ("overlays/cpu",)}
+NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
 
 
 @cache
@@ -49,7 +63,9 @@ def built(name: str) -> Objects:
     """The objects of that build; skips the test where there is no kubectl. Not to be changed."""
     if shutil.which("kubectl") is None:
         pytest.skip("manifests are built by kubectl, which is not installed")
-    paths = BUILDS[name]
+    if name in EMITTED:
+        return _emitted(EMITTED[name])
+    paths = (OFFERED | COMBINED)[name]
     if name in OFFERED:
         (path,) = (K8S / path for path in paths)
         return _parsed(path.read_text()) if path.is_file() else _kustomized(path)
@@ -77,6 +93,21 @@ def _own(folder: Path, paths: tuple[str, ...]) -> Path:
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return folder
+
+
+def _emitted(options: tuple[str, ...]) -> Objects:
+    plan = K8S / "jobs" / "sweep.plan.yaml"
+    command = [
+        sys.executable,
+        "-c",
+        "from loopbench_client.cli import main; main()",
+        "sweep",
+        str(plan),
+        "--emit",
+        "kubernetes",
+        *options,
+    ]
+    return _parsed(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _kustomized(folder: Path) -> Objects:

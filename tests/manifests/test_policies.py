@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.builds import COMBINED, K8S, OFFERED, surroundings
+from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, surroundings
 from tests.manifests.objects import label_of
 from tests.manifests.practices import PRACTICES
 from tests.manifests.security import CONTROLS
-from tests.manifests.wiring import LINKS
+from tests.manifests.wiring import LINKS, QUEUE
 
 CHECKS = CONTROLS | LINKS | PRACTICES
 POD = "spec.template.spec"
@@ -78,6 +78,7 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "all is in the namespace": ("overlays/cpu", "Service/", "metadata.namespace", "default"),
     "programs exist": ("overlays/cpu", "Deployment", f"{CONTAINER}.args.0", "loopbenchd"),
     "queues and flavors exist": ("kueue", "LocalQueue", "spec.clusterQueue", "default"),
+    "queues take what pods ask for": ("sweep on GPUs", "Job", "metadata.labels", {QUEUE: "loopbench-cpu"}),
     "a read-only root": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.readOnlyRootFilesystem", GONE),
     "requests and limits": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.memory", GONE),
     "bounded scratch": ("jobs/compare", "Job", f"{POD}.volumes.3.emptyDir", {}),
@@ -112,7 +113,7 @@ def _change(value: Any, path: str, new: Any) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("build", OFFERED)
+@pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
 def test_a_build_keeps(build: str, check: str) -> None:
     assert list(CHECKS[check](surroundings(build))) == []
 

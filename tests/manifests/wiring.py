@@ -23,7 +23,8 @@ SOURCES = {
 }
 KEY_SELECTORS = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
 CLUSTER_WIDE = {"Namespace", "ClusterQueue", "ResourceFlavor", "WorkloadPriorityClass"}
-PROGRAMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+QUEUE = "kueue.x-k8s.io/queue-name"
+PROGRAMS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
 def _mounts_have_volumes(objects: Objects) -> Iterator[str]:
@@ -121,10 +122,12 @@ def _policies_match(objects: Objects) -> Iterator[str]:
 
 
 def _namespaces_exist(objects: Objects) -> Iterator[str]:
+    """What a command has written goes to whichever namespace kubectl is told of."""
     for made in objects:
-        given = made["metadata"].get("namespace")
-        if (made["kind"] in CLUSTER_WIDE) == bool(given) or given not in (None, "loopbench"):
-            yield f"{label_of(made)}: is in the namespace {given}"
+        written = (made["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "loopbench"
+        right = {None} if made["kind"] in CLUSTER_WIDE else {"loopbench"} | ({None} if written else set())
+        if made["metadata"].get("namespace") not in right:
+            yield f"{label_of(made)}: is in the namespace {made['metadata'].get('namespace')}"
 
 
 def _programs_exist(objects: Objects) -> Iterator[str]:
@@ -153,6 +156,22 @@ def _faults_of_groups(queue: Object, there: set[tuple[str, str]]) -> Iterator[st
                 yield f"{flavor['name']} has no quota"
 
 
+def _queues_take_pods(objects: Objects) -> Iterator[str]:
+    """Kueue lets in no pod that asks for something its queue says nothing of."""
+    local = {queue["metadata"]["name"]: queue["spec"]["clusterQueue"] for queue in of_kind(objects, "LocalQueue")}
+    covered = {
+        queue["metadata"]["name"]: {
+            name for group in queue["spec"]["resourceGroups"] for name in group["coveredResources"]
+        }
+        for queue in of_kind(objects, "ClusterQueue")
+    }
+    for pod, container in containers(objects):
+        if queue := (pod.owner["metadata"].get("labels") or {}).get(QUEUE):
+            asked = {*container["resources"]["requests"], *container["resources"]["limits"]}
+            if left := asked - covered.get(local.get(queue, ""), set()):
+                yield f"{pod}: the queue {queue} knows nothing of {left}"
+
+
 LINKS: dict[str, Check] = {
     "mounts have their volumes": _mounts_have_volumes,
     "mounts are apart": _mounts_are_apart,
@@ -166,4 +185,5 @@ LINKS: dict[str, Check] = {
     "all is in the namespace": _namespaces_exist,
     "programs exist": _programs_exist,
     "queues and flavors exist": _queues_exist,
+    "queues take what pods ask for": _queues_take_pods,
 }
