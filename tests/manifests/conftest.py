@@ -1,16 +1,14 @@
-"""A cluster of folders and processes: secrets, a database, and a runtime for containers."""
+"""A cluster of folders, processes or containers, and a database."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from loopbench_client import Client, Tls
 from loopbench_server.access.tokens import Role, new_token
 from tests.certificates import Authority
 from tests.containers import image
-from tests.manifests.builds import surroundings
-from tests.manifests.running import AsProcesses, InContainers, Node, Running, Runtime, held_by
+from tests.manifests.kubelet import Server, ready
+from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
 from tests.postgresql import Cluster, cluster, program
 
 __all__ = ["image"]
@@ -18,15 +16,22 @@ __all__ = ["image"]
 Secrets = dict[str, dict[str, str]]
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Cluster]:
+@pytest.fixture(scope="module", params=["process", "container"])
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    if request.param == "process":
+        return AsProcesses()
+    return InContainers(request.getfixturevalue("image"))
+
+
+@pytest.fixture(scope="module")
+def postgresql(runtime: Runtime) -> Iterator[Cluster]:  # noqa: ARG001  each has its own, and finds nothing trained
     if program("initdb") is None:
         pytest.skip("PostgreSQL is not installed")
     with cluster() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster) -> Secrets:
     """As docs/kubernetes.md has the user make them."""
     authority = Authority(tmp_path_factory.mktemp("secrets") / "ca")
@@ -41,13 +46,18 @@ def secrets(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster) -> Se
     }
 
 
-@pytest.fixture(scope="session", params=["process", "container"])
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    if request.param == "process":
-        return AsProcesses()
-    return InContainers(request.getfixturevalue("image"))
+@pytest.fixture(scope="module")
+def node(runtime: Runtime, secrets: Secrets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    made = Node(runtime, tmp_path_factory.mktemp("node"), secrets)
+    yield made
+    made.end_all()
 
 
-@pytest.fixture
-def run(runtime: Runtime, secrets: Secrets, tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Runs the pod of a build's only object of a kind; what still runs after the test is ended."""
+@pytest.fixture(scope="module")
+def server(node: Node, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of the overlay that the test is parametrised by."""
+    made = ready(node, request.param)
+    yield made
+    made.running.terminate()
+    assert made.running.wait() == 0, made.running.errors()
+    assert not [event for event in made.running.events() if event["level"] in ("error", "critical")]

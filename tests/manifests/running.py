@@ -13,29 +13,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.containers import Image
-from tests.manifests.builds import Object, Objects
+from tests.manifests.builds import Object, built
 from tests.manifests.mounting import Held, mounted
-from tests.manifests.objects import Pod, at, pods
+from tests.manifests.objects import Pod, at, containers, identity
 from tests.manifests.practices import variable
 from tests.manifests.wiring import PROGRAMS
 
 # As in the image.
 ENVIRONMENT = {"HOME": "/home/loopbench", "XDG_STATE_HOME": "/var/lib", "LOOPBENCH_DATA_DIR": "/data"}
+# In which the image is run anyway.
+MOUNTED = {"/tmp"}  # noqa: S108  the container's own
 # A pod has an address of its own; this machine's pods share one, and so take free ports.
 EVERYWHERE = re.compile(r"0\.0\.0\.0:\d+")
 PATIENCE = 300
-
-
-def held_by(objects: Objects, secrets: Mapping[str, Mapping[str, str]]) -> Held:
-    """The ConfigMaps of ``objects``, and Secrets by their names."""
-    maps = {("ConfigMap", made["metadata"]["name"]): made["data"] for made in objects if made["kind"] == "ConfigMap"}
-    return maps | {("Secret", name): data for name, data in secrets.items()}
-
-
-def pod_of(objects: Objects, kind: str) -> Pod:
-    """The pod of the only object of that kind."""
-    (found,) = (pod for pod in pods(objects) if pod.owner["kind"] == kind)
-    return found
 
 
 @dataclass(frozen=True)
@@ -112,9 +102,8 @@ class AsProcesses:
 
     @staticmethod
     def _outside(text: str, task: Task) -> str:
-        for path, folder in task.folders.items():
-            text = re.sub(rf"(?<![\w/]){re.escape(path)}(?=/|$)", str(folder), text)
-        return text
+        paths = "|".join(map(re.escape, task.folders))
+        return re.sub(rf"(?<![\w/])({paths})(?=/|$)", lambda found: str(task.folders[found[1]]), text)
 
     @staticmethod
     def _program(name: str) -> list[str]:
@@ -130,40 +119,76 @@ class InContainers:
 
     def start(self, task: Task, folder: Path) -> Running:
         name = f"loopbench-test-{uuid.uuid4()}"
-        # The image's runner mounts a /tmp of its own.
-        mounts = {path: outside for path, outside in task.folders.items() if path != "/tmp"}
+        mounts = {path: outside for path, outside in task.folders.items() if path not in MOUNTED}
         command = self.image.command(*task.words, flags=[f"--name={name}"], mounts=mounts, environment=task.environment)
         return Running(_popen(command, folder, os.environ), folder, [*self.image.engine, "kill", "-s", "KILL", name])
 
 
 @dataclass
 class Node:
-    """Runs pods of manifests: ``held`` are the texts of the cluster, ``names`` what its DNS and Services lead to."""
+    """Runs the pods of builds, and keeps what it has started.
+
+    ``secrets`` are the cluster's, by name and key.
+    """
 
     runtime: Runtime
     folder: Path
-    held: Held
-    names: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]]
+    started: list[Running] = field(default_factory=list)
 
-    def run(self, pod: Pod, **variables: str) -> Running:
-        """Starts the pod's only container; ``variables`` are those that its controller adds."""
-        (container,) = pod.containers
+    def run(
+        self,
+        build: str,
+        kind: str,
+        *,
+        names: Mapping[str, str] | None = None,
+        texts: Held | None = None,
+        **variables: str,
+    ) -> Running:
+        """Starts the only container of the build's only object of that ``kind``.
+
+        ``names`` are what the cluster's network leads to, by what manifests call it; ``texts`` stand for those of the
+        build's ConfigMaps and of Secrets; ``variables`` are what a controller adds to the environment.
+        """
+        pod, container = lone(build, kind)
         folder = self.folder / str(uuid.uuid4())
         root = folder / "root"
         root.mkdir(parents=True)
-        folders = mounted(pod.spec, container, self.held, root)
-        words = [self._here(word) for word in container["args"]]
-        environment = {entry["name"]: self._here(self._value(container, entry)) for entry in container.get("env", [])}
-        return self.runtime.start(Task(words, environment | variables, folders, root), folder)
+        held = {**_texts(build), **{("Secret", name): data for name, data in self.secrets.items()}, **(texts or {})}
+        folders = mounted(pod.spec, container, held, root)
+        environment = {entry["name"]: _value(container, entry, held) for entry in container.get("env", [])} | variables
+        words = [_here(word, names or {}) for word in container["args"]]
+        here = {name: _here(value, names or {}) for name, value in environment.items()}
+        self.started.append(self.runtime.start(Task(words, here, folders, root), folder))
+        return self.started[-1]
 
-    def _value(self, container: Object, entry: Object) -> str:
-        if secret := at(entry, "valueFrom.secretKeyRef"):
-            return self.held["Secret", secret["name"]][secret["key"]]
-        value = variable(container, entry["name"])
-        assert value is not None
-        return value
+    def end_all(self) -> None:
+        """What still runs is killed."""
+        for running in self.started:
+            if running.process.poll() is None:
+                running.kill()
+            running.process.wait(PATIENCE)
 
-    def _here(self, text: str) -> str:
-        for name, address in self.names.items():
-            text = text.replace(name, address)
-        return EVERYWHERE.sub("127.0.0.1:0", text)
+
+def lone(build: str, kind: str) -> tuple[Pod, Object]:
+    """The pod of the build's only object of that ``kind``, and its only container."""
+    ((pod, container),) = (found for found in containers(built(build)) if found[0].owner["kind"] == kind)
+    return pod, container
+
+
+def _texts(build: str) -> Held:
+    return {identity(made): made["data"] for made in built(build) if made["kind"] == "ConfigMap"}
+
+
+def _value(container: Object, entry: Object, held: Held) -> str:
+    if secret := at(entry, "valueFrom.secretKeyRef"):
+        return held["Secret", secret["name"]][secret["key"]]
+    value = variable(container, entry["name"])
+    assert value is not None
+    return value
+
+
+def _here(text: str, names: Mapping[str, str]) -> str:
+    for name, address in names.items():
+        text = text.replace(name, address)
+    return EVERYWHERE.sub("127.0.0.1:0", text)
