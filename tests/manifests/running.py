@@ -38,7 +38,7 @@ class Task:
     root: Path
 
 
-@dataclass
+@dataclass(eq=False)
 class Running:
     """A container that has been started. ``output`` and ``errors`` are files."""
 

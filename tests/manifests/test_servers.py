@@ -15,10 +15,11 @@ from tests.manifests.practices import variable
 from tests.manifests.running import Node
 
 SECURE = ["overlays/cpu", "overlays/gpu"]
+SERVERS = [*SECURE, "overlays/laptop"]
 SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 
 secure = pytest.mark.parametrize("server", SECURE, indirect=True)
-every = pytest.mark.parametrize("server", [*SECURE, "overlays/laptop"], indirect=True)
+every = pytest.mark.parametrize("server", SERVERS, indirect=True)
 
 
 @pytest.fixture
