@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser postgresql bench lint audit format errors proto proto-check lock image image-arguments podman clean
+.PHONY: help install demo test coverage browser postgresql prometheus podman image image-arguments observe monitoring bench lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,7 @@ PEERS := build/peers
 PEERS_STAMP := $(PEERS)/.installed
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+OBSERVE_FLAGS ?=
 PYTEST_FLAGS ?=
 IMAGE ?= loopbench:dev
 EXTRA ?= server
@@ -61,6 +62,15 @@ postgresql:  ## Install PostgreSQL, which the tests of faults start one of, wher
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; } || \
 	  echo "no PostgreSQL: the tests on it will be skipped"
 
+prometheus:  ## Install Prometheus and promtool, which the tests of the metrics need, where apt-get and the right to are there
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } || \
+	  echo "no Prometheus: the tests with it will be skipped"
+
+observe: $(STAMP)  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
+	$(BIN)/python -m scripts.observe $(OBSERVE_FLAGS)
+
 $(PEERS_STAMP): requirements/peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/peers.txt
@@ -84,8 +94,11 @@ format: $(STAMP)  ## Format the Python code
 audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
 	$(BIN)/python scripts/audit.py
 
-errors: $(STAMP)  ## Write docs/errors.md from the table of errors
-	$(BIN)/python scripts/write_errors.py
+docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
+	$(BIN)/python -m scripts.documents
+
+monitoring: $(STAMP)  ## Write dashboards, the rules' object and the names in docs/metrics.md from their tables
+	$(BIN)/python -m scripts.monitoring.write
 
 define generate
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)

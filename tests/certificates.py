@@ -41,12 +41,12 @@ class Authority:
             "req", "-x509", *NEW_KEY, "-keyout", self._key, "-subj", "/CN=ca", "-days", "2", "-out", self.certificate
         )
 
-    def issue(self, name: str) -> Pair:
-        """A certificate with the common name ``name``, good for a server on 127.0.0.1."""
+    def issue(self, name: str, days: int = 2) -> Pair:
+        """A certificate with the common name ``name``, good for a server on 127.0.0.1 for so many days."""
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
         _openssl("req", *NEW_KEY, "-keyout", pair.key, "-subj", f"/CN={name}", "-out", request)
-        signed_by = ("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", "2")
+        signed_by = ("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", str(days))
         _openssl("x509", "-req", "-in", request, *signed_by, "-extfile", extensions, "-out", pair.certificate)
         return pair

@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0.5,
         help="how long the soak of tests/faults takes; 30 for a full measure",
     )
+    parser.addoption("--answers", type=Path, help="file for a table of what tests/monitoring asked Prometheus")
 
 
 @pytest.fixture(scope="session")

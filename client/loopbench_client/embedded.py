@@ -31,7 +31,7 @@ COMMAND = (
 OF_OTHER_SERVERS = frozenset(
     {
         *("LOOPBENCH_TLS_CERTIFICATE", "LOOPBENCH_TLS_KEY", "LOOPBENCH_TLS_CLIENT_CA", "LOOPBENCH_TOKENS_FILE"),
-        *(TOKEN_VARIABLE, *VARIABLES.values()),
+        *("LOOPBENCH_HEALTH_ADDRESS", TOKEN_VARIABLE, *VARIABLES.values()),
     }
 )
 LISTENING = "loopbench-server listening on "

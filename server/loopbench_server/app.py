@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -33,12 +32,12 @@ from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.stored_results import follow_results
 from loopbench_server.service import BenchmarkService
-from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server
+from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
 from loopbench_server.starting import (
     StartError,
-    new_registry,
     open_store,
     serve_metrics,
     stop_event,
@@ -71,11 +70,10 @@ class App:
         self._settings = settings
         self._failed = False
         self._access = _access(settings)
-        self._store = open_store(settings)
-        self._registry = new_registry()
-        metrics = Metrics(self._registry, version("loopbench"), settings.slots)
-        self._boundary = Boundary(metrics, tracer)
-        observers = Observers(metrics, RunSpans(tracer))
+        self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
+        self._store = open_store(settings, metrics.store)
+        self._boundary = Boundary(metrics.rpcs, tracer)
+        observers = Observers(metrics.runs, RunSpans(tracer))
         self._surroundings = surroundings_of(settings)
         self._processes = Processes(settings.data_dir)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
@@ -92,7 +90,11 @@ class App:
             Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._surroundings),
             self._store,
             self._status,
+            metrics=metrics.service,
         )
+        metrics.service.asks(questions)
+        if self._access.expiry:
+            metrics.service.certificate_expires(self._access.expiry)
         self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
 
     async def serve(self) -> None:
@@ -102,7 +104,7 @@ class App:
         serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
         probed = health_server(self._settings.health_address, self._health)
         async with serving as address, probed as health_address:
-            metrics_address = serve_metrics(self._settings.metrics_address, self._registry)
+            metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
             background = [self._in_background(work) for work in self._works()]
@@ -123,6 +125,7 @@ class App:
             end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
             keep_tidy(self._store, self._executor, _retention(self._settings)),
+            follow_results(self._store, self._metrics.results),
         )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -142,6 +145,7 @@ class App:
         await self._processes.warm_up()
         described = await describe(self._processes, self._surroundings)
         self._status.warmed_up(described)
+        self._metrics.ready(described)
         self._health.set(SERVICE_NAME, SERVING)
         log.info("ready", devices=[device.name for device in described.devices])
 
@@ -149,6 +153,7 @@ class App:
         seconds = self._settings.drain_seconds
         log.info("draining", seconds=seconds, running=self._scheduler.running, queued=self._scheduler.queued)
         self._health.set(SERVICE_NAME, NOT_SERVING)
+        self._metrics.service.ready.set(0)
         await self._scheduler.drain(seconds)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -17,7 +18,7 @@ from opentelemetry.trace import Tracer, get_current_span
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.access.identity import recognise
 from loopbench_server.errors import InternalError
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.rpc_spans import begin_span, end_span
 from loopbench_server.status import from_exception, to_status
 
@@ -59,8 +60,15 @@ class Method:
     parse: Callable[[bytes], Any] | None
     request_streaming: bool
 
-    async def given(self, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any]) -> Any:
-        """What the behaviour takes: a message, or an iterator of them.
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """By which the metrics know it."""
+        return self.kind, self.service, self.name
+
+    async def given(
+        self, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any], received: Callable[[], None]
+    ) -> Any:
+        """What the behaviour takes: a message, or an iterator of them. Each is told of as it is ``received``.
 
         Raises:
             InvalidFieldsError: there is no message, or what there is is none; an iterator raises it in its turn.
@@ -68,14 +76,18 @@ class Method:
         if self.parse is None:
             return raw
         if self.request_streaming:
-            return self._each(raw, self.parse)
+            return self._each(raw, self.parse, received)
         first = await context.read()
         if first is grpc.aio.EOF:
             raise _bad_request("holds no message")
+        received()
         return _parsed(first, self.parse)
 
-    async def _each(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    async def _each(
+        self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any], received: Callable[[], None]
+    ) -> AsyncIterator[Any]:
         async for message in raw:
+            received()
             yield _parsed(message, parse)
 
 
@@ -94,7 +106,7 @@ class Boundary(ServerInterceptor):
     call that ends without any would hang.
     """
 
-    def __init__(self, metrics: Metrics, tracer: Tracer) -> None:
+    def __init__(self, metrics: RpcMetrics, tracer: Tracer) -> None:
         self._metrics = metrics
         self._tracer = tracer
 
@@ -120,33 +132,39 @@ class Boundary(ServerInterceptor):
         return handler._replace(request_streaming=True, request_deserializer=None, **{attribute: None} | wrapped)
 
     def _unary(self, method: Method) -> Any:
+        received = partial(self._metrics.received, method.labels)
+
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> Any:
             async with self._observed(context, method):
-                return await method.behaviour(await method.given(raw, context), context)
+                answer = await method.behaviour(await method.given(raw, context, received), context)
+                self._metrics.sent(method.labels)
+                return answer
 
         return wrapped
 
     def _streaming(self, method: Method) -> Any:
+        received = partial(self._metrics.received, method.labels)
+
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> None:
             async with self._observed(context, method):
-                answers = method.behaviour(await method.given(raw, context), context)
+                answers = method.behaviour(await method.given(raw, context, received), context)
                 if isawaitable(answers):  # it writes them by itself, as Watch of the health service does
                     await answers
                     return
                 async with aclosing(answers):
                     async for answer in answers:
                         await context.write(answer)
+                        self._metrics.sent(method.labels)
 
         return wrapped
 
     @asynccontextmanager
     async def _observed(self, context: ServicerContext[Any, Any], method: Method) -> AsyncIterator[None]:
-        labels = (method.kind, method.service, method.name)
-        self._metrics.rpc_started.labels(*labels).inc()
+        self._metrics.began(method.labels)
         span = begin_span(self._tracer, context, f"{method.service}/{method.name}")
         start, code, by = time.perf_counter(), "CANCELLED", recognise(context)
         try:
-            async with _translated(context):
+            async with self._translated(context):
                 yield
             code = "OK"
         except AbortError:
@@ -157,27 +175,26 @@ class Boundary(ServerInterceptor):
             raise asyncio.CancelledError from error
         finally:
             seconds = time.perf_counter() - start
-            self._metrics.rpc_handled.labels(*labels, code).inc()
-            self._metrics.rpc_seconds.labels(*labels).observe(seconds)
+            self._metrics.ended(method.labels, code, seconds)
             log.debug(
                 "rpc", service=method.service, method=method.name, caller=by, code=code, seconds=round(seconds, 6)
             )
             end_span(span, code, context.details())
 
-
-@asynccontextmanager
-async def _translated(context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
-    try:
-        yield
-    except (AbortError, grpc.aio.InternalError):
-        raise
-    except NotImplementedError:  # from generated code: health's List, which its library leaves out
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")
-    except Exception as error:
-        told = from_exception(error)
-        get_current_span().set_attribute("loopbench.reason", told.reason)
-        if isinstance(told, InternalError):
-            log.exception("internal error")
-            get_current_span().record_exception(error)
-        await context.abort_with_status(to_status(told))
+    @asynccontextmanager
+    async def _translated(self, context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
+        """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
+        try:
+            yield
+        except (AbortError, grpc.aio.InternalError):
+            raise
+        except NotImplementedError:  # from generated code: health's List, which its library leaves out
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the server does not have this method")
+        except Exception as error:
+            told = from_exception(error)
+            self._metrics.failed(told.reason)
+            get_current_span().set_attribute("loopbench.reason", told.reason)
+            if isinstance(told, InternalError):
+                log.exception("internal error")
+                get_current_span().record_exception(error)
+            await context.abort_with_status(to_status(told))

@@ -16,6 +16,7 @@ from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.info import ServerStatus
+from loopbench_server.metrics.host import ServiceMetrics
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
@@ -123,12 +124,15 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         diagnoses: Diagnoses,
         store: Store,
         status: ServerStatus,
+        *,
+        metrics: ServiceMetrics,
     ) -> None:
         self._scheduler = scheduler
         self._evaluations = evaluations
         self._diagnoses = diagnoses
         self._store = store
         self._status = status
+        self._metrics = metrics
         # They take the interpreter, which the other calls need too: one after another.
         self._comparisons = Turns("comparisons", 1, WAITING_COMPARISONS)
 
@@ -177,7 +181,9 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)
         async with self._comparisons.turn():
-            return wire.comparison_to_wire(await in_thread(compare_stored, self._store, wanted))
+            comparison = await in_thread(compare_stored, self._store, wanted)
+        self._metrics.compared(comparison)
+        return wire.comparison_to_wire(comparison)
 
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context

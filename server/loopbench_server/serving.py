@@ -5,18 +5,20 @@ from contextlib import asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench_server.access.configured import Access
-from loopbench_server.boundary import Boundary
+from loopbench_server.boundary import KINDS, Boundary
 from loopbench_server.health import Health
+from loopbench_server.metrics.rpcs import Rpc
 from loopbench_server.service import BenchmarkService
 from loopbench_server.starting import StartError
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
 # Calls at once: each waits or watches at a price of some ten kilobytes. One connection leaves room for others.
@@ -43,6 +45,16 @@ OPTIONS = {
 HEALTH_CALLS = 100
 # Open streams, after the runs they wait for have ended, get this long to end by themselves.
 GRACE_SECONDS = 2.0
+
+
+def served_methods() -> list[Rpc]:
+    """All that callers may call, as the metrics know them."""
+    services = [service for file in FILES for service in file.services_by_name.values()]
+    return [
+        (KINDS[method.client_streaming, method.server_streaming][1], service.full_name, method.name)
+        for service in services
+        for method in service.methods
+    ]
 
 
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:

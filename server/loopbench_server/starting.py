@@ -13,11 +13,13 @@ from datetime import timedelta
 import prometheus_client
 import sqlalchemy as sa
 
+from loopbench_server.metrics_port import MetricsServer
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.migrating import NewerSchemaError
 from loopbench_server.runs.store import Store
+from loopbench_server.runs.transactions import TransactionObserver
 from loopbench_server.settings import TrainingSettings
 
 
@@ -39,15 +41,17 @@ def _parsed(url: str) -> sa.URL:
     return parsed
 
 
-def open_store(settings: TrainingSettings) -> Store:
+def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Store:
     """The store that the settings name, for a program that takes runs under a name of its own.
+
+    ``observer`` is told of its transactions.
 
     Raises:
         StartError: it cannot be opened.
     """
     url = _parsed(settings.store_url.get_secret_value())
     try:
-        return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds))
+        return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds), observer)
     except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -60,14 +64,6 @@ def surroundings_of(settings: TrainingSettings) -> Surroundings:
     return Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
 
 
-def new_registry() -> prometheus_client.CollectorRegistry:
-    """Metrics, with those of the process itself."""
-    registry = prometheus_client.CollectorRegistry()
-    prometheus_client.ProcessCollector(registry=registry)
-    prometheus_client.PlatformCollector(registry=registry)
-    return registry
-
-
 def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:
     """Serves metrics on ``address``, unless that is "none"; gives the address with the port that 0 became.
 
@@ -78,10 +74,10 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
         return address
     host, _, port = address.rpartition(":")
     try:
-        server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
+        server = MetricsServer(host.strip("[]"), int(port), registry)
     except (OSError, OverflowError) as error:
         raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
-    return f"{host}:{server.server_port}"
+    return f"{host}:{server.port}"
 
 
 def stop_event(*, on_stdin_eof: bool) -> asyncio.Event:

@@ -267,7 +267,8 @@ def test_metrics_endpoint(start: Any) -> None:
     (listening,) = (line for line in map(json.loads, server.log().splitlines()) if line["event"] == "listening")
     with urllib.request.urlopen(f"http://{listening['metrics_address']}/metrics") as response:
         lines = response.read().decode().splitlines()
-    labels = 'dataset="DIGITS",loss="SUM_OF_SQUARES",method="GRADIENT_TAPE",optimizer="sgd"'
-    assert f'loopbench_runs_total{{{labels},state="SUCCEEDED"}} 1.0' in lines
+    method = 'loss="SUM_OF_SQUARES",method="GRADIENT_TAPE",optimizer="sgd"'
+    labels = f'dataset="DIGITS",{method}'
+    assert f'loopbench_runs_total{{dataset="DIGITS",device="CPU",{method},outcome="SUCCEEDED"}} 1.0' in lines
     assert "loopbench_queue_depth 0.0" in lines
     assert f"loopbench_examples_total{{{labels}}} 1438.0" in lines

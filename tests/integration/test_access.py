@@ -157,8 +157,9 @@ def metrics(server: Any) -> str:
 def test_refused_calls_are_counted_like_all_others(guarded: Any) -> None:
     with Client(guarded.address) as client, pytest.raises(UnauthenticatedError):
         client.server_info()
-    labels = 'grpc_code="UNAUTHENTICATED",grpc_method="GetServerInfo"'
-    eventually(lambda: f"grpc_server_handled_total{{{labels}," in metrics(guarded))
+    labels = 'grpc_code="UNAUTHENTICATED",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
+    eventually(lambda: f'grpc_server_handled_total{{{labels},grpc_type="unary"}} 1.0' in metrics(guarded))
+    assert 'loopbench_rpc_errors_total{reason="UNAUTHENTICATED"} 1.0' in metrics(guarded)
 
 
 def test_what_callers_send_reaches_neither_a_path_nor_a_label(guarded: Any, tokens: dict[str, str]) -> None:

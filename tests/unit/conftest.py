@@ -210,6 +210,10 @@ class Recorder(Observer):
     def run_ended(self, run: spec.Run, *, had_slot: bool) -> None:
         self.seen.append(("ended", run.state, had_slot))
 
+    def runs_abandoned(self, count: int) -> None:
+        if count:
+            self.seen.append(("abandoned", count))
+
 
 @pytest.fixture
 def processes() -> Any:

@@ -21,7 +21,7 @@ from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
 from loopbench_server.boundary import Boundary
 from loopbench_server.errors import QueueFullError
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 
 SERVICE = "loopbench.v1.BenchmarkService"
 
@@ -69,7 +69,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(handlers: Handlers, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1), NoOpTracer())])
+    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(registry), NoOpTracer())])
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -110,6 +110,17 @@ def handled(registry: CollectorRegistry) -> list[tuple[str, str, str]]:
     return found
 
 
+def messages(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
+    """How many there were, by method and direction."""
+    samples = [sample for family in registry.collect() for sample in family.samples]
+    return {
+        (sample.labels["grpc_method"], direction): sample.value
+        for direction in ("received", "sent")
+        for sample in samples
+        if sample.name == f"grpc_server_msg_{direction}_total"
+    }
+
+
 @pytest.fixture
 def first_handled(registry: CollectorRegistry, eventually: Any) -> Callable[[], Awaitable[tuple[str, str, str]]]:
     """What the metrics say of the one call; the caller may have its status before they do."""
@@ -137,11 +148,15 @@ async def test_answers_pass(stub: Any, registry: CollectorRegistry) -> None:
     assert (await stub.GetRun(pb.GetRunRequest(run_id="a"))).id == "a"
     assert len(await all_of(stub.WatchRun(pb.WatchRunRequest()))) == 2
     assert handled(registry) == [("unary", "GetRun", "OK"), ("server_stream", "WatchRun", "OK")]
+    assert messages(registry) == {("GetRun", "received"): 1, ("GetRun", "sent"): 1} | {
+        ("WatchRun", "received"): 1,
+        ("WatchRun", "sent"): 2,
+    }
 
 
 @pytest.mark.parametrize("kind", CALLS)
 async def test_errors_become_statuses_with_details(
-    stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
+    stub: Any, handlers: Handlers, first_handled: Any, registry: CollectorRegistry, kind: tuple[str, str]
 ) -> None:
     handlers.error = QueueFullError("no room", run_id="a")
     error, status = await status_of(CALLS[kind](stub))
@@ -149,6 +164,7 @@ async def test_errors_become_statuses_with_details(
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
     assert (info.reason, info.metadata["run_id"]) == ("QUEUE_FULL", "a")
+    assert registry.get_sample_value("loopbench_rpc_errors_total", {"reason": "QUEUE_FULL"}) == 1
     assert await first_handled() == (*kind, "RESOURCE_EXHAUSTED")
 
 

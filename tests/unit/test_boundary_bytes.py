@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 
 SERVICE = "loopbench.v1.BenchmarkService"
 
@@ -26,7 +26,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(registry, "1", 1), NoOpTracer())])
+    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(registry), NoOpTracer())])
     pb_grpc.add_BenchmarkServiceServicer_to_server(pb_grpc.BenchmarkServiceServicer(), server)  # type: ignore[abstract]
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     reflection.enable_server_reflection((SERVICE,), server)

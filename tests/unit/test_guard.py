@@ -25,7 +25,7 @@ from loopbench_server.access.guard import NEEDED, Guard
 from loopbench_server.access.identity import caller
 from loopbench_server.access.tokens import Role, parse
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 
 SERVICE = "loopbench.v1.BenchmarkService"
 READER, WRITER = "reader-secret", "writer-secret"
@@ -68,7 +68,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def channel(file: Path, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    interceptors = [Boundary(Metrics(registry, "1", 1), NoOpTracer()), Guard(Watched((file,), parse))]
+    interceptors = [Boundary(RpcMetrics(registry), NoOpTracer()), Guard(Watched((file,), parse))]
     server = grpc.aio.server(interceptors=interceptors)
     handlers = Handlers()  # type: ignore[abstract]  # the other methods are not called
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)

@@ -19,7 +19,7 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
@@ -132,9 +132,9 @@ class TestCalls:
 
     @pytest.fixture
     async def stub(self, scheduler: Scheduler, store: Store) -> AsyncIterator[Any]:
-        server = grpc.aio.server(interceptors=[Boundary(Metrics(CollectorRegistry(), "1", 1), NoOpTracer())])
+        server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(CollectorRegistry()), NoOpTracer())])
         unused: Any = None
-        service = BenchmarkService(scheduler, unused, unused, store, unused)
+        service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
         pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

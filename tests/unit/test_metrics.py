@@ -1,14 +1,28 @@
+"""What calls, runs and the service leave in the metrics."""
+
 import math
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from loopbench import spec
-from loopbench.spec import RunState
-from loopbench_server.metrics import ENDED, Metrics
+from loopbench.spec import Device, RunState
+from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
+from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.host import ServiceMetrics
+from loopbench_server.metrics.labels import OUTCOMES
+from loopbench_server.metrics.rpcs import RpcMetrics
+from loopbench_server.metrics.runs import RunMetrics
+from loopbench_server.runs.attempt import error_of
+from loopbench_server.serving import served_methods
+
+from .conftest import START
 
 MakeRun = Callable[..., spec.Run]
+TRAIN = ("unary", "loopbench.v1.BenchmarkService", "Train")
 DEFAULT = {"method": "GRADIENT_TAPE", "loss": "SUM_OF_SQUARES", "optimizer": "sgd", "dataset": "MNIST"}
 OTHER = {"method": "FIT", "loss": "CATEGORICAL_CROSSENTROPY", "optimizer": "adamw", "dataset": "DIGITS"}
 
@@ -19,130 +33,200 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def metrics(registry: CollectorRegistry) -> Metrics:
-    return Metrics(registry, "1.2.3", slots=3)
+def value(registry: CollectorRegistry) -> Callable[..., float | None]:
+    """Of a series, by its name and labels."""
 
-
-@pytest.fixture
-def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callable[[RunState], spec.Run]:
-    def of(state: RunState) -> spec.Run:
-        other = spec.RunSpec(
-            method=spec.Method.FIT,
-            loss=spec.Loss.CATEGORICAL_CROSSENTROPY,
-            optimizer=spec.AdamW(),
-            dataset=spec.Dataset.DIGITS,
-        )
-        return make_run(spec=other, state=state, result=make_result() if state is RunState.SUCCEEDED else None)
+    def of(name: str, **labels: str) -> float | None:
+        found: float | None = registry.get_sample_value(name, labels)
+        return found
 
     return of
 
 
-@pytest.mark.usefixtures("metrics")
-def test_series_are_there_from_zero(registry: CollectorRegistry) -> None:
-    assert registry.get_sample_value("loopbench_queue_depth") == 0
-    assert registry.get_sample_value("loopbench_runs_running") == 0
-    assert registry.get_sample_value("loopbench_slots") == 3
-    assert registry.get_sample_value("loopbench_build_info", {"version": "1.2.3"}) == 1
-    for state in ENDED:
-        assert registry.get_sample_value("loopbench_runs_total", {**DEFAULT, "state": state}) == 0
-    (runs,) = (family for family in registry.collect() if family.name == "loopbench_runs")
-    series = [sample for sample in runs.samples if sample.name == "loopbench_runs_total"]
-    # Methods, losses, optimizers, datasets, outcomes.
-    assert len(series) == 3 * 4 * 4 * 2 * 3
+def values(registry: CollectorRegistry, name: str) -> list[float]:
+    """Of all series of that name."""
+    return [sample.value for family in registry.collect() for sample in family.samples if sample.name == name]
 
 
-def gauges(registry: CollectorRegistry) -> tuple[float | None, float | None]:
-    """Runs that wait, runs that have a slot."""
-    return registry.get_sample_value("loopbench_queue_depth"), registry.get_sample_value("loopbench_runs_running")
+@pytest.fixture
+def runs(registry: CollectorRegistry) -> RunMetrics:
+    return RunMetrics(registry, slots=3, queue_size=7)
 
 
-def test_gauges_follow_a_run(
-    metrics: Metrics, registry: CollectorRegistry, make_run: MakeRun, ended: Callable[[RunState], spec.Run]
+@pytest.fixture
+def rpcs(registry: CollectorRegistry) -> RpcMetrics:
+    return RpcMetrics(registry, [TRAIN])
+
+
+@pytest.fixture
+def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callable[..., spec.Run]:
+    """A run of OTHER that ended so."""
+    other = spec.RunSpec(
+        method=spec.Method.FIT,
+        loss=spec.Loss.CATEGORICAL_CROSSENTROPY,
+        optimizer=spec.AdamW(),
+        dataset=spec.Dataset.DIGITS,
+    )
+
+    def of(state: RunState, **fields: Any) -> spec.Run:
+        result = make_result() if state is RunState.SUCCEEDED else None
+        error = None if result else error_of(WorkerLostError, "it is gone")
+        return make_run(**{"spec": other, "state": state, "result": result, "error": error} | fields)
+
+    return of
+
+
+@pytest.mark.usefixtures("runs")
+def test_series_of_runs_are_there_from_zero(registry: CollectorRegistry, value: Any) -> None:
+    assert value("loopbench_queue_depth") == value("loopbench_runs_running") == 0
+    assert value("loopbench_slots") == 3
+    assert value("loopbench_queue_limit") == 7
+    assert value("loopbench_examples_total", **DEFAULT) == 0
+    for error in subclasses():
+        assert value("loopbench_run_errors_total", reason=error.reason) == 0
+    # Methods, losses, optimizers, datasets, devices, outcomes.
+    assert values(registry, "loopbench_runs_total") == [0] * (3 * 4 * 4 * 2 * 2 * 3)
+
+
+@pytest.mark.usefixtures("rpcs")
+def test_series_of_known_calls_are_there_from_zero(registry: CollectorRegistry, value: Any) -> None:
+    labels = dict(zip(("grpc_type", "grpc_service", "grpc_method"), TRAIN, strict=True))
+    for name in ("started_total", "msg_received_total", "msg_sent_total", "handling_seconds_count"):
+        assert value(f"grpc_server_{name}", **labels) == 0
+    assert values(registry, "grpc_server_handled_total") == [0] * 17, "gRPC has as many status codes"
+
+
+def test_all_methods_of_all_services_are_known() -> None:
+    known = {(kind, method) for kind, _, method in served_methods()}
+    assert known >= {TRAIN[::2], ("server_stream", "WatchRun"), ("unary", "Check"), ("server_stream", "Watch")}
+    assert ("bidi_stream", "ServerReflectionInfo") in known
+    assert len(served_methods()) == 10 + 3 + 1
+
+
+def test_a_call_leaves_its_traces(rpcs: RpcMetrics, value: Any) -> None:
+    rpcs.began(TRAIN)
+    rpcs.received(TRAIN)
+    rpcs.failed("QUEUE_FULL")
+    rpcs.ended(TRAIN, "RESOURCE_EXHAUSTED", 0.2)
+    labels = dict(zip(("grpc_type", "grpc_service", "grpc_method"), TRAIN, strict=True))
+    assert value("grpc_server_started_total", **labels) == 1
+    assert value("grpc_server_msg_received_total", **labels) == 1
+    assert value("grpc_server_msg_sent_total", **labels) == 0
+    assert value("grpc_server_handled_total", **labels, grpc_code="RESOURCE_EXHAUSTED") == 1
+    assert value("grpc_server_handled_total", **labels, grpc_code="OK") == 0
+    assert value("grpc_server_handling_seconds_sum", **labels) == 0.2
+    assert value("loopbench_rpc_errors_total", reason="QUEUE_FULL") == 1
+
+
+def test_gauges_follow_a_run(runs: RunMetrics, value: Any, make_run: MakeRun, ended: Any) -> None:
+    def gauges() -> tuple[float, float]:
+        return value("loopbench_queue_depth"), value("loopbench_runs_running")
+
+    runs.run_queued(make_run())
+    runs.run_queued(make_run())
+    assert gauges() == (2, 0)
+    runs.run_started(make_run())
+    assert gauges() == (1, 1)
+    runs.run_ended(ended(RunState.CANCELLED), had_slot=False)
+    assert gauges() == (0, 1)
+    runs.run_ended(ended(RunState.SUCCEEDED), had_slot=True)
+    assert gauges() == (0, 0)
+
+
+def test_the_wait_for_a_slot_is_measured(runs: RunMetrics, value: Any, make_run: MakeRun) -> None:
+    runs.run_started(make_run(start_time=START + timedelta(seconds=2)))
+    runs.run_started(make_run(start_time=START - timedelta(seconds=9)))  # the clock was set back
+    assert value("loopbench_run_queue_seconds_count") == 2
+    assert value("loopbench_run_queue_seconds_sum") == 2
+
+
+@pytest.mark.parametrize("state", OUTCOMES)
+def test_runs_are_counted_by_outcome(runs: RunMetrics, value: Any, ended: Any, state: RunState) -> None:
+    runs.run_ended(ended(state), had_slot=True)
+    counts = {outcome: value("loopbench_runs_total", **OTHER, device="CPU", outcome=outcome) for outcome in OUTCOMES}
+    assert counts == {outcome: float(outcome is state) for outcome in OUTCOMES}
+    assert value("loopbench_runs_total", **DEFAULT, device="CPU", outcome=state) == 0
+    assert value("loopbench_run_errors_total", reason="WORKER_LOST") == (state is not RunState.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked_and_counted"),
+    [
+        ((Device.CPU,), (Device.AUTO, "CPU")),
+        ((Device.CPU, Device.GPU), (Device.AUTO, "GPU")),
+        ((Device.CPU, Device.GPU), (Device.CPU, "CPU")),
+        ((Device.CPU,), (Device.GPU, "GPU")),
+    ],
+)
+def test_a_run_without_result_counts_for_the_device_it_would_have_had(
+    runs: RunMetrics, value: Any, ended: Any, machine: tuple[Device, ...], asked_and_counted: tuple[Device, str]
 ) -> None:
-    metrics.run_queued(make_run())
-    metrics.run_queued(make_run())
-    assert gauges(registry) == (2, 0)
-    metrics.run_started(make_run())
-    assert gauges(registry) == (1, 1)
-    metrics.run_ended(ended(RunState.CANCELLED), had_slot=False)
-    assert gauges(registry) == (0, 1)
-    metrics.run_ended(ended(RunState.SUCCEEDED), had_slot=True)
-    assert gauges(registry) == (0, 0)
+    asked, counted = asked_and_counted
+    runs.trains_on(machine)
+    failed = ended(RunState.FAILED)
+    asking = failed.model_copy(update={"spec": failed.spec.model_copy(update={"device": asked})})
+    runs.run_ended(asking, had_slot=True)
+    assert value("loopbench_runs_total", **OTHER, device=counted, outcome="FAILED") == 1
 
 
-@pytest.mark.parametrize("state", ENDED)
-def test_runs_are_counted_by_outcome(
-    metrics: Metrics,
-    registry: CollectorRegistry,
-    make_run: MakeRun,
-    ended: Callable[[RunState], spec.Run],
-    state: RunState,
-) -> None:
-    metrics.run_queued(make_run())
-    metrics.run_started(make_run())
-    metrics.run_ended(ended(state), had_slot=True)
-    counts = {
-        outcome: registry.get_sample_value("loopbench_runs_total", {**OTHER, "state": outcome}) for outcome in ENDED
-    }
-    assert counts == {outcome: float(outcome is state) for outcome in ENDED}
-    assert registry.get_sample_value("loopbench_runs_total", {**DEFAULT, "state": state}) == 0
+def test_a_reason_of_another_version_is_a_failed_run(runs: RunMetrics, value: Any, ended: Any) -> None:
+    runs.run_ended(ended(RunState.FAILED, error=spec.RunError(reason="NEWER", message="")), had_slot=True)
+    assert value("loopbench_run_errors_total", reason="RUN_FAILED") == 1
+    assert value("loopbench_run_errors_total", reason="NEWER") is None
 
 
-def test_examples_are_counted_by_epoch(
-    metrics: Metrics, registry: CollectorRegistry, make_run: MakeRun, make_epoch: Callable[..., spec.EpochRecord]
-) -> None:
-    metrics.epoch_ended(make_run(), make_epoch(1))
-    metrics.epoch_ended(make_run(), make_epoch(2, samples=50))
-    assert registry.get_sample_value("loopbench_examples_total", DEFAULT) == 1_438 + 50
+def test_a_cancelled_run_tells_its_reason(runs: RunMetrics, value: Any, ended: Any) -> None:
+    runs.run_ended(ended(RunState.CANCELLED, error=error_of(RunCancelledError, "")), had_slot=False)
+    assert value("loopbench_run_errors_total", reason="RUN_CANCELLED") == 1
 
 
-def test_a_success_leaves_its_phases_and_accuracies(
-    metrics: Metrics, registry: CollectorRegistry, ended: Callable[[RunState], spec.Run]
-) -> None:
-    metrics.run_ended(ended(RunState.SUCCEEDED), had_slot=True)
+def test_abandoned_runs_of_others_are_counted(runs: RunMetrics, value: Any) -> None:
+    assert value("loopbench_runs_abandoned_total") == 0
+    runs.runs_abandoned(2)
+    assert value("loopbench_runs_abandoned_total") == 2
+
+
+def test_examples_are_counted_by_epoch(runs: RunMetrics, value: Any, make_run: MakeRun, make_epoch: Any) -> None:
+    runs.epoch_ended(make_run(), make_epoch(1))
+    runs.epoch_ended(make_run(), make_epoch(2, samples=50))
+    assert value("loopbench_examples_total", **DEFAULT) == 1_438 + 50
+    assert value("loopbench_run_examples_per_second_sum", method="GRADIENT_TAPE") == 2 * 719
+
+
+def test_a_success_leaves_its_phases(runs: RunMetrics, value: Any, ended: Any) -> None:
+    runs.run_ended(ended(RunState.SUCCEEDED), had_slot=True)
     for phase, seconds in {"queue": 0, "start": 0, "load": 0.5, "compile": 0, "train": 4, "evaluate": 0}.items():
-        labels = {"method": "FIT", "phase": phase}
-        assert registry.get_sample_value("loopbench_run_phase_seconds_sum", labels) == seconds
-        assert registry.get_sample_value("loopbench_run_phase_seconds_count", labels) == 1
-    accuracies = {
-        split: registry.get_sample_value("loopbench_accuracy_ratio", {**OTHER, "split": split})
-        for split in ("train", "validation")
-    }
-    assert accuracies == {"train": 0.5, "validation": 0.0}
+        assert value("loopbench_run_phase_seconds_sum", method="FIT", phase=phase) == seconds
+        assert value("loopbench_run_phase_seconds_count", method="FIT", phase=phase) == 1
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED])
-def test_other_ends_leave_neither(
-    metrics: Metrics, registry: CollectorRegistry, ended: Callable[[RunState], spec.Run], state: RunState
-) -> None:
-    metrics.run_ended(ended(state), had_slot=True)
-    labels = {"method": "FIT", "phase": "train"}
-    assert registry.get_sample_value("loopbench_run_phase_seconds_count", labels) is None
-    assert registry.get_sample_value("loopbench_accuracy_ratio", {**OTHER, "split": "train"}) is None
+def test_other_ends_leave_none(runs: RunMetrics, value: Any, ended: Any, state: RunState) -> None:
+    runs.run_ended(ended(state), had_slot=True)
+    assert value("loopbench_run_phase_seconds_count", method="FIT", phase="train") == 0
 
 
-def test_a_diverged_run_is_counted(
-    metrics: Metrics, registry: CollectorRegistry, make_run: MakeRun, make_result: Callable[..., spec.Result]
-) -> None:
+def test_a_diverged_run_is_counted(runs: RunMetrics, value: Any, ended: Any, make_result: Any) -> None:
     lost = spec.Audit(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
-    metrics.run_ended(make_run(state=RunState.SUCCEEDED, result=make_result(train=lost)), had_slot=True)
-    accuracy = registry.get_sample_value("loopbench_accuracy_ratio", {**DEFAULT, "split": "train"})
-    assert accuracy is not None
-    assert math.isnan(accuracy)
+    runs.run_ended(ended(RunState.SUCCEEDED, result=make_result(train=lost)), had_slot=True)
+    assert value("loopbench_runs_total", **OTHER, device="CPU", outcome="SUCCEEDED") == 1
 
 
-@pytest.mark.usefixtures("metrics")
-def test_names_are_those_of_prometheus(registry: CollectorRegistry) -> None:
-    assert {(family.name, family.type) for family in registry.collect()} == {
-        ("grpc_server_started", "counter"),
-        ("grpc_server_handled", "counter"),
-        ("grpc_server_handling_seconds", "histogram"),
-        ("loopbench_runs", "counter"),
-        ("loopbench_run_phase_seconds", "histogram"),
-        ("loopbench_examples", "counter"),
-        ("loopbench_queue_depth", "gauge"),
-        ("loopbench_runs_running", "gauge"),
-        ("loopbench_accuracy_ratio", "gauge"),
-        ("loopbench_slots", "gauge"),
-        ("loopbench_build_info", "gauge"),
-    }
+def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
+    service = ServiceMetrics(registry)
+    pairs = [
+        spec.PairComparison(
+            first_label="a", second_label="b", verdict=verdict, difference=0, paired=True, explanation=""
+        )
+        for verdict in (spec.Verdict.IDENTICAL, spec.Verdict.IDENTICAL, spec.Verdict.DIFFERENT)
+    ]
+    service.compared(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
+    counts = {verdict: value("loopbench_comparison_pairs_total", verdict=verdict) for verdict in spec.Verdict}
+    assert counts == {"IDENTICAL": 2, "EQUIVALENT": 0, "DIFFERENT": 1, "INCONCLUSIVE": 0}
+
+
+def test_the_number_of_series_is_bounded() -> None:
+    metrics = Metrics(slots=1, queue_size=1, methods=served_methods())
+    series = [sample for family in metrics.registry.collect() for sample in family.samples]
+    # docs/metrics.md says so, with what results and packages add.
+    assert len(series) < 2_000

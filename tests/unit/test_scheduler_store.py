@@ -116,15 +116,17 @@ class TestRunsOfTheStore:
 
     async def test_leases_are_kept(
         self,
+        *,
         executor: RunExecutor,
         store: Store,
         make_run: Callable[..., spec.Run],
         eventually: Callable[[Callable[[], bool]], Awaitable[None]],
         lapsing: Store,
+        observer: Any,
     ) -> None:
         mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
         tasks = [asyncio.create_task(work) for work in (keep_leases(store, executor), end_abandoned(store, executor))]
-        await eventually(lambda: store.get(lost.id).state.ended)
+        await eventually(lambda: ("abandoned", 1) in observer.seen)
         for task in tasks:
             task.cancel()
         assert reason_of(store.get(lost.id)) == "SERVER_LOST"

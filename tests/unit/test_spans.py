@@ -18,7 +18,7 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
@@ -72,9 +72,9 @@ async def scheduler(store: Store, processes: Any, surroundings: Surroundings, sp
 
 @pytest.fixture
 async def stub(scheduler: Scheduler, store: Store, spans: Spans) -> AsyncIterator[Any]:
-    server = grpc.aio.server(interceptors=[Boundary(Metrics(CollectorRegistry(), "1", 1), spans.tracer)])
+    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(CollectorRegistry()), spans.tracer)])
     unused: Any = None
-    service = BenchmarkService(scheduler, unused, unused, store, unused)
+    service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
     pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

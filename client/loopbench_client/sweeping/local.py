@@ -123,16 +123,19 @@ class _Crew:
             log.unlink(missing_ok=True)
 
     def _attempt(self, index: Index, number: int, log: Path) -> Attempt:
-        with log.open("ab") as stderr, self._process(index, stderr.fileno()) as process:
-            assert process.stdout is not None
-            answer = process.stdout.read()
-            code = process.wait()
+        with log.open("ab") as stderr:
+            began = stderr.tell()
+            with self._process(index, stderr.fileno()) as process:
+                assert process.stdout is not None
+                answer = process.stdout.read()
+                code = process.wait()
         self._processes.discard(process)
         final = is_final(code, number)
         if code == IndexExit.DONE:
             message = json_format.Parse(answer, run_pb2.Run())
             return Attempt(index, number, code, final, run=wire.run_from_wire(message))
-        return Attempt(index, number, code, final, why=f"{_last_words(log, index, code)} (log: {log})")
+        words = _last_words(log.read_bytes()[began:], index, code)
+        return Attempt(index, number, code, final, why=f"{words} (log: {log})")
 
     def _process(self, index: Index, stderr: int) -> subprocess.Popen[bytes]:
         with self._starting:
@@ -155,10 +158,10 @@ class _Stopped(Exception):  # noqa: N818  # not an error: no process is wanted a
     """Raised instead of starting a process."""
 
 
-def _last_words(log: Path, index: Index, code: int) -> str:
+def _last_words(log: bytes, index: Index, code: int) -> str:
     """What the program said of its failure, or what is known of its end where it could say nothing."""
     begins = (f"{PROGRAM}: {index.title}: ", f"{PROGRAM}: ")
-    for line in reversed(log.read_text(errors="replace").splitlines()):
+    for line in reversed(log.decode(errors="replace").splitlines()):
         for begin in begins:
             if line.startswith(begin):
                 return line.removeprefix(begin)

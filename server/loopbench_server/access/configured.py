@@ -1,6 +1,6 @@
 """The settings about access, as gRPC's server takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import grpc
 import structlog
 from grpc.aio import ServerInterceptor
 
+from loopbench_server.access.expiry import expiry
 from loopbench_server.access.exposure import missing
 from loopbench_server.access.files import BrokenFileError, Watched
 from loopbench_server.access.guard import Guard
@@ -24,9 +25,13 @@ class AccessError(Exception):
 
 @dataclass(frozen=True)
 class Access:
-    """Credentials where there is TLS, interceptors where there are tokens, and whether reflection is served."""
+    """Credentials where there is TLS, interceptors where there are tokens, and whether reflection is served.
+
+    ``expiry`` says when the certificate does, where there is one, in seconds since 1970.
+    """
 
     credentials: grpc.ServerCredentials | None
+    expiry: Callable[[], float] | None
     guards: tuple[ServerInterceptor, ...]
     reflection: bool
 
@@ -38,18 +43,19 @@ def access_of(settings: Settings) -> Access:
         AccessError: naming all that is missing and every file that cannot be used.
     """
     faults = _exposed(settings)
-    credentials, guards = None, tuple[ServerInterceptor, ...]()
+    credentials, expires, guards = None, None, tuple[ServerInterceptor, ...]()
     if settings.tls_certificate and settings.tls_key:
         with _collected(faults, "TLS"):
             files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             credentials = server_credentials(files)
+            expires = Watched((files.certificate, files.key), lambda _: expiry(files.certificate, files.key)).current
     if settings.tokens_file:
         with _collected(faults, "--tokens-file"):
             guards = (Guard(Watched((settings.tokens_file,), parse)),)
     if faults:
         raise AccessError("\n".join(faults))
     log.info("access", tls=bool(credentials), mutual_tls=bool(settings.tls_client_ca), tokens=bool(guards))
-    return Access(credentials, guards, settings.reflection)
+    return Access(credentials, expires, guards, settings.reflection)
 
 
 def _exposed(settings: Settings) -> list[str]:

@@ -2,13 +2,13 @@
 
 import os
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import tensorflow as tf
 
 from loopbench.spec import Device, Environment
+from loopbench_server.revision import source_revision
 
 PACKAGES = ("loopbench", "keras", "numpy")
 
@@ -28,29 +28,6 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def source_revision() -> str:
-    """``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout that tracks this file, or nothing.
-
-    ``-dirty`` follows where tracked files were changed since.
-    """
-    given = os.environ.get("LOOPBENCH_SOURCE_REVISION")
-    if given is not None:
-        return given
-    # A repository that merely surrounds an installed package does not track it.
-    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
-        return ""
-    return _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603  # fixed
-        return done.stdout.strip()
-    except FileNotFoundError:
-        return ""
 
 
 def describe(device: Device, threads: int) -> Environment:

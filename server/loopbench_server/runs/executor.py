@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class RunExecutor:
-    """``live`` holds the runs that this server works on, by id, in the order they came."""
+    """``live`` holds the runs under way here, by id, in the order they came. ``observer`` is told of them."""
 
     def __init__(
         self, store: Store, processes: Processes, slots: int, surroundings: Surroundings, observer: Observer
@@ -37,7 +37,7 @@ class RunExecutor:
         self._processes = processes
         self._slots = asyncio.Semaphore(slots)
         self._surroundings = surroundings
-        self._observer = observer
+        self.observer = observer
         # An attempt may be cancelled. Its supervisor never is: whatever happens, the run gets its end.
         self._attempts: dict[str, asyncio.Task[Outcome]] = {}
         self._supervisors: dict[str, asyncio.Task[None]] = {}
@@ -50,7 +50,7 @@ class RunExecutor:
             self._attempts[run.id] = asyncio.create_task(self._attempt(live))
             self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
             log.info("run queued", method=run.spec.method, loss=run.spec.loss)
-        self._observer.run_queued(run)
+        self.observer.run_queued(run)
         self._tell_queue()
         return live
 
@@ -87,21 +87,21 @@ class RunExecutor:
         async with self._slots:
             run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
             await patiently(self._store.lease, self._store.update, run)
-            self._observer.run_started(run)
+            self.observer.run_started(run)
             live.change(run=run)
             self._tell_queue()
             return await attempt(
                 run,
                 self._processes,
                 self._surroundings,
-                on_phase=lambda phase, time: self._observer.phase_began(run, phase, time),
+                on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
                 on_progress=lambda progress: live.change(progress=progress),
                 on_epoch=lambda record: self._epoch_ended(live, record),
             )
 
     async def _epoch_ended(self, live: LiveRun, record: EpochRecord) -> None:
         await patiently(self._store.lease, self._store.add_epoch, live.run.id, record)
-        self._observer.epoch_ended(live.run, record)
+        self.observer.epoch_ended(live.run, record)
         live.change(epoch=record)
 
     async def _supervise(self, live: LiveRun) -> None:
@@ -123,12 +123,12 @@ class RunExecutor:
         had_slot = live.run.state is RunState.RUNNING
         run = _ended(live.run, outcome)
         if outcome.result:
-            self._observer.phase_began(run, "store", now().timestamp())
+            self.observer.phase_began(run, "store", now().timestamp())
         run = await self._stored(run, outcome.weights)
         for kept in (self.live, self._attempts, self._supervisors, self._called_off):
             kept.pop(run.id, None)
         try:
-            self._observer.run_ended(run, had_slot=had_slot)
+            self.observer.run_ended(run, had_slot=had_slot)
         finally:  # whoever waits is told, whatever becomes of the figures
             live.change(run=run)
             self._tell_queue()

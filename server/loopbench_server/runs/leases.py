@@ -38,7 +38,9 @@ async def end_abandoned(store: Store, executor: RunExecutor) -> None:
         try:
             # After a pause of the database or the machine, the leases of this server may have lapsed too.
             live = tuple(executor.live)
-            for run_id, request_id in await in_thread(store.end_abandoned, LOST, CANCELLED, but_not=live):
+            abandoned = await in_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)
+            executor.observer.runs_abandoned(len(abandoned))
+            for run_id, request_id in abandoned:
                 log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
         except StoreFailedError:
             pass  # the store has logged what happened

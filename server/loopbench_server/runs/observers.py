@@ -21,6 +21,9 @@ class Observer:
     def run_ended(self, run: Run, *, had_slot: bool) -> None:
         """A run has a result or an error."""
 
+    def runs_abandoned(self, count: int) -> None:
+        """So many runs of servers that vanished were ended."""
+
 
 class Observers(Observer):
     """Tells several, in turn."""
@@ -52,3 +55,8 @@ class Observers(Observer):
         """As :class:`Observer`."""
         for observer in self._observers:
             observer.run_ended(run, had_slot=had_slot)
+
+    def runs_abandoned(self, count: int) -> None:
+        """As :class:`Observer`."""
+        for observer in self._observers:
+            observer.runs_abandoned(count)

@@ -1,19 +1,17 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
 from loopbench_server.runs.paging import PageToken
 from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, run_of, runs, spec_digest, weights
-
-log = structlog.get_logger()
+from loopbench_server.runs.transactions import TransactionObserver, Transactions
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 # Where the id of a run stands, in an order in which rows can be removed.
@@ -48,7 +46,10 @@ class Store:
     Its word that it works on a run is taken for as long as ``lease``, and can be renewed.
     """
 
-    def __init__(self, database: sa.Engine, owner: str, lease: timedelta) -> None:
+    def __init__(
+        self, database: sa.Engine, owner: str, lease: timedelta, observer: TransactionObserver | None = None
+    ) -> None:
+        self.transaction = Transactions(database, observer or TransactionObserver())
         self._engine = database
         self._owner = owner
         self.lease = lease
@@ -57,25 +58,9 @@ class Store:
         """Gives all connections back."""
         self._engine.dispose()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.IntegrityError:
-            raise
-        except sa.exc.SQLAlchemyError as error:
-            log.exception("the database refused")
-            raise StoreFailedError(f"the database of runs cannot be read or written{self._reason(error)}") from error
-
-    def _reason(self, error: sa.exc.SQLAlchemyError) -> str:
-        # SQLite's words name a full disk or a read-only file, and nothing else. Those of a database server name hosts.
-        told = self._engine.dialect.name == "sqlite" and isinstance(error, sa.exc.DBAPIError)
-        return f": {error.orig}" if told else ""  # type: ignore[attr-defined]  # of a DBAPIError
-
     def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
         newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             row = connection.execute(newest).first()
         return None if row is None else run_of(row)
 
@@ -95,7 +80,7 @@ class Store:
     def add(self, run: Run) -> Run:
         """Stores a new run, or gives the one that has its ``request_id`` already."""
         try:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 connection.execute(sa.insert(runs).values(**columns_of(run), **self._leased()))
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
@@ -115,7 +100,7 @@ class Store:
             ServerLostError: the run has ended, or another server has taken it for lost.
             StoreFailedError: the database refused.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             self._hold(connection, run.id, columns_of(run))
             if packed_weights:
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
@@ -126,7 +111,7 @@ class Store:
         False where another server was faster.
         """
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             values = columns_of(run) | self._leased() | {"cancel_time": None}
             if not connection.execute(sa.update(runs).where(ended).values(**values)).rowcount:
                 return False
@@ -141,7 +126,7 @@ class Store:
         """
         values = {"run_id": run_id, "epoch": record.epoch, "record": record.model_dump_json()}
         # It is, where a connection broke between a commit and its confirmation.
-        with suppress(sa.exc.IntegrityError), self._transaction() as connection:
+        with suppress(sa.exc.IntegrityError), self.transaction() as connection:
             self._hold(connection, run_id, {})
             connection.execute(sa.insert(epochs).values(**values))
 
@@ -149,7 +134,7 @@ class Store:
         """The epochs so far that come ``after`` that one, in order."""
         wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
         query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return tuple(EpochRecord.model_validate_json(record) for (record,) in connection.execute(query))
 
     def get(self, run_id: str) -> Run:
@@ -178,7 +163,7 @@ class Store:
     def weights_of(self, run_id: str) -> bytes | None:
         """The packed final weights, if they are stored."""
         query = sa.select(weights.c.packed).where(weights.c.run_id == run_id)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.execute(query).scalar()
 
     def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
@@ -196,7 +181,7 @@ class Store:
         if page_token:
             time, run_id = token.decode(page_token)
             query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             # A few rows at a time: a driver would fetch them all otherwise, however much they hold.
             rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
             page, more = _page(rows, page_size)
@@ -205,7 +190,7 @@ class Store:
 
     def delete(self, run_id: str) -> bool:
         """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             # Locked, so that nobody starts it anew meanwhile.
             locked = sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()
             if connection.execute(locked).scalar() in UNFINISHED:
@@ -216,19 +201,19 @@ class Store:
     def renew_leases(self, run_ids: Sequence[str]) -> Sequence[str]:
         """Says that this server still works on those runs, as far as they are its own; gives these."""
         renewal = sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased())
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return [*connection.execute(renewal.returning(runs.c.id)).scalars()]
 
     def request_cancel(self, run_id: str) -> None:
         """Has whichever server works on the run end it, if it is under way."""
         under_way = (runs.c.id == run_id) & runs.c.state.in_(UNFINISHED)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
 
     def cancel_requests(self) -> Sequence[str]:
         """The unfinished runs of this server that somebody wants ended."""
         wanted = self._mine & runs.c.cancel_time.is_not(None)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
 
     def end_abandoned(
@@ -246,14 +231,14 @@ class Store:
             "error": sa.case((asked, cancelled.model_dump_json()), else_=lost.model_dump_json()),
             "end_time": now,
         }
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             ended = sa.update(runs).where(abandoned).values(**values).returning(runs.c.id, runs.c.request_id)
             return [(run_id, request_id) for run_id, request_id in connection.execute(ended)]
 
     def forget_runs(self, ended_before: datetime) -> Sequence[str]:
         """Forgets some runs that ended before that, with their epochs and weights; gives their ids, none at last."""
         some = sa.select(runs.c.id).where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE).with_for_update()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             found = [*connection.execute(some).scalars()]
             _forget(connection, found)
         return found
@@ -262,7 +247,7 @@ class Store:
         """Forgets weights of some runs that ended before that, and gives of how many; their results stay."""
         joined = sa.select(weights.c.run_id).join(runs, runs.c.id == weights.c.run_id)
         some = joined.where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             found = [*connection.execute(some).scalars()]
             connection.execute(sa.delete(weights).where(weights.c.run_id.in_(found)))
         return len(found)

@@ -8,13 +8,16 @@ from loopbench_server.errors import QueueFullError
 
 
 class Turns:
-    """``slots`` at once, and ``queue_size`` that wait, in the order they came; ``work`` is the plural of what it is."""
+    """``slots`` at once, and ``queue_size`` that wait, in the order they came; ``work`` is the plural of what it is.
+
+    ``running`` and ``waiting`` are how many there are now.
+    """
 
     def __init__(self, work: str, slots: int, queue_size: int) -> None:
         self._work = work
         self._slots = asyncio.Semaphore(slots)
         self._queue_size = queue_size
-        self._waiting = 0
+        self.running = self.waiting = 0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -23,14 +26,16 @@ class Turns:
         Raises:
             QueueFullError: no more may wait.
         """
-        if self._slots.locked() and self._waiting >= self._queue_size:
-            raise QueueFullError(f"{self._waiting} {self._work} wait, and no more may")
-        self._waiting += 1
+        if self._slots.locked() and self.waiting >= self._queue_size:
+            raise QueueFullError(f"{self.waiting} {self._work} wait, and no more may")
+        self.waiting += 1
         try:
             await self._slots.acquire()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+        self.running += 1
         try:
             yield
         finally:
+            self.running -= 1
             self._slots.release()

@@ -14,9 +14,10 @@ from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
 from loopbench_server import logs
 from loopbench_server.errors import DrainingError, LoopbenchServerError
+from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.starting import StartError, open_store, stop_event
 from loopbench_server.sweep.settings import SweepSettings
-from loopbench_server.sweep.training import Training
+from loopbench_server.sweep.training import ONE_RUN, Training
 from loopbench_server.tracing import tracing
 
 log = structlog.get_logger()
@@ -74,8 +75,9 @@ async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
     bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
     stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
     with tracing() as tracer:
-        store = await asyncio.to_thread(open_store, settings)
+        metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size)
+        store = await asyncio.to_thread(open_store, settings, metrics.store)
         try:
-            return await Training(settings, store, tracer).run(index.spec, request_id, stop)
+            return await Training(settings, store, metrics, tracer).run(index.spec, request_id, stop)
         finally:
             store.close()

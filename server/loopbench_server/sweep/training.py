@@ -1,14 +1,13 @@
 """Trains one run by the parts that the server is made of, against the store that all share."""
 
 import asyncio
-from importlib.metadata import version
 
 import structlog
 from opentelemetry.trace import Tracer
 
 from loopbench.spec import Run, RunSpec
 from loopbench_server.errors import DrainingError, LoopbenchServerError
-from loopbench_server.metrics import Metrics
+from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.executor import RunExecutor
@@ -17,7 +16,7 @@ from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
-from loopbench_server.starting import new_registry, serve_metrics, surroundings_of
+from loopbench_server.starting import serve_metrics, surroundings_of
 from loopbench_server.sweep.settings import SweepSettings
 
 log = structlog.get_logger()
@@ -33,15 +32,14 @@ class Training:
         StartError: the port of the metrics is taken.
     """
 
-    def __init__(self, settings: SweepSettings, store: Store, tracer: Tracer) -> None:
-        registry = new_registry()
-        observers = Observers(Metrics(registry, version("loopbench"), ONE_RUN.slots), RunSpans(tracer))
+    def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
+        observers = Observers(metrics.runs, RunSpans(tracer))
         processes = Processes(settings.data_dir)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings_of(settings), observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
-        log.info("training", metrics_address=serve_metrics(settings.metrics_address, registry))
+        log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
     async def run(self, spec: RunSpec, request_id: str, stop: asyncio.Event) -> Run:
         """The run of ``request_id`` once it has succeeded: now, before, or in another process that works on it.

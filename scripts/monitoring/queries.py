@@ -1,0 +1,31 @@
+"""PromQL that both dashboards are made of."""
+
+from scripts.monitoring.grafana import NEUTRAL, Panel, Query, Thresholds
+
+RATE = "$__rate_interval"
+SERVERS = 'job="loopbench", namespace=~"$namespace", instance=~"$instance"'
+
+
+def rate(metric: str, by: str, selector: str) -> str:
+    """A second, of a counter."""
+    return f"sum by ({by}) (rate({metric}{{{selector}}}[{RATE}]))"
+
+
+def quantile(share: float, metric: str, by: str, selector: str) -> str:
+    """Of a histogram."""
+    labels = f"{by}, le" if by else "le"
+    return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels, selector)})"
+
+
+def mean(metric: str, by: str, selector: str) -> str:
+    """Of a histogram."""
+    return f"{rate(f'{metric}_sum', by, selector)} / {rate(f'{metric}_count', by, selector)}"
+
+
+def stat(
+    title: str, description: str, unit: str, expression: str, thresholds: Thresholds = ((None, NEUTRAL),)
+) -> Panel:
+    """A figure of now; six of them make a line."""
+    return Panel(
+        title, description, unit, (Query(expression, title),), kind="stat", width=4, height=4, thresholds=thresholds
+    )

@@ -1,0 +1,207 @@
+"""The dashboard of the results: accuracy, parity, throughput."""
+
+from scripts.monitoring.grafana import GREEN, ORANGE, RED, Dashboard, Panel, Query, Row, Variable
+from scripts.monitoring.queries import RATE, mean, quantile, rate
+
+SCOPE = 'job="loopbench", namespace=~"$namespace"'
+# With the pods of sweeps, which count what they train themselves.
+TRAINERS = 'job=~"loopbench(-sweep)?", namespace=~"$namespace"'
+SPEC = 'loss=~"$loss", optimizer=~"$optimizer", dataset=~"$dataset"'
+RESULTS = f'{SCOPE}, method=~"$method", {SPEC}, parameters=~"$parameters"'
+RUNS = f'{TRAINERS}, method=~"$method", {SPEC}'
+KEY = "method, loss, optimizer, dataset, parameters"
+NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}} {{parameters}}"
+
+
+def _accuracy(split: str) -> str:
+    """The same on every server of a store."""
+    return f'max by ({KEY}) (loopbench_accuracy_ratio{{{RESULTS}, split="{split}"}})'
+
+
+def _agreement(function: str, metric: str) -> str:
+    return f"{function} by (loss, optimizer, dataset) ({metric}{{{SCOPE}, {SPEC}}})"
+
+
+def _stored(by: str) -> str:
+    """Each server counts the runs of the whole store, since it was started."""
+    each = f'sum by (instance, {by}) (rate(loopbench_stored_runs_total{{{SCOPE}, method=~"$method"}}[{RATE}]))'
+    return f"60 * max by ({by}) ({each})"
+
+
+NOW = Row(
+    "The last run that succeeded of each kind, whoever trained it",
+    (
+        Panel(
+            "Accuracy",
+            "Counted on the final weights over all training and validation samples. Parameters are 'default' where "
+            "nothing but method, loss, optimizer and dataset was chosen.",
+            "none",
+            (
+                Query(_accuracy("train")),
+                Query(_accuracy("validation")),
+                Query(f"1000 * max by ({KEY}) (loopbench_last_success_timestamp_seconds{{{RESULTS}}})"),
+            ),
+            kind="table",
+            width=16,
+            height=10,
+            table={
+                "method": "Method",
+                "loss": "Loss",
+                "optimizer": "Optimizer",
+                "dataset": "Dataset",
+                "parameters": "Parameters",
+                "Value #A": "Train",
+                "Value #B": "Validation",
+                "Value #C": "Ended",
+            },
+            units={"Value #A": "percentunit", "Value #B": "percentunit", "Value #C": "dateTimeAsLocal"},
+        ),
+        Panel(
+            "Methods agree",
+            "Whether all methods ended in the same weights, for the last specification that several of them trained, "
+            "under every seed. An alert fires where they did not.",
+            "none",
+            (Query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            kind="stat",
+            height=10,
+            thresholds=((None, RED), (1, GREEN)),
+            words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
+        ),
+    ),
+)
+
+ACCURACY = Row(
+    "Accuracy over time",
+    (
+        Panel(
+            "Validation accuracy",
+            "Of the last run that succeeded.",
+            "percentunit",
+            (Query(_accuracy("validation"), NAME),),
+            width=12,
+            height=10,
+            most=1,
+        ),
+        Panel(
+            "Train accuracy",
+            "Of the last run that succeeded.",
+            "percentunit",
+            (Query(_accuracy("train"), NAME),),
+            width=12,
+            height=10,
+            most=1,
+        ),
+    ),
+)
+
+PARITY = Row(
+    "Parity",
+    (
+        Panel(
+            "Agreement over time",
+            "Whether all methods ended in the same weights, for the last specification that several of them trained.",
+            "none",
+            (Query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            kind="state-timeline",
+            thresholds=((None, RED), (1, GREEN)),
+            words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
+        ),
+        Panel(
+            "Largest difference between methods",
+            "Of validation accuracies under one specification and seed. An alert fires above 0.5 %, the margin.",
+            "percentunit",
+            (Query(_agreement("max", "loopbench_parity_difference_ratio"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            thresholds=((None, GREEN), (0.005, RED)),
+        ),
+        Panel(
+            "Verdicts of comparisons",
+            "Pairs of groups that callers had compared, in the range shown.",
+            "short",
+            (
+                Query(
+                    f"sum by (verdict) (increase(loopbench_comparison_pairs_total{{{SCOPE}}}[$__range]))", "{{verdict}}"
+                ),
+            ),
+            kind="stat",
+        ),
+    ),
+)
+
+THROUGHPUT = Row(
+    "Throughput",
+    (
+        Panel(
+            "Training examples",
+            "A second, by method, with sweeps.",
+            "suffix: examples/s",
+            (Query(rate("loopbench_examples_total", "method", RUNS), "{{method}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Speed of an epoch",
+            "Training examples a second while an epoch is trained: the median by method.",
+            "suffix: examples/s",
+            (
+                Query(
+                    quantile(0.5, "loopbench_run_examples_per_second", "method", f'{TRAINERS}, method=~"$method"'),
+                    "{{method}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Time to train",
+            "Mean time of the phase 'train' of a run that succeeded, by method.",
+            "s",
+            (
+                Query(
+                    mean("loopbench_run_phase_seconds", "method", f'{TRAINERS}, method=~"$method", phase="train"'),
+                    "{{method}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Runs that ended, by outcome",
+            "A minute, of the whole store.",
+            "opm",
+            (Query(_stored("outcome"), "{{outcome}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Runs that ended, by method",
+            "A minute, of the whole store.",
+            "opm",
+            (Query(_stored("method"), "{{method}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Runs that failed",
+            "Share of the runs of the store that FAILED within a quarter of an hour. An alert fires above 20 %.",
+            "percentunit",
+            (Query('max(namespace:loopbench_runs_failed:ratio_rate15m{namespace=~"$namespace"})', "failed"),),
+            thresholds=((None, GREEN), (0.05, ORANGE), (0.2, RED)),
+            most=1,
+        ),
+    ),
+)
+
+RESULTS_DASHBOARD = Dashboard(
+    "loopbench-results",
+    "loopbench / Results",
+    "What was trained, by whichever server or sweep: accuracy, parity, throughput.",
+    (
+        Variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
+        *(
+            Variable(name, label, f"loopbench_accuracy_ratio{{{SCOPE}}}")
+            for name, label in (
+                ("method", "Method"),
+                ("loss", "Loss"),
+                ("optimizer", "Optimizer"),
+                ("dataset", "Dataset"),
+                ("parameters", "Parameters"),
+            )
+        ),
+    ),
+    (NOW, ACCURACY, PARITY, THROUGHPUT),
+    {"loopbench-service": "loopbench / Service"},
+    since="now-24h",
+)

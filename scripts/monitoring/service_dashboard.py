@@ -1,0 +1,156 @@
+"""The dashboard of the service: calls, runs, processes, store."""
+
+from scripts.monitoring.grafana import GREEN, ORANGE, RED, Dashboard, Panel, Query, Row, Variable
+from scripts.monitoring.queries import SERVERS, quantile, rate, stat
+from scripts.monitoring.service_calls import CALLS_ROW
+from scripts.monitoring.service_runs import RUNS_ROW
+
+DAY = 86_400
+
+GLANCE = Row(
+    "At a glance",
+    (
+        stat(
+            "Servers up",
+            "Servers that Prometheus can scrape.",
+            "short",
+            f"sum(up{{{SERVERS}}})",
+            ((None, RED), (1, GREEN)),
+        ),
+        stat(
+            "Servers ready",
+            "Servers that take runs: a worker process has answered, and they do not drain.",
+            "short",
+            f"sum(loopbench_ready{{{SERVERS}}})",
+            ((None, RED), (1, GREEN)),
+        ),
+        stat(
+            "Queue filled",
+            "Runs that wait, of those that may; at 100 % new ones are refused.",
+            "percentunit",
+            f"sum(loopbench_queue_depth{{{SERVERS}}}) / sum(loopbench_queue_limit{{{SERVERS}}})",
+            ((None, GREEN), (0.8, ORANGE), (1, RED)),
+        ),
+        stat(
+            "Slots in use",
+            "Runs that go on, of those that may.",
+            "percentunit",
+            f"sum(loopbench_runs_running{{{SERVERS}}}) / sum(loopbench_slots{{{SERVERS}}})",
+        ),
+        stat(
+            "Runs failed",
+            "Of the runs of these servers that ended in the range shown.",
+            "percentunit",
+            f'sum(increase(loopbench_runs_total{{{SERVERS}, outcome="FAILED"}}[$__range]))'
+            f" / sum(increase(loopbench_runs_total{{{SERVERS}}}[$__range]))",
+            ((None, GREEN), (0.05, ORANGE), (0.2, RED)),
+        ),
+        stat(
+            "Alerts",
+            "Alerts about loopbench that fire now.",
+            "short",
+            'count(ALERTS{alertname=~"Loopbench.*", alertstate="firing"}) or vector(0)',
+            ((None, GREEN), (1, RED)),
+        ),
+    ),
+)
+
+PROCESSES_ROW = Row(
+    "Processes",
+    (
+        Panel(
+            "Worker processes",
+            "Processes that train, evaluate or diagnose.",
+            "short",
+            (Query(f"sum by (instance) (loopbench_worker_processes{{{SERVERS}}})", "{{instance}}"),),
+        ),
+        Panel(
+            "Processors in use",
+            "Seconds of processor time a second, of the server and of its workers.",
+            "short",
+            (
+                Query(rate("loopbench_worker_cpu_seconds_total", "instance", SERVERS), "{{instance}} workers"),
+                Query(rate("process_cpu_seconds_total", "instance", SERVERS), "{{instance}} server"),
+            ),
+        ),
+        Panel(
+            "Memory",
+            "Of the server, resident, and what its workers have to themselves.",
+            "bytes",
+            (
+                Query(f"sum by (instance) (loopbench_worker_memory_bytes{{{SERVERS}}})", "{{instance}} workers"),
+                Query(f"sum by (instance) (process_resident_memory_bytes{{{SERVERS}}})", "{{instance}} server"),
+            ),
+        ),
+        Panel(
+            "Open files",
+            "Of the files that a server may have open; each connection is one.",
+            "percentunit",
+            (Query(f"process_open_fds{{{SERVERS}}} / process_max_fds{{{SERVERS}}}", "{{instance}}"),),
+            thresholds=((None, GREEN), (0.8, RED)),
+            most=1,
+        ),
+        Panel(
+            "Certificate",
+            "Time until it expires. An alert fires below two weeks.",
+            "s",
+            (
+                Query(
+                    f"loopbench_tls_certificate_expiry_timestamp_seconds{{{SERVERS}}} - time()",
+                    "{{instance}}",
+                ),
+            ),
+            kind="stat",
+            thresholds=((None, RED), (14 * DAY, GREEN)),
+        ),
+        Panel(
+            "Versions",
+            "What the servers were made of.",
+            "none",
+            (Query(f"loopbench_build_info{{{SERVERS}}}"),),
+            kind="table",
+            table={"instance": "Server", "version": "Version", "revision": "Revision", "python": "Python"},
+        ),
+    ),
+)
+
+STORE_ROW = Row(
+    "Store",
+    (
+        Panel(
+            "Transactions",
+            "A second, by server.",
+            "ops",
+            (Query(rate("loopbench_store_transaction_seconds_count", "instance", SERVERS), "{{instance}}"),),
+        ),
+        Panel(
+            "Duration of transactions",
+            "With waiting for a connection: half of them, and 99 in 100. An alert fires above 1 s.",
+            "s",
+            (
+                Query(quantile(0.5, "loopbench_store_transaction_seconds", "", SERVERS), "50 %"),
+                Query(quantile(0.99, "loopbench_store_transaction_seconds", "", SERVERS), "99 %"),
+            ),
+            thresholds=((None, GREEN), (1, RED)),
+        ),
+        Panel(
+            "Transactions that failed",
+            "A second: the database refused, or did not answer. An alert fires above 0.",
+            "ops",
+            (Query(rate("loopbench_store_errors_total", "instance", SERVERS), "{{instance}}"),),
+        ),
+    ),
+)
+
+SERVICE = Dashboard(
+    "loopbench-service",
+    "loopbench / Service",
+    "Calls, runs, processes and store of the servers.",
+    (
+        Variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
+        Variable("instance", "Server", 'loopbench_build_info{job="loopbench", namespace=~"$namespace"}'),
+        Variable("grpc_method", "Call", 'grpc_server_started_total{grpc_service="loopbench.v1.BenchmarkService"}'),
+    ),
+    (GLANCE, CALLS_ROW, RUNS_ROW, PROCESSES_ROW, STORE_ROW),
+    {"loopbench-results": "loopbench / Results"},
+)

@@ -1,0 +1,38 @@
+"""Every Prometheus name that the server exports. Labels are bounded: run ids and seeds are in the store."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from loopbench_server.metrics.host import BuildMetrics, ServiceMetrics, StoreMetrics, new_registry
+from loopbench_server.metrics.results import ResultMetrics
+from loopbench_server.metrics.rpcs import Rpc, RpcMetrics
+from loopbench_server.metrics.runs import RunMetrics
+from loopbench_server.revision import source_revision
+from loopbench_server.runs.messages import Described
+
+
+class TrainingMetrics:
+    """Those of any program that trains: ``slots`` runs at once, with ``queue_size`` that wait."""
+
+    def __init__(self, slots: int, queue_size: int) -> None:
+        self.registry = new_registry()
+        self.runs = RunMetrics(self.registry, slots, queue_size)
+        self.store = StoreMetrics(self.registry)
+        self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
+
+
+class Metrics(TrainingMetrics):
+    """All of a server that serves ``methods``."""
+
+    def __init__(self, slots: int, queue_size: int, methods: Iterable[Rpc]) -> None:
+        super().__init__(slots, queue_size)
+        self.rpcs = RpcMetrics(self.registry, methods)
+        self.results = ResultMetrics(self.registry, datetime.now(UTC))
+        self.service = ServiceMetrics(self.registry)
+
+    def ready(self, described: Described) -> None:
+        """The server takes runs, and a worker has said what it trains by."""
+        self.build.uses(described.versions)
+        self.runs.trains_on(device.type for device in described.devices)
+        self.service.ready.set(1)

@@ -1,0 +1,34 @@
+"""The labels, and all values that each may have: nothing that a caller makes up becomes one."""
+
+from typing import get_args
+
+from loopbench.spec import OPTIMIZERS, Dataset, Device, Loss, Method, Phases, Run, RunSpec, RunState
+from loopbench_server.errors import Status, from_reason, subclasses
+
+RPC = ("grpc_type", "grpc_service", "grpc_method")
+SPEC = ("method", "loss", "optimizer", "dataset")
+
+CODES: tuple[str, ...] = ("OK", *get_args(Status))
+REASONS = tuple(sorted(error.reason for error in subclasses()))
+OUTCOMES = tuple(state for state in RunState if state.ended)
+PHASES = tuple(phase.removesuffix("_seconds") for phase in Phases.model_fields)
+# Of a run that is under way or over, AUTO has become one of them.
+DEVICES = tuple(device for device in Device if device is not Device.AUTO)
+SPECS = tuple(
+    (method, loss, optimizer, dataset)
+    for method in Method
+    for loss in Loss
+    for optimizer in OPTIMIZERS
+    for dataset in Dataset
+)
+
+
+def spec_labels(spec: RunSpec) -> tuple[str, ...]:
+    """The values of ``SPEC``."""
+    return (spec.method, spec.loss, spec.optimizer.kind, spec.dataset)
+
+
+def reason_of(run: Run) -> str:
+    """Why a run has no result; what another version called something else is a failed run."""
+    assert run.error is not None
+    return from_reason(run.error.reason).reason

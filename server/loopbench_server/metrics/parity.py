@@ -1,0 +1,79 @@
+"""Whether the methods agree, of runs as they come."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+from loopbench.spec import Method, Result, Run
+from loopbench_server.metrics.usual import without_method
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# Specifications, and seeds of one, that are remembered; the oldest give way.
+MOST_SPECS, MOST_SEEDS = 500, 500
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``difference`` is the largest between audited validation accuracies under one seed, a fraction."""
+
+    identical: bool
+    difference: float
+
+
+@dataclass(frozen=True)
+class _End:
+    digest: str
+    accuracy: float
+
+
+_Seeds = OrderedDict[int, dict[Method, _End]]
+
+
+class Parity:
+    """Compares runs of one specification in one environment, seed by seed."""
+
+    def __init__(self) -> None:
+        self._specs: OrderedDict[tuple[str, ...], _Seeds] = OrderedDict()
+
+    def add(self, run: Run) -> Agreement | None:
+        """What the specification of ``run``, which succeeded, shows now; nothing as long as it has one method."""
+        assert run.result is not None
+        seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MOST_SPECS)
+        methods = _freshest(seeds, run.spec.seed, {}, MOST_SEEDS)
+        methods[run.spec.method] = _End(run.result.weights_digest, run.result.validation.accuracy)
+        return _agreement(seeds)
+
+
+def _key(run: Run, result: Result) -> tuple[str, ...]:
+    # Other processors and versions may round otherwise, and say nothing of the methods.
+    environment = result.environment
+    return (
+        without_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
+        environment.device,
+        environment.device_name,
+        environment.cpu_model,
+        str(environment.threads),
+        *(f"{package} {version}" for package, version in sorted(environment.versions.items())),
+    )
+
+
+def _freshest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
+    """What is kept under ``key``, which becomes the youngest."""
+    value = kept.setdefault(key, new)
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
+    return value
+
+
+def _agreement(seeds: _Seeds) -> Agreement | None:
+    compared = [[*ends.values()] for ends in seeds.values() if len(ends) > 1]
+    if not compared:
+        return None
+    accuracies = [[end.accuracy for end in ends] for ends in compared]
+    return Agreement(
+        identical=all(len({end.digest for end in ends}) == 1 for ends in compared),
+        difference=max(max(values) - min(values) for values in accuracies),
+    )

@@ -1,0 +1,28 @@
+"""Which source this is."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def source_revision() -> str:
+    """``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout that tracks this file, or nothing.
+
+    ``-dirty`` follows where tracked files were changed since.
+    """
+    given = os.environ.get("LOOPBENCH_SOURCE_REVISION")
+    if given is not None:
+        return given
+    # A repository that merely surrounds an installed package does not track it.
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
+        return ""
+    return _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603  # fixed
+        return done.stdout.strip()
+    except FileNotFoundError:
+        return ""

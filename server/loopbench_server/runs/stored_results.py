@@ -1,0 +1,75 @@
+"""Tells of runs that have ended in the store, whoever trained them: this server, another, or the pods of a sweep."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from loopbench.spec import Run
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs.schema import run_of, runs
+from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_thread
+
+SECONDS_BETWEEN_LOOKS = 2.0
+# Runs that are looked back to at the start, and that one look finds: the last.
+MOST = 1_000
+# Runs that are held at once; a run may hold a thousand epochs.
+RUNS_AT_ONCE = 16
+# How far a look reaches back before the last one: an end is written for as long as a lease lasts after its time, and
+# the clocks of servers agree to a fraction of a lease.
+OVERLAP_IN_LEASES = 2
+
+
+class ResultObserver:
+    """Is told of every run that has ended, on the event loop."""
+
+    def run_found(self, run: Run) -> None:
+        """``run`` has ended and is in the store. Those that one look finds come in the order in which they ended."""
+
+
+class _End(NamedTuple):
+    """A run that is started anew ends once more."""
+
+    run_id: str
+    time: datetime
+
+
+async def follow_results(store: Store, observer: ResultObserver) -> None:
+    """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time."""
+    told: set[_End] = set()
+    since = datetime.fromtimestamp(0, UTC)
+    while True:
+        try:
+            began = datetime.now(UTC)
+            found = await in_thread(_ends, store, since)
+            for ends in _in_parts([end for end in found if end not in told]):
+                for run in await in_thread(_runs, store, ends):
+                    observer.run_found(run)
+                told.update(ends)
+            told.intersection_update(found)
+            since = began - OVERLAP_IN_LEASES * store.lease
+        except StoreFailedError:
+            pass  # the store has logged what happened
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _in_parts(ends: Sequence[_End]) -> Iterator[Sequence[_End]]:
+    return (ends[start : start + RUNS_AT_ONCE] for start in range(0, len(ends), RUNS_AT_ONCE))
+
+
+def _ends(store: Store, since: datetime) -> list[_End]:
+    """In their order, by the index of that column."""
+    newest = sa.select(runs.c.id, runs.c.end_time).where(runs.c.end_time >= since)
+    with store.transaction() as connection:
+        rows = connection.execute(newest.order_by(runs.c.end_time.desc()).limit(MOST)).all()
+    return [_End(*row) for row in reversed(rows)]
+
+
+def _runs(store: Store, ends: Sequence[_End]) -> list[Run]:
+    """As far as they have not been deleted or started anew."""
+    wanted = runs.c.id.in_([end.run_id for end in ends]) & runs.c.end_time.is_not(None)
+    with store.transaction() as connection:
+        return [run_of(row) for row in connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time))]

@@ -1,0 +1,177 @@
+"""Dashboards, rules and manifests as files: fresh, consistent with each other, and of the form that is loaded."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.monitoring.write import BEGIN, DOCUMENT, END, MONITORING, RULES, files
+
+DASHBOARDS = {path.name: json.loads(path.read_text()) for path in sorted((MONITORING / "dashboards").glob("*.json"))}
+PANELS = [
+    pytest.param(panel, id=f"{name}: {panel['title']}")
+    for name, dashboard in DASHBOARDS.items()
+    for panel in dashboard["panels"]
+    if panel["type"] != "row"
+]
+GROUPS = [group for path in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(path.read_text())["groups"]]
+RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
+# Of grafana/grafana's packages/grafana-data/src/valueFormats/categories.ts, those that are of use here.
+UNITS = {"none", "short", "percentunit", "bytes", "s", "reqps", "ops", "opm", "cps", "dateTimeAsLocal"}
+BUILT_IN = {"__rate_interval", "__range", "__all"}
+# What kube-state-metrics exports.
+FOREIGN = {"kube_job_failed", "kube_job_labels", "kube_job_status_failed"}
+PARTS = ("_bucket", "_count", "_sum")
+
+
+def test_what_is_written_is_fresh() -> None:
+    for path, text in files().items():
+        assert path.read_text() == text, f"{path.name}: run make monitoring"
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_panels_lie_side_by_side(name: str) -> None:
+    panels = DASHBOARDS[name]["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        place = panel["gridPos"]
+        assert 0 <= place["x"] < place["x"] + place["w"] <= 24
+    for first, second in itertools.combinations([panel["gridPos"] for panel in panels], 2):
+        apart = [first[at] + first[by] <= second[at] or second[at] + second[by] <= first[at] for at, by in ("xw", "yh")]
+        assert any(apart), (first, second)
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboards_are_what_grafana_loads(name: str) -> None:
+    dashboard = DASHBOARDS[name]
+    assert dashboard["schemaVersion"] >= 38, "that of Grafana 10"
+    assert re.fullmatch(r"[\w-]{1,40}", dashboard["uid"])
+    assert "id" not in dashboard, "Grafana gives it"
+    data_source, *others = dashboard["templating"]["list"]
+    assert (data_source["name"], data_source["type"]) == ("datasource", "datasource")
+    for variable in others:
+        assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    uids = {other["uid"] for other in DASHBOARDS.values()}
+    assert [link["url"] for link in dashboard["links"]] == [f"/d/{uid}" for uid in sorted(uids - {dashboard["uid"]})]
+    titles = [panel["title"] for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_panels_are_complete(panel: dict[str, Any]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    assert panel["description"].endswith(".")
+    assert defaults["unit"] in UNITS or defaults["unit"].startswith("suffix:")
+    steps = [step["value"] for step in defaults["thresholds"]["steps"]]
+    assert steps[0] is None
+    assert steps[1:] == sorted(steps[1:])
+    assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]) > 0
+    for target in panel["targets"]:
+        assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert target["legendFormat"]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_only_variables_that_there_are_are_used(name: str) -> None:
+    dashboard = DASHBOARDS[name]
+    known = BUILT_IN | {variable["name"] for variable in dashboard["templating"]["list"]}
+    assert set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) <= known
+
+
+def _names(expression: str) -> set[str]:
+    """The metrics of ours, and of kube-state-metrics, that ``expression`` asks for."""
+    unquoted = re.sub(r'"[^"]*"', "", expression)
+    return set(re.findall(r"(?<![\w:])(?:\w+:)?(?:loopbench|grpc_server|process|kube)_\w+(?::\w+)?", unquoted))
+
+
+def _known() -> set[str]:
+    """The names in docs/metrics.md, which make monitoring takes from the server, with the parts of histograms."""
+    table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
+    names = set(re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE))
+    return names | {name + part for name in names for part in PARTS} | RECORDED | FOREIGN
+
+
+EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel.values[0]["targets"]]  # type: ignore[index]
+EXPRESSIONS += [rule["expr"] for group in GROUPS for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_only_metrics_that_there_are_are_asked_for(expression: str) -> None:
+    assert _names(expression) <= _known()
+
+
+def test_every_metric_is_described() -> None:
+    table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
+    for line in table.splitlines()[2:]:
+        assert all(cell.strip() for place, cell in enumerate(line.strip("|").split(" | ")) if place not in (2, 3)), line
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alerts_say_what_is_wrong_and_what_to_do(name: str) -> None:
+    alert = ALERTS[name]
+    assert alert["labels"]["severity"] in ("warning", "critical")
+    assert set(alert["annotations"]) == {"summary", "description", "runbook"}
+    assert alert["annotations"]["runbook"] == f"docs/metrics.md#{name.lower()}"
+    assert f"\n### {name}\n" in DOCUMENT.read_text()
+
+
+def test_every_alert_is_tested() -> None:
+    tested = (Path(__file__).parent / "alerts.test.yaml").read_text()
+    assert set(re.findall(r"alertname=\"(Loopbench\w+)\"", tested)) == set(ALERTS)
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, Any]:
+    """What kustomize makes of the folder, by kind and name."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    made = subprocess.run(["kubectl", "kustomize", MONITORING], check=True, capture_output=True, text=True).stdout
+    return {f"{found['kind']} {found['metadata']['name']}": found for found in yaml.safe_load_all(made)}
+
+
+def test_kustomize_builds_what_watches(built: dict[str, Any]) -> None:
+    assert set(built) == {
+        "ConfigMap loopbench-dashboards",
+        "PodMonitor loopbench",
+        "PodMonitor loopbench-sweep",
+        "PrometheusRule loopbench",
+    }
+
+
+def test_dashboards_are_provisioned_as_they_are(built: dict[str, Any]) -> None:
+    provided = built["ConfigMap loopbench-dashboards"]
+    assert provided["metadata"]["labels"]["grafana_dashboard"] == "1"
+    given = {name: json.loads(text) for name, text in provided["data"].items()}
+    assert given == {f"loopbench-{name}": dashboard for name, dashboard in DASHBOARDS.items()}
+    assert len(json.dumps(provided)) < 1 << 20, "what a ConfigMap may hold"
+
+
+def test_the_object_of_rules_holds_the_rules(built: dict[str, Any]) -> None:
+    groups = built["PrometheusRule loopbench"]["spec"]["groups"]
+    assert sorted(groups, key=lambda group: group["name"]) == sorted(GROUPS, key=lambda group: group["name"])
+    assert len({group["name"] for group in groups}) == len(groups)
+
+
+@pytest.mark.parametrize(("name", "component"), [("loopbench", "server"), ("loopbench-sweep", "sweep")])
+def test_pods_are_scraped_under_the_name_that_rules_ask_for(built: dict[str, Any], name: str, component: str) -> None:
+    spec = built[f"PodMonitor {name}"]["spec"]
+    assert spec["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "loopbench",
+        "app.kubernetes.io/component": component,
+    }
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert endpoint["port"] == "metrics"
+    assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
+
+
+def test_the_autoscaler_is_given_a_metric_that_there_is() -> None:
+    (rule,) = yaml.safe_load((MONITORING / "adapter-values.yaml").read_text())["rules"]["custom"]
+    assert rule["name"]["as"] == "loopbench_queue_depth"
+    assert _names(rule["seriesQuery"]) == {"loopbench_queue_depth"} <= _known()
