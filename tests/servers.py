@@ -48,8 +48,8 @@ class ServerProcess:
         return [child for child in own.children(recursive=True) if child.nice() > own.nice()]
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.05)
