@@ -1,0 +1,121 @@
+"""What a user applies to a cluster: overlays, jobs, and every combination of components, as kubectl builds them."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import yaml
+
+Object = dict[str, Any]
+Objects = tuple[Object, ...]
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+
+STORES = ((), ("components/sqlite",), ("components/postgresql",))
+DEVICES = ((), ("components/gpu",))
+ACCESSES = ((), ("components/insecure",))
+DATA = ((), ("components/mnist",), ("components/download",))
+
+
+def _offered() -> dict[str, tuple[str, ...]]:
+    """What is there to be applied as it is: kustomizations but for those to build on, and files that hold a Job."""
+    folders = (file.parent for file in K8S.rglob("kustomization.yaml"))
+    files = (file for file in (K8S / "jobs").glob("*.yaml") if not file.name.endswith(".plan.yaml"))
+    paths = sorted(path.relative_to(K8S).as_posix() for path in (*folders, *files))
+    return {path: (path,) for path in paths if path != "base" and not path.startswith("components/")}
+
+
+# Names to paths in k8s: what is committed for users, and what they may put together.
+OFFERED = _offered()
+COMBINED: dict[str, tuple[str, ...]] = {
+    "+".join(path.removeprefix("components/") for path in paths): paths
+    for choice in itertools.product(STORES, DEVICES, ACCESSES, DATA)
+    for paths in [("base", *itertools.chain.from_iterable(choice))]
+}
+# What the command writes with these options.
+EMITTED: dict[str, tuple[str, ...]] = {
+    "sweep in a queue": ("--queue", "loopbench-cpu", "--data-claim", "loopbench-data"),
+    "sweep on GPUs": (
+        "--queue",
+        "loopbench-gpu",
+        "--gpus",
+        "1",
+        "--namespace",
+        "loopbench",
+        "--image",
+        "loopbench:gpu",
+    ),
+}
+# What is to be in the cluster already, by the beginning of a build's name.
+NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
+
+
+@cache
+def built(name: str) -> Objects:
+    """The objects of that build; skips the test where there is no kubectl. Not to be changed."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("manifests are built by kubectl, which is not installed")
+    if name in EMITTED:
+        return _emitted(EMITTED[name])
+    paths = (OFFERED | COMBINED)[name]
+    if name in OFFERED:
+        (path,) = (K8S / path for path in paths)
+        return _parsed(path.read_text()) if path.is_file() else _kustomized(path)
+    with TemporaryDirectory() as folder:
+        return _kustomized(_own(Path(folder).resolve(), paths))
+
+
+def surroundings(name: str) -> Objects:
+    """The objects of a build together with those that it needs."""
+    needed = [other for beginning, others in NEEDS.items() if name.startswith(beginning) for other in others]
+    return (*built(name), *itertools.chain.from_iterable(map(built, needed)))
+
+
+def _own(folder: Path, paths: tuple[str, ...]) -> Path:
+    """A kustomization as a user writes it."""
+    relative = [os.path.relpath(K8S / path, folder) for path in paths]
+    components = [path for path in relative if "components/" in path]
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "loopbench",
+        "resources": [path for path in relative if path not in components],
+        "components": components,
+        "images": [{"name": "loopbench", "newTag": "0.1.0"}],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return folder
+
+
+def _emitted(options: tuple[str, ...]) -> Objects:
+    plan = K8S / "jobs" / "sweep.plan.yaml"
+    command = [
+        sys.executable,
+        "-c",
+        "from loopbench_client.cli import main; main()",
+        "sweep",
+        str(plan),
+        "--emit",
+        "kubernetes",
+        *options,
+    ]
+    return _parsed(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def _kustomized(folder: Path) -> Objects:
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr  # warnings of what is deprecated
+    return _parsed(done.stdout)
+
+
+def _parsed(text: str) -> Objects:
+    return tuple(document for document in yaml.safe_load_all(text) if document)

@@ -1,0 +1,138 @@
+"""Every build against every check; and every check against a build with a fault, so that none of them is blind."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, surroundings
+from tests.manifests.objects import label_of
+from tests.manifests.practices import PRACTICES
+from tests.manifests.security import CONTROLS
+from tests.manifests.wiring import LINKS, QUEUE
+
+CHECKS = CONTROLS | LINKS | PRACTICES
+POD = "spec.template.spec"
+CONTAINER = f"{POD}.containers.0"
+GONE = object()
+
+# What a check has to find: the build, how the object is called that is changed, where, and to what.
+FAULTS: dict[str, tuple[str, str, str, Any]] = {
+    "no process of the host": (
+        "overlays/cpu",
+        "Deployment",
+        f"{POD}.securityContext.windowsOptions",
+        {"hostProcess": True},
+    ),
+    "no network of the host": ("overlays/cpu", "Deployment", f"{POD}.hostNetwork", True),
+    "no processes of the host": ("overlays/cpu", "Deployment", f"{POD}.hostPID", True),
+    "no memory of the host": ("overlays/cpu", "Deployment", f"{POD}.hostIPC", True),
+    "not privileged": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.privileged", True),
+    "no capabilities": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.capabilities.add", ["SYS_PTRACE"]),
+    "volumes of a restricted pod": ("overlays/cpu", "Deployment", f"{POD}.volumes.0.hostPath", {"path": "/"}),
+    "no ports of the host": ("overlays/cpu", "Deployment", f"{CONTAINER}.ports.0.hostPort", 80),
+    "no probes of other hosts": (
+        "overlays/cpu",
+        "Deployment",
+        f"{CONTAINER}.livenessProbe.tcpSocket",
+        {"host": "db", "port": 1},
+    ),
+    "AppArmor stays": ("overlays/cpu", "Deployment", f"{POD}.securityContext.appArmorProfile", {"type": "Unconfined"}),
+    "SELinux's type stays": ("overlays/cpu", "Deployment", f"{POD}.securityContext.seLinuxOptions", {"type": "spc_t"}),
+    "SELinux's user and role stay": (
+        "overlays/cpu",
+        "Deployment",
+        f"{POD}.securityContext.seLinuxOptions",
+        {"user": "root"},
+    ),
+    "/proc is masked": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.procMount", "Unmasked"),
+    "safe sysctls": (
+        "overlays/cpu",
+        "Deployment",
+        f"{POD}.securityContext.sysctls",
+        [{"name": "kernel.msgmax", "value": "1"}],
+    ),
+    "no escalation": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.allowPrivilegeEscalation", GONE),
+    "non-root": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.runAsNonRoot", False),
+    "a numeric user other than root": ("jobs/compare", "Job", f"{CONTAINER}.securityContext.runAsUser", 0),
+    "seccomp": ("jobs/compare", "Job", f"{POD}.securityContext.seccompProfile", GONE),
+    "mounts have their volumes": ("overlays/cpu", "Deployment", f"{POD}.volumes.0", {"name": "other", "emptyDir": {}}),
+    "mounts are apart": (
+        "overlays/cpu",
+        "Deployment",
+        f"{CONTAINER}.volumeMounts.1.mountPath",
+        "/etc/loopbench/tls/tokens",
+    ),
+    "what pods name exists": ("jobs/compare", "Job", f"{POD}.volumes.0.configMap.name", "plan"),
+    "selectors match templates": ("overlays/cpu", "Deployment", "spec.selector.matchLabels.app", "loopbench"),
+    "services reach ports": ("overlays/cpu", "Service/", "spec.ports.0.targetPort", "http"),
+    "probes reach ports": ("overlays/cpu", "Deployment", f"{CONTAINER}.readinessProbe.grpc.port", 50053),
+    "budgets are about pods": ("overlays/cpu", "PodDisruptionBudget", "spec.selector.matchLabels.app", "loopbench"),
+    "autoscalers scale something": ("overlays/cpu", "HorizontalPodAutoscaler", "spec.scaleTargetRef.name", "server"),
+    "network policies are about pods and their ports": (
+        "overlays/cpu",
+        "NetworkPolicy/loopbench-server",
+        "spec.podSelector.matchLabels.app",
+        "x",
+    ),
+    "all is in the namespace": ("overlays/cpu", "Service/", "metadata.namespace", "default"),
+    "programs exist": ("overlays/cpu", "Deployment", f"{CONTAINER}.args.0", "loopbenchd"),
+    "queues and flavors exist": ("kueue", "LocalQueue", "spec.clusterQueue", "default"),
+    "queues take what pods ask for": ("sweep on GPUs", "Job", "metadata.labels", {QUEUE: "loopbench-cpu"}),
+    "a read-only root": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.readOnlyRootFilesystem", GONE),
+    "requests and limits": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.memory", GONE),
+    "bounded scratch": ("jobs/compare", "Job", f"{POD}.volumes.3.emptyDir", {}),
+    "probes": ("overlays/cpu", "Deployment", f"{CONTAINER}.readinessProbe.grpc.service", GONE),
+    "images by a tag and without a registry": ("overlays/cpu", "Deployment", f"{CONTAINER}.image", "loopbench:latest"),
+    "no tokens of the cluster": ("overlays/cpu", "ServiceAccount", "automountServiceAccountToken", GONE),
+    "no rights": ("overlays/cpu", "ServiceAccount", "kind", "ClusterRoleBinding"),
+    "no variables of Services": ("overlays/cpu", "Deployment", f"{POD}.enableServiceLinks", GONE),
+    "no secrets": ("jobs/compare", "ConfigMap", "kind", "Secret"),
+    "labels": ("overlays/cpu", "Deployment", "spec.template.metadata.labels", {}),
+    "time to drain": ("overlays/cpu", "Deployment", f"{POD}.terminationGracePeriodSeconds", GONE),
+    "a core a slot": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.cpu", "500m"),
+    "memory for all runs": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.memory", "3Gi"),
+    "a claim of one pod is mounted once": ("overlays/laptop", "Deployment", "spec.strategy", GONE),
+    "room for the autoscaler": ("overlays/cpu", "Deployment", "spec.replicas", 2),
+    "denial by default": ("overlays/cpu", "NetworkPolicy/loopbench-default", "spec.policyTypes", ["Ingress"]),
+    "enforced Pod Security": ("overlays/cpu", "Namespace", "metadata.labels", {}),
+    "jobs come to an end": ("jobs/compare", "Job", "spec.ttlSecondsAfterFinished", GONE),
+}
+
+
+def _change(value: Any, path: str, new: Any) -> None:
+    *way, last = path.split(".")
+    for name in way:
+        value = value[int(name)] if isinstance(value, list) else value.setdefault(name, {})
+    if new is GONE:
+        del value[last]
+    elif isinstance(value, list):
+        value[int(last)] = new
+    else:
+        value[last] = new
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
+def test_a_build_keeps(build: str, check: str) -> None:
+    assert list(CHECKS[check](surroundings(build))) == []
+
+
+@pytest.mark.parametrize("build", COMBINED)
+def test_a_combination_of_components_keeps_everything(build: str) -> None:
+    assert [(name, fault) for name, check in CHECKS.items() for fault in check(surroundings(build))] == []
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_fault_is_found_by(check: str) -> None:
+    build, kind, path, new = FAULTS[check]
+    objects = copy.deepcopy(surroundings(build))
+    _change(next(made for made in objects if label_of(made).startswith(kind)), path, new)
+
+    assert list(CHECKS[check](objects)) != []
+
+
+def test_every_component_is_part_of_a_build() -> None:
+    components = {file.parent.relative_to(K8S).as_posix() for file in K8S.glob("components/*/kustomization.yaml")}
+
+    assert components <= {path for paths in COMBINED.values() for path in paths}
