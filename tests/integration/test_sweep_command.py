@@ -17,8 +17,7 @@ from loopbench.spec import RunFilter, RunState
 from loopbench_client.cli.exits import ExitCode
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
-
-from .conftest import SECONDS_TO_READY, Start, eventually
+from tests.servers import SECONDS_TO_READY, Start, eventually
 
 PLAN = "seeds: 2\ndefaults: {dataset: digits, epochs: 2}\nspecs: {tape: , fit: {method: fit}}"
 ENDLESS = "seeds: 2\ndefaults: {dataset: digits, epochs: 1000, execution: eager}\nspecs: {tape: }"
