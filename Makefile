@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser postgresql prometheus observe monitoring bench lint audit format errors proto proto-check lock clean
+.PHONY: help install demo test coverage browser postgresql prometheus podman image image-arguments observe monitoring bench lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +15,16 @@ DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 OBSERVE_FLAGS ?=
 PYTEST_FLAGS ?=
+IMAGE ?= loopbench:dev
+EXTRA ?= server
+# Of the commit, so that the same commit makes the same image.
+IMAGE_ARGUMENTS = --build-arg EXTRA=$(EXTRA) \
+  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+  --build-arg REVISION=$$(git describe --always --abbrev=40 --exclude '*' --dirty) \
+  --build-arg CREATED=$$(git log -1 --format=%cI)
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+LOCK_IMAGE = $(LOCK) --constraint requirements/dev.lock \
+  --extra postgresql --extra report --extra server --extra telemetry pyproject.toml
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -84,8 +94,8 @@ format: $(STAMP)  ## Format the Python code
 audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
 	$(BIN)/python scripts/audit.py
 
-errors: $(STAMP)  ## Write docs/errors.md from the table of errors
-	$(BIN)/python scripts/write_errors.py
+docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
+	$(BIN)/python -m scripts.documents
 
 monitoring: $(STAMP)  ## Write dashboards, the rules' object and the names in docs/metrics.md from their tables
 	$(BIN)/python -m scripts.monitoring.write
@@ -111,9 +121,26 @@ $(BUF): package.json package-lock.json .npmrc
 	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 
-lock: $(STAMP)  ## Resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --extra test pyproject.toml requirements/build.in --output-file requirements/dev.lock
+lock: $(STAMP)  ## Resolve the dependencies anew; the images get the versions that the tests run with
+	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --extra test \
+	  pyproject.toml requirements/build.in --output-file requirements/dev.lock
+	$(LOCK_IMAGE) requirements/server.in --override requirements/server.override --output-file requirements/server.lock
+	$(LOCK_IMAGE) --extra gpu --output-file requirements/gpu.lock
+	$(LOCK) --constraint requirements/dev.lock requirements/build.in --output-file requirements/build.lock
+
+image:  ## Build the container image IMAGE for EXTRA=server or gpu, by docker, podman or buildah, whichever works here
+	@for engine in docker podman buildah none; do $$engine info >/dev/null 2>&1 && break; done; \
+	  test $$engine != none || { echo "make image needs docker, podman or buildah"; exit 1; }; \
+	  set -x; $$engine build --tag $(IMAGE) $(IMAGE_ARGUMENTS) .
+
+image-arguments:  ## Print what make image tells the build, for other builders
+	@echo $(IMAGE_ARGUMENTS)
+
+podman:  ## Install podman, by which the tests of the image run it, where apt-get and the right to are there
+	@docker info >/dev/null 2>&1 || command -v podman >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman runc >/dev/null; } || \
+	  echo "no docker and no podman: the tests of the image will be skipped"
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) build dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import contest, growth, limits, machine, memory, overhead, service, throughput
 from benchmarks.setting import ROOT, Setting
-from loopbench_server.engine.environment import source_revision
+from loopbench_server.revision import source_revision
 
 # Committed, so that BENCHMARKS.md can be written from them again.
 KEPT = ROOT / "benchmarks" / "measured"

@@ -56,10 +56,17 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 Start = Callable[..., ServerProcess]
+# The words that start a server which keeps everything in the folder; its flags follow them.
+Deployment = Callable[[Path], list[str]]
 
 
-def start_server(folder: Path, *flags: str) -> ServerProcess:
-    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
+def as_process(_: Path) -> list[str]:
+    """This checkout's server, as a process of this machine."""
+    return [sys.executable, "-m", "loopbench_server"]
+
+
+def start_server(folder: Path, *flags: str, deployment: Deployment = as_process) -> ServerProcess:
+    command = [*deployment(folder), "--address", "127.0.0.1:0", "--metrics-address", "none"]
     command += ["--store-url", f"sqlite:///{folder / 'runs.db'}", "--tensorboard-dir", str(folder / "tensorboard")]
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
@@ -75,13 +82,19 @@ def stop_server(server: ServerProcess) -> None:
     server.process.communicate(timeout=60)
 
 
+@pytest.fixture(scope="session")
+def deployment() -> Deployment:
+    """How servers are started; tests/contract has another such fixture."""
+    return as_process
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, deployment: Deployment) -> Iterator[Start]:
     """Starts servers that are stopped after the test; they share the test's folder."""
     started: list[ServerProcess] = []
 
     def begin(*flags: str) -> ServerProcess:
-        started.append(start_server(tmp_path, *flags))
+        started.append(start_server(tmp_path, *flags, deployment=deployment))
         return started[-1]
 
     yield begin
@@ -92,9 +105,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[ServerProcess]:
     """One server for all tests that leave it as it is."""
-    running = start_server(tmp_path_factory.mktemp("server"))
+    running = start_server(tmp_path_factory.mktemp("server"), deployment=deployment)
     with running.client() as client:
         client.wait_ready(SECONDS_TO_READY)
     yield running

@@ -31,7 +31,7 @@ COMMAND = (
 OF_OTHER_SERVERS = frozenset(
     {
         *("LOOPBENCH_TLS_CERTIFICATE", "LOOPBENCH_TLS_KEY", "LOOPBENCH_TLS_CLIENT_CA", "LOOPBENCH_TOKENS_FILE"),
-        *(TOKEN_VARIABLE, *VARIABLES.values()),
+        *("LOOPBENCH_HEALTH_ADDRESS", TOKEN_VARIABLE, *VARIABLES.values()),
     }
 )
 LISTENING = "loopbench-server listening on "
@@ -81,11 +81,9 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     Raises:
         EmbeddedServerError: the server is not installed, or does not listen within ``start_timeout`` seconds.
     """
-    missing = [name for name in REQUIRED if find_spec(name) is None]
-    if missing:
-        raise EmbeddedServerError(f"there is no server to start here: {', '.join(missing)} not installed", hint=HINT)
-    log = _log_file()
-    environment = {name: value for name, value in os.environ.items() if name not in OF_OTHER_SERVERS}
+    check_server_is_installed()
+    # One for each process that starts a server: several may at once.
+    log = log_file(f"server-{os.getpid()}")
     with log.open("wb") as stderr:
         # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
@@ -95,7 +93,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
-            env=environment,
+            env=environment_of_own(),
         )
     try:
         yield EmbeddedServer(_address(process, start_timeout, log), process, log)
@@ -105,10 +103,30 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
             log.unlink(missing_ok=True)
 
 
-def _log_file() -> Path:
-    """One for each process that starts a server: several may at once."""
+def check_server_is_installed() -> None:
+    """Looks for what the extra 'server' installs.
+
+    Raises:
+        EmbeddedServerError: it is not there.
+    """
+    missing = [name for name in REQUIRED if find_spec(name) is None]
+    if missing:
+        raise EmbeddedServerError(f"there is no server to start here: {', '.join(missing)} not installed", hint=HINT)
+
+
+def environment_of_own() -> dict[str, str]:
+    """The environment for what is started here, for loopback."""
+    return {name: value for name, value in os.environ.items() if name not in OF_OTHER_SERVERS}
+
+
+def log_file(name: str) -> Path:
+    """Where something that is started here logs.
+
+    Raises:
+        EmbeddedServerError: no log can be written.
+    """
     try:
-        return platformdirs.user_log_path("loopbench", ensure_exists=True) / f"server-{os.getpid()}.log"
+        return platformdirs.user_log_path("loopbench", ensure_exists=True) / f"{name}.log"
     except OSError as error:
         raise EmbeddedServerError(f"the log of a server started here cannot be written: {error}", hint=HINT) from error
 

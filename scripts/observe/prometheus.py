@@ -54,7 +54,7 @@ class Prometheus:
     def _asked(self, path: str, **parameters: object) -> Any:
         url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=SECONDS_TO_START) as answer:  # noqa: S310  # nosec B310  # http
+            with urllib.request.urlopen(url, timeout=SECONDS_TO_START) as answer:  # nosec B310  # http
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise PrometheusError(json.load(error)["error"]) from error

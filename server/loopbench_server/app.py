@@ -1,19 +1,11 @@
 """Puts the server together, and runs it until it is told to stop."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-import threading
-import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from grpc_health.v1 import health_pb2
 from opentelemetry.trace import Tracer
@@ -30,34 +22,27 @@ from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.run_spans import RunSpans
-from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.capabilities import describe
-from loopbench_server.runs.database import open_database
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
-from loopbench_server.runs.migrating import NewerSchemaError
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.stored_results import follow_results
-from loopbench_server.runs.transactions import TransactionObserver
 from loopbench_server.service import BenchmarkService
-from loopbench_server.serving import (
-    MESSAGE_BYTES,
-    SERVICE_NAME,
-    StartError,
-    grpc_server,
-    health_server,
-    serve_metrics,
-    served_methods,
-)
+from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
+from loopbench_server.starting import (
+    StartError,
+    open_store,
+    serve_metrics,
+    stop_event,
+    surroundings_of,
+)
 from loopbench_server.tracing import tracing
 
 log = structlog.get_logger()
@@ -72,51 +57,9 @@ def _access(settings: Settings) -> Access:
         raise StartError(str(error)) from error
 
 
-def _parsed(url: str) -> sa.URL:
-    """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        parsed = None
-    if parsed is None or "@" in (parsed.host or ""):
-        raise StartError(
-            "--store-url: not a URL of SQLAlchemy's form, DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE; "
-            "characters such as @ : / in a password have to be percent-encoded"
-        )
-    return parsed
-
-
-def _open_store(settings: Settings, observer: TransactionObserver) -> Store:
-    url = _parsed(settings.store_url.get_secret_value())
-    try:
-        return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds), observer)
-    except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
-        # What the database itself says, in one line.
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise StartError(f"--store-url: the database cannot be opened: {said}") from error
-
-
 def _retention(settings: Settings) -> Retention:
     days = settings.keep_runs_days, settings.keep_weights_days
     return Retention(*(None if kept is None else timedelta(days=kept) for kept in days))
-
-
-def _stop_event(*, on_stdin_eof: bool) -> asyncio.Event:
-    """Set by SIGTERM, SIGINT and, where asked for, the end of standard input."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if on_stdin_eof:
-
-        def read() -> None:
-            # On a thread, because not everything that standard input may be can be waited for by an event loop.
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
-            with contextlib.suppress(RuntimeError):  # the loop may have ended first
-                loop.call_soon_threadsafe(stop.set)
-
-        threading.Thread(target=read, daemon=True, name="stdin").start()
-    return stop
 
 
 class App:
@@ -124,15 +67,14 @@ class App:
 
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
-        bounds = Bounds(settings.run_seconds, settings.run_megabytes)
         self._settings = settings
         self._failed = False
         self._access = _access(settings)
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
-        self._store = _open_store(settings, metrics.store)
+        self._store = open_store(settings, metrics.store)
         self._boundary = Boundary(metrics.rpcs, tracer)
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._surroundings = Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
+        self._surroundings = surroundings_of(settings)
         self._processes = Processes(settings.data_dir)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
@@ -141,7 +83,7 @@ class App:
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        questions = Questions(self._processes, settings.slots, settings.queue_size, bounds)
+        questions = Questions(self._processes, settings.slots, settings.queue_size, self._surroundings.bounds)
         self._service = BenchmarkService(
             self._scheduler,
             Evaluations(self._store, questions, self._surroundings),
@@ -153,7 +95,7 @@ class App:
         metrics.service.asks(questions)
         if self._access.expiry:
             metrics.service.certificate_expires(self._access.expiry)
-        self._stop = _stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
+        self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
 
     async def serve(self) -> None:
         """Until the server is told to stop and has drained."""

@@ -1,6 +1,7 @@
 """What can go wrong, in the domain's own words, and how each appears to a caller: the one table of errors.
 
-A new error is a class below, with its ``reason``, ``status`` and ``hint``; ``make errors`` writes ``docs/errors.md``.
+A new error is a class below, with its ``reason``, ``status`` and ``hint``, and a section in the template of
+``docs/troubleshooting.md``; ``make docs`` writes both pages.
 """
 
 from typing import ClassVar, Literal

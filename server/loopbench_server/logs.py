@@ -5,12 +5,12 @@ import sys
 
 import structlog
 
-from loopbench_server.settings import Settings
+from loopbench_server.settings import TrainingSettings
 
 RENDERERS = {"json": structlog.processors.JSONRenderer, "console": structlog.dev.ConsoleRenderer}
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: TrainingSettings) -> None:
     """A line an event, with its time in UTC and its level; lines of libraries take the same way."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

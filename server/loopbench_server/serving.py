@@ -1,10 +1,9 @@
-"""The ports that the server listens on: gRPC, health alone, and Prometheus metrics."""
+"""The ports that the server listens on: gRPC, and health alone."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
-import prometheus_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -14,8 +13,8 @@ from loopbench_server.access.configured import Access
 from loopbench_server.boundary import KINDS, Boundary
 from loopbench_server.health import Health
 from loopbench_server.metrics.rpcs import Rpc
-from loopbench_server.metrics_port import MetricsServer
 from loopbench_server.service import BenchmarkService
+from loopbench_server.starting import StartError
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -48,10 +47,6 @@ HEALTH_CALLS = 100
 GRACE_SECONDS = 2.0
 
 
-class StartError(Exception):
-    """The server cannot start, for a reason that its user can mend."""
-
-
 def served_methods() -> list[Rpc]:
     """All that callers may call, as the metrics know them."""
     services = [service for file in FILES for service in file.services_by_name.values()]
@@ -60,22 +55,6 @@ def served_methods() -> list[Rpc]:
         for service in services
         for method in service.methods
     ]
-
-
-def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:
-    """Serves metrics on ``address``, unless that is "none"; gives the address with the port that 0 became.
-
-    Raises:
-        StartError: the port is taken, or the host is not this one.
-    """
-    if address == "none":
-        return address
-    host, _, port = address.rpartition(":")
-    try:
-        server = MetricsServer(host.strip("[]"), int(port), registry)
-    except (OSError, OverflowError) as error:
-        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
-    return f"{host}:{server.port}"
 
 
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:

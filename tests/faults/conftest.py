@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import Cluster, cluster, program
-from tests.servers import client, server, start
+from tests.servers import client, deployment, server, start
 
-__all__ = ["client", "server", "start"]
+__all__ = ["client", "deployment", "server", "start"]
 
 
 @pytest.fixture

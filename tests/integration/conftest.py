@@ -6,9 +6,18 @@ import pytest
 
 from loopbench_server.access.tokens import Role, new_token
 from tests.certificates import Authority
-from tests.servers import PATIENCE, SECONDS_TO_READY, ServerProcess, Start, client, eventually, server, start
+from tests.servers import PATIENCE, SECONDS_TO_READY, ServerProcess, client, deployment, eventually, server, start
 
-__all__ = ["PATIENCE", "SECONDS_TO_READY", "ServerProcess", "Start", "client", "eventually", "server", "start"]
+__all__ = [
+    "PATIENCE",
+    "SECONDS_TO_READY",
+    "ServerProcess",
+    "client",
+    "deployment",
+    "eventually",
+    "server",
+    "start",
+]
 
 
 @pytest.fixture

@@ -15,19 +15,22 @@ from loopbench_client.cli.commands.evaluate import evaluate
 from loopbench_client.cli.commands.info import info
 from loopbench_client.cli.commands.runs import runs
 from loopbench_client.cli.commands.show import show
+from loopbench_client.cli.commands.sweep import sweep
 from loopbench_client.cli.commands.tensorboard import tensorboard
 from loopbench_client.cli.commands.train import train
 from loopbench_client.cli.commands.watch import watch
 from loopbench_client.cli.exits import EPILOG
 from loopbench_client.cli.failures import CommandGroup
 
-COMMANDS = (train, evaluate, compare, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
+COMMANDS = (train, evaluate, compare, sweep, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
+# What asks no server needs no flags to be let in by one.
+WITHOUT_SERVER = frozenset({sweep})
 
 app = typer.Typer(
     name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False
 )
 for _command in COMMANDS:
-    app.command()(takes_access(_command))
+    app.command()(_command if _command in WITHOUT_SERVER else takes_access(_command))
 
 
 def _print_version(wanted: bool) -> None:

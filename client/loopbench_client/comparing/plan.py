@@ -96,8 +96,12 @@ class SeedRange(Input):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
-def make_plan(base: Draft, over: Draft | None = None, groups: Sequence[RunGroup] = ()) -> Plan:
+def make_plan(
+    base: Draft, over: Draft | None = None, groups: Sequence[RunGroup] = (), *, fewest: int = FEWEST_GROUPS
+) -> Plan:
     """The plan of two sources, of which ``over`` goes before ``base``; a spec's own values go before both.
+
+    ``fewest`` specs and groups there have to be.
 
     Raises:
         InvalidFieldsError: naming everything that is wrong, by its place.
@@ -108,6 +112,8 @@ def make_plan(base: Draft, over: Draft | None = None, groups: Sequence[RunGroup]
     faults = [*base.faults, *over.faults, *_without_effect(over.common, named), *_repeated(named, groups)]
     specs = {one.label: spec_of({**common, **one.values}, faults) for one in named}
     seeds = _seeds(settings, faults) if named else ()
+    if len(named) + len(groups) < fewest and not faults:
+        faults.append(Violation(field="groups", description=TOO_FEW))
     limits = _limits(settings, named, groups, faults)
     if faults:
         raise InvalidFieldsError(tuple(dict.fromkeys(faults)))
@@ -155,8 +161,6 @@ def _limits(
 ) -> dict[str, Any]:
     """Margin and alpha, where they are given; what the contract would refuse later is refused now."""
     places = dict.fromkeys((group.label for group in groups), "groups") | {one.label: one.place for one in named}
-    if len(places) < FEWEST_GROUPS and not faults:
-        faults.append(Violation(field="groups", description=TOO_FEW))
     given = {name: settings[name] for name in ("margin", "alpha") if name in settings}
     request = {"groups": [{"label": label, "run_ids": ("to come",)} for label in places]}
     try:

@@ -27,22 +27,27 @@ class _Verdict:
 class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    """Never answered."""
     VERDICT_IDENTICAL: _Verdict.ValueType  # 1
     """The same weights digest for every seed."""
     VERDICT_EQUIVALENT: _Verdict.ValueType  # 2
     """Two one-sided tests place the difference within the margin."""
     VERDICT_DIFFERENT: _Verdict.ValueType  # 3
+    """More than chance explains, and not within the margin for certain."""
     VERDICT_INCONCLUSIVE: _Verdict.ValueType  # 4
     """The runs there are do not decide."""
 
-class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+    """What a comparison says of two groups."""
 
 VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+"""Never answered."""
 VERDICT_IDENTICAL: Verdict.ValueType  # 1
 """The same weights digest for every seed."""
 VERDICT_EQUIVALENT: Verdict.ValueType  # 2
 """Two one-sided tests place the difference within the margin."""
 VERDICT_DIFFERENT: Verdict.ValueType  # 3
+"""More than chance explains, and not within the margin for certain."""
 VERDICT_INCONCLUSIVE: Verdict.ValueType  # 4
 """The runs there are do not decide."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
@@ -54,14 +59,21 @@ class _Side:
 class _SideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Side.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SIDE_UNSPECIFIED: _Side.ValueType  # 0
+    """Neither: the two only differ."""
     SIDE_FIRST: _Side.ValueType  # 1
+    """DiagnoseRequest.first."""
     SIDE_SECOND: _Side.ValueType  # 2
+    """DiagnoseRequest.second."""
 
-class Side(_Side, metaclass=_SideEnumTypeWrapper): ...
+class Side(_Side, metaclass=_SideEnumTypeWrapper):
+    """One of the two that are diagnosed."""
 
 SIDE_UNSPECIFIED: Side.ValueType  # 0
+"""Neither: the two only differ."""
 SIDE_FIRST: Side.ValueType  # 1
+"""DiagnoseRequest.first."""
 SIDE_SECOND: Side.ValueType  # 2
+"""DiagnoseRequest.second."""
 Global___Side: _TypeAlias = Side  # noqa: Y015
 
 @_typing.final
@@ -94,6 +106,8 @@ Global___RunGroup: _TypeAlias = RunGroup  # noqa: Y015
 
 @_typing.final
 class GroupSummary(_message.Message):
+    """A group and its audited accuracies."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LABEL_FIELD_NUMBER: _builtins.int
@@ -106,21 +120,31 @@ class GroupSummary(_message.Message):
     TRAIN_ACCURACY_SD_FIELD_NUMBER: _builtins.int
     VALIDATION_ACCURACY_SD_FIELD_NUMBER: _builtins.int
     label: _builtins.str
+    """As in the request."""
     train_accuracy_mean: _builtins.float
+    """0 to 1."""
     validation_accuracy_mean: _builtins.float
+    """0 to 1."""
     train_accuracy_sd: _builtins.float
     """Sample standard deviations; not set below two seeds."""
     validation_accuracy_sd: _builtins.float
+    """Likewise."""
     @_builtins.property
-    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the order of the seeds."""
+
     @_builtins.property
-    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ascending."""
+
     @_builtins.property
     def train_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Audited accuracies, 0 to 1, in the order of the seeds."""
 
     @_builtins.property
-    def validation_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def validation_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Likewise."""
+
     def __init__(
         self,
         *,
@@ -151,6 +175,8 @@ Global___GroupSummary: _TypeAlias = GroupSummary  # noqa: Y015
 
 @_typing.final
 class PairComparison(_message.Message):
+    """The verdict on two groups, and the figures that it rests on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FIRST_LABEL_FIELD_NUMBER: _builtins.int
@@ -166,18 +192,23 @@ class PairComparison(_message.Message):
     SEEDS_NEEDED_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     first_label: _builtins.str
+    """Of the group that comes first in the request."""
     second_label: _builtins.str
+    """Of the other group."""
     verdict: Global___Verdict.ValueType
+    """What the runs say."""
     difference: _builtins.float
     """Mean of first minus second, audited validation accuracy, 0 to 1."""
     interval_low: _builtins.float
     """Confidence interval of the difference at 1 - alpha."""
     interval_high: _builtins.float
+    """Likewise."""
     effect_size: _builtins.float
     """Difference over its standard deviation."""
     equivalence_p_value: _builtins.float
     """p-values after Holm's correction."""
     difference_p_value: _builtins.float
+    """Likewise."""
     paired: _builtins.bool
     """Whether runs were paired by seed."""
     seeds_needed: _builtins.int
@@ -233,6 +264,8 @@ Global___PairComparison: _TypeAlias = PairComparison  # noqa: Y015
 
 @_typing.final
 class Comparison(_message.Message):
+    """The answer of Compare."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUPS_FIELD_NUMBER: _builtins.int
@@ -240,11 +273,17 @@ class Comparison(_message.Message):
     MARGIN_FIELD_NUMBER: _builtins.int
     ALPHA_FIELD_NUMBER: _builtins.int
     margin: _builtins.float
+    """As asked for: the difference of accuracy, 0 to 1, that counts for nothing."""
     alpha: _builtins.float
+    """As asked for: the level of significance of all pairs together."""
     @_builtins.property
-    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupSummary]: ...
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupSummary]:
+        """In the order of the request."""
+
     @_builtins.property
-    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairComparison]: ...
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairComparison]:
+        """Every group with every one that comes after it."""
+
     def __init__(
         self,
         *,
@@ -272,9 +311,13 @@ class Evidence(_message.Message):
     EXPECTED_FIELD_NUMBER: _builtins.int
     OBSERVED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """What was measured, for programs."""
     description: _builtins.str
+    """The same for people."""
     expected: _builtins.float
+    """What both sides would show without the cause; not set where that is no figure."""
     observed: _builtins.float
+    """What they show; not set where that is no figure."""
     def __init__(
         self,
         *,
@@ -313,13 +356,17 @@ class Cause(_message.Message):
     reason: _builtins.str
     """Stable and upper case, for example LOSS_REDUCTION."""
     title: _builtins.str
+    """The cause in a few words."""
     effect: _builtins.str
     """What the cause does to the outcome under this optimizer."""
     fix: _builtins.str
+    """What to change."""
     side: Global___Side.ValueType
     """The side that is at fault; not set where the two only differ."""
     @_builtins.property
-    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]: ...
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
+        """What was measured."""
+
     def __init__(
         self,
         *,
@@ -340,6 +387,8 @@ Global___Cause: _TypeAlias = Cause  # noqa: Y015
 
 @_typing.final
 class Diagnosis(_message.Message):
+    """The answer of Diagnose."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CAUSES_FIELD_NUMBER: _builtins.int
@@ -368,13 +417,17 @@ class Diagnosis(_message.Message):
         """What was diagnosed, with every default filled in."""
 
     @_builtins.property
-    def second(self) -> _run_pb2.RunSpec: ...
+    def second(self) -> _run_pb2.RunSpec:
+        """Likewise."""
+
     @_builtins.property
     def fixed_first(self) -> _run_pb2.RunSpec:
         """The same with every fix applied; not set where there is nothing to fix on that side."""
 
     @_builtins.property
-    def fixed_second(self) -> _run_pb2.RunSpec: ...
+    def fixed_second(self) -> _run_pb2.RunSpec:
+        """Likewise."""
+
     def __init__(
         self,
         *,
@@ -403,8 +456,11 @@ class DiagnosisSubject(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """A run, for its specification."""
     @_builtins.property
-    def spec(self) -> _run_pb2.RunSpec: ...
+    def spec(self) -> _run_pb2.RunSpec:
+        """A specification."""
+
     def __init__(
         self,
         *,

@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TrainRequest(_message.Message):
+    """What to train."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SPEC_FIELD_NUMBER: _builtins.int
@@ -33,7 +35,9 @@ class TrainRequest(_message.Message):
     detach: _builtins.bool
     """Answers at once with the queued run, which then goes on without the caller."""
     @_builtins.property
-    def spec(self) -> _run_pb2.RunSpec: ...
+    def spec(self) -> _run_pb2.RunSpec:
+        """The job. Without any field it is that of the defaults."""
+
     def __init__(
         self,
         *,
@@ -51,6 +55,8 @@ Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
 @_typing.final
 class EvaluateRequest(_message.Message):
+    """Which weights to evaluate, and how."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
@@ -59,6 +65,7 @@ class EvaluateRequest(_message.Message):
     LOSS_FIELD_NUMBER: _builtins.int
     METER_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """This run."""
     method: _run_pb2.Method.ValueType
     """GRADIENT_TAPE: by hand, the whole set in one batch. FIT: Model.evaluate. CUSTOM_TRAIN_STEP: Model.evaluate with an
     overridden test_step. Default: the run's.
@@ -92,6 +99,8 @@ Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
 
 @_typing.final
 class EvaluateResponse(_message.Message):
+    """The figures of the weights over the whole dataset."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
@@ -103,21 +112,29 @@ class EvaluateResponse(_message.Message):
     TRAIN_FIELD_NUMBER: _builtins.int
     VALIDATION_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """Whose weights they are."""
     method: _run_pb2.Method.ValueType
+    """As asked for, or the run's."""
     loss: _run_pb2.Loss.ValueType
+    """Likewise."""
     meter: _run_pb2.Meter.ValueType
+    """Likewise."""
     @_builtins.property
     def reported_train(self) -> _run_pb2.Reported:
         """By the way, the loss and the meter asked for."""
 
     @_builtins.property
-    def reported_validation(self) -> _run_pb2.Reported: ...
+    def reported_validation(self) -> _run_pb2.Reported:
+        """Likewise."""
+
     @_builtins.property
     def train(self) -> _run_pb2.Audit:
         """Counted, for the same loss."""
 
     @_builtins.property
-    def validation(self) -> _run_pb2.Audit: ...
+    def validation(self) -> _run_pb2.Audit:
+        """Likewise."""
+
     def __init__(
         self,
         *,
@@ -140,10 +157,13 @@ Global___EvaluateResponse: _TypeAlias = EvaluateResponse  # noqa: Y015
 
 @_typing.final
 class WatchRunRequest(_message.Message):
+    """Which run to watch."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id."""
     def __init__(
         self,
         *,
@@ -159,6 +179,8 @@ Global___WatchRunRequest: _TypeAlias = WatchRunRequest  # noqa: Y015
 
 @_typing.final
 class WatchRunResponse(_message.Message):
+    """What has changed since the event before."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
@@ -167,6 +189,7 @@ class WatchRunResponse(_message.Message):
     EPOCHS_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     state: _run_pb2.RunState.ValueType
+    """As of now."""
     queue_position: _builtins.int
     """Runs ahead of this one; set while QUEUED."""
     @_builtins.property
@@ -202,10 +225,13 @@ Global___WatchRunResponse: _TypeAlias = WatchRunResponse  # noqa: Y015
 
 @_typing.final
 class GetRunRequest(_message.Message):
+    """Which run to give."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id."""
     def __init__(
         self,
         *,
@@ -234,19 +260,29 @@ class RunFilter(_message.Message):
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def states(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.RunState.ValueType]: ...
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.RunState.ValueType]:
+        """Of Run.state."""
+
     @_builtins.property
-    def methods(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Method.ValueType]: ...
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Method.ValueType]:
+        """Of RunSpec.method."""
+
     @_builtins.property
-    def losses(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Loss.ValueType]: ...
+    def losses(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Loss.ValueType]:
+        """Of RunSpec.loss."""
+
     @_builtins.property
-    def datasets(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Dataset.ValueType]: ...
+    def datasets(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Dataset.ValueType]:
+        """Of RunSpec.dataset."""
+
     @_builtins.property
     def optimizers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """sgd, adam, adamw, rmsprop."""
 
     @_builtins.property
-    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of RunSpec.seed."""
+
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
         """Inclusive; year 1 to 9999."""
@@ -277,6 +313,8 @@ Global___RunFilter: _TypeAlias = RunFilter  # noqa: Y015
 
 @_typing.final
 class ListRunsRequest(_message.Message):
+    """Which runs to list, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTER_FIELD_NUMBER: _builtins.int
@@ -289,7 +327,9 @@ class ListRunsRequest(_message.Message):
     page_token: _builtins.str
     """next_page_token of the page before, with the same filter."""
     @_builtins.property
-    def filter(self) -> Global___RunFilter: ...
+    def filter(self) -> Global___RunFilter:
+        """Without it all runs."""
+
     def __init__(
         self,
         *,
@@ -307,6 +347,8 @@ Global___ListRunsRequest: _TypeAlias = ListRunsRequest  # noqa: Y015
 
 @_typing.final
 class ListRunsResponse(_message.Message):
+    """A page of runs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUNS_FIELD_NUMBER: _builtins.int
@@ -314,7 +356,9 @@ class ListRunsResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
-    def runs(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.Run]: ...
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.Run]:
+        """The newest first."""
+
     def __init__(
         self,
         *,
@@ -331,10 +375,13 @@ Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
 
 @_typing.final
 class CancelRunRequest(_message.Message):
+    """Which run to end."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id."""
     def __init__(
         self,
         *,
@@ -350,10 +397,13 @@ Global___CancelRunRequest: _TypeAlias = CancelRunRequest  # noqa: Y015
 
 @_typing.final
 class DeleteRunRequest(_message.Message):
+    """Which run to delete."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id."""
     def __init__(
         self,
         *,
@@ -369,6 +419,8 @@ Global___DeleteRunRequest: _TypeAlias = DeleteRunRequest  # noqa: Y015
 
 @_typing.final
 class CompareRequest(_message.Message):
+    """What to compare, and how strictly."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUPS_FIELD_NUMBER: _builtins.int
@@ -406,6 +458,8 @@ Global___CompareRequest: _TypeAlias = CompareRequest  # noqa: Y015
 
 @_typing.final
 class DiagnoseRequest(_message.Message):
+    """The two sides to tell apart."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FIRST_FIELD_NUMBER: _builtins.int
@@ -417,9 +471,13 @@ class DiagnoseRequest(_message.Message):
     seeds: _builtins.int
     """Seeds to verify with, from the first specification's seed on; 1 to 100, default 3."""
     @_builtins.property
-    def first(self) -> _analysis_pb2.DiagnosisSubject: ...
+    def first(self) -> _analysis_pb2.DiagnosisSubject:
+        """Also gives device, dataset and seed of the experiments."""
+
     @_builtins.property
-    def second(self) -> _analysis_pb2.DiagnosisSubject: ...
+    def second(self) -> _analysis_pb2.DiagnosisSubject:
+        """The other side."""
+
     def __init__(
         self,
         *,
@@ -440,6 +498,8 @@ Global___DiagnoseRequest: _TypeAlias = DiagnoseRequest  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
+    """Asks for nothing in particular."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -455,11 +515,14 @@ Global___GetServerInfoRequest: _TypeAlias = GetServerInfoRequest  # noqa: Y015
 
 @_typing.final
 class DeviceInfo(_message.Message):
+    """A device that the server can train on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     type: _run_pb2.Device.ValueType
+    """CPU or GPU."""
     name: _builtins.str
     """TensorFlow's name, for example "/physical_device:GPU:0"."""
     def __init__(
@@ -478,6 +541,8 @@ Global___DeviceInfo: _TypeAlias = DeviceInfo  # noqa: Y015
 
 @_typing.final
 class DatasetInfo(_message.Message):
+    """A dataset that the server knows."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: _builtins.int
@@ -485,10 +550,13 @@ class DatasetInfo(_message.Message):
     TRAIN_SAMPLES_FIELD_NUMBER: _builtins.int
     VALIDATION_SAMPLES_FIELD_NUMBER: _builtins.int
     dataset: _run_pb2.Dataset.ValueType
+    """Which one."""
     available: _builtins.bool
     """Whether a run on it can start without a download."""
     train_samples: _builtins.int
+    """Samples to train on."""
     validation_samples: _builtins.int
+    """Samples to validate with."""
     def __init__(
         self,
         *,
@@ -507,6 +575,8 @@ Global___DatasetInfo: _TypeAlias = DatasetInfo  # noqa: Y015
 
 @_typing.final
 class ServerLimits(_message.Message):
+    """How much the server takes at once."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SLOTS_FIELD_NUMBER: _builtins.int
@@ -515,7 +585,9 @@ class ServerLimits(_message.Message):
     slots: _builtins.int
     """Runs at once."""
     queue_size: _builtins.int
+    """Runs that may wait."""
     message_bytes: _builtins.int
+    """Bytes of a request."""
     def __init__(
         self,
         *,
@@ -533,6 +605,8 @@ Global___ServerLimits: _TypeAlias = ServerLimits  # noqa: Y015
 
 @_typing.final
 class ServerInfo(_message.Message):
+    """What the server is and can do."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -571,7 +645,9 @@ class ServerInfo(_message.Message):
     ready: _builtins.bool
     """Whether it takes runs: the training process is warm and the server is not draining."""
     running: _builtins.int
+    """Runs that have a slot now."""
     queued: _builtins.int
+    """Runs that wait for one now."""
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Package name to version."""
@@ -581,23 +657,37 @@ class ServerInfo(_message.Message):
         """Empty until ready."""
 
     @_builtins.property
-    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetInfo]: ...
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetInfo]:
+        """Empty until ready."""
+
     @_builtins.property
-    def limits(self) -> Global___ServerLimits: ...
+    def limits(self) -> Global___ServerLimits:
+        """How much it takes at once."""
+
     @_builtins.property
-    def methods(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Method.ValueType]: ...
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Method.ValueType]:
+        """What RunSpec.method may be."""
+
     @_builtins.property
-    def losses(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Loss.ValueType]: ...
+    def losses(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Loss.ValueType]:
+        """What RunSpec.loss may be."""
+
     @_builtins.property
     def optimizers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the fields of Optimizer."""
 
     @_builtins.property
-    def executions(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Execution.ValueType]: ...
+    def executions(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Execution.ValueType]:
+        """What RunSpec.execution may be."""
+
     @_builtins.property
-    def meters(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Meter.ValueType]: ...
+    def meters(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Meter.ValueType]:
+        """What RunSpec.meter may be."""
+
     @_builtins.property
-    def loss_reports(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.LossReport.ValueType]: ...
+    def loss_reports(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.LossReport.ValueType]:
+        """What RunSpec.loss_report may be."""
+
     def __init__(
         self,
         *,

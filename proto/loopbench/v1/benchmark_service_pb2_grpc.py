@@ -29,13 +29,16 @@ if _version_not_supported:
 
 
 class BenchmarkServiceStub:
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def __init__(self, channel):
@@ -97,48 +100,63 @@ class BenchmarkServiceStub:
 
 
 class BenchmarkServiceServicer:
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def Train(self, request, context):
         """Trains, and answers when the run has ended. The run's id is sent at once as the initial metadata "loopbench-run-id".
-        If the caller goes away or its deadline passes, the run is cancelled and its process ends. A run that fails or is
-        cancelled ends the call with a status; GetRun still has it.
-        INVALID_ARGUMENT: bad fields. ALREADY_EXISTS: the request_id was used with another spec. RESOURCE_EXHAUSTED: the
-        queue is full. FAILED_PRECONDITION: the device or the dataset is not there. UNAVAILABLE: the server is draining.
+        If the caller goes away or its deadline passes, the run is cancelled and its process ends, unless others wait for it. A
+        run that fails or is cancelled ends the call with a status; GetRun still has it.
+
+        Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
+
+        Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
+        TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
+        TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Evaluates the stored final weights of a run by any of the ways. FAILED_PRECONDITION: the run has no weights.
+        """Evaluates the stored final weights of a run by any of the ways.
+
+        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+        DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchRun(self, request, context):
-        """Starts with the present state and all epochs so far, and ends when the run has ended.
+        """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
+
+        Errors: RUN_NOT_FOUND, SERVER_LOST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives a run as it is now, with its result or its error.
+
+        Errors: RUN_NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """The newest first.
+        """Lists runs, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,13 +164,17 @@ class BenchmarkServiceServicer:
 
     def CancelRun(self, request, context):
         """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
+
+        Errors: RUN_NOT_FOUND, SERVER_LOST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRun(self, request, context):
-        """Deletes a run that has ended. FAILED_PRECONDITION: it has not.
+        """Deletes a run that has ended, with its weights and logs.
+
+        Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +182,8 @@ class BenchmarkServiceServicer:
 
     def Compare(self, request, context):
         """Says for every pair of groups whether they are identical, equivalent or different.
+
+        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,13 +191,17 @@ class BenchmarkServiceServicer:
 
     def Diagnose(self, request, context):
         """Finds by experiment why two specifications end differently.
+
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Says what the server is, what it can do and how busy it is.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -240,13 +268,16 @@ def add_BenchmarkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BenchmarkService:
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @staticmethod

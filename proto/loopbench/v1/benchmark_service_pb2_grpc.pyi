@@ -30,13 +30,16 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BenchmarkServiceStub:
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_typing.overload
@@ -45,72 +48,136 @@ class BenchmarkServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BenchmarkServiceAsyncStub: ...
     Train: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.TrainRequest, _run_pb2.Run]
     """Trains, and answers when the run has ended. The run's id is sent at once as the initial metadata "loopbench-run-id".
-    If the caller goes away or its deadline passes, the run is cancelled and its process ends. A run that fails or is
-    cancelled ends the call with a status; GetRun still has it.
-    INVALID_ARGUMENT: bad fields. ALREADY_EXISTS: the request_id was used with another spec. RESOURCE_EXHAUSTED: the
-    queue is full. FAILED_PRECONDITION: the device or the dataset is not there. UNAVAILABLE: the server is draining.
+    If the caller goes away or its deadline passes, the run is cancelled and its process ends, unless others wait for it. A
+    run that fails or is cancelled ends the call with a status; GetRun still has it.
+
+    Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
+
+    Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
+    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]
-    """Evaluates the stored final weights of a run by any of the ways. FAILED_PRECONDITION: the run has no weights."""
+    """Evaluates the stored final weights of a run by any of the ways.
+
+    Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+    DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    """
     WatchRun: _grpc.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]
-    """Starts with the present state and all epochs so far, and ends when the run has ended."""
+    """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
+
+    Errors: RUN_NOT_FOUND, SERVER_LOST.
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetRunRequest, _run_pb2.Run]
+    """Gives a run as it is now, with its result or its error.
+
+    Errors: RUN_NOT_FOUND.
+    """
     ListRuns: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.ListRunsRequest, _benchmark_service_pb2.ListRunsResponse]
-    """The newest first."""
+    """Lists runs, the newest first."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CancelRunRequest, _run_pb2.Run]
-    """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is."""
+    """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
+
+    Errors: RUN_NOT_FOUND, SERVER_LOST.
+    """
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DeleteRunRequest, _empty_pb2.Empty]
-    """Deletes a run that has ended. FAILED_PRECONDITION: it has not."""
+    """Deletes a run that has ended, with its weights and logs.
+
+    Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
+    """
     Compare: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]
-    """Says for every pair of groups whether they are identical, equivalent or different."""
+    """Says for every pair of groups whether they are identical, equivalent or different.
+
+    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+    """
     Diagnose: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]
-    """Finds by experiment why two specifications end differently."""
+    """Finds by experiment why two specifications end differently.
+
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+    """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]
+    """Says what the server is, what it can do and how busy it is."""
 
 @_typing.type_check_only
 class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Train: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.TrainRequest, _run_pb2.Run]  # type: ignore[assignment]
     """Trains, and answers when the run has ended. The run's id is sent at once as the initial metadata "loopbench-run-id".
-    If the caller goes away or its deadline passes, the run is cancelled and its process ends. A run that fails or is
-    cancelled ends the call with a status; GetRun still has it.
-    INVALID_ARGUMENT: bad fields. ALREADY_EXISTS: the request_id was used with another spec. RESOURCE_EXHAUSTED: the
-    queue is full. FAILED_PRECONDITION: the device or the dataset is not there. UNAVAILABLE: the server is draining.
+    If the caller goes away or its deadline passes, the run is cancelled and its process ends, unless others wait for it. A
+    run that fails or is cancelled ends the call with a status; GetRun still has it.
+
+    Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
+
+    Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
+    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]  # type: ignore[assignment]
-    """Evaluates the stored final weights of a run by any of the ways. FAILED_PRECONDITION: the run has no weights."""
+    """Evaluates the stored final weights of a run by any of the ways.
+
+    Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+    DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    """
     WatchRun: _aio.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]  # type: ignore[assignment]
-    """Starts with the present state and all epochs so far, and ends when the run has ended."""
+    """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
+
+    Errors: RUN_NOT_FOUND, SERVER_LOST.
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetRunRequest, _run_pb2.Run]  # type: ignore[assignment]
+    """Gives a run as it is now, with its result or its error.
+
+    Errors: RUN_NOT_FOUND.
+    """
     ListRuns: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.ListRunsRequest, _benchmark_service_pb2.ListRunsResponse]  # type: ignore[assignment]
-    """The newest first."""
+    """Lists runs, the newest first."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CancelRunRequest, _run_pb2.Run]  # type: ignore[assignment]
-    """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is."""
+    """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
+
+    Errors: RUN_NOT_FOUND, SERVER_LOST.
+    """
     DeleteRun: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DeleteRunRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a run that has ended. FAILED_PRECONDITION: it has not."""
+    """Deletes a run that has ended, with its weights and logs.
+
+    Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
+    """
     Compare: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]  # type: ignore[assignment]
-    """Says for every pair of groups whether they are identical, equivalent or different."""
+    """Says for every pair of groups whether they are identical, equivalent or different.
+
+    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+    """
     Diagnose: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]  # type: ignore[assignment]
-    """Finds by experiment why two specifications end differently."""
+    """Finds by experiment why two specifications end differently.
+
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+    """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]  # type: ignore[assignment]
+    """Says what the server is, what it can do and how busy it is."""
 
 class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Errors carry google.rpc details: BadRequest with every bad field, ErrorInfo with a stable reason in the domain
-    "loopbench", and RetryInfo where trying again can help. Where no field can be told, because the bytes are no message of
-    the method's type, hold text that is not UTF-8 or are missing, BadRequest names the field "request". Of a very long list
-    of bad fields it names the first.
+    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
+    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
+    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
+    field "request". Of a very long list of bad fields it names the first.
 
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
+
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
+    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_abc_1.abstractmethod
@@ -120,10 +187,14 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.Run, _abc.Awaitable[_run_pb2.Run]]:
         """Trains, and answers when the run has ended. The run's id is sent at once as the initial metadata "loopbench-run-id".
-        If the caller goes away or its deadline passes, the run is cancelled and its process ends. A run that fails or is
-        cancelled ends the call with a status; GetRun still has it.
-        INVALID_ARGUMENT: bad fields. ALREADY_EXISTS: the request_id was used with another spec. RESOURCE_EXHAUSTED: the
-        queue is full. FAILED_PRECONDITION: the device or the dataset is not there. UNAVAILABLE: the server is draining.
+        If the caller goes away or its deadline passes, the run is cancelled and its process ends, unless others wait for it. A
+        run that fails or is cancelled ends the call with a status; GetRun still has it.
+
+        Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
+
+        Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
+        TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
+        TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -132,7 +203,11 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.EvaluateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_benchmark_service_pb2.EvaluateResponse, _abc.Awaitable[_benchmark_service_pb2.EvaluateResponse]]:
-        """Evaluates the stored final weights of a run by any of the ways. FAILED_PRECONDITION: the run has no weights."""
+        """Evaluates the stored final weights of a run by any of the ways.
+
+        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+        DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+        """
 
     @_abc_1.abstractmethod
     def WatchRun(
@@ -140,14 +215,21 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.WatchRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_benchmark_service_pb2.WatchRunResponse], _abc.AsyncIterator[_benchmark_service_pb2.WatchRunResponse]]:
-        """Starts with the present state and all epochs so far, and ends when the run has ended."""
+        """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
+
+        Errors: RUN_NOT_FOUND, SERVER_LOST.
+        """
 
     @_abc_1.abstractmethod
     def GetRun(
         self,
         request: _benchmark_service_pb2.GetRunRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_run_pb2.Run, _abc.Awaitable[_run_pb2.Run]]: ...
+    ) -> _typing.Union[_run_pb2.Run, _abc.Awaitable[_run_pb2.Run]]:
+        """Gives a run as it is now, with its result or its error.
+
+        Errors: RUN_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListRuns(
@@ -155,7 +237,7 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.ListRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_benchmark_service_pb2.ListRunsResponse, _abc.Awaitable[_benchmark_service_pb2.ListRunsResponse]]:
-        """The newest first."""
+        """Lists runs, the newest first."""
 
     @_abc_1.abstractmethod
     def CancelRun(
@@ -163,7 +245,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.Run, _abc.Awaitable[_run_pb2.Run]]:
-        """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is."""
+        """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
+
+        Errors: RUN_NOT_FOUND, SERVER_LOST.
+        """
 
     @_abc_1.abstractmethod
     def DeleteRun(
@@ -171,7 +256,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.DeleteRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a run that has ended. FAILED_PRECONDITION: it has not."""
+        """Deletes a run that has ended, with its weights and logs.
+
+        Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
+        """
 
     @_abc_1.abstractmethod
     def Compare(
@@ -179,7 +267,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.CompareRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_analysis_pb2.Comparison, _abc.Awaitable[_analysis_pb2.Comparison]]:
-        """Says for every pair of groups whether they are identical, equivalent or different."""
+        """Says for every pair of groups whether they are identical, equivalent or different.
+
+        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+        """
 
     @_abc_1.abstractmethod
     def Diagnose(
@@ -187,13 +278,18 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.DiagnoseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_analysis_pb2.Diagnosis, _abc.Awaitable[_analysis_pb2.Diagnosis]]:
-        """Finds by experiment why two specifications end differently."""
+        """Finds by experiment why two specifications end differently.
+
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+        """
 
     @_abc_1.abstractmethod
     def GetServerInfo(
         self,
         request: _benchmark_service_pb2.GetServerInfoRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_benchmark_service_pb2.ServerInfo, _abc.Awaitable[_benchmark_service_pb2.ServerInfo]]: ...
+    ) -> _typing.Union[_benchmark_service_pb2.ServerInfo, _abc.Awaitable[_benchmark_service_pb2.ServerInfo]]:
+        """Says what the server is, what it can do and how busy it is."""
 
 def add_BenchmarkServiceServicer_to_server(servicer: BenchmarkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

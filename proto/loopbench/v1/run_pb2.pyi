@@ -27,6 +27,7 @@ class _Method:
 class _MethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Method.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     METHOD_UNSPECIFIED: _Method.ValueType  # 0
+    """Counts as not set."""
     METHOD_GRADIENT_TAPE: _Method.ValueType  # 1
     """A hand-written loop around tf.GradientTape."""
     METHOD_FIT: _Method.ValueType  # 2
@@ -38,6 +39,7 @@ class Method(_Method, metaclass=_MethodEnumTypeWrapper):
     """The way of writing the training loop."""
 
 METHOD_UNSPECIFIED: Method.ValueType  # 0
+"""Counts as not set."""
 METHOD_GRADIENT_TAPE: Method.ValueType  # 1
 """A hand-written loop around tf.GradientTape."""
 METHOD_FIT: Method.ValueType  # 2
@@ -53,6 +55,7 @@ class _Loss:
 class _LossEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Loss.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LOSS_UNSPECIFIED: _Loss.ValueType  # 0
+    """Counts as not set."""
     LOSS_MEAN_SQUARED_ERROR: _Loss.ValueType  # 1
     """Mean over the outputs, then mean over the batch: keras.losses.MeanSquaredError."""
     LOSS_SUM_OF_SQUARES: _Loss.ValueType  # 2
@@ -68,6 +71,7 @@ class Loss(_Loss, metaclass=_LossEnumTypeWrapper):
     """The loss that is minimised. Labels are one-hot, outputs are raw (no activation)."""
 
 LOSS_UNSPECIFIED: Loss.ValueType  # 0
+"""Counts as not set."""
 LOSS_MEAN_SQUARED_ERROR: Loss.ValueType  # 1
 """Mean over the outputs, then mean over the batch: keras.losses.MeanSquaredError."""
 LOSS_SUM_OF_SQUARES: Loss.ValueType  # 2
@@ -87,14 +91,17 @@ class _Dataset:
 class _DatasetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dataset.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DATASET_UNSPECIFIED: _Dataset.ValueType  # 0
+    """Counts as not set."""
     DATASET_MNIST: _Dataset.ValueType  # 1
     """60,000 training and 10,000 validation images of 28 by 28 pixels."""
     DATASET_DIGITS: _Dataset.ValueType  # 2
     """The 1,797 handwritten digits of UCI, 8 by 8 pixels scaled to 28 by 28: 1,438 for training, 359 for validation."""
 
-class Dataset(_Dataset, metaclass=_DatasetEnumTypeWrapper): ...
+class Dataset(_Dataset, metaclass=_DatasetEnumTypeWrapper):
+    """The images to learn: digits in ten classes."""
 
 DATASET_UNSPECIFIED: Dataset.ValueType  # 0
+"""Counts as not set."""
 DATASET_MNIST: Dataset.ValueType  # 1
 """60,000 training and 10,000 validation images of 28 by 28 pixels."""
 DATASET_DIGITS: Dataset.ValueType  # 2
@@ -108,18 +115,23 @@ class _Device:
 class _DeviceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Device.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DEVICE_UNSPECIFIED: _Device.ValueType  # 0
+    """Counts as not set."""
     DEVICE_AUTO: _Device.ValueType  # 1
     """A GPU where there is one, otherwise the CPU. The result says which."""
     DEVICE_CPU: _Device.ValueType  # 2
+    """The CPU, even where there is a GPU."""
     DEVICE_GPU: _Device.ValueType  # 3
     """FAILED_PRECONDITION where there is no GPU; never a silent CPU."""
 
-class Device(_Device, metaclass=_DeviceEnumTypeWrapper): ...
+class Device(_Device, metaclass=_DeviceEnumTypeWrapper):
+    """Where to train."""
 
 DEVICE_UNSPECIFIED: Device.ValueType  # 0
+"""Counts as not set."""
 DEVICE_AUTO: Device.ValueType  # 1
 """A GPU where there is one, otherwise the CPU. The result says which."""
 DEVICE_CPU: Device.ValueType  # 2
+"""The CPU, even where there is a GPU."""
 DEVICE_GPU: Device.ValueType  # 3
 """FAILED_PRECONDITION where there is no GPU; never a silent CPU."""
 Global___Device: _TypeAlias = Device  # noqa: Y015
@@ -131,6 +143,7 @@ class _Execution:
 class _ExecutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Execution.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     EXECUTION_UNSPECIFIED: _Execution.ValueType  # 0
+    """Counts as not set."""
     EXECUTION_EAGER: _Execution.ValueType  # 1
     """Every operation by Python, one after the other."""
     EXECUTION_GRAPH: _Execution.ValueType  # 2
@@ -138,9 +151,11 @@ class _ExecutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Execution.V
     EXECUTION_XLA: _Execution.ValueType  # 3
     """Compiled by XLA. Close to GRAPH (about 1e-7 after SGD), not the same bits."""
 
-class Execution(_Execution, metaclass=_ExecutionEnumTypeWrapper): ...
+class Execution(_Execution, metaclass=_ExecutionEnumTypeWrapper):
+    """How TensorFlow executes a step."""
 
 EXECUTION_UNSPECIFIED: Execution.ValueType  # 0
+"""Counts as not set."""
 EXECUTION_EAGER: Execution.ValueType  # 1
 """Every operation by Python, one after the other."""
 EXECUTION_GRAPH: Execution.ValueType  # 2
@@ -156,6 +171,7 @@ class _Meter:
 class _MeterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Meter.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     METER_UNSPECIFIED: _Meter.ValueType  # 0
+    """Counts as not set."""
     METER_SPARSE_CATEGORICAL: _Meter.ValueType  # 1
     """keras.metrics.SparseCategoricalAccuracy on labels and raw outputs."""
     METER_CATEGORICAL: _Meter.ValueType  # 2
@@ -171,6 +187,7 @@ class Meter(_Meter, metaclass=_MeterEnumTypeWrapper):
     """What counts the accuracy that the run reports while it trains. The audited accuracy does not depend on it."""
 
 METER_UNSPECIFIED: Meter.ValueType  # 0
+"""Counts as not set."""
 METER_SPARSE_CATEGORICAL: Meter.ValueType  # 1
 """keras.metrics.SparseCategoricalAccuracy on labels and raw outputs."""
 METER_CATEGORICAL: Meter.ValueType  # 2
@@ -190,6 +207,7 @@ class _LossReport:
 class _LossReportEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossReport.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LOSS_REPORT_UNSPECIFIED: _LossReport.ValueType  # 0
+    """Counts as not set."""
     LOSS_REPORT_MEAN: _LossReport.ValueType  # 1
     """Mean over the batches, each weighted with the samples it holds."""
     LOSS_REPORT_LAST_BATCH: _LossReport.ValueType  # 2
@@ -199,6 +217,7 @@ class LossReport(_LossReport, metaclass=_LossReportEnumTypeWrapper):
     """Which loss an epoch reports. The audited loss does not depend on it."""
 
 LOSS_REPORT_UNSPECIFIED: LossReport.ValueType  # 0
+"""Counts as not set."""
 LOSS_REPORT_MEAN: LossReport.ValueType  # 1
 """Mean over the batches, each weighted with the samples it holds."""
 LOSS_REPORT_LAST_BATCH: LossReport.ValueType  # 2
@@ -212,20 +231,33 @@ class _RunState:
 class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RUN_STATE_UNSPECIFIED: _RunState.ValueType  # 0
+    """Never answered; refused in a filter."""
     RUN_STATE_QUEUED: _RunState.ValueType  # 1
+    """Waits for a slot."""
     RUN_STATE_RUNNING: _RunState.ValueType  # 2
+    """Has a slot."""
     RUN_STATE_SUCCEEDED: _RunState.ValueType  # 3
+    """Has a result."""
     RUN_STATE_FAILED: _RunState.ValueType  # 4
+    """Ended without a result; the error says why."""
     RUN_STATE_CANCELLED: _RunState.ValueType  # 5
+    """Called off: on request, because its caller went away, or because its server shut down. The error says which."""
 
-class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper): ...
+class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
+    """Where a run is in its life. SUCCEEDED, FAILED and CANCELLED are ends; only a run with a retryable error begins anew."""
 
 RUN_STATE_UNSPECIFIED: RunState.ValueType  # 0
+"""Never answered; refused in a filter."""
 RUN_STATE_QUEUED: RunState.ValueType  # 1
+"""Waits for a slot."""
 RUN_STATE_RUNNING: RunState.ValueType  # 2
+"""Has a slot."""
 RUN_STATE_SUCCEEDED: RunState.ValueType  # 3
+"""Has a result."""
 RUN_STATE_FAILED: RunState.ValueType  # 4
+"""Ended without a result; the error says why."""
 RUN_STATE_CANCELLED: RunState.ValueType  # 5
+"""Called off: on request, because its caller went away, or because its server shut down. The error says which."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
 
 @_typing.final
@@ -251,25 +283,27 @@ class Sgd(_message.Message):
     momentum: _builtins.float
     """0 to 1; default 0."""
     nesterov: _builtins.bool
+    """Nesterov's momentum; default false."""
     weight_decay: _builtins.float
-    """0 to 1e6."""
+    """Share of a weight, times the learning rate, that an update takes off; 0 to 1e6; default: none."""
     clipnorm: _builtins.float
     """At most one of clipnorm, clipvalue and global_clipnorm.
-    Above 0, at most 1e12.
+    Norm that the gradient of each variable is clipped to; above 0, at most 1e12.
     """
     clipvalue: _builtins.float
-    """Above 0, at most 1e12."""
+    """Bound that every element of a gradient is clipped to; above 0, at most 1e12."""
     global_clipnorm: _builtins.float
-    """Above 0, at most 1e12."""
+    """Norm that all gradients together are clipped to; above 0, at most 1e12."""
     use_ema: _builtins.bool
+    """Keeps a moving average of the weights, and ends with it; default false."""
     ema_momentum: _builtins.float
-    """0 to 1."""
+    """Share of the average that an update keeps; 0 to 1; default 0.99."""
     ema_overwrite_frequency: _builtins.int
-    """1 to 1,000,000."""
+    """Updates after which the weights take the average; 1 to 1,000,000; default: only at the end."""
     loss_scale_factor: _builtins.float
-    """Above 0, at most 1e12."""
+    """Factor of the loss, which the gradients are divided by again; above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
-    """2 to 1,000,000."""
+    """Batches whose mean gradient makes one update; 2 to 1,000,000; default: every batch makes one."""
     def __init__(
         self,
         *,
@@ -370,25 +404,27 @@ class Adam(_message.Message):
     epsilon: _builtins.float
     """Above 0, at most 1e6; default 1e-7."""
     amsgrad: _builtins.bool
+    """The variant AMSGrad; default false."""
     weight_decay: _builtins.float
-    """0 to 1e6."""
+    """Share of a weight, times the learning rate, that an update takes off; 0 to 1e6; default: none."""
     clipnorm: _builtins.float
     """At most one of clipnorm, clipvalue and global_clipnorm.
-    Above 0, at most 1e12.
+    Norm that the gradient of each variable is clipped to; above 0, at most 1e12.
     """
     clipvalue: _builtins.float
-    """Above 0, at most 1e12."""
+    """Bound that every element of a gradient is clipped to; above 0, at most 1e12."""
     global_clipnorm: _builtins.float
-    """Above 0, at most 1e12."""
+    """Norm that all gradients together are clipped to; above 0, at most 1e12."""
     use_ema: _builtins.bool
+    """Keeps a moving average of the weights, and ends with it; default false."""
     ema_momentum: _builtins.float
-    """0 to 1."""
+    """Share of the average that an update keeps; 0 to 1; default 0.99."""
     ema_overwrite_frequency: _builtins.int
-    """1 to 1,000,000."""
+    """Updates after which the weights take the average; 1 to 1,000,000; default: only at the end."""
     loss_scale_factor: _builtins.float
-    """Above 0, at most 1e12."""
+    """Factor of the loss, which the gradients are divided by again; above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
-    """2 to 1,000,000."""
+    """Batches whose mean gradient makes one update; 2 to 1,000,000; default: every batch makes one."""
     def __init__(
         self,
         *,
@@ -493,7 +529,7 @@ class AdamW(_message.Message):
     learning_rate: _builtins.float
     """Above 0, at most 1e6; default 0.001."""
     weight_decay: _builtins.float
-    """0 to 1e6; default 0.004."""
+    """Share of a weight, times the learning rate, that an update takes off; 0 to 1e6; default 0.004."""
     beta_1: _builtins.float
     """0 and more, below 1; default 0.9."""
     beta_2: _builtins.float
@@ -501,23 +537,25 @@ class AdamW(_message.Message):
     epsilon: _builtins.float
     """Above 0, at most 1e6; default 1e-7."""
     amsgrad: _builtins.bool
+    """The variant AMSGrad; default false."""
     clipnorm: _builtins.float
     """At most one of clipnorm, clipvalue and global_clipnorm.
-    Above 0, at most 1e12.
+    Norm that the gradient of each variable is clipped to; above 0, at most 1e12.
     """
     clipvalue: _builtins.float
-    """Above 0, at most 1e12."""
+    """Bound that every element of a gradient is clipped to; above 0, at most 1e12."""
     global_clipnorm: _builtins.float
-    """Above 0, at most 1e12."""
+    """Norm that all gradients together are clipped to; above 0, at most 1e12."""
     use_ema: _builtins.bool
+    """Keeps a moving average of the weights, and ends with it; default false."""
     ema_momentum: _builtins.float
-    """0 to 1."""
+    """Share of the average that an update keeps; 0 to 1; default 0.99."""
     ema_overwrite_frequency: _builtins.int
-    """1 to 1,000,000."""
+    """Updates after which the weights take the average; 1 to 1,000,000; default: only at the end."""
     loss_scale_factor: _builtins.float
-    """Above 0, at most 1e12."""
+    """Factor of the loss, which the gradients are divided by again; above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
-    """2 to 1,000,000."""
+    """Batches whose mean gradient makes one update; 2 to 1,000,000; default: every batch makes one."""
     def __init__(
         self,
         *,
@@ -628,25 +666,27 @@ class RmsProp(_message.Message):
     epsilon: _builtins.float
     """Above 0, at most 1e6; default 1e-7."""
     centered: _builtins.bool
+    """Divides by the estimated variance of the gradients; default false."""
     weight_decay: _builtins.float
-    """0 to 1e6."""
+    """Share of a weight, times the learning rate, that an update takes off; 0 to 1e6; default: none."""
     clipnorm: _builtins.float
     """At most one of clipnorm, clipvalue and global_clipnorm.
-    Above 0, at most 1e12.
+    Norm that the gradient of each variable is clipped to; above 0, at most 1e12.
     """
     clipvalue: _builtins.float
-    """Above 0, at most 1e12."""
+    """Bound that every element of a gradient is clipped to; above 0, at most 1e12."""
     global_clipnorm: _builtins.float
-    """Above 0, at most 1e12."""
+    """Norm that all gradients together are clipped to; above 0, at most 1e12."""
     use_ema: _builtins.bool
+    """Keeps a moving average of the weights, and ends with it; default false."""
     ema_momentum: _builtins.float
-    """0 to 1."""
+    """Share of the average that an update keeps; 0 to 1; default 0.99."""
     ema_overwrite_frequency: _builtins.int
-    """1 to 1,000,000."""
+    """Updates after which the weights take the average; 1 to 1,000,000; default: only at the end."""
     loss_scale_factor: _builtins.float
-    """Above 0, at most 1e12."""
+    """Factor of the loss, which the gradients are divided by again; above 0, at most 1e12."""
     gradient_accumulation_steps: _builtins.int
-    """2 to 1,000,000."""
+    """Batches whose mean gradient makes one update; 2 to 1,000,000; default: every batch makes one."""
     def __init__(
         self,
         *,
@@ -730,6 +770,8 @@ Global___RmsProp: _TypeAlias = RmsProp  # noqa: Y015
 
 @_typing.final
 class Optimizer(_message.Message):
+    """One of Keras's optimizers, with its parameters."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SGD_FIELD_NUMBER: _builtins.int
@@ -737,13 +779,21 @@ class Optimizer(_message.Message):
     ADAMW_FIELD_NUMBER: _builtins.int
     RMSPROP_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def sgd(self) -> Global___Sgd: ...
+    def sgd(self) -> Global___Sgd:
+        """Stochastic gradient descent."""
+
     @_builtins.property
-    def adam(self) -> Global___Adam: ...
+    def adam(self) -> Global___Adam:
+        """Adam."""
+
     @_builtins.property
-    def adamw(self) -> Global___AdamW: ...
+    def adamw(self) -> Global___AdamW:
+        """Adam with decoupled weight decay."""
+
     @_builtins.property
-    def rmsprop(self) -> Global___RmsProp: ...
+    def rmsprop(self) -> Global___RmsProp:
+        """RMSprop."""
+
     def __init__(
         self,
         *,
@@ -882,7 +932,9 @@ class Audit(_message.Message):
     accuracy: _builtins.float
     """correct / samples, 0 to 1."""
     correct: _builtins.int
+    """Samples whose largest output is that of their label."""
     samples: _builtins.int
+    """All samples of the set."""
     def __init__(
         self,
         *,
@@ -908,6 +960,7 @@ class Reported(_message.Message):
     LOSS_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     loss: _builtins.float
+    """By the run's loss report."""
     accuracy: _builtins.float
     """0 to 1."""
     def __init__(
@@ -926,6 +979,8 @@ Global___Reported: _TypeAlias = Reported  # noqa: Y015
 
 @_typing.final
 class EpochRecord(_message.Message):
+    """One epoch, as the loop reported it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EPOCH_FIELD_NUMBER: _builtins.int
@@ -939,6 +994,7 @@ class EpochRecord(_message.Message):
     train_seconds: _builtins.float
     """Training alone, without validation."""
     examples_per_second: _builtins.float
+    """Samples over train_seconds."""
     samples: _builtins.int
     """Samples trained on."""
     @_builtins.property
@@ -980,6 +1036,7 @@ class Phases(_message.Message):
     TRAIN_SECONDS_FIELD_NUMBER: _builtins.int
     EVALUATE_SECONDS_FIELD_NUMBER: _builtins.int
     queue_seconds: _builtins.float
+    """Waiting for a slot."""
     start_seconds: _builtins.float
     """From the slot to the first line of the run's own process."""
     load_seconds: _builtins.float
@@ -1047,7 +1104,9 @@ class Environment(_message.Message):
     device_name: _builtins.str
     """As the operating system or driver names it."""
     cpu_model: _builtins.str
+    """As the operating system names it."""
     cpu_count: _builtins.int
+    """Cores of the machine."""
     threads: _builtins.int
     """TensorFlow's intra-op threads."""
     platform: _builtins.str
@@ -1097,6 +1156,7 @@ class Result(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     TENSORBOARD_DIR_FIELD_NUMBER: _builtins.int
     dataset: Global___Dataset.ValueType
+    """What was trained on."""
     weights_digest: _builtins.str
     """SHA-256, in hexadecimal, of the final weights: for every variable its shape and its little-endian float32 bytes."""
     batch_order_digest: _builtins.str
@@ -1106,21 +1166,33 @@ class Result(_message.Message):
     tensorboard_dir: _builtins.str
     """On the server; empty without TensorBoard logs."""
     @_builtins.property
-    def train(self) -> Global___Audit: ...
+    def train(self) -> Global___Audit:
+        """The final weights on the training set."""
+
     @_builtins.property
-    def validation(self) -> Global___Audit: ...
+    def validation(self) -> Global___Audit:
+        """The final weights on the validation set."""
+
     @_builtins.property
     def reported_train(self) -> Global___Reported:
         """What the last epoch reported."""
 
     @_builtins.property
-    def reported_validation(self) -> Global___Reported: ...
+    def reported_validation(self) -> Global___Reported:
+        """Likewise."""
+
     @_builtins.property
-    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochRecord]: ...
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochRecord]:
+        """Every epoch, in order."""
+
     @_builtins.property
-    def phases(self) -> Global___Phases: ...
+    def phases(self) -> Global___Phases:
+        """How long what took."""
+
     @_builtins.property
-    def environment(self) -> Global___Environment: ...
+    def environment(self) -> Global___Environment:
+        """Where the run ran, and with which versions."""
+
     def __init__(
         self,
         *,
@@ -1156,7 +1228,7 @@ class RunError(_message.Message):
     RETRYABLE_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Stable and upper case, for example DEVICE_NOT_AVAILABLE."""
+    """Stable and upper case, for example DEVICE_NOT_AVAILABLE: one of the table of errors."""
     message: _builtins.str
     """For people."""
     retryable: _builtins.bool
@@ -1195,9 +1267,11 @@ class Progress(_message.Message):
     epoch: _builtins.int
     """From 1: the epoch under way."""
     epochs: _builtins.int
+    """Epochs that the run has."""
     step: _builtins.int
     """Steps done in this epoch."""
     steps_per_epoch: _builtins.int
+    """Steps that an epoch has."""
     examples_per_second: _builtins.float
     """Mean over the run so far; not set before the first step."""
     seconds_left: _builtins.float
@@ -1234,6 +1308,8 @@ Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class Run(_message.Message):
+    """A job that the server has taken in."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1250,16 +1326,23 @@ class Run(_message.Message):
     request_id: _builtins.str
     """A UUID, given by the caller or the server."""
     state: Global___RunState.ValueType
+    """As of now."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """With every default filled in."""
 
     @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken in."""
+
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it got its slot, in the latest attempt; not set before."""
+
     @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; not set before."""
+
     @_builtins.property
     def result(self) -> Global___Result:
         """Set when SUCCEEDED."""

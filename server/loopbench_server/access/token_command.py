@@ -16,14 +16,15 @@ def _name(text: str) -> str:
     return text
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What ``words``, or the command line, ask for; ends the program where it is not usage."""
     parser = argparse.ArgumentParser(prog="loopbench-token", description="Print a new token on standard output, once.")
     parser.add_argument("name", metavar="NAME", type=_name, help="whose it is; a name may have several tokens")
     parser.add_argument("--role", required=True, choices=tuple(ROLES), help="write includes read")
     parser.add_argument(
         "--file", type=Path, help="the server's --tokens-file, to append the token's hash to; without it, it is printed"
     )
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _append(file: Path, token: Token) -> None:
@@ -36,13 +37,13 @@ def _append(file: Path, token: Token) -> None:
 
 def main() -> None:
     """Makes the token; only its hash goes into the file."""
-    arguments = _arguments()
-    secret, token = new_token(arguments.name, ROLES[arguments.role])
-    if arguments.file is None:
+    given = arguments()
+    secret, token = new_token(given.name, ROLES[given.role])
+    if given.file is None:
         print(f"for the server's --tokens-file:\n{token.line}", file=sys.stderr)  # noqa: T201  the command's answer
     else:
         try:
-            _append(arguments.file, token)
+            _append(given.file, token)
         except OSError as error:
-            sys.exit(f"loopbench-token: --file: {arguments.file} cannot be written: {error.strerror}")
+            sys.exit(f"loopbench-token: --file: {given.file} cannot be written: {error.strerror}")
     print(secret)  # noqa: T201  the command's answer

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,18 +10,14 @@ import tensorflow as tf
 from loopbench.spec import Device, Environment
 from loopbench_server.revision import source_revision
 
-PACKAGES = ("loopbench", "tensorflow", "keras", "numpy")
+PACKAGES = ("loopbench", "keras", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a result."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # TensorFlow has distributions by other names
-            found[package] = "unknown"
-    return found
+    # TensorFlow has distributions by several names.
+    own = {"python": platform.python_version(), "tensorflow": tf.__version__}
+    return own | {package: version(package) for package in PACKAGES}
 
 
 def cpu_model() -> str:

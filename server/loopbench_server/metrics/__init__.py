@@ -12,20 +12,27 @@ from loopbench_server.revision import source_revision
 from loopbench_server.runs.messages import Described
 
 
-class Metrics:
+class TrainingMetrics:
+    """Those of any program that trains: ``slots`` runs at once, with ``queue_size`` that wait."""
+
+    def __init__(self, slots: int, queue_size: int) -> None:
+        self.registry = new_registry()
+        self.runs = RunMetrics(self.registry, slots, queue_size)
+        self.store = StoreMetrics(self.registry)
+        self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
+
+
+class Metrics(TrainingMetrics):
     """All of a server that serves ``methods``."""
 
     def __init__(self, slots: int, queue_size: int, methods: Iterable[Rpc]) -> None:
-        self.registry = new_registry()
+        super().__init__(slots, queue_size)
         self.rpcs = RpcMetrics(self.registry, methods)
-        self.runs = RunMetrics(self.registry, slots, queue_size)
         self.results = ResultMetrics(self.registry, datetime.now(UTC))
-        self.store = StoreMetrics(self.registry)
         self.service = ServiceMetrics(self.registry)
-        self._build = BuildMetrics(self.registry, version("loopbench"), source_revision())
 
     def ready(self, described: Described) -> None:
         """The server takes runs, and a worker has said what it trains by."""
-        self._build.uses(described.versions)
+        self.build.uses(described.versions)
         self.runs.trains_on(device.type for device in described.devices)
         self.service.ready.set(1)

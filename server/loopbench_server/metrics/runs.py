@@ -15,7 +15,7 @@ SPEED_BUCKETS = (1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6)
 class RunMetrics(Observer):
     """For ``slots`` runs at once and ``queue_size`` that wait. What others train too is in :mod:`.results`.
 
-    ``specs`` have their series from zero: of a process that trains but one, those of others would be many and of no use.
+    ``specs`` have their series from zero: of a process that trains one of them, the others would be many and of no use.
     """
 
     def __init__(

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.spec import Loss, Method, RunSpec
-
-from .conftest import SECONDS_TO_READY
+from tests.servers import SECONDS_TO_READY
 
 
 def test_losses_part_and_methods_agree(start: Any, mnist_dir: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 from loopbench.spec import Dataset, Device, Execution, Meter, Method, RunFilter, RunSpec, RunState, Verdict
 from loopbench_client import Client
 from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
-
-from .conftest import SECONDS_TO_READY, ServerProcess, Start
+from tests.servers import SECONDS_TO_READY, ServerProcess, Start
 
 # What a shell starts in the background ignores SIGINT, and so would a command below it.
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

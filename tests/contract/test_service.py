@@ -40,8 +40,7 @@ from loopbench_client import (
     NotFoundError,
     PreconditionError,
 )
-
-from .conftest import SECONDS_TO_READY
+from tests.servers import SECONDS_TO_READY
 
 
 def spec(**fields: Any) -> RunSpec:

@@ -1,0 +1,75 @@
+# The server, the command line and the programs of a cluster's jobs. docs/container.md says how to build and to run it.
+
+FROM python:3.11-slim-bookworm AS dependencies
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends binutils tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && python -m venv --without-pip /opt/loopbench
+# The lock in requirements/ that is installed: "server", for CPUs, or "gpu", with CUDA's libraries.
+ARG EXTRA=server
+COPY requirements/${EXTRA}.lock /build/requirements.lock
+# What only those need who compile or debug is left out: headers, libclang, tests, static libraries, symbols. Bytecode
+# is never compared with its source, so that it holds whatever becomes of the files' times.
+RUN pip --python /opt/loopbench/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+      --require-hashes --requirement /build/requirements.lock \
+ && cd /opt/loopbench/lib/python3.11/site-packages \
+ && rm -rf tensorflow/include nvidia/*/include clang \
+ && find numpy scipy -type d -name tests -prune -exec rm -r {} + \
+ && find . -name '*.a' -delete \
+ && find tensorflow -name '*.so*' -type f -exec strip --strip-unneeded {} + \
+ && /opt/loopbench/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+
+FROM dependencies AS code
+COPY requirements/build.lock /build/build.lock
+RUN python -m venv --without-pip /build/venv \
+ && pip --python /build/venv/bin/python install --no-cache-dir --only-binary :all: \
+      --require-hashes --requirement /build/build.lock
+WORKDIR /build/source
+COPY pyproject.toml README.md ./
+COPY proto proto
+COPY diagnose diagnose
+COPY client client
+COPY server server
+RUN /build/venv/bin/python -m hatchling build --target wheel --directory /build/dist \
+ && pip --python /opt/loopbench/bin/python install --no-cache-dir --no-compile --no-deps --no-index \
+      --prefix /build/installed /build/dist/*.whl \
+ && python -m compileall -q --invalidation-mode unchecked-hash \
+      -s /build/installed -p /opt/loopbench /build/installed/lib
+
+FROM python:3.11-slim-bookworm
+# The base image has Python's own library without bytecode, and programs with the rights of root.
+RUN groupadd --gid 65532 loopbench \
+ && useradd --uid 65532 --gid 65532 -K UID_MAX=65532 --no-create-home --home-dir /home/loopbench \
+      --shell /usr/sbin/nologin loopbench \
+ && install --directory --owner=65532 --group=65532 /home/loopbench /var/lib/loopbench \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+ && python -m compileall -q --invalidation-mode unchecked-hash \
+      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+COPY --from=dependencies /usr/bin/tini-static /usr/bin/tini
+# A layer of their own each: a change of the code leaves that of the dependencies as it is.
+COPY --from=dependencies /opt/loopbench /opt/loopbench
+COPY --from=code /build/installed /opt/loopbench
+ENV PATH=/opt/loopbench/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/home/loopbench \
+    XDG_STATE_HOME=/var/lib \
+    LOOPBENCH_DATA_DIR=/data
+WORKDIR /home/loopbench
+USER 65532:65532
+EXPOSE 50051 50052 9464
+STOPSIGNAL SIGTERM
+# It forwards signals, and reaps what worker processes leave behind.
+ENTRYPOINT ["tini", "--"]
+CMD ["loopbench-server"]
+ARG VERSION
+ARG REVISION
+ARG CREATED
+# Some builders take what follows from their cache whatever the arguments are, unless a command knew of them.
+RUN : "$VERSION" "$REVISION" "$CREATED"
+# Results bear the revision, as those of a checkout do.
+ENV LOOPBENCH_SOURCE_REVISION=$REVISION
+LABEL org.opencontainers.image.title="loopbench" \
+      org.opencontainers.image.description="Benchmark service that settles whether GradientTape, Model.fit and an overridden train_step agree" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED"

@@ -1,0 +1,89 @@
+"""How a sweep goes, on stderr, and what came of it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from google.protobuf import json_format
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loopbench import wire
+from loopbench.spec import Run
+from loopbench.sweep import Sweep
+from loopbench_client.cli.output import err, out, percent
+from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, table
+from loopbench_client.sweeping.local import Attempt
+
+COLUMNS = ("index", "label", "seed", "state", "tries", "train", "validation", "weights digest")
+WORDS = 4
+
+
+@contextmanager
+def telling(sweep: Sweep) -> Iterator[Callable[[Attempt], None]]:
+    """What to call with every attempt: it writes a line of each, above a bar on a terminal."""
+    console = err()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(sweep.name, total=sweep.size)
+
+        def tell(attempt: Attempt) -> None:
+            bar.advance(task, attempt.final)
+            _print_line(bar.console, attempt)
+
+        yield tell
+
+
+def _print_line(console: Console, attempt: Attempt) -> None:
+    console.print(f"{attempt.index.title}: {_outcome(attempt)}", soft_wrap=True)
+
+
+def _outcome(attempt: Attempt) -> str:
+    if attempt.run:
+        return f"{' / '.join(_accuracies(attempt.run))} in {seconds(attempt.run):.1f} s"
+    return f"{'failed' if attempt.final else 'tried again'}, {attempt.why}"
+
+
+def _accuracies(run: Run) -> tuple[str, str]:
+    assert run.result is not None, "an index is done when its run has SUCCEEDED"
+    return percent(run.result.train.accuracy), percent(run.result.validation.accuracy)
+
+
+def print_sweep(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
+    """A row an index; ``ended`` has the last attempt of each that came to its end."""
+    rows = [_row(sweep, number, ended.get(number)) for number in range(sweep.size)]
+    out().print(table(*COLUMNS, rows=rows, words=WORDS))
+
+
+def _row(sweep: Sweep, number: int, last: Attempt | None) -> list[str]:
+    index = sweep.index(number)
+    row = [str(number), index.label, str(index.spec.seed), _state(last), str(last.number) if last else ""]
+    if last is None or last.run is None or last.run.result is None:
+        return row + [""] * (len(COLUMNS) - len(row))
+    return [*row, *_accuracies(last.run), last.run.result.weights_digest[:DIGEST_DIGITS]]
+
+
+def _state(last: Attempt | None) -> str:
+    if last is None:
+        return "not-ended"
+    return "succeeded" if last.run else "failed"
+
+
+def print_sweep_json(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
+    """The same with whole runs, which are in protobuf's JSON form."""
+    indices = [_plain(sweep, number, ended.get(number)) for number in range(sweep.size)]
+    typer.echo(json.dumps({"name": sweep.full_name, "indices": indices}, indent=2))
+
+
+def _plain(sweep: Sweep, number: int, last: Attempt | None) -> dict[str, Any]:
+    index = sweep.index(number)
+    told: dict[str, Any] = {"index": number, "label": index.label, "seed": index.spec.seed, "state": _state(last)}
+    if last is None:
+        return told
+    told |= {"tries": last.number, "exitCode": last.code}
+    if last.run is None:
+        return told | {"error": last.why}
+    message = wire.run_to_wire(last.run)
+    return told | {"run": json_format.MessageToDict(message, always_print_fields_with_no_presence=True)}

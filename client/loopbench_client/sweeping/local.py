@@ -1,0 +1,168 @@
+"""The indices of a sweep as processes on this machine, several at once, tried again as a Job of Kubernetes would."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from google.protobuf import json_format
+
+from loopbench import wire
+from loopbench.spec import Run
+from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
+from loopbench.v1 import run_pb2
+from loopbench_client.embedded import check_server_is_installed, environment_of_own, log_file
+from loopbench_client.sweeping.policy import is_final, most_failed
+
+PROGRAM = "loopbench-sweep-index"
+# It ends when its stdin does, and so with this process however that ends.
+COMMAND = (sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", "--exit-on-stdin-eof")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A process that worked on ``index``, the first or a later one; ``code`` is negative where a signal killed it.
+
+    There is a ``run`` if it succeeded, and otherwise words that say ``why`` not. After a ``final`` one comes no other.
+    """
+
+    index: Index
+    number: int
+    code: int
+    final: bool
+    run: Run | None = None
+    why: str = ""
+
+
+def train_locally(sweep: Sweep, parallelism: int | None) -> Generator[Attempt, None, None]:
+    """Every attempt as it ends, until all indices have come to theirs, or too many have failed.
+
+    ``parallelism`` of them train at once, by default one a core. Closing the generator stops what is running, and waits
+    for it; so does an exception in it, such as KeyboardInterrupt.
+
+    Raises:
+        EmbeddedServerError: the server's package is not installed, or a log cannot be written.
+    """
+    check_server_is_installed()
+    with TemporaryDirectory(prefix="loopbench-sweep-") as folder:
+        file = Path(folder) / "sweep.json"
+        file.write_text(sweep.text, encoding="utf-8")
+        crew = _Crew(sweep, file)
+        try:
+            crew.start(min(parallelism or os.cpu_count() or 1, sweep.size))
+            yield from crew.attempts()
+        finally:
+            crew.stop()
+
+
+class _Crew:
+    """Threads that each see to one process; what becomes of these is taken in one other thread."""
+
+    def __init__(self, sweep: Sweep, file: Path) -> None:
+        self._sweep = sweep
+        self._file = file
+        self._todo: queue.SimpleQueue[Index] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[Attempt | Exception] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        # Held to start a process, so that none starts unseen when all are stopped.
+        self._starting = threading.Lock()
+        self._stopped = False
+        for number in range(sweep.size):
+            self._todo.put(sweep.index(number))
+
+    def start(self, count: int) -> None:
+        # Daemons: a process that does not end must not keep this one alive.
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def attempts(self) -> Generator[Attempt, None, None]:
+        done = failed = 0
+        while done + failed < self._sweep.size and failed <= most_failed(self._sweep.size):
+            told = self._told.get()
+            if isinstance(told, Exception):
+                raise told
+            done += told.final and told.run is not None
+            failed += told.final and told.run is None
+            yield told
+
+    def stop(self) -> None:
+        """Has the processes end, and waits for them; they tell the store of it first."""
+        with self._starting:
+            self._stopped = True
+            for process in tuple(self._processes):
+                process.terminate()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        try:
+            while True:
+                self._see_to(self._todo.get_nowait())
+        except (queue.Empty, _Stopped):
+            pass  # there is nothing more to do
+        except Exception as error:  # noqa: BLE001  # raised again where it is taken
+            self._told.put(error)
+
+    def _see_to(self, index: Index) -> None:
+        log = log_file(f"{self._sweep.full_name}-{index.number}")
+        log.unlink(missing_ok=True)
+        number, final = 0, False
+        while not final:
+            number += 1
+            attempt = self._attempt(index, number, log)
+            self._told.put(attempt)
+            final = attempt.final
+        if attempt.run:
+            log.unlink(missing_ok=True)
+
+    def _attempt(self, index: Index, number: int, log: Path) -> Attempt:
+        with log.open("ab") as stderr:
+            began = stderr.tell()
+            with self._process(index, stderr.fileno()) as process:
+                assert process.stdout is not None
+                answer = process.stdout.read()
+                code = process.wait()
+        self._processes.discard(process)
+        final = is_final(code, number)
+        if code == IndexExit.DONE:
+            message = json_format.Parse(answer, run_pb2.Run())
+            return Attempt(index, number, code, final, run=wire.run_from_wire(message))
+        words = _last_words(log.read_bytes()[began:], index, code)
+        return Attempt(index, number, code, final, why=f"{words} (log: {log})")
+
+    def _process(self, index: Index, stderr: int) -> subprocess.Popen[bytes]:
+        with self._starting:
+            if self._stopped:
+                raise _Stopped
+            # A session of its own: Ctrl-C is for this process, which stops those that it started.
+            process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
+                [*COMMAND, "--sweep-file", self._file],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+                env=environment_of_own() | {INDEX_VARIABLE: str(index.number)},
+            )
+            self._processes.add(process)
+            return process
+
+
+class _Stopped(Exception):  # noqa: N818  # not an error: no process is wanted any more
+    """Raised instead of starting a process."""
+
+
+def _last_words(log: bytes, index: Index, code: int) -> str:
+    """What the program said of its failure, or what is known of its end where it could say nothing."""
+    begins = (f"{PROGRAM}: {index.title}: ", f"{PROGRAM}: ")
+    for line in reversed(log.decode(errors="replace").splitlines()):
+        for begin in begins:
+            if line.startswith(begin):
+                return line.removeprefix(begin)
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

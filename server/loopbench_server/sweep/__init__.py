@@ -1,0 +1,1 @@
+"""An index of a sweep, trained by a process of its own without the server."""

@@ -1,0 +1,16 @@
+"""Trains one index. Imports are inside: the worker process imports this module anew and needs none of them."""
+
+import sys
+
+
+def main() -> None:
+    """The command ``loopbench-sweep-index``."""
+    from loopbench_server.settings import given  # noqa: PLC0415
+    from loopbench_server.sweep.program import run  # noqa: PLC0415
+    from loopbench_server.sweep.settings import SweepSettings  # noqa: PLC0415
+
+    sys.exit(run(given(SweepSettings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""From the file and the number of an index to an exit code."""
+
+import asyncio
+import os
+import sys
+
+import structlog
+from google.protobuf import json_format
+from structlog.contextvars import bind_contextvars
+
+from loopbench import wire
+from loopbench.spec import InvalidFieldsError, Run, Violation
+from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
+from loopbench.sweep_file import read_sweep
+from loopbench_server import logs
+from loopbench_server.errors import DrainingError, LoopbenchServerError
+from loopbench_server.metrics import TrainingMetrics
+from loopbench_server.starting import StartError, open_store, stop_event
+from loopbench_server.sweep.settings import SweepSettings
+from loopbench_server.sweep.training import ONE_RUN, Training
+from loopbench_server.tracing import tracing
+
+log = structlog.get_logger()
+
+
+def run(settings: SweepSettings) -> IndexExit:
+    """Trains the index that the environment names. A failure is told in one line on standard error."""
+    logs.configure(settings)
+    what = "loopbench-sweep-index"
+    try:
+        sweep = read_sweep(settings.sweep_file)
+        index = sweep.index(_number(sweep))
+        what += f": {index.title}"
+        trained = asyncio.run(_train(settings, sweep, index))
+    except InvalidFieldsError as error:
+        return _failed(what, str(error), IndexExit.HOPELESS)
+    except StartError as error:
+        return _failed(what, str(error), IndexExit.FAILED)
+    except LoopbenchServerError as error:
+        return _failed(what, f"{error.reason}: {error}", exit_of(error))
+    except Exception:
+        log.critical("the index cannot be trained", exc_info=True)
+        return _failed(what, "a fault of loopbench; the log says more", IndexExit.FAILED)
+    print(json_format.MessageToJson(wire.run_to_wire(trained), indent=None), flush=True)  # noqa: T201  the answer
+    return IndexExit.DONE
+
+
+def exit_of(error: LoopbenchServerError) -> IndexExit:
+    """What a failed run, or a store that refuses, means for whoever might try again."""
+    if isinstance(error, DrainingError):
+        return IndexExit.STOPPED
+    return IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
+
+
+def _failed(what: str, why: str, code: IndexExit) -> IndexExit:
+    print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201  whoever started us reads it
+    return code
+
+
+def _number(sweep: Sweep) -> int:
+    """The index that the environment names.
+
+    Raises:
+        InvalidFieldsError: it names none of ``sweep``.
+    """
+    text = os.environ.get(INDEX_VARIABLE, "")
+    if text.isascii() and text.isdigit() and len(text) <= len(str(sweep.size)) and int(text) < sweep.size:
+        return int(text)
+    words = f"must be a number from 0 to {sweep.size - 1}, and is {text!r}"
+    raise InvalidFieldsError((Violation(field=INDEX_VARIABLE, description=words),))
+
+
+async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
+    request_id = sweep.request_id(index.number)
+    bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
+    stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
+    with tracing() as tracer:
+        metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size)
+        store = await asyncio.to_thread(open_store, settings, metrics.store)
+        try:
+            return await Training(settings, store, metrics, tracer).run(index.spec, request_id, stop)
+        finally:
+            store.close()

@@ -1,0 +1,87 @@
+"""Trains one run by the parts that the server is made of, against the store that all share."""
+
+import asyncio
+
+import structlog
+from opentelemetry.trace import Tracer
+
+from loopbench.spec import Run, RunSpec
+from loopbench_server.errors import DrainingError, LoopbenchServerError
+from loopbench_server.metrics import TrainingMetrics
+from loopbench_server.run_spans import RunSpans
+from loopbench_server.runs.cancellations import heed_cancellations
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.leases import end_abandoned, keep_leases
+from loopbench_server.runs.observers import Observers
+from loopbench_server.runs.processes import Processes
+from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.store import Store
+from loopbench_server.starting import serve_metrics, surroundings_of
+from loopbench_server.sweep.settings import SweepSettings
+
+log = structlog.get_logger()
+
+CALLER = "sweep"
+ONE_RUN = Limits(slots=1, queue_size=0, caller_runs=1)
+
+
+class Training:
+    """One run, to its end here or elsewhere. Metrics are served from the start on.
+
+    Raises:
+        StartError: the port of the metrics is taken.
+    """
+
+    def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
+        observers = Observers(metrics.runs, RunSpans(tracer))
+        processes = Processes(settings.data_dir)
+        self._drain_seconds = settings.drain_seconds
+        self._store = store
+        self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings_of(settings), observers)
+        self._scheduler = Scheduler(store, self._executor, ONE_RUN)
+        log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
+
+    async def run(self, spec: RunSpec, request_id: str, stop: asyncio.Event) -> Run:
+        """The run of ``request_id`` once it has succeeded: now, before, or in another process that works on it.
+
+        Raises:
+            DrainingError: told to ``stop`` before; where the run was under way here, it is stored as one to try again.
+            LoopbenchServerError: it failed, or the store did.
+        """
+        training = asyncio.create_task(self._trained(spec, request_id))
+        stopping = asyncio.create_task(stop.wait())
+        works = (keep_leases, end_abandoned, heed_cancellations)
+        background = [asyncio.create_task(work(self._store, self._executor)) for work in works]
+        try:
+            done, _ = await asyncio.wait((training, stopping, *background), return_when=asyncio.FIRST_COMPLETED)
+            if training not in done:
+                await self._let_go(training)
+            for failed in done.intersection(background):
+                failed.result()
+            return await training
+        finally:
+            for task in (training, stopping, *background):
+                task.cancel()
+            await asyncio.gather(training, stopping, *background, return_exceptions=True)
+
+    async def _let_go(self, training: asyncio.Task[Run]) -> None:
+        log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
+        await self._scheduler.drain(self._drain_seconds)
+        # A run of this process has its end by now, and the task with it; for another's there is no time left to wait.
+        training.cancel()
+
+    async def _trained(self, spec: RunSpec, request_id: str) -> Run:
+        try:
+            while True:
+                run = await self._scheduler.submit(spec, request_id, CALLER)
+                here = run.id in self._executor.live
+                if not (here or run.state.ended):
+                    log.info("another process works on the run")
+                try:
+                    return await self._scheduler.wait(run.id)
+                except LoopbenchServerError as error:
+                    # What another process left can be taken up here.
+                    if here or not error.retryable:
+                        raise
+        except asyncio.CancelledError:
+            raise DrainingError("told to stop while another process works on the run") from None

@@ -1,0 +1,197 @@
+"""``loopbench sweep --local``, with a stand-in for the program of an index."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from loopbench_client.cli.exits import ExitCode
+from loopbench_client.sweeping.policy import RETRIES
+
+Cli = Callable[..., Result]
+PATIENCE = 30.0
+
+# Ends as "ends" says for its label, attempt by attempt; a label that is not there succeeds, "wait" waits for SIGTERM.
+PROGRAM = """
+import importlib.util, json, os, pathlib, signal, sys, time
+from google.protobuf import json_format
+from loopbench import wire
+from loopbench.sweep_file import read_sweep
+
+here = pathlib.Path(__file__).parent
+sweep = read_sweep(pathlib.Path(sys.argv[sys.argv.index("--sweep-file") + 1]))
+index = sweep.index(int(os.environ["JOB_COMPLETION_INDEX"]))
+tried = here / f"tried-{index.number}"
+number = tried.stat().st_size if tried.exists() else 0
+with tried.open("a") as file:
+    file.write("x")
+(here / "seen.json").write_text(json.dumps({"arguments": sys.argv[1:], "token": os.environ.get("LOOPBENCH_TOKEN")}))
+ends = json.loads((here / "ends.json").read_text()).get(index.label, [0])
+end = ends[min(number, len(ends) - 1)]
+if end == "wait":
+    signal.signal(signal.SIGTERM, lambda *_: ((here / f"stopped-{index.number}").touch(), os._exit(143)))
+    (here / f"waits-{index.number}").touch()
+    while True:
+        time.sleep(0.05)
+if end == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+if end:
+    print("a line of the log", file=sys.stderr)
+    print(f"loopbench-sweep-index: {index.title}: REASON: no luck", file=sys.stderr)
+    sys.exit(end)
+described = importlib.util.spec_from_file_location("fake", CONFTEST)
+fake = importlib.util.module_from_spec(described)
+described.loader.exec_module(fake)
+print(json_format.MessageToJson(wire.run_to_wire(fake.make_run(index.spec, id=str(index.number))), indent=None))
+"""
+
+
+@pytest.fixture
+def folder(server_package: Path) -> Path:
+    """Where the stand-in keeps its files."""
+    made = server_package / "sweep"
+    made.mkdir()
+    (made / "__init__.py").touch()
+    conftest = Path(__file__).with_name("conftest.py")
+    (made / "__main__.py").write_text(f"CONFTEST = {str(conftest)!r}\n{PROGRAM}")
+    (made / "ends.json").write_text("{}")
+    return made
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    file = tmp_path / "ways.yaml"
+    file.write_text("seeds: 2\nspecs: {good: , other: {method: fit}}")
+    return file
+
+
+def script(folder: Path, **ends: list[int | str]) -> None:
+    (folder / "ends.json").write_text(json.dumps(ends))
+
+
+def tries(folder: Path) -> list[int]:
+    return [len((folder / f"tried-{n}").read_text()) if (folder / f"tried-{n}").exists() else 0 for n in range(4)]
+
+
+def test_every_index_is_run_and_told_of(cli: Cli, folder: Path, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPBENCH_TOKEN", "secret")
+    done = cli("sweep", str(plan), "--local")
+    assert done.exit_code == ExitCode.SUCCESS, done.stderr
+    columns, *rows = [line.split() for line in done.stdout.splitlines()]
+    assert columns == ["index", "label", "seed", "state", "tries", "train", "validation", "weights", "digest"]
+    figures = ["succeeded", "1", "96.86", "%", "96.61", "%", "53554d5f4f46"]
+    assert rows == [
+        ["0", "good", "0", *figures],
+        ["1", "good", "1", *figures],
+        ["2", "other", "0", *figures],
+        ["3", "other", "1", *figures],
+    ]
+    assert sorted(done.stderr.splitlines())[3] == "index 3 (other, seed 1): 96.86 % / 96.61 % in 12.5 s"
+    assert tries(folder) == [1, 1, 1, 1]
+    seen = json.loads((folder / "seen.json").read_text())
+    assert seen["token"] is None, "what is for other servers is not handed on"
+    assert seen["arguments"][:3] == ["--metrics-address", "none", "--exit-on-stdin-eof"]
+
+
+def test_an_index_is_tried_again_as_a_job_would(cli: Cli, folder: Path, plan: Path) -> None:
+    script(folder, other=[1, "killed", 143, 0])
+    done = cli("sweep", str(plan), "--local", "--json")
+    assert done.exit_code == ExitCode.SUCCESS, done.stderr
+    assert tries(folder) == [1, 1, 4, 4]
+    told = json.loads(done.stdout)
+    assert told["name"].startswith("ways-")
+    assert [one["tries"] for one in told["indices"]] == [1, 1, 4, 4]
+    assert [one["run"]["id"] for one in told["indices"]] == ["0", "1", "2", "3"]
+    assert "index 2 (other, seed 0): tried again, REASON: no luck (log: " in done.stderr
+    assert "index 3 (other, seed 1): tried again, killed by signal 9 (log: " in done.stderr
+
+
+def test_after_so_many_retries_an_index_has_failed(cli: Cli, folder: Path, plan: Path) -> None:
+    script(folder, other=[1])
+    done = cli("sweep", str(plan), "--local", "--json")
+    assert done.exit_code == ExitCode.RUN_FAILED
+    assert tries(folder) == [1, 1, RETRIES + 1, RETRIES + 1]
+    good, bad = json.loads(done.stdout)["indices"][1:3]
+    assert (good["state"], good["exitCode"]) == ("succeeded", 0)
+    assert (bad["state"], bad["exitCode"], bad["tries"]) == ("failed", 1, RETRIES + 1)
+    log = Path(bad["error"].partition("(log: ")[2].rstrip(")"))
+    assert log.read_text().count("a line of the log") == RETRIES + 1
+
+
+def test_what_is_hopeless_is_not_tried_again(cli: Cli, folder: Path, plan: Path) -> None:
+    script(folder, other=[2])
+    done = cli("sweep", str(plan), "--local")
+    assert done.exit_code == ExitCode.RUN_FAILED
+    assert tries(folder) == [1, 1, 1, 1]
+    assert "index 2 (other, seed 0): failed, REASON: no luck" in done.stderr
+    assert [line.split()[3] for line in done.stdout.splitlines()[1:]] == ["succeeded"] * 2 + ["failed"] * 2
+
+
+def test_where_more_than_half_have_failed_the_others_are_not_run(cli: Cli, folder: Path, plan: Path) -> None:
+    script(folder, good=[2], other=[2])
+    done = cli("sweep", str(plan), "--local", "--parallelism", "1", "--json")
+    assert done.exit_code == ExitCode.RUN_FAILED
+    states = [one["state"] for one in json.loads(done.stdout)["indices"]]
+    assert states == ["failed", "failed", "failed", "not-ended"]
+
+
+def test_so_many_run_at_once(folder: Path, plan: Path) -> None:
+    script(folder, good=["wait"], other=["wait"])
+    with _command(plan, "--parallelism", "3") as process:
+        _eventually(lambda: len([*folder.glob("waits-*")]) == 3)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert tries(folder) == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_stops_the_processes_and_waits_for_them(folder: Path, plan: Path, number: int) -> None:
+    script(folder, good=["wait"])
+    with _command(plan, "--parallelism", "2") as process:
+        _eventually(lambda: len([*folder.glob("waits-*")]) == 2)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert {path.name for path in folder.glob("stopped-*")} == {"stopped-0", "stopped-1"}
+    assert tries(folder) == [1, 1, 0, 0]
+    assert stderr.splitlines()[-2:] == [
+        "the same command again goes on from here: what has finished is not run again",
+        "interrupted",
+    ]
+
+
+@pytest.mark.parametrize("name", ["loopbench_server", "tensorflow"])
+def test_a_base_install_says_what_to_do(name: str, cli: Cli, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loopbench_client.embedded.find_spec", lambda asked: None if asked == name else object())
+    done = cli("sweep", str(plan), "--local")
+    assert done.exit_code == ExitCode.UNAVAILABLE
+    assert name in done.stderr
+    assert "extra 'server'" in done.stderr
+
+
+@contextmanager
+def _command(plan: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    # What a shell starts in the background ignores SIGINT, and so would a command below it.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from loopbench_client.cli import main; main()"
+    command = [sys.executable, "-c", code, "sweep", str(plan), "--local", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _eventually(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)

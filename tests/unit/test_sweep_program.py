@@ -1,0 +1,90 @@
+"""The program of an index: what its exit codes say, and how it refuses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic_settings import CliApp
+
+from loopbench.spec import RunSpec
+from loopbench.sweep import IndexExit, LabelledSpec, Sweep
+from loopbench_server.errors import DrainingError, LoopbenchServerError, subclasses
+from loopbench_server.settings import Settings
+from loopbench_server.sweep.program import exit_of
+from loopbench_server.sweep.settings import SweepSettings
+
+SWEEP = Sweep(name="two", seeds=(0, 1), specs=(LabelledSpec(label="tape", spec=RunSpec()),))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.json"
+    path.write_text(SWEEP.text)
+    return path
+
+
+def program(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", *map(str, arguments)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOPBENCH_", "JOB_"))}
+    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("error", subclasses())
+def test_every_error_says_whether_to_try_again(error: type[LoopbenchServerError]) -> None:
+    expected = IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
+    assert exit_of(error("no")) == (IndexExit.STOPPED if error is DrainingError else expected)
+
+
+def test_the_codes_are_those_that_jobs_are_told_of() -> None:
+    assert {code.name: code.value for code in IndexExit} == {"DONE": 0, "FAILED": 1, "HOPELESS": 2, "STOPPED": 143}
+
+
+def test_settings_are_the_servers_as_far_as_they_make_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("LOOPBENCH_"):
+            monkeypatch.delenv(name)
+    settings = CliApp.run(SweepSettings, cli_args=["--sweep-file", "/x"])
+    server = CliApp.run(Settings, cli_args=[])
+    own = SweepSettings.model_fields.keys() - Settings.model_fields.keys()
+    assert own == {"sweep_file"}
+    differing = {
+        name for name in SweepSettings.model_fields.keys() - own if getattr(settings, name) != getattr(server, name)
+    }
+    assert differing == {"drain_seconds"}
+    assert settings.drain_seconds == 0
+    assert not {"address", "slots", "tls_key", "tokens_file"} & SweepSettings.model_fields.keys()
+
+
+@pytest.mark.parametrize("index", [None, "", "2", "-1", "x", "٣", "0x1", "1" * 5_000])
+def test_an_index_that_is_none_is_hopeless(file: Path, index: str | None) -> None:
+    done = program("--sweep-file", file, **({} if index is None else {"JOB_COMPLETION_INDEX": index}))
+    assert done.returncode == IndexExit.HOPELESS
+    assert done.stderr == (
+        f"loopbench-sweep-index: JOB_COMPLETION_INDEX: must be a number from 0 to 1, and is {index or ''!r}\n"
+    )
+
+
+def test_a_bad_file_is_hopeless(file: Path) -> None:
+    file.write_text(SWEEP.text.replace('"epochs": 10', '"epochs": 0').replace("METHOD_GRADIENT_TAPE", "METHOD_MAGIC"))
+    done = program("--sweep-file", file, JOB_COMPLETION_INDEX="0")
+    assert done.returncode == IndexExit.HOPELESS
+    assert "specs.tape.epochs: " in done.stderr
+    assert "specs.tape.method: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_settings_are_hopeless(file: Path) -> None:
+    done = program("--sweep-file", file, "--lease-seconds", "0", JOB_COMPLETION_INDEX="0", LOOPBENCH_LOG_LEVEL="loud")
+    assert done.returncode == IndexExit.HOPELESS
+    assert {line.split(": ")[1] for line in done.stderr.splitlines()} == {"--lease-seconds", "--log-level"}
+
+
+def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
+    url = "postgresql+psycopg://u:secret@127.0.0.1:1/runs"
+    done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
+    assert done.returncode == IndexExit.FAILED
+    assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
