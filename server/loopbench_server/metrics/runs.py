@@ -23,7 +23,7 @@ class RunMetrics(Observer):
         registry: CollectorRegistry,
         slots: int,
         queue_size: int,
-        specs: Iterable[tuple[str, ...]] = labels.SPECS,
+        specs: Iterable[labels.Spec] = labels.SPECS,
     ) -> None:
         def counter(name: str, text: str, *names: str) -> Counter:
             return Counter(name, text, names, registry=registry)
@@ -61,7 +61,7 @@ class RunMetrics(Observer):
         self._auto = Device.CPU
         self._show_series_from_zero(tuple(specs))
 
-    def _show_series_from_zero(self, specs: tuple[tuple[str, ...], ...]) -> None:
+    def _show_series_from_zero(self, specs: tuple[labels.Spec, ...]) -> None:
         for spec in specs:
             self._examples.labels(*spec)
             for device in labels.DEVICES:
