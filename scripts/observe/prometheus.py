@@ -46,15 +46,15 @@ class Prometheus:
     def is_ready(self) -> bool:
         """Whether it takes queries."""
         try:
-            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=SECONDS_TO_START):  # nosec B310  http as written
+            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=SECONDS_TO_START):  # nosec B310  # http
                 return True
         except OSError:
             return False
 
     def _asked(self, path: str, **parameters: object) -> Any:
-        query = f"{path}?{urllib.parse.urlencode(parameters)}"
+        url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(f"http://{self._address}/api/v1/{query}", timeout=SECONDS_TO_START) as answer:  # nosec B310
+            with urllib.request.urlopen(url, timeout=SECONDS_TO_START) as answer:  # nosec B310  # http
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise PrometheusError(json.load(error)["error"]) from error

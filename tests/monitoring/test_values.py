@@ -1,12 +1,18 @@
 """What Prometheus says of a scripted set of calls is what callers were told."""
 
+import json
+import os
 import re
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
-from loopbench.spec import Dataset, Method, Run, RunSpec, Verdict
+from loopbench import wire
+from loopbench.spec import Dataset, Method, RmsProp, Run, RunSpec, Verdict
 from loopbench_server.access.expiry import expiry
 from tests.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 
@@ -132,6 +138,22 @@ def test_another_server_of_the_store_shows_its_results_and_counts_none_of_them(
         _is_shown_by(watched.server, _trained(other))
     finally:
         stop_server(other)
+
+
+def test_what_a_pod_of_a_sweep_trained_is_shown_by_the_servers(watched: Watched, tmp_path: Path) -> None:
+    trained = RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.CUSTOM_TRAIN_STEP, optimizer=RmsProp())
+    fields = MessageToDict(wire.spec_to_wire(trained))
+    fields.pop("seed")
+    sweep = {"name": "watched", "seeds": [7], "specs": [{"label": "step", "spec": fields}]}
+    (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+    own = watched.value("sum(loopbench_runs_total)")
+    command = [sys.executable, "-m", "loopbench_server.sweep", "--sweep-file", str(tmp_path / "sweep.json")]
+    store = {"LOOPBENCH_STORE_URL": f"sqlite:///{watched.server.folder / 'runs.db'}", "JOB_COMPLETION_INDEX": "0"}
+    subprocess.run([*command, "--metrics-address", "none"], check=True, capture_output=True, env=os.environ | store)
+    shown = 'loopbench_accuracy_ratio{method="CUSTOM_TRAIN_STEP", optimizer="rmsprop", split="validation"}'
+    eventually(lambda: bool(watched.prometheus.query(shown, time.time())))
+    (now,) = watched.prometheus.query("sum(loopbench_runs_total)", time.time())
+    assert float(now["value"][1]) == own, "they are counted by the pod"
 
 
 def _trained(server: ServerProcess) -> Run:

@@ -13,7 +13,7 @@ from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
 from loopbench_server.metrics import Metrics
 from loopbench_server.metrics.host import ServiceMetrics
-from loopbench_server.metrics.labels import OUTCOMES
+from loopbench_server.metrics.labels import OUTCOMES, spec_labels
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.runs.attempt import error_of
@@ -86,6 +86,13 @@ def test_series_of_runs_are_there_from_zero(registry: CollectorRegistry, value: 
         assert value("loopbench_run_errors_total", reason=error.reason) == 0
     # Methods, losses, optimizers, datasets, devices, outcomes.
     assert values(registry, "loopbench_runs_total") == [0] * (3 * 4 * 4 * 2 * 2 * 3)
+
+
+def test_a_process_that_trains_one_specification_shows_no_others(registry: CollectorRegistry) -> None:
+    RunMetrics(registry, slots=1, queue_size=0, specs=[spec_labels(spec.RunSpec())])
+    assert values(registry, "loopbench_runs_total") == [0] * (2 * 3)
+    assert values(registry, "loopbench_examples_total") == [0]
+    assert values(registry, "loopbench_run_phase_seconds_count") == [0] * 6
 
 
 @pytest.mark.usefixtures("rpcs")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from loopbench_server.metrics.host import BuildMetrics, ServiceMetrics, StoreMetrics, new_registry
+from loopbench_server.metrics.labels import SPECS, Spec
 from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.metrics.rpcs import Rpc, RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
@@ -13,11 +14,11 @@ from loopbench_server.runs.messages import Described
 
 
 class TrainingMetrics:
-    """Those of any program that trains: ``slots`` runs at once, with ``queue_size`` that wait."""
+    """Those of any program that trains ``specs``: ``slots`` runs at once, with ``queue_size`` that wait."""
 
-    def __init__(self, slots: int, queue_size: int) -> None:
+    def __init__(self, slots: int, queue_size: int, specs: Iterable[Spec] = SPECS) -> None:
         self.registry = new_registry()
-        self.runs = RunMetrics(self.registry, slots, queue_size)
+        self.runs = RunMetrics(self.registry, slots, queue_size, specs)
         self.store = StoreMetrics(self.registry)
         self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
 

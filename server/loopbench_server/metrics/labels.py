@@ -8,13 +8,16 @@ from loopbench_server.errors import Status, from_reason, subclasses
 RPC = ("grpc_type", "grpc_service", "grpc_method")
 SPEC = ("method", "loss", "optimizer", "dataset")
 
+# Values of SPEC.
+Spec = tuple[str, ...]
+
 CODES: tuple[str, ...] = ("OK", *get_args(Status))
 REASONS = tuple(sorted(error.reason for error in subclasses()))
 OUTCOMES = tuple(state for state in RunState if state.ended)
 PHASES = tuple(phase.removesuffix("_seconds") for phase in Phases.model_fields)
 # Of a run that is under way or over, AUTO has become one of them.
 DEVICES = tuple(device for device in Device if device is not Device.AUTO)
-SPECS = tuple(
+SPECS: tuple[Spec, ...] = tuple(
     (method, loss, optimizer, dataset)
     for method in Method
     for loss in Loss
@@ -23,8 +26,8 @@ SPECS = tuple(
 )
 
 
-def spec_labels(spec: RunSpec) -> tuple[str, ...]:
-    """The values of ``SPEC``."""
+def spec_labels(spec: RunSpec) -> Spec:
+    """What ``spec`` is counted by."""
     return (spec.method, spec.loss, spec.optimizer.kind, spec.dataset)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from loopbench.spec import Device, EpochRecord, Method, Run
+from loopbench.spec import Device, EpochRecord, Run
 from loopbench_server.metrics import labels
 from loopbench_server.runs.observers import Observer
 
@@ -13,9 +13,18 @@ SPEED_BUCKETS = (1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6)
 
 
 class RunMetrics(Observer):
-    """For ``slots`` runs at once and ``queue_size`` that wait. What others train too is in :mod:`.results`."""
+    """For ``slots`` runs at once and ``queue_size`` that wait. What others train too is in :mod:`.results`.
 
-    def __init__(self, registry: CollectorRegistry, slots: int, queue_size: int) -> None:
+    ``specs`` have their series from zero: of a process that trains one of them, the others would be many and of no use.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        slots: int,
+        queue_size: int,
+        specs: Iterable[labels.Spec] = labels.SPECS,
+    ) -> None:
         def counter(name: str, text: str, *names: str) -> Counter:
             return Counter(name, text, names, registry=registry)
 
@@ -50,17 +59,17 @@ class RunMetrics(Observer):
         gauge("loopbench_queue_limit", "Runs that may wait for a slot.").set(queue_size)
         gauge("loopbench_slots", "Runs that may go on at once.").set(slots)
         self._auto = Device.CPU
-        self._show_series_from_zero()
+        self._show_series_from_zero(tuple(specs))
 
-    def _show_series_from_zero(self) -> None:
-        for spec in labels.SPECS:
+    def _show_series_from_zero(self, specs: tuple[labels.Spec, ...]) -> None:
+        for spec in specs:
             self._examples.labels(*spec)
             for device in labels.DEVICES:
                 for outcome in labels.OUTCOMES:
                     self._ended.labels(*spec, device, outcome)
         for reason in labels.REASONS:
             self._errors.labels(reason)
-        for method in Method:
+        for method in {spec[0] for spec in specs}:
             self._speed.labels(method)
             for phase in labels.PHASES:
                 self._phases.labels(method, phase)

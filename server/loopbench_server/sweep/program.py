@@ -15,6 +15,7 @@ from loopbench.sweep_file import read_sweep
 from loopbench_server import logs
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.metrics import TrainingMetrics
+from loopbench_server.metrics.labels import spec_labels
 from loopbench_server.starting import StartError, open_store, stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training
@@ -75,7 +76,7 @@ async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
     bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
     stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
     with tracing() as tracer:
-        metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size)
+        metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)
         try:
             return await Training(settings, store, metrics, tracer).run(index.spec, request_id, stop)
