@@ -54,5 +54,5 @@ class JobOptions(SweepOptions):
     namespace: DnsLabel | None = None
     queue: DnsLabel | None = None
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
-    store_secret: DnsSubdomain = "loopbench-store"  # noqa: S105  # nosec B105  # a name
+    store_secret: DnsSubdomain = "loopbench-store"  # noqa: S105  # a name
     data_claim: DnsSubdomain | None = None
