@@ -40,6 +40,7 @@ COMBINED: dict[str, tuple[str, ...]] = {
     for choice in itertools.product(STORES, DEVICES, ACCESSES, DATA)
     for paths in [("base", *itertools.chain.from_iterable(choice))]
 }
+COMBINED["base+postgresql+monitoring"] = ("base", "components/postgresql", "monitoring")
 # What the command writes with these options.
 EMITTED: dict[str, tuple[str, ...]] = {
     "sweep in a queue": ("--queue", "loopbench-cpu", "--data-claim", "loopbench-data"),

@@ -171,7 +171,9 @@ def test_pods_are_scraped_under_the_name_that_rules_ask_for(built: dict[str, Any
     assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
 
 
-def test_the_autoscaler_is_given_a_metric_that_there_is() -> None:
-    (rule,) = yaml.safe_load((MONITORING / "adapter-values.yaml").read_text())["rules"]["custom"]
-    assert rule["name"]["as"] == "loopbench_queue_depth"
-    assert _names(rule["seriesQuery"]) == {"loopbench_queue_depth"} <= _known()
+def test_the_autoscaler_is_given_the_metrics_that_it_asks_for() -> None:
+    scaler = yaml.safe_load((MONITORING.parent / "components/postgresql/horizontalpodautoscaler.yaml").read_text())
+    asked = {metric["pods"]["metric"]["name"] for metric in scaler["spec"]["metrics"]}
+    rules = yaml.safe_load((MONITORING / "adapter-values.yaml").read_text())["rules"]["custom"]
+    assert {rule["name"]["as"] for rule in rules} == asked <= _known()
+    assert [{rule["name"]["as"]} == _names(rule["seriesQuery"]) for rule in rules] == [True, True]
