@@ -41,7 +41,9 @@ def _answers(watched: Watched, panel: Any, expression: str) -> list[dict[str, An
         found = watched.prometheus.query(expression, watched.end)
         values = [(series, [series["value"]]) for series in found]
     else:
-        found = watched.prometheus.query_range(expression, watched.start, watched.end, step=1)
+        # Counted back from the end: a step too short of it would not see what the last scrape brought.
+        start = watched.end - int(watched.end - watched.start)
+        found = watched.prometheus.query_range(expression, start, watched.end, step=1)
         values = [(series, series["values"]) for series in found]
     return [series for series, points in values if any(math.isfinite(float(value)) for _, value in points)]
 

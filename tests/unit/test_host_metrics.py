@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
@@ -47,15 +48,19 @@ def test_transactions_are_timed_and_failures_counted(
     store.close()
 
 
-# Stands for the forkserver: a child that works, and one below it that does.
-PARENT = """
+# Stand for the server, which only waits; for the forkserver, a child that works and one below it that does; for a worker.
+SERVER = """
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
+"""
+FORKSERVER = """
 import subprocess, sys
 worker = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 print(worker.stdout.readline(), flush=True)
 input()
 worker.communicate()
 print("ended", flush=True)
-input()
+sys.stdin.read()
 """
 WORKER = """
 import sys, time
@@ -66,20 +71,20 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def parent() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", PARENT, WORKER]
+def server() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", SERVER, FORKSERVER, WORKER]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield process
     process.communicate()
 
 
 def test_workers_are_the_processes_below_the_forkserver(
-    registry: CollectorRegistry, parent: subprocess.Popen[str]
+    registry: CollectorRegistry, server: subprocess.Popen[str]
 ) -> None:
-    assert parent.stdin is not None
-    assert parent.stdout is not None
-    parent.stdout.readline()
-    WorkerCollector(registry)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdout.readline()
+    WorkerCollector(registry, psutil.Process(server.pid))
     assert registry.get_sample_value("loopbench_worker_processes") == 1
     memory = registry.get_sample_value("loopbench_worker_memory_bytes")
     assert memory is not None
@@ -87,9 +92,9 @@ def test_workers_are_the_processes_below_the_forkserver(
     used = registry.get_sample_value("loopbench_worker_cpu_seconds_total")
     assert used is not None
     assert used >= 0.2, "the kernel counts in ticks"
-    parent.stdin.write("\n")
-    parent.stdin.flush()
-    while parent.stdout.readline().strip() != "ended":
+    server.stdin.write("\n")
+    server.stdin.flush()
+    while server.stdout.readline().strip() != "ended":
         pass
     assert registry.get_sample_value("loopbench_worker_processes") == 0
     assert registry.get_sample_value("loopbench_worker_memory_bytes") == 0

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Mapping
 
+import psutil
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -25,8 +26,9 @@ def new_registry() -> CollectorRegistry:
     """One that shows this process and its workers."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series, and nobody asks for them
     registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, WorkerCollector):
+    for collector in (ProcessCollector, PlatformCollector):
         collector(registry=registry)
+    WorkerCollector(registry, psutil.Process())
     return registry
 
 

@@ -13,9 +13,10 @@ from loopbench_server.runs.bounds import own_memory
 
 
 class WorkerCollector(Collector):
-    """The processes below the forkserver, which is this one's child."""
+    """The processes below the forkserver, which is the child of ``server``."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, server: psutil.Process) -> None:
+        self._server = server
         self._lock = threading.Lock()
         self._parents: set[int] = set()
         self._used = 0.0
@@ -23,7 +24,7 @@ class WorkerCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Number, memory and processor time."""
-        parents = psutil.Process().children()
+        parents = self._server.children()
         # First those that have ended: what ends between the two looks is in neither sum then, and in none twice.
         used = sum(_seconds(parent, "children_user", "children_system") for parent in parents)
         workers = [child for parent in parents for child in _children(parent)]
