@@ -48,7 +48,7 @@ def test_transactions_are_timed_and_failures_counted(
     store.close()
 
 
-# Stand for the server, which only waits; for the forkserver, a child that works and one below it that does; for a worker.
+# Stand for the server, which only waits; the forkserver, a child that works and one below it that does; and a worker.
 SERVER = """
 import subprocess, sys
 sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
