@@ -50,22 +50,24 @@ coverage: $(STAMP)  ## Run all tests and report the lines that none of them reac
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# Installs Debian's packages $(1), where apt-get and the right to are there; it waits for one that is at work already.
+APT_GET := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600
+apt_install = test "$$(id -u)" = 0 && command -v apt-get >/dev/null && $(APT_GET) update && \
+  $(APT_GET) install --yes --no-install-recommends $(1) >/dev/null
+
 browser:  ## Install Chromium and its driver, which the tests of the report need, where apt-get and the right to are there
 	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; } || \
+	  { $(call apt_install,chromium chromium-driver); } || \
 	  echo "no Chromium: the tests of the report in a browser will be skipped"
 
 postgresql:  ## Install PostgreSQL, which the tests of faults start one of, where apt-get and the right to are there
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; } || \
+	  { $(call apt_install,postgresql); } || \
 	  echo "no PostgreSQL: the tests on it will be skipped"
 
 prometheus:  ## Install Prometheus and promtool, which the tests of the metrics need, where apt-get and the right to are there
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } || \
+	  { $(call apt_install,prometheus); } || \
 	  echo "no Prometheus: the tests with it will be skipped"
 
 observe: $(STAMP)  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
@@ -138,8 +140,7 @@ image-arguments:  ## Print what make image tells the build, for other builders
 
 podman:  ## Install podman, by which the tests of the image run it, where apt-get and the right to are there
 	@docker info >/dev/null 2>&1 || command -v podman >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman runc >/dev/null; } || \
+	  { $(call apt_install,podman runc); } || \
 	  echo "no docker and no podman: the tests of the image will be skipped"
 
 clean:  ## Remove what the other targets made
