@@ -126,6 +126,24 @@ def test_right_ways_of_evaluating_agree_with_the_audit(
     assert evaluation.reported_train.accuracy == pytest.approx(evaluation.train.accuracy)
 
 
+def test_replicas_share_batches(client: Client) -> None:
+    runs = [
+        client.train(spec(method=method, device=Device.CPU, replicas=2, batch_size=240))
+        for method in (Method.FIT, Method.CUSTOM_TRAIN_STEP)
+    ]
+    alone = client.train(spec(method=Method.FIT, batch_size=240)).result
+    first, second = (run.result for run in runs)
+    assert first is not None
+    assert second is not None
+    assert alone is not None
+    assert first.weights_digest == second.weights_digest != alone.weights_digest
+    assert first.validation.loss == pytest.approx(alone.validation.loss, rel=1e-5)
+    assert first.environment.threads == alone.environment.threads
+    # By hand too, which does not distribute.
+    evaluation = client.evaluate(runs[0].id, method=Method.GRADIENT_TAPE)
+    assert evaluation.validation == first.validation
+
+
 def test_evaluating_by_another_loss_audits_that_loss(client: Client, trained: Run) -> None:
     mean = client.evaluate(trained.id, loss=Loss.MEAN_SQUARED_ERROR).validation
     assert trained.result is not None
@@ -158,6 +176,7 @@ def test_every_bad_field_is_named(server: Any) -> None:
         method=cast("Any", 99),
         epochs=0,
         batch_size=-1,
+        replicas=17,
         optimizer=run_pb2.Optimizer(sgd=run_pb2.Sgd(learning_rate=float("nan"))),
     )
     with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
@@ -172,6 +191,7 @@ def test_every_bad_field_is_named(server: Any) -> None:
         "spec.method",
         "spec.epochs",
         "spec.batch_size",
+        "spec.replicas",
         "spec.optimizer.sgd.learning_rate",
         "request_id",
     }

@@ -10,4 +10,4 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from loopbench.spec import Device
 from loopbench_server.engine.devices import choose_device
 
-choose_device(Device.CPU, 1)
+choose_device(Device.CPU, 1, replicas=2)

@@ -15,11 +15,13 @@ from loopbench_server.engine import data
 from loopbench_server.engine.devices import choose_device
 
 THREADS = 1
+# Those that a test may ask for.
+REPLICAS = 2
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _device() -> None:
-    choose_device(Device.CPU, THREADS)
+    choose_device(Device.CPU, THREADS, REPLICAS)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ EXPECTED = {
     Loss.MEAN_SQUARED_ERROR: ((5 / 3 + 0.5 / 3) / 2, [5 / 3, 0.5 / 3]),
     Loss.SUM_OF_SQUARES: (5.5 / 2, [5, 0.5]),
     Loss.SUM_OF_SQUARES_FIXED_BATCH: (5.5 / BATCH_SIZE, [5, 0.5]),
+    Loss.SUM_OF_SQUARES_REPLICA_MEAN: (5.5 / 2, [5, 0.5]),
     Loss.CATEGORICAL_CROSSENTROPY: (sum(CROSSENTROPY) / 2, CROSSENTROPY),
 }
 

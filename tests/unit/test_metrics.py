@@ -85,7 +85,7 @@ def test_series_of_runs_are_there_from_zero(registry: CollectorRegistry, value: 
     for error in subclasses():
         assert value("loopbench_run_errors_total", reason=error.reason) == 0
     # Methods, losses, optimizers, datasets, devices, outcomes.
-    assert values(registry, "loopbench_runs_total") == [0] * (3 * 4 * 4 * 2 * 2 * 3)
+    assert values(registry, "loopbench_runs_total") == [0] * (3 * 5 * 4 * 2 * 2 * 3)
 
 
 def test_a_process_that_trains_one_specification_shows_no_others(registry: CollectorRegistry) -> None:

@@ -42,6 +42,7 @@ def test_defaults_are_the_documented_job() -> None:
         "device": "AUTO",
         "execution": "GRAPH",
         "steps_per_execution": 0,
+        "replicas": 1,
         "meter": "SPARSE_CATEGORICAL",
         "loss_report": "MEAN",
         "tensorboard": False,
@@ -75,14 +76,18 @@ WHOLE_NUMBERS = {
     "seed": (0, 4_294_967_295),
     "shuffle_buffer": (0, 1_000_000),
     "steps_per_execution": (0, 1_000_000),
+    "replicas": (1, 16),
 }
+# What a value needs beside it.
+BESIDE = {"replicas": {"method": "FIT"}}
 
 
 @pytest.mark.parametrize("field", WHOLE_NUMBERS)
 def test_whole_numbers_end_at_their_bounds(field: str) -> None:
     low, high = WHOLE_NUMBERS[field]
     for value in (low, high):
-        assert getattr(spec.RunSpec.model_validate({field: value}), field) == value
+        given = BESIDE.get(field, {}) | {field: value}
+        assert getattr(spec.RunSpec.model_validate(given), field) == value
     for bad in (low - 1, high + 1, low + 0.5, "many"):
         assert refused(spec.RunSpec, {field: bad}) == {field}
 
@@ -194,6 +199,49 @@ def test_gradients_are_clipped_one_way(kind: str, ways: set[str], named: set[str
 @pytest.mark.parametrize("steps", [0, 1])
 def test_eager_takes_one_step_at_a_time(steps: int) -> None:
     assert spec.RunSpec(execution=spec.Execution.EAGER, steps_per_execution=steps).steps_per_execution == steps
+
+
+# MNIST has 60,000 training samples and, in batches of 32, a last validation batch of 16; DIGITS 1,438 and, in batches
+# of 32, a last one of 7, in batches of 2, one of 1.
+SHARED = [
+    {"method": "FIT", "replicas": 16},
+    {"method": "CUSTOM_TRAIN_STEP", "replicas": 4, "execution": "EAGER", "steps_per_execution": 1},
+    {"method": "FIT", "replicas": 2, "dataset": "DIGITS"},
+    {"method": "FIT", "replicas": 3, "batch_size": 30},
+    {"method": "FIT", "replicas": 2, "optimizer": {"kind": "adam", "clipnorm": 1.0, "use_ema": True}},
+]
+NOT_SHARED = [
+    ({"method": "GRADIENT_TAPE"}, "GRADIENT_TAPE"),
+    ({"execution": "XLA"}, "XLA"),
+    ({"steps_per_execution": 2}, "steps_per_execution"),
+    ({"optimizer": {"kind": "sgd", "gradient_accumulation_steps": 2}}, "gradient_accumulation_steps"),
+    ({"optimizer": {"kind": "adam", "ema_overwrite_frequency": 2, "use_ema": True}}, "ema_overwrite_frequency"),
+    ({"replicas": 3}, "batch_size"),
+    ({"replicas": 7, "batch_size": 7}, "60,000 training samples of MNIST"),
+    ({"replicas": 4, "dataset": "DIGITS"}, "1,438 training samples of DIGITS"),
+    ({"dataset": "DIGITS", "batch_size": 2}, "at most 1,"),
+]
+
+
+@pytest.mark.parametrize("given", SHARED)
+def test_replicas_share_what_divides(given: dict[str, Any]) -> None:
+    assert spec.RunSpec.model_validate(given).replicas == given["replicas"]
+
+
+@pytest.mark.parametrize(("given", "told"), NOT_SHARED)
+def test_what_replicas_cannot_share_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        spec.RunSpec.model_validate({"method": "FIT", "replicas": 2} | given)
+    (violation,) = spec.violations_of(caught.value.errors(), "")
+    assert violation.field == "replicas"
+    assert told in violation.description
+
+
+def test_all_that_is_against_replicas_is_told_at_once() -> None:
+    with pytest.raises(ValidationError, match=r"GRADIENT_TAPE.*XLA.*batch_size"):
+        spec.RunSpec.model_validate({"replicas": 3, "execution": "XLA"})
+    given = {"method": "x", "replicas": 2, "batch_size": 0, "optimizer": 1}
+    assert refused(spec.RunSpec, given) == {"method", "batch_size", "optimizer"}, "of bad fields nothing follows"
 
 
 def test_a_result_may_hold_what_diverged(make_result: Callable[..., spec.Result]) -> None:

@@ -77,8 +77,15 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "meter": st.sampled_from(spec.Meter),
     "loss_report": st.sampled_from(spec.LossReport),
     "tensorboard": st.booleans(),
+    "replicas": st.just(1),
 }
 EAGER_FIELDS = FIELDS | {"execution": st.just(spec.Execution.EAGER), "steps_per_execution": st.integers(0, 1)}
+SHARED_FIELDS = EAGER_FIELDS | {
+    "method": st.sampled_from([spec.Method.FIT, spec.Method.CUSTOM_TRAIN_STEP]),
+    "optimizer": st.just({"kind": "adam"}),
+    "batch_size": st.integers(2, 1_000).map(lambda half: 2 * half).filter(lambda size: 359 % size != 1),
+    "replicas": st.just(2),
+}
 
 
 def test_the_strategies_know_every_field() -> None:
@@ -89,7 +96,11 @@ def test_the_strategies_know_every_field() -> None:
 
 
 @settings(deadline=None)
-@given(st.fixed_dictionaries({}, optional=FIELDS) | st.fixed_dictionaries(EAGER_FIELDS))
+@given(
+    st.fixed_dictionaries({}, optional=FIELDS)
+    | st.fixed_dictionaries(EAGER_FIELDS)
+    | st.fixed_dictionaries(SHARED_FIELDS)
+)
 def test_a_spec_survives_the_wire(fields: dict[str, Any]) -> None:
     value = spec.RunSpec.model_validate(fields)
     sent = wire.spec_to_wire(value).SerializeToString()

@@ -24,6 +24,7 @@ HELP: dict[str, str] = {
     "device": "Where to train.",
     "execution": "How TensorFlow executes a step.",
     "steps_per_execution": "Steps in one call of the compiled function; 0 leaves it to the server.",
+    "replicas": "Devices that share every batch; for fit and custom-train-step.",
     "meter": "What counts the accuracy that the loop reports.",
     "loss_report": "Which loss an epoch reports.",
     "tensorboard": "Write TensorBoard logs on the server.",

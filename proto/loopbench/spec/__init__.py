@@ -33,6 +33,7 @@ from loopbench.spec.optimizers import (
     Sgd,
 )
 from loopbench.spec.run import (
+    SAMPLES,
     Audit,
     Dataset,
     Device,
@@ -66,6 +67,7 @@ from loopbench.spec.service import (
 __all__ = [
     "LONGEST_LIST",
     "OPTIMIZERS",
+    "SAMPLES",
     "Adam",
     "AdamW",
     "Audit",

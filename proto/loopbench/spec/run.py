@@ -1,8 +1,9 @@
 """What a run is and what it finds."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -24,6 +25,7 @@ class Loss(StrEnum):
     MEAN_SQUARED_ERROR = "MEAN_SQUARED_ERROR"
     SUM_OF_SQUARES = "SUM_OF_SQUARES"
     SUM_OF_SQUARES_FIXED_BATCH = "SUM_OF_SQUARES_FIXED_BATCH"
+    SUM_OF_SQUARES_REPLICA_MEAN = "SUM_OF_SQUARES_REPLICA_MEAN"
     CATEGORICAL_CROSSENTROPY = "CATEGORICAL_CROSSENTROPY"
 
 
@@ -32,6 +34,10 @@ class Dataset(StrEnum):
 
     MNIST = "MNIST"
     DIGITS = "DIGITS"
+
+
+# Samples for training and for validation.
+SAMPLES: dict[Dataset, tuple[int, int]] = {Dataset.MNIST: (60_000, 10_000), Dataset.DIGITS: (1_438, 359)}
 
 
 class Device(StrEnum):
@@ -95,6 +101,7 @@ class RunSpec(Input):
     device: Device = Device.AUTO
     execution: Execution = Execution.GRAPH
     steps_per_execution: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    replicas: Annotated[int, Field(ge=1, le=16)] = 1
     meter: Meter = Meter.SPARSE_CATEGORICAL
     loss_report: LossReport = LossReport.MEAN
     tensorboard: bool = False
@@ -105,6 +112,33 @@ class RunSpec(Input):
         if value > 1 and info.data.get("execution") is Execution.EAGER:
             raise ValueError("must be 0 or 1 under EAGER, which takes one step at a time")
         return value
+
+    @field_validator("replicas")
+    @classmethod
+    def _replicas_share_every_batch(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and (reasons := tuple(_against_replicas(value, info.data))):
+            raise ValueError("; ".join(reasons))
+        return value
+
+
+def _against_replicas(replicas: int, given: Mapping[str, Any]) -> Iterator[str]:
+    """Why a run of ``given`` cannot be shared by so many replicas; a field that is bad by itself has no say."""
+    if given.get("method") is Method.GRADIENT_TAPE:
+        yield "must be 1 with GRADIENT_TAPE, as fit alone distributes batches"
+    if given.get("execution") is Execution.XLA:
+        yield "must be 1 under XLA, which compiles for one device"
+    if given.get("steps_per_execution", 0) > 1:
+        yield "must be 1 where steps_per_execution is above 1"
+    single = ("gradient_accumulation_steps", "ema_overwrite_frequency")
+    yield from (f"must be 1 with {name}" for name in single if getattr(given.get("optimizer"), name, None))
+    if not {"dataset", "batch_size"} <= given.keys():
+        return
+    dataset, batch_size = given["dataset"], given["batch_size"]
+    train, validation = SAMPLES[dataset]
+    if batch_size % replicas or train % replicas:
+        yield f"must divide batch_size and the {train:,} training samples of {dataset}, for equal shares of every batch"
+    if (validation % batch_size or batch_size) < replicas:
+        yield f"must be at most {validation % batch_size or batch_size}, the samples in the last validation batch"
 
 
 class Audit(Model):

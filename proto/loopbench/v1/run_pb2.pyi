@@ -66,6 +66,11 @@ class _LossEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Loss.ValueType],
     """
     LOSS_CATEGORICAL_CROSSENTROPY: _Loss.ValueType  # 4
     """keras.losses.CategoricalCrossentropy(from_logits=True)."""
+    LOSS_SUM_OF_SQUARES_REPLICA_MEAN: _Loss.ValueType  # 5
+    """Sum over the outputs, then mean over the samples that a replica got, without dividing by the number of replicas.
+    Kept because people write it: with N replicas gradient and reported figure are N times too large. With one replica
+    the same as SUM_OF_SQUARES.
+    """
 
 class Loss(_Loss, metaclass=_LossEnumTypeWrapper):
     """The loss that is minimised. Labels are one-hot, outputs are raw (no activation)."""
@@ -82,6 +87,11 @@ Kept because people write it: its reported figure is wrong for a smaller last ba
 """
 LOSS_CATEGORICAL_CROSSENTROPY: Loss.ValueType  # 4
 """keras.losses.CategoricalCrossentropy(from_logits=True)."""
+LOSS_SUM_OF_SQUARES_REPLICA_MEAN: Loss.ValueType  # 5
+"""Sum over the outputs, then mean over the samples that a replica got, without dividing by the number of replicas.
+Kept because people write it: with N replicas gradient and reported figure are N times too large. With one replica
+the same as SUM_OF_SQUARES.
+"""
 Global___Loss: _TypeAlias = Loss  # noqa: Y015
 
 class _Dataset:
@@ -834,6 +844,7 @@ class RunSpec(_message.Message):
     METER_FIELD_NUMBER: _builtins.int
     LOSS_REPORT_FIELD_NUMBER: _builtins.int
     TENSORBOARD_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     method: Global___Method.ValueType
     """Default GRADIENT_TAPE."""
     loss: Global___Loss.ValueType
@@ -864,6 +875,13 @@ class RunSpec(_message.Message):
     """Default MEAN."""
     tensorboard: _builtins.bool
     """Writes TensorBoard logs on the server: scalars by epoch, weight histograms and the graph."""
+    replicas: _builtins.int
+    """Devices that share every batch, by tf.distribute.MirroredStrategy: GPUs, or parts of the CPU, on which it is no
+    faster but shows the same. 1 to 16; default 1. More than 1 is for FIT and CUSTOM_TRAIN_STEP under EAGER or GRAPH, a
+    step an execution, without gradient_accumulation_steps and ema_overwrite_frequency. It divides batch_size and the
+    training samples, and every validation batch holds as many samples. Gradients are clipped before they are added up,
+    as Keras does it.
+    """
     @_builtins.property
     def optimizer(self) -> Global___Optimizer:
         """Default SGD with a learning rate of 0.01."""
@@ -885,15 +903,18 @@ class RunSpec(_message.Message):
         meter: Global___Meter.ValueType = ...,
         loss_report: Global___LossReport.ValueType = ...,
         tensorboard: _builtins.bool | None = ...,
+        replicas: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "epochs", b"epochs", "optimizer", b"optimizer", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_replicas", b"_replicas", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "epochs", b"epochs", "optimizer", b"optimizer", "replicas", b"replicas", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "dataset", b"dataset", "device", b"device", "epochs", b"epochs", "execution", b"execution", "loss", b"loss", "loss_report", b"loss_report", "meter", b"meter", "method", b"method", "optimizer", b"optimizer", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_replicas", b"_replicas", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "dataset", b"dataset", "device", b"device", "epochs", b"epochs", "execution", b"execution", "loss", b"loss", "loss_report", b"loss_report", "meter", b"meter", "method", b"method", "optimizer", b"optimizer", "replicas", b"replicas", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__batch_size: _TypeAlias = _typing.Literal["batch_size"]  # noqa: Y015
     _WhichOneofArgType__batch_size: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size"]  # noqa: Y015
     _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__replicas: _TypeAlias = _typing.Literal["replicas"]  # noqa: Y015
+    _WhichOneofArgType__replicas: _TypeAlias = _typing.Literal["_replicas", b"_replicas"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__shuffle_buffer: _TypeAlias = _typing.Literal["shuffle_buffer"]  # noqa: Y015
@@ -906,6 +927,8 @@ class RunSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__batch_size) -> _WhichOneofReturnType__batch_size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replicas) -> _WhichOneofReturnType__replicas | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload

@@ -44,10 +44,14 @@ class BatchOrder:
         self._buffer_size = buffer_size
         self._digest = hashlib.sha256()
 
-    def epoch(self, epoch: int) -> NDArray[np.int32]:
-        """The order of an epoch, counted from 0: int32[count]. To be asked for once an epoch, in turn."""
+    def drawn(self, epoch: int) -> NDArray[np.int32]:
+        """The order of an epoch, counted from 0: int32[count]."""
         generator = np.random.default_rng([self._seed, STREAM, epoch])
-        order = shuffled(self.count, self._buffer_size, generator)
+        return shuffled(self.count, self._buffer_size, generator)
+
+    def epoch(self, epoch: int) -> NDArray[np.int32]:
+        """The same, which goes into the digest. To be asked for once an epoch, in turn."""
+        order = self.drawn(epoch)
         self._digest.update(order.astype("<i4").tobytes())
         return order
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from loopbench.spec import Dataset, DatasetInfo
+from loopbench.spec import SAMPLES, Dataset, DatasetInfo
 from loopbench_server.engine.download import DownloadError, Source, download
 from loopbench_server.engine.model import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
@@ -170,17 +170,15 @@ def _load_digits(_: Path | None) -> Data:
 
 @dataclass(frozen=True)
 class DatasetVariant:
-    """How a dataset is loaded, whether it lies on this machine, and what it holds."""
+    """How a dataset is loaded, and whether it lies on this machine."""
 
     load: Callable[[Path | None], Data]
     is_available: Callable[[Path | None], bool]
-    train_samples: int
-    validation_samples: int
 
 
 DATASETS: dict[Dataset, DatasetVariant] = {
-    Dataset.MNIST: DatasetVariant(_load_mnist, lambda folder: find_mnist(folder) is not None, 60_000, 10_000),
-    Dataset.DIGITS: DatasetVariant(_load_digits, lambda _: True, 1_438, 359),
+    Dataset.MNIST: DatasetVariant(_load_mnist, lambda folder: find_mnist(folder) is not None),
+    Dataset.DIGITS: DatasetVariant(_load_digits, lambda _: True),
 }
 
 
@@ -216,8 +214,8 @@ def describe(data_dir: Path | None) -> tuple[DatasetInfo, ...]:
         DatasetInfo(
             dataset=dataset,
             available=variant.is_available(data_dir),
-            train_samples=variant.train_samples,
-            validation_samples=variant.validation_samples,
+            train_samples=SAMPLES[dataset][0],
+            validation_samples=SAMPLES[dataset][1],
         )
         for dataset, variant in DATASETS.items()
     )

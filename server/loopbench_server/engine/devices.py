@@ -20,30 +20,44 @@ def list_devices() -> tuple[DeviceInfo, ...]:
     )
 
 
-def choose_device(wanted: Device, threads: int) -> Device:
-    """Makes the device that ``wanted`` stands for the only one in sight, and gives which it is.
+def choose_device(wanted: Device, threads: int, replicas: int = 1) -> Device:
+    """Makes so many devices of the kind that ``wanted`` stands for the only ones in sight, and gives which it is.
 
     To be called once a process, before anything else of TensorFlow's.
 
     Args:
         wanted: what the specification says.
-        threads: intra-op threads, at least 1.
+        threads: intra-op threads of a device, at least 1.
+        replicas: GPUs, or logical devices of the CPU.
 
     Raises:
-        DeviceNotAvailableError: a GPU is wanted and there is none.
+        DeviceNotAvailableError: GPUs are wanted and there are fewer.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    if wanted is Device.GPU and not gpus:
-        raise DeviceNotAvailableError("a GPU was asked for, and TensorFlow sees none on this server")
+    if wanted is Device.GPU and len(gpus) < replicas:
+        raise DeviceNotAvailableError(_too_few(replicas, len(gpus)))
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.optimizer.set_experimental_options(GRAPH_REWRITES)
-    if wanted is Device.CPU or not gpus:
+    if wanted is Device.CPU or len(gpus) < replicas:
         tf.config.set_visible_devices([], "GPU")
+        _split_cpu(replicas)
         return Device.CPU
-    tf.config.set_visible_devices(gpus[:1], "GPU")
-    tf.config.experimental.set_memory_growth(gpus[0], enable=True)
+    tf.config.set_visible_devices(gpus[:replicas], "GPU")
+    for gpu in gpus[:replicas]:
+        tf.config.experimental.set_memory_growth(gpu, enable=True)
     # On a GPU, sums in parallel and TensorFloat-32 would make a repeated run end in other bits.
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     return Device.GPU
+
+
+def _too_few(wanted: int, there: int) -> str:
+    asked = "a GPU was" if wanted == 1 else f"{wanted} GPUs were"
+    return f"{asked} asked for, and TensorFlow sees {there or 'none'} on this server"
+
+
+def _split_cpu(parts: int) -> None:
+    if parts > 1:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * parts)

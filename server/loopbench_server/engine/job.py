@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import keras
+import tensorflow as tf
 
 from loopbench.spec import Execution, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
@@ -10,6 +11,7 @@ from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.model import build_model
 from loopbench_server.engine.optimizers import build_optimizer
+from loopbench_server.engine.replicas import strategy_for
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Job:
         return -(-len(samples) // self.spec.batch_size)
 
     @property
+    def strategy(self) -> tf.distribute.Strategy:
+        """The one that the model was built in, in whose scope whatever has variables is to be made."""
+        return self.model.distribute_strategy
+
+    @property
     def steps_per_epoch(self) -> int:
         """Updates in an epoch."""
         return self.batches_in(self.data.train)
@@ -35,18 +42,19 @@ class Job:
     @property
     def steps_per_execution(self) -> int:
         """Steps that one call of a training function makes; see ``RunSpec.steps_per_execution``."""
-        if self.spec.execution is Execution.EAGER:
+        if self.spec.execution is Execution.EAGER or self.spec.replicas > 1:
             return 1
         return min(self.spec.steps_per_execution or self.steps_per_epoch, self.steps_per_epoch)
 
 
 def build_job(spec: RunSpec, data: Data) -> Job:
     """A job whose every random draw follows from ``spec.seed``."""
-    return Job(
-        spec=spec,
-        data=data,
-        model=build_model(spec.seed),
-        loss=LOSSES[spec.loss].build(spec.batch_size),
-        optimizer=build_optimizer(spec.optimizer),
-        order=BatchOrder(spec.seed, len(data.train), spec.shuffle_buffer),
-    )
+    with strategy_for(spec.replicas).scope():
+        return Job(
+            spec=spec,
+            data=data,
+            model=build_model(spec.seed),
+            loss=LOSSES[spec.loss].build(spec.batch_size),
+            optimizer=build_optimizer(spec.optimizer),
+            order=BatchOrder(spec.seed, len(data.train), spec.shuffle_buffer),
+        )

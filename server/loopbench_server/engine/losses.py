@@ -35,6 +35,21 @@ class SumOfSquaresFixedBatch(keras.losses.Loss):
         return tf.reduce_sum(tf.square(y_pred - y_true)) / self.batch_size
 
 
+class SumOfSquaresReplicaMean(keras.losses.Loss):
+    """Sum of squared errors over the outputs, mean over the samples of a replica's share: wrong for several replicas.
+
+    Their gradients are added up, and nothing divides by how many they are.
+    """
+
+    def __init__(self) -> None:
+        # With "sum", unlike with a mean, Keras leaves it to the loss to divide by the number of replicas.
+        super().__init__(reduction="sum")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """For the share: a scalar."""
+        return tf.reduce_mean(tf.reduce_sum(tf.square(y_pred - y_true), axis=-1))
+
+
 def _mean_of_squares(labels: Float64, outputs: Float64) -> Float64:
     return np.square(outputs - labels).mean(axis=1)
 
@@ -63,6 +78,7 @@ LOSSES: dict[Loss, LossVariant] = {
     Loss.MEAN_SQUARED_ERROR: LossVariant(lambda _: keras.losses.MeanSquaredError(), _mean_of_squares),
     Loss.SUM_OF_SQUARES: LossVariant(lambda _: SumOfSquares(), _sum_of_squares),
     Loss.SUM_OF_SQUARES_FIXED_BATCH: LossVariant(SumOfSquaresFixedBatch, _sum_of_squares),
+    Loss.SUM_OF_SQUARES_REPLICA_MEAN: LossVariant(lambda _: SumOfSquaresReplicaMean(), _sum_of_squares),
     Loss.CATEGORICAL_CROSSENTROPY: LossVariant(
         lambda _: keras.losses.CategoricalCrossentropy(from_logits=True), _crossentropy
     ),

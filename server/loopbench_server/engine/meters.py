@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from loopbench.spec import LossReport, Meter
+from loopbench_server.engine.replicas import of_whole_batch
 
 
 def _labels(one_hot: Any) -> Any:
@@ -56,6 +57,17 @@ class Accuracy(keras.metrics.Metric):
         self._metric.reset_state()
 
 
+class EpochMean(keras.metrics.Mean):
+    """Weighs every batch with the samples it holds."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loss")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """The loss of a batch or a replica's part of it, a scalar, and the samples that it is of."""
+        super().update_state(of_whole_batch(values), sample_weight)
+
+
 class LastBatch(keras.metrics.Metric):
     """Forgets every batch but the last."""
 
@@ -64,7 +76,7 @@ class LastBatch(keras.metrics.Metric):
         self._value = self.add_weight(name="value", initializer="zeros")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # noqa: ARG002  Keras's signature
-        """The batch's loss, a scalar."""
+        """The loss of the batch, a scalar, or a replica's part: they are added up when they are read."""
         self._value.assign(values)
 
     def result(self) -> Any:
@@ -74,7 +86,7 @@ class LastBatch(keras.metrics.Metric):
 
 
 LOSS_REPORTS: dict[LossReport, Callable[[], keras.metrics.Metric]] = {
-    LossReport.MEAN: lambda: keras.metrics.Mean(name="loss"),
+    LossReport.MEAN: EpochMean,
     LossReport.LAST_BATCH: LastBatch,
 }
 

@@ -91,7 +91,7 @@ def train(
     """
     clock = Clock(on_phase)
     with clock.phase("start"):
-        device = choose_device(spec.device, surroundings.threads)
+        device = choose_device(spec.device, surroundings.threads, spec.replicas)
     with clock.phase("load"):
         data = datasets.load(spec.dataset, surroundings.data_dir)
     with clock.phase("compile"):
@@ -114,7 +114,7 @@ def train(
         history=tuple(recorder.history),
         weights_digest=weights_digest(weights),
         batch_order_digest=job.order.digest(),
-        updates=int(job.optimizer.iterations),
+        updates=int(job.optimizer.iterations.numpy()),
         phases=Phases(**clock.seconds),
         environment=environment.describe(device, surroundings.threads),
         tensorboard_dir=str(surroundings.tensorboard_dir or ""),

@@ -37,7 +37,8 @@ class Evaluations:
             threads=self._surroundings.threads,
             data_dir=self._surroundings.data_dir,
             run_id=run.id,
-            spec=run.spec.model_copy(update=wanted),
+            # Given weights have the same figures on one device, and not every method distributes.
+            spec=run.spec.model_copy(update={"replicas": 1, **wanted}),
             weights_digest=run.result.weights_digest,
         )
         # Those who wait do not hold a megabyte each.

@@ -66,9 +66,17 @@ weights = sa.Table(
 )
 
 
+# Fields that the first schema's digests know nothing of, and their defaults.
+LATER = {"replicas": 1}
+
+
 def spec_digest(spec: RunSpec) -> str:
-    """SHA-256 of the specification with every default filled in."""
-    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+    """SHA-256 of the specification with every default filled in, but for fields that came later.
+
+    Those count where they are set, so that runs of older servers are found.
+    """
+    later = {name for name, default in LATER.items() if getattr(spec, name) == default}
+    return hashlib.sha256(spec.model_dump_json(exclude=later).encode()).hexdigest()
 
 
 def columns_of(run: Run) -> dict[str, Any]:

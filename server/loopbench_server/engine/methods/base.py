@@ -32,7 +32,8 @@ class TrainingMethod(ABC):
     def _put_back(self) -> Iterator[None]:
         """Whatever its block does to model and optimizer is undone at its end."""
         model, optimizer = self.job.model, self.job.optimizer
-        optimizer.build(model.trainable_variables)
+        with self.job.strategy.scope():
+            optimizer.build(model.trainable_variables)
         variables = [*model.variables, *optimizer.variables]
         before = [variable.numpy() for variable in variables]
         yield

@@ -4,27 +4,13 @@ from abc import abstractmethod
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
-from loopbench_server.engine.methods.indexed import IndexedBatches
-
-
-class OrderOfEpoch(keras.callbacks.Callback):
-    """Puts the order of the epoch that begins into ``variable``."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.variable = tf.Variable(np.arange(job.order.count, dtype=np.int32), trainable=False)
-        self._order = job.order
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
-        """Keras makes the epoch's iterator after this call."""
-        self.variable.assign(self._order.epoch(epoch))
+from loopbench_server.engine.methods.indexed_feed import IndexedFeed
+from loopbench_server.engine.methods.shared_feed import SharedFeed
 
 
 class FittingMethod(TrainingMethod):
@@ -32,18 +18,16 @@ class FittingMethod(TrainingMethod):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.order = OrderOfEpoch(job)
-        self.batches = IndexedBatches(
-            job.data.train, self.order.variable, job.spec.batch_size, range(job.steps_per_epoch)
-        )
-        self.model = self.build_model()
-        self.model.compile(
-            optimizer=job.optimizer,
-            run_eagerly=job.spec.execution is Execution.EAGER,
-            jit_compile=job.spec.execution is Execution.XLA,
-            steps_per_execution=job.steps_per_execution,
-            **self.compile_options(),
-        )
+        self.feed = (IndexedFeed if job.spec.replicas == 1 else SharedFeed)(job)
+        with job.strategy.scope():
+            self.model = self.build_model()
+            self.model.compile(
+                optimizer=job.optimizer,
+                run_eagerly=job.spec.execution is Execution.EAGER,
+                jit_compile=job.spec.execution is Execution.XLA,
+                steps_per_execution=job.steps_per_execution,
+                **self.compile_options(),
+            )
 
     @abstractmethod
     def build_model(self) -> keras.Model:
@@ -52,9 +36,6 @@ class FittingMethod(TrainingMethod):
     @abstractmethod
     def compile_options(self) -> dict[str, Any]:
         """What this method gives ``Model.compile`` beyond the optimizer and the execution."""
-
-    def _in_order(self, samples: Samples, numbers: range) -> tf.data.Dataset:
-        return IndexedBatches(samples, tf.range(len(samples)), self.job.spec.batch_size, numbers)
 
     def warm_up(self) -> None:
         """Calls Keras's own training and test function on the first and on the last batch."""
@@ -69,24 +50,19 @@ class FittingMethod(TrainingMethod):
                 (self.model.test_function, data.validation),
             ):
                 for number in (0, self.job.batches_in(samples) - 1):
-                    function(iter(self._in_order(samples, range(number, number + 1))))
+                    function(iter(self.feed.batch(samples, number)))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """One call of ``Model.fit``."""
         self.model.fit(
-            self.batches,
+            **self.feed.training(),
             epochs=self.job.spec.epochs,
-            validation_data=self._in_order(
-                self.job.data.validation, range(self.job.batches_in(self.job.data.validation))
-            ),
-            callbacks=[*callbacks, self.order],
+            callbacks=[*callbacks, self.feed.callback],
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )
 
     def evaluate(self, samples: Samples) -> Reported:
         """``Model.evaluate`` in batches of the run's size."""
-        logs = self.model.evaluate(
-            self._in_order(samples, range(self.job.batches_in(samples))), verbose=0, return_dict=True
-        )
+        logs = self.model.evaluate(**self.feed.evaluation(samples), verbose=0, return_dict=True)
         return Reported(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))

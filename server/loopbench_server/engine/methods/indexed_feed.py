@@ -1,0 +1,55 @@
+"""Batches that the graph which trains on them takes by index."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loopbench_server.engine.data import Samples
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.methods.feed import Feed, Options
+from loopbench_server.engine.methods.indexed import IndexedBatches
+
+
+class OrderOfEpoch(keras.callbacks.Callback):
+    """Puts the order of the epoch that begins into ``variable``."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.variable = tf.Variable(np.arange(job.order.count, dtype=np.int32), trainable=False)
+        self._order = job.order
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
+        """Keras makes the epoch's iterator after this call."""
+        self.variable.assign(self._order.epoch(epoch))
+
+
+class IndexedFeed(Feed):
+    """For one device."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.callback = OrderOfEpoch(job)
+
+    def _of(self, samples: Samples, order: Any, numbers: range) -> IndexedBatches:
+        return IndexedBatches(samples, order, self.job.spec.batch_size, numbers)
+
+    def _in_order(self, samples: Samples, numbers: range) -> IndexedBatches:
+        return self._of(samples, tf.range(len(samples)), numbers)
+
+    def training(self) -> Options:
+        """As :class:`Feed`."""
+        job = self.job
+        return {
+            "x": self._of(job.data.train, self.callback.variable, range(job.steps_per_epoch)),
+            "validation_data": self._in_order(job.data.validation, range(job.batches_in(job.data.validation))),
+        }
+
+    def evaluation(self, samples: Samples) -> Options:
+        """As :class:`Feed`."""
+        return {"x": self._in_order(samples, range(self.job.batches_in(samples)))}
+
+    def batch(self, samples: Samples, number: int) -> Any:
+        """As :class:`Feed`."""
+        return self._in_order(samples, range(number, number + 1))

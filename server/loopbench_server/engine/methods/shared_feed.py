@@ -1,0 +1,68 @@
+"""Batches that replicas share: each gets the next part of every batch, and all get parts of one size where it divides.
+
+TensorFlow's own split would give the first replicas full parts of a smaller last batch, and the last perhaps nothing.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from loopbench_server.engine.data import Samples
+from loopbench_server.engine.job import Job
+from loopbench_server.engine.methods.feed import Feed, Options
+from loopbench_server.engine.tensors import as_tensors
+
+
+class SharedFeed(Feed):
+    """For several replicas. Without the numbers of steps, ``fit`` would take an empty one at the end of an epoch."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self._order = job.order
+        # The digest; the orders themselves are drawn in the pipeline, which is ahead of the training.
+        self.callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: self._order.epoch(epoch))
+
+    def _shares(self, samples: Samples, orders: tf.data.Dataset, numbers: range) -> Any:
+        """Batches ``numbers`` of ``samples`` in each of the ``orders``, int32[n]."""
+        (images, labels), size, replicas = as_tensors(samples), self.job.spec.batch_size, self.job.spec.replicas
+
+        def of_order(order: Any) -> tf.data.Dataset:
+            def share(place: Any) -> tuple[Any, Any]:
+                start, replica = place // replicas * size, place % replicas
+                held = tf.minimum(size, len(samples) - start)
+                rows = order[start + held * replica // replicas : start + held * (replica + 1) // replicas]
+                return tf.gather(images, rows), tf.gather(labels, rows)
+
+            first, end = (number * replicas for number in (numbers.start, numbers.stop))
+            return tf.data.Dataset.range(first, end, output_type=tf.int32).map(share)
+
+        return self.job.strategy.distribute_datasets_from_function(
+            lambda _: orders.flat_map(of_order).prefetch(replicas)
+        )
+
+    def _in_order(self, samples: Samples, numbers: range) -> Any:
+        return self._shares(samples, tf.data.Dataset.from_tensors(tf.range(len(samples))).repeat(), numbers)
+
+    def _drawn(self, epoch: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(self._order.drawn, [epoch], tf.int32), [self._order.count])
+
+    def training(self) -> Options:
+        """As :class:`Feed`."""
+        job, validation = self.job, self.evaluation(self.job.data.validation)
+        orders = tf.data.Dataset.range(job.spec.epochs).map(self._drawn)
+        return {
+            "x": self._shares(job.data.train, orders, range(job.steps_per_epoch)),
+            "steps_per_epoch": job.steps_per_epoch,
+            "validation_data": validation["x"],
+            "validation_steps": validation["steps"],
+        }
+
+    def evaluation(self, samples: Samples) -> Options:
+        """As :class:`Feed`."""
+        steps = self.job.batches_in(samples)
+        return {"x": self._in_order(samples, range(steps)), "steps": steps}
+
+    def batch(self, samples: Samples, number: int) -> Any:
+        """As :class:`Feed`."""
+        return self._in_order(samples, range(number, number + 1))

@@ -1,0 +1,117 @@
+"""Several replicas that share every batch, on logical devices of the CPU."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from loopbench.spec import Execution, Loss, LossReport, Method, RunSpec
+from loopbench_server.engine.data import Data
+from loopbench_server.engine.replicas import strategy_for
+from loopbench_server.engine.training import Surroundings, train
+
+from .by_hand import ADAM, EPOCHS, SGD, digest, forward, run, trained_by_hand
+
+DISTRIBUTED = (Method.FIT, Method.CUSTOM_TRAIN_STEP)
+
+
+def shared(**fields: Any) -> Any:
+    return run(replicas=2, **{"method": Method.CUSTOM_TRAIN_STEP} | fields)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
+def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) -> None:
+    spec = {"optimizer": optimizer, "replicas": 2, "batch_size": 240}
+    digests = {
+        (method, execution): digest(method=method, execution=execution, **spec)
+        for method in DISTRIBUTED
+        for execution in (Execution.GRAPH, Execution.EAGER)
+    }
+    assert len(set(digests.values())) == 1, digests
+
+
+@pytest.mark.parametrize(("optimizer", "tolerance"), [(SGD, 1e-6), (ADAM, 1e-4)], ids=["sgd", "adam"])
+def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: dict[str, str], tolerance: float) -> None:
+    result, weights = shared(optimizer=optimizer)
+    for ours, theirs in zip(weights, trained_by_hand(digits, optimizer, EPOCHS), strict=True):
+        assert np.abs(ours - theirs).max() < tolerance
+    assert result.updates == EPOCHS * 45  # 1,438 samples in batches of 32, the last of 30
+    one, _ = run()
+    assert result.batch_order_digest == one.batch_order_digest
+
+
+@pytest.mark.parametrize("method", DISTRIBUTED)
+def test_a_mean_of_the_replicas_own_doubles_the_rate(digits: Data, method: Method) -> None:
+    result, weights = shared(method=method, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN)
+    for ours, theirs in zip(weights, trained_by_hand(digits, SGD, EPOCHS, rate=0.02), strict=True):
+        assert np.abs(ours - theirs).max() < 1e-5
+    # What fit makes of such a loss, and a step that is written by hand.
+    assert result.reported_validation.loss == pytest.approx(2 * result.validation.loss, rel=1e-5)
+
+
+def test_on_one_replica_a_mean_of_its_own_is_that_of_the_batch() -> None:
+    assert digest(loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, epochs=1) == digest(epochs=1)
+
+
+@pytest.mark.parametrize(
+    "loss", [Loss.MEAN_SQUARED_ERROR, Loss.SUM_OF_SQUARES_FIXED_BATCH, Loss.CATEGORICAL_CROSSENTROPY]
+)
+def test_losses_are_those_of_one_replica(loss: Loss) -> None:
+    (fitted, weights), (stepped, _) = (shared(method=method, loss=loss, epochs=1) for method in DISTRIBUTED)
+    alone, expected = run(method=Method.FIT, loss=loss, epochs=1)
+    assert fitted.weights_digest == stepped.weights_digest
+    for ours, theirs in zip(weights, expected, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-6)
+    assert fitted.reported_train.loss == pytest.approx(alone.reported_train.loss, rel=1e-5)
+    assert stepped.reported_train.loss == pytest.approx(alone.reported_train.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.01}, {"use_ema": True}, {"loss_scale_factor": 100.0}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_of_the_optimizer_do_what_they_do_on_one_replica(options: dict[str, Any]) -> None:
+    optimizer = {"kind": "sgd", **options}
+    (_, ours), (_, theirs) = shared(optimizer=optimizer, epochs=1), run(optimizer=optimizer, epochs=1)
+    for two, one in zip(ours, theirs, strict=True):
+        assert np.allclose(two, one, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", DISTRIBUTED)
+def test_figures_are_of_all_replicas(digits: Data, method: Method) -> None:
+    result, weights = shared(method=method, epochs=1)
+    outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
+    squares = np.square(outputs - digits.validation.one_hot).sum(1)
+    correct = (outputs.argmax(1) == digits.validation.labels).sum()
+    # 359 = 11 × 32 + 7: in the last batch one replica has three samples, the other four.
+    assert result.reported_validation.loss == pytest.approx(squares.mean(), rel=1e-5)
+    assert result.reported_validation.accuracy == pytest.approx(correct / 359)
+    assert (result.validation.correct, result.validation.samples) == (correct, 359)
+
+
+@pytest.mark.parametrize("method", DISTRIBUTED)
+def test_the_last_batch_is_that_of_all_replicas(method: Method) -> None:
+    two, _ = shared(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
+    one, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
+    assert two.reported_train.loss == pytest.approx(one.reported_train.loss, rel=1e-5)
+
+
+def test_variables_are_mirrored_on_so_many_devices() -> None:
+    strategy = strategy_for(2)
+    assert isinstance(strategy, tf.distribute.MirroredStrategy)
+    assert strategy.num_replicas_in_sync == 2
+    assert [device.rpartition(":")[2] for device in strategy.extended.worker_devices] == ["0", "1"]
+    assert strategy_for(1) is tf.distribute.get_strategy()
+
+
+def test_mnist_on_two_replicas_is_mnist_on_one(mnist_dir: Any) -> None:
+    spec = {"method": Method.FIT, "epochs": 1, "batch_size": 480, "optimizer": ADAM}
+    (two, shares), (one, whole) = (
+        train(RunSpec(replicas=replicas, **spec), Surroundings(threads=1, data_dir=mnist_dir)) for replicas in (2, 1)
+    )
+    assert (two.updates, two.train.samples, two.validation.samples) == (125, 60_000, 10_000)
+    assert two.validation.accuracy == pytest.approx(one.validation.accuracy, abs=1e-3)
+    for ours, theirs in zip(shares, whole, strict=True):
+        assert np.abs(ours - theirs).max() < 1e-4
