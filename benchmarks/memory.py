@@ -1,5 +1,6 @@
 """Memory: of a run's process, and of the server over many short runs."""
 
+import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,14 @@ class Memory(BaseModel):
     forkserver_bytes: list[int]
     server_files: list[int]
     short_run_seconds: float
+
+    @property
+    def growth(self) -> float:
+        """Of the server over the second half of the short runs, by least squares: a share of what it holds then."""
+        half = slice(len(self.short_runs) // 2 - 1, None)
+        runs, held = self.short_runs[half], self.server_bytes[half]
+        slope = statistics.linear_regression(runs, held).slope
+        return slope * (runs[-1] - runs[0]) / statistics.mean(held)
 
 
 def _forkserver(running: RunningServer) -> psutil.Process:

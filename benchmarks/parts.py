@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks import contest, growth, limits, machine, memory, overhead, service, throughput
+from benchmarks import cancelling, contest, growth, limits, machine, memory, overhead, service, throughput
 from benchmarks.setting import ROOT, Setting
 from loopbench_server.revision import source_revision
 
@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
     "overhead": (overhead, overhead.Overheads),
     "throughput": (throughput, throughput.Throughput),
     "service": (service, service.Service),
+    "cancelling": (cancelling, cancelling.Cancelling),
     "memory": (memory, memory.Memory),
     "growth": (growth, growth.Growth),
 }

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import contest
+from benchmarks.cancelling import Cancelling
 from benchmarks.contest import Contest, Outcome
 from benchmarks.memory import Memory, ProcessMemory
 from benchmarks.overhead import Overhead, Overheads
@@ -47,6 +48,7 @@ def measured() -> Measured:
             watched_load=load.model_copy(deep=True),
             watched=Watched(watchers=500, complete=500, events=1_000, epochs=5),
         ),
+        "cancelling": Cancelling(seconds={"CancelRun": [0.1, 0.2, 0.9]}),
         "memory": Memory(
             runs={},
             forkserver=ProcessMemory(),
@@ -103,6 +105,10 @@ def unwatched(measured: Measured) -> None:
     measured["service"].watched.complete = 499
 
 
+def clinging(measured: Measured) -> None:
+    measured["cancelling"].seconds["CancelRun"][0] = 1.1
+
+
 def growing(measured: Measured) -> None:
     measured["memory"].server_bytes[-1] = 102_500_000
 
@@ -119,6 +125,7 @@ def growing(measured: Measured) -> None:
         (late, "p99"),
         (large, "120 MB"),
         (unwatched, "500 watchers at once"),
+        (clinging, "within a second"),
         (growing, "does not grow"),
     ],
 )

@@ -1,0 +1,155 @@
+"""How soon a slot is free again when a run is called off, by every way of doing so, while all cores train."""
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import grpc
+from pydantic import BaseModel
+
+from benchmarks.figures import Spread, spread
+from benchmarks.setting import ROOT, RunningServer, Setting, ready_server
+from loopbench.spec import RunFilter, RunSpec, RunState
+from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
+from loopbench.wire import spec_to_wire
+
+ROUNDS = 10
+# They go on until they are called off.
+ENDLESS = RunSpec(epochs=1_000)
+FILLER, VICTIM, NEXT = (ENDLESS.model_copy(update={"seed": seed}) for seed in range(3))
+RUNNING = RunFilter(states=(RunState.RUNNING,))
+SLOTS = 2
+# Long enough for a run to begin.
+DEADLINE = 5.0
+
+
+class Cancelling(BaseModel):
+    """Seconds until the slot was another run's, by the way in which a run was called off, round by round."""
+
+    seconds: dict[str, list[float]]
+
+    def of(self, way: str) -> Spread:
+        """Of one way."""
+        return spread(self.seconds[way])
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server and another of the same store."""
+
+    server: RunningServer
+    other: RunningServer
+
+    def call(self, timeout: float | None = None) -> Any:
+        """A caller that waits for the victim."""
+        request = benchmark_service_pb2.TrainRequest(spec=spec_to_wire(VICTIM), request_id=str(uuid.uuid4()))
+        stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(grpc.insecure_channel(self.server.address))
+        return stub.Train.future(request, timeout=timeout)
+
+    def running(self, count: int) -> set[str]:
+        """The ids of those that have a slot, once they are so many."""
+        while len(ids := {run.id for run in self.server.client.list(RUNNING)}) != count:
+            time.sleep(0.01)
+        return ids
+
+
+# Begins a run, and gives what calls it off and returns the time at which it did, in seconds since 1970.
+Way = Callable[[Place], Callable[[], float]]
+
+
+def _now(act: Callable[[], object]) -> float:
+    begin = time.time()
+    act()
+    return begin
+
+
+def _asked(place: Place) -> Callable[[], float]:
+    run = place.server.client.train(VICTIM, detach=True)
+    return lambda: _now(lambda: place.server.client.cancel(run.id))
+
+
+def _asked_elsewhere(place: Place) -> Callable[[], float]:
+    run = place.server.client.train(VICTIM, detach=True)
+    return lambda: _now(lambda: place.other.client.cancel(run.id))
+
+
+def _call_cancelled(place: Place) -> Callable[[], float]:
+    call = place.call()
+    return lambda: _now(call.cancel)
+
+
+def _deadline(place: Place) -> Callable[[], float]:
+    due = time.time() + DEADLINE
+    call = place.call(DEADLINE)
+
+    def wait() -> float:
+        assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        return due
+
+    return wait
+
+
+def _client_killed(place: Place) -> Callable[[], float]:
+    command = [sys.executable, "-m", "benchmarks.caller", place.server.address, VICTIM.model_dump_json()]
+    caller = subprocess.Popen(command, cwd=ROOT)  # noqa: S603  our own
+
+    def kill() -> float:
+        begin = _now(caller.kill)
+        caller.wait()
+        return begin
+
+    return kill
+
+
+WAYS: dict[str, Way] = {
+    "CancelRun": _asked,
+    "CancelRun at another server": _asked_elsewhere,
+    "the waiting call is cancelled": _call_cancelled,
+    "its deadline passes": _deadline,
+    "the client is killed": _client_killed,
+}
+
+
+def _seconds(place: Place, way: Way) -> float:
+    """From calling a run off to the start of the one that waits for its slot; what else runs is the filler."""
+    client = place.server.client
+    call_off = way(place)
+    place.running(SLOTS)
+    waiting = client.train(NEXT, detach=True)
+    time.sleep(0.5)  # in the midst of it
+    begin = call_off()
+    while not (started := client.get(waiting.id).start_time):
+        time.sleep(0.005)
+    client.cancel(waiting.id)
+    place.running(1)
+    return started.timestamp() - begin
+
+
+@contextmanager
+def _place(setting: Setting) -> Iterator[Place]:
+    with TemporaryDirectory(prefix="loopbench-benchmark-") as folder:
+        store = ("--store-url", f"sqlite:///{folder}/shared.db")
+        with (
+            ready_server(setting, "--slots", SLOTS, *store) as server,
+            ready_server(setting, "--slots", 1, *store) as other,
+        ):
+            yield Place(server, other)
+
+
+def measure(setting: Setting) -> Cancelling:
+    """All ways in turn."""
+    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    with _place(setting) as place:
+        filler = place.server.client.train(FILLER, detach=True)
+        place.running(1)
+        for _ in range(ROUNDS):
+            for name, way in WAYS.items():
+                found[name].append(_seconds(place, way))
+        place.server.client.cancel(filler.id)
+    return Cancelling(seconds=found)
