@@ -37,7 +37,7 @@ CALLS_ROW = Row(
                     rate(
                         "grpc_server_handled_total",
                         "grpc_method",
-                        f'{CALLS}, grpc_code=~"UNKNOWN|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|DATA_LOSS"',
+                        f'{CALLS}, grpc_code=~"Unknown|DeadlineExceeded|Internal|Unavailable|DataLoss"',
                     )
                     + " / ("
                     + rate("grpc_server_handled_total", "grpc_method", CALLS)

@@ -157,7 +157,7 @@ def metrics(server: Any) -> str:
 def test_refused_calls_are_counted_like_all_others(guarded: Any) -> None:
     with Client(guarded.address) as client, pytest.raises(UnauthenticatedError):
         client.server_info()
-    labels = 'grpc_code="UNAUTHENTICATED",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
+    labels = 'grpc_code="Unauthenticated",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
     eventually(lambda: f'grpc_server_handled_total{{{labels},grpc_type="unary"}} 1.0' in metrics(guarded))
     assert 'loopbench_rpc_errors_total{reason="UNAUTHENTICATED"} 1.0' in metrics(guarded)
 

@@ -86,10 +86,10 @@ def test_calls_are_counted_by_status(watched: Watched) -> None:
     for reason in watched.told.refused:
         assert watched.value(f'loopbench_rpc_errors_total{{reason="{reason}"}}') == 1, reason
     assert watched.value(TRAIN % "OK") == len(watched.told.runs) + 3
-    assert watched.value(TRAIN % "RESOURCE_EXHAUSTED") == 1
-    assert watched.value(TRAIN % "FAILED_PRECONDITION") == 1
-    assert watched.value(TRAIN % "PERMISSION_DENIED") == 1
-    assert watched.value('grpc_server_handled_total{grpc_method="GetRun", grpc_code="NOT_FOUND"}') == 1
+    assert watched.value(TRAIN % "ResourceExhausted") == 1
+    assert watched.value(TRAIN % "FailedPrecondition") == 1
+    assert watched.value(TRAIN % "PermissionDenied") == 1
+    assert watched.value('grpc_server_handled_total{grpc_method="GetRun", grpc_code="NotFound"}') == 1
     assert watched.value('grpc_server_msg_sent_total{grpc_method="WatchRun"}') >= 1
     assert watched.value("sum(grpc_server_started_total) - sum(grpc_server_handled_total)") == 0
 
