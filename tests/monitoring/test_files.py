@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from scripts.monitoring.write import BEGIN, DOCUMENT, END, MONITORING, RULES, files
+from tests.manifests.builds import need_kubectl
 
 DASHBOARDS = {path.name: json.loads(path.read_text()) for path in sorted((MONITORING / "dashboards").glob("*.json"))}
 PANELS = [
@@ -131,8 +131,7 @@ def test_every_alert_is_tested() -> None:
 @pytest.fixture(scope="module")
 def built() -> dict[str, Any]:
     """What kustomize makes of the folder, by kind and name."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+    need_kubectl()
     made = subprocess.run(["kubectl", "kustomize", MONITORING], check=True, capture_output=True, text=True).stdout
     return {f"{found['kind']} {found['metadata']['name']}": found for found in yaml.safe_load_all(made)}
 
