@@ -70,7 +70,7 @@ prometheus:  ## Install Prometheus and promtool, which the tests of the metrics 
 	  { $(call apt_install,prometheus); } || \
 	  echo "no Prometheus: the tests with it will be skipped"
 
-observe: $(STAMP)  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
+observe: $(STAMP) prometheus  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
 	$(BIN)/python -m scripts.observe $(OBSERVE_FLAGS)
 
 $(PEERS_STAMP): requirements/peers.txt

@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long the soak of tests/faults takes; 30 for a full measure",
     )
     parser.addoption("--answers", type=Path, help="file for a table of what tests/monitoring asked Prometheus")
+    parser.addoption("--manifests", type=Path, help="file for a table of what tests/manifests checked")
 
 
 @pytest.fixture(scope="session")

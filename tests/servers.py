@@ -19,6 +19,12 @@ SECONDS_TO_READY = 120
 PATIENCE = 30.0
 
 
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """What a program has logged. A line without its end is being written still."""
+    lines = text.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+
 @dataclass
 class ServerProcess:
     """The process, the address it serves on, and the folder it keeps everything in."""
@@ -35,7 +41,7 @@ class ServerProcess:
 
     def events(self) -> list[dict[str, Any]]:
         """The lines that the server itself has written to its log."""
-        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return json_lines(self.log())
 
     def faults(self) -> list[dict[str, Any]]:
         """What the server says went wrong with itself, and not with a run or a request."""

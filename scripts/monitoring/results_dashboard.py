@@ -133,14 +133,14 @@ THROUGHPUT = Row(
         Panel(
             "Training examples",
             "A second, by method, with sweeps.",
-            "suffix: examples/s",
+            "count:examples/s",
             (Query(rate("loopbench_examples_total", "method", RUNS), "{{method}}"),),
             stacked=True,
         ),
         Panel(
             "Speed of an epoch",
             "Training examples a second while an epoch is trained: the median by method.",
-            "suffix: examples/s",
+            "count:examples/s",
             (
                 Query(
                     quantile(0.5, "loopbench_run_examples_per_second", "method", f'{TRAINERS}, method=~"$method"'),

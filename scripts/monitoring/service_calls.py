@@ -30,14 +30,15 @@ CALLS_ROW = Row(
         ),
         Panel(
             "Faults of the server",
-            "Share of the calls that ended with a status that no caller can mend. An alert fires above 5 %.",
+            "Share of the calls that ended with a status that no caller can mend; without Unavailable, which "
+            "servers that drain say too. An alert fires above 5 %.",
             "percentunit",
             (
                 Query(
                     rate(
                         "grpc_server_handled_total",
                         "grpc_method",
-                        f'{CALLS}, grpc_code=~"UNKNOWN|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|DATA_LOSS"',
+                        f'{CALLS}, grpc_code=~"Unknown|DeadlineExceeded|Internal|DataLoss"',
                     )
                     + " / ("
                     + rate("grpc_server_handled_total", "grpc_method", CALLS)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loopbench_client import Client
+from loopbench_client import Client, LoopbenchError
 from scripts.observe.load import rounds
 from scripts.observe.prometheus import PrometheusError, prometheus
 
@@ -93,7 +93,7 @@ def main() -> None:
             _observe(_arguments(), Path(folder))
         except KeyboardInterrupt:
             print("ended")
-        except PrometheusError as error:
+        except (LoopbenchError, PrometheusError) as error:
             sys.exit(str(error))
 
 

@@ -105,8 +105,9 @@ class App:
         probed = health_server(self._settings.health_address, self._health)
         async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
-            print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201  whoever started us reads it
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
+            # Last: whoever started us reads it, and then may look into the log for the rest.
+            print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201
             background = [self._in_background(work) for work in self._works()]
             await self._stop.wait()
             await self._drain()

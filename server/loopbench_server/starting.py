@@ -27,6 +27,14 @@ class StartError(Exception):
     """The program cannot start, for a reason that its user can mend."""
 
 
+class SettingError(StartError):
+    """It cannot ever start by these settings, in this installation."""
+
+
+# What opening a database raises that no later attempt is spared.
+LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
+
+
 def _parsed(url: str) -> sa.URL:
     """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
     try:
@@ -34,7 +42,7 @@ def _parsed(url: str) -> sa.URL:
     except (sa.exc.ArgumentError, ValueError):
         parsed = None
     if parsed is None or "@" in (parsed.host or ""):
-        raise StartError(
+        raise SettingError(
             "--store-url: not a URL of SQLAlchemy's form, DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE; "
             "characters such as @ : / in a password have to be percent-encoded"
         )
@@ -47,7 +55,7 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
     ``observer`` is told of its transactions.
 
     Raises:
-        StartError: it cannot be opened.
+        StartError: it cannot be opened; where that will not change, a :class:`SettingError`.
     """
     url = _parsed(settings.store_url.get_secret_value())
     try:
@@ -55,7 +63,8 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
     except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise StartError(f"--store-url: the database cannot be opened: {said}") from error
+        kind = SettingError if isinstance(error, LASTING) else StartError
+        raise kind(f"--store-url: the database cannot be opened: {said}") from error
 
 
 def surroundings_of(settings: TrainingSettings) -> Surroundings:

@@ -161,6 +161,17 @@ def test_gpus_are_limited_and_requested_alike_and_their_nodes_tolerated(emit: An
     assert [one["key"] for one in pod["tolerations"]] == ["nvidia.com/gpu"]
 
 
+def test_a_process_on_a_gpu_has_the_memory_that_it_has_in_a_server(emit: Any) -> None:
+    def memory(pod: Any, name: str) -> tuple[str, str]:
+        (container,) = (one for one in pod["containers"] if one["name"] == name)
+        (megabytes,) = (one["value"] for one in container["env"] if one["name"] == "LOOPBENCH_RUN_MEGABYTES")
+        return container["resources"]["limits"]["memory"], megabytes
+
+    gpu = yaml.safe_load((ROOT / "k8s/components/gpu/deployment.yaml").read_text())
+    assert memory(pod_of(emit("--gpus", "1")[1]), "sweep-index") == memory(pod_of(gpu), "server")
+    assert memory(pod_of(emit()[1]), "sweep-index") == ("4Gi", "3000")
+
+
 def test_what_else_can_be_chosen(emit: Any) -> None:
     image = "registry.example:5000/team/loopbench:1.0@sha256:" + "0" * 64
     flags = ("--name", "mine", "--namespace", "lab", "--parallelism", "2", "--image", image)

@@ -20,6 +20,17 @@ __all__ = ["image"]
 # On this machine's network, on free ports.
 ENVIRONMENT = {"LOOPBENCH_ADDRESS": "127.0.0.1:0", "LOOPBENCH_METRICS_ADDRESS": "none"}
 
+# Seconds within which a container ends that was told to, on a machine that has other work too.
+PATIENCE = 300
+
+
+def asked(question: Callable[[], Any]) -> Any:
+    """What a process says of itself; nothing where it has ended."""
+    try:
+        return question()
+    except psutil.Error:
+        return None
+
 
 @dataclass
 class Container:
@@ -37,10 +48,13 @@ class Container:
         """Process 1 of the container, as this machine sees it."""
         return psutil.Process(int(self.image.ask("inspect", "--format={{.State.Pid}}", self.name)))
 
+    def all(self) -> list[psutil.Process]:
+        """Processes below process 1; any may end meanwhile."""
+        return self.init().children(recursive=True)
+
     def below(self, words: str) -> list[psutil.Process]:
         """Processes of the container whose command line has ``words`` in it."""
-        processes = self.init().children(recursive=True)
-        return [process for process in processes if words in " ".join(process.cmdline())]
+        return [process for process in self.all() if words in " ".join(asked(process.cmdline) or [])]
 
     def send(self, number: signal.Signals) -> None:
         """To process 1, as ``docker stop`` and the kubelet send it."""
@@ -48,7 +62,7 @@ class Container:
 
     def wait(self) -> int:
         """The exit code."""
-        return self.command.wait(timeout=60)
+        return self.command.wait(timeout=PATIENCE)
 
 
 Start = Callable[..., Container]
@@ -88,7 +102,7 @@ def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
     for container in started:
         if container.command.poll() is None:
             container.send(signal.SIGTERM)
-        container.command.communicate(timeout=60)
+        container.command.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture

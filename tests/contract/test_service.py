@@ -1,7 +1,6 @@
 """The service through its own client: what a caller sees of a real server."""
 
 import concurrent.futures
-import json
 import urllib.request
 import uuid
 from pathlib import Path
@@ -284,7 +283,7 @@ def test_metrics_endpoint(start: Any) -> None:
     with server.client() as client:
         client.wait_ready(SECONDS_TO_READY)
         client.train(spec(epochs=1))
-    (listening,) = (line for line in map(json.loads, server.log().splitlines()) if line["event"] == "listening")
+    (listening,) = (line for line in server.events() if line["event"] == "listening")
     with urllib.request.urlopen(f"http://{listening['metrics_address']}/metrics") as response:
         lines = response.read().decode().splitlines()
     method = 'loss="SUM_OF_SQUARES",method="GRADIENT_TAPE",optimizer="sgd"'

@@ -8,7 +8,7 @@ import typer
 
 from loopbench_client.cli.app import app
 from scripts.documents.configuration import PROGRAMS
-from tests.markdown import ROOT, code, documents
+from tests.markdown import ROOT, code, documents, tokens
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the application is a group
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -51,6 +51,17 @@ def test_flags_exist(document: Path) -> None:
     begins = ("loopbench",) if document in ABOUT_OTHER_TOOLS else ("loopbench", "--")
     named = {flag for words in code(document) if words.startswith(begins) for flag in FLAG.findall(words)}
     assert named - flags() == set()
+
+
+# Names in capitals that stand in running text; what was left to be filled in looks the same.
+NAME = re.compile(r"\b[A-Z]+_[A-Z_]*[A-Z]\b|\b(?:TODO|TBD|FIXME|XXX)\b")
+NAMED = SOURCES + "".join(path.read_text() for kind in ("py", "proto") for path in (ROOT / "proto").rglob(f"*.{kind}"))
+
+
+@pytest.mark.parametrize("document", documents(), ids=str)
+def test_names_in_capitals_exist_and_nothing_is_left_to_be_filled_in(document: Path) -> None:
+    texts = (token.content for token in tokens(document) if token.type == "text")
+    assert [name for text in texts for name in NAME.findall(text) if name not in NAMED] == []
 
 
 # What Prometheus's own form of counters and histograms puts behind a name.

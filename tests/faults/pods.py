@@ -1,6 +1,5 @@
 """The program of an index as a pod runs it: a process of its own session, in front of a store that others share."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from loopbench.spec import Run, RunFilter
 from loopbench.sweep import Sweep
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
-from tests.servers import eventually
+from tests.servers import eventually, json_lines
 
 # Seconds. Long enough not to lapse where many processes import TensorFlow at once.
 LEASE = 6
@@ -32,7 +31,7 @@ class Pod:
     @property
     def log(self) -> list[dict[str, Any]]:
         """The lines of its log."""
-        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return json_lines(self._log.read_text())
 
     @property
     def last_words(self) -> str:

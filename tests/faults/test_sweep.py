@@ -4,6 +4,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -84,6 +85,8 @@ def test_one_that_is_stopped_says_so_and_is_taken_up_again(cluster: Cluster) -> 
     first = cluster.start(0)
     begun = cluster.under_way(0)
     assert "\nloopbench_runs_running 1.0\n" in scraped(first)
+    trained_by = f'loopbench_package_info{{package="tensorflow",version="{version("tensorflow")}"}} 1.0'
+    eventually(lambda: trained_by in scraped(first))
     below = psutil.Process(first.process.pid).children(recursive=True)
     first.process.terminate()
     code, answer = first.end()

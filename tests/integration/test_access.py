@@ -1,6 +1,5 @@
 """Who may do what with a real server: tokens, roles, and what callers send."""
 
-import json
 import os
 import subprocess
 import sys
@@ -149,7 +148,7 @@ def test_a_file_of_tokens_that_is_replaced_counts_at_once(guarded: Any, tokens: 
 
 
 def metrics(server: Any) -> str:
-    (listening,) = (line for line in map(json.loads, server.log().splitlines()) if line["event"] == "listening")
+    (listening,) = (line for line in server.events() if line["event"] == "listening")
     with urllib.request.urlopen(f"http://{listening['metrics_address']}/metrics") as response:
         return str(response.read().decode())
 
@@ -157,7 +156,7 @@ def metrics(server: Any) -> str:
 def test_refused_calls_are_counted_like_all_others(guarded: Any) -> None:
     with Client(guarded.address) as client, pytest.raises(UnauthenticatedError):
         client.server_info()
-    labels = 'grpc_code="UNAUTHENTICATED",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
+    labels = 'grpc_code="Unauthenticated",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
     eventually(lambda: f'grpc_server_handled_total{{{labels},grpc_type="unary"}} 1.0' in metrics(guarded))
     assert 'loopbench_rpc_errors_total{reason="UNAUTHENTICATED"} 1.0' in metrics(guarded)
 

@@ -59,11 +59,17 @@ EMITTED: dict[str, tuple[str, ...]] = {
 NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
 
 
+def need_kubectl() -> None:
+    """Skips the test where there is no kubectl. In CI it fails instead: of the manifests nothing would be looked at."""
+    if shutil.which("kubectl") is None:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("manifests are built by kubectl, which is not installed: https://kubernetes.io/docs/tasks/tools/")
+
+
 @cache
 def built(name: str) -> Objects:
-    """The objects of that build; skips the test where there is no kubectl. Not to be changed."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("manifests are built by kubectl, which is not installed")
+    """The objects of that build; for a test that :func:`need_kubectl`. Not to be changed."""
+    need_kubectl()
     if name in EMITTED:
         return _emitted(EMITTED[name])
     paths = (OFFERED | COMBINED)[name]

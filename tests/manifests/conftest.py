@@ -8,12 +8,22 @@ from loopbench_server.access.tokens import Role, new_token
 from tests.certificates import Authority
 from tests.containers import image
 from tests.manifests.kubelet import Server, ready
+from tests.manifests.passed import Passed
 from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
 from tests.postgresql import Cluster, cluster, program
 
 __all__ = ["image"]
 
 Secrets = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def passed(request: pytest.FixtureRequest) -> Iterator[Passed]:
+    """What --manifests asks for is told to it."""
+    made = Passed()
+    yield made
+    if path := request.config.getoption("--manifests"):
+        path.write_text(made.table())
 
 
 @pytest.fixture(scope="module", params=["process", "container"])

@@ -10,11 +10,14 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.manifests.builds import Object
+from tests.manifests.mounting import Held
 from tests.manifests.objects import at
 from tests.manifests.running import PATIENCE, Node, Running, lone
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 COUNT = "Count"
+# Seconds for a whole Job.
+JOB_PATIENCE = 3 * PATIENCE
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,14 @@ def reaction(job: Object, code: int, *, disrupted: bool = False) -> str:
 
 @dataclass
 class IndexedJob:
-    """A Job's indices, as many at once as its parallelism says. ``codes`` are how the pods of an index ended."""
+    """A Job's indices, as many at once as its parallelism says. ``codes`` are how the pods of an index ended.
+
+    ``texts`` are for :meth:`Node.run`.
+    """
 
     node: Node
     build: str
+    texts: Held = field(default_factory=dict)
     codes: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, Running] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
@@ -94,10 +101,12 @@ class IndexedJob:
         """Runs it to its end; ``disturb`` is called again and again with what runs."""
         job = lone(self.build, "Job")[0].owner["spec"]
         waiting, running, counted = deque(range(job["completions"])), dict[int, Running](), Counter[int]()
+        end = time.monotonic() + JOB_PATIENCE
         while waiting or running:
+            assert time.monotonic() < end, {index: pod.errors() for index, pod in running.items()}
             while waiting and len(running) < job["parallelism"]:
                 index = waiting.popleft()
-                running[index] = self.node.run(self.build, "Job", JOB_COMPLETION_INDEX=str(index))
+                running[index] = self.node.run(self.build, "Job", texts=self.texts, JOB_COMPLETION_INDEX=str(index))
             disturb(running)
             for index in [index for index, pod in running.items() if pod.process.poll() is not None]:
                 action = self._see(job, index, running.pop(index))

@@ -1,6 +1,5 @@
 """Runs a container as its manifest says: in the image, or as a process of this machine that finds the same."""
 
-import json
 import os
 import re
 import signal
@@ -18,6 +17,7 @@ from tests.manifests.mounting import Held, mounted
 from tests.manifests.objects import Pod, at, containers, identity
 from tests.manifests.practices import variable
 from tests.manifests.wiring import PROGRAMS
+from tests.servers import json_lines
 
 # As in the image.
 ENVIRONMENT = {"HOME": "/home/loopbench", "XDG_STATE_HOME": "/var/lib", "LOOPBENCH_DATA_DIR": "/data"}
@@ -54,15 +54,16 @@ class Running:
 
     def events(self) -> list[dict[str, Any]]:
         """The lines of its log."""
-        return [json.loads(line) for line in self.errors().splitlines() if line.startswith("{")]
+        return json_lines(self.errors())
 
     def event(self, name: str) -> dict[str, Any] | None:
         return next((event for event in self.events() if event["event"] == name), None)
 
     def kill(self) -> None:
-        """All of its processes at once, as where its node goes."""
+        """All of its processes at once, as where its node goes; it may have ended just before."""
         if self.kill_all:
-            subprocess.run(self.kill_all, check=True, capture_output=True)
+            subprocess.run(self.kill_all, check=False, capture_output=True)
+            self.process.wait(PATIENCE)
         else:
             os.killpg(self.process.pid, signal.SIGKILL)
 

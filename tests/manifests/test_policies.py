@@ -7,6 +7,7 @@ import pytest
 
 from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, surroundings
 from tests.manifests.objects import label_of
+from tests.manifests.passed import Passed
 from tests.manifests.practices import PRACTICES
 from tests.manifests.security import CONTROLS
 from tests.manifests.wiring import LINKS, QUEUE
@@ -114,13 +115,15 @@ def _change(value: Any, path: str, new: Any) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
-def test_a_build_keeps(build: str, check: str) -> None:
+def test_a_build_keeps(build: str, check: str, passed: Passed) -> None:
     assert list(CHECKS[check](surroundings(build))) == []
+    passed.checks(build, [check])
 
 
 @pytest.mark.parametrize("build", COMBINED)
-def test_a_combination_of_components_keeps_everything(build: str) -> None:
+def test_a_combination_of_components_keeps_everything(build: str, passed: Passed) -> None:
     assert [(name, fault) for name, check in CHECKS.items() for fault in check(surroundings(build))] == []
+    passed.checks(build, CHECKS)
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.manifests.builds import COMBINED, EMITTED, OFFERED, Object, built
 from tests.manifests.objects import at, label_of
+from tests.manifests.passed import Passed
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
@@ -68,14 +69,17 @@ def faults(made: Object, version: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
-def test_a_build_has_the_schema_of(build: str, version: str) -> None:
+def test_a_build_has_the_schema_of(build: str, version: str, passed: Passed) -> None:
     assert [fault for made in built(build) for fault in faults(made, version)] == []
+    passed.schema(build, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_all_combinations_of_components_have_the_schema_of(version: str) -> None:
+def test_all_combinations_of_components_have_the_schema_of(version: str, passed: Passed) -> None:
     wrong = [(build, fault) for build in COMBINED for made in built(build) for fault in faults(made, version)]
     assert wrong == []
+    for build in COMBINED:
+        passed.schema(build, version)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tests.manifests.builds import OFFERED, built
 from tests.manifests.kubelet import COUNT, IndexedJob, reaction
+from tests.manifests.mounting import Held
 from tests.manifests.objects import containers
 from tests.manifests.running import Node, Running, lone
 from tests.manifests.test_servers import SERVERS
@@ -16,8 +17,18 @@ SWEEP = "jobs/sweep.yaml"
 KILLED, EVICTED = 1, 4
 
 
+def with_epochs(number: int) -> Held:
+    """The sweep's ConfigMap with that number in place of its own."""
+    pod, _ = lone(SWEEP, "Job")
+    (text,) = (made["data"]["sweep.json"] for made in built(SWEEP) if made["kind"] == "ConfigMap")
+    changed = text.replace('"epochs": 10', f'"epochs": {number}')
+    assert changed != text
+    return {("ConfigMap", pod.spec["volumes"][0]["configMap"]["name"]): {"sweep.json": changed}}
+
+
 def test_all_indices_come_to_one_result_each_whatever_happens_to_their_pods(node: Node, postgresql: Cluster) -> None:
-    job = IndexedJob(node, SWEEP)
+    # So long that a pod which is to be killed still trains by then.
+    job = IndexedJob(node, SWEEP, with_epochs(60))
     plans = {KILLED: Running.kill, EVICTED: Running.terminate}
 
     def disturb(running: dict[int, Running]) -> None:
@@ -28,8 +39,8 @@ def test_all_indices_come_to_one_result_each_whatever_happens_to_their_pods(node
 
     job.complete(disturb)
 
-    results = {index: json.loads(pod.output()) for index, pod in job.ended.items()}
     assert {index: codes for index, codes in job.codes.items() if codes != [0]} == {KILLED: [137, 0], EVICTED: [143, 0]}
+    results = {index: json.loads(pod.output()) for index, pod in job.ended.items()}
     assert {run["state"] for run in results.values()} == {"RUN_STATE_SUCCEEDED"}
     assert stored(postgresql) == {run["id"]: "SUCCEEDED" for run in results.values()}
     # Three methods under one seed end in the same weights: also where a pod was killed on the way.
@@ -47,18 +58,12 @@ def stored(postgresql: Cluster) -> dict[str, str]:
 
 @pytest.mark.parametrize("index", ["0", "8"])
 def test_what_is_bad_fails_its_index_at_once(node: Node, index: str) -> None:
-    pod, _ = lone(SWEEP, "Job")
-    (text,) = (made["data"]["sweep.json"] for made in built(SWEEP) if made["kind"] == "ConfigMap")
-    bad = {
-        ("ConfigMap", pod.spec["volumes"][0]["configMap"]["name"]): {
-            "sweep.json": text.replace('"epochs": 10', '"epochs": -1')
-        }
-    }
-    running = node.run(SWEEP, "Job", texts=bad if index == "0" else {}, JOB_COMPLETION_INDEX=index)
+    running = node.run(SWEEP, "Job", texts=with_epochs(-1) if index == "0" else {}, JOB_COMPLETION_INDEX=index)
 
     assert running.wait() == 2, running.errors()
-    assert reaction(pod.owner["spec"], 2) == "FailIndex"
-    assert reaction(pod.owner["spec"], 1) == COUNT
+    job = lone(SWEEP, "Job")[0].owner["spec"]
+    assert reaction(job, 2) == "FailIndex"
+    assert reaction(job, 1) == COUNT
 
 
 def test_every_build_with_a_container_is_one_that_these_tests_run() -> None:

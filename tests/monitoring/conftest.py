@@ -1,4 +1,4 @@
-"""A server, Prometheus that scrapes it every second, and a scripted set of calls."""
+"""A server, Prometheus that scrapes it all the time, and a scripted set of calls."""
 
 import shutil
 import time
@@ -19,6 +19,8 @@ from tests.servers import SECONDS_TO_READY, ServerProcess, eventually, start_ser
 from .played import QUEUE_SIZE, SLOTS, Told, play
 
 NAMESPACE = "here"
+# A scrape that takes longer than that leaves all series stale until the next.
+SECONDS_BETWEEN_SCRAPES = 2
 
 
 @dataclass
@@ -78,26 +80,45 @@ def watched(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server = _server(folder, tokens, pair)
     try:
         address, jobs = f"127.0.0.1:{free_port()}", {"loopbench": metrics_address(server)}
-        with prometheus(folder, address, jobs, seconds=1, labels={"namespace": NAMESPACE}) as asked:
+        labels = {"namespace": NAMESPACE}
+        with prometheus(folder, address, jobs, seconds=SECONDS_BETWEEN_SCRAPES, labels=labels) as asked:
             start = time.time()
-            told = _played(server, asked, authority, tokens)
-            yield Watched(server, asked, start, time.time(), told, pair)
+            told, end = _played(server, asked, authority, tokens)
+            yield Watched(server, asked, start, end, told, pair)
     finally:
         stop_server(server)
 
 
-def _played(server: ServerProcess, asked: Prometheus, authority: Authority, tokens: dict[str, str]) -> Told:
-    """What the callers were told, once Prometheus has seen it."""
+def _played(
+    server: ServerProcess, asked: Prometheus, authority: Authority, tokens: dict[str, str]
+) -> tuple[Told, float]:
+    """What the callers were told, and a time at which Prometheus had seen all that it left."""
     with Client(server.address, token=tokens["read"], tls=Tls(ca=authority.certificate)) as client:
         client.wait_ready(SECONDS_TO_READY)
     eventually(_seen(asked, "loopbench_ready == 1"))
-    busy = f"loopbench_runs_running == {SLOTS} and loopbench_queue_depth == {QUEUE_SIZE}"
+    busy = (
+        f"loopbench_runs_running == {SLOTS} and loopbench_queue_depth == {QUEUE_SIZE} "
+        f"and loopbench_worker_processes >= {SLOTS}"
+    )
     told = play(server.address, authority.certificate, tokens, lambda: eventually(_seen(asked, busy)))
     # With the one that failed. The store is looked at last.
     eventually(_seen(asked, f"sum(loopbench_stored_runs_total) == {len(told.runs) + told.cancelled + 1}"))
     eventually(_seen(asked, "namespace:loopbench_runs_failed:ratio_rate15m > 0"))
-    return told
+    return told, _scraped_since(asked, time.time())
 
 
 def _seen(asked: Prometheus, expression: str) -> Callable[[], bool]:
     return lambda: bool(asked.query(expression, time.time()))
+
+
+def _scraped_since(asked: Prometheus, start: float) -> float:
+    """The time of a scrape that began after ``start``, once Prometheus answers by it."""
+    seen = [start]
+
+    def anew() -> bool:
+        seen.extend(float(found["value"][1]) for found in asked.query("timestamp(loopbench_ready)", time.time()))
+        return seen[-1] > start
+
+    eventually(anew)
+    # Samples count from their own time on, in milliseconds; a later scrape may fail, and then there are none.
+    return seen[-1] + 0.001

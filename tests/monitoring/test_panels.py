@@ -30,7 +30,7 @@ ALL = ".*"
 
 
 def _substituted(expression: str, watched: Watched, **chosen: str) -> str:
-    """As Grafana does it, for a Prometheus that scrapes every second; what is not chosen is All."""
+    """As Grafana does it, for a Prometheus that scrapes every two seconds; what is not chosen is All."""
     known = {"__rate_interval": "15s", "__range": f"{int(watched.end - watched.start) + 1}s", **chosen}
     return re.sub(r"\$(\w+)", lambda match: known.get(match[1], ALL), expression)
 

@@ -86,10 +86,10 @@ def test_calls_are_counted_by_status(watched: Watched) -> None:
     for reason in watched.told.refused:
         assert watched.value(f'loopbench_rpc_errors_total{{reason="{reason}"}}') == 1, reason
     assert watched.value(TRAIN % "OK") == len(watched.told.runs) + 3
-    assert watched.value(TRAIN % "RESOURCE_EXHAUSTED") == 1
-    assert watched.value(TRAIN % "FAILED_PRECONDITION") == 1
-    assert watched.value(TRAIN % "PERMISSION_DENIED") == 1
-    assert watched.value('grpc_server_handled_total{grpc_method="GetRun", grpc_code="NOT_FOUND"}') == 1
+    assert watched.value(TRAIN % "ResourceExhausted") == 1
+    assert watched.value(TRAIN % "FailedPrecondition") == 1
+    assert watched.value(TRAIN % "PermissionDenied") == 1
+    assert watched.value('grpc_server_handled_total{grpc_method="GetRun", grpc_code="NotFound"}') == 1
     assert watched.value('grpc_server_msg_sent_total{grpc_method="WatchRun"}') >= 1
     assert watched.value("sum(grpc_server_started_total) - sum(grpc_server_handled_total)") == 0
 
@@ -117,8 +117,11 @@ def test_promtool_finds_nothing_amiss(watched: Watched) -> None:
 
 def test_only_alerts_that_should_are_raised(watched: Watched) -> None:
     raised = {alert["labels"]["alertname"]: alert for alert in watched.prometheus.alerts()}
-    # The certificate of the test lasts for two days; of the fourteen runs one failed.
-    assert set(raised) <= {"LoopbenchCertificateExpires", "LoopbenchQueueFull", "LoopbenchCallsSlow"}
+    firing = {name for name, alert in raised.items() if alert["state"] == "firing"}
+    # Of fourteen runs one failed, and nothing else that is wrong has lasted for as long as it must.
+    assert firing == set()
+    # The certificate of the test lasts for two days, an hour of which has to pass.
+    assert "LoopbenchCertificateExpires" in raised
     for alert in raised.values():
         assert "error" not in str(alert["annotations"])
 
@@ -152,8 +155,8 @@ def test_what_a_pod_of_a_sweep_trained_is_shown_by_the_servers(watched: Watched,
     subprocess.run([*command, "--metrics-address", "none"], check=True, capture_output=True, env=os.environ | store)
     shown = 'loopbench_accuracy_ratio{method="CUSTOM_TRAIN_STEP", optimizer="rmsprop", split="validation"}'
     eventually(lambda: bool(watched.prometheus.query(shown, time.time())))
-    (now,) = watched.prometheus.query("sum(loopbench_runs_total)", time.time())
-    assert float(now["value"][1]) == own, "they are counted by the pod"
+    counted = f"sum(loopbench_runs_total) == {own:g}"
+    eventually(lambda: bool(watched.prometheus.query(counted, time.time())))
 
 
 def _trained(server: ServerProcess) -> Run:

@@ -165,7 +165,7 @@ async def test_errors_become_statuses_with_details(
     assert status.details[0].Unpack(info)
     assert (info.reason, info.metadata["run_id"]) == ("QUEUE_FULL", "a")
     assert registry.get_sample_value("loopbench_rpc_errors_total", {"reason": "QUEUE_FULL"}) == 1
-    assert await first_handled() == (*kind, "RESOURCE_EXHAUSTED")
+    assert await first_handled() == (*kind, "ResourceExhausted")
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -191,13 +191,13 @@ async def test_a_fault_of_ours_tells_the_caller_nothing(
     assert status.details[0].Unpack(info)
     assert (info.reason, bool(info.metadata["hint"])) == ("INTERNAL", True)
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]
-    assert await first_handled() == (*kind, "INTERNAL")
+    assert await first_handled() == (*kind, "Internal")
 
 
 async def test_a_status_set_by_hand_passes(stub: Any, first_handled: Any) -> None:
     error, _ = await status_of(stub.DeleteRun(pb.DeleteRunRequest()))
     assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "by hand")
-    assert await first_handled() == ("unary", "DeleteRun", "DATA_LOSS")
+    assert await first_handled() == ("unary", "DeleteRun", "DataLoss")
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -208,7 +208,7 @@ async def test_a_caller_that_leaves_is_counted(
     call = getattr(stub, kind[1])(REQUESTS[kind[1]])
     await handlers.entered.wait()
     assert call.cancel()
-    assert await first_handled() == (*kind, "CANCELLED")
+    assert await first_handled() == (*kind, "Canceled")
 
 
 async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:

@@ -100,7 +100,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(
     assert status.details[0].Unpack(bad)
     assert [violation.field for violation in bad.field_violations] == ["request"]
     _, service, name = path.split("/")
-    labels = {"grpc_type": METHODS[path], "grpc_service": service, "grpc_method": name, "grpc_code": "INVALID_ARGUMENT"}
+    labels = {"grpc_type": METHODS[path], "grpc_service": service, "grpc_method": name, "grpc_code": "InvalidArgument"}
     await eventually(lambda: registry.get_sample_value("grpc_server_handled_total", labels) == 1)
 
 

@@ -198,4 +198,4 @@ async def test_refusals_are_counted_like_all_calls(stub: Any, registry: Collecto
         labels = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": method, "grpc_code": code}
         return registry.get_sample_value("grpc_server_handled_total", labels)
 
-    await eventually(lambda: count("GetRun", "UNAUTHENTICATED") == count("DeleteRun", "PERMISSION_DENIED") == 1)
+    await eventually(lambda: count("GetRun", "Unauthenticated") == count("DeleteRun", "PermissionDenied") == 1)

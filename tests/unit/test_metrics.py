@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -13,7 +14,7 @@ from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
 from loopbench_server.metrics import Metrics
 from loopbench_server.metrics.host import ServiceMetrics
-from loopbench_server.metrics.labels import OUTCOMES, spec_labels
+from loopbench_server.metrics.labels import GO_CODES, OUTCOMES, spec_labels
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.runs.attempt import error_of
@@ -103,6 +104,19 @@ def test_series_of_known_calls_are_there_from_zero(registry: CollectorRegistry, 
     assert values(registry, "grpc_server_handled_total") == [0] * 17, "gRPC has as many status codes"
 
 
+# google.golang.org/grpc/codes, by number.
+GO = (
+    *("OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"),
+    *("PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"),
+    *("Internal", "Unavailable", "DataLoss", "Unauthenticated"),
+)
+
+
+def test_every_status_has_the_name_that_go_gives_it() -> None:
+    by_number = sorted(grpc.StatusCode, key=lambda code: code.value)
+    assert dict(zip([code.name for code in by_number], GO, strict=True)) == GO_CODES
+
+
 def test_all_methods_of_all_services_are_known() -> None:
     known = {(kind, method) for kind, _, method in served_methods()}
     assert known >= {TRAIN[::2], ("server_stream", "WatchRun"), ("unary", "Check"), ("server_stream", "Watch")}
@@ -119,7 +133,7 @@ def test_a_call_leaves_its_traces(rpcs: RpcMetrics, value: Any) -> None:
     assert value("grpc_server_started_total", **labels) == 1
     assert value("grpc_server_msg_received_total", **labels) == 1
     assert value("grpc_server_msg_sent_total", **labels) == 0
-    assert value("grpc_server_handled_total", **labels, grpc_code="RESOURCE_EXHAUSTED") == 1
+    assert value("grpc_server_handled_total", **labels, grpc_code="ResourceExhausted") == 1
     assert value("grpc_server_handled_total", **labels, grpc_code="OK") == 0
     assert value("grpc_server_handling_seconds_sum", **labels) == 0.2
     assert value("loopbench_rpc_errors_total", reason="QUEUE_FULL") == 1

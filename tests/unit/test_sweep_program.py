@@ -81,6 +81,15 @@ def test_bad_settings_are_hopeless(file: Path) -> None:
     assert {line.split(": ")[1] for line in done.stderr.splitlines()} == {"--lease-seconds", "--log-level"}
 
 
+@pytest.mark.parametrize(
+    "url", ["nonsense", "postgresql://u:p@ss@db/runs", "nosuch://db/runs", "mysql+nosuch://db/runs"]
+)
+def test_a_store_that_can_never_be_opened_is_hopeless(file: Path, url: str) -> None:
+    done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
+    assert done.returncode == IndexExit.HOPELESS
+    assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
+
+
 def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
     url = "postgresql+psycopg://u:secret@127.0.0.1:1/runs"
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)

@@ -1,7 +1,7 @@
 """A sweep as objects of Kubernetes: a ConfigMap with the sweep, and an Indexed Job."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -21,9 +21,6 @@ METRICS_PORT = 9464
 # Numeric, as in the image.
 USER = 65532
 GPU = "nvidia.com/gpu"
-# What a run's process may have to itself leaves room for the program and TensorFlow's libraries below the limit.
-MEMORY = {"requests": "2Gi", "limits": "4Gi"}
-RUN_MEGABYTES = 3_000
 # Folders to write to: where, and how much.
 SCRATCH = {
     "state": ("/var/lib/loopbench", "1Gi"),
@@ -32,6 +29,19 @@ SCRATCH = {
 }
 
 Object = dict[str, Any]
+
+
+class Memory(NamedTuple):
+    """Of a pod, and in megabytes what its run may have to itself: that leaves room for the program and TensorFlow."""
+
+    requests: str
+    limits: str
+    run_megabytes: int
+
+
+ON_CPU = Memory("2Gi", "4Gi", 3_000)
+# As in k8s/components/gpu: CUDA's libraries and contexts are a process's own.
+ON_GPU = Memory("12Gi", "12Gi", 5_000)
 
 
 def manifest(sweep: Sweep, options: JobOptions, made_by: str) -> str:
@@ -138,7 +148,7 @@ def _container(options: JobOptions) -> Object:
         "args": ["loopbench-sweep-index", "--sweep-file", f"{FOLDER}/{FILE}"],
         "env": [*_environment(options)],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
-        "resources": {kind: _resources(memory, options.gpus) for kind, memory in MEMORY.items()},
+        "resources": _resources(options.gpus),
         # So that the pod's status says in a line why it failed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -150,8 +160,16 @@ def _container(options: JobOptions) -> Object:
     }
 
 
-def _resources(memory: str, gpus: int) -> Object:
-    return {"cpu": "1", "memory": memory, **({GPU: str(gpus)} if gpus else {})}
+def _memory(gpus: int) -> Memory:
+    return ON_GPU if gpus else ON_CPU
+
+
+def _resources(gpus: int) -> Object:
+    memory, devices = _memory(gpus), {GPU: str(gpus)} if gpus else {}
+    return {
+        kind: {"cpu": "1", "memory": amount, **devices}
+        for kind, amount in (("requests", memory.requests), ("limits", memory.limits))
+    }
 
 
 def _environment(options: JobOptions) -> Iterable[Object]:
@@ -160,7 +178,7 @@ def _environment(options: JobOptions) -> Iterable[Object]:
         "valueFrom": {"secretKeyRef": {"name": options.store_secret, "key": "url"}},
     }
     yield {"name": "LOOPBENCH_METRICS_ADDRESS", "value": f"0.0.0.0:{METRICS_PORT}"}
-    yield {"name": "LOOPBENCH_RUN_MEGABYTES", "value": str(RUN_MEGABYTES)}
+    yield {"name": "LOOPBENCH_RUN_MEGABYTES", "value": str(_memory(options.gpus).run_megabytes)}
     if options.data_claim:
         yield {"name": "LOOPBENCH_DATA_DIR", "value": DATA_FOLDER}
 

@@ -22,6 +22,11 @@ class TrainingMetrics:
         self.store = StoreMetrics(self.registry)
         self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
 
+    def described(self, described: Described) -> None:
+        """A worker has said what it trains by, and on."""
+        self.build.uses(described.versions)
+        self.runs.trains_on(device.type for device in described.devices)
+
 
 class Metrics(TrainingMetrics):
     """All of a server that serves ``methods``."""
@@ -34,6 +39,5 @@ class Metrics(TrainingMetrics):
 
     def ready(self, described: Described) -> None:
         """The server takes runs, and a worker has said what it trains by."""
-        self.build.uses(described.versions)
-        self.runs.trains_on(device.type for device in described.devices)
+        self.described(described)
         self.service.ready.set(1)

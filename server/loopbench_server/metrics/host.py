@@ -42,7 +42,7 @@ class BuildMetrics:
         ).set(1)
         self._packages = Gauge(
             "loopbench_package_info",
-            "Always 1; a package that decides results. There once the server is ready.",
+            "Always 1; a package that decides results. There once a worker has told.",
             ("package", "version"),
             registry=registry,
         )

@@ -11,7 +11,12 @@ SPEC = ("method", "loss", "optimizer", "dataset")
 # Values of SPEC.
 Spec = tuple[str, ...]
 
-CODES: tuple[str, ...] = ("OK", *get_args(Status))
+# gRPC's names of a status → those of go-grpc-prometheus, which are Go's: dashboards made for it ask for them.
+GO_CODES: dict[str, str] = {
+    **{status: status.title().replace("_", "") for status in get_args(Status)},
+    "CANCELLED": "Canceled",
+    "OK": "OK",
+}
 REASONS = tuple(sorted(error.reason for error in subclasses()))
 OUTCOMES = tuple(state for state in RunState if state.ended)
 PHASES = tuple(phase.removesuffix("_seconds") for phase in Phases.model_fields)

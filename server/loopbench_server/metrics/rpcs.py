@@ -39,7 +39,7 @@ class RpcMetrics:
         for rpc in known:
             for metric in (self._started, self._received, self._sent, self._seconds):
                 metric.labels(*rpc)
-            for code in labels.CODES:
+            for code in labels.GO_CODES.values():
                 self._handled.labels(*rpc, code)
         for reason in labels.REASONS:
             self._errors.labels(reason)
@@ -61,6 +61,6 @@ class RpcMetrics:
         self._errors.labels(reason).inc()
 
     def ended(self, rpc: Rpc, code: str, seconds: float) -> None:
-        """A call ended with the status of that name."""
-        self._handled.labels(*rpc, code).inc()
+        """A call ended with the status of that name, which is gRPC's."""
+        self._handled.labels(*rpc, labels.GO_CODES[code]).inc()
         self._seconds.labels(*rpc).observe(seconds)

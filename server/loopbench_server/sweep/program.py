@@ -16,7 +16,7 @@ from loopbench_server import logs
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.metrics.labels import spec_labels
-from loopbench_server.starting import StartError, open_store, stop_event
+from loopbench_server.starting import SettingError, StartError, open_store, stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training
 from loopbench_server.tracing import tracing
@@ -33,7 +33,7 @@ def run(settings: SweepSettings) -> IndexExit:
         index = sweep.index(_number(sweep))
         what += f": {index.title}"
         trained = asyncio.run(_train(settings, sweep, index))
-    except InvalidFieldsError as error:
+    except (InvalidFieldsError, SettingError) as error:
         return _failed(what, str(error), IndexExit.HOPELESS)
     except StartError as error:
         return _failed(what, str(error), IndexExit.FAILED)

@@ -1,6 +1,7 @@
 """Trains one run by the parts that the server is made of, against the store that all share."""
 
 import asyncio
+from functools import partial
 
 import structlog
 from opentelemetry.trace import Tracer
@@ -10,6 +11,7 @@ from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
+from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
@@ -35,9 +37,13 @@ class Training:
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
         processes = Processes(settings.data_dir)
+        surroundings = surroundings_of(settings)
         self._drain_seconds = settings.drain_seconds
         self._store = store
-        self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings_of(settings), observers)
+        self._metrics = metrics
+        self._description = partial(describe, processes, surroundings)
+        self._describing: asyncio.Task[None] | None = None
+        self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings, observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
@@ -60,9 +66,10 @@ class Training:
                 failed.result()
             return await training
         finally:
-            for task in (training, stopping, *background):
+            tasks = [task for task in (training, stopping, *background, self._describing) if task]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(training, stopping, *background, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _let_go(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
@@ -70,12 +77,18 @@ class Training:
         # A run of this process has its end by now, and the task with it; for another's there is no time left to wait.
         training.cancel()
 
+    async def _describe(self) -> None:
+        """Beside the run, which does not wait for it; a process that says nothing else has soon done so."""
+        self._metrics.described(await self._description())
+
     async def _trained(self, spec: RunSpec, request_id: str) -> Run:
         try:
             while True:
                 run = await self._scheduler.submit(spec, request_id, CALLER)
                 here = run.id in self._executor.live
-                if not (here or run.state.ended):
+                if here and not self._describing:
+                    self._describing = asyncio.create_task(self._describe())
+                elif not (here or run.state.ended):
                     log.info("another process works on the run")
                 try:
                     return await self._scheduler.wait(run.id)
