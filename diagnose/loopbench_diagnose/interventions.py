@@ -119,7 +119,7 @@ def _one_sample(data: Data) -> Data:
 
 @contextmanager
 def _default_strategy() -> Iterator[None]:
-    """Whatever a strategy is asked or told, TensorFlow's default one answers: it has one replica, and distributes nothing."""
+    """TensorFlow's default strategy answers for every other: it has one replica, and distributes nothing."""
     default = tf.distribute.get_strategy()
 
     def make(original: Any) -> Any:

@@ -20,7 +20,7 @@ from loopbench_diagnose.patching import replaced
 class SampleNoise(threading.local):
     """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call.
 
-    The replicas of a strategy have a thread each, and one may call the model while another is in the middle of its call.
+    The replicas of a strategy have a thread each, and one may call the model while another is in the middle of a call.
     """
 
     def __init__(self) -> None:

@@ -90,7 +90,7 @@ class Watch:
 
     @property
     def _last(self) -> Step | None:
-        """The step that an update belongs to; where gradients are gathered before it, any share stands for the whole."""
+        """The step that an update belongs to; where gradients are gathered first, any share stands for the whole."""
         if replica() == OUTSIDE:
             return self._steps.groups[-1][0] if self._steps.groups else None
         return self._here.step

@@ -46,6 +46,11 @@ class Step:
     state: Arrays | None = None
     updated: bool = False
 
+    @property
+    def used(self) -> Arrays | None:
+        """The gradients as they reached an optimizer, or the tape's where none was seen."""
+        return self.gradients if self.applied is None else self.applied
+
 
 def _concatenated(parts: Sequence[Any]) -> Any:
     return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
@@ -98,8 +103,8 @@ class Trace:
     """A training from begin to end.
 
     ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model``
-    is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end. ``replicas`` is among
-    how many a batch was divided.
+    is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end. ``replicas`` is how
+    many a batch was divided among.
     """
 
     steps: list[Step] = field(default_factory=list)
