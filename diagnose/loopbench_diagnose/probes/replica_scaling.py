@@ -7,13 +7,13 @@ from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, wor
 from loopbench_diagnose.reasons import Reason
 
 TOO_LARGE = (
-    "Keras's optimizers add up the gradients of all replicas: divide the mean over a replica's share by "
-    "strategy.num_replicas_in_sync, or take tf.nn.compute_average_loss(losses, global_batch_size=…), which the losses "
-    "of compile do by themselves."
+    "Divide the mean over a replica's share by strategy.num_replicas_in_sync, or take "
+    "tf.nn.compute_average_loss(losses, global_batch_size=…). Keras's own losses do so by themselves; for a function "
+    "handed to compile Keras does it where that returns one value a sample, and leaves a mean as it is."
 )
 TOO_SMALL = (
-    "Divide by the number of replicas, or by the global batch size, once: Keras divides what a loss of compile returns "
-    "by the number of replicas, so let that be one value a sample, or the mean over a replica's share."
+    "Divide by the number of replicas once: where a function handed to compile returns one value a sample, Keras "
+    "divides their mean by it already."
 )
 
 
@@ -48,7 +48,7 @@ def _tell(case: Case, findings: Findings, side: int, measured: tuple[Evidence, .
     findings.cause(
         Cause(
             reason=Reason.REPLICA_SCALING,
-            title=f"The {word(side)} side's gradient on {case.replicas[side]} replicas is {scale:.6g} times that on one",
+            title=f"The {word(side)} side's gradient on {case.replicas[side]} replicas is {scale:.6g} times that on 1",
             evidence=measured,
             effect=effect.text,
             fix=TOO_LARGE if scale > 1 else TOO_SMALL,
