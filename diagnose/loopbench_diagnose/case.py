@@ -15,6 +15,8 @@ from loopbench_diagnose.interventions import (
     COLUMN_LABELS,
     EQUAL_LABELS,
     NO_ADDITIONAL_LOSSES,
+    ONE_REPLICA,
+    ONE_SAMPLE,
     RIGHT_LOGITS,
     TRAINING_MODE,
     UNIT_WEIGHTS,
@@ -24,7 +26,7 @@ from loopbench_diagnose.interventions import (
 from loopbench_diagnose.lab import Lab, NoUpdateError
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.spies import row_keys
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.trace import Arrays, Step, Trace
 
 Pair = tuple[Trace, Trace]
 
@@ -68,6 +70,12 @@ def _ratio_of(pair: Pair) -> Ratio | None:
     """Second over first, of the first gradients; None where a side takes none."""
     first, second = (trace.steps[0].gradients if trace.steps else None for trace in pair)
     return None if first is None or second is None else ratio(first, second)
+
+
+def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None]) -> float:
+    """Of the first gradient of ``whole`` over that of ``one``; 1 where there is none."""
+    first, second = (gradients(trace.steps[0]) if trace.steps else None for trace in (one, whole))
+    return 1.0 if first is None or second is None else ratio(first, second).scale
 
 
 class Case:
@@ -154,9 +162,53 @@ class Case:
         # Where the whole gradients agree, a side may have written by hand what the other takes from model.losses.
         if not self.has_additional_losses:
             return ()
-        plain = _ratio_of(self.batch())
-        agree = plain is not None and max(plain.residual, abs(plain.scale - 1)) < self.tolerance
-        return () if agree else (NO_ADDITIONAL_LOSSES,)
+        wholes = (_ratio_of(self.batch(replicas)) for replicas in self._on_replicas)
+        agree = (whole is not None and max(whole.residual, abs(whole.scale - 1)) < self.tolerance for whole in wholes)
+        return () if any(agree) else (NO_ADDITIONAL_LOSSES,)
+
+    @cached_property
+    def replicas(self) -> tuple[int, int]:
+        """Among how many replicas each side divides a batch."""
+        first, second = (trace.replicas for trace in self.epochs)
+        return first, second
+
+    def _replica_scales(self, gradients: Callable[[Step], Arrays | None]) -> tuple[float, float]:
+        """How many times as large as on one replica either side's gradient is on all.
+
+        With one sample in every place all shares are alike, or a batch normalization would make another gradient of
+        them than of the whole.
+        """
+        alike = (ONE_SAMPLE, UNIT_WEIGHTS, *((NO_ADDITIONAL_LOSSES,) if self.has_additional_losses else ()))
+        pairs = zip(self.batch((*alike, ONE_REPLICA)), self.batch(alike), strict=True)
+        first, second = (_scale(one, whole, gradients) for one, whole in pairs)
+        return first, second
+
+    @cached_property
+    def replica_scales(self) -> tuple[float, float]:
+        """How many times as large as on one replica the gradients are that either side's optimizer is given by all."""
+        return self._replica_scales(lambda step: step.used)
+
+    @cached_property
+    def _scales_differ(self) -> bool:
+        # The tape's gradients as well: a loop may scale them only later, and is right to.
+        both = self.replica_scales, self._replica_scales(lambda step: step.gradients)
+        return any(abs(first / second - 1) > self.tolerance for first, second in both)
+
+    @cached_property
+    def _on_replicas(self) -> tuple[tuple[Intervention, ...], ...]:
+        """On one replica, on all of them, or both ways: the more telling one first."""
+        if max(self.replicas) == 1:
+            return ((),)
+        if self._scales_differ:
+            return (ONE_REPLICA,), ()
+        # A batch normalization of shares is only comparable on one: two loops divide a batch in two ways. Where one
+        # side does not divide it at all, that is a difference and has to be told.
+        return ((), (ONE_REPLICA,)) if self.replicas[0] == self.replicas[1] else ((),)
+
+    @cached_property
+    def is_scaled_by_replicas(self) -> bool:
+        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two ways."""
+        return ONE_REPLICA in self.explanation.interventions and self._scales_differ
 
     def _candidates(self) -> list[Intervention]:
         """The more telling ones first: equal labels make up for too much."""
@@ -187,15 +239,20 @@ class Case:
             closing.append(Explanation(together, found, closed=True))
             if abs(found.scale - 1) < self.tolerance:
                 return closing[-1]
-        return closing[0] if closing else Explanation((), plain, closed=False)
+        if closing:
+            return closing[0]
+        replicas = self._on_replicas[0]
+        return Explanation(replicas, self.ratio(replicas) or plain, closed=False)
 
     def _tries(self, *, closed: bool) -> list[tuple[Intervention, ...]]:
         if closed:
-            # Nothing but weights that are all the same can look like a constant scale.
-            return [(), (UNIT_WEIGHTS,)] if has_weights(self.data) else [()]
-        candidates = [one for one in self._candidates() if self._acts(one)]
+            # Nothing but weights that are all the same, and replicas, can look like a constant scale.
+            candidates = [UNIT_WEIGHTS] if has_weights(self.data) else []
+        else:
+            candidates = [one for one in self._candidates() if self._acts(one)]
         sizes = range(min(MOST_TOGETHER, len(candidates)) + 1)
-        return [together for size in sizes for together in combinations(candidates, size)]
+        sets = [together for size in sizes for together in combinations(candidates, size)]
+        return [(*replicas, *together) for together in sets for replicas in self._on_replicas]
 
     def _acts(self, intervention: Intervention) -> bool:
         """Whether an intervention changes a first gradient at all."""

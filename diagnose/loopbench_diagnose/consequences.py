@@ -66,13 +66,16 @@ def _why(optimizer: Any) -> str:
     return next((words for name, words in WHY.items() if config.get(name) is not None), "")
 
 
-def effect_of_scale(optimizer: Any, steps: Sequence[Step], scale: float) -> Effect:
-    """What gradients that are ``scale`` times as large do under ``optimizer``.
+def effect_of_scale(optimizers: Sequence[Any], steps: Sequence[Step], scale: float) -> Effect:
+    """What gradients that are ``scale`` times as large do under the last of ``optimizers``, where there is one.
 
     Plain SGD's updates are proportional to the gradient, so a scale of the loss is a scale of the learning rate. Adam
     and RMSprop divide the gradient by its own running size (Kingma and Ba 2015, section 2.1): there it cancels but for
     epsilon. Which of the two it is, is measured.
     """
+    if not optimizers:
+        return Effect(finite(abs(scale - 1)), f"The updates are {scale:.6g} times as large.")
+    optimizer = inner(optimizers[-1])
     kept = [step.gradients for step in steps if step.gradients is not None]
     weights = steps[0].weights
     assert weights is not None

@@ -42,6 +42,18 @@ def _without_dataset_warnings() -> Iterator[None]:
 
 
 @contextmanager
+def _without_tensorflow_warnings() -> Iterator[None]:
+    # Every experiment has a model of its own, for which a loop's function is rightly traced again; and that replicas
+    # are slow eagerly is known.
+    level = tf.get_logger().level
+    tf.get_logger().setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        tf.get_logger().setLevel(level)
+
+
+@contextmanager
 def eagerly() -> Iterator[None]:
     """Every operation by Python within the block, in every ``tf.function`` and in ``fit``."""
     was_eager = tf.config.functions_run_eagerly()
@@ -49,23 +61,13 @@ def eagerly() -> Iterator[None]:
     try:
         with (
             _without_dataset_warnings(),
+            _without_tensorflow_warnings(),
             replaced(keras.Model, "compile", _single_steps),
             replaced(tf.experimental.Optional, "from_value", _without_variables),
         ):
             yield
     finally:
         tf.config.run_functions_eagerly(run_eagerly=was_eager)
-
-
-@contextmanager
-def _without_retracing_warnings() -> Iterator[None]:
-    # Every experiment has a model of its own, for which a loop's function is rightly traced again.
-    level = tf.get_logger().level
-    tf.get_logger().setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        tf.get_logger().setLevel(level)
 
 
 def _no_dropout(_: Any) -> Any:
@@ -100,7 +102,7 @@ def executing(*, by_python: bool) -> Iterator[list[bool]]:
     compiled: list[bool] = []
     module = keras.layers.Dropout.call.__globals__["backend"].random
     with ExitStack() as stack:
-        stack.enter_context(_without_retracing_warnings())
+        stack.enter_context(_without_tensorflow_warnings())
         stack.enter_context(replaced(module, "dropout", _no_dropout))
         stack.enter_context(replaced(module, "normal", _no_noise))
         stack.enter_context(replaced(type(tf.function(lambda: None)), "__call__", _noting_xla(compiled)))

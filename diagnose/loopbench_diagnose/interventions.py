@@ -113,6 +113,25 @@ def _log_odds(probabilities: Any) -> Any:
     return tf.math.log(probabilities) - tf.math.log(1 - probabilities)
 
 
+def _one_sample(data: Data) -> Data:
+    return data.rows(np.zeros(len(data), np.int64))
+
+
+@contextmanager
+def _default_strategy() -> Iterator[None]:
+    """TensorFlow's default strategy answers for every other: it has one replica, and distributes nothing."""
+    default = tf.distribute.get_strategy()
+
+    def make(original: Any) -> Any:
+        return property(lambda _: original.__get__(default))
+
+    with ExitStack() as stack:
+        for name in dir(tf.distribute.MirroredStrategy):
+            if not name.startswith("_"):
+                stack.enter_context(replaced(tf.distribute.MirroredStrategy, name, make))
+        yield
+
+
 KERAS_CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 TENSORFLOW_CROSSENTROPIES: dict[str, Callable[[Any], Any]] = {
     "softmax_cross_entropy_with_logits": _logits_of(_log),
@@ -151,6 +170,8 @@ COLUMN_LABELS = Intervention("labels (n, 1) for outputs (n, 1)", data=_labels_as
 RIGHT_LOGITS = Intervention("from_logits as the outputs are", patches=_right_from_logits)
 ALL_LOGITS = Intervention("from_logits=True, as the outputs are", patches=_all_logits)
 EQUAL_LABELS = Intervention("one label for all samples", data=_equal_labels)
+ONE_SAMPLE = Intervention("one sample in every place", data=_one_sample)
+ONE_REPLICA = Intervention("one replica", patches=_default_strategy)
 NO_ADDITIONAL_LOSSES = Intervention("no regularization losses", patches=_no_additional_losses)
 
 

@@ -87,8 +87,9 @@ class Lab:
         model = self._build_model()
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
-        # A model that was never called may have no variables yet.
-        model(_tensors(self._sample), training=False)
+        # A model that was never called may have no variables yet; they belong to its strategy as well.
+        with model.distribute_strategy.scope():
+            model(_tensors(self._sample), training=False)
         return model
 
     def model(self) -> keras.Model:
@@ -115,15 +116,16 @@ class Lab:
         """
         for intervention in interventions:
             data = intervention.data(data)
-        model = self.model()
-        keras.utils.set_random_seed(self._seed)
-        if not seeded:
-            tf.random.set_seed(None)
         force = any(intervention.force_training for intervention in interventions)
         with ExitStack() as stack:
             contexts: list[AbstractContextManager[None]] = [one.patches() for one in interventions]
             for context in contexts:
                 stack.enter_context(context)
+            # Within the patches: a model belongs to the strategy that it is built under.
+            model = self.model()
+            keras.utils.set_random_seed(self._seed)
+            if not seeded:
+                tf.random.set_seed(None)
             watch = stack.enter_context(watching(model, force_training=force))
             return watch.finish(figures(loop(model, data.copied(), epochs)))
 

@@ -55,11 +55,12 @@ def compile_and_fit(
     """
 
     def train(model: keras.Model, data: Data, epochs: int) -> Any:
-        model.compile(
-            optimizer=_fresh_optimizer(optimizer),
-            metrics=keras.tree.map_structure(_fresh, metrics),
-            **compile_options,
-        )
+        with model.distribute_strategy.scope():
+            model.compile(
+                optimizer=_fresh_optimizer(optimizer),
+                metrics=keras.tree.map_structure(_fresh, metrics),
+                **compile_options,
+            )
         if stock_steps:
             _take_stock_steps(model)
         validation = data.validation

@@ -4,6 +4,7 @@ Two loops that put the same samples into a batch in another order would otherwis
 no gradient of theirs could be compared.
 """
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +17,11 @@ import tensorflow as tf
 from loopbench_diagnose.patching import replaced
 
 
-class SampleNoise:
-    """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call."""
+class SampleNoise(threading.local):
+    """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call.
+
+    The replicas of a strategy have a thread each, and one may call the model while another is in the middle of a call.
+    """
 
     def __init__(self) -> None:
         self.rows: list[bytes] = []

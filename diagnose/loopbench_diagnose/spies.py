@@ -5,8 +5,10 @@ watched. Everything runs eagerly meanwhile; otherwise only the first call, the t
 """
 
 import inspect
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,7 +19,8 @@ from loopbench_diagnose.data import leaves
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
-from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace
+from loopbench_diagnose.replicas import OUTSIDE, Shares, replica
+from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace, whole_call, whole_step
 
 # Weights and gradients are kept for so many steps: enough to see where two trainings part.
 STEPS_KEPT = 4
@@ -44,6 +47,19 @@ def _is_eager(inputs: Any) -> bool:
     return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(inputs))
 
 
+@dataclass
+class _Replica:
+    """Where a replica is: tapes and calls that are open, and what belongs to its next step. ``step`` is its last."""
+
+    tapes: int = 0
+    calls: int = 0
+    pending: Call | None = None
+    tape: Any = None
+    before: tuple[Arrays, Arrays] | None = None
+    loss_scale: float = 1.0
+    step: Step | None = None
+
+
 class Watch:
     """Writes what it is told by the wrappers into ``trace``."""
 
@@ -55,18 +71,29 @@ class Watch:
         self._places = {
             id(key): place for place, v in enumerate(model.trainable_variables) for key in (v, getattr(v, "value", v))
         }
-        self._tapes = 0
-        self._calls = 0
-        self._pending: Call | None = None
-        self._tape: Any = None
-        self._before: tuple[Arrays, Arrays] | None = None
-        self._loss_scale = 1.0
+        self._replicas: dict[int, _Replica] = defaultdict(_Replica)
+        self._steps: Shares[Step] = Shares()
+        self._evaluations: Shares[Call] = Shares()
 
     def finish(self, reported: dict[str, float]) -> Trace:
         """The trace, complete."""
+        self.trace.steps = [whole_step(shares) for shares in self._steps.groups]
+        self.trace.evaluations = [whole_call(shares) for shares in self._evaluations.groups]
+        self.trace.replicas = max((len(shares) for shares in self._steps.groups), default=1)
         self.trace.reported, self.trace.model = reported, self._model
         self.trace.weights, self.trace.state = self._weights(), self._state()
         return self.trace
+
+    @property
+    def _here(self) -> _Replica:
+        return self._replicas[replica()]
+
+    @property
+    def _last(self) -> Step | None:
+        """The step that an update belongs to; where gradients are gathered first, any share stands for the whole."""
+        if replica() == OUTSIDE:
+            return self._steps.groups[-1][0] if self._steps.groups else None
+        return self._here.step
 
     def _weights(self) -> Arrays:
         return snapshot(self._model.trainable_variables)
@@ -81,26 +108,30 @@ class Watch:
         """Around ``Layer.__call__``: the outermost call of the model, or of one around its layers."""
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._calls or not self._is_ours(layer) or not args or not _is_eager(args[0]):
+            here = self._here
+            if here.calls or not self._is_ours(layer) or not args or not _is_eager(args[0]):
                 return original(layer, *args, **kwargs)
-            if self._tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
+            if here.tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
                 kwargs["training"] = True
             self._remember_weights()
             rows = row_keys(args[0])
             self.noise.begin(rows)
-            self._calls += 1
+            here.calls += 1
             try:
                 outputs = original(layer, *args, **kwargs)
             finally:
-                self._calls -= 1
+                here.calls -= 1
             self._record_call(layer, args, kwargs, outputs, rows)
             return outputs
 
         return call
 
     def _remember_weights(self) -> None:
-        if self._tapes and len(self.trace.steps) < STEPS_KEPT:
-            self._before = (self._weights(), self._state())
+        if self._here.tapes and self._keeps():
+            self._here.before = (self._weights(), self._state())
+
+    def _keeps(self) -> bool:
+        return self._steps.place(replica()) < STEPS_KEPT
 
     def _record_call(self, layer: Any, args: Any, kwargs: Any, outputs: Any, rows: list[bytes]) -> None:
         call = Call(
@@ -108,19 +139,19 @@ class Watch:
             inputs=keras.tree.map_structure(keras.ops.convert_to_numpy, args[0]),
             outputs=keras.tree.map_structure(float64, outputs),
             training=_training_flag(layer, args, kwargs),
-            taped=self._tapes > 0,
-            steps_before=len(self.trace.steps),
+            taped=self._here.tapes > 0,
+            steps_before=len(self._steps.groups),
         )
         if call.taped:
-            self._pending = call
+            self._here.pending = call
         else:
-            self.trace.evaluations.append(call)
+            self._evaluations.add(call, replica())
 
     def tape_enter(self, original: Any) -> Any:
         """Around ``GradientTape.__enter__``."""
 
         def enter(tape: Any) -> Any:
-            self._tapes += 1
+            self._here.tapes += 1
             return original(tape)
 
         return enter
@@ -129,7 +160,7 @@ class Watch:
         """Around ``GradientTape.__exit__``."""
 
         def leave(tape: Any, *args: Any) -> Any:
-            self._tapes -= 1
+            self._here.tapes -= 1
             return original(tape, *args)
 
         return leave
@@ -140,11 +171,11 @@ class Watch:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
             gradients = original(tape, target, sources, *args, **kwargs)
             found = self._in_order(leaves(gradients), leaves(sources), keras.tree.flatten(gradients))
-            if self._pending is not None and found is not None:
+            if self._here.pending is not None and found is not None:
                 loss = sum(float(float64(leaf).sum()) for leaf in leaves(target))
                 self._begin_step(loss, found)
-                self._tape = tape
-            elif found is not None and tape is self._tape:
+                self._here.tape = tape
+            elif found is not None and tape is self._here.tape:
                 self._complete_step(found)
             return gradients
 
@@ -161,20 +192,21 @@ class Watch:
         return [dense.get(place, np.zeros(shape)) for place, shape in enumerate(shapes)]
 
     def _begin_step(self, loss: float, gradients: Arrays) -> None:
-        assert self._pending is not None
-        scale, kept = self._loss_scale, len(self.trace.steps) < STEPS_KEPT
-        step = Step(call=self._pending, loss=loss / scale, loss_scale=scale)
-        if kept:
+        here = self._here
+        assert here.pending is not None
+        scale = here.loss_scale
+        step = Step(call=here.pending, loss=loss / scale, loss_scale=scale)
+        if self._keeps():
             step.gradients = [gradient / scale for gradient in gradients]
-            assert self._before is not None
-            step.weights, step.state = self._before
-        self.trace.steps.append(step)
-        self._pending, self._loss_scale = None, 1.0
+            assert here.before is not None
+            step.weights, step.state = here.before
+        self._steps.add(step, replica())
+        here.step, here.pending, here.loss_scale = step, None, 1.0
 
     def _complete_step(self, gradients: Arrays) -> None:
         """More gradients from the same tape: of other variables, where every part of a model has its own optimizer."""
-        step = self.trace.steps[-1]
-        if step.gradients is not None:
+        step = self._here.step
+        if step is not None and step.gradients is not None:
             step.gradients = [
                 known if known.any() else new / step.loss_scale
                 for known, new in zip(step.gradients, gradients, strict=True)
@@ -189,10 +221,10 @@ class Watch:
             if all(known is not optimizer for known in self.trace.optimizers):
                 self.trace.optimizers.append(optimizer)
             applied = self._in_order(grads, variables, grads)
-            if self.trace.steps and applied is not None:
-                self.trace.steps[-1].updated = True
-            if self.trace.steps and self.trace.steps[-1].gradients is not None and applied is not None:
-                self.trace.steps[-1].applied = applied
+            step = self._last
+            if step is not None and applied is not None:
+                step.updated = True
+                step.applied = applied if step.gradients is not None else None
             return original(optimizer, grads, variables)
 
         return apply
@@ -203,7 +235,7 @@ class Watch:
         def scaled(optimizer: Any, loss: Any) -> Any:
             result = original(optimizer, loss)
             before, after = float(float64(loss).sum()), float(float64(result).sum())
-            self._loss_scale = after / before if before and np.isfinite(after / before) else 1.0
+            self._here.loss_scale = after / before if before and np.isfinite(after / before) else 1.0
             return result
 
         return scaled
@@ -230,8 +262,8 @@ class Watch:
             if all(known is not optimizer for known in self.trace.scaling_optimizers):
                 self.trace.scaling_optimizers.append(optimizer)
             # Where the scale was too large, no update is made; that is chance, and no fewer updates.
-            if self.trace.steps:
-                self.trace.steps[-1].updated = True
+            if self._last is not None:
+                self._last.updated = True
             return original(optimizer, *args, **kwargs)
 
         return apply

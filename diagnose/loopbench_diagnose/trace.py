@@ -1,8 +1,10 @@
 """What was seen of a training."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,46 @@ class Step:
     state: Arrays | None = None
     updated: bool = False
 
+    @property
+    def used(self) -> Arrays | None:
+        """The gradients as they reached an optimizer, or the tape's where none was seen."""
+        return self.gradients if self.applied is None else self.applied
+
+
+def _concatenated(parts: Sequence[Any]) -> Any:
+    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def whole_call(shares: Sequence[Call]) -> Call:
+    """One call on a whole batch, of what every replica made of its share."""
+    if len(shares) == 1:
+        return shares[0]
+    return replace(
+        shares[0],
+        rows=[key for call in shares for key in call.rows],
+        inputs=_concatenated([call.inputs for call in shares]),
+        outputs=_concatenated([call.outputs for call in shares]),
+    )
+
+
+def _sum(parts: Sequence[Arrays | None]) -> Arrays | None:
+    known = [arrays for arrays in parts if arrays is not None]
+    return [np.sum(arrays, axis=0) for arrays in zip(*known, strict=True)] if known else None
+
+
+def whole_step(shares: Sequence[Step]) -> Step:
+    """One step on a whole batch: Keras's optimizers add up the gradients of all replicas, whatever the loss is."""
+    if len(shares) == 1:
+        return shares[0]
+    return replace(
+        shares[0],
+        call=whole_call([step.call for step in shares]),
+        loss=sum(step.loss for step in shares),
+        gradients=_sum([step.gradients for step in shares]),
+        applied=_sum([step.applied for step in shares]),
+        updated=any(step.updated for step in shares),
+    )
+
 
 @dataclass(eq=False)
 class MetricUse:
@@ -61,7 +103,8 @@ class Trace:
     """A training from begin to end.
 
     ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model``
-    is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end.
+    is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end. ``replicas`` is how
+    many a batch was divided among.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -73,6 +116,7 @@ class Trace:
     reported: dict[str, float] = field(default_factory=dict)
     weights: Arrays = field(default_factory=list)
     state: Arrays = field(default_factory=list)
+    replicas: int = 1
 
     @property
     def updates(self) -> int:

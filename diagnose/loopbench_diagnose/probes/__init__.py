@@ -17,6 +17,7 @@ from loopbench_diagnose.probes import (
     partial_batch,
     regularization,
     repeat,
+    replica_scaling,
     unexplained,
     updates,
     validation,
@@ -27,6 +28,7 @@ Probe = Callable[[Case, Findings], None]
 PROBES: tuple[Probe, ...] = (
     inputs.probe,
     repeat.probe,
+    replica_scaling.probe,
     loss_reduction.probe,
     explained.probe,
     regularization.probe,

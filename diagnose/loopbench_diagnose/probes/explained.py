@@ -15,6 +15,7 @@ from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
     EQUAL_LABELS,
+    ONE_REPLICA,
     RIGHT_LOGITS,
     TRAINING_MODE,
     UNIT_WEIGHTS,
@@ -153,10 +154,12 @@ CAUSES: dict[Intervention, Explained] = {
 
 def probe(case: Case, findings: Findings) -> None:
     """Tells a cause for every intervention that the gap needs to close."""
-    plain = case.ratio()
+    # What replicas do has a probe of its own.
+    found = [one for one in case.explanation.interventions if one is not ONE_REPLICA]
+    plain = case.ratio([one for one in case.explanation.interventions if one is ONE_REPLICA])
     if plain is None or not case.explanation.closed:
         return
-    for intervention in case.explanation.interventions:
+    for intervention in found:
         _tell(case, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
 
 

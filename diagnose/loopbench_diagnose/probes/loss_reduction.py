@@ -4,7 +4,7 @@ import numpy as np
 
 from loopbench.spec import Cause, Evidence
 from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import NEGLIGIBLE, effect_of_scale, finite, inner
+from loopbench_diagnose.consequences import NEGLIGIBLE, effect_of_scale
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, Severity, evidence
 from loopbench_diagnose.gradients import ratio
@@ -32,23 +32,18 @@ def probe(case: Case, findings: Findings) -> None:
     if abs(found.scale - 1) < case.tolerance:
         findings.agree(measured)
         return
-    optimizer = second.optimizers[-1] if second.optimizers else None
-    if optimizer is None:
-        change, text = finite(abs(found.scale - 1)), f"The updates are {found.scale:.6g} times as large."
-    else:
-        effect = effect_of_scale(inner(optimizer), first.steps, found.scale)
-        change, text = effect.change, effect.text
+    effect = effect_of_scale(second.optimizers, first.steps, found.scale)
     findings.cause(
         Cause(
             reason=Reason.LOSS_REDUCTION,
             title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
             evidence=measured,
-            effect=text,
+            effect=effect.text,
             fix=f"Reduce both losses in the same way{_named(case, found.scale)}, or divide the second's learning rate "
             f"by {found.scale:.6g} where the optimizer is plain SGD.",
         ),
-        Severity.TRAINING if change > NEGLIGIBLE else Severity.ROUNDING,
-        change,
+        Severity.TRAINING if effect.change > NEGLIGIBLE else Severity.ROUNDING,
+        effect.change,
     )
 
 

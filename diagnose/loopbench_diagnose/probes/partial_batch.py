@@ -6,14 +6,16 @@ from loopbench.spec import Cause
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
+from loopbench_diagnose.interventions import ONE_REPLICA
 from loopbench_diagnose.reasons import Reason
 
 
 def probe(case: Case, findings: Findings) -> None:
     """Compares the gradient's ratio on part of a batch with that on a whole one."""
     whole, part = case.batch_size, max(1, case.batch_size // 2)
-    full = case.ratio(case.explanation.interventions)
-    small = case.ratio(case.explanation.interventions, part)
+    # On one replica: of a small batch some may have no share, and no gradient.
+    interventions = dict.fromkeys((*case.explanation.interventions, *([ONE_REPLICA] if max(case.replicas) > 1 else [])))
+    full, small = case.ratio([*interventions]), case.ratio([*interventions], part)
     if whole == part or full is None or small is None or not case.explanation.closed or not case.same_inputs:
         return
     change, share = small.scale / full.scale, part / whole

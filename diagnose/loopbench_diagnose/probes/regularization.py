@@ -1,13 +1,15 @@
 """Losses that the model adds by itself, and that a hand-written loss has to add as well."""
 
+from collections.abc import Sequence
+
 from loopbench.spec import Cause
 from loopbench_diagnose.case import Case
 from loopbench_diagnose.consequences import finite
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
 from loopbench_diagnose.gradients import gap, norm, subtract
-from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
+from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES, ONE_REPLICA, Intervention
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.trace import Arrays
+from loopbench_diagnose.trace import Arrays, Trace
 
 # Of the gradient's length; below it the part is rounding.
 SMALLEST_PART = 1e-5
@@ -23,7 +25,7 @@ def probe(case: Case, findings: Findings) -> None:
     """Compares what ``sum(model.losses)`` adds to either gradient."""
     if not case.has_additional_losses or not case.same_inputs:
         return
-    parts = [_part(case, side) for side in (0, 1)]
+    parts = _parts(case, _with_replicas(case))
     sizes = [norm(part) for part in parts]
     whole = max(norm(trace.steps[0].gradients or []) for trace in case.batch())
     if max(sizes) < SMALLEST_PART * whole:
@@ -35,7 +37,7 @@ def probe(case: Case, findings: Findings) -> None:
     if min(sizes) > 0 and gap([case.explanation.ratio.scale * array for array in parts[0]], parts[1]) < SAME:
         findings.control("regularization", "The model's own losses are scaled as the whole loss is.", *sizes)
         return
-    if _by_hand(case, parts):
+    if _by_hand(case):
         findings.control("regularization", "The gradients agree as a whole: a side adds the same by hand.", *sizes)
         return
     _tell(case, findings, parts, whole)
@@ -77,17 +79,27 @@ def _what(own: float, other: float) -> str:
     return f"counts the regularization losses {times:.3g} times"
 
 
-def _by_hand(case: Case, parts: list[Arrays]) -> bool:
+def _by_hand(case: Case) -> bool:
     """Whether the whole gradients are closer to each other than what ``model.losses`` adds to them."""
-    first, second = (trace.steps[0].gradients or [] for trace in case.batch(case.explanation.interventions))
-    return norm(subtract(first, second)) < MADE_UP * norm(subtract(*parts))
-
-
-def _part(case: Case, side: int) -> Arrays:
-    """The gradient of the model's own losses on a side."""
     interventions = case.explanation.interventions
-    full = case.batch(interventions)[side].steps[0].gradients
-    without = case.batch((NO_ADDITIONAL_LOSSES, *interventions))[side].steps[0].gradients
+    first, second = (trace.steps[0].gradients or [] for trace in case.batch(interventions))
+    return norm(subtract(first, second)) < MADE_UP * norm(subtract(*_parts(case, interventions)))
+
+
+def _with_replicas(case: Case) -> tuple[Intervention, ...]:
+    """What explains the gap; on all replicas, unless they are a cause: these losses alone may be added once by each."""
+    found = case.explanation.interventions
+    return found if case.is_scaled_by_replicas else tuple(one for one in found if one is not ONE_REPLICA)
+
+
+def _parts(case: Case, interventions: Sequence[Intervention]) -> list[Arrays]:
+    """The gradient of the model's own losses on either side."""
+    pairs = zip(case.batch(interventions), case.batch((NO_ADDITIONAL_LOSSES, *interventions)), strict=True)
+    return [_part(full, without) for full, without in pairs]
+
+
+def _part(whole: Trace, rest: Trace) -> Arrays:
+    full, without = whole.steps[0].gradients, rest.steps[0].gradients
     assert full is not None
     assert without is not None
     return subtract(full, without)

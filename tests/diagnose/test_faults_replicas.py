@@ -1,0 +1,224 @@
+"""Replicas of a strategy: faults in how their losses are divided, and right ways, of which nothing is told."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from loopbench.spec import Side
+from loopbench_diagnose import Data, compile_and_fit, diagnose
+from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.reasons import Reason
+
+from .fault_models import SIZE, Loss, Problem, adam, evidence_of, images, mean_log, only, sgd, signals, squared
+
+REPLICAS = 2
+STRATEGY = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(REPLICAS)])
+
+
+def mirrored(problem: Problem) -> Problem:
+    """The same model, built under the strategy."""
+    build, data = problem
+
+    def build_in_scope() -> keras.Model:
+        with STRATEGY.scope():
+            return build()
+
+    return build_in_scope, data
+
+
+def by_dataset(data: Data) -> Any:
+    """Batches that the strategy divides."""
+    samples = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data))
+    return STRATEGY.experimental_distribute_dataset(samples.batch(SIZE))
+
+
+def by_function(data: Data) -> Any:
+    """Batches of a replica's size."""
+
+    def batches(context: tf.distribute.InputContext) -> Any:
+        samples = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data))
+        return samples.batch(context.get_per_replica_batch_size(SIZE))
+
+    return STRATEGY.distribute_datasets_from_function(batches)
+
+
+def replicated(
+    loss: Loss,
+    *,
+    optimizer: Callable[[], keras.optimizers.Optimizer] = sgd(),  # noqa: B008  it makes one anew
+    training: bool = True,
+    batches: Callable[[Data], Any] = by_dataset,
+    change: Callable[[Any], Any] = lambda gradients: gradients,
+) -> Loop:
+    """The loop of TensorFlow's tutorial; ``change`` is what it does to gradients before the optimizer takes them."""
+
+    def train(model: keras.Model, data: Data, epochs: int) -> None:
+        with STRATEGY.scope():
+            made = optimizer()
+            made.build(model.trainable_variables)
+
+        def step(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                value = loss(y, model(x, training=training))
+            gradients = change(tape.gradient(value, model.trainable_variables))
+            made.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            return value
+
+        train_step = tf.function(lambda batch: STRATEGY.run(step, args=batch))
+        distributed = batches(data)
+        for _ in range(epochs):
+            for batch in distributed:
+                train_step(batch)
+
+    return train
+
+
+def squares(y: Any, outputs: Any) -> Any:
+    """float[n]."""
+    return tf.reduce_mean(tf.square(y - outputs), axis=1)
+
+
+def shared(y: Any, outputs: Any) -> Any:
+    """A replica's part of the mean."""
+    return squared(y, outputs) / STRATEGY.num_replicas_in_sync
+
+
+def fit(loss: Any = "mse", optimizer: Any = sgd()) -> Loop:  # noqa: B008  it makes one anew
+    return compile_and_fit(optimizer=optimizer, loss=loss, batch_size=SIZE)
+
+
+def test_a_mean_that_is_not_divided() -> None:
+    build, data = mirrored(signals())
+    diagnosis = diagnose(build, data, fit(), replicated(squared))
+    found = only(diagnosis, Reason.REPLICA_SCALING, Side.SECOND)
+    assert (found["replicas"].expected, found["replicas"].observed) == (REPLICAS, REPLICAS)
+    assert found["first_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
+    assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+    assert "0.1 instead of 0.05" in diagnosis.causes[0].effect
+    assert "num_replicas_in_sync" in diagnosis.causes[0].fix
+
+
+def test_a_mean_that_is_not_divided_under_adam_on_the_first_side() -> None:
+    build, data = mirrored(signals())
+    right = replicated(shared, optimizer=adam(), batches=by_function)
+    diagnosis = diagnose(build, data, replicated(squared, optimizer=adam()), right)
+    found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
+    assert found["first_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+    assert found["second_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
+    assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
+
+
+def test_a_mean_that_is_handed_to_compile() -> None:
+    build, data = mirrored(signals())
+    found = only(diagnose(build, data, fit(), fit(squared)), Reason.REPLICA_SCALING, Side.SECOND)
+    assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+
+
+def test_a_loss_of_compile_that_is_divided_twice() -> None:
+    build, data = mirrored(signals())
+    twice = fit(lambda y, outputs: squares(y, outputs) / STRATEGY.num_replicas_in_sync)
+    diagnosis = diagnose(build, data, twice, replicated(shared))
+    found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
+    assert found["first_gradient_ratio"].observed == pytest.approx(1 / REPLICAS, rel=1e-4)
+    assert found["second_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
+    assert "0.025 instead of 0.05" in diagnosis.causes[0].effect
+    assert "once" in diagnosis.causes[0].fix
+
+
+def test_gradients_that_are_added_up_twice() -> None:
+    build, data = mirrored(signals())
+
+    def added(gradients: Any) -> Any:
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+
+    found = only(diagnose(build, data, fit(), replicated(shared, change=added)), Reason.REPLICA_SCALING, Side.SECOND)
+    assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+
+
+def test_beside_a_sum_over_outputs() -> None:
+    build, data = mirrored(signals(outputs=3))
+    diagnosis = diagnose(build, data, fit(), replicated(lambda y, outputs: 3 * squared(y, outputs)))
+    assert {(cause.reason, cause.side) for cause in diagnosis.causes} == {
+        (Reason.REPLICA_SCALING, Side.SECOND),
+        (Reason.LOSS_REDUCTION, None),
+    }
+    replicas = evidence_of(diagnosis, Reason.REPLICA_SCALING)
+    assert replicas["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+    assert evidence_of(diagnosis, Reason.LOSS_REDUCTION)["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
+
+
+def test_beside_batch_normalization_in_inference_mode() -> None:
+    build, data = mirrored(images(layers.BatchNormalization))
+    first = fit("sparse_categorical_crossentropy")
+    diagnosis = diagnose(build, data, first, replicated(mean_log, training=False))
+    assert {(cause.reason, cause.side) for cause in diagnosis.causes} == {
+        (Reason.REPLICA_SCALING, Side.SECOND),
+        (Reason.TRAINING_FLAG, Side.SECOND),
+    }
+    found = evidence_of(diagnosis, Reason.REPLICA_SCALING)
+    assert found["first_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
+    assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
+
+
+def test_a_fixed_global_batch_size_is_a_fixed_divisor() -> None:
+    build, data = mirrored(signals())
+
+    def fixed(y: Any, outputs: Any) -> Any:
+        return tf.nn.compute_average_loss(squares(y, outputs), global_batch_size=SIZE)
+
+    only(diagnose(build, data, fit(), replicated(fixed)), Reason.FIXED_DIVISOR, Side.SECOND)
+
+
+def test_regularization_that_every_replica_adds_in_full() -> None:
+    build, data = mirrored(signals(kernel_regularizer=keras.regularizers.L2(0.05)))
+
+    def train(model: keras.Model, data: Data, epochs: int) -> None:
+        replicated(lambda y, outputs: shared(y, outputs) + tf.add_n(model.losses))(model, data, epochs)
+
+    diagnosis = diagnose(build, data, fit(), train)
+    found = only(diagnosis, Reason.REGULARIZATION, Side.SECOND)["regularization_gradient"]
+    assert found.observed == pytest.approx(REPLICAS * found.expected, rel=1e-3)
+
+
+N = STRATEGY.num_replicas_in_sync
+SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
+    "fit_and_a_divided_mean": lambda: (signals(), fit(), replicated(shared)),
+    "batch_normalization_and_dropout": lambda: (
+        images(layers.BatchNormalization, lambda: layers.Dropout(0.3)),
+        fit("sparse_categorical_crossentropy"),
+        replicated(lambda y, outputs: mean_log(y, outputs) / STRATEGY.num_replicas_in_sync),
+    ),
+    "compute_average_loss": lambda: (
+        signals(),
+        fit(optimizer=adam()),
+        replicated(lambda y, outputs: tf.nn.compute_average_loss(squares(y, outputs)), optimizer=adam()),
+    ),
+    "a_loss_of_keras": lambda: (
+        signals(),
+        replicated(keras.losses.MeanSquaredError(), batches=by_function),
+        replicated(shared, batches=by_function),
+    ),
+    "gradients_divided_later": lambda: (
+        signals(),
+        fit(),
+        replicated(squared, change=lambda gradients: [gradient / N for gradient in gradients]),
+    ),
+    "a_number_of_replicas_that_was_asked_before": lambda: (
+        signals(),
+        fit(),
+        replicated(lambda y, outputs: squared(y, outputs) / N),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_nothing_is_told_of_two_right_loops(name: str) -> None:
+    problem, first, second = SOUND[name]()
+    build, data = mirrored(problem)
+    diagnosis = diagnose(build, data, first, second)
+    assert diagnosis.causes == ()
+    assert {control.name for control in diagnosis.controls} >= {"gradient_ratio", "updates"}
