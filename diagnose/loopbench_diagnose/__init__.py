@@ -7,10 +7,10 @@
 """
 
 from loopbench.text import describe
-from loopbench_diagnose.case import Side
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosing import diagnose
 from loopbench_diagnose.lab import NoUpdateError, StructureError
 from loopbench_diagnose.loops import compile_and_fit, steps
+from loopbench_diagnose.sides import Side
 
 __all__ = ["Data", "NoUpdateError", "Side", "StructureError", "compile_and_fit", "describe", "diagnose", "steps"]

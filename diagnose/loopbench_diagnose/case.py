@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from loopbench_diagnose.interventions import (
     has_weights,
 )
 from loopbench_diagnose.lab import Lab, NoUpdateError
-from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.sides import Side
 from loopbench_diagnose.spies import row_keys
 from loopbench_diagnose.trace import Arrays, Step, Trace
 
@@ -40,18 +39,6 @@ MOST_TOGETHER = 3
 # Relative noise of a gradient, by the type that the model computes in. Sound pairs in float32 agree to some 1e-6.
 TOLERANCES = {"float16": 3e-2, "bfloat16": 1e-1}
 TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Side:
-    """One way of training.
-
-    ``loss`` gives float[n], the loss of every sample from its labels and outputs, where it is known; ``compile`` and
-    ``fit`` tell it themselves.
-    """
-
-    train: Loop
-    loss: Callable[[Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +77,7 @@ class Case:
     @cached_property
     def epochs(self) -> Pair:
         """Both sides over all samples."""
-        first, second = (self.lab.watch(side.train, self.data, EPOCHS) for side in self.sides)
+        first, second = (self.lab.watch(side, self.data, EPOCHS) for side in self.sides)
         for name, trace in (("first", first), ("second", second)):
             if not trace.steps:
                 raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
@@ -100,7 +87,7 @@ class Case:
     def shuffled(self) -> Pair:
         """Both sides over all samples once more, with orders that are drawn anew."""
         data = self.first(len(self.data))
-        first, second = (self.lab.watch(side.train, data, EPOCHS, seeded=False) for side in self.sides)
+        first, second = (self.lab.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
     def rows(self, data: Data) -> list[bytes]:
@@ -132,14 +119,14 @@ class Case:
             data = self.first(count)
             # Of part of a batch nothing but the first gradients is asked.
             epochs = BATCH_EPOCHS if samples is None else 1
-            first, second = (self.lab.watch(side.train, data, epochs, interventions) for side in self.sides)
+            first, second = (self.lab.watch(side, data, epochs, interventions) for side in self.sides)
             self._batches[key] = first, second
         return self._batches[key]
 
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
         data = self.first(self.batch_size).rows(slice(None, None, -1))
-        return self.lab.watch(self.sides[side].train, data, 1, interventions)
+        return self.lab.watch(self.sides[side], data, 1, interventions)
 
     @cached_property
     def has_additional_losses(self) -> bool:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from loopbench.spec import Diagnosis
-from loopbench_diagnose.case import Case, Side
+from loopbench_diagnose.case import Case
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.findings import Findings
-from loopbench_diagnose.lab import Factory, Lab
+from loopbench_diagnose.lab import Lab
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.probes import PROBES, Probe
+from loopbench_diagnose.sides import Factory, Side
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003

@@ -1,7 +1,7 @@
 """Runs a side's loop on a fresh model with the shared initial weights, watched or as it is."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +14,9 @@ import tensorflow as tf
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.execution import executing
 from loopbench_diagnose.interventions import Intervention, are_probabilities
-from loopbench_diagnose.loops import Loop
+from loopbench_diagnose.sides import Factory, Side
 from loopbench_diagnose.spies import float64, snapshot, watching
 from loopbench_diagnose.trace import Arrays, Trace
-
-Factory = Callable[[], keras.Model]
 
 SAMPLES_OF_A_TRIAL = 32
 # Times a weight; small enough for float16.
@@ -75,16 +73,16 @@ class Lab:
         self._seed = seed
         self._sample = data.rows(slice(1)).x
         self._trial = data.rows(slice(SAMPLES_OF_A_TRIAL)).x
-        model = self._made()
+        model = self._made(build_model)
         self._initial = [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
         self.names = [variable.path for variable in model.trainable_variables]
         self.prototype = model
         self.initial_weights = snapshot(model.trainable_variables)
         self.compute_dtypes = {layer.compute_dtype for layer in (model, *model._flatten_layers())}  # noqa: SLF001
 
-    def _made(self) -> keras.Model:
+    def _made(self, build_model: Factory) -> keras.Model:
         keras.utils.set_random_seed(self._seed)
-        model = self._build_model()
+        model = build_model()
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
         # A model that was never called may have no variables yet; they belong to its strategy as well.
@@ -92,13 +90,13 @@ class Lab:
             model(_tensors(self._sample), training=False)
         return model
 
-    def model(self) -> keras.Model:
-        """A new model in the initial state.
+    def model(self, side: Side | None = None) -> keras.Model:
+        """A new model in the initial state, as ``side`` builds it where it does so in a way of its own.
 
         Raises:
             StructureError: its variables are not those of the first one.
         """
-        model = self._made()
+        model = self._made((side and side.build_model) or self._build_model)
         shapes = [tuple(variable.shape) for variable in model.variables]
         if shapes != [value.shape for value in self._initial]:
             raise StructureError("the model factory built two models with different variables")
@@ -107,9 +105,9 @@ class Lab:
         return model
 
     def watch(
-        self, loop: Loop, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, seeded: bool = True
+        self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, seeded: bool = True
     ) -> Trace:
-        """The trace of ``loop`` under ``interventions``, run eagerly.
+        """The trace of ``side`` under ``interventions``, run eagerly.
 
         With TensorFlow's global seed set, Keras's ``fit`` shuffles arrays into the same order in every epoch; an
         experiment on orders is therefore not ``seeded``.
@@ -122,22 +120,22 @@ class Lab:
             for context in contexts:
                 stack.enter_context(context)
             # Within the patches: a model belongs to the strategy that it is built under.
-            model = self.model()
+            model = self.model(side)
             keras.utils.set_random_seed(self._seed)
             if not seeded:
                 tf.random.set_seed(None)
             watch = stack.enter_context(watching(model, force_training=force))
-            return watch.finish(figures(loop(model, data.copied(), epochs)))
+            return watch.finish(figures(side.train(model, data.copied(), epochs)))
 
-    def run(self, loop: Loop, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
-        """What ``loop`` comes to in its own way of execution, or eagerly; random layers draw nothing.
+    def run(self, side: Side, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
+        """What ``side`` comes to in its own way of execution, or eagerly; random layers draw nothing.
 
         ``reseed`` starts the global random generators from another seed.
         """
-        model = self.model()
+        model = self.model(side)
         keras.utils.set_random_seed(self._seed + reseed)
         with executing(by_python=eagerly) as compiled:
-            loop(model, data.copied(), epochs)
+            side.train(model, data.copied(), epochs)
         drawn = str((random.getstate(), np.random.get_state()))  # noqa: NPY002  what loops draw from
         return Execution(snapshot(model.trainable_variables), by_xla=any(compiled), drawn=drawn)
 

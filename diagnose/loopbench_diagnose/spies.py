@@ -244,12 +244,15 @@ class Watch:
         """Around ``MeanMetricWrapper.update_state``, which Keras's accuracies share."""
 
         def update(metric: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            # Under a strategy, fit builds its metrics on symbols first.
+            if not tf.executing_eagerly():
+                return original(metric, y_true, y_pred, sample_weight)
             shapes = tuple(np.shape(y_true)), tuple(np.shape(y_pred))
             use = self.trace.metrics.setdefault(metric.name, MetricUse(type(metric).__name__, *shapes))
-            before = float(metric.count)
+            before = float(float64(metric.count))
             result = original(metric, y_true, y_pred, sample_weight)
             if sample_weight is None:
-                use.counted.append(round(float(metric.count) - before))
+                use.counted.append(round(float(float64(metric.count)) - before))
                 use.samples.append(shapes[1][0] if shapes[1] else 1)
             return result
 

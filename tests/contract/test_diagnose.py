@@ -146,6 +146,27 @@ def test_all_that_differs_is_named(client: Client) -> None:
     assert diagnosis.fixed_second == fixed.model_copy(update={"method": FIT})
 
 
+def test_a_replicas_own_mean_is_found(client: Client) -> None:
+    unscaled = spec(method=CUSTOM, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
+    cause = only(client.diagnose(spec(method=FIT, replicas=2), unscaled, timeout=300))
+    assert (cause.reason, cause.side) == ("REPLICA_SCALING", Side.SECOND)
+    found = observed(cause)
+    assert found["replicas"] == 2
+    assert found["first_gradient_ratio"] == pytest.approx(1, rel=1e-4)
+    assert found["second_gradient_ratio"] == pytest.approx(2, rel=1e-4)
+
+
+def test_against_one_device_it_is_found_too_and_remedied(client: Client) -> None:
+    unscaled = spec(method=CUSTOM, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
+    diagnosis = client.diagnose(spec(), unscaled, timeout=300)
+    assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING", "REPLICAS"]
+    assert diagnosis.fixed_second == spec(method=CUSTOM)
+
+
+def test_replicas_that_agree_raise_no_alarm(client: Client) -> None:
+    assert client.diagnose(spec(method=FIT, replicas=2), spec(method=CUSTOM, replicas=2), timeout=300).causes == ()
+
+
 def test_only_one_side_by_xla(client: Client) -> None:
     cause = only(client.diagnose(spec(), spec(execution="XLA"), timeout=120))
     assert (cause.reason, cause.side) == ("XLA", Side.SECOND)

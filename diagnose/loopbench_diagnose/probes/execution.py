@@ -17,8 +17,8 @@ CHANCE = 0.1
 def probe(case: Case, findings: Findings) -> None:
     """Runs each side on one batch both ways."""
     data = case.first(case.batch_size)
-    own = [case.lab.run(side.train, data, BATCH_EPOCHS) for side in case.sides]
-    eager = [case.lab.run(side.train, data, BATCH_EPOCHS, eagerly=True) for side in case.sides]
+    own = [case.lab.run(side, data, BATCH_EPOCHS) for side in case.sides]
+    eager = [case.lab.run(side, data, BATCH_EPOCHS, eagerly=True) for side in case.sides]
     distances = [_distance(case, eager[side], own[side]) for side in (0, 1)]
     for side in (0, 1):
         differs = distances[side] > max(ROUNDING, case.tolerance)
@@ -41,7 +41,7 @@ def _distance(case: Case, eager: Execution, own: Execution) -> float:
 
 def _is_chance(case: Case, side: int, eager: Execution, distance: float) -> bool:
     data = case.first(case.batch_size)
-    other = case.lab.run(case.sides[side].train, data, BATCH_EPOCHS, eagerly=True, reseed=True)
+    other = case.lab.run(case.sides[side], data, BATCH_EPOCHS, eagerly=True, reseed=True)
     return _distance(case, eager, other) > CHANCE * distance
 
 

@@ -13,7 +13,7 @@ def probe(case: Case, findings: Findings) -> None:
     for side, trace in enumerate(case.batch()):
         if not trace.steps:
             continue
-        again = case.lab.watch(case.sides[side].train, data, BATCH_EPOCHS)
+        again = case.lab.watch(case.sides[side], data, BATCH_EPOCHS)
         start = trace.steps[0].weights or []
         distance = gap(subtract(trace.weights, start), subtract(again.weights, start))
         if distance < case.tolerance:

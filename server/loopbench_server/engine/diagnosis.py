@@ -1,5 +1,6 @@
 """Two specifications, diagnosed by the same experiments as two loops of one's own."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,10 @@ import keras
 import numpy as np
 
 from loopbench.spec import Diagnosis, RunSpec
-from loopbench_diagnose.case import Side
 from loopbench_diagnose.data import Data as GivenData
 from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
+from loopbench_diagnose.sides import Side
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
@@ -22,13 +23,18 @@ from loopbench_server.engine.model import build_model
 from loopbench_server.engine.optimizers import build_optimizer
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
+from loopbench_server.engine.replicas import strategy_for
 from loopbench_server.engine.specifications import Whole, ask
 from loopbench_server.engine.training import Surroundings
 
 # Batches that the experiments over epochs take: enough for an order and a last batch, few enough to run eagerly.
 BATCHES = 10
+# The same where replicas share them, which takes many times as long.
+SHARED_BATCHES = 3
 # Samples in a batch of an experiment, at most: a larger one shows no more, and need not fit into the data.
 LARGEST_BATCH = 128
+# Samples in a share are a multiple of it.
+PARTS_OF_A_SHARE = 4
 
 # Orders are looked at over the whole set, where a shuffle buffer of a thousand is a small one.
 ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
@@ -45,15 +51,15 @@ def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Dia
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    choose_device(first.device, surroundings.threads)
+    choose_device(first.device, surroundings.threads, max(first.replicas, second.replicas))
     wholes = tuple(Whole(spec, datasets.load(spec.dataset, surroundings.data_dir)) for spec in (first, second))
     data = wholes[0].data
-    batch_size = min(first.batch_size, second.batch_size, LARGEST_BATCH)
+    batch_size = _batch_size(first, second)
     findings = examine(
         lambda: build_model(first.seed),
         GivenData(data.train.images, data.train.one_hot, validation=_given(data.validation)),
-        (_side(first, batch_size), _side(second, batch_size)),
-        samples=BATCHES * batch_size + batch_size // 2,
+        (_side(first, batch_size, first.seed), _side(second, batch_size, first.seed)),
+        samples=_batches(first, second) * batch_size + batch_size // 2,
         seed=0,
         probes=ON_A_PART,
     )
@@ -62,12 +68,33 @@ def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Dia
     return diagnosis.model_copy(update={"first": first, "second": second, **remedied(first, second, diagnosis.causes)})
 
 
+def _batch_size(first: RunSpec, second: RunSpec) -> int:
+    """What both are given. Replicas have equal shares of it and of its half, and each some of a smaller last batch."""
+    size, divisor = min(first.batch_size, second.batch_size, LARGEST_BATCH), math.lcm(first.replicas, second.replicas)
+    if divisor == 1:
+        return size
+    return max(1, size // (PARTS_OF_A_SHARE * divisor)) * PARTS_OF_A_SHARE * divisor
+
+
+def _batches(first: RunSpec, second: RunSpec) -> int:
+    return BATCHES if max(first.replicas, second.replicas) == 1 else SHARED_BATCHES
+
+
 def _given(samples: Samples) -> GivenData:
     return GivenData(samples.images, samples.one_hot)
 
 
-def _side(spec: RunSpec, batch_size: int) -> Side:
-    return Side(train=_loop(spec.model_copy(update={"batch_size": batch_size})), loss=LOSSES[spec.loss].per_sample)
+def _side(spec: RunSpec, batch_size: int, seed: int) -> Side:
+    return Side(
+        train=_loop(spec.model_copy(update={"batch_size": batch_size})),
+        loss=LOSSES[spec.loss].per_sample,
+        build_model=lambda: _model(spec, seed),
+    )
+
+
+def _model(spec: RunSpec, seed: int) -> keras.Model:
+    with strategy_for(spec.replicas).scope():
+        return build_model(seed)
 
 
 def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, float]]:
@@ -76,12 +103,14 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
     def train(model: keras.Model, given: GivenData, epochs: int) -> dict[str, float]:
         train_samples = _taken(given)
         validation = _taken(given.validation) if given.validation else train_samples
+        with model.distribute_strategy.scope():
+            optimizer = build_optimizer(spec.optimizer)
         job = Job(
             spec=spec.model_copy(update={"epochs": epochs}),
             data=Data(train_samples, validation),
             model=model,
             loss=LOSSES[spec.loss].build(spec.batch_size),
-            optimizer=build_optimizer(spec.optimizer),
+            optimizer=optimizer,
             order=BatchOrder(spec.seed, len(train_samples), spec.shuffle_buffer),
         )
         method = METHODS[spec.method](job)

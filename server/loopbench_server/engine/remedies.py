@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from loopbench.spec import Cause, Loss, LossReport, Meter, RunSpec, Side
 
 # The sound value for a side that is at fault by itself.
@@ -10,7 +12,11 @@ SOUND: dict[str, Mapping[str, Any]] = {
     "ACCURACY_METRIC": {"meter": Meter.SPARSE_CATEGORICAL},
     "LAST_BATCH": {"loss_report": LossReport.MEAN},
     "FIXED_DIVISOR": {"loss": Loss.SUM_OF_SQUARES},
+    "REPLICA_SCALING": {"loss": Loss.SUM_OF_SQUARES},
 }
+
+# What both sides take where they differ in it.
+COMMON: dict[str, Mapping[str, Any]] = {"REPLICAS": {"replicas": 1}}
 
 # Fields that the second takes over from the first where the two only differ.
 ALIGNED: dict[str, tuple[str, ...]] = {
@@ -35,14 +41,23 @@ def remedied(first: RunSpec, second: RunSpec, causes: Iterable[Cause]) -> dict[s
     fixed = {Side.FIRST: _sound(first, found, Side.FIRST), Side.SECOND: _sound(second, found, Side.SECOND)}
     taken = [name for cause in found for name in ALIGNED.get(cause.reason, ())]
     from_first = {name: getattr(fixed[Side.FIRST], name) for name in taken}
-    fixed[Side.SECOND] = RunSpec.model_validate({**_fields(fixed[Side.SECOND]), **from_first})
+    fixed[Side.SECOND] = _shared_if_it_can_be({**_fields(fixed[Side.SECOND]), **from_first})
     given = {Side.FIRST: first, Side.SECOND: second}
     return {f"fixed_{side.lower()}": spec for side, spec in fixed.items() if spec != given[side]}
 
 
 def _sound(spec: RunSpec, causes: Iterable[Cause], side: Side) -> RunSpec:
     changes = [SOUND[cause.reason] for cause in causes if cause.side is side and cause.reason in SOUND]
+    changes += [COMMON[cause.reason] for cause in causes if cause.reason in COMMON]
     return spec.model_copy(update={name: value for change in changes for name, value in change.items()})
+
+
+def _shared_if_it_can_be(fields: dict[str, Any]) -> RunSpec:
+    """What the first has may be nothing that the second's replicas can share; then one device trains it."""
+    try:
+        return RunSpec.model_validate(fields)
+    except ValidationError:
+        return RunSpec.model_validate({**fields, "replicas": 1})
 
 
 def _fields(spec: RunSpec) -> dict[str, Any]:

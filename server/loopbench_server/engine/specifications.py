@@ -52,7 +52,7 @@ Wholes = tuple[Whole, Whole]
 
 def ask(wholes: Wholes, findings: Findings) -> None:
     """All questions on whole runs."""
-    for question in (_data, _seed, _order, _updates, _smaller_batches):
+    for question in (_data, _seed, _order, _updates, _replicas, _smaller_batches):
         question(wholes, findings)
 
 
@@ -148,6 +148,26 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
         ),
         Severity.TRAINING,
         abs(updates[1] / updates[0] - 1) + abs(sizes[1] / sizes[0] - 1),
+    )
+
+
+def _replicas(wholes: Wholes, findings: Findings) -> None:
+    counts = [whole.spec.replicas for whole in wholes]
+    told = evidence("replicas", "Devices that share a batch, first and second.", *map(float, counts))
+    if counts[0] == counts[1]:
+        findings.control(told.name, told.description, told.expected, told.observed)
+        return
+    findings.cause(
+        Cause(
+            reason="REPLICAS",
+            title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
+            evidence=(told,),
+            effect="Sums over a batch are made in another order, so that the weights differ by rounding. Gradients are "
+            "clipped share by share, where they are.",
+            fix="Train both on as many devices, where the same bits are wanted.",
+        ),
+        Severity.ROUNDING,
+        0.1,
     )
 
 

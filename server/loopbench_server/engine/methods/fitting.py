@@ -18,7 +18,7 @@ class FittingMethod(TrainingMethod):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.feed = (IndexedFeed if job.spec.replicas == 1 else SharedFeed)(job)
+        self.feed = (IndexedFeed if job.strategy.num_replicas_in_sync == 1 else SharedFeed)(job)
         with job.strategy.scope():
             self.model = self.build_model()
             self.model.compile(

@@ -25,7 +25,8 @@ class SharedFeed(Feed):
 
     def _shares(self, samples: Samples, orders: tf.data.Dataset, numbers: range) -> Any:
         """Batches ``numbers`` of ``samples`` in each of the ``orders``, int32[n]."""
-        (images, labels), size, replicas = as_tensors(samples), self.job.spec.batch_size, self.job.spec.replicas
+        (images, labels), size = as_tensors(samples), self.job.spec.batch_size
+        replicas = self.job.strategy.num_replicas_in_sync
 
         def of_order(order: Any) -> tf.data.Dataset:
             def share(place: Any) -> tuple[Any, Any]:
