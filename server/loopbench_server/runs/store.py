@@ -10,7 +10,17 @@ import sqlalchemy as sa
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
 from loopbench_server.runs.paging import PageToken
-from loopbench_server.runs.schema import CONDITIONS, columns_of, epochs, run_of, runs, spec_digest, weights
+from loopbench_server.runs.schema import (
+    CONDITIONS,
+    columns_of,
+    epoch_of,
+    epochs,
+    readable,
+    run_of,
+    runs,
+    spec_digest,
+    weights,
+)
 from loopbench_server.runs.transactions import TransactionObserver, Transactions
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
@@ -23,14 +33,14 @@ ROWS_AT_ONCE = 16
 FORGOTTEN_AT_ONCE = 100
 
 
-def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[Run], bool]:
-    """The first runs, until there are ``size`` or they hold PAGE_BYTES, and whether there are more."""
-    page: list[Run] = []
+def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[sa.Row[Any]], bool]:
+    """The first rows, until there are ``size`` or they hold PAGE_BYTES, and whether there are more."""
+    page: list[sa.Row[Any]] = []
     held = 0
     for row in rows:
         if len(page) == size or held > PAGE_BYTES:
             return page, True
-        page.append(run_of(row))
+        page.append(row)
         held += len(row.result or "")
     return page, False
 
@@ -135,7 +145,7 @@ class Store:
         wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
         query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
         with self.transaction() as connection:
-            return tuple(EpochRecord.model_validate_json(record) for (record,) in connection.execute(query))
+            return tuple(epoch_of(run_id, record) for (record,) in connection.execute(query))
 
     def get(self, run_id: str) -> Run:
         """The run of that id.
@@ -169,6 +179,8 @@ class Store:
     def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
         """A page of runs, the newest first, and the token of the next page or nothing.
 
+        One that this server cannot read takes a place on its page and is left out, so that the others can be listed.
+
         Raises:
             InvalidFieldsError: the token is not of this filter.
         """
@@ -186,7 +198,7 @@ class Store:
             rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
             page, more = _page(rows, page_size)
             rows.close()
-        return page, token.encode(page[-1]) if more else ""
+        return [*readable(page)], token.encode(page[-1].create_time, page[-1].id) if more else ""
 
     def delete(self, run_id: str) -> bool:
         """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
