@@ -107,8 +107,11 @@ class Sweep(Input):
 
     @cached_property
     def text(self) -> str:
-        """The sweep as a JSON file, which :func:`~loopbench.sweep_file.read_sweep` reads; specs are complete."""
-        specs = [{"label": one.label, "spec": _without_seed(one.spec)} for one in self.specs]
+        """The sweep as a JSON file, which :func:`~loopbench.sweep_file.read_sweep` reads; specs are complete.
+
+        Complete but for later fields at their defaults, so that a sweep keeps its name and its ids.
+        """
+        specs = [{"label": one.label, "spec": _said_of(one.spec)} for one in self.specs]
         return json.dumps({"name": self.name, "seeds": self.seeds, "specs": specs}, indent=2) + "\n"
 
     @cached_property
@@ -125,7 +128,8 @@ class Sweep(Input):
         return str(uuid.uuid5(NAMESPACE, f"{self._digest}/{number}"))
 
 
-def _without_seed(spec: RunSpec) -> Any:
-    message = wire.spec_to_wire(spec)
-    message.ClearField("seed")
+def _said_of(spec: RunSpec) -> Any:
+    message: Any = wire.spec_to_wire(spec)
+    for name in ("seed", *spec.unset_later):
+        message.ClearField(name)
     return json_format.MessageToDict(message)

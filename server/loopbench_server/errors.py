@@ -229,6 +229,14 @@ class StoreFailedError(LoopbenchServerError):
     retryable = True
 
 
+class RunUnreadableError(LoopbenchServerError):
+    """The run is stored in a form that this server does not know."""
+
+    reason = "RUN_UNREADABLE"
+    status = "FAILED_PRECONDITION"
+    hint = "Ask a server of the version that stored the run, or replace this one by it."
+
+
 class ServerLostError(LoopbenchServerError):
     """The server that worked on the run ended before the run did."""
 

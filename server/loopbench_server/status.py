@@ -1,6 +1,8 @@
 """Errors as gRPC statuses with google.rpc details. What each error says is in the table of :mod:`.errors`."""
 
 from itertools import accumulate, takewhile
+from string import ascii_letters, digits, punctuation
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -18,8 +20,14 @@ RETRY_SECONDS = 5
 
 # gRPC's clients take 8 KiB of metadata with a status, in which the message is twice, and all but the first in Base64.
 MESSAGE_ROOM, DETAILS_ROOM = 1_000, 3_800
+# Of a message; the rest is for the number of those that are left out.
+VIOLATIONS_ROOM = 950
 # What joins a violation to the next, in the message as in the details.
 PUNCTUATION = 6
+# At the end of what is cut.
+CUT = "..."
+# gRPC sends these characters of a message as they are, and three for every byte of others.
+AS_IT_IS = (ascii_letters + digits + punctuation + " ").replace("%", "")
 
 
 def from_exception(error: Exception) -> LoopbenchServerError:
@@ -37,10 +45,18 @@ def _fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, .
     return violations[: max(1, sum(1 for _ in takewhile(lambda total: total <= room, used)))]
 
 
+def _cut(text: str, room: int) -> str:
+    """As much of the beginning as has room as gRPC sends it."""
+    text = text.encode(errors="replace").decode()
+    used = accumulate(len(quote(character, safe=AS_IT_IS)) for character in text[:room])
+    fits = sum(1 for _ in takewhile(lambda total: total <= room - len(CUT), used))
+    return text if len(text) <= fits else text[:fits] + CUT
+
+
 def _message(error: LoopbenchServerError) -> str:
     if not isinstance(error, InvalidRequestError) or not error.violations:
         return str(error)
-    told = _fitting(error.violations, MESSAGE_ROOM)
+    told = _fitting(error.violations, VIOLATIONS_ROOM)
     more = len(error.violations) - len(told)
     return f"{InvalidFieldsError(told)}" + (f"; and {more:,} more" if more else "")
 
@@ -50,7 +66,7 @@ def _details(error: LoopbenchServerError) -> list[Message]:
     details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if isinstance(error, InvalidRequestError):
         violations = [
-            BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            BadRequest.FieldViolation(field=violation.field, description=_cut(violation.description, DETAILS_ROOM))
             for violation in _fitting(error.violations, DETAILS_ROOM)
         ]
         details.insert(0, BadRequest(field_violations=violations))
@@ -66,4 +82,4 @@ def to_status(error: LoopbenchServerError) -> grpc.Status:
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
     code, _ = grpc.StatusCode[error.status].value
-    return rpc_status.to_status(Status(code=code, message=_message(error), details=packed))
+    return rpc_status.to_status(Status(code=code, message=_cut(_message(error), MESSAGE_ROOM), details=packed))

@@ -56,6 +56,13 @@ def test_the_file_gives_the_sweep_back(tmp_path: Path) -> None:
     assert not any("seed" in one["spec"] for one in document["specs"])
 
 
+def test_a_later_field_at_its_default_changes_no_sweep() -> None:
+    # The name that this sweep had before specs knew of replicas.
+    assert SWEEP.full_name == "losses-f1446a4250"
+    shared = ADAM.model_copy(update={"replicas": 2})
+    assert '"replicas": 2' in sweep_of(("tape", TAPE), ("adam", shared)).text
+
+
 def test_an_id_is_of_the_sweep_and_the_index_however_the_file_is_written(tmp_path: Path) -> None:
     file = tmp_path / "sweep.json"
     terse = {

@@ -87,6 +87,10 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
+# Fields of a spec that the first digests of one know nothing of, and their defaults.
+LATER = {"replicas": 1}
+
+
 class RunSpec(Input):
     """One training job. The defaults are the article's: row 1 of its table, with the divisor that counts."""
 
@@ -105,6 +109,11 @@ class RunSpec(Input):
     meter: Meter = Meter.SPARSE_CATEGORICAL
     loss_report: LossReport = LossReport.MEAN
     tensorboard: bool = False
+
+    @property
+    def unset_later(self) -> frozenset[str]:
+        """The later fields that have their defaults: what they are left out of has the digest that it always had."""
+        return frozenset(name for name, default in LATER.items() if getattr(self, name) == default)
 
     @field_validator("steps_per_execution")
     @classmethod

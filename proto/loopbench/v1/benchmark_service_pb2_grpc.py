@@ -37,8 +37,8 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def __init__(self, channel):
@@ -108,8 +108,8 @@ class BenchmarkServiceServicer:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def Train(self, request, context):
@@ -156,7 +156,7 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """Lists runs, the newest first.
+        """Lists runs, the newest first, without those that a newer server stored in a form that this one does not know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,8 +276,8 @@ class BenchmarkService:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @staticmethod

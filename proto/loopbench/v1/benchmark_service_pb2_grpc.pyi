@@ -38,8 +38,8 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_typing.overload
@@ -74,7 +74,7 @@ class BenchmarkServiceStub:
     Errors: RUN_NOT_FOUND.
     """
     ListRuns: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.ListRunsRequest, _benchmark_service_pb2.ListRunsResponse]
-    """Lists runs, the newest first."""
+    """Lists runs, the newest first, without those that a newer server stored in a form that this one does not know."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CancelRunRequest, _run_pb2.Run]
     """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
 
@@ -109,8 +109,8 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -142,7 +142,7 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Errors: RUN_NOT_FOUND.
     """
     ListRuns: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.ListRunsRequest, _benchmark_service_pb2.ListRunsResponse]  # type: ignore[assignment]
-    """Lists runs, the newest first."""
+    """Lists runs, the newest first, without those that a newer server stored in a form that this one does not know."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CancelRunRequest, _run_pb2.Run]  # type: ignore[assignment]
     """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
 
@@ -176,8 +176,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED; on a server with tokens also
-    UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
+    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
     """
 
     @_abc_1.abstractmethod
@@ -237,7 +237,7 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _benchmark_service_pb2.ListRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_benchmark_service_pb2.ListRunsResponse, _abc.Awaitable[_benchmark_service_pb2.ListRunsResponse]]:
-        """Lists runs, the newest first."""
+        """Lists runs, the newest first, without those that a newer server stored in a form that this one does not know."""
 
     @_abc_1.abstractmethod
     def CancelRun(

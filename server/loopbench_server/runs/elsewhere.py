@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
+from loopbench_server.errors import RunNotFoundError, RunUnreadableError, ServerLostError, StoreFailedError
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -73,10 +73,9 @@ class Elsewhere:
                 await asyncio.sleep(SECONDS_BETWEEN_POLLS)
                 with suppress(StoreFailedError):  # the store has logged it, and may come back
                     await self._bring_up_to_date(live)
-        except (RunNotFoundError, ServerLostError) as error:
+        except (RunNotFoundError, RunUnreadableError, ServerLostError) as error:
             live.lose(error)
         except Exception:
-            # Such as a row that a newer server wrote.
             log.exception("a run of another server cannot be read", run_id=live.run.id)
             live.lose(StoreFailedError(f"run {live.run.id} cannot be read", run_id=live.run.id))
         # Whoever comes next reads it anew: it may be restarted.

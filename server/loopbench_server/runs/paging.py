@@ -5,7 +5,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
-from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+from loopbench.spec import InvalidFieldsError, RunFilter, Violation
 from loopbench_server.ids import canonical
 
 
@@ -15,9 +15,9 @@ class PageToken:
     def __init__(self, run_filter: RunFilter) -> None:
         self._filter = hashlib.sha256(run_filter.model_dump_json().encode()).hexdigest()[:16]
 
-    def encode(self, last: Run) -> str:
-        """The token for what comes after ``last``."""
-        parts = [last.create_time.isoformat(), last.id, self._filter]
+    def encode(self, time: datetime, run_id: str) -> str:
+        """The token for what comes after the run of that id, which was created at that time."""
+        parts = [time.isoformat(), run_id, self._filter]
         return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
     def decode(self, token: str) -> tuple[datetime, str]:

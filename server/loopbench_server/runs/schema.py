@@ -1,13 +1,18 @@
 """The tables of the store, and a run as a row of one."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
-from loopbench.spec import Result, Run, RunError, RunSpec, RunState
+from loopbench.spec import EpochRecord, Result, Run, RunError, RunSpec, RunState
+from loopbench_server.errors import RunUnreadableError
+
+log = structlog.get_logger()
 
 metadata = sa.MetaData()
 
@@ -66,17 +71,12 @@ weights = sa.Table(
 )
 
 
-# Fields that the first schema's digests know nothing of, and their defaults.
-LATER = {"replicas": 1}
-
-
 def spec_digest(spec: RunSpec) -> str:
     """SHA-256 of the specification with every default filled in, but for fields that came later.
 
     Those count where they are set, so that runs of older servers are found.
     """
-    later = {name for name, default in LATER.items() if getattr(spec, name) == default}
-    return hashlib.sha256(spec.model_dump_json(exclude=later).encode()).hexdigest()
+    return hashlib.sha256(spec.model_dump_json(exclude=set(spec.unset_later)).encode()).hexdigest()
 
 
 def columns_of(run: Run) -> dict[str, Any]:
@@ -100,19 +100,53 @@ def columns_of(run: Run) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _readable(run_id: str) -> Iterator[None]:
+    # A newer server may have written it before this one was replaced. Models refuse what they do not know.
+    try:
+        yield
+    except ValueError as error:
+        log.warning("a stored run cannot be read", run_id=run_id, error=str(error))
+        raise RunUnreadableError(
+            f"run {run_id} is stored in a form that this server does not know", run_id=run_id
+        ) from error
+
+
 def run_of(row: sa.Row[Any]) -> Run:
-    """The run that a row of ``runs`` holds."""
-    return Run(
-        id=row.id,
-        request_id=row.request_id,
-        spec=RunSpec.model_validate_json(row.spec),
-        state=RunState(row.state),
-        create_time=row.create_time,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        result=Result.model_validate_json(row.result) if row.result else None,
-        error=RunError.model_validate_json(row.error) if row.error else None,
-    )
+    """The run that a row of ``runs`` holds.
+
+    Raises:
+        RunUnreadableError: it holds what this server does not know; the log has it.
+    """
+    with _readable(row.id):
+        return Run(
+            id=row.id,
+            request_id=row.request_id,
+            spec=RunSpec.model_validate_json(row.spec),
+            state=RunState(row.state),
+            create_time=row.create_time,
+            start_time=row.start_time,
+            end_time=row.end_time,
+            result=Result.model_validate_json(row.result) if row.result else None,
+            error=RunError.model_validate_json(row.error) if row.error else None,
+        )
+
+
+def epoch_of(run_id: str, record: str) -> EpochRecord:
+    """The epoch that a row of ``epochs`` holds.
+
+    Raises:
+        RunUnreadableError: as :func:`run_of`.
+    """
+    with _readable(run_id):
+        return EpochRecord.model_validate_json(record)
+
+
+def readable(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
+    """The runs that ``rows`` hold, without those that this server cannot read; the log has these."""
+    for row in rows:
+        with suppress(RunUnreadableError):
+            yield run_of(row)
 
 
 # Field of RunFilter → the condition it stands for.

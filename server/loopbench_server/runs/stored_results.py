@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from loopbench.spec import Run
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs.schema import run_of, runs
+from loopbench_server.runs.schema import readable, runs
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -69,7 +69,7 @@ def _ends(store: Store, since: datetime) -> list[_End]:
 
 
 def _runs(store: Store, ends: Sequence[_End]) -> list[Run]:
-    """As far as they have not been deleted or started anew."""
+    """As far as they have not been deleted or started anew, and can be read."""
     wanted = runs.c.id.in_([end.run_id for end in ends]) & runs.c.end_time.is_not(None)
     with store.transaction() as connection:
-        return [run_of(row) for row in connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time))]
+        return [*readable(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # Training yields to the server, so that it answers under load.
 NICENESS = 10
 EXIT_ORPHANED = 70
+# Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
+LONGEST_MESSAGE = 2_000
 
 Send = Callable[[Message], None]
 
@@ -62,6 +64,11 @@ def unpack(packed: bytes) -> "Weights":
             return [archive[name] for name in archive.files]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsCorruptError(f"the stored weights cannot be read: {error}") from error
+
+
+def shortened(message: str) -> str:
+    """``message``, of which no more than the beginning is kept where it is very long."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
 def _surroundings(task: Task) -> "Surroundings":
@@ -154,8 +161,8 @@ def main(task_json: str, weights: bytes, connection: Connection, lifeline: Conne
     try:
         HANDLERS[task.kind](task, weights, connection)
     except LoopbenchServerError as error:
-        send(Failed(reason=error.reason, message=str(error)))
+        send(Failed(reason=error.reason, message=shortened(str(error))))
     except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
-        message = f"{type(error).__name__}: {error}"
+        message = shortened(f"{type(error).__name__}: {error}")
         send(Failed(reason=RunFailedError.reason, message=message, traceback=traceback.format_exc()))
     connection.close()

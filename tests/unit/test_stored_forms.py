@@ -1,0 +1,131 @@
+"""What rows hold as JSON: pinned to a revision of the schema, and what becomes of rows that a newer server wrote."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from loopbench import spec
+from loopbench.spec import EpochRecord, Result, RunError, RunFilter, RunSpec, RunState
+from loopbench_server.errors import RunUnreadableError
+from loopbench_server.runs import elsewhere, stored_results
+from loopbench_server.runs.migrating import HEAD
+from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.schema import epochs, runs
+from loopbench_server.runs.store import Store
+from loopbench_server.runs.stored_results import ResultObserver, follow_results
+
+STORED = (RunSpec, Result, RunError, EpochRecord)
+# The newest revision, and the digest of what its rows hold.
+PINNED = ("0003", "ab3d4c15946ca08dcb9de97caf9f04d746aad0d8a1cbcfe4d9b7ac20d5955814")
+
+
+def without_words(schema: Any) -> Any:
+    """The schema without what is only said of it."""
+    if isinstance(schema, dict):
+        return {name: without_words(part) for name, part in schema.items() if name != "description"}
+    return [*map(without_words, schema)] if isinstance(schema, list) else schema
+
+
+def test_what_is_stored_is_what_the_newest_revision_stands_for() -> None:
+    schemas = [without_words(model.model_json_schema()) for model in STORED]
+    digest = hashlib.sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()
+    assert (HEAD, digest) == PINNED, (
+        "What rows hold has changed: older servers cannot read it. Add a revision to runs/migrations/versions, "
+        "though no table changes, so that they refuse the database; then put it here with the digest."
+    )
+
+
+@pytest.fixture
+def newer(there: Store, make_run: Callable[..., spec.Run]) -> Callable[..., spec.Run]:
+    """Has a newer server store a run, whose ``column`` holds a field that is not known here."""
+
+    def store_it(number: int, column: str = "spec", **fields: Any) -> spec.Run:
+        run = there.add(make_run(number, **fields))
+        known = run.spec if column == "spec" else spec.RunError(reason="R", message="m")
+        values = {column: json.dumps({**json.loads(known.model_dump_json()), "newer_field": 1})}
+        with there.transaction() as connection:
+            connection.execute(sa.update(runs).where(runs.c.id == run.id).values(values))
+        return run
+
+    return store_it
+
+
+@pytest.mark.parametrize("column", ["spec", "error"])
+def test_a_run_that_cannot_be_read_is_named(store: Store, newer: Any, column: str) -> None:
+    run = newer(1, column)
+    with capture_logs() as logged, pytest.raises(RunUnreadableError, match=run.id) as caught:
+        store.get(run.id)
+    assert caught.value.metadata == {"run_id": run.id}
+    (line,) = logged
+    assert line["run_id"] == run.id
+    assert "newer_field" in line["error"]
+
+
+def test_an_epoch_that_cannot_be_read_names_its_run(store: Store, there: Store, make_run: Any, make_epoch: Any) -> None:
+    run = there.add(make_run())
+    there.add_epoch(run.id, make_epoch())
+    with there.transaction() as connection:
+        connection.execute(sa.update(epochs).values(record='{"newer_field": 1}'))
+    with pytest.raises(RunUnreadableError, match=run.id):
+        store.epochs_of(run.id)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5])
+def test_the_others_are_listed_all_the_same(store: Store, newer: Any, make_run: Any, size: int) -> None:
+    listed, token = [], ""
+    for number in (1, 2, 3, 4):
+        newer(number) if number in (2, 4) else store.add(make_run(number))
+    while True:
+        page, token = store.list(RunFilter(), size, token)
+        listed += [run.id for run in page]
+        if not token:
+            break
+    assert sorted(listed) == [make_run(1).id, make_run(3).id]
+
+
+class Found(ResultObserver):
+    """Notes the ids of what was found."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def run_found(self, run: spec.Run) -> None:
+        self.ids.append(run.id)
+
+
+async def test_results_are_followed_past_one_that_cannot_be_read(
+    store: Store, newer: Any, make_run: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_results, "SECONDS_BETWEEN_LOOKS", 0.001)
+    ended = {"state": RunState.CANCELLED, "end_time": datetime.now(UTC)}
+    newer(1, **ended)
+    store.add(make_run(2, **ended))
+    found = Found()
+    with capture_logs() as logged:
+        following = asyncio.create_task(follow_results(store, found))
+        await eventually(lambda: bool(found.ids))
+        store.add(make_run(3, **ended | {"end_time": datetime.now(UTC)}))
+        await eventually(lambda: len(found.ids) == 2)
+        following.cancel()
+    assert found.ids == [make_run(2).id, make_run(3).id]
+    assert [line["run_id"] for line in logged] == [make_run(1).id], "told once"
+
+
+async def test_who_follows_a_run_that_cannot_be_read_any_more_is_told(
+    scheduler: Scheduler, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "SECONDS_BETWEEN_POLLS", 0.001)
+    run = there.add(make_run())
+    events = scheduler.watch(run.id)
+    assert (await anext(events)).state is RunState.QUEUED
+    with there.transaction() as connection:
+        connection.execute(sa.update(runs).values(error='{"newer_field": 1}'))
+    with pytest.raises(RunUnreadableError, match=run.id):
+        [_ async for _ in events]
