@@ -66,3 +66,10 @@ def test_what_is_kept_is_bounded(server: ServerProcess) -> None:
     with server.client() as client:
         assert digest(client)
     assert len(kept(server)) == 1_000
+
+
+def test_runs_leave_no_temporary_files(server: ServerProcess) -> None:
+    before = {*(server.folder / "t mp").rglob("*")}
+    with server.client() as client:
+        assert client.train(SPEC.model_copy(update={"execution": Execution.GRAPH})).result
+    assert {*(server.folder / "t mp").rglob("*")} == before

@@ -27,10 +27,15 @@ def share() -> None:
 
     XLA adds a file whole or not at all, and none is removed while runs go on.
     """
-    folder = Path(_folder.name) if _folder else None
-    if folder is None or not folder.is_dir():  # whoever tidies temporary files up may have taken it
+    where = folder()
+    if where is None:
         return
-    flags = [os.environ.get("TF_XLA_FLAGS", ""), f"--tf_xla_persistent_cache_directory='{folder}'"]
-    if len(list(folder.glob("*"))) >= LARGEST_CACHE or shutil.disk_usage(folder).free < FREE:
+    flags = [os.environ.get("TF_XLA_FLAGS", ""), f"--tf_xla_persistent_cache_directory='{where}'"]
+    if len(list(Path(where).glob("*"))) >= LARGEST_CACHE or shutil.disk_usage(where).free < FREE:
         flags.append("--tf_xla_persistent_cache_read_only")
     os.environ["TF_XLA_FLAGS"] = " ".join(flags)
+
+
+def folder() -> str | None:
+    """The forkserver's, which goes with it; nothing where whoever tidies temporary files up has taken it."""
+    return _folder.name if _folder and Path(_folder.name).is_dir() else None

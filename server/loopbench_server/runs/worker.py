@@ -7,12 +7,14 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -77,23 +79,23 @@ def _surroundings(task: Task) -> "Surroundings":
     return Surroundings(threads=task.threads, data_dir=task.data_dir, tensorboard_dir=task.tensorboard_dir)
 
 
-def _describe(task: Task, _: bytes, connection: Connection) -> None:
+def _frame(message: Message) -> bytes:
+    return message.model_dump_json().encode()
+
+
+def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
 
-    _sender(connection)(
-        Described(
-            versions=environment.versions(),
-            devices=devices.list_devices(),
-            datasets=data.describe(task.data_dir),
-        )
+    described = Described(
+        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.data_dir)
     )
+    return [_frame(described)]
 
 
-def _train(task: Task, _: bytes, connection: Connection) -> None:
+def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
     from loopbench_server.engine.training import train  # noqa: PLC0415  only in the worker
 
     assert task.spec is not None
-    send = _sender(connection)
     result, weights = train(
         task.spec,
         _surroundings(task),
@@ -101,11 +103,10 @@ def _train(task: Task, _: bytes, connection: Connection) -> None:
         on_progress=lambda progress: send(Progressed(progress=progress)),
         on_epoch=lambda record: send(EpochEnded(record=record)),
     )
-    send(Trained(result=result))
-    connection.send_bytes(pack(weights))
+    return [_frame(Trained(result=result)), pack(weights)]
 
 
-def _evaluate(task: Task, weights: bytes, connection: Connection) -> None:
+def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     from loopbench_server.engine.evaluation import evaluate  # noqa: PLC0415  only in the worker
     from loopbench_server.engine.model import weights_digest  # noqa: PLC0415  only in the worker
 
@@ -114,18 +115,19 @@ def _evaluate(task: Task, weights: bytes, connection: Connection) -> None:
     if weights_digest(arrays) != task.weights_digest:
         raise WeightsCorruptError("the stored weights are not those that the run ended with")
     evaluation = evaluate(task.run_id, task.spec, arrays, _surroundings(task))
-    _sender(connection)(Evaluated(evaluation=evaluation))
+    return [_frame(Evaluated(evaluation=evaluation))]
 
 
-def _diagnose(task: Task, _: bytes, connection: Connection) -> None:
+def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     from loopbench_server.engine.diagnosis import diagnose  # noqa: PLC0415  only in the worker
 
     assert task.spec is not None
     assert task.second is not None
-    _sender(connection)(Diagnosed(diagnosis=diagnose(task.spec, task.second, _surroundings(task))))
+    return [_frame(Diagnosed(diagnosis=diagnose(task.spec, task.second, _surroundings(task))))]
 
 
-HANDLERS: dict[str, Callable[[Task, bytes, Connection], None]] = {
+# What each gives are the frames that end the task.
+HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
     "describe": _describe,
     "train": _train,
     "evaluate": _evaluate,
@@ -133,8 +135,16 @@ HANDLERS: dict[str, Callable[[Task, bytes, Connection], None]] = {
 }
 
 
-def _sender(connection: Connection) -> Send:
-    return lambda message: connection.send_bytes(message.model_dump_json().encode())
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """Temporary files have a folder of their own within the block, and go with it.
+
+    AutoGraph keeps its own until the interpreter ends, which a worker's never does of itself. What a killed worker
+    leaves goes with the forkserver's folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="worker-", dir=compiled.folder(), ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        yield
 
 
 def _die_with_the_server(lifeline: Connection) -> None:
@@ -155,11 +165,18 @@ def main(task_json: str, weights: bytes, connection: Connection, lifeline: Conne
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
     os.nice(NICENESS)
     compiled.share()
-    send = _sender(connection)
+
+    def send(message: Message) -> None:
+        connection.send_bytes(_frame(message))
+
     send(Started(time=time.time()))
     task = Task.model_validate_json(task_json)
     try:
-        HANDLERS[task.kind](task, weights, connection)
+        # The server may end the process as soon as it has the last frame, so everything else comes before.
+        with _scratch():
+            frames = HANDLERS[task.kind](task, weights, send)
+        for frame in frames:
+            connection.send_bytes(frame)
     except LoopbenchServerError as error:
         send(Failed(reason=error.reason, message=shortened(str(error))))
     except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
