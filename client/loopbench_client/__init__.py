@@ -24,6 +24,7 @@ from loopbench_client.errors import (
     ServerError,
     ServerUnavailableError,
     TlsError,
+    TooMuchError,
     UnauthenticatedError,
     UnsupportedError,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "ServerUnavailableError",
     "Tls",
     "TlsError",
+    "TooMuchError",
     "UnauthenticatedError",
     "UnsupportedError",
     "embedded_server",

@@ -7,6 +7,7 @@
     ├── NotFoundError               no such run
     ├── AlreadyExistsError          the request_id was used with another spec
     ├── QueueFullError              try again: retry_delay
+    ├── TooMuchError                gRPC refused the call: too large, or too many at once
     ├── PreconditionError           not in this state, or the device or the dataset is not there
     ├── RunEndedError               the run that was waited for ended without a result: run_id
     │   ├── RunFailedError
@@ -82,6 +83,10 @@ class QueueFullError(LoopbenchError):
     def retry_delay(self) -> float | None:
         """Seconds after which to try again; None where the server does not say."""
         return self.details.retry_delay
+
+
+class TooMuchError(LoopbenchError):
+    """gRPC refused the call before the service saw it: its message is too large, or too many calls are under way."""
 
 
 class PreconditionError(LoopbenchError):

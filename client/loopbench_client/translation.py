@@ -23,7 +23,7 @@ STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
     grpc.StatusCode.NOT_FOUND: errors.NotFoundError,
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExistsError,
     grpc.StatusCode.PERMISSION_DENIED: errors.PermissionDeniedError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.QueueFullError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TooMuchError,
     grpc.StatusCode.FAILED_PRECONDITION: errors.PreconditionError,
     grpc.StatusCode.ABORTED: errors.RunFailedError,
     grpc.StatusCode.OUT_OF_RANGE: errors.InvalidSpecError,
@@ -39,6 +39,7 @@ OTHER_VERSION = "use the server's version of loopbench"
 # What to do where the status is not the server's own word, but gRPC's, or that of something between here and there.
 HINTS: dict[grpc.StatusCode, str] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "allow more time, or train detached: such a run goes on without its caller",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "ask for less at once, by a smaller request or fewer calls beside it",
     grpc.StatusCode.UNAVAILABLE: "check the address, and whether a server runs there (loopbench-server)",
     grpc.StatusCode.UNIMPLEMENTED: OTHER_VERSION,
 }
@@ -85,6 +86,8 @@ def to_error(call: Any) -> errors.LoopbenchError:
     kind = STATUS_ERRORS[call.code()]
     if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
         kind = errors.RunCancelledError
+    if kind is errors.TooMuchError and details.reason:  # the service's own word; gRPC refuses without one
+        kind = errors.QueueFullError
     if kind is errors.ServerUnavailableError and not details.reason:
         return _not_connected(details)
     return kind(details, hint="" if details.reason else HINTS.get(call.code(), ""))

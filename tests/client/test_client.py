@@ -131,8 +131,10 @@ async def test_progress_comes_in_order_before_the_result(either: Any, service: A
     assert run.spec == SPEC
 
 
-async def test_a_train_that_fails_at_once_raises_its_own_error(either: Any, service: Any, status: Any) -> None:
-    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full"))
+async def test_a_train_that_fails_at_once_raises_its_own_error(
+    either: Any, service: Any, status: Any, info: Any
+) -> None:
+    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL")))
     with pytest.raises(errors.QueueFullError, match="full"):
         await either.train(SPEC, on_progress=lambda _: None)
     assert not service.requests["WatchRun"]
@@ -294,6 +296,7 @@ def test_the_public_names() -> None:
         "ServerUnavailableError",
         "Tls",
         "TlsError",
+        "TooMuchError",
         "UnauthenticatedError",
         "UnsupportedError",
         "embedded_server",

@@ -65,12 +65,18 @@ def test_a_bad_spec_names_every_field(client: Any, service: Any, status: Callabl
     ]
 
 
-def test_a_full_queue_says_when_to_come_back(client: Any, service: Any, status: Callable[..., Any]) -> None:
+def test_a_full_queue_says_when_to_come_back(client: Any, service: Any, status: Callable[..., Any], info: Any) -> None:
     retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000))
-    service.failures["GetRun"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry))
+    service.failures["GetRun"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry))
     with pytest.raises(errors.QueueFullError) as caught:
         client.get(SOME_ID)
     assert caught.value.retry_delay == 2.5
+
+
+def test_what_grpc_itself_refuses_is_no_full_queue(client: Any) -> None:
+    with pytest.raises(errors.TooMuchError, match="larger than max") as caught:
+        client.get("x" * (5 << 20))  # gRPC's own bound is 4 MiB
+    assert "smaller request" in caught.value.hint
 
 
 def test_reason_and_hint_are_handed_on(client: Any, service: Any, status: Callable[..., Any], info: Any) -> None:

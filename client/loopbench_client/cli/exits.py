@@ -58,6 +58,7 @@ EXIT_CODES: dict[type[errors.LoopbenchError], ExitCode] = {
     errors.NotFoundError: ExitCode.NOT_FOUND,
     errors.AlreadyExistsError: ExitCode.REFUSED,
     errors.QueueFullError: ExitCode.REFUSED,
+    errors.TooMuchError: ExitCode.REFUSED,
     errors.PreconditionError: ExitCode.REFUSED,
     errors.RunEndedError: ExitCode.RUN_FAILED,
     errors.RunFailedError: ExitCode.RUN_FAILED,
