@@ -4,6 +4,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ from alembic.migration import MigrationContext
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.migrating import NewerSchemaError
+from loopbench_server.runs.database import ARGUMENTS, migrate_database, open_database
+from loopbench_server.runs.migrating import LOCKS, NewerSchemaError
 from loopbench_server.runs.schema import metadata
 from tests.faults.victim import victim
 from tests.postgresql import Cluster, program
@@ -92,6 +94,21 @@ class TestSchemas:
         for thread in threads:
             thread.join()
         assert failures == []
+
+
+def test_a_migration_waits_for_that_of_another_server(postgresql: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = {"options": "-c statement_timeout=200ms -c lock_timeout=200ms"}
+    monkeypatch.setitem(ARGUMENTS, "postgresql", impatient)
+    engine = sa.create_engine(postgresql.url)
+    with ThreadPoolExecutor() as thread, engine.connect() as other:
+        other.exec_driver_sql(LOCKS["postgresql"])
+        migrating = thread.submit(migrate_database, postgresql.url)
+        while not other.exec_driver_sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").all():
+            assert not migrating.done(), migrating.exception()
+        time.sleep(1)
+        other.rollback()
+        migrating.result()
+    engine.dispose()
 
 
 def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> None:

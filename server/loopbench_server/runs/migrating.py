@@ -18,6 +18,8 @@ LOCKS = {
     # Any number, the same for all servers.
     "postgresql": "SELECT pg_advisory_xact_lock(7605224)",
 }
+# A migration takes as long as it takes, and so does the wait for that of another server; until the transaction ends.
+PATIENCE = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
 READ = sa.text("SELECT version_num FROM alembic_version")
 WRITE = sa.text("UPDATE alembic_version SET version_num = version_num")
 
@@ -29,6 +31,8 @@ class NewerSchemaError(Exception):
 @contextmanager
 def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
+        for statement in PATIENCE.get(engine.dialect.name, ()):
+            connection.exec_driver_sql(statement)
         if lock := LOCKS.get(engine.dialect.name):
             connection.exec_driver_sql(lock)
         yield connection
