@@ -1,9 +1,11 @@
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from loopbench import spec
 from loopbench.spec import RunError, RunState
@@ -80,6 +82,33 @@ def test_deleting_a_run_deletes_all_of_it(
         store.get(gone)
     assert (store.epochs_of(gone), store.weights_of(gone)) == ((), None)
     assert (store.epochs_of(stays), store.weights_of(stays)) == ((make_epoch(),), b"weights")
+
+
+@pytest.fixture
+def _restarted_before_it_is_deleted(store: Store, there: Store, make_run: MakeRun) -> Iterator[None]:
+    """A run that ended long ago, which another server starts anew in the last moment before ``store`` deletes it."""
+    store.add(make_run())
+    store.update(make_run(state=RunState.CANCELLED, error=CANCELLED, end_time=make_run().create_time))
+    restarted: list[bool] = []
+
+    def restart(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("DELETE") and not restarted:
+            restarted.append(there.restart(make_run()))
+
+    sa.event.listen(store._engine, "before_cursor_execute", restart)
+    yield
+    assert restarted == [True]
+    assert there.get(make_run().id).state is RunState.QUEUED
+
+
+@pytest.mark.usefixtures("_restarted_before_it_is_deleted")
+def test_what_is_started_anew_is_not_deleted(store: Store, make_run: MakeRun) -> None:
+    assert not store.delete(make_run().id)
+
+
+@pytest.mark.usefixtures("_restarted_before_it_is_deleted")
+def test_what_is_started_anew_is_not_forgotten(store: Store) -> None:
+    assert store.forget_runs(datetime.now(UTC)) == []
 
 
 def test_a_restart_forgets_the_attempt_before(

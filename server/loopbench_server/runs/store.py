@@ -24,8 +24,6 @@ from loopbench_server.runs.schema import (
 from loopbench_server.runs.transactions import TransactionObserver, Transactions
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
-# Where the id of a run stands, in an order in which rows can be removed.
-RUN_IDS = ((epochs, epochs.c.run_id), (weights, weights.c.run_id), (runs, runs.c.id))
 # Results on a page, as they are stored: a thousand runs of a thousand epochs each would take gigabytes.
 PAGE_BYTES = 4 << 20
 ROWS_AT_ONCE = 16
@@ -43,11 +41,6 @@ def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[sa.Row[Any]], bo
         page.append(row)
         held += len(row.result or "")
     return page, False
-
-
-def _forget(connection: sa.Connection, run_ids: Sequence[str]) -> None:
-    for table, column in RUN_IDS:
-        connection.execute(sa.delete(table).where(column.in_(run_ids)))
 
 
 class Store:
@@ -202,13 +195,11 @@ class Store:
 
     def delete(self, run_id: str) -> bool:
         """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
+        named = runs.c.id == run_id
         with self.transaction() as connection:
-            # Locked, so that nobody starts it anew meanwhile.
-            locked = sa.select(runs.c.state).where(runs.c.id == run_id).with_for_update()
-            if connection.execute(locked).scalar() in UNFINISHED:
-                return False
-            _forget(connection, [run_id])
-        return True
+            # In one statement: SQLite's driver begins no transaction for a SELECT, and the run might begin anew after it.
+            connection.execute(sa.delete(runs).where(named & runs.c.state.not_in(UNFINISHED)))
+            return connection.execute(sa.select(runs.c.id).where(named)).first() is None
 
     def renew_leases(self, run_ids: Sequence[str]) -> Sequence[str]:
         """Says that this server still works on those runs, as far as they are its own; gives these."""
@@ -249,17 +240,16 @@ class Store:
 
     def forget_runs(self, ended_before: datetime) -> Sequence[str]:
         """Forgets some runs that ended before that, with their epochs and weights; gives their ids, none at last."""
-        some = sa.select(runs.c.id).where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE).with_for_update()
+        old = runs.c.end_time < ended_before
+        some = sa.select(runs.c.id).where(old).limit(FORGOTTEN_AT_ONCE)
+        # Asked once more of each that is deleted: it may have been started anew meanwhile.
+        forgotten = sa.delete(runs).where(runs.c.id.in_(some) & old).returning(runs.c.id)
         with self.transaction() as connection:
-            found = [*connection.execute(some).scalars()]
-            _forget(connection, found)
-        return found
+            return [*connection.execute(forgotten).scalars()]
 
     def forget_weights(self, ended_before: datetime) -> int:
         """Forgets weights of some runs that ended before that, and gives of how many; their results stay."""
         joined = sa.select(weights.c.run_id).join(runs, runs.c.id == weights.c.run_id)
         some = joined.where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE)
         with self.transaction() as connection:
-            found = [*connection.execute(some).scalars()]
-            connection.execute(sa.delete(weights).where(weights.c.run_id.in_(found)))
-        return len(found)
+            return connection.execute(sa.delete(weights).where(weights.c.run_id.in_(some))).rowcount
