@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,13 @@ class ServerProcess:
     def workers(self) -> list[psutil.Process]:
         """The processes below the server that train: the forkserver's children."""
         own = psutil.Process(self.process.pid)
-        return [child for child in own.children(recursive=True) if child.nice() > own.nice()]
+        return [child for child in own.children(recursive=True) if _nice(child) > own.nice()]
+
+
+def _nice(process: psutil.Process) -> int:
+    with suppress(psutil.Error):  # it may have ended since it was found
+        return process.nice()
+    return -1
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:

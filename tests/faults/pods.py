@@ -18,7 +18,7 @@ from loopbench_server.runs.store import Store
 from tests.servers import eventually
 
 # Seconds. Long enough not to lapse where many processes import TensorFlow at once.
-LEASE = 6
+LEASE = 20
 TIMEOUT = 240
 
 

@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopbench.spec import Dataset, RunSpec
+from loopbench.spec import Dataset, RunFilter, RunSpec, RunState
 from loopbench.v1 import run_pb2
 from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
 from loopbench_server.boundary import WHOLE_REQUEST
@@ -148,6 +148,9 @@ def test_every_answer_is_a_result_or_names_what_is_wrong(
             print("", *sender.table(), sep="\n")
         assert sender.answers.total() >= wanted
         assert all(client.get(run_id).result for run_id in ids)
+        # A detached Train whose deadline passed after it was taken up.
+        for run in client.list(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
+            client.cancel(run.id)
         eventually(lambda: client.server_info().running == client.server_info().queued == 0)
         eventually(lambda: not ready.workers())
     assert ready.faults() == []

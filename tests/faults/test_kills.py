@@ -24,7 +24,7 @@ SPECS = [
 SHARES = {"worker": 80, "forkserver": 10, "server": 10}
 LEASE = "2"
 UNFINISHED = RunFilter(states=(RunState.QUEUED, RunState.RUNNING))
-SECONDS_FOR_ORPHANS = 10.0
+SECONDS_FOR_ORPHANS = 60.0
 PATIENCE = 120.0
 
 

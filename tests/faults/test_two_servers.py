@@ -13,7 +13,7 @@ from loopbench_client import Client
 from tests.faults.victim import Victim, victim
 from tests.postgresql import Cluster
 
-LEASE = "2"
+LEASE = "6"
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
 
 

@@ -1,6 +1,5 @@
 """Who may do what with a real server: tokens, roles, and what callers send."""
 
-import json
 import os
 import subprocess
 import sys
@@ -149,7 +148,7 @@ def test_a_file_of_tokens_that_is_replaced_counts_at_once(guarded: Any, tokens: 
 
 
 def metrics(server: Any) -> str:
-    (listening,) = (line for line in map(json.loads, server.log().splitlines()) if line["event"] == "listening")
+    (listening,) = (line for line in server.events() if line["event"] == "listening")
     with urllib.request.urlopen(f"http://{listening['metrics_address']}/metrics") as response:
         return str(response.read().decode())
 

@@ -197,7 +197,7 @@ def test_end_of_standard_input_stops_the_server(tmp_path: Any) -> None:
     assert process.stdout.readline().startswith(b"loopbench-server listening on 127.0.0.1:")
     _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "stopped"
+    assert [json.loads(line)["event"] for line in log.splitlines() if line.startswith(b"{")][-1] == "stopped"
 
 
 def test_full_queue(start: Any) -> None:

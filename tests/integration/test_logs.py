@@ -1,6 +1,5 @@
 """The log of a real server, as JSON lines."""
 
-import json
 import uuid
 from typing import Any
 
@@ -9,13 +8,9 @@ from loopbench.spec import Dataset, Execution, RunSpec
 from .conftest import SECONDS_TO_READY, ServerProcess, eventually
 
 
-def lines(server: ServerProcess) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in server.log().splitlines()]
-
-
 def events(server: ServerProcess, run_id: str, request_id: str) -> list[str]:
     """What is logged of a run; no line that speaks of it lacks an id."""
-    mentioned = [line for line in lines(server) if run_id in str(line) or request_id in str(line)]
+    mentioned = [line for line in server.events() if run_id in str(line) or request_id in str(line)]
     assert {line["request_id"] for line in mentioned} == {request_id}
     assert {line["run_id"] for line in mentioned} == {run_id}
     return [line["event"] for line in mentioned if line["event"] != "rpc"]
@@ -45,4 +40,4 @@ def test_every_call_has_its_line_at_debug(start: Any) -> None:
     with server.client() as client:
         client.server_info()
         assert [*client.list()] == []
-    eventually(lambda: {line.get("method") for line in lines(server)} >= {"GetServerInfo", "ListRuns"})
+    eventually(lambda: {line.get("method") for line in server.events()} >= {"GetServerInfo", "ListRuns"})

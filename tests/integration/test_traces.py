@@ -1,6 +1,5 @@
 """Traces of a real server and a real run, as it writes them to the console."""
 
-import json
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ def test_a_real_run_is_traced_phase_by_phase(start: Any, monkeypatch: pytest.Mon
         trained = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=2))
     stop_server(server)
     # Log lines are JSON objects too, and bear an event.
-    spans = [line for line in map(json.loads, server.log().splitlines()) if "event" not in line]
+    spans = [line for line in server.events() if "event" not in line]
     (call,) = [span for span in spans if span["name"] == "loopbench.v1.BenchmarkService/Train"]
     (run,) = [span for span in spans if span["name"] == "run"]
     assert run["parent_id"] == call["context"]["span_id"]

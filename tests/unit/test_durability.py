@@ -169,8 +169,12 @@ class TestRunsElsewhere:
     ) -> None:
         first = there.add(make_run(1, state=RunState.RUNNING, start_time=now()))
         second = there.add(make_run(2, state=RunState.RUNNING, start_time=now()))
+        # Known here as they are now, before anything becomes of them.
+        followed = [scheduler.watch(run.id) for run in (first, second)]
+        for events in followed:
+            await anext(events)
         waiting = [asyncio.create_task(scheduler.wait(run.id)) for run in (first, second)]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         there.update(first.model_copy(update={"start_time": now()}))
         with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as database, database:
             database.execute("DELETE FROM runs WHERE id = ?", (second.id,))
@@ -245,8 +249,10 @@ class TestBounds:
         await scheduler.submit(RunSpec(), "c", "modest")
         # What it has already it may ask for again.
         assert (await scheduler.submit(RunSpec(), "a", "greedy")).request_id == "a"
-        (await processes.begun()).die()
-        await asyncio.sleep(0.05)
+        dying = await processes.begun()
+        dying.die()
+        with pytest.raises(errors.WorkerLostError):
+            await scheduler.wait(dying.task.run_id)
         await scheduler.submit(RunSpec(), "d", "greedy")
 
     async def test_only_so_many_evaluations_wait(
