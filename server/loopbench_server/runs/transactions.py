@@ -25,6 +25,8 @@ class Transactions:
     def __init__(self, database: sa.Engine, observer: TransactionObserver) -> None:
         self._engine = database
         self._observer = observer
+        # Since the last transaction that was committed; threads may see it a moment late, which costs a traceback.
+        self._refusing = False
 
     @contextmanager
     def __call__(self) -> Iterator[sa.Connection]:
@@ -38,14 +40,20 @@ class Transactions:
         try:
             with self._engine.begin() as connection:
                 yield connection
+            self._refusing = False
         except sa.exc.IntegrityError:
             raise
         except sa.exc.SQLAlchemyError as error:
             refused = True
-            log.exception("the database refused")
+            self._tell(error)
             raise StoreFailedError(f"the database of runs cannot be read or written{self._reason(error)}") from error
         finally:
             self._observer.transaction_ended(time.perf_counter() - start, refused=refused)
+
+    def _tell(self, error: sa.exc.SQLAlchemyError) -> None:
+        # Every transaction of an outage would have the same traceback.
+        first, self._refusing = not self._refusing, True
+        log.error("the database refused", error=str(getattr(error, "orig", error)), exc_info=first)
 
     def _reason(self, error: sa.exc.SQLAlchemyError) -> str:
         # SQLite's words name a full disk or a read-only file, and nothing else. Those of a database server name hosts.
