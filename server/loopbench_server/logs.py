@@ -35,4 +35,6 @@ def configure(settings: TrainingSettings) -> None:
     )
     # It tells at every start which database it migrates, which the settings say already.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Of a header that it cannot read it shows the whole, with whatever secret is in it.
+    logging.getLogger("opentelemetry.util.re").setLevel(logging.ERROR)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)

@@ -77,6 +77,16 @@ def test_no_start_shows_the_password_of_the_database(url: str, log_format: str) 
     assert "Traceback" not in done.stderr
 
 
+def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization {PASSWORD}")  # it lacks the "="
+    server = start("--log-level", "debug")
+    with server.client() as client:
+        assert client.server_info()
+    assert "listening" in server.log()
+    assert PASSWORD not in server.log()
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_log_shows_a_token_its_hash_or_a_key(
     log_format: str, start: Any, tokens: dict[str, str], authority: Authority, tmp_path: Path
