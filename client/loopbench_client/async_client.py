@@ -75,8 +75,7 @@ class AsyncClient:
                     resubmission.accept()
                 if run_id is not None and on_progress is not None:
                     await self._follow(run_id, on_progress, resubmission.left)
-                (run_message,) = [message async for message in answer]
-                return call.read(run_message)
+                return call.read(calls.only([message async for message in answer]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 

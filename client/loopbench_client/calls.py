@@ -43,6 +43,19 @@ def train(run: spec.RunSpec, request_id: str | None, *, detach: bool) -> Call[sp
     return Call("Train", request, wire.run_from_wire)
 
 
+def only(answers: list[Any]) -> Any:
+    """The one message of a call that was made as a stream.
+
+    Raises:
+        InvalidFieldsError: there is another number of them.
+    """
+    if len(answers) != 1:
+        raise spec.InvalidFieldsError(
+            (spec.Violation(field="", description=f"{len(answers)} messages instead of one"),)
+        )
+    return answers[0]
+
+
 def evaluate(
     source: spec.RunSpec | str, method: spec.Method | None, loss: spec.Loss | None, meter: spec.Meter | None
 ) -> Call[spec.Evaluation]:

@@ -89,8 +89,7 @@ class Client:
                     resubmission.accept()
                 if run_id is not None and on_progress is not None:
                     self._follow(run_id, on_progress, resubmission.left)
-                (run_message,) = answer
-                return call.read(run_message)
+                return call.read(calls.only([*answer]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 

@@ -1,11 +1,11 @@
 """The one boundary at which gRPC's errors become the client's."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -49,7 +49,7 @@ def _status_details(call: Any) -> list[Message]:
     """The google.rpc messages that came with the status, those of an unknown type left out."""
     try:
         status = rpc_status.from_call(call)
-    except ValueError:  # The rich status contradicts the plain one, which then is all there is to go by.
+    except (ValueError, DecodeError):  # It contradicts the plain one, which then is all there is to go by, or is none.
         status = None
     known = {
         kind.DESCRIPTOR.full_name: kind
@@ -60,8 +60,9 @@ def _status_details(call: Any) -> list[Message]:
         kind = known.get(packed.TypeName())
         if kind is not None:
             message = kind()
-            packed.Unpack(message)
-            messages.append(message)
+            with suppress(DecodeError):  # the code and the message still say what happened
+                packed.Unpack(message)
+                messages.append(message)
     return messages
 
 

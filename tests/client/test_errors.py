@@ -1,6 +1,7 @@
 """Every way in which a call can fail, seen from the caller."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -9,8 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 import loopbench_client
-from loopbench_client import errors
-from loopbench_client.translation import STATUS_ERRORS
+from loopbench.spec import RunSpec
+from loopbench_client import AsyncClient, Client, errors
+from loopbench_client.translation import STATUS_ERRORS, to_error
 
 SOME_ID = "x"
 
@@ -115,3 +117,42 @@ def test_an_answer_outside_the_contract_is_a_server_error(
     with pytest.raises(errors.ServerError, match="outside the contract") as caught:
         client.get(SOME_ID)
     assert caught.value.reason == "INVALID_ANSWER"
+
+
+class Empty(grpc.GenericRpcHandler):
+    """A Train that ends well and without an answer."""
+
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
+        return grpc.unary_stream_rpc_method_handler(lambda *_: iter(()))
+
+
+async def test_an_answer_without_a_message_is_a_server_error() -> None:
+    server = grpc.server(ThreadPoolExecutor(), handlers=[Empty()])
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    with Client(address) as client, pytest.raises(errors.ServerError, match="0 messages"):
+        client.train(RunSpec())
+    async with AsyncClient(address) as client:
+        with pytest.raises(errors.ServerError, match="0 messages"):
+            await client.train(RunSpec())
+    server.stop(None)
+
+
+def test_a_damaged_detail_leaves_the_error_as_it_is(client: Any, service: Any, status: Callable[..., Any]) -> None:
+    damaged = status(grpc.StatusCode.NOT_FOUND, "none", error_details_pb2.RetryInfo())
+    damaged.details[0].value = b"\xff"
+    service.failures["GetRun"].append(damaged)
+    with pytest.raises(errors.NotFoundError, match="none") as caught:
+        client.get(SOME_ID)
+    assert caught.value.reason == ""
+
+
+def test_a_damaged_status_leaves_the_error_as_it_is() -> None:
+    class Damaged(grpc.RpcError):
+        code = staticmethod(lambda: grpc.StatusCode.NOT_FOUND)
+        details = staticmethod(lambda: "none")
+
+        def trailing_metadata(self) -> Any:
+            return (("grpc-status-details-bin", b"\xff"),)
+
+    assert isinstance(to_error(Damaged()), errors.NotFoundError)
