@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 # Debian keeps the programs of a cluster off the path.
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 # PostgreSQL refuses to run as root; Debian's package brings this user.
@@ -64,6 +66,20 @@ class Cluster:
         """Returns when it takes connections."""
         options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -p {self._port}"
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """None of its processes does anything in the block, nor do those that come; connections stay open."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        postmaster.suspend()
+        stopped = [postmaster, *postmaster.children(recursive=True)]
+        for process in stopped[1:]:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(stopped):
+                process.resume()
 
     def stop(self) -> None:
         """Cuts all connections."""

@@ -24,6 +24,7 @@ from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.capabilities import describe
+from loopbench_server.runs.database import MOST_CONNECTIONS
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
@@ -158,8 +159,8 @@ class App:
 
 
 async def _run(settings: Settings, tracer: Tracer) -> None:
-    # A thread waits for each worker's next message; the others are for the store.
-    threads = ThreadPoolExecutor(max_workers=2 * settings.slots + 16, thread_name_prefix="worker-io")
+    # For the store: more would wait for connections.
+    threads = ThreadPoolExecutor(max_workers=MOST_CONNECTIONS, thread_name_prefix="store")
     asyncio.get_running_loop().set_default_executor(threads)
     await App(settings, tracer).serve()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.faults.victim import victim
 from tests.postgresql import Cluster
 
 SECONDS_AWAY = 10
+MANY = 80
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 
 
@@ -42,6 +44,33 @@ def test_a_database_that_is_away_for_a_while_loses_nothing(tmp_path: Path, postg
         assert client.get(ended.id) == ended
         # The epochs that ended while the database was away are stored as well.
         assert [record.epoch for record in next(client.watch(run.id)).epochs] == [*range(1, 31)]
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+
+
+def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql: Cluster) -> None:
+    long = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+    flags = ("--slots", "2", "--lease-seconds", "300")
+    with victim(tmp_path, postgresql.url, *flags) as server, Client(server.address, timeout=240) as client:
+        ended = client.train(SHORT)
+        first, second = (client.train(long, detach=True) for _ in range(2))
+        events = client.watch(first.id)
+        while not next(events).epochs:
+            pass
+        with ThreadPoolExecutor(MANY) as callers, postgresql.standing_still():
+            # More than there are threads and connections for the store. DeleteRun, because it is not tried again.
+            refusals = [callers.submit(client.delete, ended.id) for _ in range(MANY)]
+            cancelling = callers.submit(client.cancel, second.id)
+            while len(server.workers()) > 1:
+                assert not cancelling.done(), "its end cannot be stored"
+            assert not all(refusal.done() for refusal in refusals)
+            assert {getattr(refusal.exception(), "reason", None) for refusal in refusals} == {"STORE_FAILED"}
+            assert "the database refused" in server.log
+            assert client.server_info().ready
+        assert cancelling.result().state is RunState.CANCELLED
+        assert client.get(ended.id) == ended
+        while not next(events).epochs:
+            pass
+        assert client.cancel(first.id).state is RunState.CANCELLED
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 

@@ -11,6 +11,7 @@ import psutil
 
 from loopbench_server.errors import MemoryExceededError, TimeExceededError
 from loopbench_server.runs.processes import Worker
+from loopbench_server.runs.threads import for_processes
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Bounds:
     async def _watch(self, pid: int) -> NoReturn:
         end = time.monotonic() + self.seconds
         while (left := end - time.monotonic()) > 0:
-            used = await asyncio.to_thread(own_memory, pid)
+            used = await for_processes(own_memory, pid)
             if used > self.megabytes * MEGABYTE:
                 raise MemoryExceededError(f"its process took {used // MEGABYTE} MB, and may take {self.megabytes}")
             await asyncio.sleep(min(left, SECONDS_BETWEEN_LOOKS))

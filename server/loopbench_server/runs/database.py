@@ -47,6 +47,14 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     return engine
 
 
+def _expect_answers(engine: sa.Engine) -> None:
+    """For connections from now on: a migration may take any time."""
+    if engine.dialect.name == "postgresql":
+        from loopbench_server.runs.answering import connect  # noqa: PLC0415  the driver is optional
+
+        sa.event.listen(engine, "do_connect", connect)
+
+
 def _migrate_apart(url: str | sa.URL) -> None:
     # What Alembic takes, a server would hold for as long as it runs.
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as apart:
@@ -77,7 +85,7 @@ def open_database(url: str | sa.URL) -> sa.Engine:
         if not is_current(engine):
             _migrate_apart(url)
         migrate(engine)
-    except Exception:
+    finally:
         engine.dispose()
-        raise
+    _expect_answers(engine)
     return engine

@@ -13,7 +13,7 @@ from pathlib import Path
 from loopbench_server.errors import NotReadyError
 from loopbench_server.runs import worker
 from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
-from loopbench_server.runs.threads import to_the_end
+from loopbench_server.runs.threads import for_processes, to_the_end
 
 # Messages after which a process says no more.
 CLOSING = ("trained", "evaluated", "diagnosed", "described", "failed")
@@ -47,10 +47,10 @@ class Worker:
         closed = False
         while True:
             try:
-                message = MESSAGE.validate_json(await asyncio.to_thread(self._connection.recv_bytes))
+                message = MESSAGE.validate_json(await for_processes(self._connection.recv_bytes))
                 attachment = b""
                 if isinstance(message, Trained):
-                    attachment = await asyncio.to_thread(self._connection.recv_bytes)
+                    attachment = await for_processes(self._connection.recv_bytes)
             except (EOFError, OSError) as error:
                 if closed:
                     return
@@ -64,7 +64,7 @@ class Worker:
             self._process.kill()
         # Where the forkserver is gone nothing tells of the process's end; then the closed lifeline ends it.
         self._lifeline.close()
-        await asyncio.to_thread(self._process.join)
+        await for_processes(self._process.join)
         self._connection.close()
         self._process.close()
 
@@ -83,7 +83,7 @@ class Processes:
 
     async def warm_up(self) -> None:
         """Starts the forkserver, which then imports TensorFlow on its own."""
-        await asyncio.to_thread(forkserver.ensure_running)
+        await for_processes(forkserver.ensure_running)
 
     def _start(self, task: Task, weights: bytes) -> Worker:
         connection, child_connection = self._context.Pipe(duplex=False)
@@ -112,7 +112,7 @@ class Processes:
         Raises:
             NotReadyError: no process can be started.
         """
-        starting = asyncio.create_task(asyncio.to_thread(self._start, task, weights))
+        starting = asyncio.create_task(for_processes(self._start, task, weights))
         try:
             worker_process = await to_the_end(starting)
             yield worker_process

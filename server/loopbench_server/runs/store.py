@@ -197,7 +197,7 @@ class Store:
         """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
         named = runs.c.id == run_id
         with self.transaction() as connection:
-            # In one statement: SQLite's driver begins no transaction for a SELECT, and the run might begin anew after it.
+            # One statement: SQLite's driver begins no transaction for a SELECT, after which the run might begin anew.
             connection.execute(sa.delete(runs).where(named & runs.c.state.not_in(UNFINISHED)))
             return connection.execute(sa.select(runs.c.id).where(named)).first() is None
 

@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# Pipes, ends and memory of worker processes are waited for apart: a database that hangs holds threads, and runs have to
+# go on and be killed all the same. A thread is made where none is idle; there are a few for each process.
+_FOR_PROCESSES = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="processes")
 
 
 async def to_the_end(awaitable: Awaitable[T]) -> T:
-    """What ``awaitable`` gives; a caller that is cancelled meanwhile learns of it only once that is done.
+    """What ``awaitable`` gives; a caller that is cancelled meanwhile, however often, learns of it once that is done.
 
     An error of it then has nobody to go to, and is dropped.
     """
@@ -17,10 +23,17 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # asyncio would log what nobody has looked at
         raise
+
+
+async def for_processes(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``function`` on a thread that nothing but worker processes may hold up; not to the end, as it only waits."""
+    return await asyncio.get_running_loop().run_in_executor(_FOR_PROCESSES, partial(function, *args, **kwargs))
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

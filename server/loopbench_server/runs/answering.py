@@ -1,0 +1,31 @@
+"""Connections to PostgreSQL that do not wait for ever. Imported where there is such a database: the driver is optional.
+
+The limits that the database itself has do not count where its processes stand still, as in a machine that is paused
+or on a disk that hangs: their kernel goes on to confirm what it gets.
+"""
+
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+# Seconds for an answer: more than the database has for a statement, so that its own words are told where there are any.
+LONGEST_SILENCE = 15
+
+
+class AnsweringConnection(psycopg.Connection[Any]):
+    """One that is given up once the database has not answered for so long."""
+
+    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+        """What the driver waits by, for everything but connecting."""
+        try:
+            return super().wait(gen, *arguments, **{"timeout": LONGEST_SILENCE} | options)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # whatever it might still say is for nobody
+            raise
+
+
+def connect(_: Any, __: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> AnsweringConnection:
+    """For SQLAlchemy's event ``do_connect``."""
+    return AnsweringConnection.connect(*arguments, **options)
