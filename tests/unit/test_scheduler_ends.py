@@ -145,14 +145,16 @@ def held_add(store: Store, monkeypatch: pytest.MonkeyPatch) -> HeldAdd:
     return entered, release
 
 
+@pytest.mark.parametrize("times", [1, 2])  # as by its deadline, and then by its connection
 async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
-    scheduler: Scheduler, store: Store, held_add: HeldAdd, eventually: Eventually
+    scheduler: Scheduler, store: Store, held_add: HeldAdd, eventually: Eventually, times: int
 ) -> None:
     entered, release = held_add
     caller = asyncio.create_task(attached(scheduler, "r"))
     await eventually(entered.is_set)
-    caller.cancel()
-    await asyncio.sleep(0)
+    for _ in range(times):
+        caller.cancel()
+        await asyncio.sleep(0)
     release.set()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -26,8 +26,9 @@ async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
 
     call = asyncio.create_task(in_thread(fail))
     await asyncio.to_thread(begun.wait)
-    call.cancel()
-    await asyncio.sleep(0)
+    for _ in range(3):
+        call.cancel()
+        await asyncio.sleep(0)
     assert not call.done()
     may_end.set()
     with pytest.raises(asyncio.CancelledError):

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
@@ -11,7 +11,6 @@ from loopbench_server.errors import (
     CallerGoneError,
     CallerLimitError,
     DrainingError,
-    LoopbenchServerError,
     QueueFullError,
     RequestConflictError,
     RunNotEndedError,
@@ -72,10 +71,10 @@ class Scheduler:
         """
         submitting = asyncio.create_task(self._submitted(spec, request_id, caller, detach=False))
         try:
-            run, live = await asyncio.shield(submitting)
+            run, live = await to_the_end(submitting)
         except asyncio.CancelledError:
-            with suppress(LoopbenchServerError):
-                self._leave((await submitting)[1])
+            if not submitting.exception():
+                self._leave(submitting.result()[1])
             raise
         try:
             yield logged_as(run)
