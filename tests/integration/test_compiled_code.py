@@ -28,7 +28,7 @@ def server(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve
 
 def folders(server: ServerProcess) -> list[Path]:
     """Where compiled functions are kept: one, while the server runs."""
-    return list((server.folder / "t mp").glob("loopbench-compiled-*"))
+    return list((server.folder / "t mp").glob("loopbench-xla-*"))
 
 
 def kept(server: ServerProcess) -> dict[str, int]:

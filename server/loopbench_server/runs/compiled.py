@@ -1,9 +1,14 @@
 """What XLA compiled for one run, kept for the next of its kind."""
 
+import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
+
+# Folders of older servers have another name: they are not locked, and may be in use.
+PREFIX = "loopbench-xla-"
 
 # Functions that are kept, of some 100 kB each; a run has two to four.
 LARGEST_CACHE = 1_000
@@ -14,12 +19,35 @@ _folder: TemporaryDirectory[str] | None = None
 
 
 def keep() -> None:
-    """Makes the folder. It is for the forkserver, whose end, however it comes about, removes it.
+    """Makes the folder. It is for the forkserver, whose end removes it; after a SIGKILL the next forkserver does.
 
     Such code is for one machine and one set of versions, so that nothing is lost with it.
     """
     global _folder  # noqa: PLW0603  handed on by the fork
-    _folder = TemporaryDirectory(prefix="loopbench-compiled-")
+    _folder = _locked_folder()
+    _remove_what_was_left()
+
+
+def _locked_folder() -> TemporaryDirectory[str]:
+    """One that is locked for as long as the forkserver lives, or anybody who was forked from it."""
+    while True:
+        folder = TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        with suppress(FileNotFoundError):
+            fcntl.flock(os.open(folder.name, os.O_RDONLY), fcntl.LOCK_EX)
+            if Path(folder.name).is_dir():
+                return folder
+        folder.cleanup()  # another forkserver took it for left before it was locked
+
+
+def _remove_what_was_left() -> None:
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # it is in use, of somebody else's, or has just been removed
+            held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(held)
 
 
 def share() -> None:

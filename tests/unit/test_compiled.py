@@ -1,0 +1,59 @@
+"""Folders of what XLA compiled: one a forkserver, and none that is left for ever."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+# As the forkserver does, until it is told to end.
+KEEPER = """
+from loopbench_server.runs import compiled
+compiled.keep()
+print(compiled._folder.name, flush=True)
+input()
+"""
+Keeper = tuple[subprocess.Popen[str], Path]
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Callable[[], Keeper]]:
+    """Starts processes that keep a folder each, and gives which."""
+    with ExitStack() as started:
+
+        def start() -> Keeper:
+            process = subprocess.Popen(
+                [sys.executable, "-c", KEEPER],
+                env=os.environ | {"TMPDIR": str(tmp_path)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            started.enter_context(process)
+            started.callback(process.kill)
+            assert process.stdout is not None
+            return process, Path(process.stdout.readline().strip())
+
+        yield start
+
+
+def test_what_a_killed_one_left_is_removed_and_what_is_in_use_is_not(
+    keeper: Callable[[], Keeper], tmp_path: Path
+) -> None:
+    (killed, left), (_, used) = keeper(), keeper()
+    (left / "function").write_text("code")
+    killed.kill()
+    killed.wait()
+    assert {*tmp_path.iterdir()} == {left, used}
+    _, new = keeper()
+    assert {*tmp_path.iterdir()} == {used, new}
+
+
+def test_who_ends_removes_its_own(keeper: Callable[[], Keeper], tmp_path: Path) -> None:
+    process, folder = keeper()
+    assert [*tmp_path.iterdir()] == [folder]
+    process.communicate("\n")
+    assert [*tmp_path.iterdir()] == []
