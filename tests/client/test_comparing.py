@@ -161,10 +161,10 @@ def test_groups_that_lost_all_their_runs_are_not_compared(client: Client, servic
     assert not service.requests["Compare"]
 
 
-def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any) -> None:
+def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any, info: Any) -> None:
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromMilliseconds(1)
-    service.failures["Train"] += [status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry)] * 3
+    service.failures["Train"] += [status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry)] * 3
     compared = compare_specs(client, Plan(PLAN.specs, (0,)))
     assert (compared.failures, len(trained(service))) == ((), 5)
 
@@ -196,10 +196,10 @@ def test_runs_whose_id_is_not_known_yet_end_as_well(client: Client, service: Any
     assert service.requests["CancelRun"] or service.abandoned.wait(10)
 
 
-def test_waiting_for_a_full_queue_ends_as_well(client: Client, service: Any, status: Any) -> None:
+def test_waiting_for_a_full_queue_ends_as_well(client: Client, service: Any, status: Any, info: Any) -> None:
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromSeconds(3_600)
-    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry))
+    service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry))
     with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
         assert isinstance(next(outcomes)[1], RunEvent)
     assert len(trained(service)) == 2

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from loopbench.spec import Dataset, Execution, Run, RunError, RunSpec, RunState
 from loopbench_client import Client, LoopbenchError, RunFailedError, ServerError, ServerUnavailableError
@@ -109,6 +110,35 @@ def test_a_full_disk_is_told_and_no_result_that_is_not_kept(tmp_path: Path, tiny
         assert [client.get(run.id) for run in told] == told
         subprocess.run(["mount", "-o", "remount,size=40m", str(tiny_disk)], check=True)
         assert client.train(SHORT).state is RunState.SUCCEEDED
+
+
+def make_read_only(url: str, value: str) -> None:
+    """For all sessions, those that there are already as well, as where a standby takes over."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    found = None
+    while found != value:
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("SHOW default_transaction_read_only").scalar()
+
+
+def test_a_store_that_becomes_read_only_is_told_and_serves_again(tmp_path: Path, postgresql: Cluster) -> None:
+    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+        told = client.train(SHORT)
+        make_read_only(postgresql.url, "on")
+        with pytest.raises(ServerUnavailableError) as caught:
+            client.train(SHORT)
+        assert caught.value.reason == "STORE_FAILED"
+        assert "read-only transaction" in server.log
+        assert client.server_info().ready
+        assert client.get(told.id) == told
+        make_read_only(postgresql.url, "off")
+        again = client.train(SHORT)
+        assert again.result is not None
+        assert told.result is not None
+        assert again.result.weights_digest == told.result.weights_digest
 
 
 def start_on(url: str) -> subprocess.CompletedProcess[str]:
