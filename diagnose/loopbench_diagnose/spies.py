@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import leaves
+from loopbench_diagnose.data import have_values, leaves
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
@@ -41,10 +41,6 @@ def row_keys(inputs: Any) -> list[bytes]:
     """A key for every sample: the bytes of its values as float32, over all inputs."""
     arrays = [np.asarray(keras.ops.convert_to_numpy(leaf)).astype(np.float32) for leaf in leaves(inputs)]
     return [b"".join(array[index].tobytes() for array in arrays) for index in range(len(arrays[0]))]
-
-
-def _is_eager(inputs: Any) -> bool:
-    return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(inputs))
 
 
 @dataclass
@@ -109,7 +105,7 @@ class Watch:
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             here = self._here
-            if here.calls or not self._is_ours(layer) or not args or not _is_eager(args[0]):
+            if here.calls or not self._is_ours(layer) or not args or not have_values(args[0]):
                 return original(layer, *args, **kwargs)
             if here.tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
                 kwargs["training"] = True
