@@ -184,7 +184,10 @@ def test_regularization_that_every_replica_adds_in_full() -> None:
     assert found.observed == pytest.approx(REPLICAS * found.expected, rel=1e-3)
 
 
-N = STRATEGY.num_replicas_in_sync
+def divided(gradients: Any) -> Any:
+    return [gradient / STRATEGY.num_replicas_in_sync for gradient in gradients]
+
+
 SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
     "fit_and_a_divided_mean": lambda: (signals(), fit(), replicated(shared)),
     "batch_normalization_and_dropout": lambda: (
@@ -205,12 +208,12 @@ SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
     "gradients_divided_later": lambda: (
         signals(),
         fit(),
-        replicated(squared, change=lambda gradients: [gradient / N for gradient in gradients]),
+        replicated(squared, change=divided),
     ),
     "a_number_of_replicas_that_was_asked_before": lambda: (
         signals(),
         fit(),
-        replicated(lambda y, outputs: squared(y, outputs) / N),
+        replicated(lambda y, outputs: squared(y, outputs) / REPLICAS),
     ),
 }
 
