@@ -19,7 +19,7 @@ from loopbench_diagnose.data import have_values, leaves
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
-from loopbench_diagnose.replicas import OUTSIDE, Shares, replica
+from loopbench_diagnose.replicas import Shares, replica
 from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace, whole_call, whole_step
 
 # Weights and gradients are kept for so many steps: enough to see where two trainings part.
@@ -83,13 +83,6 @@ class Watch:
     @property
     def _here(self) -> _Replica:
         return self._replicas[replica()]
-
-    @property
-    def _last(self) -> Step | None:
-        """The step that an update belongs to; where gradients are gathered first, any share stands for the whole."""
-        if replica() == OUTSIDE:
-            return self._steps.groups[-1][0] if self._steps.groups else None
-        return self._here.step
 
     def _weights(self) -> Arrays:
         return snapshot(self._model.trainable_variables)
@@ -217,7 +210,7 @@ class Watch:
             if all(known is not optimizer for known in self.trace.optimizers):
                 self.trace.optimizers.append(optimizer)
             applied = self._in_order(grads, variables, grads)
-            step = self._last
+            step = self._here.step
             if step is not None and applied is not None:
                 step.updated = True
                 step.applied = applied if step.gradients is not None else None
@@ -258,8 +251,8 @@ class Watch:
             if all(known is not optimizer for known in self.trace.scaling_optimizers):
                 self.trace.scaling_optimizers.append(optimizer)
             # Where the scale was too large, no update is made; that is chance, and no fewer updates.
-            if self._last is not None:
-                self._last.updated = True
+            if self._here.step is not None:
+                self._here.step.updated = True
             return original(optimizer, *args, **kwargs)
 
         return apply

@@ -77,6 +77,31 @@ def replicated(
     return train
 
 
+def apart(loss: Loss) -> Loop:
+    """Gradients and updates are made one after the other, by all replicas."""
+
+    def train(model: keras.Model, data: Data, epochs: int) -> None:
+        with STRATEGY.scope():
+            made = sgd()()
+            made.build(model.trainable_variables)
+
+        def gradients(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                value = loss(y, model(x, training=True))
+            return tape.gradient(value, model.trainable_variables)
+
+        def update(*parts: Any) -> None:
+            made.apply(parts, model.trainable_variables)
+
+        train_step = tf.function(lambda batch: STRATEGY.run(update, args=STRATEGY.run(gradients, args=batch)))
+        distributed = by_dataset(data)
+        for _ in range(epochs):
+            for batch in distributed:
+                train_step(batch)
+
+    return train
+
+
 def squares(y: Any, outputs: Any) -> Any:
     """float[n]."""
     return tf.reduce_mean(tf.square(y - outputs), axis=1)
@@ -210,6 +235,7 @@ SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
         fit(),
         replicated(squared, change=divided),
     ),
+    "updates_apart": lambda: (signals(), fit(), apart(shared)),
     "a_number_of_replicas_that_was_asked_before": lambda: (
         signals(),
         fit(),
