@@ -179,7 +179,7 @@ class Case:
     def _scales_differ(self) -> bool:
         # The tape's gradients as well: a loop may scale them only later, and is right to.
         both = self.replica_scales, self._replica_scales(lambda step: step.gradients)
-        return any(abs(first / second - 1) > self.tolerance for first, second in both)
+        return any(abs(first - second) > self.tolerance * abs(second) for first, second in both)
 
     @cached_property
     def _on_replicas(self) -> tuple[tuple[Intervention, ...], ...]:

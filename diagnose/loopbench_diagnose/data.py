@@ -68,6 +68,11 @@ def leaves(arrays: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(arrays) if leaf is not None]
 
 
+def have_values(arrays: Any) -> bool:
+    """Whether all of them are arrays or eager tensors, and none stands for one in a graph."""
+    return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(arrays))
+
+
 def _rows(arrays: Any, index: Any) -> Any:
     return keras.tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf)[index], arrays)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, have_values, leaves
 from loopbench_diagnose.patching import replaced
 
 
@@ -84,8 +84,10 @@ def _flagged(are_logits: Callable[[Any], bool]) -> Callable[[Any], Any]:
     """A Keras crossentropy that asks ``are_logits`` of the outputs instead of looking at ``from_logits``."""
 
     def make(original: Any) -> Any:
-        def crossentropy(target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:  # noqa: ARG001
-            return original(target, output, from_logits=are_logits(output), **kwargs)
+        def crossentropy(target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:
+            # Under a strategy Keras builds a model by its graph first, which has no values.
+            flag = are_logits(output) if have_values(output) else from_logits
+            return original(target, output, from_logits=flag, **kwargs)
 
         return crossentropy
 
@@ -97,8 +99,9 @@ def _logits_of(invert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def make(original: Any) -> Any:
         def crossentropy(labels: Any = None, logits: Any = None, **kwargs: Any) -> Any:
-            inverted = invert(tf.clip_by_value(logits, 1e-7, 1 - 1e-7)) if are_probabilities(logits) else logits
-            return original(labels=labels, logits=inverted, **kwargs)
+            if have_values(logits) and are_probabilities(logits):
+                logits = invert(tf.clip_by_value(logits, 1e-7, 1 - 1e-7))
+            return original(labels=labels, logits=logits, **kwargs)
 
         return crossentropy
 

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import leaves
+from loopbench_diagnose.data import have_values, leaves
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
-from loopbench_diagnose.replicas import OUTSIDE, Shares, replica
+from loopbench_diagnose.replicas import Shares, replica
 from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace, whole_call, whole_step
 
 # Weights and gradients are kept for so many steps: enough to see where two trainings part.
@@ -41,10 +41,6 @@ def row_keys(inputs: Any) -> list[bytes]:
     """A key for every sample: the bytes of its values as float32, over all inputs."""
     arrays = [np.asarray(keras.ops.convert_to_numpy(leaf)).astype(np.float32) for leaf in leaves(inputs)]
     return [b"".join(array[index].tobytes() for array in arrays) for index in range(len(arrays[0]))]
-
-
-def _is_eager(inputs: Any) -> bool:
-    return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(inputs))
 
 
 @dataclass
@@ -88,13 +84,6 @@ class Watch:
     def _here(self) -> _Replica:
         return self._replicas[replica()]
 
-    @property
-    def _last(self) -> Step | None:
-        """The step that an update belongs to; where gradients are gathered first, any share stands for the whole."""
-        if replica() == OUTSIDE:
-            return self._steps.groups[-1][0] if self._steps.groups else None
-        return self._here.step
-
     def _weights(self) -> Arrays:
         return snapshot(self._model.trainable_variables)
 
@@ -109,7 +98,7 @@ class Watch:
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             here = self._here
-            if here.calls or not self._is_ours(layer) or not args or not _is_eager(args[0]):
+            if here.calls or not self._is_ours(layer) or not args or not have_values(args[0]):
                 return original(layer, *args, **kwargs)
             if here.tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
                 kwargs["training"] = True
@@ -221,7 +210,7 @@ class Watch:
             if all(known is not optimizer for known in self.trace.optimizers):
                 self.trace.optimizers.append(optimizer)
             applied = self._in_order(grads, variables, grads)
-            step = self._last
+            step = self._here.step
             if step is not None and applied is not None:
                 step.updated = True
                 step.applied = applied if step.gradients is not None else None
@@ -265,8 +254,8 @@ class Watch:
             if all(known is not optimizer for known in self.trace.scaling_optimizers):
                 self.trace.scaling_optimizers.append(optimizer)
             # Where the scale was too large, no update is made; that is chance, and no fewer updates.
-            if self._last is not None:
-                self._last.updated = True
+            if self._here.step is not None:
+                self._here.step.updated = True
             return original(optimizer, *args, **kwargs)
 
         return apply

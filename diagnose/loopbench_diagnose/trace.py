@@ -73,14 +73,21 @@ def _sum(parts: Sequence[Arrays | None]) -> Arrays | None:
     return [np.sum(arrays, axis=0) for arrays in zip(*known, strict=True)] if known else None
 
 
+def _samples(shares: Sequence[Step]) -> list[int]:
+    return [len(step.call.rows) for step in shares]
+
+
 def whole_step(shares: Sequence[Step]) -> Step:
-    """One step on a whole batch: Keras's optimizers add up the gradients of all replicas, whatever the loss is."""
+    """One step on a whole batch: Keras's optimizers add up the gradients of all replicas, whatever the loss is.
+
+    Losses are added up too, each for its samples' part of the batch, as ``fit`` reports them of unequal shares.
+    """
     if len(shares) == 1:
         return shares[0]
     return replace(
         shares[0],
         call=whole_call([step.call for step in shares]),
-        loss=sum(step.loss for step in shares),
+        loss=len(shares) * float(np.average([step.loss for step in shares], weights=_samples(shares))),
         gradients=_sum([step.gradients for step in shares]),
         applied=_sum([step.applied for step in shares]),
         updated=any(step.updated for step in shares),

@@ -77,6 +77,31 @@ def replicated(
     return train
 
 
+def apart(loss: Loss) -> Loop:
+    """Gradients and updates are made one after the other, by all replicas."""
+
+    def train(model: keras.Model, data: Data, epochs: int) -> None:
+        with STRATEGY.scope():
+            made = sgd()()
+            made.build(model.trainable_variables)
+
+        def gradients(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                value = loss(y, model(x, training=True))
+            return tape.gradient(value, model.trainable_variables)
+
+        def update(*parts: Any) -> None:
+            made.apply(parts, model.trainable_variables)
+
+        train_step = tf.function(lambda batch: STRATEGY.run(update, args=STRATEGY.run(gradients, args=batch)))
+        distributed = by_dataset(data)
+        for _ in range(epochs):
+            for batch in distributed:
+                train_step(batch)
+
+    return train
+
+
 def squares(y: Any, outputs: Any) -> Any:
     """float[n]."""
     return tf.reduce_mean(tf.square(y - outputs), axis=1)
@@ -184,7 +209,10 @@ def test_regularization_that_every_replica_adds_in_full() -> None:
     assert found.observed == pytest.approx(REPLICAS * found.expected, rel=1e-3)
 
 
-N = STRATEGY.num_replicas_in_sync
+def divided(gradients: Any) -> Any:
+    return [gradient / STRATEGY.num_replicas_in_sync for gradient in gradients]
+
+
 SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
     "fit_and_a_divided_mean": lambda: (signals(), fit(), replicated(shared)),
     "batch_normalization_and_dropout": lambda: (
@@ -205,12 +233,13 @@ SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
     "gradients_divided_later": lambda: (
         signals(),
         fit(),
-        replicated(squared, change=lambda gradients: [gradient / N for gradient in gradients]),
+        replicated(squared, change=divided),
     ),
+    "updates_apart": lambda: (signals(), fit(), apart(shared)),
     "a_number_of_replicas_that_was_asked_before": lambda: (
         signals(),
         fit(),
-        replicated(lambda y, outputs: squared(y, outputs) / N),
+        replicated(lambda y, outputs: squared(y, outputs) / REPLICAS),
     ),
 }
 

@@ -34,7 +34,7 @@ def probe(case: Case, findings: Findings) -> None:
             for side in (0, 1)
         ),
     )
-    if abs(scales[0] / scales[1] - 1) < case.tolerance:
+    if abs(scales[0] - scales[1]) <= case.tolerance * abs(scales[1]):
         findings.agree(measured)
     elif case.is_scaled_by_replicas:
         for side in (0, 1):
