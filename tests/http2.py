@@ -1,13 +1,14 @@
 """As much of HTTP/2 as it takes to misbehave: what gRPC's own clients would not let a test do."""
 
+import select
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, WINDOW_UPDATE = 0, 1, 4, 8
-END_STREAM, END_HEADERS = 1, 4
+DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
+END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
 STREAM = 1
 LARGEST_WINDOW = 2**31 - 1
@@ -53,6 +54,16 @@ def open_window() -> bytes:
     """Lets the server send the rest of the answer."""
     more = LARGEST_WINDOW - 65_535
     return b"".join(frame(WINDOW_UPDATE, more.to_bytes(4), stream=stream) for stream in (0, STREAM))
+
+
+def stay(connection: socket.socket) -> None:
+    """Reads what has come so far, and answers what the server wants answered of a client that is still there."""
+    while select.select([connection], [], [], 0)[0] and (head := connection.recv(9, socket.MSG_WAITALL)):
+        kind, flags, _ = struct.unpack(">BBI", head[3:])
+        size = int.from_bytes(head[:3])
+        payload = connection.recv(size, socket.MSG_WAITALL) if size else b""
+        if kind in (SETTINGS, PING) and not flags & ACK:
+            connection.sendall(frame(kind, payload if kind == PING else b"", ACK))
 
 
 def frames(connection: socket.socket) -> Iterator[Frame]:

@@ -24,6 +24,7 @@ from tests.servers import PATIENCE, ServerProcess, eventually
 
 SERVICE = "/loopbench.v1.BenchmarkService"
 INFO = http2.hello() + http2.request(f"{SERVICE}/GetServerInfo", b"")
+THREADS_FOR_PROCESSES = 20
 CONNECTIONS, CANCELLED, WATCHERS, EPOCHS = 200, 300, 200, 1_000
 # The server pings after thirty, and waits ten for an answer.
 SECONDS_OF_SILENCE = 10.0
@@ -153,7 +154,8 @@ def test_the_server_stays_well_and_keeps_nothing(server: ServerProcess, trained:
     assert is_well(server.address, trained)
     eventually(lambda: not server.workers())
     eventually(lambda: held_by(server)[0] <= files)
-    eventually(lambda: held_by(server)[1] <= threads)
+    # Those for processes are made as more of these go on at once, and kept; there are far fewer than calls.
+    eventually(lambda: held_by(server)[1] <= threads + THREADS_FOR_PROCESSES)
     assert server.faults() == []
 
 
@@ -186,10 +188,10 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
                 assert record.epoch == len(memory) + 1
                 memory.append(rss(server))
                 if time.monotonic() > heard + SECONDS_OF_SILENCE:
-                    # A connection of which nothing is heard at all is closed.
+                    # They take nothing of the answer. A connection of which nothing is heard at all is closed.
                     heard = time.monotonic()
                     for watcher in watchers:
-                        watcher.sendall(http2.frame(http2.WINDOW_UPDATE, (1).to_bytes(4)))
+                        http2.stay(watcher)
         assert len(memory) == EPOCHS
         early, late = max(memory[: EPOCHS // 5]), max(memory)
         # What a watcher was not sent is some 80 kB of epochs, and more of progress. The run's own 2 MB are there once.
