@@ -41,22 +41,21 @@ class Cancelling(BaseModel):
 
 @dataclass(frozen=True)
 class Place:
-    """A server and another of the same store."""
+    """A server with a stub of its own, and another server of the same store."""
 
     server: RunningServer
     other: RunningServer
+    stub: Any
 
     def call(self, timeout: float | None = None) -> Any:
         """A caller that waits for the victim."""
         request = benchmark_service_pb2.TrainRequest(spec=spec_to_wire(VICTIM), request_id=str(uuid.uuid4()))
-        stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(grpc.insecure_channel(self.server.address))
-        return stub.Train.future(request, timeout=timeout)
+        return self.stub.Train.future(request, timeout=timeout)
 
-    def running(self, count: int) -> set[str]:
-        """The ids of those that have a slot, once they are so many."""
-        while len(ids := {run.id for run in self.server.client.list(RUNNING)}) != count:
+    def wait_for_running(self, count: int) -> None:
+        """Until so many runs have a slot."""
+        while len([*self.server.client.list(RUNNING)]) != count:
             time.sleep(0.01)
-        return ids
 
 
 # Begins a run, and gives what calls it off and returns the time at which it did, in seconds since 1970.
@@ -120,14 +119,14 @@ def _seconds(place: Place, way: Way) -> float:
     """From calling a run off to the start of the one that waits for its slot; what else runs is the filler."""
     client = place.server.client
     call_off = way(place)
-    place.running(SLOTS)
+    place.wait_for_running(SLOTS)
     waiting = client.train(NEXT, detach=True)
     time.sleep(0.5)  # in the midst of it
     begin = call_off()
     while not (started := client.get(waiting.id).start_time):
         time.sleep(0.005)
     client.cancel(waiting.id)
-    place.running(1)
+    place.wait_for_running(1)
     return started.timestamp() - begin
 
 
@@ -138,8 +137,9 @@ def _place(setting: Setting) -> Iterator[Place]:
         with (
             ready_server(setting, "--slots", SLOTS, *store) as server,
             ready_server(setting, "--slots", 1, *store) as other,
+            grpc.insecure_channel(server.address) as channel,
         ):
-            yield Place(server, other)
+            yield Place(server, other, benchmark_service_pb2_grpc.BenchmarkServiceStub(channel))
 
 
 def measure(setting: Setting) -> Cancelling:
@@ -147,7 +147,7 @@ def measure(setting: Setting) -> Cancelling:
     found: dict[str, list[float]] = {way: [] for way in WAYS}
     with _place(setting) as place:
         filler = place.server.client.train(FILLER, detach=True)
-        place.running(1)
+        place.wait_for_running(1)
         for _ in range(ROUNDS):
             for name, way in WAYS.items():
                 found[name].append(_seconds(place, way))

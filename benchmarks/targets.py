@@ -34,6 +34,11 @@ def ratio(value: Spread) -> str:
     return f"{value.median:.2f} × ({value.low:.2f}–{value.high:.2f})"
 
 
+def seconds(value: Spread) -> str:
+    """Median and range."""
+    return f"{value.median:.2f} s ({value.low:.2f}–{value.high:.2f})"
+
+
 def _epochs(found: Contest) -> Iterator[Target]:
     same = len(found.digests("GRAPH") | found.digests("EAGER")) == 1
     yield Target("the three methods under GRAPH end in the bits of EAGER", "yes" if same else "no", same)
@@ -50,9 +55,10 @@ def _epochs(found: Contest) -> Iterator[Target]:
 
 def _calls(found: Overheads) -> Iterator[Target]:
     slowest = max((each.total for each in found.warm.values()), key=lambda total: total.median)
-    measured = f"{slowest.median:.2f} s ({slowest.low:.2f}–{slowest.high:.2f})"
     yield Target(
-        "a warm call of 10 epochs takes at most 2 s beside training, the slowest kind", measured, slowest.median <= 2
+        "a warm call of 10 epochs takes at most 2 s beside training, the slowest kind",
+        seconds(slowest),
+        slowest.median <= 2,
     )
 
 
@@ -83,8 +89,7 @@ def _service(found: Service) -> Iterator[Target]:
 def _cancelling(found: Cancelling) -> Iterator[Target]:
     for way in found.seconds:
         taken = found.of(way)
-        measured = f"{taken.median:.2f} s ({taken.low:.2f}–{taken.high:.2f})"
-        yield Target(f"{way}: the slot is free within a second, all cores training", measured, taken.high <= 1)
+        yield Target(f"{way}: the slot is free within a second, all cores training", seconds(taken), taken.high <= 1)
 
 
 def _memory(found: Memory) -> Iterator[Target]:

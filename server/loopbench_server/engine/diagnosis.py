@@ -13,17 +13,14 @@ from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
 from loopbench_diagnose.sides import Side
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.job import Job
+from loopbench_server.engine.job import job_of, shared_model
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.model import build_model
-from loopbench_server.engine.optimizers import build_optimizer
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
-from loopbench_server.engine.replicas import strategy_for
 from loopbench_server.engine.specifications import Whole, ask
 from loopbench_server.engine.training import Surroundings
 
@@ -88,13 +85,8 @@ def _side(spec: RunSpec, batch_size: int, seed: int) -> Side:
     return Side(
         train=_loop(spec.model_copy(update={"batch_size": batch_size})),
         loss=LOSSES[spec.loss].per_sample,
-        build_model=lambda: _model(spec, seed),
+        build_model=lambda: shared_model(seed, spec.replicas),
     )
-
-
-def _model(spec: RunSpec, seed: int) -> keras.Model:
-    with strategy_for(spec.replicas).scope():
-        return build_model(seed)
 
 
 def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, float]]:
@@ -103,16 +95,7 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
     def train(model: keras.Model, given: GivenData, epochs: int) -> dict[str, float]:
         train_samples = _taken(given)
         validation = _taken(given.validation) if given.validation else train_samples
-        with model.distribute_strategy.scope():
-            optimizer = build_optimizer(spec.optimizer)
-        job = Job(
-            spec=spec.model_copy(update={"epochs": epochs}),
-            data=Data(train_samples, validation),
-            model=model,
-            loss=LOSSES[spec.loss].build(spec.batch_size),
-            optimizer=optimizer,
-            order=BatchOrder(spec.seed, len(train_samples), spec.shuffle_buffer),
-        )
+        job = job_of(model, spec.model_copy(update={"epochs": epochs}), Data(train_samples, validation))
         method = METHODS[spec.method](job)
         recorder = Recorder(method, lambda _: None, lambda _: None)
         method.train([recorder])

@@ -20,7 +20,7 @@ class Job:
 
     spec: RunSpec
     data: Data
-    model: keras.Sequential
+    model: keras.Model
     loss: keras.losses.Loss
     optimizer: keras.optimizers.Optimizer
     order: BatchOrder
@@ -49,12 +49,24 @@ class Job:
 
 def build_job(spec: RunSpec, data: Data) -> Job:
     """A job whose every random draw follows from ``spec.seed``."""
-    with strategy_for(spec.replicas).scope():
-        return Job(
-            spec=spec,
-            data=data,
-            model=build_model(spec.seed),
-            loss=LOSSES[spec.loss].build(spec.batch_size),
-            optimizer=build_optimizer(spec.optimizer),
-            order=BatchOrder(spec.seed, len(data.train), spec.shuffle_buffer),
-        )
+    return job_of(shared_model(spec.seed, spec.replicas), spec, data)
+
+
+def shared_model(seed: int, replicas: int) -> keras.Sequential:
+    """The network on so many devices; see :func:`build_model`."""
+    with strategy_for(replicas).scope():
+        return build_model(seed)
+
+
+def job_of(model: keras.Model, spec: RunSpec, data: Data) -> Job:
+    """A job that trains ``model``, by the strategy that it was built in."""
+    with model.distribute_strategy.scope():
+        optimizer = build_optimizer(spec.optimizer)
+    return Job(
+        spec=spec,
+        data=data,
+        model=model,
+        loss=LOSSES[spec.loss].build(spec.batch_size),
+        optimizer=optimizer,
+        order=BatchOrder(spec.seed, len(data.train), spec.shuffle_buffer),
+    )

@@ -28,5 +28,5 @@ class Feed(ABC):
         """What ``evaluate`` is told of ``samples``, which come in their order."""
 
     @abstractmethod
-    def batch(self, samples: Samples, number: int) -> Any:
-        """A dataset of that batch of ``samples`` alone."""
+    def in_order(self, samples: Samples, numbers: range) -> Any:
+        """A dataset of those batches of ``samples``, which come in their order."""

@@ -50,7 +50,7 @@ class FittingMethod(TrainingMethod):
                 (self.model.test_function, data.validation),
             ):
                 for number in (0, self.job.batches_in(samples) - 1):
-                    function(iter(self.feed.batch(samples, number)))
+                    function(iter(self.feed.in_order(samples, range(number, number + 1))))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """One call of ``Model.fit``."""

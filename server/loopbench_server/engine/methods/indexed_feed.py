@@ -35,7 +35,8 @@ class IndexedFeed(Feed):
     def _of(self, samples: Samples, order: Any, numbers: range) -> IndexedBatches:
         return IndexedBatches(samples, order, self.job.spec.batch_size, numbers)
 
-    def _in_order(self, samples: Samples, numbers: range) -> IndexedBatches:
+    def in_order(self, samples: Samples, numbers: range) -> IndexedBatches:
+        """As :class:`Feed`."""
         return self._of(samples, tf.range(len(samples)), numbers)
 
     def training(self) -> Options:
@@ -43,13 +44,9 @@ class IndexedFeed(Feed):
         job = self.job
         return {
             "x": self._of(job.data.train, self.callback.variable, range(job.steps_per_epoch)),
-            "validation_data": self._in_order(job.data.validation, range(job.batches_in(job.data.validation))),
+            "validation_data": self.evaluation(job.data.validation)["x"],
         }
 
     def evaluation(self, samples: Samples) -> Options:
         """As :class:`Feed`."""
-        return {"x": self._in_order(samples, range(self.job.batches_in(samples)))}
-
-    def batch(self, samples: Samples, number: int) -> Any:
-        """As :class:`Feed`."""
-        return self._in_order(samples, range(number, number + 1))
+        return {"x": self.in_order(samples, range(self.job.batches_in(samples)))}

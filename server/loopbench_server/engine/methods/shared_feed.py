@@ -42,7 +42,8 @@ class SharedFeed(Feed):
             lambda _: orders.flat_map(of_order).prefetch(replicas)
         )
 
-    def _in_order(self, samples: Samples, numbers: range) -> Any:
+    def in_order(self, samples: Samples, numbers: range) -> Any:
+        """As :class:`Feed`."""
         return self._shares(samples, tf.data.Dataset.from_tensors(tf.range(len(samples))).repeat(), numbers)
 
     def _drawn(self, epoch: Any) -> Any:
@@ -62,8 +63,4 @@ class SharedFeed(Feed):
     def evaluation(self, samples: Samples) -> Options:
         """As :class:`Feed`."""
         steps = self.job.batches_in(samples)
-        return {"x": self._in_order(samples, range(steps)), "steps": steps}
-
-    def batch(self, samples: Samples, number: int) -> Any:
-        """As :class:`Feed`."""
-        return self._in_order(samples, range(number, number + 1))
+        return {"x": self.in_order(samples, range(steps)), "steps": steps}
