@@ -15,6 +15,8 @@ DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 OBSERVE_FLAGS ?=
 PYTEST_FLAGS ?=
+# Servers are waited for more than they compute: files of tests take turns on so many processes of pytest's.
+PYTEST_WORKERS ?= 2
 IMAGE ?= loopbench:dev
 EXTRA ?= server
 # Of the commit, so that the same commit makes the same image.
@@ -42,7 +44,7 @@ demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and say wha
 	$(BIN)/loopbench demo $(DEMO_FLAGS)
 
 test: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 coverage: $(STAMP)  ## Run all tests and report the lines that none of them reaches
 	$(BIN)/coverage erase

@@ -21,7 +21,9 @@ RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 Cli = Callable[..., Result]
 
 
-@pytest.mark.parametrize("code", set(grpc.StatusCode) - {grpc.StatusCode.OK}, ids=lambda code: code.name)
+@pytest.mark.parametrize(
+    "code", [code for code in grpc.StatusCode if code != grpc.StatusCode.OK], ids=lambda code: code.name
+)
 def test_a_failed_call_is_words_and_an_exit_code(code: grpc.StatusCode, cli: Cli, service: Any, status: Any) -> None:
     service.failures["DeleteRun"].append(status(code, "such is [life]"))
     done = cli("delete", "x")

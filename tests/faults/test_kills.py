@@ -118,7 +118,7 @@ def test_kills_lose_nothing(kind: str, tmp_path: Path, pytestconfig: pytest.Conf
             _assert_nothing_is_stuck(client)
         assert server.stop() == 0
         assert server.processes() == []
-    print(f"\n{kind}: killed {dict(killed)}; {len(told)} results told, all kept; refusals {dict(callers.refusals)}")
+    print(f"{kind}: killed {dict(killed)}; {len(told)} results told, all kept; refusals {dict(callers.refusals)}")
 
 
 def _assert_nothing_is_lost(client: Client, expected: dict[RunSpec, Run], told: list[Run]) -> None:

@@ -174,9 +174,7 @@ def sampled_under_load(server: ServerProcess, load: Load, seconds: float) -> lis
     return samples
 
 
-def test_nothing_grows_and_nothing_is_left(
-    ready: ServerProcess, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_grows_and_nothing_is_left(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
     (listening,) = (event for event in ready.events() if event["event"] == "listening")
     with grpc.insecure_channel(ready.address) as channel, ready.client() as client:
         load = Load(BenchmarkServiceStub(channel), listening["metrics_address"])
@@ -186,9 +184,8 @@ def test_nothing_grows_and_nothing_is_left(
         before = children_of(ready)
         minutes = request.config.getoption("--soak-minutes")
         samples = sampled_under_load(ready, load, 60 * minutes)
-        with capsys.disabled():
-            counts = (f"{name}: {code} {count}" for (name, code), count in sorted(load.answers.items()))
-            print("", HEADINGS, *samples, *counts, sep="\n")
+        counts = (f"{name}: {code} {count}" for (name, code), count in sorted(load.answers.items()))
+        print(HEADINGS, *samples, *counts, sep="\n")
         eventually(lambda: client.server_info().running == client.server_info().queued == 0)
         stuck_or_failed = RunFilter(states=(RunState.QUEUED, RunState.RUNNING, RunState.FAILED))
         assert [*client.list(stuck_or_failed)] == []

@@ -65,7 +65,7 @@ def test_all_at_once_and_one_killed(kind: str, labels: list[str], tmp_path: Path
     assert runs[0].result is not None
     assert [record.epoch for record in runs[0].result.history] == [*range(1, EPOCHS + 1)]
     assert [digest(run) for run in runs] == [digest(runs[2]), digest(runs[3])] * len(labels)
-    print(f"\n{kind}: {sweep.size} indices, one killed: {[run.state.value for run in runs]}")
+    print(f"{kind}: {sweep.size} indices, one killed: {[run.state.value for run in runs]}")
 
 
 @pytest.fixture
