@@ -1,6 +1,8 @@
 """What XLA compiled for one run is there for the next, as long as the server is."""
 
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,17 @@ SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=1, execution=Execution.XLA)
 
 
 @pytest.fixture
-def server(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
-    # With a space, because XLA is told of the folder in a line of flags; short, because sockets go there too.
-    temporary = tmp_path / "t mp"
-    temporary.mkdir()
+def temporary() -> Iterator[Path]:
+    """The server's folder of temporary files.
+
+    With a space, because XLA is told of it in a line of flags; not pytest's, whose path is too long for sockets.
+    """
+    with tempfile.TemporaryDirectory(prefix="t mp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def server(temporary: Path, start: Any, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
     monkeypatch.setenv("TMPDIR", str(temporary))
     started: ServerProcess = start()
     with started.client() as client:
@@ -26,14 +35,14 @@ def server(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve
     return started
 
 
-def folders(server: ServerProcess) -> list[Path]:
+def folders(temporary: Path) -> list[Path]:
     """Where compiled functions are kept: one, while the server runs."""
-    return list((server.folder / "t mp").glob("loopbench-xla-*"))
+    return [*temporary.glob("loopbench-xla-*")]
 
 
-def kept(server: ServerProcess) -> dict[str, int]:
+def kept(temporary: Path) -> dict[str, int]:
     """Names and times of the compiled functions."""
-    return {file.name: file.stat().st_mtime_ns for folder in folders(server) for file in folder.iterdir()}
+    return {file.name: file.stat().st_mtime_ns for folder in folders(temporary) for file in folder.iterdir()}
 
 
 def digest(client: Client) -> str:
@@ -42,34 +51,34 @@ def digest(client: Client) -> str:
     return result.weights_digest
 
 
-def test_same_bits_without_compiling(server: ServerProcess) -> None:
-    assert not kept(server)
+def test_same_bits_without_compiling(server: ServerProcess, temporary: Path) -> None:
+    assert not kept(temporary)
     with server.client() as client:
         first = digest(client)
-        compiled = kept(server)
+        compiled = kept(temporary)
         assert compiled
         assert digest(client) == first
-    assert kept(server) == compiled
+    assert kept(temporary) == compiled
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlasts_the_server(server: ServerProcess, number: signal.Signals) -> None:
-    assert folders(server)
+def test_nothing_outlasts_the_server(server: ServerProcess, temporary: Path, number: signal.Signals) -> None:
+    assert folders(temporary)
     server.process.send_signal(number)
-    eventually(lambda: not folders(server))
+    eventually(lambda: not folders(temporary))
 
 
-def test_what_is_kept_is_bounded(server: ServerProcess) -> None:
-    (folder,) = folders(server)
+def test_what_is_kept_is_bounded(server: ServerProcess, temporary: Path) -> None:
+    (folder,) = folders(temporary)
     for number in range(1_000):
         (folder / f"{number}.pb").touch()
     with server.client() as client:
         assert digest(client)
-    assert len(kept(server)) == 1_000
+    assert len(kept(temporary)) == 1_000
 
 
-def test_runs_leave_no_temporary_files(server: ServerProcess) -> None:
-    before = {*(server.folder / "t mp").rglob("*")}
+def test_runs_leave_no_temporary_files(server: ServerProcess, temporary: Path) -> None:
+    before = {*temporary.rglob("*")}
     with server.client() as client:
         assert client.train(SPEC.model_copy(update={"execution": Execution.GRAPH})).result
-    assert {*(server.folder / "t mp").rglob("*")} == before
+    assert {*temporary.rglob("*")} == before
