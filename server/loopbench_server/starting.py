@@ -9,6 +9,7 @@ import threading
 import uuid
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
+from tempfile import gettempdir
 
 import prometheus_client
 import sqlalchemy as sa
@@ -33,6 +34,9 @@ class SettingError(StartError):
 
 # What opening a database raises that no later attempt is spared.
 LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
+
+# Bytes that a socket's path may have: the 108 of unix(7) less the zero at the end, less what multiprocessing adds.
+LONGEST_TEMPORARY = 107 - len("/pymp-12345678/listener-12345678")
 
 
 def _parsed(url: str) -> sa.URL:
@@ -68,7 +72,16 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
 
 
 def surroundings_of(settings: TrainingSettings) -> Surroundings:
-    """What runs are told of the machine."""
+    """What runs are told of the machine.
+
+    Raises:
+        SettingError: their processes cannot be reached, because the path of the folder of temporary files is too long.
+    """
+    temporary = gettempdir()
+    if len(os.fsencode(temporary)) > LONGEST_TEMPORARY:
+        raise SettingError(
+            f"TMPDIR: a path of at most {LONGEST_TEMPORARY} bytes, because sockets go there: {temporary}"
+        )
     bounds = Bounds(settings.run_seconds, settings.run_megabytes)
     return Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from loopbench_client import Client, Tls, UnauthenticatedError
 from loopbench_server.access.tokens import Role, new_token
 from tests.certificates import Authority
+from tests.servers import stop_server
 
-from .conftest import eventually
+from .conftest import SECONDS_TO_READY, eventually
 
 PASSWORD = "geheim"  # noqa: S105  that of no database
 URLS = [
@@ -51,6 +53,28 @@ def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, a
     assert [part in done.stderr for part in ("is not the key of", "line 1", "line 2")] == [True] * 3
     done = run_server("--address", "0.0.0.0:0", "--tokens-file", str(tmp_path / "none"))
     assert [part in done.stderr for part in ("--tls-certificate", "cannot be read")] == [True] * 2
+
+
+def test_only_a_folder_of_temporary_files_in_which_sockets_have_room_will_do(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as short:
+
+        def folder(length: int) -> str:
+            made = Path(short, "x" * (length - len(short) - 1))
+            made.mkdir()
+            return str(made)
+
+        # unix(7) has 108 bytes with a zero at the end, and multiprocessing takes 32 of them.
+        words = ("--address", "127.0.0.1:0", "--store-url", f"sqlite:///{tmp_path / 'refused.db'}")
+        done = run_server(*words, TMPDIR=folder(76))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1].startswith("loopbench-server: TMPDIR: a path of at most 75 bytes")
+        monkeypatch.setenv("TMPDIR", folder(75))
+        server = start()
+        with server.client() as client:
+            client.wait_ready(SECONDS_TO_READY)
+        stop_server(server)
 
 
 def test_insecure_is_told_in_so_many_words_and_works(start: Any) -> None:
