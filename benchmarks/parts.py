@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks import cancelling, contest, growth, limits, machine, memory, overhead, service, throughput
 from benchmarks.setting import ROOT, Setting
+from loopbench_server.engine.environment import cpu_model
 from loopbench_server.revision import source_revision
 
 # Committed, so that BENCHMARKS.md can be written from them again.
@@ -26,9 +27,9 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
 
 
 def measure(name: str, setting: Setting) -> None:
-    """Measures a part and keeps its figures in place of those before, with the day and the commit."""
+    """Measures a part and keeps its figures in place of those before, with the day, the commit and the CPU."""
     module, _ = PARTS[name]
-    when = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision()}
+    when = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision(), "cpu": cpu_model()}
     found = module.measure(setting).model_dump(mode="json")
     KEPT.mkdir(exist_ok=True)
     (KEPT / f"{name}.json").write_text(json.dumps({**when, "measured": found}, indent=1) + "\n")
@@ -39,7 +40,7 @@ class NeverMeasuredError(Exception):
 
 
 def kept() -> tuple[dict[str, Any], dict[str, str]]:
-    """What was measured, and the day and commit of it, each by part.
+    """What was measured, and the day and commit of it, each by part, with the CPU where it is not the machine's.
 
     Raises:
         NeverMeasuredError: of all parts that never were.
@@ -49,7 +50,12 @@ def kept() -> tuple[dict[str, Any], dict[str, str]]:
         raise NeverMeasuredError(f"never measured: {', '.join(missing)}")
     files = {name: json.loads((KEPT / f"{name}.json").read_text()) for name in PARTS}
     measured = {name: model.model_validate(files[name]["measured"]) for name, (_, model) in PARTS.items()}
-    return measured, {name: f"{file['day']} at {_short(file['revision'])}" for name, file in files.items()}
+    return measured, {name: _when(file, measured["machine"].cpu) for name, file in files.items()}
+
+
+def _when(file: dict[str, Any], usual: str) -> str:
+    elsewhere = "" if file["cpu"] == usual else f" on {file['cpu']}"
+    return f"{file['day']} at {_short(file['revision'])}{elsewhere}"
 
 
 def _short(revision: str) -> str:

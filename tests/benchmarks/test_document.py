@@ -1,11 +1,13 @@
 """BENCHMARKS.md says what was measured, and calls a target missed where it is."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import contest
+from benchmarks import contest, parts
 from benchmarks.cancelling import Cancelling
 from benchmarks.contest import Contest, Outcome
 from benchmarks.memory import Memory, ProcessMemory
@@ -20,6 +22,16 @@ Measured = dict[str, Any]
 
 def test_the_document_is_fresh() -> None:
     assert DOCUMENT.read_text() == document(), 'run make bench BENCH_FLAGS="--rewrite"'
+
+
+def test_a_part_that_was_measured_on_another_cpu_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in parts.KEPT.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    limits = json.loads((tmp_path / "limits.json").read_text())
+    changed = {"day": "2026-01-02", "revision": 40 * "a", "cpu": "Another CPU"}
+    (tmp_path / "limits.json").write_text(json.dumps(limits | changed))
+    monkeypatch.setattr(parts, "KEPT", tmp_path)
+    assert "limits 2026-01-02 at aaaaaaaaaaaa on Another CPU; " in document()
 
 
 @pytest.fixture
