@@ -13,7 +13,7 @@ from loopbench.spec import ComparisonRequest, Run, RunSpec, RunState, Verdict
 from loopbench_server.analysis.compare import Group, compare
 from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import RunNotFoundError, RunWithoutResultError
-from loopbench_server.runs.database import migrate_database, open_database
+from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
 
 MARGIN, ALPHA = 0.005, 0.05
@@ -153,9 +153,7 @@ def test_summary_by_hand() -> None:
 
 @pytest.fixture
 def store(tmp_path: Any) -> Any:
-    url = f"sqlite:///{tmp_path / 'runs.db'}"
-    migrate_database(url)  # in this process, which is quicker
-    database = open_database(url)
+    database = open_database(f"sqlite:///{tmp_path / 'runs.db'}")
     made = Store(database, owner="here", lease=timedelta(seconds=30))
     yield made
     made.close()

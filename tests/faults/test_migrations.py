@@ -51,6 +51,23 @@ def run_sql(url: str, *statements: str) -> None:
     engine.dispose()
 
 
+def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
+    """All that there is, by table; the order of columns counts for nothing."""
+    found = sa.inspect(engine)
+    return {
+        name: {
+            "columns": {
+                column["name"]: (str(column["type"]), column["nullable"]) for column in found.get_columns(name)
+            },
+            "primary key": found.get_pk_constraint(name)["constrained_columns"],
+            "foreign keys": found.get_foreign_keys(name),
+            "unique": [constraint["column_names"] for constraint in found.get_unique_constraints(name)],
+            "indexes": {index["name"]: index["column_names"] for index in found.get_indexes(name)},
+        }
+        for name in found.get_table_names()
+    }
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 class TestSchemas:
     def test_the_tables_are_those_that_the_code_knows(self, store_url: str) -> None:
@@ -68,6 +85,18 @@ class TestSchemas:
                 assert connection.exec_driver_sql("SELECT seed, cancel_time FROM runs").all() == [(7, None)]
                 assert compare_metadata(MigrationContext.configure(connection), metadata) == []
             engine.dispose()
+
+    def test_a_new_database_is_what_the_migrations_make_of_the_oldest(self, kind: str, store_url: str) -> None:
+        new = open_database(store_url)
+        made = tables(new)
+        run_sql(store_url, *(f"DROP TABLE {name}" for name in ("weights", "epochs", "runs", "alembic_version")))
+        new.dispose()
+        schema = FIRST_SCHEMA if kind == "postgresql" else FIRST_SCHEMA.replace("BYTEA", "BLOB")
+        run_sql(store_url, *schema.split(";"))
+        migrated = open_database(store_url)
+        assert tables(migrated) == made
+        assert made.keys() == {"weights", "epochs", "runs", "alembic_version"}
+        migrated.dispose()
 
     def test_a_newer_database_is_refused_and_left_as_it_is(self, store_url: str) -> None:
         open_database(store_url).dispose()

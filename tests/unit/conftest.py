@@ -15,7 +15,7 @@ from loopbench import spec
 from loopbench_server.errors import NotReadyError
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.database import migrate_database, open_database
+from loopbench_server.runs.database import open_database
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
 from loopbench_server.runs.observers import Observer
@@ -109,9 +109,7 @@ def make_run() -> Callable[..., spec.Run]:
 
 @pytest.fixture
 def store_url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'runs.db'}"
-    migrate_database(url)  # in this process, which is quicker
-    return url
+    return f"sqlite:///{tmp_path / 'runs.db'}"
 
 
 @pytest.fixture

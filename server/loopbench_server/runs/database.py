@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from loopbench_server.runs.migrating import is_current, migrate
+from loopbench_server.runs.migrating import is_older, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
@@ -82,7 +82,7 @@ def open_database(url: str | sa.URL) -> sa.Engine:
     """
     engine = _engine(url)
     try:
-        if not is_current(engine):
+        if is_older(engine):
             _migrate_apart(url)
         migrate(engine)
     finally:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from loopbench_server.runs import schema
+
 FOLDER = Path(__file__).with_name("migrations")
 # Revisions are numbered: 0001_runs.py is 0001.
 KNOWN = sorted(script.name.partition("_")[0] for script in (FOLDER / "versions").glob("[0-9]*.py"))
@@ -20,8 +22,13 @@ LOCKS = {
 }
 # A migration takes as long as it takes, and so does the wait for that of another server; until the transaction ends.
 PATIENCE = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
-READ = sa.text("SELECT version_num FROM alembic_version")
-WRITE = sa.text("UPDATE alembic_version SET version_num = version_num")
+# As Alembic makes it.
+VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 class NewerSchemaError(Exception):
@@ -39,35 +46,49 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table(VERSION.name):
         return None
-    found: str | None = connection.execute(READ).scalar()
+    found: str | None = connection.execute(sa.select(VERSION.c.version_num)).scalar()
     if found is not None and found not in KNOWN:
         raise NewerSchemaError(f"its schema {found} is of a newer loopbench than this one, which knows {HEAD}")
     return found
 
 
-def is_current(engine: sa.Engine) -> bool:
-    """Whether there is nothing to migrate.
+def _is_empty(connection: sa.Connection, revision: str | None) -> bool:
+    return revision is None and not sa.inspect(connection).has_table(schema.runs.name)
+
+
+def is_older(engine: sa.Engine) -> bool:
+    """Whether there are tables to migrate.
 
     Raises:
         NewerSchemaError: the database has a revision that this server does not know.
     """
     with engine.connect() as connection:
-        return _revision(connection) == HEAD
+        revision = _revision(connection)
+        return revision != HEAD and not _is_empty(connection, revision)
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Applies what is missing, in one transaction, and sees that the database can be written to.
+    """Makes the tables, or what they miss, in one transaction, and sees that the database can be written to.
 
     Raises:
         NewerSchemaError: the database has a revision that this server does not know.
     """
     with _locked(engine) as connection:
         revision = _revision(connection)
-        if revision != HEAD:
+        if _is_empty(connection, revision):
+            _create(connection)
+        elif revision != HEAD:
             _upgrade(connection, revision)
-        connection.execute(WRITE)
+        connection.execute(VERSION.update().values(version_num=VERSION.c.version_num))
+
+
+def _create(connection: sa.Connection) -> None:
+    # A new database has nothing that could be lost by not going through its history, which Alembic takes a second for.
+    schema.metadata.create_all(connection)
+    VERSION.create(connection)
+    connection.execute(VERSION.insert().values(version_num=HEAD))
 
 
 def _upgrade(connection: sa.Connection, revision: str | None) -> None:
@@ -78,6 +99,6 @@ def _upgrade(connection: sa.Connection, revision: str | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    if revision is None and sa.inspect(connection).has_table("runs"):
+    if revision is None:
         command.stamp(config, FIRST)
     command.upgrade(config, "head")
