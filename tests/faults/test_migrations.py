@@ -51,6 +51,11 @@ def run_sql(url: str, *statements: str) -> None:
     engine.dispose()
 
 
+def make_first_schema(kind: str, url: str) -> None:
+    schema = FIRST_SCHEMA if kind == "postgresql" else FIRST_SCHEMA.replace("BYTEA", "BLOB")
+    run_sql(url, *schema.split(";"))
+
+
 def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
     """All that there is, by table; the order of columns counts for nothing."""
     found = sa.inspect(engine)
@@ -77,8 +82,7 @@ class TestSchemas:
         engine.dispose()
 
     def test_a_database_from_before_migrations_is_taken_over(self, kind: str, store_url: str) -> None:
-        schema = FIRST_SCHEMA if kind == "postgresql" else FIRST_SCHEMA.replace("BYTEA", "BLOB")
-        run_sql(store_url, *schema.split(";"))
+        make_first_schema(kind, store_url)
         for _ in range(2):  # the second finds nothing to do
             engine = open_database(store_url)
             with engine.connect() as connection:
@@ -91,8 +95,7 @@ class TestSchemas:
         made = tables(new)
         run_sql(store_url, *(f"DROP TABLE {name}" for name in ("weights", "epochs", "runs", "alembic_version")))
         new.dispose()
-        schema = FIRST_SCHEMA if kind == "postgresql" else FIRST_SCHEMA.replace("BYTEA", "BLOB")
-        run_sql(store_url, *schema.split(";"))
+        make_first_schema(kind, store_url)
         migrated = open_database(store_url)
         assert tables(migrated) == made
         assert made.keys() == {"weights", "epochs", "runs", "alembic_version"}
