@@ -89,6 +89,14 @@ def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch
         data.load(Dataset.MNIST, tmp_path)
 
 
+def test_tensors_have_the_memory_of_every_dataset() -> None:
+    # Several at once, so that they lie at different places.
+    loaded = [data.load(Dataset.DIGITS, None) for _ in range(8)]
+    for samples in (part for each in loaded for part in (each.train, each.validation)):
+        for tensor, array in zip(as_tensors(samples), (samples.images, samples.one_hot), strict=True):
+            assert np.shares_memory(np.asarray(memoryview(tensor)), array)
+
+
 @pytest.mark.parametrize("offset", [0, 4])
 def test_tensors_hold_what_arrays_hold(offset: int) -> None:
     memory = data.aligned((2, 28, 29))

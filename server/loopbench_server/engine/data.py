@@ -137,8 +137,15 @@ def _download_mnist() -> Path:
     return cache
 
 
-def _samples(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> Samples:
-    return Samples(np.ascontiguousarray(images, np.float32), labels.astype(np.int32))
+def samples_of(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
+    """A copy in memory that TensorFlow can use.
+
+    Arrays elsewhere become tensors by a copy of their own. It takes a number from those that TensorFlow names
+    functions by, and XLA finds what it has compiled by these names: by chance, then, it would compile all anew.
+    """
+    copy = aligned(images.shape)
+    copy[...] = images
+    return Samples(copy, labels.astype(np.int32))
 
 
 def _scaled(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
@@ -165,7 +172,7 @@ def _load_digits(_: Path | None) -> Data:
     scaled = weights @ (images / np.float32(16)) @ weights.T
     # Every fifth image: neighbours were written by one hand, so the tail alone would be other people's.
     held_out = np.arange(len(labels)) % 5 == 4  # noqa: PLR2004  the fifth
-    return Data(_samples(scaled[~held_out], labels[~held_out]), _samples(scaled[held_out], labels[held_out]))
+    return Data(samples_of(scaled[~held_out], labels[~held_out]), samples_of(scaled[held_out], labels[held_out]))
 
 
 @dataclass(frozen=True)

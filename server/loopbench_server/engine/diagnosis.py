@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
 from loopbench_diagnose.sides import Side
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine.data import Data, Samples
+from loopbench_server.engine.data import Data, Samples, samples_of
 from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.job import job_of, shared_model
 from loopbench_server.engine.losses import LOSSES
@@ -110,5 +109,4 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
 
 def _taken(given: GivenData) -> Samples:
     """Labels come one-hot, as an experiment may have changed them; images as a copy, as tensors use their memory."""
-    labels: Any = np.asarray(given.y).argmax(axis=1)
-    return Samples(np.array(given.x, np.float32, order="C"), labels.astype(np.int32))
+    return samples_of(np.asarray(given.x), np.asarray(given.y).argmax(axis=1))
