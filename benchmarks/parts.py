@@ -1,7 +1,10 @@
 """All that is measured, part by part, and where the figures are kept."""
 
 import json
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks import cancelling, contest, growth, limits, machine, memory, overhead, service, throughput
@@ -9,7 +12,7 @@ from benchmarks.setting import ROOT, Setting
 from loopbench_server.engine.environment import cpu_model
 from loopbench_server.revision import source_revision
 
-# Committed, so that BENCHMARKS.md can be written from them again.
+# Committed, so that BENCHMARKS.md can be written from them again: a folder a CPU, a file a part.
 KEPT = ROOT / "benchmarks" / "measured"
 
 # Name → module with ``measure``, and the model of what it gives. Each takes from half a minute to half an hour.
@@ -26,36 +29,52 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
 }
 
 
+@dataclass(frozen=True)
+class OneMachine:
+    """What was measured on one machine, and the day and commit of it, each by part; not all parts need be there."""
+
+    cpu: str
+    measured: dict[str, Any]
+    when: dict[str, str]
+
+
 def measure(name: str, setting: Setting) -> None:
-    """Measures a part and keeps its figures in place of those before, with the day, the commit and the CPU."""
+    """Measures a part and keeps its figures in place of those that this CPU had, with the day and the commit."""
     module, _ = PARTS[name]
-    when = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision(), "cpu": cpu_model()}
+    cpu = cpu_model()
+    about = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision(), "cpu": cpu}
     found = module.measure(setting).model_dump(mode="json")
-    KEPT.mkdir(exist_ok=True)
-    (KEPT / f"{name}.json").write_text(json.dumps({**when, "measured": found}, indent=1) + "\n")
+    folder = KEPT / re.sub("[^a-z0-9]+", "-", cpu.lower()).strip("-")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({**about, "measured": found}, indent=1) + "\n")
 
 
 class NeverMeasuredError(Exception):
     """Parts have no figures yet."""
 
 
-def kept() -> tuple[dict[str, Any], dict[str, str]]:
-    """What was measured, and the day and commit of it, each by part, with the CPU where it is not the machine's.
+def kept() -> list[OneMachine]:
+    """All that was measured, the machine with the most parts first.
 
     Raises:
-        NeverMeasuredError: of all parts that never were.
+        NeverMeasuredError: of all parts that no machine has.
     """
-    missing = [name for name in PARTS if not (KEPT / f"{name}.json").is_file()]
+    folders = sorted(KEPT.iterdir()) if KEPT.is_dir() else []
+    machines = sorted(map(_of, folders), key=lambda machine: len(machine.measured), reverse=True)
+    missing = [name for name in PARTS if not any(name in machine.measured for machine in machines)]
     if missing:
         raise NeverMeasuredError(f"never measured: {', '.join(missing)}")
-    files = {name: json.loads((KEPT / f"{name}.json").read_text()) for name in PARTS}
-    measured = {name: model.model_validate(files[name]["measured"]) for name, (_, model) in PARTS.items()}
-    return measured, {name: _when(file, measured["machine"].cpu) for name, file in files.items()}
+    return machines
 
 
-def _when(file: dict[str, Any], usual: str) -> str:
-    elsewhere = "" if file["cpu"] == usual else f" on {file['cpu']}"
-    return f"{file['day']} at {_short(file['revision'])}{elsewhere}"
+def _of(folder: Path) -> OneMachine:
+    files = {name: json.loads(path.read_text()) for name in PARTS if (path := folder / f"{name}.json").is_file()}
+    (cpu,) = {file["cpu"] for file in files.values()}
+    return OneMachine(
+        cpu=cpu,
+        measured={name: PARTS[name][1].model_validate(file["measured"]) for name, file in files.items()},
+        when={name: f"{file['day']} at {_short(file['revision'])}" for name, file in files.items()},
+    )
 
 
 def _short(revision: str) -> str:

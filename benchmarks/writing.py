@@ -1,14 +1,16 @@
 """BENCHMARKS.md, from what was measured."""
 
+from collections import ChainMap
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
 from benchmarks import contest, limits
 from benchmarks.figures import Spread, spread
-from benchmarks.parts import kept
+from benchmarks.parts import OneMachine, kept
 from benchmarks.setting import ROOT
-from benchmarks.targets import ratio, targets
+from benchmarks.targets import Target, ratio, targets
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
 
@@ -41,6 +43,12 @@ def milliseconds(value: float) -> str:
 FILTERS = (seconds, number, ratio, percent, megabytes, milliseconds)
 
 
+def by_target(machines: Sequence[OneMachine]) -> dict[str, list[Target | None]]:
+    """What each machine made of each target, where it was measured there."""
+    found = [{target.target: target for target in targets(machine.measured)} for machine in machines]
+    return {name: [each.get(name) for each in found] for name in dict.fromkeys(name for each in found for name in each)}
+
+
 def document() -> str:
     """``BENCHMARKS.md.jinja``, filled in with what is kept; a figure that is missing is an error."""
     environment = jinja2.Environment(
@@ -52,17 +60,14 @@ def document() -> str:
         autoescape=False,  # noqa: S701  Markdown, from figures of our own
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    measured, when = kept()
-    ours: contest.Contest = measured["contest"]
+    machines = kept()
     return environment.get_template("BENCHMARKS.md.jinja").render(
-        **measured,
-        when=when,
+        ChainMap(*(machine.measured for machine in machines)),
+        machines=machines,
         updates=limits.UPDATES,
-        eager=spread(ours.whole["EAGER, tape"].epoch_seconds).median,
         jobs=contest,
-        targets=targets(measured),
-        best_jax=ours.fastest(*contest.JAX),
-        fastest=ours.fastest(*contest.OURS),
+        targets=by_target(machines),
+        median=lambda seconds: spread(seconds).median,
     )
 
 
