@@ -10,6 +10,7 @@ import typer
 from benchmarks.parts import PARTS, NeverMeasuredError, measure
 from benchmarks.setting import Setting
 from benchmarks.writing import write
+from loopbench_server.revision import source_revision
 
 
 def _setting(peers: Path) -> Setting:
@@ -31,9 +32,10 @@ def main(
         sys.exit(f"--only: there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     if not rewrite:
         setting = _setting(peers)
+        revision = source_revision()  # before the first part that is kept is a change
         for name in only or PARTS:
             print(f"measuring: {name}", flush=True)
-            measure(name, setting)
+            measure(name, setting, revision)
     try:
         write()
     except NeverMeasuredError as error:

@@ -10,7 +10,6 @@ from typing import Any
 from benchmarks import cancelling, contest, growth, limits, machine, memory, overhead, service, throughput
 from benchmarks.setting import ROOT, Setting
 from loopbench_server.engine.environment import cpu_model
-from loopbench_server.revision import source_revision
 
 # Committed, so that BENCHMARKS.md can be written from them again: a folder a CPU, a file a part.
 KEPT = ROOT / "benchmarks" / "measured"
@@ -38,11 +37,11 @@ class OneMachine:
     when: dict[str, str]
 
 
-def measure(name: str, setting: Setting) -> None:
+def measure(name: str, setting: Setting, revision: str) -> None:
     """Measures a part and keeps its figures in place of those that this CPU had, with the day and the commit."""
     module, _ = PARTS[name]
     cpu = cpu_model()
-    about = {"day": datetime.now(UTC).date().isoformat(), "revision": source_revision(), "cpu": cpu}
+    about = {"day": datetime.now(UTC).date().isoformat(), "revision": revision, "cpu": cpu}
     found = module.measure(setting).model_dump(mode="json")
     folder = KEPT / re.sub("[^a-z0-9]+", "-", cpu.lower()).strip("-")
     folder.mkdir(parents=True, exist_ok=True)
