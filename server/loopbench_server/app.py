@@ -71,11 +71,11 @@ class App:
         self._settings = settings
         self._failed = False
         self._access = _access(settings)
+        self._surroundings = surroundings_of(settings)
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
         self._store = open_store(settings, metrics.store)
         self._boundary = Boundary(metrics.rpcs, tracer)
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._surroundings = surroundings_of(settings)
         self._processes = Processes(settings.data_dir)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
