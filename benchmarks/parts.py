@@ -58,7 +58,7 @@ def kept() -> list[OneMachine]:
     Raises:
         NeverMeasuredError: of all parts that no machine has.
     """
-    folders = sorted(KEPT.iterdir()) if KEPT.is_dir() else []
+    folders = sorted({path.parent for path in KEPT.glob("*/*.json")})
     machines = sorted(map(_of, folders), key=lambda machine: len(machine.measured), reverse=True)
     missing = [name for name in PARTS if not any(name in machine.measured for machine in machines)]
     if missing:

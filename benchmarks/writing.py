@@ -67,7 +67,7 @@ def document() -> str:
         updates=limits.UPDATES,
         jobs=contest,
         targets=by_target(machines),
-        median=lambda seconds: spread(seconds).median,
+        spread=spread,
     )
 
 

@@ -89,7 +89,7 @@ def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch
         data.load(Dataset.MNIST, tmp_path)
 
 
-def test_tensors_have_the_memory_of_every_dataset() -> None:
+def test_tensors_have_the_memory_of_digits() -> None:
     # Several at once, so that they lie at different places.
     loaded = [data.load(Dataset.DIGITS, None) for _ in range(8)]
     for samples in (part for each in loaded for part in (each.train, each.validation)):

@@ -51,6 +51,13 @@ def aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
 
 
+def aligned_copy(array: NDArray[Any]) -> NDArray[np.float32]:
+    """``array`` in such memory."""
+    copy = aligned(array.shape)
+    copy[...] = array
+    return copy
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """``images`` float32[n, 28, 28] from 0 to 1, ``labels`` int32[n] from 0 to 9."""
@@ -138,14 +145,8 @@ def _download_mnist() -> Path:
 
 
 def samples_of(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
-    """A copy in memory that TensorFlow can use.
-
-    Arrays elsewhere become tensors by a copy of their own. It takes a number from those that TensorFlow names
-    functions by, and XLA finds what it has compiled by these names: by chance, then, it would compile all anew.
-    """
-    copy = aligned(images.shape)
-    copy[...] = images
-    return Samples(copy, labels.astype(np.int32))
+    """A copy, in memory that TensorFlow can use."""
+    return Samples(aligned_copy(images), labels.astype(np.int32))
 
 
 def _scaled(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:

@@ -6,13 +6,17 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from loopbench_server.engine.data import ALIGNMENT, Samples
+from loopbench_server.engine.data import ALIGNMENT, Samples, aligned_copy
 
 
 def _tensor(array: NDArray[Any]) -> Any:
-    """On the CPU the very memory of ``array``, where TensorFlow can use it; elsewhere a copy."""
+    """On the CPU the very memory of ``array``, where TensorFlow can use it; elsewhere a copy.
+
+    Both take the same number of tensors. TensorFlow counts them for the names of functions, and XLA finds what it has
+    compiled by these names: by where memory happens to lie it would compile all anew.
+    """
     if array.ctypes.data % ALIGNMENT:
-        return tf.constant(array)
+        array = aligned_copy(array)
     return tf.identity(tf.experimental.dlpack.from_dlpack(array.__dlpack__()))
 
 
