@@ -13,7 +13,7 @@ from opentelemetry.trace import Tracer
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
 from loopbench_server.access.configured import Access, AccessError, access_of
-from loopbench_server.allocation import return_large_blocks
+from loopbench_server.allocation import keep_little
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.boundary import Boundary
@@ -173,7 +173,7 @@ def run(settings: Settings) -> None:
         StartError: the address is taken or open to others, the database or a file cannot be opened, traces are asked
             for and not there.
     """
-    return_large_blocks()
+    keep_little()
     allow_as_many_as_possible()
     logs.configure(settings)
     with tracing() as tracer:

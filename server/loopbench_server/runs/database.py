@@ -11,8 +11,10 @@ from loopbench_server.runs.migrating import is_older, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
-# Kept open, and at most in use.
+# Kept open, and at most in use. One of SQLite's holds pages, prepared statements and the weights that it wrote last,
+# some four megabytes, and is opened in a millisecond: fewer of them are kept.
 CONNECTIONS, MOST_CONNECTIONS = 5, 32
+SQLITE_CONNECTIONS = 2
 # What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
 # these limits tell; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -40,7 +42,8 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     # Connections that a restarted database has cut are noticed before they are used. What callers sent is in the rows,
     # and not for the log of a statement that fails.
     arguments = ARGUMENTS.get(dialect, {})
-    pool = {"pool_size": CONNECTIONS, "max_overflow": MOST_CONNECTIONS - CONNECTIONS, "pool_timeout": PATIENCE}
+    kept = SQLITE_CONNECTIONS if dialect == "sqlite" else CONNECTIONS
+    pool = {"pool_size": kept, "max_overflow": MOST_CONNECTIONS - kept, "pool_timeout": PATIENCE}
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **pool)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
