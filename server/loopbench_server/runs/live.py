@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
 from loopbench_server.errors import LoopbenchServerError
 
-# So that other calls wait behind a millisecond of work, and not behind all watchers of a run: 500 of them are told of a
-# change within half a second.
+# So that other calls wait behind a millisecond of work, and not behind all watchers of a run. The last of 500 is woken
+# half a second after the first.
 WOKEN_AT_ONCE = 4
 SECONDS_BETWEEN_WAKES = 0.004
 
