@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage browser postgresql prometheus podman image image-arguments observe monitoring bench lint audit format docs proto proto-check lock clean
+.PHONY: help install demo test test-rest test-all coverage browser postgresql prometheus podman image image-arguments observe monitoring bench lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,8 +15,11 @@ DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 OBSERVE_FLAGS ?=
 PYTEST_FLAGS ?=
-# Servers are waited for more than they compute: files of tests take turns on so many processes of pytest's.
+# Processes of pytest that tests are distributed to; 0 runs the tests in one process, as a debugger needs it.
 PYTEST_WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
+# The marks of the tests that `make test` leaves out; pyproject.toml describes them.
+BEYOND := slow or postgresql or container or browser or prometheus or cluster or gpu or mnist
 IMAGE ?= loopbench:dev
 EXTRA ?= server
 # Of the commit, so that the same commit makes the same image.
@@ -43,8 +46,14 @@ install: $(STAMP)  ## Set up .venv with everything; does nothing when it is up t
 demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and say what came of it
 	$(BIN)/loopbench demo $(DEMO_FLAGS)
 
-test: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
-	$(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+test: $(STAMP)  ## Run the quick tests, which need nothing but Python
+	$(PYTEST) -m "not ($(BEYOND))" $(PYTEST_FLAGS)
+
+test-rest: $(STAMP)  ## Run the tests that make test leaves out; each skips without the component that it needs
+	$(PYTEST) -m "$(BEYOND)" $(PYTEST_FLAGS)
+
+test-all: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
+	$(PYTEST) $(PYTEST_FLAGS)
 
 coverage: $(STAMP)  ## Run all tests and report the lines that none of them reaches
 	$(BIN)/coverage erase

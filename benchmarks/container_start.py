@@ -13,8 +13,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.containers import Image, as_container, engine
-from tests.servers import Deployment, as_process, start_server, stop_server
+from tests.support.containers import Image, as_container, engine
+from tests.support.servers import Deployment, as_process, start_server, stop_server
 
 ROUNDS = 5
 READY = "loopbench.v1.BenchmarkService"

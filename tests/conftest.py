@@ -1,35 +1,53 @@
-"""Fixtures for all tests."""
+"""Options, fixtures and marks for all tests."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+# A test that uses one of these fixtures needs a component beside Python, and gets the mark of that component.
+MARK_OF_FIXTURE = {
+    "mnist_dir": "mnist",
+    "postgresql": "postgresql",
+    "image": "container",
+    "browser": "browser",
+    "prometheus_tools": "prometheus",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How thoroughly things are broken: a little by default, so that the tests stay quick."""
-    parser.addoption("--kills", type=int, default=20, help="processes that tests/faults kills, a kind of database")
+    """Options that set how thoroughly tests/chaos works, and where tables are written."""
+    parser.addoption("--kills", type=int, default=20, help="processes that tests/chaos kills, for each database")
     parser.addoption(
         "--requests",
         type=int,
         default=600,
-        help="requests that tests/faults makes up; 10,000 for a full measure",
+        help="requests that tests/chaos generates; 10,000 for a full measurement",
     )
     parser.addoption(
         "--soak-minutes",
         type=float,
         default=0.5,
-        help="how long the soak of tests/faults takes; 30 for a full measure",
+        help="minutes for which tests/chaos keeps a server under load; 30 for a full measurement",
     )
-    parser.addoption("--answers", type=Path, help="file for a table of what tests/monitoring asked Prometheus")
-    parser.addoption("--manifests", type=Path, help="file for a table of what tests/manifests checked")
+    parser.addoption("--answers", type=Path, help="file for a table of the answers of Prometheus to tests/system")
+    parser.addoption("--manifests", type=Path, help="file for a table of the checks of tests/manifests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the components that its fixtures need."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
 
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
+    """Folder with ``mnist.npz``."""
     folder = os.environ.get("LOOPBENCH_DATA_DIR")
     if not folder:
-        pytest.skip("LOOPBENCH_DATA_DIR names no folder with mnist.npz")
+        pytest.skip("no MNIST: set LOOPBENCH_DATA_DIR to a folder with mnist.npz")
     if not (Path(folder) / "mnist.npz").is_file():
-        pytest.skip(f"there is no mnist.npz in LOOPBENCH_DATA_DIR ({folder})")
+        pytest.skip(f"no mnist.npz in {folder}: set LOOPBENCH_DATA_DIR to a folder with that file")
     return Path(folder)

@@ -1,10 +1,11 @@
 """The tutorial does what it says: its blocks are run one after the other."""
 
 import re
-from pathlib import Path
 from typing import Any
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "diagnose-your-own-loop.md"
+from tests.support.paths import ROOT
+
+TUTORIAL = ROOT / "docs" / "diagnose-your-own-loop.md"
 
 
 def test_the_tutorial_runs(capsys: Any) -> None:

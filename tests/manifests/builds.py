@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
+
 Object = dict[str, Any]
 Objects = tuple[Object, ...]
 
-ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
 
 STORES = ((), ("components/sqlite",), ("components/postgresql",))

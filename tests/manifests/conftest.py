@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench_server.access.tokens import Role, new_token
-from tests.certificates import Authority
-from tests.containers import image
 from tests.manifests.kubelet import Server, ready
 from tests.manifests.passed import Passed
 from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
-from tests.postgresql import Cluster, cluster, program
+from tests.support.certificates import Authority
+from tests.support.containers import image
+from tests.support.postgresql import Cluster, cluster, program
 
 __all__ = ["image"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.containers import Image
 from tests.manifests.builds import Object, built
 from tests.manifests.mounting import Held, mounted
 from tests.manifests.objects import Pod, at, containers, identity
 from tests.manifests.practices import variable
 from tests.manifests.wiring import PROGRAMS
-from tests.servers import json_lines
+from tests.support.containers import Image
+from tests.support.servers import json_lines
 
 # As in the image.
 ENVIRONMENT = {"HOME": "/home/loopbench", "XDG_STATE_HOME": "/var/lib", "LOOPBENCH_DATA_DIR": "/data"}

@@ -11,7 +11,7 @@ from tests.manifests.mounting import Held
 from tests.manifests.objects import containers
 from tests.manifests.running import Node, Running, lone
 from tests.manifests.test_servers import SERVERS
-from tests.postgresql import Cluster
+from tests.support.postgresql import Cluster
 
 SWEEP = "jobs/sweep.yaml"
 KILLED, EVICTED = 1, 4

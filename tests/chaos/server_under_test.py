@@ -1,0 +1,122 @@
+"""A server whose processes are killed: it keeps its address and its store, and nothing of it gets lost from sight."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from loopbench_client import Client
+from tests.support.postgresql import free_port
+
+SECONDS_TO_READY = 180
+# In the environment of the server, and so of every process below it, whoever its parent is by then.
+MARK = "LOOPBENCH_TESTS_MARK"
+
+
+class Victim:
+    """Processes by their kind, to be killed."""
+
+    def __init__(self, folder: Path, store_url: str, *flags: str) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.folder = folder
+        self._mark = str(uuid.uuid4())
+        self._command = [sys.executable, "-m", "loopbench_server", "--address", self.address, "--store-url", store_url]
+        self._command += ["--metrics-address", "none", "--tensorboard-dir", str(folder / "tensorboard"), *flags]
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def log(self) -> str:
+        """All that its servers wrote."""
+        return (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        environment = os.environ | {MARK: self._mark}
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline(), f"the server does not start: {self.log[-2000:]}"
+
+    def wait_ready(self) -> None:
+        """Returns when it takes runs."""
+        with Client(self.address) as client:
+            client.wait_ready(SECONDS_TO_READY)
+
+    def stop(self) -> int:
+        """Ends it as an operator does; gives its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """Ends the server itself, and nothing else."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate()
+
+    def processes(self) -> list[psutil.Process]:
+        """All of its servers' processes, orphans among them."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def workers(self) -> list[psutil.Process]:
+        """Those that train: they alone have a niceness."""
+        return [process for process in self._below() if _nice(process) > os.nice(0)]
+
+    def forkserver(self) -> list[psutil.Process]:
+        """The process that all workers are forked from, once it is there."""
+        return [
+            process for process in self._below() if _nice(process) == os.nice(0) and "forkserver" in _words(process)
+        ]
+
+    def _below(self) -> list[psutil.Process]:
+        assert self.process is not None
+        with suppress(psutil.Error):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
+
+
+def _nice(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        return process.nice()
+    return -1
+
+
+def _words(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def kill(process: psutil.Process) -> bool:
+    """Whether it was there to be killed."""
+    with suppress(psutil.Error):
+        process.send_signal(signal.SIGKILL)
+        return True
+    return False
+
+
+@contextmanager
+def victim(folder: Path, store_url: str, *flags: str) -> Iterator[Victim]:
+    """One that runs, and is stopped with the block."""
+    made = Victim(folder, store_url, *flags)
+    made.start()
+    try:
+        made.wait_ready()
+        yield made
+    finally:
+        if made.process and made.process.poll() is None:
+            made.stop()

@@ -1,0 +1,88 @@
+"""What is larger, or more, than the server takes."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from loopbench.v1 import benchmark_service_pb2 as pb
+from loopbench_client import Client
+from loopbench_server.open_files import allow_as_many_as_possible
+from loopbench_server.serving import CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION, MESSAGE_BYTES, METADATA_BYTES
+from tests.support.servers import PATIENCE, ServerProcess, eventually
+
+GET_RUN = "/loopbench.v1.BenchmarkService/GetRun"
+# Of a message that is as long as its one text, and of metadata.
+AROUND = 512
+BATCH = 250
+
+
+def code_of(server: ServerProcess, message: bytes, **options: Any) -> grpc.StatusCode:
+    with grpc.insecure_channel(server.address) as channel:
+        call: Any = channel.unary_unary(GET_RUN)
+        code: grpc.StatusCode = call.future(message, timeout=PATIENCE, **options).code()
+    return code
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_a_message_has_at_most_a_mebibyte(server: ServerProcess, compression: grpc.Compression) -> None:
+    small, large = (pb.GetRunRequest(run_id="a" * (MESSAGE_BYTES + more)) for more in (-AROUND, AROUND))
+    assert code_of(server, small.SerializeToString(), compression=compression) is grpc.StatusCode.INVALID_ARGUMENT
+    assert code_of(server, large.SerializeToString(), compression=compression) is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_metadata_have_at_most_their_limit(server: ServerProcess) -> None:
+    small, large = ((("x", "a" * size),) for size in (METADATA_BYTES - 2 * AROUND, METADATA_BYTES + AROUND))
+    assert code_of(server, b"", metadata=small) is grpc.StatusCode.INVALID_ARGUMENT
+    assert code_of(server, b"", metadata=large) is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.StatusCode) -> None:
+    """Begins so many calls that stay open, and asks until the answer is ``code``."""
+    gone = asyncio.Event()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        await gone.wait()
+        yield b""
+
+    # Options that differ keep gRPC from giving them all the same connection.
+    channels: list[Any] = [
+        grpc.aio.insecure_channel(address, options=[("loopbench.channel", place)])
+        for place in range(1 + number // CONCURRENT_CALLS_A_CONNECTION)
+    ]
+    open_calls = []
+    for place in range(0, number, BATCH):
+        channel = channels[place // CONCURRENT_CALLS_A_CONNECTION]
+        open_calls += [channel.stream_unary(GET_RUN)(nothing()) for _ in range(BATCH)]
+        # gRPC itself drops calls that come by the thousand before one of them is looked at.
+        await channels[-1].unary_unary(GET_RUN)(b"", timeout=PATIENCE).code()
+    async with asyncio.timeout(PATIENCE):
+        while await channels[-1].unary_unary(GET_RUN)(b"", timeout=PATIENCE).code() is not code:
+            # In place of some that were dropped all the same.
+            if len(open_calls) < number + CONCURRENT_CALLS_A_CONNECTION // 2:
+                open_calls += [channels[-1].stream_unary(GET_RUN)(nothing()) for _ in range(BATCH)]
+            await asyncio.sleep(0.05)
+    for call in open_calls:
+        call.cancel()
+    await asyncio.gather(*(channel.close() for channel in channels))
+
+
+def test_calls_at_once_are_bounded_and_others_are_told(server: ServerProcess, client: Client) -> None:
+    asyncio.run(_with_calls_that_say_nothing(server.address, CONCURRENT_CALLS, grpc.StatusCode.RESOURCE_EXHAUSTED))
+    # Once they have gone, there is room again.
+    eventually(lambda: code_of(server, b"") is grpc.StatusCode.INVALID_ARGUMENT)
+    assert client.server_info().ready
+    assert server.faults() == []
+
+
+def test_a_server_may_open_as_many_files_as_the_system_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
+    try:
+        allow_as_many_as_possible()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

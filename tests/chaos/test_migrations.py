@@ -1,0 +1,203 @@
+"""Databases of other times: older, newer, backed up and restored."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from loopbench.spec import Dataset, RunSpec, RunState
+from loopbench_client import Client
+from loopbench_server.runs.database import ARGUMENTS, migrate_database, open_database
+from loopbench_server.runs.migrating import LOCKS, NewerSchemaError
+from loopbench_server.runs.schema import metadata
+from tests.chaos.server_under_test import victim
+from tests.support.paths import ROOT
+from tests.support.postgresql import Cluster, program
+
+SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
+# The tables as they were before there were migrations, with a run in them.
+FIRST_SCHEMA = """
+CREATE TABLE runs (id VARCHAR(36) NOT NULL PRIMARY KEY, request_id VARCHAR(36) NOT NULL,
+  state VARCHAR(16) NOT NULL, method VARCHAR(32) NOT NULL,
+  loss VARCHAR(32) NOT NULL, optimizer VARCHAR(16) NOT NULL, dataset VARCHAR(16) NOT NULL,
+  seed BIGINT NOT NULL, spec TEXT NOT NULL, spec_digest VARCHAR(64) NOT NULL, create_time BIGINT NOT NULL,
+  start_time BIGINT, end_time BIGINT, result TEXT, error TEXT, owner VARCHAR(36) NOT NULL, lease_end BIGINT NOT NULL,
+  UNIQUE (request_id));
+CREATE INDEX ix_runs_create_time ON runs (create_time);
+CREATE INDEX ix_runs_spec_digest ON runs (spec_digest);
+CREATE INDEX ix_runs_state ON runs (state);
+CREATE TABLE epochs (run_id VARCHAR(36) NOT NULL, epoch INTEGER NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (run_id, epoch), FOREIGN KEY (run_id) REFERENCES runs (id) ON DELETE CASCADE);
+CREATE TABLE weights (run_id VARCHAR(36) NOT NULL PRIMARY KEY, packed BYTEA NOT NULL,
+  FOREIGN KEY (run_id) REFERENCES runs (id) ON DELETE CASCADE);
+INSERT INTO runs VALUES ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002', 'CANCELLED',
+  'FIT', 'SUM_OF_SQUARES', 'SGD', 'DIGITS', 7, '{"method": "FIT", "dataset": "DIGITS", "seed": 7}', 'x', 1000000,
+  NULL, 2000000, NULL, '{"reason": "RUN_CANCELLED", "message": "on request"}', 'gone', 1000000)
+"""
+
+
+def run_sql(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def make_first_schema(kind: str, url: str) -> None:
+    schema = FIRST_SCHEMA if kind == "postgresql" else FIRST_SCHEMA.replace("BYTEA", "BLOB")
+    run_sql(url, *schema.split(";"))
+
+
+def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
+    """All that there is, by table; the order of columns counts for nothing."""
+    found = sa.inspect(engine)
+    return {
+        name: {
+            "columns": {
+                column["name"]: (str(column["type"]), column["nullable"]) for column in found.get_columns(name)
+            },
+            "primary key": found.get_pk_constraint(name)["constrained_columns"],
+            "foreign keys": found.get_foreign_keys(name),
+            "unique": [constraint["column_names"] for constraint in found.get_unique_constraints(name)],
+            "indexes": {index["name"]: index["column_names"] for index in found.get_indexes(name)},
+        }
+        for name in found.get_table_names()
+    }
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+class TestSchemas:
+    def test_a_database_from_before_migrations_is_taken_over(self, kind: str, store_url: str) -> None:
+        make_first_schema(kind, store_url)
+        for _ in range(2):  # the second finds nothing to do
+            engine = open_database(store_url)
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("SELECT seed, cancel_time FROM runs").all() == [(7, None)]
+                assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            engine.dispose()
+
+    def test_a_new_database_is_what_the_migrations_make_of_the_oldest(self, kind: str, store_url: str) -> None:
+        new = open_database(store_url)
+        made = tables(new)
+        run_sql(store_url, *(f"DROP TABLE {name}" for name in ("weights", "epochs", "runs", "alembic_version")))
+        new.dispose()
+        make_first_schema(kind, store_url)
+        migrated = open_database(store_url)
+        assert tables(migrated) == made
+        assert made.keys() == {"weights", "epochs", "runs", "alembic_version"}
+        migrated.dispose()
+
+    def test_a_newer_database_is_refused_and_left_as_it_is(self, store_url: str) -> None:
+        open_database(store_url).dispose()
+        run_sql(store_url, "UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(NewerSchemaError, match="9999"):
+            open_database(store_url)
+        engine = sa.create_engine(store_url)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
+        engine.dispose()
+
+    def test_servers_that_start_at_once_migrate_once(self, store_url: str) -> None:
+        failures: list[Exception] = []
+
+        def open_it() -> None:
+            try:
+                open_database(store_url).dispose()
+            except sa.exc.SQLAlchemyError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=open_it) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+
+def test_a_migration_waits_for_that_of_another_server(postgresql: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = {"options": "-c statement_timeout=200ms -c lock_timeout=200ms"}
+    monkeypatch.setitem(ARGUMENTS, "postgresql", impatient)
+    engine = sa.create_engine(postgresql.url)
+    with ThreadPoolExecutor() as thread, engine.connect() as other:
+        other.exec_driver_sql(LOCKS["postgresql"])
+        migrating = thread.submit(migrate_database, postgresql.url)
+        while not other.exec_driver_sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").all():
+            assert not migrating.done(), migrating.exception()
+        time.sleep(1)
+        other.rollback()
+        migrating.result()
+    engine.dispose()
+
+
+def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    open_database(url).dispose()
+    run_sql(url, "UPDATE alembic_version SET version_num = '9999'")
+    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--store-url", url]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert refused.returncode == 1
+    (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
+    assert "9999" in line
+    assert "newer loopbench" in line
+
+
+BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:]); source.backup(copy)"
+
+
+def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> None:
+    assert BACKUP in (ROOT / "docs/operating.md").read_text()
+    file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
+    with victim(tmp_path, f"sqlite:///{file}", "--slots", "1") as server, Client(server.address) as client:
+        told = client.train(SHORT)
+        going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
+        while not next(client.watch(going_on.id)).epochs:
+            pass
+        subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
+        client.cancel(going_on.id)
+    assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    flags = ("--lease-seconds", "1")
+    with victim(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
+        assert client.get(told.id) == told
+        assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
+        lost = [*client.watch(going_on.id)][-1].run
+        assert lost is not None
+        assert lost.error is not None
+        assert (lost.state, lost.error.reason) == (RunState.FAILED, "SERVER_LOST")
+
+
+def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql: Cluster) -> None:
+    dump, plain = tmp_path / "backup.dump", postgresql.url.replace("+psycopg", "")
+    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+        told = client.train(SHORT)
+        pg_dump, pg_restore = program("pg_dump"), program("pg_restore")
+        assert pg_dump
+        assert pg_restore
+        subprocess.run([pg_dump, "--format=custom", f"--file={dump}", plain], check=True)
+        client.delete(told.id)
+    restore = [pg_restore, "--clean", "--if-exists", "--no-owner", f"--dbname={plain}", str(dump)]
+    subprocess.run(restore, check=True)
+    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+        assert client.get(told.id) == told
+        assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("flag", "reads"), [("--keep-weights-days", True), ("--keep-runs-days", False)])
+def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path, flag: str, *, reads: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    with victim(tmp_path, url) as server, Client(server.address) as client:
+        told = client.train(SHORT)
+    database = sqlite3.connect(tmp_path / "runs.db")
+    # A second ago is long enough for a millionth of a day.
+    with victim(tmp_path, url, flag, "0.000001") as server, Client(server.address) as client:
+        assert database.execute("SELECT count(*) FROM weights").fetchone() == (0,)
+        assert [run.id for run in client.list()] == ([told.id] if reads else [])
+    database.close()

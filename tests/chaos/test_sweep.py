@@ -1,0 +1,150 @@
+"""Pods of a sweep on one store: many at once, killed, stopped and started twice. Each index ends as one run."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Device, Execution, Method, Run, RunSpec, RunState
+from loopbench.sweep import IndexExit, LabelledSpec, Sweep
+from tests.chaos.pods import TIMEOUT, Cluster, Pod, cluster_of
+from tests.support.servers import eventually
+
+EPOCHS = 10
+# The same weights, bit for bit, as GRAPH, but long enough to be hit.
+SLOW = RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS, execution=Execution.EAGER)
+QUICK = SLOW.model_copy(update={"execution": Execution.GRAPH})
+SPECS = {
+    "endless": SLOW.model_copy(update={"epochs": 1_000}),
+    "slow": SLOW,
+    "quick": QUICK,
+    "fit": QUICK.model_copy(update={"method": Method.FIT}),
+    "step": QUICK.model_copy(update={"method": Method.CUSTOM_TRAIN_STEP}),
+}
+# The first index of that spec, where it is the second.
+ENDLESS = 2
+WAITS = "another process works on the run"
+
+
+def sweep_of(*labels: str, **others: RunSpec) -> Sweep:
+    chosen = {label: SPECS[label] for label in labels} | others
+    specs = tuple(LabelledSpec(label=label, spec=spec) for label, spec in chosen.items())
+    return Sweep(name="test", seeds=(3, 4), specs=specs)
+
+
+def digest(run: Run) -> str:
+    assert run.result is not None
+    return run.result.weights_digest
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"), [("sqlite", ["slow", "quick"]), ("postgresql", ["slow", "quick", "fit", "step"])]
+)
+def test_all_at_once_and_one_killed(kind: str, labels: list[str], tmp_path: Path, store_url: str) -> None:
+    sweep = sweep_of(*labels)
+    with cluster_of(sweep, tmp_path, store_url) as cluster:
+        pods = [cluster.start(number) for number in range(sweep.size)]
+        before = cluster.under_way(0)
+        pods[0].kill()
+        retried = cluster.start(0)
+        ends = [pod.end() for pod in (retried, *pods[1:])]
+        assert [code for code, _ in ends] == [IndexExit.DONE] * sweep.size, [pod.last_words for pod in pods]
+        by_request = {run.request_id: run for run in cluster.runs()}
+    assert len(by_request) == sweep.size
+    runs = [by_request[sweep.request_id(number)] for number in range(sweep.size)]
+    assert {run.state for run in runs} == {RunState.SUCCEEDED}
+    assert [run.spec for run in runs] == [sweep.index(number).spec for number in range(sweep.size)]
+    assert [json.loads(answer)["id"] for _, answer in ends] == [run.id for run in runs]
+    # The one that was killed goes by its id, was trained from the beginning, and ends as those that nothing disturbed.
+    assert runs[0].id == before.id
+    assert runs[0].result is not None
+    assert [record.epoch for record in runs[0].result.history] == [*range(1, EPOCHS + 1)]
+    assert [digest(run) for run in runs] == [digest(runs[2]), digest(runs[3])] * len(labels)
+    print(f"{kind}: {sweep.size} indices, one killed: {[run.state.value for run in runs]}")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with cluster_of(sweep_of("slow", "endless"), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as made:
+        yield made
+
+
+def scraped(pod: Pod) -> str:
+    (address,) = [line["metrics_address"] for line in pod.log if line["event"] == "training"]
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_one_that_is_stopped_says_so_and_is_taken_up_again(cluster: Cluster) -> None:
+    first = cluster.start(0)
+    begun = cluster.under_way(0)
+    assert "\nloopbench_runs_running 1.0\n" in scraped(first)
+    trained_by = f'loopbench_package_info{{package="tensorflow",version="{version("tensorflow")}"}} 1.0'
+    eventually(lambda: trained_by in scraped(first))
+    below = psutil.Process(first.process.pid).children(recursive=True)
+    first.process.terminate()
+    code, answer = first.end()
+    assert (code, answer) == (IndexExit.STOPPED, "")
+    assert "SERVER_DRAINING" in first.last_words
+    assert not [process for process in below if process.is_running() and process.nice() > os.nice(0)], (
+        "nothing trains on"
+    )
+    (stopped,) = cluster.runs()
+    assert stopped.error is not None
+    assert (stopped.id, stopped.error.reason, stopped.error.retryable) == (begun.id, "SERVER_DRAINING", True)
+    line = next(line for line in first.log if line["event"] == "run started")
+    assert (line["sweep"], line["index"], line["label"]) == ("test", 0, "slow")
+    assert (line["run_id"], line["request_id"]) == (begun.id, cluster.sweep.request_id(0))
+
+    code, answer = cluster.start(0).end()
+    told = json.loads(answer)
+    assert (code, told["id"]) == (IndexExit.DONE, begun.id)
+    (done,) = cluster.runs()
+    assert done.state is RunState.SUCCEEDED
+    # Once more it has nothing to do.
+    code, answer = cluster.start(0).end()
+    assert (code, json.loads(answer)) == (IndexExit.DONE, told)
+
+
+def test_two_pods_of_one_index_end_as_one_run(cluster: Cluster) -> None:
+    first = cluster.start(0)
+    cluster.under_way(0)
+    second = cluster.start(0)
+    (code, answer), (other_code, other_answer) = first.end(), second.end()
+    assert code == other_code == IndexExit.DONE
+    assert json.loads(answer) == json.loads(other_answer)
+    assert len(cluster.runs()) == 1
+
+
+def test_one_that_waits_for_another_is_stopped_at_once(cluster: Cluster) -> None:
+    first = cluster.start(ENDLESS)
+    cluster.under_way(ENDLESS)
+    second = cluster.start(ENDLESS)
+    eventually(lambda: any(line["event"] == WAITS for line in second.log), TIMEOUT)
+    second.process.terminate()
+    assert second.end()[0] == IndexExit.STOPPED
+    assert first.process.poll() is None
+    assert [run.state for run in cluster.runs()] == [RunState.RUNNING]
+
+
+def test_what_a_retry_cannot_mend_is_hopeless(tmp_path: Path) -> None:
+    spec = QUICK.model_copy(update={"device": Device.GPU})
+    with cluster_of(sweep_of(gpu=spec), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as cluster:
+        for _ in range(2):
+            pod = cluster.start(0)
+            assert pod.end() == (IndexExit.HOPELESS, "")
+            assert pod.last_words.startswith("loopbench-sweep-index: index 0 (gpu, seed 3): DEVICE_NOT_AVAILABLE: ")
+        assert len(cluster.runs()) == 1
+
+
+def test_a_run_that_is_cancelled_by_a_server_is_hopeless(cluster: Cluster) -> None:
+    pod = cluster.start(ENDLESS)
+    cluster.store.request_cancel(cluster.under_way(ENDLESS).id)
+    assert pod.end()[0] == IndexExit.HOPELESS
+    assert "RUN_CANCELLED" in pod.last_words

@@ -1,0 +1,94 @@
+"""The image that LOOPBENCH_IMAGE names, and an engine that runs it: docker, or podman."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers import Deployment
+
+USER = 65532
+# As Kubernetes restricts a pod. What is mounted over /tmp is no place for programs.
+RESTRICTIONS = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+RESTRICTIONS += ["--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=1g"]
+# The engines' own limits are higher, and not every machine lets them be set.
+LIMITS = ["--ulimit=nofile=16384:16384", "--ulimit=nproc=16384:16384"]
+# Machines without systemd have neither its groups of processes nor its journal.
+PODMAN = ["podman", "--cgroup-manager=cgroupfs", "--events-backend=none"]
+
+
+@cache
+def engine() -> list[str] | None:
+    """The words that a command for the engine begins with, if there is one that works."""
+    runtime = ["--runtime=runc"] if shutil.which("runc") else []
+    for words in (["docker"], [*PODMAN, *runtime]):
+        if shutil.which(words[0]) and not subprocess.run([*words, "info"], capture_output=True, check=False).returncode:
+            return words
+    return None
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, and the words that a command for the engine begins with."""
+
+    name: str
+    engine: list[str]
+
+    def command(
+        self,
+        *words: str,
+        flags: list[str] | None = None,
+        mounts: Mapping[str, Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """What runs ``words`` in a new container, restricted, on this machine's network, until it ends.
+
+        ``mounts`` are folders of this machine by their paths inside, which options such as ``:ro`` may follow.
+        """
+        command = [*self.engine, "run", "--rm", "--network=host", "--log-driver=none", *RESTRICTIONS, *LIMITS]
+        command += [f"--volume={folder}:{path}" for path, folder in (mounts or {}).items()]
+        command += [f"--env={name}={value}" for name, value in (environment or {}).items()]
+        return [*command, *(flags or []), self.name, *words]
+
+    def run(self, *words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+        """Runs ``words`` to their end; ``settings`` as for :meth:`command`."""
+        command = self.command(*words, **settings)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+    def ask(self, *words: str) -> str:
+        """What the engine answers."""
+        return subprocess.run([*self.engine, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        (described,) = json.loads(self.ask("image", "inspect", self.name))
+        return dict(described)
+
+
+def as_container(image: Image) -> Deployment:
+    """The server of ``image``. Folders have the same paths inside as outside, so that the same flags will do."""
+    data = os.environ.get("LOOPBENCH_DATA_DIR")
+
+    def command(folder: Path) -> list[str]:
+        folder.chmod(0o777)  # the image's user is nobody on this machine
+        mounts = {str(folder): folder} | ({data: Path(data)} if data else {})
+        return image.command("loopbench-server", mounts=mounts, environment={"NO_COLOR": "1"})
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    name, words = os.environ.get("LOOPBENCH_IMAGE"), engine()
+    if not name:
+        pytest.skip("LOOPBENCH_IMAGE names no image")
+    if not words:
+        pytest.skip("there is no docker and no podman that works")
+    return Image(name, words)

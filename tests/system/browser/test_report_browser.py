@@ -1,0 +1,161 @@
+"""The report in a real browser: as people see it, and as they use it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from loopbench.spec import Method
+from loopbench_client.report import Report, write_report
+from tests.support.reports import make_group, make_report, many_groups, two_groups, whole_report
+
+LONG = "a-label-without-a-single-space-that-is-as-long-as-labels-may-be-" * 3
+
+
+def diverged() -> Report:
+    return make_report(two_groups() | {"diverged": make_group(Method.FIT, (0.1, 0.1), losses=(float("nan"),) * 2)})
+
+
+REPORTS: dict[str, Callable[[], Report]] = {
+    "two groups": lambda: make_report(two_groups()),
+    "every section": whole_report,
+    "ten groups": lambda: make_report(many_groups(10)),
+    "diverged": diverged,
+    "long words": lambda: whole_report(LONG),
+    "hostile words": lambda: whole_report("<img src=http://127.0.0.1:9/x onerror=alert(1)><script>alert(2)</script>"),
+}
+
+# What falls short of the contrast that WCAG 2.1 asks for, level AA: 4.5 to 1 for text, 3 to 1 for lines.
+POOR_CONTRAST = """
+const parse = text => text.match(/[\\d.]+/g).map(Number);
+const linear = part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
+const luminance = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+const ground = element => {
+  const [r, g, b, alpha = 1] = parse(getComputedStyle(element).backgroundColor);
+  return alpha > 0 ? [r, g, b] : ground(element.parentElement);
+};
+const contrast = (colour, element) => {
+  const [light, dark] = [parse(colour), ground(element)].map(luminance).sort((a, b) => b - a);
+  return (light + .05) / (dark + .05);
+};
+const words = [...document.body.querySelectorAll("*")].filter(element => element.checkVisibility() &&
+  element.localName !== "title" && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
+const ink = element => getComputedStyle(element)[element instanceof SVGElement ? "fill" : "color"];
+const poor = words.filter(element => contrast(ink(element), element) < 4.5);
+const lines = [...document.querySelectorAll(".key .line")];
+const faint = lines.filter(line => contrast(getComputedStyle(line).stroke, line) < 3);
+return [words.length > 50, lines.length > 0, ...[...poor, ...faint].map(element => element.outerHTML.slice(0, 200))];
+"""
+
+# Neither alone does: a shape in a hidden group counts as visible, and what is folded has a box.
+VISIBLE = """
+return [...document.querySelectorAll("{}")].filter(
+  element => element.checkVisibility() && element.getClientRects().length > 0).length;
+"""
+
+
+@pytest.fixture(params=REPORTS)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return write_report(tmp_path, REPORTS[request.param]())
+
+
+@pytest.fixture
+def ten(tmp_path: Path) -> Path:
+    return write_report(tmp_path, make_report(many_groups(10)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1200])
+def test_page_is_sound_on_every_screen(browser: Any, path: Path, width: int, scheme: str) -> None:
+    browser.show(path, width=width, scheme=scheme)
+    assert browser.complaints() == []
+    assert [url for url in browser.requests() if not url.startswith("data:")] == [path.as_uri()]
+    assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.run(POOR_CONTRAST) == [True, True]
+
+
+def visible(browser: Any, selector: str) -> int:
+    """How many elements are shown."""
+    return int(browser.run(VISIBLE.format(selector)))
+
+
+def press(browser: Any, selector: str, key: str) -> None:
+    """A key on an element that has the focus."""
+    element = browser.driver.find_element(By.CSS_SELECTOR, selector)
+    browser.driver.execute_script("arguments[0].focus()", element)
+    browser.driver.switch_to.active_element.send_keys(key)
+
+
+def test_charts_are_drawn(browser: Any, ten: Path) -> None:
+    browser.show(ten)
+    # Four charts of ten lines each, one a group; the view of the second half is hidden.
+    assert [visible(browser, f".chart{part}") for part in ("", " .line", " .band")] == [4, 40, 40]
+    size = browser.run("const box = document.querySelector('.chart .line').getBBox(); return [box.width, box.height]")
+    assert min(size) > 100
+    assert [visible(browser, f".plot .{part}") for part in ("seed", "interval")] == [20, 45]
+
+
+def test_figures_of_an_axis_do_not_overlap(browser: Any, ten: Path) -> None:
+    for width in (375, 1200):
+        browser.show(ten, width=width)
+        overlaps = browser.run("""
+            const boxes = [...document.querySelectorAll(".axis, .chart")].filter(e => e.checkVisibility()).map(
+              axis => [...axis.querySelectorAll("text")].map(text => text.getBoundingClientRect()));
+            const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+            return boxes.flatMap(axis => axis.flatMap((a, i) => axis.slice(i + 1).filter(b => meet(a, b)))).length""")
+        assert overlaps == 0
+
+
+def test_dark_is_dark_and_follows_the_scheme(browser: Any, ten: Path) -> None:
+    browser.show(ten, scheme="light")
+    look = """
+        const part = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
+        return [part("body", "backgroundColor"), part("body", "color"), part(".chart .line", "stroke")]"""
+    light = browser.run(look)
+    browser.set_media("dark")
+    dark = browser.run(look)
+    assert light[0] == "rgb(255, 255, 255)"
+    assert all(int(part) < 40 for part in dark[0].strip("rgb()").split(", "))
+    assert all(before != after for before, after in zip(light, dark, strict=True))
+
+
+def test_details_open_by_keyboard(browser: Any, ten: Path) -> None:
+    browser.show(ten)
+    for selector in (".curves > details", "#digests + details"):
+        assert visible(browser, f"{selector} table") == 0
+        press(browser, f"{selector} > summary", Keys.ENTER)
+        assert visible(browser, f"{selector} table") == 1
+
+
+def test_a_cell_of_the_matrix_leads_to_its_folded_sentence(browser: Any, ten: Path) -> None:
+    browser.show(ten)
+    assert visible(browser, "#pair-45") == 0
+    press(browser, "[href='#pair-45']", Keys.ENTER)
+    assert visible(browser, "#pair-45") == 1
+
+
+def test_a_box_of_the_legend_hides_its_group(browser: Any, ten: Path) -> None:
+    browser.show(ten)
+    press(browser, "#show-3", Keys.SPACE)
+    assert visible(browser, ".chart .line") == 36
+    assert visible(browser, ".chart .g3") == 0
+
+
+def test_the_second_half_can_be_looked_at(browser: Any, ten: Path) -> None:
+    browser.show(ten)
+    # 30 epochs: 20 markers a line at most, every second and the last; and 16 to 30, each.
+    assert visible(browser, ".chart .g1 .marker") == 4 * 15
+    press(browser, "#view-1", Keys.ARROW_RIGHT)
+    assert visible(browser, ".chart .line") == 40
+    assert visible(browser, ".chart .g1 .marker") == 4 * 15
+    assert visible(browser, ".v1") == 0
+
+
+def test_what_is_folded_is_printed_on_white(browser: Any, ten: Path) -> None:
+    browser.show(ten, scheme="dark", media="print")
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("return document.querySelector('#digests + details table').getBoundingClientRect().height") > 100

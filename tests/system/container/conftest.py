@@ -1,0 +1,113 @@
+"""Containers of the image, started as its entrypoint and its command say, with folders for what it keeps."""
+
+import signal
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from loopbench_client import Client
+from tests.support.containers import Image, image
+from tests.support.servers import SECONDS_TO_READY
+
+__all__ = ["image"]
+
+# On this machine's network, on free ports.
+ENVIRONMENT = {"LOOPBENCH_ADDRESS": "127.0.0.1:0", "LOOPBENCH_METRICS_ADDRESS": "none"}
+
+# Seconds within which a container ends that was told to, on a machine that has other work too.
+PATIENCE = 300
+
+
+def asked(question: Callable[[], Any]) -> Any:
+    """What a process says of itself; nothing where it has ended."""
+    try:
+        return question()
+    except psutil.Error:
+        return None
+
+
+@dataclass
+class Container:
+    """A container by its name, and the engine's command that runs it in the foreground and ends as it does."""
+
+    image: Image
+    name: str
+    command: subprocess.Popen[str]
+    address: str
+
+    def client(self) -> Client:
+        return Client(self.address)
+
+    def init(self) -> psutil.Process:
+        """Process 1 of the container, as this machine sees it."""
+        return psutil.Process(int(self.image.ask("inspect", "--format={{.State.Pid}}", self.name)))
+
+    def all(self) -> list[psutil.Process]:
+        """Processes below process 1; any may end meanwhile."""
+        return self.init().children(recursive=True)
+
+    def below(self, words: str) -> list[psutil.Process]:
+        """Processes of the container whose command line has ``words`` in it."""
+        return [process for process in self.all() if words in " ".join(asked(process.cmdline) or [])]
+
+    def send(self, number: signal.Signals) -> None:
+        """To process 1, as ``docker stop`` and the kubelet send it."""
+        self.image.ask("kill", f"--signal={number.name}", self.name)
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self.command.wait(timeout=PATIENCE)
+
+
+Start = Callable[..., Container]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """What the image wants to be writable, by the paths inside."""
+    made = {f"/{name}": tmp_path / name for name in ("var/lib/loopbench", "home/loopbench")}
+    for folder in made.values():
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)  # the image's user is nobody on this machine
+    return made
+
+
+@pytest.fixture
+def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
+    """Starts servers that are ready and, after the test, stopped; they share the test's folders.
+
+    What it is given is for ``Image.command``; ``environment`` and ``mounts`` come on top of what every server has.
+    """
+    started: list[Container] = []
+
+    def begin(
+        *, environment: dict[str, str] | None = None, mounts: dict[str, Path] | None = None, **settings: Any
+    ) -> Container:
+        name = f"loopbench-test-{uuid.uuid4()}"
+        settings["flags"] = [f"--name={name}", *settings.get("flags", [])]
+        settings |= {"environment": ENVIRONMENT | (environment or {}), "mounts": folders | (mounts or {})}
+        process = subprocess.Popen(image.command(**settings), stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("loopbench-server listening on ").strip()
+        started.append(Container(image, name, process, address))
+        return started[-1]
+
+    yield begin
+    for container in started:
+        if container.command.poll() is None:
+            container.send(signal.SIGTERM)
+        container.command.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def server(start: Start) -> Container:
+    container = start()
+    with container.client() as client:
+        client.wait_ready(SECONDS_TO_READY)
+    return container

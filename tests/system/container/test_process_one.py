@@ -1,0 +1,114 @@
+"""Signals and ends: as docker sends and shows them, and the kubelet."""
+
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Execution, RunSpec, RunState
+from tests.support.containers import Image
+from tests.support.servers import SECONDS_TO_READY, eventually
+
+from .conftest import ENVIRONMENT, PATIENCE, Container, Start, asked
+
+SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
+LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+ENDS = {
+    ("loopbench-server", "--help"): 0,
+    ("loopbench", "info", "--server", "127.0.0.1:1"): 3,
+    ("loopbench-server", "--slots", "0"): 2,
+    ("no-such-program",): 127,
+}
+
+
+def begun(server: Container, spec: RunSpec) -> str:
+    """The id of a run that is under way."""
+    with server.client() as client:
+        run = client.train(spec, detach=True)
+        next(event for event in client.watch(run.id) if event.progress and event.progress.step)
+    return run.id
+
+
+def zombies(server: Container) -> list[psutil.Process]:
+    return [process for process in server.all() if asked(process.status) == psutil.STATUS_ZOMBIE]
+
+
+def test_the_init_is_process_one(server: Container) -> None:
+    assert server.init().name() == "tini"
+    assert set(server.init().uids()) == {65532}
+    assert [child.cmdline()[-1] for child in server.init().children()] == ["/opt/loopbench/bin/loopbench-server"]
+
+
+def test_sigterm_lets_a_run_finish_and_ends_with_zero(start: Start) -> None:
+    server = start(environment={"LOOPBENCH_DRAIN_SECONDS": "600"})
+    run_id = begun(server, LONG.model_copy(update={"epochs": 12}))
+    server.send(signal.SIGTERM)
+    assert server.wait() == 0
+    with start().client() as client:
+        assert client.get(run_id).state is RunState.SUCCEEDED
+
+
+def test_sigterm_ends_a_run_that_takes_too_long(start: Start) -> None:
+    server = start(environment={"LOOPBENCH_DRAIN_SECONDS": "0.5"})
+    run_id = begun(server, LONG)
+    server.send(signal.SIGTERM)
+    assert server.wait() == 0
+    with start().client() as client:
+        run = client.get(run_id)
+    assert run.error is not None
+    assert (run.state, run.error.reason, run.error.retryable) == (RunState.CANCELLED, "SERVER_DRAINING", True)
+
+
+def test_sigkill_leaves_no_process(server: Container) -> None:
+    begun(server, LONG)
+    processes = [server.init(), *server.all()]
+    server.send(signal.SIGKILL)
+    assert server.wait() == 128 + signal.SIGKILL
+    eventually(lambda: not any(process.is_running() for process in processes))
+
+
+def test_orphans_are_reaped(server: Container) -> None:
+    server.image.ask("exec", server.name, "sh", "-c", "sleep 3600 >/dev/null 2>&1 &")
+    (orphan,) = server.below("sleep 3600")
+    assert orphan.ppid() == server.init().pid
+    orphan.kill()
+    eventually(lambda: orphan not in server.all())
+
+
+def test_killed_forkserver_is_replaced_and_reaped(server: Container) -> None:
+    (forkserver, *_) = server.below("forkserver")
+    forkserver.kill()
+    with server.client() as client:
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+    eventually(lambda: not zombies(server))
+    assert not forkserver.is_running()
+
+
+def test_ctrl_c_ends_it_as_sigterm_does(image: Image, folders: dict[str, Path]) -> None:
+    ours, theirs = pty.openpty()
+    command = image.command(flags=["--interactive", "--tty"], mounts=folders, environment=ENVIRONMENT)
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while b"listening on" not in shown:
+            shown += os.read(ours, 1024)
+        os.write(ours, b"\x03")
+        assert process.wait(timeout=PATIENCE) == 0
+    os.close(ours)
+
+
+@pytest.mark.parametrize("words", ENDS)
+def test_exit_codes_are_those_of_the_program(image: Image, words: tuple[str, ...]) -> None:
+    assert image.run(*words).returncode == ENDS[words]
+
+
+def test_a_server_that_is_stopped_while_it_starts_ends_with_zero(start: Start) -> None:
+    server = start()
+    server.send(signal.SIGTERM)
+    assert server.wait() == 0
+    with start().client() as client:
+        client.wait_ready(SECONDS_TO_READY)

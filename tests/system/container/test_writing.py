@@ -1,0 +1,51 @@
+"""What the server writes, and where: nothing outside of what is mounted."""
+
+from pathlib import Path
+from typing import Any
+
+from loopbench.spec import Dataset, Execution, Method, RunSpec
+from tests.support.containers import Image
+from tests.support.servers import SECONDS_TO_READY
+
+from .conftest import Start
+
+SPECS = (
+    RunSpec(dataset=Dataset.DIGITS, epochs=1, tensorboard=True),
+    RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.FIT, execution=Execution.XLA),
+)
+MOUNTED = ("/tmp", "/var/lib/loopbench", "/home/loopbench")  # noqa: S108  paths of the image
+# What engines put into every container.
+ENGINES = ("/dev", "/proc", "/sys", "/run", "/etc/hosts", "/etc/hostname", "/etc/mtab", "/etc/resolv.conf", "/var/tmp")  # noqa: S108  as above
+
+
+def trained(server: Any) -> None:
+    with server.client() as client:
+        client.wait_ready(SECONDS_TO_READY)
+        for spec in SPECS:
+            client.train(spec)
+        client.evaluate(SPECS[0])
+        client.diagnose(*SPECS)
+
+
+def test_state_is_kept_in_the_mounted_folder_under_a_root_that_is_read_only(
+    start: Start, folders: dict[str, Path]
+) -> None:
+    trained(start())
+    kept = folders["/var/lib/loopbench"]
+    assert (kept / "runs.db").is_file()
+    assert len([*(kept / "tensorboard").iterdir()]) == 1
+
+
+def test_nothing_is_written_elsewhere_even_where_it_could_be(start: Start, image: Image) -> None:
+    server = start(flags=["--read-only=false"])
+    trained(server)
+    changed = [line.split(maxsplit=1) for line in image.ask("diff", server.name).splitlines()]
+    added = [path for kind, path in changed if kind == "A" and not path.startswith((*MOUNTED, *ENGINES))]
+    assert added == []
+
+
+def test_without_a_folder_for_its_state_it_says_so_in_a_line(image: Image) -> None:
+    done = image.run()
+    assert done.returncode == 1
+    assert "loopbench-server: --store-url: the database cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr

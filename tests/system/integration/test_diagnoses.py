@@ -1,0 +1,112 @@
+"""What a real server finds of two specifications: the article's pairs and others, on its network."""
+
+import pytest
+
+from loopbench.spec import Adam, Loss, LossReport, Meter, Method, Sgd, Side
+from loopbench_client import Client
+from tests.support.diagnoses import observed, only, spec
+
+TAPE, FIT, CUSTOM = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
+FIXED = Loss.SUM_OF_SQUARES_FIXED_BATCH
+
+
+def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
+    """Row 3 of the article's table: a mean at 0.1 is a sum at 0.01."""
+    second = spec(loss=Loss.MEAN_SQUARED_ERROR, optimizer=Sgd(learning_rate=0.1))
+    diagnosis = client.diagnose(spec(), second, timeout=120)
+    assert {cause.reason for cause in diagnosis.causes} == {"LOSS_REDUCTION", "LEARNING_RATE"}
+    assert all("make up for each other" in cause.effect for cause in diagnosis.causes)
+
+
+def test_meter_on_labels(client: Client) -> None:
+    wrong = spec(method=CUSTOM, meter=Meter.CATEGORICAL_ON_LABELS)
+    cause = only(client.diagnose(spec(method=CUSTOM), wrong, timeout=120))
+    assert (cause.reason, cause.side) == ("ACCURACY_METRIC", Side.SECOND)
+    counted = next(item for item in cause.evidence if item.name.startswith("metric/"))
+    # A value a batch instead of one a sample: 11 training and 11 validation batches in each of two epochs.
+    assert counted.name == "metric/CategoricalAccuracy"
+    assert counted.observed == 2 * (11 + 11)
+
+
+def test_last_batch(client: Client) -> None:
+    wrong = spec(method=CUSTOM, loss_report=LossReport.LAST_BATCH)
+    diagnosis = client.diagnose(wrong, spec(method=TAPE), timeout=120)
+    cause = only(diagnosis)
+    assert (cause.reason, cause.side) == ("LAST_BATCH", Side.FIRST)
+    assert set(observed(cause)) == {"first_loss", "first_val_loss"}
+    assert diagnosis.fixed_first == wrong.model_copy(update={"loss_report": LossReport.MEAN})
+    assert diagnosis.fixed_second is None
+
+
+def test_fixed_divisor(client: Client) -> None:
+    """1,438 = 44 × 32 + 30 and 359 = 11 × 32 + 7."""
+    diagnosis = client.diagnose(spec(), spec(loss=FIXED), timeout=120)
+    cause = only(diagnosis)
+    assert (cause.reason, cause.side) == ("FIXED_DIVISOR", Side.SECOND)
+    found = observed(cause)
+    assert found["gradient_ratio/partial_batch"] == pytest.approx(16 / 32, rel=1e-5)
+    assert (found["last_batch/training"], found["last_batch/validation"]) == (30, 7)
+    assert diagnosis.fixed_second == spec()
+
+
+def test_batches_of_another_size_are_one_cause(client: Client) -> None:
+    cause = only(client.diagnose(spec(loss=FIXED), spec(loss=FIXED, batch_size=64), timeout=120))
+    # 1,438 samples make 45 batches of 32, and 23 of 64; two epochs.
+    assert (cause.reason, observed(cause)) == ("UPDATES", {"updates_of_the_run": 46, "batch_size": 64})
+
+
+def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
+    whole = {"batch_size": 1_797}
+    cause = only(client.diagnose(spec(**whole), spec(loss=FIXED, **whole), timeout=120))
+    assert cause.reason == "FIXED_DIVISOR"
+    assert "divides by 1,797" in cause.title
+    assert "holds 1,438 samples and counts for 0.8 of" in cause.effect
+
+
+@pytest.mark.parametrize("execution", ["GRAPH", "EAGER", "XLA"])
+def test_the_methods_agree(client: Client, execution: str) -> None:
+    for method in (FIT, CUSTOM):
+        diagnosis = client.diagnose(spec(execution=execution), spec(method=method, execution=execution), timeout=120)
+        assert diagnosis.causes == ()
+        assert {"repeat_first", "repeat_second", "updates", "batch_order", "gradient_ratio"} <= {
+            control.name for control in diagnosis.controls
+        }
+
+
+def test_all_that_differs_is_named(client: Client) -> None:
+    first = spec(method=CUSTOM, loss=FIXED, meter=Meter.CATEGORICAL_ON_LABELS)
+    second = spec(
+        method=FIT,
+        loss=Loss.MEAN_SQUARED_ERROR,
+        optimizer=Adam(epsilon=1e-3),
+        batch_size=64,
+        shuffle_buffer=0,
+        seed=3,
+        epochs=3,
+    )
+    diagnosis = client.diagnose(first, second, timeout=120)
+    assert {cause.reason for cause in diagnosis.causes} == {
+        *("OPTIMIZER", "LOSS_REDUCTION", "UPDATES", "ACCURACY_METRIC", "FIXED_DIVISOR", "SEED", "SHUFFLE"),
+    }
+    fixed = first.model_copy(update={"loss": Loss.SUM_OF_SQUARES, "meter": Meter.SPARSE_CATEGORICAL})
+    assert diagnosis.fixed_first == fixed
+    assert diagnosis.fixed_second == fixed.model_copy(update={"method": FIT})
+
+
+def test_a_replicas_own_mean_is_found(client: Client) -> None:
+    unscaled = spec(method=CUSTOM, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
+    cause = only(client.diagnose(spec(method=FIT, replicas=2), unscaled, timeout=300))
+    assert (cause.reason, cause.side) == ("REPLICA_SCALING", Side.SECOND)
+    found = observed(cause)
+    assert found["replicas"] == 2
+    assert found["first_gradient_ratio"] == pytest.approx(1, rel=1e-4)
+    assert found["second_gradient_ratio"] == pytest.approx(2, rel=1e-4)
+
+
+def test_replicas_that_agree_raise_no_alarm(client: Client) -> None:
+    assert client.diagnose(spec(method=FIT, replicas=2), spec(method=CUSTOM, replicas=2), timeout=300).causes == ()
+
+
+def test_only_one_side_by_xla(client: Client) -> None:
+    cause = only(client.diagnose(spec(), spec(execution="XLA"), timeout=120))
+    assert (cause.reason, cause.side) == ("XLA", Side.SECOND)

@@ -1,0 +1,136 @@
+"""What a server does not start with, and what it never shows."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopbench_client import Client, Tls, UnauthenticatedError
+from loopbench_server.access.tokens import Role, new_token
+from tests.support.certificates import Authority
+from tests.support.servers import stop_server
+
+from .conftest import SECONDS_TO_READY, eventually
+
+PASSWORD = "geheim"  # noqa: S105  that of no database
+URLS = [
+    f"postgresql+psycopg://u:{PASSWORD}@127.0.0.1:1/runs",
+    f"postgresql+psycopg://u:x@{PASSWORD}@127.0.0.1:1/runs",
+    f"postgresql+psycopg://u:x:{PASSWORD}@127.0.0.1:1/runs",
+    f"postgresql+psycopg://127.0.0.1:1/runs?user=u&password={PASSWORD}",
+    f"postgresql+psycopg://127.0.0.1:{PASSWORD}/runs",
+    f"postgresql+psycopg:/u:{PASSWORD}@127.0.0.1/runs",
+    f"nosuchdatabase://u:{PASSWORD}@127.0.0.1/runs",
+    f"postgresql+psycopg://u:{PASSWORD}@127.0.0.1:1/runs?nosuchoption=1",
+]
+
+
+def run_server(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A server that is to refuse to start."""
+    command = [sys.executable, "-m", "loopbench_server", "--metrics-address", "none", *words]
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+def test_elsewhere_a_server_without_tls_and_tokens_ends_before_it_listens() -> None:
+    done = run_server("--address", "0.0.0.0:0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert all(flag in done.stderr for flag in ("0.0.0.0:0", "--tls-certificate", "--tokens-file", "--insecure"))
+    assert "Traceback" not in done.stderr
+
+
+def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, authority: Authority) -> None:
+    pair, callers_pair = authority.issue("server"), authority.issue("alice")
+    (tmp_path / "tokens").write_text("alice\nbob read x\n")
+    words = ["--tls-certificate", str(pair.certificate), "--tls-key", str(callers_pair.key)]
+    done = run_server(*words, "--tokens-file", str(tmp_path / "tokens"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [part in done.stderr for part in ("is not the key of", "line 1", "line 2")] == [True] * 3
+    done = run_server("--address", "0.0.0.0:0", "--tokens-file", str(tmp_path / "none"))
+    assert [part in done.stderr for part in ("--tls-certificate", "cannot be read")] == [True] * 2
+
+
+def test_only_a_folder_of_temporary_files_in_which_sockets_have_room_will_do(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as short:
+
+        def folder(length: int) -> str:
+            made = Path(short, "x" * (length - len(short) - 1))
+            made.mkdir()
+            return str(made)
+
+        # unix(7) has 108 bytes with a zero at the end, and multiprocessing takes 32 of them.
+        words = ("--address", "127.0.0.1:0", "--store-url", f"sqlite:///{tmp_path / 'refused.db'}")
+        done = run_server(*words, TMPDIR=folder(76))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1].startswith("loopbench-server: TMPDIR: a path of at most 75 bytes")
+        monkeypatch.setenv("TMPDIR", folder(75))
+        server = start()
+        with server.client() as client:
+            client.wait_ready(SECONDS_TO_READY)
+        stop_server(server)
+
+
+def test_insecure_is_told_in_so_many_words_and_works(start: Any) -> None:
+    # On loopback: whether it is let through elsewhere is a rule of its own, with tests of its own.
+    with start("--insecure").client() as client:
+        assert client.server_info()
+
+
+def test_a_socket_of_this_machine_is_an_address(start: Any, tmp_path: Path) -> None:
+    server = start("--address", f"unix:{tmp_path / 'socket'}")
+    assert server.address == f"unix:{tmp_path / 'socket'}"
+    with server.client() as client:
+        assert client.server_info()
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_start_shows_the_password_of_the_database(url: str, log_format: str) -> None:
+    words = ["--address", "127.0.0.1:0", "--log-level", "debug", "--log-format", log_format]
+    done = run_server(*words, LOOPBENCH_STORE_URL=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert PASSWORD not in done.stderr
+    assert "loopbench-server: --store-url: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization {PASSWORD}")  # it lacks the "="
+    server = start("--log-level", "debug")
+    with server.client() as client:
+        assert client.server_info()
+    assert "listening" in server.log()
+    assert PASSWORD not in server.log()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_log_shows_a_token_its_hash_or_a_key(
+    log_format: str, start: Any, tokens: dict[str, str], authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue("server")
+    logged = ("--log-level", "debug", "--log-format", log_format)
+    file = tmp_path / "tokens"
+    server = start(*pair.flags, "--tokens-file", str(file), *logged)
+    tls = Tls(authority.certificate)
+    unknown = new_token("nobody", Role.WRITE)[0]
+    with Client(server.address, token=tokens["write"], tls=tls) as client:
+        client.server_info()
+        file.write_text(file.read_text() + f"a secret by mistake {unknown}\n")
+        client.server_info()
+    with Client(server.address, token=unknown, tls=tls) as client, pytest.raises(UnauthenticatedError):
+        client.server_info()
+    eventually(lambda: "UNAUTHENTICATED" in server.log())
+    log = server.log()
+    assert "line 3" in log
+    hashes = [word for line in file.read_text().splitlines() for word in line.split() if len(word) == 64]
+    key = pair.key.read_text().splitlines()[1]
+    assert len(hashes) == 2
+    assert not [secret for secret in (*tokens.values(), unknown, *hashes, key) if secret in log]

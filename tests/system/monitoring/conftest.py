@@ -1,0 +1,124 @@
+"""A server, Prometheus that scrapes it all the time, and a scripted set of calls."""
+
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from loopbench_client import Client, Tls
+from loopbench_server.access.tokens import Role, new_token
+from scripts.observe.prometheus import Prometheus, prometheus
+from tests.support.certificates import Authority, Pair
+from tests.support.postgresql import free_port
+from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
+
+from .played import QUEUE_SIZE, SLOTS, Told, play
+
+NAMESPACE = "here"
+# A scrape that takes longer than that leaves all series stale until the next.
+SECONDS_BETWEEN_SCRAPES = 2
+
+
+@dataclass
+class Watched:
+    """A server with its certificate's pair, the Prometheus that watches it, and what was played.
+
+    ``start`` and ``end`` of that are seconds since 1970.
+    """
+
+    server: ServerProcess
+    prometheus: Prometheus
+    start: float
+    end: float
+    told: Told
+    pair: Pair
+
+    def value(self, expression: str) -> float:
+        """What the one series of ``expression`` is at the end; 0 where there is none."""
+        found = self.prometheus.query(expression, self.end)
+        assert len(found) < 2, found
+        return float(found[0]["value"][1]) if found else 0.0
+
+
+def metrics_address(server: ServerProcess) -> str:
+    (listening,) = (event for event in server.events() if event["event"] == "listening")
+    return str(listening["metrics_address"])
+
+
+def scraped(server: ServerProcess) -> str:
+    """What the server's own port of metrics says now."""
+    with urllib.request.urlopen(f"http://{metrics_address(server)}/metrics", timeout=60) as response:
+        return str(response.read().decode())
+
+
+@pytest.fixture(scope="session")
+def _tools() -> None:
+    for tool in ("prometheus", "promtool"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; make prometheus does that")
+
+
+def _server(folder: Path, tokens: dict[str, str], pair: Pair) -> ServerProcess:
+    made = {role: new_token(role, Role[role.upper()]) for role in ("read", "write")}
+    (folder / "tokens").write_text("".join(f"{token.line}\n" for _, token in made.values()))
+    tokens.update({role: secret for role, (secret, _) in made.items()})
+    limits = ("--slots", str(SLOTS), "--queue-size", str(QUEUE_SIZE), "--drain-seconds", "0")
+    flags = ("--metrics-address", "127.0.0.1:0", "--tokens-file", str(folder / "tokens"), *pair.flags)
+    return start_server(folder, *limits, *flags)
+
+
+@pytest.fixture(scope="session")
+def watched(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """All of it, once the calls have been made and Prometheus has seen what they left."""
+    folder, tokens = tmp_path_factory.mktemp("watched"), dict[str, str]()
+    authority = Authority(folder / "ca")
+    pair = authority.issue("server")
+    server = _server(folder, tokens, pair)
+    try:
+        address, jobs = f"127.0.0.1:{free_port()}", {"loopbench": metrics_address(server)}
+        labels = {"namespace": NAMESPACE}
+        with prometheus(folder, address, jobs, seconds=SECONDS_BETWEEN_SCRAPES, labels=labels) as asked:
+            start = time.time()
+            told, end = _played(server, asked, authority, tokens)
+            yield Watched(server, asked, start, end, told, pair)
+    finally:
+        stop_server(server)
+
+
+def _played(
+    server: ServerProcess, asked: Prometheus, authority: Authority, tokens: dict[str, str]
+) -> tuple[Told, float]:
+    """What the callers were told, and a time at which Prometheus had seen all that it left."""
+    with Client(server.address, token=tokens["read"], tls=Tls(ca=authority.certificate)) as client:
+        client.wait_ready(SECONDS_TO_READY)
+    eventually(_seen(asked, "loopbench_ready == 1"))
+    busy = (
+        f"loopbench_runs_running == {SLOTS} and loopbench_queue_depth == {QUEUE_SIZE} "
+        f"and loopbench_worker_processes >= {SLOTS}"
+    )
+    told = play(server.address, authority.certificate, tokens, lambda: eventually(_seen(asked, busy)))
+    # With the one that failed. The store is looked at last.
+    eventually(_seen(asked, f"sum(loopbench_stored_runs_total) == {len(told.runs) + told.cancelled + 1}"))
+    eventually(_seen(asked, "namespace:loopbench_runs_failed:ratio_rate15m > 0"))
+    return told, _scraped_since(asked, time.time())
+
+
+def _seen(asked: Prometheus, expression: str) -> Callable[[], bool]:
+    return lambda: bool(asked.query(expression, time.time()))
+
+
+def _scraped_since(asked: Prometheus, start: float) -> float:
+    """The time of a scrape that began after ``start``, once Prometheus answers by it."""
+    seen = [start]
+
+    def anew() -> bool:
+        seen.extend(float(found["value"][1]) for found in asked.query("timestamp(loopbench_ready)", time.time()))
+        return seen[-1] > start
+
+    eventually(anew)
+    # Samples count from their own time on, in milliseconds; a later scrape may fail, and then there are none.
+    return seen[-1] + 0.001

@@ -1,0 +1,80 @@
+"""make observe: what its guide promises is there, and it ends without leaving anything behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts.observe.prometheus import Prometheus
+from tests.support.paths import ROOT
+from tests.support.postgresql import free_port
+from tests.support.servers import eventually
+
+PATIENCE = 300
+
+
+@dataclass
+class Observed:
+    """The program, the Prometheus that it runs, and all processes below it."""
+
+    process: subprocess.Popen[str]
+    prometheus: Prometheus
+
+    def below(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def has_compared(self) -> None:
+        """Returns after a round of training and comparing."""
+        assert self.process.stdout is not None
+        next(line for line in self.process.stdout if line.startswith("compared"))
+
+
+@pytest.fixture
+def observed(_tools: None, tmp_path: Path) -> Iterator[Observed]:
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("metrics", "prometheus")}
+    flags = [word for name, address in addresses.items() for word in (f"--{name}-address", address)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.observe", "--address", "127.0.0.1:0", *flags],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield Observed(process, Prometheus(addresses["prometheus"]))
+    if process.poll() is None:
+        process.terminate()
+    process.communicate(timeout=PATIENCE)
+
+
+def test_prometheus_sees_the_load_and_ctrl_c_ends_all_of_it(observed: Observed, tmp_path: Path) -> None:
+    observed.has_compared()
+    compared = 'sum(loopbench_comparison_pairs_total{verdict="IDENTICAL"}) >= 3'
+    eventually(lambda: bool(observed.prometheus.query(compared, time.time())), PATIENCE)
+    below = observed.below()
+    assert len(below) > 1
+
+    observed.process.send_signal(signal.SIGINT)
+
+    told, errors = observed.process.communicate(timeout=PATIENCE)
+    assert (observed.process.returncode, told.splitlines()[-1], errors) == (0, "ended", "")
+    eventually(lambda: not any(process.is_running() for process in below))
+    assert [*tmp_path.glob("loopbench-observe-*")] == []
+
+
+def test_a_server_that_is_gone_is_told_in_a_line(observed: Observed) -> None:
+    observed.has_compared()
+    (server,) = (one for one in observed.below() if "--exit-on-stdin-eof" in one.cmdline())
+
+    server.kill()
+
+    _, errors = observed.process.communicate(timeout=PATIENCE)
+    assert observed.process.returncode == 1
+    assert len(errors.splitlines()) == 1, errors

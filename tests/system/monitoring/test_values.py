@@ -1,0 +1,191 @@
+"""What Prometheus says of a scripted set of calls is what callers were told."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from loopbench import wire
+from loopbench.spec import Dataset, Method, RmsProp, Run, RunSpec, Verdict
+from loopbench_server.access.expiry import expiry
+from tests.support.paths import ROOT
+from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
+
+from .conftest import Watched, scraped
+from .played import EPOCHS, JOBS
+
+DIGITS = 1_438
+TRAIN = 'grpc_server_handled_total{grpc_method="Train", grpc_code="%s"}'
+
+
+def test_runs_are_counted_by_outcome(watched: Watched) -> None:
+    def ended(outcome: str) -> float:
+        return watched.value(f'sum(loopbench_runs_total{{device="CPU", outcome="{outcome}"}})')
+
+    assert ended("SUCCEEDED") == len(watched.told.runs) == 3 * len(JOBS) + 1
+    assert ended("CANCELLED") == watched.told.cancelled == 3
+    assert watched.value('sum(loopbench_runs_total{device="GPU", outcome="FAILED"})') == 1
+    assert watched.value('loopbench_run_errors_total{reason="DEVICE_NOT_AVAILABLE"}') == 1
+    assert watched.value('loopbench_run_errors_total{reason="RUN_CANCELLED"}') == watched.told.cancelled
+
+
+def test_results_of_the_store_are_counted_alike(watched: Watched) -> None:
+    for outcome in ("SUCCEEDED", "FAILED", "CANCELLED"):
+        own = watched.value(f'sum(loopbench_runs_total{{outcome="{outcome}"}})')
+        assert watched.value(f'sum(loopbench_stored_runs_total{{outcome="{outcome}"}})') == own
+
+
+def test_accuracies_are_those_of_the_results(watched: Watched) -> None:
+    for run in watched.told.runs:
+        assert run.result is not None
+        parameters = "default" if run.spec.epochs == RunSpec().epochs else "other"
+        labels = (
+            f'method="{run.spec.method}", loss="{run.spec.loss}", optimizer="{run.spec.optimizer.kind}", '
+            f'dataset="DIGITS", parameters="{parameters}"'
+        )
+        for split, audit in (("train", run.result.train), ("validation", run.result.validation)):
+            assert watched.value(f'loopbench_accuracy_ratio{{{labels}, split="{split}"}}') == audit.accuracy
+        assert run.end_time is not None
+        ended = watched.value(f"loopbench_last_success_timestamp_seconds{{{labels}}}")
+        assert ended == pytest.approx(run.end_time.timestamp(), abs=1e-3)
+
+
+def test_methods_agree(watched: Watched) -> None:
+    assert watched.value("count(loopbench_methods_agree == 1)") == len(JOBS)
+    assert watched.value("max(loopbench_parity_difference_ratio)") == 0
+    assert watched.told.comparison is not None
+    assert {pair.verdict for pair in watched.told.comparison.pairs} == {Verdict.IDENTICAL}
+    assert watched.value('loopbench_comparison_pairs_total{verdict="IDENTICAL"}') == 3
+    assert watched.value('loopbench_comparison_pairs_total{verdict="DIFFERENT"}') == 0
+
+
+def test_examples_and_phases_are_those_of_the_results(watched: Watched) -> None:
+    fit = 'method="FIT", loss="SUM_OF_SQUARES", optimizer="sgd", dataset="DIGITS"'
+    assert watched.value(f"loopbench_examples_total{{{fit}}}") == EPOCHS * DIGITS
+    for method in Method:
+        results = [run.result for run in watched.told.runs if run.spec.method is method]
+        trained = sum(result.phases.train_seconds for result in results if result)
+        labels = f'method="{method}", phase="train"'
+        assert watched.value(f"loopbench_run_phase_seconds_sum{{{labels}}}") == pytest.approx(trained)
+        assert watched.value(f"loopbench_run_phase_seconds_count{{{labels}}}") == len(results)
+
+
+def test_calls_are_counted_by_status(watched: Watched) -> None:
+    assert watched.told.refused == [
+        "QUEUE_FULL",
+        "DEVICE_NOT_AVAILABLE",
+        "RUN_NOT_FOUND",
+        "ROLE_MISSING",
+        "UNAUTHENTICATED",
+    ]
+    for reason in watched.told.refused:
+        assert watched.value(f'loopbench_rpc_errors_total{{reason="{reason}"}}') == 1, reason
+    assert watched.value(TRAIN % "OK") == len(watched.told.runs) + 3
+    assert watched.value(TRAIN % "ResourceExhausted") == 1
+    assert watched.value(TRAIN % "FailedPrecondition") == 1
+    assert watched.value(TRAIN % "PermissionDenied") == 1
+    assert watched.value('grpc_server_handled_total{grpc_method="GetRun", grpc_code="NotFound"}') == 1
+    assert watched.value('grpc_server_msg_sent_total{grpc_method="WatchRun"}') >= 1
+    assert watched.value("sum(grpc_server_started_total) - sum(grpc_server_handled_total)") == 0
+
+
+def test_what_goes_on_was_seen_while_it_went_on(watched: Watched) -> None:
+    window = f"{int(watched.end - watched.start) + 1}s"
+    assert watched.value(f"max_over_time(loopbench_queue_depth[{window}])") == 1
+    assert watched.value(f"max_over_time(loopbench_runs_running[{window}])") == 2
+    assert watched.value(f"max_over_time(loopbench_worker_processes[{window}])") >= 2
+    assert watched.value(f"max_over_time(loopbench_worker_memory_bytes[{window}])") > 1e7
+    assert watched.value("loopbench_worker_cpu_seconds_total") > 1
+    assert watched.value("loopbench_queue_depth") == watched.value("loopbench_runs_running") == 0
+
+
+def test_the_certificate_tells_when_it_expires(watched: Watched) -> None:
+    told = watched.value("loopbench_tls_certificate_expiry_timestamp_seconds")
+    assert told == expiry(watched.pair.certificate, watched.pair.key)
+
+
+def test_promtool_finds_nothing_amiss(watched: Watched) -> None:
+    shown = scraped(watched.server)
+    found = subprocess.run(["promtool", "check", "metrics"], input=shown, check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def test_only_alerts_that_should_are_raised(watched: Watched) -> None:
+    raised = {alert["labels"]["alertname"]: alert for alert in watched.prometheus.alerts()}
+    firing = {name for name, alert in raised.items() if alert["state"] == "firing"}
+    # Of fourteen runs one failed, and nothing else that is wrong has lasted for as long as it must.
+    assert firing == set()
+    # The certificate of the test lasts for two days, an hour of which has to pass.
+    assert "LoopbenchCertificateExpires" in raised
+    for alert in raised.values():
+        assert "error" not in str(alert["annotations"])
+
+
+def test_another_server_of_the_store_shows_its_results_and_counts_none_of_them(
+    watched: Watched, tmp_path: Path
+) -> None:
+    store = f"sqlite:///{watched.server.folder / 'runs.db'}"
+    other = start_server(tmp_path, "--metrics-address", "127.0.0.1:0", "--store-url", store)
+    try:
+        theirs = _gauges(scraped(watched.server))
+        # Of each kind two accuracies and a time, of each job agreement and difference.
+        assert len(theirs) == 3 * len(watched.told.runs) + 2 * len(JOBS)
+        eventually(lambda: _gauges(scraped(other)) == theirs)
+        counted = [line for line in scraped(other).splitlines() if re.match(r"loopbench_(stored_)?runs_total", line)]
+        assert {line.rpartition(" ")[2] for line in counted} == {"0.0"}
+        _is_shown_by(watched.server, _trained(other))
+    finally:
+        stop_server(other)
+
+
+def test_what_a_pod_of_a_sweep_trained_is_shown_by_the_servers(watched: Watched, tmp_path: Path) -> None:
+    trained = RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.CUSTOM_TRAIN_STEP, optimizer=RmsProp())
+    fields = MessageToDict(wire.spec_to_wire(trained))
+    fields.pop("seed")
+    sweep = {"name": "watched", "seeds": [7], "specs": [{"label": "step", "spec": fields}]}
+    (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+    own = watched.value("sum(loopbench_runs_total)")
+    command = [sys.executable, "-m", "loopbench_server.sweep", "--sweep-file", str(tmp_path / "sweep.json")]
+    store = {"LOOPBENCH_STORE_URL": f"sqlite:///{watched.server.folder / 'runs.db'}", "JOB_COMPLETION_INDEX": "0"}
+    subprocess.run([*command, "--metrics-address", "none"], check=True, capture_output=True, env=os.environ | store)
+    shown = 'loopbench_accuracy_ratio{method="CUSTOM_TRAIN_STEP", optimizer="rmsprop", split="validation"}'
+    eventually(lambda: bool(watched.prometheus.query(shown, time.time())))
+    counted = f"sum(loopbench_runs_total) == {own:g}"
+    eventually(lambda: bool(watched.prometheus.query(counted, time.time())))
+
+
+def _trained(server: ServerProcess) -> Run:
+    with server.client() as client:
+        client.wait_ready(SECONDS_TO_READY)
+        return client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.FIT))
+
+
+def _is_shown_by(server: ServerProcess, run: Run) -> None:
+    assert run.result is not None
+    labels = 'dataset="DIGITS",loss="SUM_OF_SQUARES",method="FIT",optimizer="sgd",parameters="other",split="validation"'
+    line = f"loopbench_accuracy_ratio{{{labels}}} {run.result.validation.accuracy}"
+    eventually(lambda: line in scraped(server).splitlines())
+
+
+def _gauges(shown: str) -> set[str]:
+    """The lines that are the same on every server."""
+    names = ("loopbench_accuracy", "loopbench_last_success", "loopbench_methods_agree", "loopbench_parity")
+    return {line for line in shown.splitlines() if line.startswith(names)}
+
+
+@pytest.mark.usefixtures("_tools")
+def test_rules_are_sound() -> None:
+    here = Path(__file__).parent
+    for command in (["check", "rules", *map(str, _rules())], ["test", "rules", str(here / "alerts.test.yaml")]):
+        found = subprocess.run(["promtool", *command], check=False, capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def _rules() -> list[Path]:
+    return sorted((ROOT / "k8s" / "monitoring" / "rules").glob("*.yaml"))

@@ -1,0 +1,69 @@
+"""The built wheel, installed as a user of the client installs it: alone in a new environment."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of an environment that holds the wheel and what it requires."""
+    folder = tmp_path_factory.mktemp("environment")
+    made = run(sys.executable, "-m", "venv", folder, cwd=folder)
+    assert made.returncode == 0, made.stderr
+    installed = run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    assert installed.returncode == 0, installed.stderr
+    return folder / "bin"
+
+
+def test_wheel_holds_what_is_needed(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {
+        "loopbench/py.typed",
+        "loopbench/v1/benchmark_service_pb2_grpc.py",
+        "loopbench/v1/benchmark_service.proto",
+        "loopbench_client/py.typed",
+        "loopbench_client/cli/app.py",
+        "loopbench_client/report/templates/page.html",
+        "loopbench_diagnose/py.typed",
+        "loopbench_server/engine/digits.npz",
+    } <= names
+
+
+def test_client_needs_no_tensorflow(environment: Path) -> None:
+    code = """
+import importlib.util
+import loopbench.wire, loopbench_client, loopbench_client.cli
+print([name for name in ("tensorflow", "keras", "numpy", "sqlalchemy") if importlib.util.find_spec(name)])
+"""
+    done = run(environment / "python", "-c", code, cwd=environment)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_command_line_runs(environment: Path) -> None:
+    assert run(environment / "loopbench", "--help", cwd=environment).returncode == 0
+
+
+def test_no_server_and_none_to_start_is_a_clear_error(environment: Path) -> None:
+    done = run(environment / "loopbench", "train", "--dataset", "digits", cwd=environment)
+    assert done.returncode == 3
+    assert "extra 'server'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,131 @@
+"""What is measured of the database, of worker processes and of the certificate."""
+
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from loopbench_server.access.expiry import expiry
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.metrics.host import StoreMetrics
+from loopbench_server.metrics.workers import WorkerCollector
+from loopbench_server.runs.database import open_database
+from loopbench_server.runs.store import Store
+from tests.support.certificates import Authority
+
+from .conftest import LEASE
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def test_transactions_are_timed_and_failures_counted(
+    registry: CollectorRegistry, store_url: str, make_run: Any
+) -> None:
+    database = open_database(store_url)
+    store = Store(database, "here", LEASE, StoreMetrics(registry))
+    assert registry.get_sample_value("loopbench_store_errors_total") == 0
+    store.add(make_run())
+    assert store.add(make_run()).id == make_run().id, "there is such a row, and the database does its duty"
+    assert registry.get_sample_value("loopbench_store_transaction_seconds_count") == 3
+    assert registry.get_sample_value("loopbench_store_errors_total") == 0
+    with database.begin() as connection:
+        connection.execute(sa.text("DROP TABLE weights"))
+    with pytest.raises(StoreFailedError):
+        store.weights_of(make_run().id)
+    assert registry.get_sample_value("loopbench_store_transaction_seconds_count") == 4
+    assert registry.get_sample_value("loopbench_store_errors_total") == 1
+    store.close()
+
+
+# Stand for the server, which only waits; the forkserver, a child that works and one below it that does; and a worker.
+SERVER = """
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
+"""
+FORKSERVER = """
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+print(worker.stdout.readline(), flush=True)
+input()
+worker.communicate()
+print("ended", flush=True)
+sys.stdin.read()
+"""
+WORKER = """
+import sys, time
+while time.process_time() < 0.3: pass
+print("busy", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", SERVER, FORKSERVER, WORKER]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.communicate()
+
+
+def test_workers_are_the_processes_below_the_forkserver(
+    registry: CollectorRegistry, server: subprocess.Popen[str]
+) -> None:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdout.readline()
+    WorkerCollector(registry, psutil.Process(server.pid))
+    assert registry.get_sample_value("loopbench_worker_processes") == 1
+    memory = registry.get_sample_value("loopbench_worker_memory_bytes")
+    assert memory is not None
+    assert 1e6 < memory < 1e9
+    used = registry.get_sample_value("loopbench_worker_cpu_seconds_total")
+    assert used is not None
+    assert used >= 0.2, "the kernel counts in ticks"
+    server.stdin.write("\n")
+    server.stdin.flush()
+    while server.stdout.readline().strip() != "ended":
+        pass
+    assert registry.get_sample_value("loopbench_worker_processes") == 0
+    assert registry.get_sample_value("loopbench_worker_memory_bytes") == 0
+    after = registry.get_sample_value("loopbench_worker_cpu_seconds_total")
+    assert after is not None
+    assert after >= used, "what has ended still counts"
+
+
+def seconds_of(certificate: Path) -> int:
+    """When it expires, as openssl and date have it."""
+    told = _said("openssl", "x509", "-in", str(certificate), "-noout", "-enddate", "-dateopt", "iso_8601")
+    return int(_said("date", "--date", told.removeprefix("notAfter="), "+%s"))
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_expiry_of_a_certificate_is_read(tmp_path: Path) -> None:
+    pair = Authority(tmp_path / "ca").issue("server")
+    assert expiry(pair.certificate, pair.key) == seconds_of(pair.certificate)
+
+
+def test_a_certificate_that_has_expired_tells_it_too(tmp_path: Path) -> None:
+    pair = Authority(tmp_path / "ca").issue("server", days=0)
+    while time.time() <= seconds_of(pair.certificate) + 1:
+        time.sleep(0.1)
+    assert expiry(pair.certificate, pair.key) == seconds_of(pair.certificate)
+
+
+def test_what_is_no_certificate_expires_at_no_time(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("no PEM")
+    assert math.isnan(expiry(tmp_path / "a", tmp_path / "a"))
+    assert math.isnan(expiry(tmp_path / "absent", tmp_path / "absent"))
