@@ -1,7 +1,9 @@
 """What the project's own Markdown holds: links, the anchors of headings, and commands."""
 
+import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,19 +17,24 @@ PARSER = MarkdownIt("commonmark").enable("table")
 SHELL = {"", "sh"}
 
 
-def documents() -> list[Path]:
+@cache
+def documents() -> tuple[Path, ...]:
     """Every Markdown file of the project, relative to its root."""
-    found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
-    return sorted(path for path in found if not any(part in FOREIGN or part[0] == "." for part in path.parts))
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name not in FOREIGN and not name.startswith(".")]
+        found += [(Path(folder) / name).relative_to(ROOT) for name in files if Path(name).suffix == ".md"]
+    return tuple(sorted(path for path in found if not path.name.startswith(".")))
 
 
-def tokens(document: Path) -> Iterator[Token]:
+@cache
+def tokens(document: Path) -> tuple[Token, ...]:
     """All of them, those within lines too."""
-    for token in PARSER.parse((ROOT / document).read_text()):
-        yield token
-        yield from token.children or ()
+    parsed = PARSER.parse((ROOT / document).read_text())
+    return tuple(part for token in parsed for part in (token, *(token.children or ())))
 
 
+@cache
 def anchors(document: Path) -> set[str]:
     """What a link may name after the #, made of the headings as GitHub does it."""
     found: set[str] = set()

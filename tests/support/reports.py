@@ -13,10 +13,7 @@ from loopbench.spec import (
     Cause,
     Comparison,
     Dataset,
-    Device,
     Diagnosis,
-    Environment,
-    EpochRecord,
     Evidence,
     GroupSummary,
     Loss,
@@ -24,7 +21,6 @@ from loopbench.spec import (
     PairComparison,
     Phases,
     Reported,
-    Result,
     Run,
     RunSpec,
     RunState,
@@ -32,18 +28,11 @@ from loopbench.spec import (
     Verdict,
 )
 from loopbench_client.report import Report
+from tests.support import factories
+from tests.support.factories import make_environment, make_epoch, make_result
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ENVIRONMENT = Environment(
-    versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
-    device=Device.CPU,
-    device_name="one core",
-    cpu_model="a processor",
-    cpu_count=2,
-    threads=1,
-    platform="Linux",
-    source_revision="abc",
-)
+ENVIRONMENT = make_environment(device_name="one core", cpu_model="a processor", platform="Linux", source_revision="abc")
 
 # Accuracies are counted on this many samples.
 SAMPLES = 1_000
@@ -64,8 +53,8 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
     """A run that SUCCEEDED; every epoch reports an accuracy a tenth of a point below what is audited."""
     audit = Audit(loss=losses[-1], accuracy=accuracy, correct=round(SAMPLES * accuracy), samples=SAMPLES)
     history = tuple(
-        EpochRecord(
-            epoch=epoch,
+        make_epoch(
+            epoch,
             train=Reported(loss=loss, accuracy=accuracy - 0.001),
             validation=Reported(loss=2 * loss, accuracy=accuracy - 0.001),
             train_seconds=1,
@@ -74,7 +63,7 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
         )
         for epoch, loss in enumerate(losses, start=1)
     )
-    known = {
+    known: dict[str, Any] = {
         "dataset": spec.dataset,
         "train": audit,
         "validation": audit,
@@ -82,15 +71,17 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
         "reported_validation": history[-1].validation,
         "history": history,
         "weights_digest": f"{spec.seed:064x}",
-        "batch_order_digest": "b" * 64,
         "updates": 32 * len(losses),
         "phases": Phases(train_seconds=2.5),
         "environment": ENVIRONMENT,
     }
-    run_id = f"run-{spec.method}-{spec.seed}".lower()
-    state = RunState.SUCCEEDED
-    result = Result.model_validate(known | fields)
-    return Run(id=run_id, request_id="r", spec=spec, state=state, create_time=CREATED, result=result)
+    return factories.make_run(
+        id=f"run-{spec.method}-{spec.seed}".lower(),
+        spec=spec,
+        state=RunState.SUCCEEDED,
+        create_time=CREATED,
+        result=make_result(**known | fields),
+    )
 
 
 def make_group(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from loopbench_client.cli import main
 from loopbench_client.cli.exits import ExitCode
 
 START = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
@@ -29,18 +30,35 @@ def shell() -> Shell:
     return run
 
 
-def test_an_absent_server_is_no_traceback(shell: Shell) -> None:
-    done = shell("show", "x", "--server", "127.0.0.1:1")
-    assert done.returncode == ExitCode.UNAVAILABLE
-    assert done.stderr.startswith("error: the server is not available: ")
-    assert "Traceback" not in done.stderr
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[object, str]]:
+    """Runs ``loopbench`` in this process; returns the exit code and standard error."""
+
+    def run(*words: str) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["loopbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr().err
+
+    return run
 
 
-def test_a_users_mistake_is_no_traceback(shell: Shell) -> None:
-    for words in (("train", "--epochs", "many"), ("nonsense",), ("show",), ("compare", "x", "y")):
-        done = shell(*words)
-        assert done.returncode == ExitCode.BAD_INPUT
-        assert "Traceback" not in done.stderr
+@pytest.mark.usefixtures("short_pauses")
+def test_an_absent_server_is_no_traceback(here: Callable[..., tuple[object, str]]) -> None:
+    code, stderr = here("show", "x", "--server", "127.0.0.1:1")
+    assert code == ExitCode.UNAVAILABLE
+    assert stderr.startswith("error: the server is not available: ")
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("words", ["train --epochs many", "nonsense", "show", "compare x y"])
+def test_a_users_mistake_is_no_traceback(
+    words: str, here: Callable[..., tuple[object, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOOPBENCH_SERVER", raising=False)
+    code, stderr = here(*words.split())
+    assert code == ExitCode.BAD_INPUT
+    assert "Traceback" not in stderr
 
 
 def test_one_command_starts_a_server_of_its_own(shell: Shell, server_package: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,8 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
-
-from .conftest import FakeService, serving
+from loopbench_client.resubmission import Resubmission
+from tests.support.fake_service import FakeService, serving
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
 
@@ -82,6 +83,7 @@ async def test_two_trains_have_two_request_ids(either: Any, service: Any) -> Non
     assert first.request_id != second.request_id
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_unavailable_is_tried_again_with_the_same_request_id(either: Any, service: Any, status: Any) -> None:
     service.failures["Train"].extend([status(grpc.StatusCode.UNAVAILABLE)] * 2)
     run = await either.train(SPEC)
@@ -97,6 +99,7 @@ async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: 
     assert len(service.requests["DeleteRun"]) == 1
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any, status: Any) -> None:
     calls: dict[str, Callable[[], Any]] = {
         "Evaluate": lambda: either.evaluate("x"),
@@ -111,12 +114,14 @@ async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any,
         assert len(service.requests[method]) == 2
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: Any, status: Any) -> None:
     service.failures["WatchRun"].append(status(grpc.StatusCode.UNAVAILABLE))
     assert await either.watch("x") == service.events
     assert len(service.requests["WatchRun"]) == 2
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_server_that_stays_away_is_told_in_the_end(either: Any, service: Any, status: Any) -> None:
     service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 10)
     with pytest.raises(errors.ServerUnavailableError, match="away"):
@@ -144,9 +149,17 @@ async def test_a_run_that_fails_under_way_raises_after_its_progress(
     either: Any, service: Any, status: Any, info: Any
 ) -> None:
     service.end = status(grpc.StatusCode.ABORTED, "killed", info("RUN_CANCELLED", run_id="r9"))
+    # The run fails after its last event: the client may not see the run's id where both come at once.
+    service.hold = True
     events: list[spec.RunEvent] = []
+
+    def follow(event: spec.RunEvent) -> None:
+        events.append(event)
+        if len(events) == len(service.events):
+            service.released.set()
+
     with pytest.raises(errors.RunCancelledError) as caught:
-        await either.train(SPEC, on_progress=events.append)
+        await either.train(SPEC, on_progress=follow)
     assert events == service.events
     assert caught.value.run_id == "r9"
 
@@ -321,3 +334,26 @@ def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
         for _ in range(6):
             client.server_info()
         assert [after - earlier for earlier, after in zip(before, asked(), strict=True)] == [3, 3]
+
+
+def _pauses(resubmission: Resubmission) -> list[float]:
+    """Every pause until the resubmission gives up."""
+    pauses: list[float] = []
+    with suppress(errors.ServerUnavailableError):
+        while True:
+            pauses.append(resubmission.pause(errors.ServerUnavailableError(errors.ErrorDetails("gone", ""))))
+    return pauses
+
+
+def test_pauses_grow_and_outlast_the_lease_of_a_run() -> None:
+    assert _pauses(Resubmission(None)) == [0.2, 0.4, 0.8, 1.6]
+    accepted = Resubmission(None)
+    accepted.accept()
+    pauses = _pauses(accepted)
+    assert pauses[0] == 1
+    assert pauses == sorted(pauses)
+    # A lease lasts 30 s; another server has to end the run after it.
+    assert 60 < sum(pauses) < 120
+    # A second event does not begin the pauses from the start.
+    accepted.accept()
+    assert _pauses(accepted) == []

@@ -169,6 +169,7 @@ def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any, i
     assert (compared.failures, len(trained(service))) == ((), 5)
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_a_lost_server_ends_it_all(client: Client, service: Any, status: Any) -> None:
     service.failures["Train"] += [status(grpc.StatusCode.UNAVAILABLE, "gone")] * 20
     with pytest.raises(ServerUnavailableError, match="gone"):

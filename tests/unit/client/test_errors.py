@@ -1,7 +1,6 @@
 """Every way in which a call can fail, seen from the caller."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -13,6 +12,7 @@ import loopbench_client
 from loopbench.spec import RunSpec
 from loopbench_client import AsyncClient, Client, errors
 from loopbench_client.translation import STATUS_ERRORS, to_error
+from tests.support.in_process import threaded_server
 
 SOME_ID = "x"
 
@@ -129,15 +129,12 @@ class Empty(grpc.GenericRpcHandler):
 
 
 async def test_an_answer_without_a_message_is_a_server_error() -> None:
-    server = grpc.server(ThreadPoolExecutor(), handlers=[Empty()])
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    with Client(address) as client, pytest.raises(errors.ServerError, match="0 messages"):
-        client.train(RunSpec())
-    async with AsyncClient(address) as client:
-        with pytest.raises(errors.ServerError, match="0 messages"):
-            await client.train(RunSpec())
-    server.stop(None)
+    with threaded_server(handlers=[Empty()]) as address:
+        with Client(address) as client, pytest.raises(errors.ServerError, match="0 messages"):
+            client.train(RunSpec())
+        async with AsyncClient(address) as client:
+            with pytest.raises(errors.ServerError, match="0 messages"):
+                await client.train(RunSpec())
 
 
 def test_a_damaged_detail_leaves_the_error_as_it_is(client: Any, service: Any, status: Callable[..., Any]) -> None:

@@ -11,46 +11,51 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from typer.testing import Result
 
+from loopbench import wire
+from loopbench.spec import Method, RunSpec
+from loopbench.sweep_file import read_sweep
 from loopbench_client.cli.exits import ExitCode
 from loopbench_client.sweeping.policy import RETRIES
+from tests.support.fake_service import make_run
 
 Cli = Callable[..., Result]
 PATIENCE = 30.0
 
 # Ends as "ends" says for its label, attempt by attempt; a label that is not there succeeds, "wait" waits for SIGTERM.
+# It imports the standard library alone, because the tests start dozens of these.
 PROGRAM = """
-import importlib.util, json, os, pathlib, signal, sys, time
-from google.protobuf import json_format
-from loopbench import wire
-from loopbench.sweep_file import read_sweep
+import json, os, pathlib, signal, sys, time
 
 here = pathlib.Path(__file__).parent
-sweep = read_sweep(pathlib.Path(sys.argv[sys.argv.index("--sweep-file") + 1]))
-index = sweep.index(int(os.environ["JOB_COMPLETION_INDEX"]))
-tried = here / f"tried-{index.number}"
+text = pathlib.Path(sys.argv[sys.argv.index("--sweep-file") + 1]).read_text()
+sweep, index = json.loads(text), int(os.environ["JOB_COMPLETION_INDEX"])
+of_label, of_seed = divmod(index, len(sweep["seeds"]))
+label, spec = sweep["specs"][of_label].values()
+seed = sweep["seeds"][of_seed]
+tried = here / f"tried-{index}"
 number = tried.stat().st_size if tried.exists() else 0
 with tried.open("a") as file:
     file.write("x")
-(here / "seen.json").write_text(json.dumps({"arguments": sys.argv[1:], "token": os.environ.get("LOOPBENCH_TOKEN")}))
-ends = json.loads((here / "ends.json").read_text()).get(index.label, [0])
+seen = {"arguments": sys.argv[1:], "token": os.environ.get("LOOPBENCH_TOKEN"), "sweep": text}
+(here / f"seen-{index}.json").write_text(json.dumps(seen))
+ends = json.loads((here / "ends.json").read_text()).get(label, [0])
 end = ends[min(number, len(ends) - 1)]
 if end == "wait":
-    signal.signal(signal.SIGTERM, lambda *_: ((here / f"stopped-{index.number}").touch(), os._exit(143)))
-    (here / f"waits-{index.number}").touch()
+    signal.signal(signal.SIGTERM, lambda *_: ((here / f"stopped-{index}").touch(), os._exit(143)))
+    (here / f"waits-{index}").touch()
     while True:
         time.sleep(0.05)
 if end == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 if end:
     print("a line of the log", file=sys.stderr)
-    print(f"loopbench-sweep-index: {index.title}: REASON: no luck", file=sys.stderr)
+    print(f"loopbench-sweep-index: index {index} ({label}, seed {seed}): REASON: no luck", file=sys.stderr)
     sys.exit(end)
-described = importlib.util.spec_from_file_location("fake", CONFTEST)
-fake = importlib.util.module_from_spec(described)
-described.loader.exec_module(fake)
-print(json_format.MessageToJson(wire.run_to_wire(fake.make_run(index.spec, id=str(index.number))), indent=None))
+run = json.loads((here / "run.json").read_text())
+print(json.dumps(run | {"id": str(index), "spec": spec | {"seed": seed}}))
 """
 
 
@@ -60,8 +65,8 @@ def folder(server_package: Path) -> Path:
     made = server_package / "sweep"
     made.mkdir()
     (made / "__init__.py").touch()
-    conftest = Path(__file__).with_name("conftest.py")
-    (made / "__main__.py").write_text(f"CONFTEST = {str(conftest)!r}\n{PROGRAM}")
+    (made / "__main__.py").write_text(PROGRAM)
+    (made / "run.json").write_text(json_format.MessageToJson(wire.run_to_wire(make_run())))
     (made / "ends.json").write_text("{}")
     return made
 
@@ -81,7 +86,9 @@ def tries(folder: Path) -> list[int]:
     return [len((folder / f"tried-{n}").read_text()) if (folder / f"tried-{n}").exists() else 0 for n in range(4)]
 
 
-def test_every_index_is_run_and_told_of(cli: Cli, folder: Path, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_index_is_run_and_told_of(
+    cli: Cli, folder: Path, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOOPBENCH_TOKEN", "secret")
     done = cli("sweep", str(plan), "--local")
     assert done.exit_code == ExitCode.SUCCESS, done.stderr
@@ -96,9 +103,19 @@ def test_every_index_is_run_and_told_of(cli: Cli, folder: Path, plan: Path, monk
     ]
     assert sorted(done.stderr.splitlines())[3] == "index 3 (other, seed 1): 96.86 % / 96.61 % in 12.5 s"
     assert tries(folder) == [1, 1, 1, 1]
-    seen = json.loads((folder / "seen.json").read_text())
+    seen = json.loads((folder / "seen-3.json").read_text())
     assert seen["token"] is None, "what is for other servers is not handed on"
     assert seen["arguments"][:3] == ["--metrics-address", "none", "--exit-on-stdin-eof"]
+    # The program of an index reads the same indices from the file.
+    file = tmp_path / "sweep.json"
+    file.write_text(seen["sweep"])
+    indices = [read_sweep(file).index(number) for number in range(4)]
+    assert [(index.label, index.spec) for index in indices] == [
+        ("good", RunSpec(seed=0)),
+        ("good", RunSpec(seed=1)),
+        ("other", RunSpec(method=Method.FIT, seed=0)),
+        ("other", RunSpec(method=Method.FIT, seed=1)),
+    ]
 
 
 def test_an_index_is_tried_again_as_a_job_would(cli: Cli, folder: Path, plan: Path) -> None:

@@ -2,17 +2,21 @@
 
 import asyncio
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import grpc
 import pytest
+from opentelemetry.trace import NoOpTracer
+from prometheus_client import CollectorRegistry
 
 from loopbench import spec
+from loopbench_server.boundary import Boundary
 from loopbench_server.errors import NotReadyError
+from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.database import open_database
@@ -22,89 +26,49 @@ from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
+from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)
 BOUNDS = Bounds(seconds=3_600, megabytes=4_000)
-START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
 SECONDS_A_TEST_MAY_HANG = 120
 
 
-@pytest.fixture(autouse=True)
-def _no_test_hangs() -> Iterator[None]:
-    def give_up(*_: Any) -> None:
-        raise TimeoutError("the test hangs")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(SECONDS_A_TEST_MAY_HANG)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fail a test of this folder that waits for something that never happens."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(SECONDS_A_TEST_MAY_HANG))
 
 
-def _epoch(number: int = 1, **fields: Any) -> spec.EpochRecord:
-    reported = spec.Reported(loss=0.5, accuracy=0.875)
-    known = {
-        "train": reported,
-        "validation": reported,
-        "samples": 1_438,
-        "train_seconds": 2.0,
-        "examples_per_second": 719.0,
-    }
-    return spec.EpochRecord(epoch=number, **known | fields)
+class Serve(Protocol):
+    """Starts a server in this process, and returns a channel to it."""
 
-
-def _result(**fields: Any) -> spec.Result:
-    reported = spec.Reported(loss=0.25, accuracy=0.75)
-    known: dict[str, Any] = {
-        "dataset": spec.Dataset.DIGITS,
-        "train": spec.Audit(loss=0.5, accuracy=0.5, correct=719, samples=1438),
-        "validation": spec.Audit(loss=0.125, accuracy=0.0, correct=0, samples=359),
-        "reported_train": reported,
-        "reported_validation": reported,
-        "history": (_epoch(1), _epoch(2)),
-        "weights_digest": "a" * 64,
-        "batch_order_digest": "b" * 64,
-        "updates": 90,
-        "phases": spec.Phases(load_seconds=0.5, train_seconds=4.0),
-        "environment": spec.Environment(
-            versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
-            device=spec.Device.CPU,
-            device_name="/physical_device:CPU:0",
-            cpu_model="one",
-            cpu_count=2,
-            threads=1,
-            platform="Linux-6.1-x86_64",
-            source_revision="",
-        ),
-    }
-    return spec.Result(**known | fields)
-
-
-def _run(number: int = 1, **fields: Any) -> spec.Run:
-    known: dict[str, Any] = {
-        "id": f"00000000-0000-4000-8000-{number:012}",
-        "request_id": f"ffffffff-0000-4000-8000-{number:012}",
-        "spec": spec.RunSpec(),
-        "state": spec.RunState.QUEUED,
-        "create_time": START,
-    }
-    return spec.Run(**known | fields)
+    async def __call__(self, *register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel: ...
 
 
 @pytest.fixture
-def make_epoch() -> Callable[..., spec.EpochRecord]:
-    return _epoch
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
 
 
 @pytest.fixture
-def make_result() -> Callable[..., spec.Result]:
-    return _result
+def boundary(registry: CollectorRegistry) -> Boundary:
+    """The interceptor of every server, without traces."""
+    return Boundary(RpcMetrics(registry), NoOpTracer())
 
 
 @pytest.fixture
-def make_run() -> Callable[..., spec.Run]:
-    """Numbered runs: the number gives the ids."""
-    return _run
+async def serve(boundary: Boundary) -> AsyncIterator[Serve]:
+    """Servers that stop with the test; without other interceptors they have the boundary."""
+    async with AsyncExitStack() as servers:
+
+        async def start(*register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel:
+            chosen = [boundary] if interceptors is None else interceptors
+            return await servers.enter_async_context(aio_server(*register, interceptors=chosen))
+
+        yield start
 
 
 @pytest.fixture

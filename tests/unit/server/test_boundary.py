@@ -9,8 +9,6 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
-from grpc_status import rpc_status
-from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -19,9 +17,10 @@ from loopbench.spec import InvalidFieldsError, Violation
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.boundary import Boundary
 from loopbench_server.errors import QueueFullError
-from loopbench_server.metrics.rpcs import RpcMetrics
+from tests.support.in_process import all_of, benchmark_service, status_of
+
+from .conftest import Serve
 
 SERVICE = "loopbench.v1.BenchmarkService"
 
@@ -63,28 +62,13 @@ def handlers() -> Handlers:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-async def channel(handlers: Handlers, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(registry), NoOpTracer())])
-    pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
-        yield made
-    await server.stop(None)
+async def channel(handlers: Handlers, serve: Serve) -> grpc.aio.Channel:
+    return await serve(benchmark_service(handlers))
 
 
 @pytest.fixture
 def stub(channel: Any) -> Any:
     return pb_grpc.BenchmarkServiceStub(channel)
-
-
-async def all_of(stream: Any) -> list[Any]:
-    return [event async for event in stream]
 
 
 REQUESTS = {"GetRun": pb.GetRunRequest(), "WatchRun": pb.WatchRunRequest()}
@@ -135,13 +119,6 @@ def first_handled(registry: CollectorRegistry, eventually: Any) -> Callable[[], 
         return only
 
     return first
-
-
-async def status_of(call: Any) -> tuple[Any, Any]:
-    """The error that a call ends with, and its status with details."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value, rpc_status.from_call(caught.value)
 
 
 async def test_answers_pass(stub: Any, registry: CollectorRegistry) -> None:

@@ -8,44 +8,23 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
-from grpc_status import rpc_status
-from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
-from loopbench_server.boundary import Boundary
-from loopbench_server.metrics.rpcs import RpcMetrics
+from tests.support.in_process import all_of, benchmark_service, status_of
+
+from .conftest import Serve
 
 SERVICE = "loopbench.v1.BenchmarkService"
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-async def channel(registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(registry), NoOpTracer())])
-    pb_grpc.add_BenchmarkServiceServicer_to_server(pb_grpc.BenchmarkServiceServicer(), server)  # type: ignore[abstract]
-    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
-    reflection.enable_server_reflection((SERVICE,), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
-        yield made
-    await server.stop(None)
-
-
-async def all_of(stream: Any) -> list[Any]:
-    return [event async for event in stream]
-
-
-async def status_of(call: Any) -> tuple[Any, Any]:
-    """The error that a call ends with, and its status with details."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value, rpc_status.from_call(caught.value)
+async def channel(serve: Serve) -> grpc.aio.Channel:
+    return await serve(
+        benchmark_service(pb_grpc.BenchmarkServiceServicer()),  # type: ignore[abstract]  # no method is called
+        lambda server: health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server),
+        lambda server: reflection.enable_server_reflection((SERVICE,), server),
+    )
 
 
 async def test_a_method_that_nobody_wrote_is_unimplemented(channel: Any) -> None:

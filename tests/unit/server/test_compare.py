@@ -15,6 +15,7 @@ from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import RunNotFoundError, RunWithoutResultError
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
+from tests.support.factories import make_result, make_run
 
 MARGIN, ALPHA = 0.005, 0.05
 
@@ -22,30 +23,16 @@ MARGIN, ALPHA = 0.005, 0.05
 def run(accuracy: float, seed: int, digest: str, **fields: Any) -> Run:
     audit = spec.Audit(loss=0.1, accuracy=accuracy, correct=round(accuracy * 10_000), samples=10_000)
     reported = spec.Reported(loss=0.1, accuracy=accuracy)
-    result = spec.Result(
+    result = make_result(
         dataset=spec.Dataset.MNIST,
         train=audit,
         validation=audit,
         reported_train=reported,
         reported_validation=reported,
-        history=(),
         weights_digest=digest,
-        batch_order_digest="",
-        updates=1,
-        phases=spec.Phases(),
-        environment=spec.Environment(
-            versions={},
-            device=spec.Device.CPU,
-            device_name="",
-            cpu_model="",
-            cpu_count=1,
-            threads=1,
-            platform="",
-            source_revision="",
-        ),
     )
     number = f"{digest.encode().hex()}{seed:08x}"[-12:].rjust(12, "0")
-    return Run(
+    return make_run(
         id=f"00000000-0000-4000-8000-{number}",
         request_id=f"00000000-0000-4000-8001-{number}",
         spec=RunSpec(seed=seed, **fields),

@@ -187,8 +187,11 @@ class TestRunsElsewhere:
         self, scheduler: Scheduler, there: Store, make_run: MakeRun
     ) -> None:
         run = there.add(make_run(state=RunState.RUNNING))
+        # Known here as it is now, before anything becomes of it.
+        events = scheduler.watch(run.id)
+        await anext(events)
         waiting = asyncio.create_task(scheduler.wait(run.id))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         gone = RunError(reason="CALLER_GONE", message="away", retryable=True)
         there.update(make_run(state=RunState.CANCELLED, error=gone))
         with pytest.raises(errors.ServerLostError):
@@ -264,13 +267,13 @@ class TestBounds:
         request = EvaluationRequest(run_id=make_run().id)
         first = asyncio.create_task(evaluations.evaluate(request))
         await processes.begun()
-        second = asyncio.create_task(evaluations.evaluate(request))
-        await asyncio.sleep(0.05)
-        with pytest.raises(errors.QueueFullError):
-            await evaluations.evaluate(request)
-        for task in (first, second):
+        others = [asyncio.create_task(evaluations.evaluate(request)) for _ in range(2)]
+        # One waits, whichever comes first; the other is refused.
+        (refused,), (waiting,) = await asyncio.wait(others, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        assert isinstance(refused.exception(), errors.QueueFullError)
+        for task in (first, waiting):
             task.cancel()
-        await asyncio.gather(first, second, return_exceptions=True)
+        await asyncio.gather(first, waiting, return_exceptions=True)
 
     @pytest.mark.parametrize(
         ("bounds", "error"),

@@ -13,8 +13,6 @@ from google.protobuf.empty_pb2 import Empty
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from grpc_status import rpc_status
-from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2 as pb
@@ -25,7 +23,9 @@ from loopbench_server.access.guard import NEEDED, Guard
 from loopbench_server.access.identity import caller
 from loopbench_server.access.tokens import Role, parse
 from loopbench_server.boundary import Boundary
-from loopbench_server.metrics.rpcs import RpcMetrics
+from tests.support.in_process import all_of, benchmark_service, status_of
+
+from .conftest import Serve
 
 SERVICE = "loopbench.v1.BenchmarkService"
 READER, WRITER = "reader-secret", "writer-secret"
@@ -62,21 +62,9 @@ def rewrite(file: Path) -> Callable[[str], object]:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-async def channel(file: Path, registry: CollectorRegistry) -> AsyncIterator[grpc.aio.Channel]:
-    interceptors = [Boundary(RpcMetrics(registry), NoOpTracer()), Guard(Watched((file,), parse))]
-    server = grpc.aio.server(interceptors=interceptors)
+async def channel(file: Path, boundary: Boundary, serve: Serve) -> grpc.aio.Channel:
     handlers = Handlers()  # type: ignore[abstract]  # the other methods are not called
-    pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as made:
-        yield made
-    await server.stop(None)
+    return await serve(benchmark_service(handlers), interceptors=[boundary, Guard(Watched((file,), parse))])
 
 
 @pytest.fixture
@@ -90,11 +78,10 @@ def bearing(*values: str) -> tuple[tuple[str, str], ...]:
 
 async def refusal(call: Any) -> tuple[str, str, str]:
     """Code, reason and hint."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
+    error, status = await status_of(call)
     info = ErrorInfo()
-    assert rpc_status.from_call(caught.value).details[0].Unpack(info)
-    return caught.value.code().name, info.reason, info.metadata["hint"]
+    assert status.details[0].Unpack(info)
+    return error.code().name, info.reason, info.metadata["hint"]
 
 
 def methods(file: Any) -> set[str]:
@@ -120,7 +107,7 @@ def test_whatever_changes_something_or_takes_a_slot_is_for_writers() -> None:
 async def test_a_known_token_lets_a_call_pass_and_names_its_caller(stub: Any) -> None:
     for secret, name in ((READER, "rita"), (WRITER, "walt")):
         assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {secret}"))).id == name
-        (event,) = [event async for event in stub.WatchRun(pb.WatchRunRequest(), metadata=bearing(f"bearer {secret}"))]
+        (event,) = await all_of(stub.WatchRun(pb.WatchRunRequest(), metadata=bearing(f"bearer {secret}")))
         assert event.run.id == name
 
 

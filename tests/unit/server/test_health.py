@@ -1,12 +1,12 @@
 """The health service, on a real server in this process."""
 
-from collections.abc import AsyncIterator
-
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from loopbench_server.health import Health
+
+from .conftest import Serve
 
 Answer, Request = health_pb2.HealthCheckResponse, health_pb2.HealthCheckRequest
 
@@ -17,14 +17,9 @@ def health() -> Health:
 
 
 @pytest.fixture
-async def stub(health: Health) -> AsyncIterator[health_pb2_grpc.HealthStub]:
-    server = grpc.aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield health_pb2_grpc.HealthStub(channel)
-    await server.stop(0)
+async def stub(health: Health, serve: Serve) -> health_pb2_grpc.HealthStub:
+    channel = await serve(lambda server: health_pb2_grpc.add_HealthServicer_to_server(health, server), interceptors=())
+    return health_pb2_grpc.HealthStub(channel)
 
 
 async def test_a_check_gives_the_present_status(health: Health, stub: health_pb2_grpc.HealthStub) -> None:

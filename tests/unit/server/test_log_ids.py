@@ -2,13 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
-from opentelemetry.trace import NoOpTracer
-from prometheus_client import CollectorRegistry
 from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
@@ -18,8 +17,6 @@ from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
-from loopbench_server.boundary import Boundary
-from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
@@ -29,6 +26,9 @@ from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
+from tests.support.in_process import all_of, benchmark_service
+
+from .conftest import Serve
 
 Lines = list[Any]
 MakeRun = Callable[..., spec.Run]
@@ -72,10 +72,14 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     *,
     scheduler: Scheduler,
     processes: Any,
+    store: Store,
     store_url: str,
     lines: Lines,
     make_epoch: Callable[..., spec.EpochRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A write is tried again for as long as a lease lasts.
+    monkeypatch.setattr(store, "lease", timedelta(0))
     run = await scheduler.submit(RunSpec(), "r", "me")
     worker = await processes.begun()
     connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
@@ -131,16 +135,10 @@ class TestCalls:
     """A line an RPC, from a real server in this process."""
 
     @pytest.fixture
-    async def stub(self, scheduler: Scheduler, store: Store) -> AsyncIterator[Any]:
-        server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(CollectorRegistry()), NoOpTracer())])
+    async def stub(self, scheduler: Scheduler, store: Store, serve: Serve) -> Any:
         unused: Any = None
         service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
-        pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield pb_grpc.BenchmarkServiceStub(channel)
-        await server.stop(None)
+        return pb_grpc.BenchmarkServiceStub(await serve(benchmark_service(service)))
 
     @pytest.fixture
     def line_of(self, lines: Lines, eventually: Any) -> Any:
@@ -167,7 +165,7 @@ class TestCalls:
         request = getattr(pb, f"{method}Request")(run_id=run.id.upper())
         call = getattr(stub, method)(request)
         if method == "WatchRun":
-            _ = [event async for event in call]
+            await all_of(call)
         else:
             await call
         line = await line_of(method)

@@ -19,18 +19,12 @@ from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.serving import served_methods
-
-from .conftest import START
+from tests.support.factories import START
 
 MakeRun = Callable[..., spec.Run]
 TRAIN = ("unary", "loopbench.v1.BenchmarkService", "Train")
 DEFAULT = {"method": "GRADIENT_TAPE", "loss": "SUM_OF_SQUARES", "optimizer": "sgd", "dataset": "MNIST"}
 OTHER = {"method": "FIT", "loss": "CATEGORICAL_CROSSENTROPY", "optimizer": "adamw", "dataset": "DIGITS"}
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
 
 
 @pytest.fixture

@@ -16,18 +16,12 @@ from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.runs import stored_results
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.stored_results import ResultObserver, follow_results
-
-from .conftest import START
+from tests.support.factories import START
 
 TAPE, FIT, STEP = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
 AGREEMENT = {"loss": "SUM_OF_SQUARES", "optimizer": "sgd", "dataset": "MNIST"}
 LABELS = {"method": "FIT", **AGREEMENT, "parameters": "default"}
 Ended = Callable[..., spec.Run]
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.runs import elsewhere as elsewhere_module
+from loopbench_server.runs import leases
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
@@ -131,6 +133,41 @@ class TestRunsOfTheStore:
             task.cancel()
         assert reason_of(store.get(lost.id)) == "SERVER_LOST"
         assert store.get(mine.id) == mine
+
+    async def test_the_lease_of_a_live_run_is_renewed_several_times_before_it_lapses(
+        self,
+        *,
+        executor: RunExecutor,
+        processes: Any,
+        store: Store,
+        there: Store,
+        make_run: Callable[..., spec.Run],
+        make_result: Callable[..., spec.Result],
+        eventually: Callable[[Callable[[], bool]], Awaitable[None]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        pauses: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            await asyncio.sleep(0.001)
+
+        monkeypatch.setattr(leases, "asyncio", SimpleNamespace(sleep=sleep))
+        lease = store.lease
+        monkeypatch.setattr(store, "lease", timedelta(seconds=-1))
+        live = executor.begin(store.add(make_run()), "me")
+        worker = await processes.begun()
+        await eventually(lambda: store.get(make_run().id).state is RunState.RUNNING)
+        # The lease has lapsed by now; the next renewal is due.
+        monkeypatch.setattr(store, "lease", lease)
+        keeping = asyncio.create_task(keep_leases(store, executor))
+        await eventually(lambda: len(pauses) >= 2)
+        keeping.cancel()
+        lost = spec.RunError(reason="SERVER_LOST", message="gone")
+        assert there.end_abandoned(lost, lost) == []
+        assert max(pauses) <= lease.total_seconds() / 3
+        worker.send(Trained(result=make_result()))
+        assert (await live.ended()).state is RunState.SUCCEEDED
 
     async def test_leases_are_kept_by_a_database_that_refused_once(
         self, executor: RunExecutor, store: Store, monkeypatch: pytest.MonkeyPatch

@@ -1,13 +1,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import SecretStr
 from pydantic_settings import CliApp
 
+from loopbench_server import app
+from loopbench_server.__main__ import main
 from loopbench_server.settings import Settings
 
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
@@ -56,10 +59,27 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def server(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "200"}
-    command = [sys.executable, "-m", "loopbench_server", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    code: object
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs the server's main function with these arguments, which have to end it."""
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["loopbench-server", *arguments])
+        monkeypatch.setattr(app, "run", lambda _: pytest.fail("the server accepted the arguments"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
 
 
 def test_the_table_knows_every_setting() -> None:
@@ -94,16 +114,18 @@ def test_defaults_are_for_one_machine() -> None:
     assert not settings.exit_on_stdin_eof
 
 
-def test_help_lists_every_flag_with_its_description() -> None:
+def test_help_lists_every_flag_with_its_description(server: Callable[..., Ended]) -> None:
     answer = server("--help")
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (answer.code, answer.stderr) == (0, "")
     assert set(FLAGS.values()) <= set(answer.stdout.replace(",", " ").split())
     text = " ".join(answer.stdout.split())
     assert all(str(field.description) in text for field in Settings.model_fields.values())
 
 
 def test_all_bad_flags_are_named() -> None:
-    answer = server("--slots", "0", "--queue-size", "-1", "--log-level", "loud", "--drain-seconds", "soon")
+    command = [sys.executable, "-m", "loopbench_server", "--slots", "0", "--queue-size", "-1"]
+    command += ["--log-level", "loud", "--drain-seconds", "soon"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
     lines = answer.stderr.splitlines()
@@ -113,10 +135,10 @@ def test_all_bad_flags_are_named() -> None:
     assert answer.stdout == ""
 
 
-def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, server: Callable[..., Ended]) -> None:
     monkeypatch.setenv("LOOPBENCH_SLOTS", "many")
     answer = server()
-    assert answer.returncode == 2
+    assert answer.code == 2
     assert answer.stderr.startswith("loopbench-server: --slots: ")
     assert "Traceback" not in answer.stderr
 
@@ -130,9 +152,11 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--tls-key", "k", "--tls-client-ca", "a", "--slots", "0"], {"--tls-key", "--tls-client-ca", "--slots"}),
     ],
 )
-def test_flags_of_tls_that_make_no_sense_alone_are_named(given: list[str], bad: set[str]) -> None:
+def test_flags_of_tls_that_make_no_sense_alone_are_named(
+    given: list[str], bad: set[str], server: Callable[..., Ended]
+) -> None:
     answer = server(*given)
-    assert answer.returncode == 2
+    assert answer.code == 2
     assert {line.split(":")[1].strip() for line in answer.stderr.splitlines()} == bad
 
 
@@ -141,8 +165,8 @@ def test_no_form_of_the_settings_shows_the_password_of_the_database() -> None:
     assert "geheim" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-def test_an_unknown_flag_is_refused() -> None:
+def test_an_unknown_flag_is_refused(server: Callable[..., Ended]) -> None:
     answer = server("--slot-count", "3")
-    assert answer.returncode == 2
+    assert answer.code == 2
     assert "--slot-count" in answer.stderr
     assert "Traceback" not in answer.stderr

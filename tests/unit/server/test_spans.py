@@ -26,6 +26,9 @@ from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Start
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
+from tests.support.in_process import benchmark_service
+
+from .conftest import Serve
 
 SERVICE = "loopbench.v1.BenchmarkService"
 # Of a caller's span, as the W3C writes it.
@@ -71,16 +74,11 @@ async def scheduler(store: Store, processes: Any, surroundings: Surroundings, sp
 
 
 @pytest.fixture
-async def stub(scheduler: Scheduler, store: Store, spans: Spans) -> AsyncIterator[Any]:
-    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(CollectorRegistry()), spans.tracer)])
+async def stub(scheduler: Scheduler, store: Store, spans: Spans, serve: Serve) -> Any:
     unused: Any = None
     service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
-    pb_grpc.add_BenchmarkServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield pb_grpc.BenchmarkServiceStub(channel)
-    await server.stop(None)
+    interceptors = [Boundary(RpcMetrics(CollectorRegistry()), spans.tracer)]
+    return pb_grpc.BenchmarkServiceStub(await serve(benchmark_service(service), interceptors=interceptors))
 
 
 def seconds(nanoseconds: int) -> datetime:

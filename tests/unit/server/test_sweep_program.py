@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from pydantic_settings import CliApp
@@ -12,8 +14,11 @@ from loopbench.spec import RunSpec
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
 from loopbench_server.errors import DrainingError, LoopbenchServerError, subclasses
 from loopbench_server.settings import Settings
+from loopbench_server.sweep.__main__ import main
 from loopbench_server.sweep.program import exit_of
 from loopbench_server.sweep.settings import SweepSettings
+
+pytestmark = pytest.mark.usefixtures("logging_restored")
 
 SWEEP = Sweep(name="two", seeds=(0, 1), specs=(LabelledSpec(label="tape", spec=RunSpec()),))
 
@@ -25,10 +30,37 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def program(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", *map(str, arguments)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOPBENCH_", "JOB_"))}
-    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False, timeout=100)
+class Ended(NamedTuple):
+    """How the program ended."""
+
+    code: object
+    stderr: str
+
+
+Program = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def _no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("LOOPBENCH_", "JOB_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """Runs the main function with these arguments and variables, which have to end it before it trains."""
+
+    def run(*arguments: str | Path, **environment: str) -> Ended:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["loopbench-sweep-index", "--metrics-address", "none", *map(str, arguments)])
+        monkeypatch.setattr("loopbench_server.sweep.program.Training", lambda *_: pytest.fail("it trains"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code, capsys.readouterr().err)
+
+    return run
 
 
 @pytest.mark.parametrize("error", subclasses())
@@ -41,10 +73,7 @@ def test_the_codes_are_those_that_jobs_are_told_of() -> None:
     assert {code.name: code.value for code in IndexExit} == {"DONE": 0, "FAILED": 1, "HOPELESS": 2, "STOPPED": 143}
 
 
-def test_settings_are_the_servers_as_far_as_they_make_sense(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith("LOOPBENCH_"):
-            monkeypatch.delenv(name)
+def test_settings_are_the_servers_as_far_as_they_make_sense() -> None:
     settings = CliApp.run(SweepSettings, cli_args=["--sweep-file", "/x"])
     server = CliApp.run(Settings, cli_args=[])
     own = SweepSettings.model_fields.keys() - Settings.model_fields.keys()
@@ -58,41 +87,43 @@ def test_settings_are_the_servers_as_far_as_they_make_sense(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("index", [None, "", "2", "-1", "x", "٣", "0x1", "1" * 5_000])
-def test_an_index_that_is_none_is_hopeless(file: Path, index: str | None) -> None:
+def test_an_index_that_is_none_is_hopeless(program: Program, file: Path, index: str | None) -> None:
     done = program("--sweep-file", file, **({} if index is None else {"JOB_COMPLETION_INDEX": index}))
-    assert done.returncode == IndexExit.HOPELESS
+    assert done.code == IndexExit.HOPELESS
     assert done.stderr == (
         f"loopbench-sweep-index: JOB_COMPLETION_INDEX: must be a number from 0 to 1, and is {index or ''!r}\n"
     )
 
 
-def test_a_bad_file_is_hopeless(file: Path) -> None:
+def test_a_bad_file_is_hopeless(program: Program, file: Path) -> None:
     file.write_text(SWEEP.text.replace('"epochs": 10', '"epochs": 0').replace("METHOD_GRADIENT_TAPE", "METHOD_MAGIC"))
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="0")
-    assert done.returncode == IndexExit.HOPELESS
+    assert done.code == IndexExit.HOPELESS
     assert "specs.tape.epochs: " in done.stderr
     assert "specs.tape.method: " in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_bad_settings_are_hopeless(file: Path) -> None:
+def test_bad_settings_are_hopeless(program: Program, file: Path) -> None:
     done = program("--sweep-file", file, "--lease-seconds", "0", JOB_COMPLETION_INDEX="0", LOOPBENCH_LOG_LEVEL="loud")
-    assert done.returncode == IndexExit.HOPELESS
+    assert done.code == IndexExit.HOPELESS
     assert {line.split(": ")[1] for line in done.stderr.splitlines()} == {"--lease-seconds", "--log-level"}
 
 
 @pytest.mark.parametrize(
     "url", ["nonsense", "postgresql://u:p@ss@db/runs", "nosuch://db/runs", "mysql+nosuch://db/runs"]
 )
-def test_a_store_that_can_never_be_opened_is_hopeless(file: Path, url: str) -> None:
+def test_a_store_that_can_never_be_opened_is_hopeless(program: Program, file: Path, url: str) -> None:
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
-    assert done.returncode == IndexExit.HOPELESS
+    assert done.code == IndexExit.HOPELESS
     assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
 
 
 def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
     url = "postgresql+psycopg://u:secret@127.0.0.1:1/runs"
-    done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
+    command = [sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", "--sweep-file", str(file)]
+    environment = os.environ | {"JOB_COMPLETION_INDEX": "1", "LOOPBENCH_STORE_URL": url}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == IndexExit.FAILED
     assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
     assert done.stderr.count("\n") == 1

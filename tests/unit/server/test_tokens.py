@@ -3,12 +3,14 @@ import hmac
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
 from loopbench_server.access.files import BrokenFileError
+from loopbench_server.access.token_command import main
 from loopbench_server.access.tokens import Role, find, new_token, parse
 
 
@@ -76,15 +78,40 @@ def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
     assert compared == [token.digest for token in known]
 
 
-def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    run = "from loopbench_server.access.token_command import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", run, *words], capture_output=True, text=True, check=False, timeout=60, **options
-    )
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: object
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs ``loopbench-token`` in this process."""
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["loopbench-token", *words])
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        else:
+            code = 0
+        out, err = capsys.readouterr()
+        # Python prints a message and exits with 1.
+        return Ended(1, out, f"{err}{code}\n") if isinstance(code, str) else Ended(code, out, err)
+
+    return run
 
 
 def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
-    done = command("alice", "--role", "write")
+    words = [sys.executable, "-c", "from loopbench_server.access.token_command import main; main()"]
+    words += ["alice", "--role", "write"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     line = done.stderr.splitlines()[-1]
     (token,) = parse((line.encode(),))
     assert find(done.stdout.strip(), (token,)) == token
@@ -92,7 +119,7 @@ def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
     assert done.stdout.strip() not in done.stderr
 
 
-def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(tmp_path: Path) -> None:
+def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     first = command("alice", "--role", "write", "--file", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -106,14 +133,14 @@ def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(tmp_path: P
 
 
 @pytest.mark.parametrize("words", [["al ice", "--role", "read"], ["alice", "--role", "admin"], ["alice"], []])
-def test_the_command_refuses_what_makes_no_line(words: list[str], tmp_path: Path) -> None:
+def test_the_command_refuses_what_makes_no_line(words: list[str], command: Command, tmp_path: Path) -> None:
     done = command(*words, "--file", str(tmp_path / "tokens"))
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.code, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_command_says_when_it_cannot_write(tmp_path: Path) -> None:
+def test_the_command_says_when_it_cannot_write(command: Command, tmp_path: Path) -> None:
     done = command("alice", "--role", "read", "--file", str(tmp_path))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.code, done.stdout) == (1, "")
     assert done.stderr == f"loopbench-token: --file: {tmp_path} cannot be written: Is a directory\n"

@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
@@ -15,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from loopbench_server.starting import StartError
 from loopbench_server.tracing import EXPORTERS, tracing
+from tests.support.in_process import threaded_server
 
 OTLP_NOWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
@@ -77,21 +76,12 @@ def test_all_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(word in str(caught.value) for word in ("'zipkin'", "'jaeger'", "'http/protobuf'"))
 
 
-def server(**variables: str) -> subprocess.CompletedProcess[str]:
-    """A server that ends as soon as it has started."""
-    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
-    command += ["--store-url", "sqlite://", "--exit-on-stdin-eof"]
-    return subprocess.run(
-        command, env=os.environ | variables, input="", capture_output=True, text=True, check=False, timeout=100
-    )
-
-
-def test_a_variable_that_cannot_be_read_is_one_line() -> None:
-    done = server(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_TIMEOUT="soon")
-    assert done.returncode == 1
-    assert done.stderr.startswith("loopbench-server: OTEL_*: traces cannot be set up: ")
-    assert "soon" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
+    with pytest.raises(StartError, match="soon") as caught, tracing():
+        pass
+    assert str(caught.value).startswith("OTEL_*: traces cannot be set up: ")
 
 
 WITHOUT_SDK = """
@@ -138,52 +128,31 @@ class Collector(collector_grpc.TraceServiceServicer):
         return collector.ExportTraceServiceResponse()
 
 
-def test_a_collector_gets_all_spans_before_the_server_has_ended() -> None:
+def test_a_collector_gets_all_spans_before_the_server_has_ended(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     received = Collector()
-    host = grpc.server(ThreadPoolExecutor(2))
-    collector_grpc.add_TraceServiceServicer_to_server(received, host)  # type: ignore[no-untyped-call]  # generated
-    port = host.add_insecure_port("127.0.0.1:0")
-    host.start()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", EXPORTING],
-            env=os.environ
-            | {
-                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
-                "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20hidden",
-                "OTEL_SERVICE_NAME": "ours",
-            },
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=100,
-        )
-    finally:
-        host.stop(None).wait()
-    (batch,) = [spans for request in received.received for spans in request.resource_spans]
+    with threaded_server(partial(collector_grpc.add_TraceServiceServicer_to_server, received)) as address:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{address}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hidden")
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "ours")
+        with tracing() as tracer:
+            tracer.start_span("one").end()
+        (batch,) = [spans for request in received.received for spans in request.resource_spans]
     resource = {attribute.key: attribute.value.string_value for attribute in batch.resource.attributes}
     assert resource["service.name"] == "ours"
     assert resource["service.version"]
     assert [span.name for scope in batch.scope_spans for span in scope.spans] == ["one"]
     assert received.metadata["authorization"] == "Bearer hidden"
-    assert "hidden" not in done.stdout + done.stderr
+    assert "hidden" not in "".join(capfd.readouterr()) + caplog.text
 
 
-EXPORTING = """
-from loopbench_server.tracing import tracing
-with tracing() as tracer:
-    tracer.start_span("one").end()
-"""
-
-
-def test_a_collector_that_is_away_is_an_error_in_the_log_alone() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EXPORTING],
-        env=os.environ | OTLP_NOWHERE | {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    assert "Failed to export traces" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_collector_that_is_away_is_an_error_in_the_log_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in (OTLP_NOWHERE | {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}).items():
+        monkeypatch.setenv(name, value)
+    with tracing() as tracer:
+        tracer.start_span("one").end()
+    assert "Failed to export traces" in caplog.text
+    assert "Traceback" not in caplog.text + "".join(capfd.readouterr())
