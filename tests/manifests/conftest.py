@@ -1,55 +1,61 @@
 """A cluster of folders, processes or containers, and a database."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 
 from loopbench_server.access.tokens import Role, new_token
-from tests.manifests.kubelet import Server, ready
 from tests.manifests.passed import Passed
 from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
 from tests.support.certificates import Authority
 from tests.support.containers import image
-from tests.support.postgresql import Cluster, cluster, program
+from tests.support.postgresql import Cluster, cluster, skip_without_postgresql
 
 __all__ = ["image"]
 
 Secrets = dict[str, dict[str, str]]
+# Numbers of databases.
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def passed(request: pytest.FixtureRequest) -> Iterator[Passed]:
-    """What --manifests asks for is told to it."""
+    """Collects the table that --manifests asks for."""
     made = Passed()
     yield made
     if path := request.config.getoption("--manifests"):
         path.write_text(made.table())
 
 
-@pytest.fixture(scope="module", params=["process", "container"])
+@pytest.fixture(scope="module", params=["process", pytest.param("container", marks=pytest.mark.container)])
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     if request.param == "process":
         return AsProcesses()
     return InContainers(request.getfixturevalue("image"))
 
 
-@pytest.fixture(scope="module")
-def postgresql(runtime: Runtime) -> Iterator[Cluster]:  # noqa: ARG001  each has its own, and finds nothing trained
-    if program("initdb") is None:
-        pytest.skip("PostgreSQL is not installed")
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    skip_without_postgresql()
     with cluster() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster) -> Secrets:
-    """As docs/kubernetes.md has the user make them."""
+def store_url(runtime: Runtime, postgresql: Cluster) -> str:  # noqa: ARG001  each runtime has an empty database
+    return postgresql.database(f"runs{next(NUMBERS)}")
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory, store_url: str) -> Secrets:
+    """The Secrets that docs/kubernetes.md has the user make."""
     authority = Authority(tmp_path_factory.mktemp("secrets") / "ca")
     pair = authority.issue("server")
     secret, token = new_token("ci", Role.WRITE)
     certificates = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.certificate}
     return {
-        "loopbench-store": {"url": postgresql.url},
+        "loopbench-store": {"url": store_url},
         "loopbench-tls": {name: path.read_text() for name, path in certificates.items()},
         "loopbench-tokens": {"tokens": f"{token.line}\n"},
         "loopbench-client-token": {"token": secret},
@@ -61,13 +67,3 @@ def node(runtime: Runtime, secrets: Secrets, tmp_path_factory: pytest.TempPathFa
     made = Node(runtime, tmp_path_factory.mktemp("node"), secrets)
     yield made
     made.end_all()
-
-
-@pytest.fixture(scope="module")
-def server(node: Node, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The server of the overlay that the test is parametrised by."""
-    made = ready(node, request.param)
-    yield made
-    made.running.terminate()
-    assert made.running.wait() == 0, made.running.errors()
-    assert not [event for event in made.running.events() if event["level"] in ("error", "critical")]

@@ -3,7 +3,7 @@
 import time
 import urllib.request
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import grpc
@@ -84,23 +84,25 @@ def reaction(job: Object, code: int, *, disrupted: bool = False) -> str:
 
 @dataclass
 class IndexedJob:
-    """A Job's indices, as many at once as its parallelism says. ``codes`` are how the pods of an index ended.
+    """The Job's indices, or some of them, as many at once as its parallelism says.
 
-    ``texts`` are for :meth:`Node.run`.
+    ``texts`` are for :meth:`Node.run`. ``codes`` are the exit codes of the pods of each index.
     """
 
     node: Node
     build: str
     texts: Held = field(default_factory=dict)
+    indices: Iterable[int] | None = None
     codes: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, Running] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
     evicted: set[Running] = field(default_factory=set)
 
     def complete(self, disturb: Callable[[dict[int, Running]], None]) -> None:
-        """Runs it to its end; ``disturb`` is called again and again with what runs."""
+        """Runs the indices to their end; calls ``disturb`` with the running pods in every round."""
         job = lone(self.build, "Job")[0].owner["spec"]
-        waiting, running, counted = deque(range(job["completions"])), dict[int, Running](), Counter[int]()
+        indices = range(job["completions"]) if self.indices is None else self.indices
+        waiting, running, counted = deque(indices), dict[int, Running](), Counter[int]()
         end = time.monotonic() + JOB_PATIENCE
         while waiting or running:
             assert time.monotonic() < end, {index: pod.errors() for index, pod in running.items()}

@@ -51,6 +51,9 @@ def project(folder: Path, files: Mapping[str, str], mode: int, group: int) -> No
         (version / name).chmod(mode)
         if os.geteuid() == 0:
             os.chown(version / name, -1, group)
+        else:
+            # Only root can give a file to a group that it is no member of: the container's user is another here.
+            (version / name).chmod(mode | 0o004)
     link = folder / "..next"
     link.symlink_to(version.name)
     link.rename(folder / "..data")

@@ -19,9 +19,9 @@ class Passed:
         """The build has passed the checks of these names."""
         self._checks[build].update(names)
 
-    def schema(self, build: str, version: str) -> None:
-        """All objects of the build have the schema of that version."""
-        self._schemas[build].append(version)
+    def schemas(self, build: str, versions: Iterable[str]) -> None:
+        """All objects of the build have the schemas of these versions."""
+        self._schemas[build].extend(versions)
 
     def table(self) -> str:
         """A row a build, in Markdown."""

@@ -1,98 +1,144 @@
-"""The server of every overlay, run as its Deployment says."""
+"""The servers of two overlays, run as their Deployments say, and the Job that compares on one of them.
 
+test_overlays shows that the third overlay, for GPUs, differs from the first in a few values alone.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError, Tls, UnauthenticatedError, UnsupportedError
+from loopbench_client.cli.exits import ExitCode
 from loopbench_server.access.tokens import Role, new_token
 from tests.manifests.builds import built
-from tests.manifests.kubelet import Server
-from tests.manifests.mounting import project
+from tests.manifests.kubelet import Server, ready
+from tests.manifests.mounting import Held, project
 from tests.manifests.objects import of_kind
 from tests.manifests.practices import variable
 from tests.manifests.running import Node
 
-SECURE = ["overlays/cpu", "overlays/gpu"]
-SERVERS = [*SECURE, "overlays/laptop"]
+pytestmark = pytest.mark.slow
+
 SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=1)
+SERVICE = "dns:///loopbench-headless:50051"
+PLAN, TOKEN = ("ConfigMap", "loopbench-compare"), ("Secret", "loopbench-client-token")
 
-secure = pytest.mark.parametrize("server", SECURE, indirect=True)
-every = pytest.mark.parametrize("server", SERVERS, indirect=True)
+
+@contextmanager
+def started(node: Node, build: str) -> Iterator[Server]:
+    """The server of the build while the block lasts. It has to end in order and without an error in its log."""
+    server = ready(node, build)
+    yield server
+    server.running.terminate()
+    assert server.running.wait() == 0, server.running.errors()
+    assert not [event for event in server.running.events() if event["level"] in ("error", "critical")]
 
 
-@pytest.fixture
-def ca(node: Node, tmp_path: Path) -> Path:
-    file = tmp_path / "ca.crt"
+@pytest.fixture(scope="module")
+def cpu(node: Node) -> Iterator[Server]:
+    with started(node, "overlays/cpu") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def laptop(node: Node) -> Iterator[Server]:
+    with started(node, "overlays/laptop") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ca(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("ca") / "ca.crt"
     file.write_text(node.secrets["loopbench-tls"]["ca.crt"])
     return file
 
 
-def caller(server: Server, node: Node, ca: Path) -> Client:
-    """Somebody whom the overlay lets in."""
-    if "LOOPBENCH_INSECURE" in {entry["name"] for entry in server.container["env"]}:
-        return Client(server.address)
-    return Client(server.address, token=node.secrets["loopbench-client-token"]["token"], tls=Tls(ca))
+def test_probes_succeed(cpu: Server, laptop: Server) -> None:
+    for server in (cpu, laptop):
+        assert server.probed("livenessProbe")
+        assert server.probed("readinessProbe")
 
 
-@every
-def test_it_stays_alive_and_ready(server: Server) -> None:
-    assert server.probed("livenessProbe")
-    assert server.probed("readinessProbe")
+def test_health_port_serves_the_health_service_alone(cpu: Server, laptop: Server) -> None:
+    for server in (cpu, laptop):
+        with Client(server.health) as client, pytest.raises(UnsupportedError):
+            client.server_info()
 
 
-@every
-def test_it_trains_for_those_it_lets_in(server: Server, node: Node, ca: Path) -> None:
-    with caller(server, node, ca) as client:
-        run = client.train(SPEC)
-        assert run.state is RunState.SUCCEEDED
-        assert client.get(run.id).result == run.result
+def test_server_trains_for_callers_with_access(cpu: Server, laptop: Server, node: Node, ca: Path) -> None:
+    token = node.secrets["loopbench-client-token"]["token"]
+    for server, caller in (
+        (cpu, Client(cpu.address, token=token, tls=Tls(ca))),
+        (laptop, Client(laptop.address)),
+    ):
+        with caller as client:
+            run = client.train(SPEC)
+            assert run.state is RunState.SUCCEEDED
+            assert client.get(run.id).result == run.result
+            assert str(client.server_info().limits.slots) == variable(server.container, "LOOPBENCH_SLOTS")
 
 
-@every
-def test_it_trains_as_many_runs_at_once_as_the_manifest_has_cores_or_gpus_for(
-    server: Server, node: Node, ca: Path
-) -> None:
-    with caller(server, node, ca) as client:
-        assert str(client.server_info().limits.slots) == variable(server.container, "LOOPBENCH_SLOTS")
-
-
-@secure
-def test_it_wants_tls_and_a_token(server: Server, ca: Path) -> None:
-    with Client(server.address) as client, pytest.raises(ServerUnavailableError):
+def test_cpu_overlay_requires_tls_and_a_token(cpu: Server, ca: Path) -> None:
+    with Client(cpu.address) as client, pytest.raises(ServerUnavailableError):
         client.server_info()
-    with Client(server.address, tls=Tls(ca)) as client, pytest.raises(UnauthenticatedError):
+    with Client(cpu.address, tls=Tls(ca)) as client, pytest.raises(UnauthenticatedError):
         client.train(SPEC)
 
 
-@secure
-def test_it_takes_a_token_that_is_added_to_the_secret(server: Server, node: Node, ca: Path) -> None:
+def test_server_accepts_a_token_that_the_secret_gets_later(cpu: Server, node: Node, ca: Path) -> None:
     secret, token = new_token("late", Role.READ)
-    (mounted,) = server.running.folder.glob("root/etc/loopbench/tokens")
-    with Client(server.address, token=secret, tls=Tls(ca)) as client:
+    (mounted,) = cpu.running.folder.glob("root/etc/loopbench/tokens")
+    with Client(cpu.address, token=secret, tls=Tls(ca)) as client:
         with pytest.raises(UnauthenticatedError):
             [*client.list()]
         project(mounted, {"tokens": node.secrets["loopbench-tokens"]["tokens"] + token.line}, 0o440, 65532)
 
-        [*client.list()]  # lets in
+        [*client.list()]
 
 
-@secure
-def test_it_serves_what_its_autoscaler_looks_at(server: Server) -> None:
+def test_server_serves_the_metrics_of_its_autoscaler(cpu: Server) -> None:
     (scaler,) = of_kind(built("overlays/cpu"), "HorizontalPodAutoscaler")
-    served = server.scraped().splitlines()
+    served = cpu.scraped().splitlines()
 
     names = [metric["pods"]["metric"]["name"] for metric in scaler["spec"]["metrics"]]
     assert {f"{name} 0.0" for name in names} <= {*served}
 
 
-@pytest.mark.parametrize("server", ["overlays/laptop"], indirect=True)
-def test_the_laptops_claim_holds_the_runs(server: Server) -> None:
-    assert (server.running.folder / "root/var/lib/loopbench/runs.db").is_file()
+def test_claim_of_the_laptop_overlay_holds_the_runs(laptop: Server) -> None:
+    assert (laptop.running.folder / "root/var/lib/loopbench/runs.db").is_file()
 
 
-@every
-def test_the_port_of_the_probes_answers_nothing_else(server: Server) -> None:
-    with Client(server.health) as client, pytest.raises(UnsupportedError):
-        client.server_info()
+def plan(**specs: dict[str, object]) -> str:
+    return yaml.safe_dump({"seeds": 2, "defaults": {"dataset": "digits", "epochs": 2}, "specs": specs})
+
+
+def test_compare_job_passes_where_methods_agree(cpu: Server, node: Node) -> None:
+    compare = node.run("jobs/compare", "Job", names={SERVICE: cpu.address})
+
+    assert compare.wait() == 0, compare.errors()
+    assert {pair["verdict"] for pair in json.loads(compare.output())["pairs"]} == {"VERDICT_IDENTICAL"}
+
+
+DIFFERENT = plan(
+    sgd={"optimizer": {"sgd": {"learning_rate": 0.01}}}, still={"optimizer": {"sgd": {"learning_rate": 1e-6}}}
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "code"),
+    [
+        ({PLAN: {"plan.yaml": DIFFERENT}}, ExitCode.NOT_MET),
+        ({PLAN: {"plan.yaml": plan(a={"epochs": -1}, b={})}}, ExitCode.BAD_INPUT),
+        ({TOKEN: {"token": "of-somebody-else"}}, ExitCode.NO_ACCESS),
+    ],
+    ids=lambda value: value.name if isinstance(value, ExitCode) else "",
+)
+def test_compare_job_ends_with_the_exit_code(cpu: Server, node: Node, texts: Held, code: ExitCode) -> None:
+    compare = node.run("jobs/compare", "Job", names={SERVICE: cpu.address}, texts=texts)
+
+    assert compare.wait() == code, compare.errors()

@@ -4,9 +4,10 @@ import itertools
 import tomllib
 from collections.abc import Iterator
 
-from tests.manifests.builds import ROOT, Object, Objects
+from tests.manifests.builds import Object, Objects
 from tests.manifests.objects import Pod, at, containers, identity, label_of, of_kind, pods, quantity, selects
 from tests.manifests.security import Check
+from tests.support.paths import ROOT
 
 # What docs/kubernetes.md has the user make, with its keys.
 USER_MADE = {

@@ -1,7 +1,8 @@
-"""A PostgreSQL server of the tests' own, in a temporary cluster on loopback."""
+"""A PostgreSQL server in a temporary cluster on loopback. It needs neither root nor an installed service."""
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -11,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+import pytest
 
 # Debian keeps the programs of a cluster off the path.
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-# PostgreSQL refuses to run as root; Debian's package brings this user.
-UNPRIVILEGED = "postgres"
+# PostgreSQL refuses to run as root. Debian's package brings the first user; every system has the second.
+UNPRIVILEGED = ("postgres", "nobody")
+# Below the ports that Linux gives to sockets that ask for port 0.
+PORTS = range(20_000, 32_000)
 
 
 def program(name: str) -> str | None:
@@ -23,26 +27,45 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ.get("PATH", "")]))
 
 
+def skip_without_postgresql() -> None:
+    """Skips the test where PostgreSQL's programs are missing."""
+    if program("initdb") is None:
+        pytest.skip("PostgreSQL is not installed: run make postgresql")
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    return next(users[name] for name in UNPRIVILEGED if name in users)
+
+
 def _as_user(folder: Path) -> list[str]:
-    """What a command begins with. subprocess could change the user too, but only by a plain fork,
-    after which gRPC's fork handlers run in the child, and now and then crash it."""
+    """The words before a command that has to run without the rights of root.
+
+    subprocess can change the user too, but only by a plain fork. gRPC's fork handlers then run in the child, and
+    sometimes crash it.
+    """
     if os.geteuid():
         return []
-    user = pwd.getpwnam(UNPRIVILEGED)
+    user = _unprivileged()
     os.chown(folder, user.pw_uid, user.pw_gid)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
 def free_port() -> int:
-    """One that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port, which no socket gets by asking for port 0."""
+    chosen = random.SystemRandom()
+    while True:
+        with socket.socket() as probe:
+            port = chosen.choice(PORTS)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Cluster:
-    """``url`` names its database; it can be stopped and started, as a database that is away for a while."""
+    """A server with the database ``url``. A test can stop and start it, as a database that is away for a while."""
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
@@ -51,12 +74,12 @@ class Cluster:
         self._folder = folder
         self._run("initdb", "--username=loopbench", "--auth=trust", "--encoding=UTF8", "--no-sync")
         self.start()
-        self._run("createdb", "--host=127.0.0.1", f"--port={self._port}", "--username=loopbench", "runs", data=False)
+        self.url = self.database("runs")
 
-    @property
-    def url(self) -> str:
-        """For SQLAlchemy."""
-        return f"postgresql+psycopg://loopbench@127.0.0.1:{self._port}/runs"
+    def database(self, name: str) -> str:
+        """Creates an empty database and returns its URL for SQLAlchemy."""
+        self._run("createdb", "--host=127.0.0.1", f"--port={self._port}", "--username=loopbench", name, data=False)
+        return f"postgresql+psycopg://loopbench@127.0.0.1:{self._port}/{name}"
 
     def _run(self, name: str, *arguments: str, data: bool = True) -> None:
         command = [*self._user, program(name) or name, *([f"--pgdata={self._data}"] if data else []), *arguments]

@@ -53,7 +53,7 @@ class Browser:
 def _found(*names: str) -> str:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.skip(f"there is no {names[0]} here")
+        pytest.skip("Chromium is not installed: run make browser")
     return path
 
 

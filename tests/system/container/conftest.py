@@ -4,6 +4,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ class Container:
         """Processes of the container whose command line has ``words`` in it."""
         return [process for process in self.all() if words in " ".join(asked(process.cmdline) or [])]
 
+    def kill(self, process: psutil.Process) -> None:
+        """Kills a process as the image's user, from inside: on this machine only root has the right to."""
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        *_, inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+        self.image.ask("exec", self.name, "sh", "-c", f"kill -9 {inside}")
+
     def send(self, number: signal.Signals) -> None:
         """To process 1, as ``docker stop`` and the kubelet send it."""
         self.image.ask("kill", f"--signal={number.name}", self.name)
@@ -68,21 +75,21 @@ class Container:
 Start = Callable[..., Container]
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
-    """What the image wants to be writable, by the paths inside."""
-    made = {f"/{name}": tmp_path / name for name in ("var/lib/loopbench", "home/loopbench")}
-    for folder in made.values():
-        folder.mkdir(parents=True)
-        folder.chmod(0o777)  # the image's user is nobody on this machine
+def writable(folder: Path) -> dict[str, Path]:
+    """Folders that the image writes to, by their paths inside."""
+    made = {f"/{name}": folder / name for name in ("var/lib/loopbench", "home/loopbench")}
+    for path in made.values():
+        path.mkdir(parents=True)
+        path.chmod(0o777)  # the image's user is nobody on this machine
     return made
 
 
-@pytest.fixture
-def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
-    """Starts servers that are ready and, after the test, stopped; they share the test's folders.
+@contextmanager
+def starting(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
+    """Gives a function that starts servers, which share the ``folders``; stops them after the block.
 
-    What it is given is for ``Image.command``; ``environment`` and ``mounts`` come on top of what every server has.
+    The function passes its arguments to ``Image.command``; ``environment`` and ``mounts`` come on top of what every
+    server has.
     """
     started: list[Container] = []
 
@@ -98,16 +105,32 @@ def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
         started.append(Container(image, name, process, address))
         return started[-1]
 
-    yield begin
-    for container in started:
-        if container.command.poll() is None:
-            container.send(signal.SIGTERM)
-        container.command.communicate(timeout=PATIENCE)
+    try:
+        yield begin
+    finally:
+        for container in started:
+            if container.command.poll() is None:
+                container.send(signal.SIGTERM)
+            container.command.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
-def server(start: Start) -> Container:
-    container = start()
-    with container.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
-    return container
+def folders(tmp_path: Path) -> dict[str, Path]:
+    return writable(tmp_path)
+
+
+@pytest.fixture
+def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
+    """Starts servers of the test, which share its folders."""
+    with starting(image, folders) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def server(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """One server for all tests of a file that leave it in service."""
+    with starting(image, writable(tmp_path_factory.mktemp("server"))) as begin:
+        container = begin()
+        with container.client() as client:
+            client.wait_ready(SECONDS_TO_READY)
+        yield container

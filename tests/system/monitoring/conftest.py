@@ -56,10 +56,11 @@ def scraped(server: ServerProcess) -> str:
 
 
 @pytest.fixture(scope="session")
-def _tools() -> None:
+def prometheus_tools() -> None:
+    """Skips the test where Prometheus or its tool is missing."""
     for tool in ("prometheus", "promtool"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed; make prometheus does that")
+            pytest.skip(f"{tool} is not installed: run make prometheus")
 
 
 def _server(folder: Path, tokens: dict[str, str], pair: Pair) -> ServerProcess:
@@ -72,7 +73,10 @@ def _server(folder: Path, tokens: dict[str, str], pair: Pair) -> ServerProcess:
 
 
 @pytest.fixture(scope="session")
-def watched(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(
+    prometheus_tools: None,  # noqa: ARG001  skips
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Watched]:
     """All of it, once the calls have been made and Prometheus has seen what they left."""
     folder, tokens = tmp_path_factory.mktemp("watched"), dict[str, str]()
     authority = Authority(folder / "ca")

@@ -30,18 +30,18 @@ class Observed:
     def below(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def has_compared(self) -> None:
-        """Returns after a round of training and comparing."""
+    def shows(self, words: str) -> None:
+        """Returns after a line with ``words``."""
         assert self.process.stdout is not None
-        next(line for line in self.process.stdout if line.startswith("compared"))
+        next(line for line in self.process.stdout if words in line)
 
 
 @pytest.fixture
-def observed(_tools: None, tmp_path: Path) -> Iterator[Observed]:
+def observed(prometheus_tools: None, tmp_path: Path) -> Iterator[Observed]:  # noqa: ARG001  skips
     addresses = {name: f"127.0.0.1:{free_port()}" for name in ("metrics", "prometheus")}
     flags = [word for name, address in addresses.items() for word in (f"--{name}-address", address)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.observe", "--address", "127.0.0.1:0", *flags],
+        [sys.executable, "-m", "scripts.observe", "--address", "127.0.0.1:0", "--pause", "0", *flags],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
@@ -55,7 +55,7 @@ def observed(_tools: None, tmp_path: Path) -> Iterator[Observed]:
 
 
 def test_prometheus_sees_the_load_and_ctrl_c_ends_all_of_it(observed: Observed, tmp_path: Path) -> None:
-    observed.has_compared()
+    observed.shows("compared the three")
     compared = 'sum(loopbench_comparison_pairs_total{verdict="IDENTICAL"}) >= 3'
     eventually(lambda: bool(observed.prometheus.query(compared, time.time())), PATIENCE)
     below = observed.below()
@@ -70,7 +70,7 @@ def test_prometheus_sees_the_load_and_ctrl_c_ends_all_of_it(observed: Observed, 
 
 
 def test_a_server_that_is_gone_is_told_in_a_line(observed: Observed) -> None:
-    observed.has_compared()
+    observed.shows("GRADIENT_TAPE with")
     (server,) = (one for one in observed.below() if "--exit-on-stdin-eof" in one.cmdline())
 
     server.kill()

@@ -179,7 +179,7 @@ def _gauges(shown: str) -> set[str]:
     return {line for line in shown.splitlines() if line.startswith(names)}
 
 
-@pytest.mark.usefixtures("_tools")
+@pytest.mark.usefixtures("prometheus_tools")
 def test_rules_are_sound() -> None:
     here = Path(__file__).parent
     for command in (["check", "rules", *map(str, _rules())], ["test", "rules", str(here / "alerts.test.yaml")]):

@@ -3,9 +3,14 @@
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
+from email import message_from_string
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.support.paths import ROOT
 
@@ -23,13 +28,41 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def required(requirements: Iterable[str]) -> dict[str, Distribution]:
+    """The installed distributions that the requirements and those of their dependencies name."""
+    waiting, found = [(Requirement(text), "") for text in requirements], dict[str, Distribution]()
+    while waiting:
+        requirement, extra = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if (requirement.marker and not requirement.marker.evaluate({"extra": extra})) or (name in found and not extra):
+            continue
+        found[name] = distribution(name)
+        assert requirement.specifier.contains(found[name].version), f"{requirement}: {found[name].version} is installed"
+        for inner in map(Requirement, found[name].requires or []):
+            waiting += [(inner, of) for of in ("", *requirement.extras)]
+    return found
+
+
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of an environment that holds the wheel and what it requires."""
+    """The folder of commands of an environment that holds the wheel and what it requires.
+
+    The requirements come from the environment of the tests, so that the test needs no package index.
+    """
     folder = tmp_path_factory.mktemp("environment")
-    made = run(sys.executable, "-m", "venv", folder, cwd=folder)
+    made = run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     assert made.returncode == 0, made.stderr
-    installed = run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        requirements = message_from_string(archive.read(metadata).decode()).get_all("Requires-Dist") or []
+    for needed in required(requirements).values():
+        for name in {file.parts[0] for file in needed.files or []} - {"..", "__pycache__"}:
+            link = packages / name
+            if not link.exists():
+                link.symlink_to(str(needed.locate_file(name)))
+    install = ("-m", "pip", "--python", folder / "bin/python", "install", "--quiet", "--no-index", "--no-deps", wheel)
+    installed = run(sys.executable, *install, cwd=folder)
     assert installed.returncode == 0, installed.stderr
     return folder / "bin"
 

@@ -1,23 +1,18 @@
-"""Every build against every check; and every check against a build with a fault, so that none of them is blind."""
+"""Builds with a fault, so that no check is blind."""
 
 import copy
 from typing import Any
 
-import pytest
-
-from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, surroundings
+from tests.manifests.builds import Objects, surroundings
 from tests.manifests.objects import label_of
-from tests.manifests.passed import Passed
-from tests.manifests.practices import PRACTICES
-from tests.manifests.security import CONTROLS
-from tests.manifests.wiring import LINKS, QUEUE
+from tests.manifests.wiring import QUEUE
 
-CHECKS = CONTROLS | LINKS | PRACTICES
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 GONE = object()
 
-# What a check has to find: the build, how the object is called that is changed, where, and to what.
+# By the check that has to find the fault: the build, the beginning of the name of the object to change, the path of the
+# value to change, and the new value.
 FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "no process of the host": (
         "overlays/cpu",
@@ -101,6 +96,14 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
 }
 
 
+def faulty(check: str) -> Objects:
+    """The build with the fault that ``check`` has to find."""
+    build, name, path, new = FAULTS[check]
+    objects = copy.deepcopy(surroundings(build))
+    _change(next(made for made in objects if label_of(made).startswith(name)), path, new)
+    return objects
+
+
 def _change(value: Any, path: str, new: Any) -> None:
     *way, last = path.split(".")
     for name in way:
@@ -111,31 +114,3 @@ def _change(value: Any, path: str, new: Any) -> None:
         value[int(last)] = new
     else:
         value[last] = new
-
-
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
-def test_a_build_keeps(build: str, check: str, passed: Passed) -> None:
-    assert list(CHECKS[check](surroundings(build))) == []
-    passed.checks(build, [check])
-
-
-@pytest.mark.parametrize("build", COMBINED)
-def test_a_combination_of_components_keeps_everything(build: str, passed: Passed) -> None:
-    assert [(name, fault) for name, check in CHECKS.items() for fault in check(surroundings(build))] == []
-    passed.checks(build, CHECKS)
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_a_fault_is_found_by(check: str) -> None:
-    build, kind, path, new = FAULTS[check]
-    objects = copy.deepcopy(surroundings(build))
-    _change(next(made for made in objects if label_of(made).startswith(kind)), path, new)
-
-    assert list(CHECKS[check](objects)) != []
-
-
-def test_every_component_is_part_of_a_build() -> None:
-    components = {file.parent.relative_to(K8S).as_posix() for file in K8S.glob("components/*/kustomization.yaml")}
-
-    assert components <= {path for paths in COMBINED.values() for path in paths}
