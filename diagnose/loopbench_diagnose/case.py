@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.gradients import Ratio, ratio
+from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -72,7 +73,10 @@ class Case:
         self.lab = lab
         self.data = data
         self.sides = sides
-        self._batches: dict[tuple[int, tuple[str, ...]], Pair] = {}
+        # By samples and interventions: the epochs that were run, and the traces.
+        self._batches: dict[tuple[int, tuple[str, ...]], tuple[int, Pair]] = {}
+        self._repeat_gaps: dict[int, float] = {}
+        self._final_outputs: dict[int, Any] = {}
 
     @cached_property
     def epochs(self) -> Pair:
@@ -86,7 +90,8 @@ class Case:
     @cached_property
     def shuffled(self) -> Pair:
         """Both sides over all samples once more, with orders that are drawn anew."""
-        data = self.first(len(self.data))
+        # Nothing but the orders is looked at, which need no long validation.
+        data = replace(self.data, validation=self.first(self.batch_size).validation)
         first, second = (self.lab.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
@@ -111,17 +116,38 @@ class Case:
         part = None if validation is None else validation.rows(slice(count))
         return replace(self.data.rows(slice(count)), validation=part)
 
-    def batch(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Pair:
-        """Both sides on the first batch alone, or on its first ``samples``."""
-        count = samples or self.batch_size
-        key = count, tuple(one.name for one in interventions)
-        if key not in self._batches:
-            data = self.first(count)
-            # Of part of a batch nothing but the first gradients is asked.
-            epochs = BATCH_EPOCHS if samples is None else 1
+    def batch(self, interventions: Sequence[Intervention] = ()) -> Pair:
+        """Both sides on the first batch alone, for several steps."""
+        return self._on_batch(interventions, self.batch_size, BATCH_EPOCHS)
+
+    def first_step(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Pair:
+        """Both sides on the first batch alone, or on its first ``samples``, for at least one step."""
+        return self._on_batch(interventions, samples or self.batch_size, 1)
+
+    def _on_batch(self, interventions: Sequence[Intervention], samples: int, epochs: int) -> Pair:
+        key = samples, tuple(one.name for one in interventions)
+        known, pair = self._batches.get(key, (0, None))
+        if pair is None or known < epochs:
+            data = self.first(samples)
             first, second = (self.lab.watch(side, data, epochs, interventions) for side in self.sides)
-            self._batches[key] = first, second
-        return self._batches[key]
+            pair = first, second
+            self._batches[key] = epochs, pair
+        return pair
+
+    def repeat_gap(self, side: int) -> float:
+        """Distance of the weights' movements where a side is run twice on the first batch."""
+        if side not in self._repeat_gaps:
+            trace = self.batch()[side]
+            again = self.lab.watch(self.sides[side], self.first(self.batch_size), BATCH_EPOCHS)
+            start = trace.steps[0].weights or []
+            self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
+        return self._repeat_gaps[side]
+
+    def final_outputs(self, side: int) -> Any:
+        """The outputs of the model that a side ended with, on all training samples."""
+        if side not in self._final_outputs:
+            self._final_outputs[side] = self.lab.outputs(self.epochs[side], self.data)
+        return self._final_outputs[side]
 
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
@@ -141,7 +167,7 @@ class Case:
 
     def ratio(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Ratio | None:
         """Of the first gradients; None where a side takes none."""
-        return _ratio_of(self.batch((*self._base, *interventions), samples))
+        return _ratio_of(self.first_step((*self._base, *interventions), samples))
 
     @cached_property
     def _base(self) -> tuple[Intervention, ...]:
@@ -149,7 +175,7 @@ class Case:
         # Where the whole gradients agree, a side may have written by hand what the other takes from model.losses.
         if not self.has_additional_losses:
             return ()
-        wholes = (_ratio_of(self.batch(replicas)) for replicas in self._on_replicas)
+        wholes = (_ratio_of(self.first_step(replicas)) for replicas in self._on_replicas)
         agree = (whole is not None and max(whole.residual, abs(whole.scale - 1)) < self.tolerance for whole in wholes)
         return () if any(agree) else (NO_ADDITIONAL_LOSSES,)
 
@@ -166,7 +192,7 @@ class Case:
         them than of the whole.
         """
         alike = (ONE_SAMPLE, UNIT_WEIGHTS, *((NO_ADDITIONAL_LOSSES,) if self.has_additional_losses else ()))
-        pairs = zip(self.batch((*alike, ONE_REPLICA)), self.batch(alike), strict=True)
+        pairs = zip(self.first_step((*alike, ONE_REPLICA)), self.first_step(alike), strict=True)
         first, second = (_scale(one, whole, gradients) for one, whole in pairs)
         return first, second
 
@@ -215,7 +241,8 @@ class Case:
     @cached_property
     def explanation(self) -> Explanation:
         """The fewest interventions that close the gap between the first gradients."""
-        plain = self.ratio()
+        # For several steps: where nothing else is needed to close the gap, they are looked at later.
+        plain = _ratio_of(self.batch(self._base))
         if plain is None or not self.same_inputs:
             return Explanation((), plain or Ratio(1.0, 0.0, ()), closed=plain is None)
         closing: list[Explanation] = []
@@ -243,7 +270,7 @@ class Case:
 
     def _acts(self, intervention: Intervention) -> bool:
         """Whether an intervention changes a first gradient at all."""
-        pairs = zip(self.batch(self._base), self.batch((*self._base, intervention)), strict=True)
+        pairs = zip(self.first_step(self._base), self.first_step((*self._base, intervention)), strict=True)
         return any(self._changed(without, under) for without, under in pairs)
 
     def _changed(self, without: Trace, under: Trace) -> bool:
@@ -261,5 +288,5 @@ class Case:
     def sees(self, side: int, intervention: Intervention) -> bool:
         """Whether ``intervention`` changes the first gradient of a side, beside those that explain the gap."""
         others = tuple(one for one in self.explained if one is not intervention)
-        without, under = self.batch(others)[side], self.batch((*others, intervention))[side]
+        without, under = self.first_step(others)[side], self.first_step((*others, intervention))[side]
         return self._changed(without, under)

@@ -33,14 +33,19 @@ class StructureError(ValueError):
 
 @dataclass(frozen=True)
 class Execution:
-    """The weights that a loop ended with, and whether a function of it was compiled by XLA.
+    """The weights that a loop ended with, whether it called a ``tf.function``, and whether XLA compiled one of them.
 
     ``drawn`` is the state in which it left Python's and NumPy's global random generators.
     """
 
     weights: Arrays
+    in_graph: bool
     by_xla: bool
     drawn: str
+
+
+def _drawn() -> str:
+    return str((random.getstate(), np.random.get_state()))  # noqa: NPY002  what loops draw from
 
 
 def figures(reported: Any) -> dict[str, float]:
@@ -125,7 +130,9 @@ class Lab:
             if not seeded:
                 tf.random.set_seed(None)
             watch = stack.enter_context(watching(model, force_training=force))
-            return watch.finish(figures(side.train(model, data.copied(), epochs)))
+            reported = side.train(model, data.copied(), epochs)
+            watch.trace.drawn = _drawn()
+            return watch.finish(figures(reported))
 
     def run(self, side: Side, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
         """What ``side`` comes to in its own way of execution, or eagerly; random layers draw nothing.
@@ -136,8 +143,9 @@ class Lab:
         keras.utils.set_random_seed(self._seed + reseed)
         with executing(by_python=eagerly) as compiled:
             side.train(model, data.copied(), epochs)
-        drawn = str((random.getstate(), np.random.get_state()))  # noqa: NPY002  what loops draw from
-        return Execution(snapshot(model.trainable_variables), by_xla=any(compiled), drawn=drawn)
+        return Execution(
+            snapshot(model.trainable_variables), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn()
+        )
 
     def outputs(self, trace: Trace, data: Data) -> Any:
         """The outputs, float64, of the model that ``trace`` ended with."""

@@ -23,9 +23,11 @@ class SampleNoise(threading.local):
     The replicas of a strategy have a thread each, and one may call the model while another is in the middle of a call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, used: threading.Event) -> None:
         self.rows: list[bytes] = []
         self._draws = 0
+        # Shared by all threads: set as soon as a random layer draws.
+        self._used = used
 
     def begin(self, rows: list[bytes]) -> None:
         """A call of the model on these samples begins."""
@@ -51,6 +53,7 @@ class SampleNoise(threading.local):
         """Stands for ``dropout`` of Keras's backend."""
 
         def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
+            self._used.set()
             whole = tuple(inputs.shape)
             wanted = noise_shape or whole
             shape = [size if wish is None else wish for wish, size in zip(wanted, whole, strict=True)]
@@ -63,6 +66,7 @@ class SampleNoise(threading.local):
         """Stands for ``normal`` of Keras's backend."""
 
         def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
+            self._used.set()
             return tf.cast(mean + stddev * self._normal(shape), dtype or keras.config.floatx())
 
         return normal
@@ -71,6 +75,7 @@ class SampleNoise(threading.local):
         """Stands for ``uniform`` of Keras's backend."""
 
         def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
+            self._used.set()
             return tf.cast(minval + (maxval - minval) * self._uniform(shape), dtype or keras.config.floatx())
 
         return uniform

@@ -148,7 +148,7 @@ class Reports:
 
     def _final(self, kind: str) -> float | None:
         """On the final weights, over the training set."""
-        outputs = self._case.lab.outputs(self._trace, self._case.data)
+        outputs = self._case.final_outputs(self._side)
         if kind == "loss":
             return self._loss(self._case.data, outputs)
         right = self._correct(outputs, self._case.data.y)

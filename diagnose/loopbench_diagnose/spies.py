@@ -5,6 +5,7 @@ watched. Everything runs eagerly meanwhile; otherwise only the first call, the t
 """
 
 import inspect
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -61,7 +62,8 @@ class Watch:
 
     def __init__(self, model: keras.Model, *, force_training: bool) -> None:
         self.trace = Trace()
-        self.noise = SampleNoise()
+        self._noisy = threading.Event()
+        self.noise = SampleNoise(self._noisy)
         self._model = model
         self._force_training = force_training
         self._places = {
@@ -77,6 +79,7 @@ class Watch:
         self.trace.evaluations = [whole_call(shares) for shares in self._evaluations.groups]
         self.trace.replicas = max((len(shares) for shares in self._steps.groups), default=1)
         self.trace.reported, self.trace.model = reported, self._model
+        self.trace.noisy = self._noisy.is_set()
         self.trace.weights, self.trace.state = self._weights(), self._state()
         return self.trace
 

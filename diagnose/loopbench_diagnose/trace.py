@@ -111,7 +111,8 @@ class Trace:
 
     ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model``
     is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end. ``replicas`` is how
-    many a batch was divided among.
+    many a batch was divided among. ``noisy`` says that a random layer drew. ``drawn`` is the state of Python's and
+    NumPy's global random generators at the end.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -124,6 +125,8 @@ class Trace:
     weights: Arrays = field(default_factory=list)
     state: Arrays = field(default_factory=list)
     replicas: int = 1
+    noisy: bool = False
+    drawn: str = ""
 
     @property
     def updates(self) -> int:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,9 +13,8 @@ from pathlib import Path
 import psutil
 
 from loopbench_client import Client
-from tests.support.postgresql import free_port
+from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP
 
-SECONDS_TO_READY = 180
 # In the environment of the server, and so of every process below it, whoever its parent is by then.
 MARK = "LOOPBENCH_TESTS_MARK"
 
@@ -23,10 +23,11 @@ class Victim:
     """Processes by their kind, to be killed."""
 
     def __init__(self, folder: Path, store_url: str, *flags: str) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+        # Any free port at first, and the same from then on.
+        self.address = "127.0.0.1:0"
         self.folder = folder
         self._mark = str(uuid.uuid4())
-        self._command = [sys.executable, "-m", "loopbench_server", "--address", self.address, "--store-url", store_url]
+        self._command = [sys.executable, "-m", "loopbench_server", "--store-url", store_url]
         self._command += ["--metrics-address", "none", "--tensorboard-dir", str(folder / "tensorboard"), *flags]
         self.process: subprocess.Popen[str] | None = None
 
@@ -36,14 +37,26 @@ class Victim:
         return (self.folder / "log").read_text()
 
     def start(self) -> None:
-        """Returns when it listens."""
+        """Returns when it listens. Another process may hold its port for a while."""
+        end = time.monotonic() + SECONDS_TO_READY
+        while not (line := self._begin()):
+            assert time.monotonic() < end, f"the server does not start: {self.log[-2000:]}"
+            assert "cannot serve on" in self.log, f"the server does not start: {self.log[-2000:]}"
+        self.address = line.removeprefix("loopbench-server listening on ").strip()
+
+    def _begin(self) -> str:
+        """What the new process says first; nothing where it ended."""
         environment = os.environ | {MARK: self._mark}
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+                [*self._command, "--address", self.address],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
             )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline(), f"the server does not start: {self.log[-2000:]}"
+        return self.process.stdout.readline()
 
     def wait_ready(self) -> None:
         """Returns when it takes runs."""
@@ -54,7 +67,7 @@ class Victim:
         """Ends it as an operator does; gives its exit code."""
         assert self.process is not None
         self.process.terminate()
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=SECONDS_TO_STOP)
         return self.process.returncode
 
     def kill(self) -> None:
@@ -110,12 +123,13 @@ def kill(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def victim(folder: Path, store_url: str, *flags: str) -> Iterator[Victim]:
-    """One that runs, and is stopped with the block."""
+def victim(folder: Path, store_url: str, *flags: str, ready: bool = True) -> Iterator[Victim]:
+    """One that runs, takes runs unless it need not be ``ready``, and is stopped with the block."""
     made = Victim(folder, store_url, *flags)
     made.start()
     try:
-        made.wait_ready()
+        if ready:
+            made.wait_ready()
         yield made
     finally:
         if made.process and made.process.poll() is None:

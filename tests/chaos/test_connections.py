@@ -22,6 +22,8 @@ from loopbench_client import Client
 from tests.support import http2
 from tests.support.servers import PATIENCE, ServerProcess, eventually
 
+pytestmark = pytest.mark.slow
+
 SERVICE = "/loopbench.v1.BenchmarkService"
 INFO = http2.hello() + http2.request(f"{SERVICE}/GetServerInfo", b"")
 THREADS_FOR_PROCESSES = 20

@@ -7,37 +7,60 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from loopbench.spec import Dataset, Execution, Run, RunError, RunSpec, RunState
-from loopbench_client import Client, LoopbenchError, RunFailedError, ServerError, ServerUnavailableError
+from loopbench_client import (
+    Client,
+    LoopbenchError,
+    PreconditionError,
+    RunFailedError,
+    ServerError,
+    ServerUnavailableError,
+)
+from loopbench_server.runs.database import open_database
 from tests.chaos.server_under_test import victim
 from tests.support.postgresql import Cluster
+from tests.support.servers import PATIENCE, ServerProcess
+
+pytestmark = pytest.mark.slow
 
 SECONDS_AWAY = 10
 MANY = 80
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 
 
-def test_a_database_that_is_away_for_a_while_loses_nothing(tmp_path: Path, postgresql: Cluster) -> None:
-    with victim(tmp_path, postgresql.url, "--slots", "2") as server, Client(server.address) as client:
+@contextmanager
+def away(postgresql: Cluster) -> Iterator[None]:
+    """The database is not there in the block."""
+    postgresql.stop()
+    try:
+        yield
+    finally:
+        postgresql.start()
+
+
+def test_a_database_that_is_away_for_a_while_loses_nothing(
+    tmp_path: Path, postgresql: Cluster, postgresql_url: str
+) -> None:
+    with victim(tmp_path, postgresql_url, "--slots", "2") as server, Client(server.address) as client:
         ended = client.train(SHORT)
         run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=30, execution=Execution.EAGER), detach=True)
         events = client.watch(run.id)
         while not next(events).epochs:
             pass
-        postgresql.stop()
-        end = time.monotonic() + SECONDS_AWAY
-        while time.monotonic() < end:
-            with pytest.raises(ServerUnavailableError) as caught:
-                client.get(ended.id)
-            assert caught.value.reason == "STORE_FAILED"
-            assert client.server_info().ready
-            time.sleep(1)
-        postgresql.start()
+        with away(postgresql):
+            end = time.monotonic() + SECONDS_AWAY
+            while time.monotonic() < end:
+                with pytest.raises(ServerUnavailableError) as caught:
+                    client.get(ended.id)
+                assert caught.value.reason == "STORE_FAILED"
+                assert client.server_info().ready
+                time.sleep(1)
         last = [*events][-1].run
         assert last is not None
         assert last.state is RunState.SUCCEEDED
@@ -48,10 +71,10 @@ def test_a_database_that_is_away_for_a_while_loses_nothing(tmp_path: Path, postg
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql: Cluster) -> None:
+def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql: Cluster, postgresql_url: str) -> None:
     long = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
     flags = ("--slots", "2", "--lease-seconds", "300")
-    with victim(tmp_path, postgresql.url, *flags) as server, Client(server.address, timeout=240) as client:
+    with victim(tmp_path, postgresql_url, *flags) as server, Client(server.address, timeout=240) as client:
         ended = client.train(SHORT)
         first, second = (client.train(long, detach=True) for _ in range(2))
         events = client.watch(first.id)
@@ -82,7 +105,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(["mount", *options], check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("no file system can be mounted: run the tests as root")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -112,8 +135,17 @@ def test_a_full_disk_is_told_and_no_result_that_is_not_kept(tmp_path: Path, tiny
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-def make_read_only(url: str, value: str) -> None:
+@contextmanager
+def read_only(url: str) -> Iterator[None]:
     """For all sessions, those that there are already as well, as where a standby takes over."""
+    _set_read_only(url, "on")
+    try:
+        yield
+    finally:
+        _set_read_only(url, "off")
+
+
+def _set_read_only(url: str, value: str) -> None:
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
@@ -124,17 +156,16 @@ def make_read_only(url: str, value: str) -> None:
             found = connection.exec_driver_sql("SHOW default_transaction_read_only").scalar()
 
 
-def test_a_store_that_becomes_read_only_is_told_and_serves_again(tmp_path: Path, postgresql: Cluster) -> None:
-    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+def test_a_store_that_becomes_read_only_is_told_and_serves_again(tmp_path: Path, postgresql_url: str) -> None:
+    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
         told = client.train(SHORT)
-        make_read_only(postgresql.url, "on")
-        with pytest.raises(ServerUnavailableError) as caught:
-            client.train(SHORT)
-        assert caught.value.reason == "STORE_FAILED"
-        assert "read-only transaction" in server.log
-        assert client.server_info().ready
-        assert client.get(told.id) == told
-        make_read_only(postgresql.url, "off")
+        with read_only(postgresql_url):
+            with pytest.raises(ServerUnavailableError) as caught:
+                client.train(SHORT)
+            assert caught.value.reason == "STORE_FAILED"
+            assert "read-only transaction" in server.log
+            assert client.server_info().ready
+            assert client.get(told.id) == told
         again = client.train(SHORT)
         assert again.result is not None
         assert told.result is not None
@@ -149,15 +180,14 @@ def start_on(url: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
         stdin=subprocess.DEVNULL,
     )
 
 
 def test_a_read_only_store_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
-    with victim(tmp_path, f"sqlite:///{file}") as server, Client(server.address) as client:
-        client.train(SHORT)
+    open_database(f"sqlite:///{file}").dispose()
     refused = start_on(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert refused.returncode == 1
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
@@ -165,53 +195,52 @@ def test_a_read_only_store_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "readonly" in line
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(tmp_path / "runs.db", timeout=30)
-    yield connection
-    connection.close()
+HARMS = ("substr(packed, 1, 5000)", "x'00'", "zeroblob(length(packed))", "flipped", "another")
 
 
-@pytest.mark.parametrize("harm", ["substr(packed, 1, 5000)", "x'00'", "zeroblob(length(packed))", "flipped", "another"])
-def test_weights_that_were_changed_are_not_evaluated(
-    database: sqlite3.Connection, shared_runs: tuple[Client, str, str], harm: str
-) -> None:
-    client, harmed, whole = shared_runs
-    (packed,) = database.execute("SELECT packed FROM weights WHERE run_id = ?", (harmed,)).fetchone()
-    (other,) = database.execute("SELECT packed FROM weights WHERE run_id = ?", (whole,)).fetchone()
+@contextmanager
+def harmed(database: sqlite3.Connection, run_id: str, other: str, harm: str) -> Iterator[None]:
+    """The weights of a run are changed in the block."""
+    of_run = "SELECT packed FROM weights WHERE run_id = ?"
+    ((packed,), (another,)) = (database.execute(of_run, (chosen,)).fetchone() for chosen in (run_id, other))
     middle = len(packed) // 2
     flipped = packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :]
-    values = {"flipped": flipped, "another": other}
-    expression, arguments = ("?", (values[harm], harmed)) if harm in values else (harm, (harmed,))
+    values = {"flipped": flipped, "another": another}
+    expression, arguments = ("?", (values[harm], run_id)) if harm in values else (harm, (run_id,))
     database.execute(f"UPDATE weights SET packed = {expression} WHERE run_id = ?", arguments)  # noqa: S608  of the test's own
     database.commit()
-    with pytest.raises(ServerError) as caught:
-        client.evaluate(harmed)
-    assert caught.value.reason == "WEIGHTS_CORRUPT"
-    assert caught.value.hint
-    assert client.evaluate(whole).validation.samples == 359
+    yield
+    database.execute("UPDATE weights SET packed = ? WHERE run_id = ?", (packed, run_id))
+    database.commit()
 
 
-@pytest.fixture
-def shared_runs(tmp_path: Path) -> Iterator[tuple[Client, str, str]]:
-    """Two runs of a server, the first to be harmed."""
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as server, Client(server.address) as client:
-        ids = [client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, seed=seed)).id for seed in (1, 2)]
-        yield client, ids[0], ids[1]
-        assert client.train(SHORT).state is RunState.SUCCEEDED
+def test_weights_that_were_changed_are_not_evaluated(server: ServerProcess, client: Client) -> None:
+    run_id, whole = (client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, seed=seed)).id for seed in (1, 2))
+    with closing(sqlite3.connect(server.folder / "runs.db", timeout=30)) as database:
+        for harm in HARMS:
+            with harmed(database, run_id, whole, harm):
+                with pytest.raises(ServerError) as caught:
+                    client.evaluate(run_id)
+                assert caught.value.reason == "WEIGHTS_CORRUPT", harm
+                assert caught.value.hint
+    assert {client.evaluate(run).validation.samples for run in (run_id, whole)} == {359}
+    assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"x" * 10_000])
-def test_a_corrupt_dataset_is_told_and_others_are_served(tmp_path: Path, content: bytes) -> None:
+def test_a_corrupt_dataset_is_told_and_others_are_served(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "mnist.npz").write_bytes(content)
+    file = data / "mnist.npz"
+    file.write_bytes(b"")
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     with victim(tmp_path, url, "--data-dir", str(data)) as server, Client(server.address) as client:
-        with pytest.raises(LoopbenchError) as caught:
-            client.train(RunSpec(epochs=1))
-        assert caught.value.reason == "DATASET_CORRUPT"
-        assert str(tmp_path) not in caught.value.message
+        for content in (b"", b"PK\x03\x04 no archive", b"x" * 10_000):
+            file.write_bytes(content)
+            with pytest.raises(PreconditionError) as caught:
+                client.train(RunSpec(epochs=1))
+            assert caught.value.reason == "DATASET_CORRUPT"
+            assert str(tmp_path) not in caught.value.message
+            assert str(tmp_path) not in str(caught.value)
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 

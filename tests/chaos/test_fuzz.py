@@ -21,7 +21,9 @@ from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
 from loopbench_server.boundary import WHOLE_REQUEST
 from tests.support.messages import kinds_of
 from tests.support.requests import SERVICE, exists
-from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually
+from tests.support.servers import ServerProcess, Start, eventually
+
+pytestmark = pytest.mark.slow
 
 SERVICES = (
     SERVICE,
@@ -125,10 +127,9 @@ def send_all(sender: Sender, made: st.SearchStrategy[Request], number: int) -> N
 
 
 @pytest.fixture
-def ready(start: Any) -> ServerProcess:
-    server: ServerProcess = start("--slots", "1", "--queue-size", "1")
-    with server.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
+def ready(start: Start) -> ServerProcess:
+    server = start("--slots", "1", "--queue-size", "1")
+    server.wait_ready()
     return server
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, Method, Run, RunFilter, RunSpec, RunState
 from loopbench_client import Client, LoopbenchError
+from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import Victim, kill, victim
+
+pytestmark = pytest.mark.slow
 
 CALLERS = 5
 # Runs of half a second to a second: long enough to be hit at any moment of theirs.
@@ -25,7 +28,7 @@ SHARES = {"worker": 80, "forkserver": 10, "server": 10}
 LEASE = "2"
 UNFINISHED = RunFilter(states=(RunState.QUEUED, RunState.RUNNING))
 SECONDS_FOR_ORPHANS = 60.0
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 class Callers:
@@ -100,7 +103,7 @@ def _kill_all(server: Victim, count: int) -> Counter[str]:
     return killed
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_kills_lose_nothing(kind: str, tmp_path: Path, pytestconfig: pytest.Config, store_url: str) -> None:
     count: int = pytestconfig.getoption("--kills")
     with victim(tmp_path, store_url, "--slots", "2", "--lease-seconds", LEASE, "--drain-seconds", "0") as server:

@@ -1,4 +1,4 @@
-"""What is larger, or more, than the server takes."""
+"""More than the server takes at once; tests/smoke has what is larger."""
 
 import asyncio
 import resource
@@ -8,36 +8,20 @@ from typing import Any
 import grpc
 import pytest
 
-from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench_client import Client
 from loopbench_server.open_files import allow_as_many_as_possible
-from loopbench_server.serving import CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION, MESSAGE_BYTES, METADATA_BYTES
+from loopbench_server.serving import CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION
 from tests.support.servers import PATIENCE, ServerProcess, eventually
 
 GET_RUN = "/loopbench.v1.BenchmarkService/GetRun"
-# Of a message that is as long as its one text, and of metadata.
-AROUND = 512
 BATCH = 250
 
 
-def code_of(server: ServerProcess, message: bytes, **options: Any) -> grpc.StatusCode:
+def code_of_a_call(server: ServerProcess) -> grpc.StatusCode:
     with grpc.insecure_channel(server.address) as channel:
         call: Any = channel.unary_unary(GET_RUN)
-        code: grpc.StatusCode = call.future(message, timeout=PATIENCE, **options).code()
+        code: grpc.StatusCode = call.future(b"", timeout=PATIENCE).code()
     return code
-
-
-@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
-def test_a_message_has_at_most_a_mebibyte(server: ServerProcess, compression: grpc.Compression) -> None:
-    small, large = (pb.GetRunRequest(run_id="a" * (MESSAGE_BYTES + more)) for more in (-AROUND, AROUND))
-    assert code_of(server, small.SerializeToString(), compression=compression) is grpc.StatusCode.INVALID_ARGUMENT
-    assert code_of(server, large.SerializeToString(), compression=compression) is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_metadata_have_at_most_their_limit(server: ServerProcess) -> None:
-    small, large = ((("x", "a" * size),) for size in (METADATA_BYTES - 2 * AROUND, METADATA_BYTES + AROUND))
-    assert code_of(server, b"", metadata=small) is grpc.StatusCode.INVALID_ARGUMENT
-    assert code_of(server, b"", metadata=large) is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.StatusCode) -> None:
@@ -70,10 +54,11 @@ async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.Sta
     await asyncio.gather(*(channel.close() for channel in channels))
 
 
+@pytest.mark.slow
 def test_calls_at_once_are_bounded_and_others_are_told(server: ServerProcess, client: Client) -> None:
     asyncio.run(_with_calls_that_say_nothing(server.address, CONCURRENT_CALLS, grpc.StatusCode.RESOURCE_EXHAUSTED))
     # Once they have gone, there is room again.
-    eventually(lambda: code_of(server, b"") is grpc.StatusCode.INVALID_ARGUMENT)
+    eventually(lambda: code_of_a_call(server) is grpc.StatusCode.INVALID_ARGUMENT)
     assert client.server_info().ready
     assert server.faults() == []
 

@@ -18,9 +18,11 @@ from loopbench_client import Client
 from loopbench_server.runs.database import ARGUMENTS, migrate_database, open_database
 from loopbench_server.runs.migrating import LOCKS, NewerSchemaError
 from loopbench_server.runs.schema import metadata
+from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import victim
 from tests.support.paths import ROOT
-from tests.support.postgresql import Cluster, program
+from tests.support.postgresql import program
+from tests.support.servers import eventually
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 # The tables as they were before there were migrations, with a run in them.
@@ -74,7 +76,7 @@ def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
     }
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 class TestSchemas:
     def test_a_database_from_before_migrations_is_taken_over(self, kind: str, store_url: str) -> None:
         make_first_schema(kind, store_url)
@@ -123,13 +125,14 @@ class TestSchemas:
         assert failures == []
 
 
-def test_a_migration_waits_for_that_of_another_server(postgresql: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_a_migration_waits_for_that_of_another_server(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = {"options": "-c statement_timeout=200ms -c lock_timeout=200ms"}
     monkeypatch.setitem(ARGUMENTS, "postgresql", impatient)
-    engine = sa.create_engine(postgresql.url)
+    engine = sa.create_engine(postgresql_url)
     with ThreadPoolExecutor() as thread, engine.connect() as other:
         other.exec_driver_sql(LOCKS["postgresql"])
-        migrating = thread.submit(migrate_database, postgresql.url)
+        migrating = thread.submit(migrate_database, postgresql_url)
         while not other.exec_driver_sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").all():
             assert not migrating.done(), migrating.exception()
         time.sleep(1)
@@ -142,7 +145,8 @@ def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> No
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     open_database(url).dispose()
     run_sql(url, "UPDATE alembic_version SET version_num = '9999'")
-    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--store-url", url]
+    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
+    command += ["--store-url", url]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert refused.returncode == 1
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
@@ -153,6 +157,7 @@ def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> No
 BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:]); source.backup(copy)"
 
 
+@pytest.mark.slow
 def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> None:
     assert BACKUP in (ROOT / "docs/operating.md").read_text()
     file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
@@ -174,9 +179,10 @@ def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> No
         assert (lost.state, lost.error.reason) == (RunState.FAILED, "SERVER_LOST")
 
 
-def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql: Cluster) -> None:
-    dump, plain = tmp_path / "backup.dump", postgresql.url.replace("+psycopg", "")
-    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+@pytest.mark.slow
+def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql_url: str) -> None:
+    dump, plain = tmp_path / "backup.dump", postgresql_url.replace("+psycopg", "")
+    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
         told = client.train(SHORT)
         pg_dump, pg_restore = program("pg_dump"), program("pg_restore")
         assert pg_dump
@@ -185,19 +191,29 @@ def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql: Cluster)
         client.delete(told.id)
     restore = [pg_restore, "--clean", "--if-exists", "--no-owner", f"--dbname={plain}", str(dump)]
     subprocess.run(restore, check=True)
-    with victim(tmp_path, postgresql.url) as server, Client(server.address) as client:
+    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
         assert client.get(told.id) == told
         assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("flag", "reads"), [("--keep-weights-days", True), ("--keep-runs-days", False)])
-def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path, flag: str, *, reads: bool) -> None:
+@pytest.mark.slow
+def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     with victim(tmp_path, url) as server, Client(server.address) as client:
         told = client.train(SHORT)
-    database = sqlite3.connect(tmp_path / "runs.db")
+    database = sqlite3.connect(tmp_path / "runs.db", timeout=30)
+
+    def weights() -> int:
+        (number,) = database.execute("SELECT count(*) FROM weights").fetchone()
+        return int(number)
+
+    assert weights() == 1
     # A second ago is long enough for a millionth of a day.
-    with victim(tmp_path, url, flag, "0.000001") as server, Client(server.address) as client:
-        assert database.execute("SELECT count(*) FROM weights").fetchone() == (0,)
-        assert [run.id for run in client.list()] == ([told.id] if reads else [])
+    flags = ("--keep-weights-days", "0.000001")
+    with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
+        eventually(lambda: weights() == 0)
+        assert [run.id for run in client.list()] == [told.id]
+    flags = ("--keep-runs-days", "0.000001")
+    with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
+        eventually(lambda: [*client.list()] == [])
     database.close()

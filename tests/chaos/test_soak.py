@@ -19,7 +19,9 @@ from loopbench.spec import Dataset, Method, RunFilter, RunSpec, RunState
 from loopbench.v1 import analysis_pb2, run_pb2
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1.benchmark_service_pb2_grpc import BenchmarkServiceStub
-from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually
+from tests.support.servers import ServerProcess, Start, eventually
+
+pytestmark = pytest.mark.slow
 
 CALLERS, SLOTS, SAMPLES = 4, 2, 12
 # Seconds: longer than anything takes that waits behind all others.
@@ -147,10 +149,9 @@ HEADINGS = "       s   RSS/MB   USS/MB  files  threads  children"
 
 
 @pytest.fixture
-def ready(start: Any) -> ServerProcess:
-    server: ServerProcess = start("--slots", str(SLOTS), "--queue-size", "20", "--metrics-address", "127.0.0.1:0")
-    with server.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
+def ready(start: Start) -> ServerProcess:
+    server = start("--slots", str(SLOTS), "--queue-size", "20", "--metrics-address", "127.0.0.1:0")
+    server.wait_ready()
     return server
 
 
@@ -175,9 +176,8 @@ def sampled_under_load(server: ServerProcess, load: Load, seconds: float) -> lis
 
 
 def test_nothing_grows_and_nothing_is_left(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
-    (listening,) = (event for event in ready.events() if event["event"] == "listening")
     with grpc.insecure_channel(ready.address) as channel, ready.client() as client:
-        load = Load(BenchmarkServiceStub(channel), listening["metrics_address"])
+        load = Load(BenchmarkServiceStub(channel), ready.listening()["metrics_address"])
         for name in ACTIONS:  # what is imported and opened once is there from here on
             load.do(name)
         eventually(lambda: not ready.workers())

@@ -10,10 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loopbench.spec import Dataset, Device, Execution, Method, Run, RunSpec, RunState
+from loopbench.spec import Dataset, Device, Execution, Run, RunSpec, RunState
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
+from tests.chaos.kinds import KINDS
 from tests.chaos.pods import TIMEOUT, Cluster, Pod, cluster_of
 from tests.support.servers import eventually
+
+pytestmark = pytest.mark.slow
 
 EPOCHS = 10
 # The same weights, bit for bit, as GRAPH, but long enough to be hit.
@@ -23,8 +26,6 @@ SPECS = {
     "endless": SLOW.model_copy(update={"epochs": 1_000}),
     "slow": SLOW,
     "quick": QUICK,
-    "fit": QUICK.model_copy(update={"method": Method.FIT}),
-    "step": QUICK.model_copy(update={"method": Method.CUSTOM_TRAIN_STEP}),
 }
 # The first index of that spec, where it is the second.
 ENDLESS = 2
@@ -42,10 +43,9 @@ def digest(run: Run) -> str:
     return run.result.weights_digest
 
 
-@pytest.mark.parametrize(
-    ("kind", "labels"), [("sqlite", ["slow", "quick"]), ("postgresql", ["slow", "quick", "fit", "step"])]
-)
-def test_all_at_once_and_one_killed(kind: str, labels: list[str], tmp_path: Path, store_url: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_at_once_and_one_killed(kind: str, tmp_path: Path, store_url: str) -> None:
+    labels = ("slow", "quick")
     sweep = sweep_of(*labels)
     with cluster_of(sweep, tmp_path, store_url) as cluster:
         pods = [cluster.start(number) for number in range(sweep.size)]

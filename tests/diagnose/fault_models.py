@@ -127,9 +127,11 @@ def signals(outputs: int = 3, samples: int = SAMPLES, validation: bool = False, 
     return build, _split(x, _linear(x, outputs), validation=validation)
 
 
-def images(*middle: Callable[[], Any], activation: str | None = "softmax", validation: bool = False) -> Problem:
+def images(
+    *middle: Callable[[], Any], activation: str | None = "softmax", samples: int = SAMPLES, validation: bool = False
+) -> Problem:
     """Conv2D to three classes, with ``middle`` layers between."""
-    x = _normal((SAMPLES + VALIDATION, 6, 6, 1))
+    x = _normal((samples + VALIDATION, 6, 6, 1))
 
     def build() -> keras.Model:
         made = [layer() for layer in middle]

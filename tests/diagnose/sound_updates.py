@@ -1,6 +1,7 @@
 """Pairs that make the same updates in different ways; each is (problem, first side, second side)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -18,6 +19,12 @@ Pair = tuple[Problem, Loop, Loop]
 SIZE = 16
 
 
+def unvalidated(name: str) -> Problem:
+    """A problem without its validation set, which takes time and says nothing of updates."""
+    problem = PROBLEMS[name]()
+    return replace(problem, data=replace(problem.data, validation=None))
+
+
 def sgd(**options: Any) -> Callable[[], keras.optimizers.Optimizer]:
     return lambda: keras.optimizers.SGD(0.05, **options)
 
@@ -28,13 +35,13 @@ def adam(**options: Any) -> Callable[[], keras.optimizers.Optimizer]:
 
 def _by_hand(name: str, made: dict[str, Any], change: Callable[[Any], Any]) -> Pair:
     """An optimizer that is configured to change gradients, against one that is given changed gradients."""
-    problem = PROBLEMS[name]()
+    problem = unvalidated(name)
     step = step_of(problem, lambda optimizer, gradients, variables: optimizer.apply(change(gradients), variables))
     return problem, fit(problem, sgd(**made), SIZE), steps(step, optimizer=sgd(), batch_size=SIZE)
 
 
 def _l2_by_hand() -> Pair:
-    problem = PROBLEMS["l2"]()
+    problem = unvalidated("l2")
 
     def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
         with tf.GradientTape() as recorded:
@@ -47,7 +54,7 @@ def _l2_by_hand() -> Pair:
 
 
 def _sgd_by_hand() -> Pair:
-    problem = PROBLEMS["dense"]()
+    problem = unvalidated("dense")
 
     def update(_: Any, gradients: Any, variables: Any) -> None:
         for gradient, variable in zip(gradients, variables, strict=True):
@@ -57,7 +64,7 @@ def _sgd_by_hand() -> Pair:
 
 
 def _schedule_by_hand() -> Pair:
-    problem = PROBLEMS["dense"]()
+    problem = unvalidated("dense")
 
     def decay() -> Any:
         return keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(0.1, 4, 0.5))
@@ -99,7 +106,7 @@ def _clip_values(gradients: Any) -> Any:
 
 def _micro_batches() -> Pair:
     """Gradients of four samples at a time, added up before the update."""
-    problem = PROBLEMS["dense"]()
+    problem = unvalidated("dense")
 
     def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
         gradients: list[Any] = []
@@ -116,7 +123,7 @@ def _micro_batches() -> Pair:
 
 def _two_optimizers() -> Pair:
     """Every layer has an optimizer of its own."""
-    problem = PROBLEMS["dense"]()
+    problem = unvalidated("dense")
 
     def train(model: Any, data: Data, epochs: int) -> None:
         made, generator = (adam()(), adam()()), np.random.default_rng(6)

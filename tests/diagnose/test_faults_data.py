@@ -47,6 +47,7 @@ def test_datasets_that_are_shuffled_apart() -> None:
     assert found["gradient_gap_without_cause"].observed == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_arrays_that_are_shuffled_apart_in_place() -> None:
     build, data = images()
 
@@ -80,7 +81,9 @@ ORDERS: dict[str, tuple[Loop, str, float]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["buffer", "once", "none", "dataset"])
+@pytest.mark.parametrize(
+    "name", ["buffer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("once", "none", "dataset"))]
+)
 def test_weak_shuffles(name: str) -> None:
     loop, told, reach = ORDERS[name]
     build, data = signals(samples=MANY)
@@ -91,7 +94,7 @@ def test_weak_shuffles(name: str) -> None:
     assert found["reach"].observed <= reach
 
 
-@pytest.mark.parametrize("scale", [1 / 255, "standard"])
+@pytest.mark.parametrize("scale", ["standard", pytest.param(1 / 255, marks=pytest.mark.slow)])
 def test_inputs_that_are_scaled_on_one_side(scale: Any) -> None:
     build, data = signals()
 
@@ -109,6 +112,7 @@ def test_inputs_that_are_scaled_on_one_side(scale: Any) -> None:
     assert f"{low:.4g} to" in told
 
 
+@pytest.mark.slow
 def test_another_batch_size() -> None:
     build, data = reviews()
 
@@ -129,6 +133,7 @@ def test_a_remainder_that_is_dropped() -> None:
     assert (found["samples"].expected, found["samples"].observed) == (SAMPLES, SAMPLES - LAST)
 
 
+@pytest.mark.slow
 def test_steps_per_epoch() -> None:
     build, data = signals()
 

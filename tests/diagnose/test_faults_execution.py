@@ -14,6 +14,7 @@ from loopbench_diagnose.reasons import Reason
 from .fault_models import SIZE, images, mean_log, only, sgd, signals, squared, step_of, taped
 
 
+@pytest.mark.slow
 def test_xla_in_compile() -> None:
     build, data = images()
     options: dict[str, Any] = {"optimizer": sgd(), "loss": "sparse_categorical_crossentropy", "batch_size": SIZE}
@@ -68,6 +69,7 @@ def _noisy(wrap: Any, draw: Any) -> Loop:
     return steps(wrap(step), optimizer=sgd(), batch_size=SIZE)
 
 
+@pytest.mark.slow
 def test_noise_from_numpy() -> None:
     build, data = signals()
 
@@ -78,6 +80,7 @@ def test_noise_from_numpy() -> None:
     only(diagnosis, Reason.EAGER_AND_GRAPH, Side.SECOND)
 
 
+@pytest.mark.slow
 def test_a_momentum_that_survives_from_run_to_run() -> None:
     build, data = images()
     velocities: dict[int, Any] = {}

@@ -63,6 +63,7 @@ def test_an_unweighted_mean_of_batches() -> None:
     assert found["second_loss"].observed == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_validation_loss_that_is_a_mean_of_batches() -> None:
     build, data = signals(validation=True)
 
@@ -77,6 +78,7 @@ def test_a_validation_loss_that_is_a_mean_of_batches() -> None:
     assert set(found) == {"second_val_loss"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "divided",
     [
@@ -119,6 +121,7 @@ class Stepping(keras.Model):  # type: ignore[misc]  # Keras has no types
         return {"loss": squared(y, self(x)), **self.more}
 
 
+@pytest.mark.slow
 def test_a_train_step_and_a_test_step_that_return_their_last_batch() -> None:
     _, data = signals(validation=True)
     diagnosis = diagnose(Stepping, data, fit("mse", stock_steps=True), fit("mse"))
@@ -171,6 +174,7 @@ def test_validation_on_one_batch() -> None:
     assert (found["validation_samples"].expected, found["validation_samples"].observed) == (VALIDATION, 8)
 
 
+@pytest.mark.slow
 def test_validation_steps() -> None:
     build, data = images(validation=True)
     some = fit(fit_options={"validation_steps": 1, "validation_batch_size": 8})
@@ -192,6 +196,7 @@ def test_training_figures_that_are_taken_afterwards() -> None:
     assert found["first_loss"].observed > found["first_loss"].expected
 
 
+@pytest.mark.slow
 def test_every_fault_of_figures_at_once() -> None:
     build, data = images(validation=True)
 

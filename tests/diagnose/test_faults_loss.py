@@ -56,6 +56,7 @@ def test_a_sum_over_outputs() -> None:
     assert "3 is the number of outputs" in diagnosis.causes[0].fix
 
 
+@pytest.mark.slow
 def test_a_sum_over_the_batch() -> None:
     build, data = images()
     diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), taped(_sum_of_batch))
@@ -65,12 +66,14 @@ def test_a_sum_over_the_batch() -> None:
     assert "16 is the number of samples in the batch" in diagnosis.causes[0].fix
 
 
+@pytest.mark.slow
 def test_a_sum_over_batch_and_outputs() -> None:
     build, data = signals(outputs=3)
     found = only(diagnose(build, data, taped(squared), taped(_sum_of_all)), Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(3 * SIZE, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_keras_loss_that_sums_on_the_first_side() -> None:
     build, data = signals(outputs=3)
     diagnosis = diagnose(build, data, fit(keras.losses.MeanSquaredError(reduction="sum")), taped(squared))
@@ -78,6 +81,7 @@ def test_a_keras_loss_that_sums_on_the_first_side() -> None:
     assert found["gradient_ratio"].observed == pytest.approx(1 / SIZE, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
     build, data = signals(outputs=3)
     diagnosis = diagnose(build, data, fit("mse", optimizer=adam()), taped(_sum_of_outputs, optimizer=adam()))
@@ -87,6 +91,7 @@ def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
     assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
 
 
+@pytest.mark.slow
 def test_under_adam_a_sum_ranks_below_what_has_an_effect() -> None:
     build, data = signals(outputs=3)
     other_rate = taped(_sum_of_outputs, optimizer=adam(learning_rate=0.02))
@@ -94,6 +99,7 @@ def test_under_adam_a_sum_ranks_below_what_has_an_effect() -> None:
     assert [cause.reason for cause in diagnosis.causes] == [Reason.LEARNING_RATE, Reason.LOSS_REDUCTION]
 
 
+@pytest.mark.slow
 def test_the_mean_of_two_outputs_instead_of_their_sum() -> None:
     build, data = heads()
 
@@ -105,6 +111,7 @@ def test_the_mean_of_two_outputs_instead_of_their_sum() -> None:
     assert found["gradient_ratio"].observed == pytest.approx(0.5, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_two_outputs_that_are_left_out() -> None:
     build, data = heads(list)
 
@@ -132,6 +139,7 @@ def test_a_fixed_divisor() -> None:
     assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].effect
 
 
+@pytest.mark.slow
 def test_a_fixed_divisor_of_a_sum_over_outputs_on_the_first_side() -> None:
     build, data = signals(outputs=3)
     diagnosis = diagnose(build, data, taped(lambda y, outputs: _sum_of_all(y, outputs) / SIZE), fit("mse"))
@@ -178,7 +186,9 @@ CROSSENTROPIES: dict[str, tuple[Any, Any, Loss]] = {
 }
 
 
-@pytest.mark.parametrize("name", CROSSENTROPIES)
+@pytest.mark.parametrize(
+    "name", ["softmax", *(pytest.param(name, marks=pytest.mark.slow) for name in CROSSENTROPIES if name != "softmax")]
+)
 def test_outputs_taken_for_what_they_are_not(name: str) -> None:
     (build, data), right, wrong = CROSSENTROPIES[name]
     diagnosis = diagnose(build, data, fit(right), taped(wrong))

@@ -46,6 +46,7 @@ def test_categorical_accuracy_of_labels_and_predicted_classes() -> None:
     assert (counted.expected, counted.observed) == (2 * SAMPLES, 2 * 4)
 
 
+@pytest.mark.slow
 def test_accuracy_that_compares_probabilities_with_classes() -> None:
     build, data = images()
     wrong = _metered(keras.metrics.Accuracy, lambda y, outputs: (y[:, None], outputs))
@@ -54,6 +55,7 @@ def test_accuracy_that_compares_probabilities_with_classes() -> None:
     only(diagnosis, Reason.ACCURACY_METRIC, Side.SECOND)
 
 
+@pytest.mark.slow
 def test_binary_accuracy_of_outputs_without_a_sigmoid() -> None:
     """Compile's "accuracy" is BinaryAccuracy, and takes 0.5 for the threshold of whatever it is given."""
     # All outputs stay between 0 and 0.5: all of them mean yes, and none of them is above the threshold.

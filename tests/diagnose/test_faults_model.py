@@ -32,6 +32,7 @@ def test_batch_normalization_without_the_training_flag() -> None:
     assert found["moving_statistics"].expected == pytest.approx(0.01, abs=0.02)
 
 
+@pytest.mark.slow
 def test_dropout_without_the_training_flag_on_the_first_side() -> None:
     build, data = images(lambda: layers.Dropout(0.4))
     diagnosis = diagnose(build, data, taped(mean_log, training=False), fit("sparse_categorical_crossentropy"))
@@ -50,6 +51,7 @@ class Halved(keras.Model):  # type: ignore[misc]  # Keras has no types
         return self.outside(self.drop(self.inside(tf.reshape(x, (-1, 16))), training=training))
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_whose_step_forgets_the_flag() -> None:
     _, data = signals(outputs=1)
 
@@ -101,6 +103,7 @@ def test_a_kernel_regularizer_that_is_left_out() -> None:
     assert found["regularization_gradient"].expected == pytest.approx(_penalty_gradient(build), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_activity_regularizer_that_is_left_out_on_the_first_side() -> None:
     build, data = _penalised("activity_regularizer")
     found = only(diagnose(build, data, taped(squared), _with_losses(1)), Reason.REGULARIZATION, Side.FIRST)
@@ -108,6 +111,7 @@ def test_an_activity_regularizer_that_is_left_out_on_the_first_side() -> None:
     assert found["regularization_gradient"].expected > 0
 
 
+@pytest.mark.slow
 def test_a_regularizer_that_counts_twice() -> None:
     build, data = _penalised("kernel_regularizer")
     diagnosis = diagnose(build, data, _with_losses(1), _with_losses(2))
@@ -118,12 +122,14 @@ def test_a_regularizer_that_counts_twice() -> None:
     assert "2 times" in diagnosis.causes[0].title
 
 
+@pytest.mark.slow
 def test_a_regularizer_that_is_divided_by_the_batch_on_the_first_side() -> None:
     build, data = _penalised("kernel_regularizer")
     found = only(diagnose(build, data, _with_losses(1 / SIZE), _with_losses(1)), Reason.REGULARIZATION, Side.FIRST)
     assert found["regularization_gradient"].observed == pytest.approx(_penalty_gradient(build) / SIZE, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_sum_over_outputs_and_regularization_together_are_one_cause() -> None:
     build, data = _penalised("kernel_regularizer")
 
@@ -147,6 +153,7 @@ def test_sample_weights_that_are_dropped() -> None:
     assert "sample weights from 0.1 to 4" in found["weights"].description
 
 
+@pytest.mark.slow
 def test_sample_weights_of_two_outputs_that_are_dropped() -> None:
     build, data = heads()
     halves = {name: np.where(np.arange(len(data.x)) % 2, 3.0, 1.0).astype(np.float32) for name in ("value", "label")}
@@ -162,6 +169,7 @@ def test_sample_weights_of_two_outputs_that_are_dropped() -> None:
 CLASSES = {0: 0.2, 1: 1.0, 2: 5.0}
 
 
+@pytest.mark.slow
 def test_class_weights_that_are_dropped() -> None:
     build, data = images()
     diagnosis = diagnose(
@@ -171,12 +179,14 @@ def test_class_weights_that_are_dropped() -> None:
     assert str(CLASSES) in found["weights"].description
 
 
+@pytest.mark.slow
 def test_class_weights_that_fit_alone_is_given() -> None:
     build, data = images()
     weighted = fit("sparse_categorical_crossentropy", fit_options={"class_weight": CLASSES})
     only(diagnose(build, data, weighted, taped(mean_log)), Reason.SAMPLE_WEIGHTS, Side.SECOND)
 
 
+@pytest.mark.slow
 def test_sample_weights_that_are_normalised_otherwise() -> None:
     """The sum over the weights' sum, where Keras takes the mean over the samples."""
     build, data = signals()
@@ -195,6 +205,7 @@ def test_sample_weights_that_are_normalised_otherwise() -> None:
     assert "not by the sum of their weights" in diagnosis.causes[0].fix
 
 
+@pytest.mark.slow
 def test_a_step_that_leaves_the_flag_to_the_model() -> None:
     """A custom train_step against Keras's own on the same model."""
     _, data = signals(outputs=1)

@@ -57,6 +57,7 @@ def test_adams_epsilon() -> None:
     assert "1e-07 and 1e-08" in found["configuration"].description
 
 
+@pytest.mark.slow
 def test_an_epsilon_that_is_large_against_the_gradient() -> None:
     build, data = reviews()
     diagnosis = diagnose(build, data, fit(adam(), "binary_crossentropy"), fit(adam(epsilon=1.0), "binary_crossentropy"))
@@ -70,6 +71,7 @@ def test_another_optimizer() -> None:
     assert found["update_gap"].observed == pytest.approx((1 + 1.9 + 2.71) / 3 - 1, rel=0.1)
 
 
+@pytest.mark.slow
 def test_another_class_of_optimizer() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared), fit("rmsprop"))
@@ -77,6 +79,7 @@ def test_another_class_of_optimizer() -> None:
     assert "SGD and RMSprop" in diagnosis.causes[0].title
 
 
+@pytest.mark.slow
 def test_clipping_by_configuration() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared, optimizer=sgd(clipnorm=CLIP)), fit(sgd(global_clipnorm=CLIP)))
@@ -95,6 +98,7 @@ def test_clipping_by_hand_against_clipnorm() -> None:
     assert found["update_lengths"].observed == pytest.approx(0.05 * CLIP, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_clipping_by_hand_on_both_sides() -> None:
     build, data = heads()
 
@@ -160,6 +164,7 @@ def test_a_loss_scale_that_is_divided_by_and_not_multiplied_with() -> None:
     assert found["update_length"].observed == pytest.approx(found["update_length"].expected / 2**10, rel=0.01)
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_is_not_wrapped() -> None:
     """As a whole model under the policy, where ``compile`` wraps by itself."""
     _, data = signals()
@@ -178,6 +183,7 @@ def test_an_optimizer_that_is_not_wrapped() -> None:
     assert "no loss scale optimizer" in diagnosis.causes[0].title
 
 
+@pytest.mark.slow
 def test_a_schedule_is_told_in_words() -> None:
     build, data = signals()
     schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
@@ -187,6 +193,7 @@ def test_a_schedule_is_told_in_words() -> None:
     assert "ExponentialDecay(initial_learning_rate=0.05, decay_steps=3, decay_rate=0.5" in cause.title
 
 
+@pytest.mark.slow
 def test_a_scale_that_clipping_hides() -> None:
     build, data = signals()
     clipped = sgd(clipnorm=1e-6)

@@ -16,6 +16,8 @@ from loopbench_diagnose.reasons import Reason
 from .fault_models import SIZE, Loss, Problem, adam, evidence_of, images, mean_log, only, sgd, signals, squared
 
 REPLICAS = 2
+# A whole batch and one of 13, a prime in all: eager steps of replicas take long.
+FEW = 29
 STRATEGY = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(REPLICAS)])
 
 
@@ -117,7 +119,7 @@ def fit(loss: Any = "mse", optimizer: Any = sgd()) -> Loop:  # noqa: B008  it ma
 
 
 def test_a_mean_that_is_not_divided() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
     diagnosis = diagnose(build, data, fit(), replicated(squared))
     found = only(diagnosis, Reason.REPLICA_SCALING, Side.SECOND)
     assert (found["replicas"].expected, found["replicas"].observed) == (REPLICAS, REPLICAS)
@@ -127,8 +129,9 @@ def test_a_mean_that_is_not_divided() -> None:
     assert "num_replicas_in_sync" in diagnosis.causes[0].fix
 
 
+@pytest.mark.slow
 def test_a_mean_that_is_not_divided_under_adam_on_the_first_side() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
     right = replicated(shared, optimizer=adam(), batches=by_function)
     diagnosis = diagnose(build, data, replicated(squared, optimizer=adam()), right)
     found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
@@ -137,14 +140,16 @@ def test_a_mean_that_is_not_divided_under_adam_on_the_first_side() -> None:
     assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
 
 
+@pytest.mark.slow
 def test_a_mean_that_is_handed_to_compile() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
     found = only(diagnose(build, data, fit(), fit(squared)), Reason.REPLICA_SCALING, Side.SECOND)
     assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_loss_of_compile_that_is_divided_twice() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
     twice = fit(lambda y, outputs: squares(y, outputs) / STRATEGY.num_replicas_in_sync)
     diagnosis = diagnose(build, data, twice, replicated(shared))
     found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
@@ -154,8 +159,9 @@ def test_a_loss_of_compile_that_is_divided_twice() -> None:
     assert "once" in diagnosis.causes[0].fix
 
 
+@pytest.mark.slow
 def test_gradients_that_are_added_up_twice() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
 
     def added(gradients: Any) -> Any:
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -164,8 +170,9 @@ def test_gradients_that_are_added_up_twice() -> None:
     assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_beside_a_sum_over_outputs() -> None:
-    build, data = mirrored(signals(outputs=3))
+    build, data = mirrored(signals(outputs=3, samples=FEW))
     diagnosis = diagnose(build, data, fit(), replicated(lambda y, outputs: 3 * squared(y, outputs)))
     assert {(cause.reason, cause.side) for cause in diagnosis.causes} == {
         (Reason.REPLICA_SCALING, Side.SECOND),
@@ -176,8 +183,9 @@ def test_beside_a_sum_over_outputs() -> None:
     assert evidence_of(diagnosis, Reason.LOSS_REDUCTION)["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_beside_batch_normalization_in_inference_mode() -> None:
-    build, data = mirrored(images(layers.BatchNormalization))
+    build, data = mirrored(images(layers.BatchNormalization, samples=FEW))
     first = fit("sparse_categorical_crossentropy")
     diagnosis = diagnose(build, data, first, replicated(mean_log, training=False))
     assert {(cause.reason, cause.side) for cause in diagnosis.causes} == {
@@ -189,8 +197,9 @@ def test_beside_batch_normalization_in_inference_mode() -> None:
     assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_fixed_global_batch_size_is_a_fixed_divisor() -> None:
-    build, data = mirrored(signals())
+    build, data = mirrored(signals(samples=FEW))
 
     def fixed(y: Any, outputs: Any) -> Any:
         return tf.nn.compute_average_loss(squares(y, outputs), global_batch_size=SIZE)
@@ -198,8 +207,9 @@ def test_a_fixed_global_batch_size_is_a_fixed_divisor() -> None:
     only(diagnose(build, data, fit(), replicated(fixed)), Reason.FIXED_DIVISOR, Side.SECOND)
 
 
+@pytest.mark.slow
 def test_regularization_that_every_replica_adds_in_full() -> None:
-    build, data = mirrored(signals(kernel_regularizer=keras.regularizers.L2(0.05)))
+    build, data = mirrored(signals(samples=FEW, kernel_regularizer=keras.regularizers.L2(0.05)))
 
     def train(model: keras.Model, data: Data, epochs: int) -> None:
         replicated(lambda y, outputs: shared(y, outputs) + tf.add_n(model.losses))(model, data, epochs)
@@ -214,36 +224,37 @@ def divided(gradients: Any) -> Any:
 
 
 SOUND: dict[str, Callable[[], tuple[Problem, Loop, Loop]]] = {
-    "fit_and_a_divided_mean": lambda: (signals(), fit(), replicated(shared)),
+    "fit_and_a_divided_mean": lambda: (signals(samples=FEW), fit(), replicated(shared)),
     "batch_normalization_and_dropout": lambda: (
-        images(layers.BatchNormalization, lambda: layers.Dropout(0.3)),
+        images(layers.BatchNormalization, lambda: layers.Dropout(0.3), samples=FEW),
         fit("sparse_categorical_crossentropy"),
         replicated(lambda y, outputs: mean_log(y, outputs) / STRATEGY.num_replicas_in_sync),
     ),
     "compute_average_loss": lambda: (
-        signals(),
+        signals(samples=FEW),
         fit(optimizer=adam()),
         replicated(lambda y, outputs: tf.nn.compute_average_loss(squares(y, outputs)), optimizer=adam()),
     ),
     "a_loss_of_keras": lambda: (
-        signals(),
+        signals(samples=FEW),
         replicated(keras.losses.MeanSquaredError(), batches=by_function),
         replicated(shared, batches=by_function),
     ),
     "gradients_divided_later": lambda: (
-        signals(),
+        signals(samples=FEW),
         fit(),
         replicated(squared, change=divided),
     ),
-    "updates_apart": lambda: (signals(), fit(), apart(shared)),
+    "updates_apart": lambda: (signals(samples=FEW), fit(), apart(shared)),
     "a_number_of_replicas_that_was_asked_before": lambda: (
-        signals(),
+        signals(samples=FEW),
         fit(),
         replicated(lambda y, outputs: squared(y, outputs) / REPLICAS),
     ),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUND)
 def test_nothing_is_told_of_two_right_loops(name: str) -> None:
     problem, first, second = SOUND[name]()

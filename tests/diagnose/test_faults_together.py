@@ -25,6 +25,7 @@ def _sum_of_outputs(y: Any, outputs: Any) -> Any:
     return tf.reduce_mean(tf.reduce_sum(tf.square(y - outputs), axis=1))
 
 
+@pytest.mark.slow
 def test_a_sum_and_regularization_left_out() -> None:
     build, data = signals(outputs=3, kernel_regularizer=keras.regularizers.L2(0.05))
     fit = compile_and_fit(optimizer=sgd(), loss="mse", batch_size=SIZE)
@@ -33,6 +34,7 @@ def test_a_sum_and_regularization_left_out() -> None:
     assert evidence_of(diagnosis, Reason.LOSS_REDUCTION)["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_no_training_flag_and_no_sample_weights() -> None:
     build, data = images(layers.BatchNormalization, lambda: layers.Dropout(0.3))
     weighted = replace(data, sample_weight=np.linspace(0.1, 4.0, len(data.x)).astype(np.float32))
@@ -41,6 +43,7 @@ def test_no_training_flag_and_no_sample_weights() -> None:
     assert _told(diagnosis) == {(Reason.TRAINING_FLAG, Side.SECOND), (Reason.SAMPLE_WEIGHTS, Side.SECOND)}
 
 
+@pytest.mark.slow
 def test_labels_broadcast_and_another_rate_and_no_shuffle() -> None:
     build, data = signals(outputs=1)
     fit = compile_and_fit(optimizer=sgd(), loss="mse", batch_size=SIZE)
@@ -53,6 +56,7 @@ def test_labels_broadcast_and_another_rate_and_no_shuffle() -> None:
     }
 
 
+@pytest.mark.slow
 def test_pairs_apart_in_batches_of_another_size() -> None:
     build, data = signals()
 

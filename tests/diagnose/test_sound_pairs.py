@@ -1,6 +1,7 @@
 """Nothing is reported of two loops that are both right, however differently they are written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,6 +58,14 @@ MATRIX = (
     ("mixed_float16", "fit", "custom_step", "sgd", 16),
 )
 DRAWS = 10
+# The pairs of the quick tier: a dense, a convolutional and a recurrent model, a graph and a custom step.
+QUICK = {
+    ("dense", "fit", "fit", "sgd", 16),
+    ("logits", "fit", "custom_step", "adamw", 16),
+    ("sigmoid", "tape", "tape_graph", "adam", 16),
+    ("conv2d", "fit", "tf_data", "adam", 16),
+    ("gru", "tape", "indexed", "rmsprop", 32),
+}
 
 
 def _drawn() -> list[tuple[str, str, str, str, int]]:
@@ -75,31 +84,30 @@ def _drawn() -> list[tuple[str, str, str, str, int]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    yield
-    keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
-
-
 def _assert_sound(problem: Problem, first: Loop, second: Loop) -> None:
     if problem.float16:
         keras.config.set_dtype_policy("mixed_float16")
     assert diagnose(problem.build, problem.data, first, second).causes == ()
 
 
-@pytest.mark.parametrize(("name", "first", "second", "optimizer", "size"), MATRIX)
+def _tiered() -> list[Any]:
+    return [pytest.param(*row, marks=() if row in QUICK else pytest.mark.slow) for row in MATRIX]
+
+
+@pytest.mark.parametrize(("name", "first", "second", "optimizer", "size"), _tiered())
 def test_nothing_is_told_of_two_right_loops(name: str, first: str, second: str, optimizer: str, size: int) -> None:
     problem, make = PROBLEMS[name](), OPTIMIZERS[optimizer]
     _assert_sound(problem, LOOPS[first](problem, make, size), LOOPS[second](problem, make, size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "first", "second", "optimizer", "size"), _drawn())
 def test_nothing_is_told_of_pairs_drawn(name: str, first: str, second: str, optimizer: str, size: int) -> None:
     problem, make = PROBLEMS[name](), OPTIMIZERS[optimizer]
     _assert_sound(problem, LOOPS[first](problem, make, size), LOOPS[second](problem, make, size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_nothing_is_told_of_another_way_of_writing(name: str) -> None:
     _assert_sound(*VARIANTS[name]())
@@ -109,3 +117,4 @@ def test_every_problem_and_loop_and_optimizer_is_tried() -> None:
     assert {row[0] for row in MATRIX} == set(PROBLEMS)
     assert {name for row in MATRIX for name in row[1:3]} == set(LOOPS)
     assert {row[3] for row in MATRIX} == set(OPTIMIZERS)
+    assert set(MATRIX) >= QUICK

@@ -3,11 +3,14 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.support.paths import ROOT
 
 TUTORIAL = ROOT / "docs" / "diagnose-your-own-loop.md"
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(capsys: Any) -> None:
     blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
     assert len(blocks) == 9

@@ -1,23 +1,31 @@
-"""A real server process on loopback, started as a user starts it."""
+"""Real server processes on loopback, started as a user starts them."""
 
 import json
 import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 
-from loopbench_client import Client
+from loopbench_client import Client, Tls
+from loopbench_server.access.tokens import Role, new_token
+from tests.support.certificates import Authority
 
-SECONDS_TO_READY = 120
-PATIENCE = 30.0
+# Seconds. Far longer than anything takes while other processes keep all cores busy.
+SECONDS_TO_READY = 300
+SECONDS_TO_STOP = 300
+PATIENCE = 120.0
+# The flags of a server that several tests share.
+SHARED_FLAGS = ("--slots", "2", "--metrics-address", "127.0.0.1:0", "--log-level", "debug")
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
@@ -28,14 +36,43 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 
 @dataclass
 class ServerProcess:
-    """The process, the address it serves on, and the folder it keeps everything in."""
+    """The process, the address it serves on, the folder it keeps everything in, and how its clients get access."""
 
     process: subprocess.Popen[str]
     address: str
     folder: Path
+    tls: Tls | None = None
+    # The secret of a token of each role, where the server asks for tokens.
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def client(self) -> Client:
-        return Client(self.address)
+        """A client that may do everything."""
+        return Client(self.address, token=self.tokens.get("write"), tls=self.tls)
+
+    def channel(self, role: str | None = "write") -> grpc.Channel:
+        """A channel for calls without the project's client, with the token of ``role`` where there is one."""
+        if self.tls is None:
+            return grpc.insecure_channel(self.address)
+        assert self.tls.ca is not None
+        credentials = grpc.ssl_channel_credentials(Path(self.tls.ca).read_bytes())
+        if role:
+            token = grpc.access_token_call_credentials(self.tokens[role])
+            credentials = grpc.composite_channel_credentials(credentials, token)
+        return grpc.secure_channel(self.address, credentials)
+
+    def environment(self, role: str | None = "write") -> dict[str, str]:
+        """By which the command line uses this server, with the token of ``role`` where there is one."""
+        found = os.environ | {"LOOPBENCH_SERVER": self.address}
+        if self.tls is not None:
+            found["LOOPBENCH_TLS_CA"] = str(self.tls.ca)
+        if role in self.tokens:
+            found["LOOPBENCH_TOKEN"] = self.tokens[role]
+        return found
+
+    def wait_ready(self) -> None:
+        """Returns when it takes runs."""
+        with self.client() as client:
+            client.wait_ready(SECONDS_TO_READY)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -49,16 +86,45 @@ class ServerProcess:
         serious = [event for event in self.events() if event["level"] in ("error", "critical")]
         return [event for event in serious if event["event"] != "run failed"]
 
+    def listening(self) -> dict[str, Any]:
+        """The addresses that it serves on."""
+        *_, event = (event for event in self.events() if event["event"] == "listening")
+        return event
+
+    def metrics(self) -> list[str]:
+        """The lines of its metrics."""
+        address = self.listening()["metrics_address"]
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=PATIENCE) as response:
+            return str(response.read().decode()).splitlines()
+
+    def processes(self) -> list[psutil.Process]:
+        """All processes below the server."""
+        with suppress(psutil.Error):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
+
     def workers(self) -> list[psutil.Process]:
         """The processes below the server that train: the forkserver's children."""
-        own = psutil.Process(self.process.pid)
-        return [child for child in own.children(recursive=True) if _nice(child) > own.nice()]
+        own = os.nice(0)
+        return [child for child in self.processes() if _nice(child) > own]
+
+    def forkserver(self) -> psutil.Process:
+        """The process that workers are forked from."""
+        own = os.nice(0)
+        (found,) = [child for child in self.processes() if "forkserver" in _words(child) and _nice(child) == own]
+        return found
 
 
 def _nice(process: psutil.Process) -> int:
     with suppress(psutil.Error):  # it may have ended since it was found
         return process.nice()
     return -1
+
+
+def _words(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -86,18 +152,33 @@ def start_server(folder: Path, *flags: str, deployment: Deployment = as_process)
             [*command, *flags], stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | {"NO_COLOR": "1"}
         )
     assert process.stdout is not None
-    address = process.stdout.readline().removeprefix("loopbench-server listening on ").strip()
-    return ServerProcess(process, address, folder)
+    line = process.stdout.readline()
+    assert line, f"the server does not start: {(folder / 'log').read_text()[-2000:]}"
+    return ServerProcess(process, line.removeprefix("loopbench-server listening on ").strip(), folder)
 
 
 def stop_server(server: ServerProcess) -> None:
     server.process.terminate()
-    server.process.communicate(timeout=60)
+    server.process.communicate(timeout=SECONDS_TO_STOP)
+
+
+def guarded_server(folder: Path, *flags: str, deployment: Deployment = as_process) -> ServerProcess:
+    """A server that serves by TLS, asks for tokens, and has ports for metrics and for health."""
+    authority = Authority(folder / "certificates")
+    pair = authority.issue("server")
+    pair.key.chmod(0o644)  # a container's user is nobody on this machine
+    made = {role: new_token(role, Role[role.upper()]) for role in ("read", "write")}
+    (folder / "tokens").write_text("".join(f"{token.line}\n" for _, token in made.values()))
+    access = (*pair.flags, "--tokens-file", str(folder / "tokens"), "--health-address", "127.0.0.1:0")
+    started = start_server(folder, *SHARED_FLAGS, *access, *flags, deployment=deployment)
+    started.tls = Tls(authority.certificate)
+    started.tokens = {role: secret for role, (secret, _) in made.items()}
+    return started
 
 
 @pytest.fixture(scope="session")
 def deployment() -> Deployment:
-    """How servers are started; tests/contract has another such fixture."""
+    """How servers are started; tests/system/contract has another such fixture."""
     return as_process
 
 
@@ -120,9 +201,17 @@ def start(tmp_path: Path, deployment: Deployment) -> Iterator[Start]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[ServerProcess]:
     """One server for all tests that leave it as it is."""
-    running = start_server(tmp_path_factory.mktemp("server"), deployment=deployment)
-    with running.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
+    running = start_server(tmp_path_factory.mktemp("server"), *SHARED_FLAGS, deployment=deployment)
+    running.wait_ready()
+    yield running
+    stop_server(running)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[ServerProcess]:
+    """One server with TLS, tokens and all ports, for all tests that leave it as it is."""
+    running = guarded_server(tmp_path_factory.mktemp("server"), deployment=deployment)
+    running.wait_ready()
     yield running
     stop_server(running)
 
@@ -131,3 +220,35 @@ def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> 
 def client(server: ServerProcess) -> Iterator[Client]:
     with server.client() as connected:
         yield connected
+
+
+class Peers:
+    """Servers on one store by their number; each is started when a test asks for it and none runs."""
+
+    def __init__(self, start: Callable[[int], ServerProcess], running: dict[int, ServerProcess] | None = None) -> None:
+        self._start = start
+        # Servers that others stop.
+        self._kept = running or {}
+        self._started: dict[int, ServerProcess] = {}
+
+    def __getitem__(self, number: int) -> ServerProcess:
+        if number in self._kept:
+            return self._kept[number]
+        if number not in self._started or self._started[number].process.poll() is not None:
+            self._stop(number)
+            self._started[number] = self._start(number)
+            self._started[number].wait_ready()
+        return self._started[number]
+
+    def _stop(self, number: int) -> None:
+        server = self._started.pop(number, None)
+        if server is None:
+            return
+        if server.process.poll() is None:
+            stop_server(server)
+        if server.process.stdout:
+            server.process.stdout.close()
+
+    def stop(self) -> None:
+        for number in [*self._started]:
+            self._stop(number)

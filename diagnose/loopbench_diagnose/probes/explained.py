@@ -50,7 +50,7 @@ def _changes_under(intervention: Intervention) -> Callable[[Case, int], bool]:
 def _depends_on_order(case: Case, side: int) -> bool:
     """Samples and labels that belong together give the same gradient in whatever order they come."""
     others = tuple(one for one in case.explained if one is not EQUAL_LABELS)
-    straight = case.batch(others)[side].steps[0].gradients
+    straight = case.first_step(others)[side].steps[0].gradients
     turned = case.reversed_batch(side, others).steps[0].gradients
     assert straight is not None
     assert turned is not None

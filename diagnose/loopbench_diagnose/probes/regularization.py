@@ -82,7 +82,7 @@ def _what(own: float, other: float) -> str:
 def _by_hand(case: Case) -> bool:
     """Whether the whole gradients are closer to each other than what ``model.losses`` adds to them."""
     interventions = case.explanation.interventions
-    first, second = (trace.steps[0].gradients or [] for trace in case.batch(interventions))
+    first, second = (trace.steps[0].gradients or [] for trace in case.first_step(interventions))
     return norm(subtract(first, second)) < MADE_UP * norm(subtract(*_parts(case, interventions)))
 
 
@@ -94,7 +94,7 @@ def _with_replicas(case: Case) -> tuple[Intervention, ...]:
 
 def _parts(case: Case, interventions: Sequence[Intervention]) -> list[Arrays]:
     """The gradient of the model's own losses on either side."""
-    pairs = zip(case.batch(interventions), case.batch((NO_ADDITIONAL_LOSSES, *interventions)), strict=True)
+    pairs = zip(case.first_step(interventions), case.first_step((NO_ADDITIONAL_LOSSES, *interventions)), strict=True)
     return [_part(full, without) for full, without in pairs]
 
 

@@ -1,21 +1,17 @@
 """The control: the same side twice."""
 
 from loopbench.spec import Cause
-from loopbench_diagnose.case import BATCH_EPOCHS, Case
+from loopbench_diagnose.case import Case
 from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
-from loopbench_diagnose.gradients import gap, subtract
 from loopbench_diagnose.reasons import Reason
 
 
 def probe(case: Case, findings: Findings) -> None:
     """A side that does not repeat itself from the same start cannot be compared with another."""
-    data = case.first(case.batch_size)
     for side, trace in enumerate(case.batch()):
         if not trace.steps:
             continue
-        again = case.lab.watch(case.sides[side], data, BATCH_EPOCHS)
-        start = trace.steps[0].weights or []
-        distance = gap(subtract(trace.weights, start), subtract(again.weights, start))
+        distance = case.repeat_gap(side)
         if distance < case.tolerance:
             findings.control(
                 f"repeat_{word(side)}", f"The {word(side)} side twice: distance of the weights.", 0.0, distance

@@ -6,27 +6,9 @@ import pytest
 
 from loopbench_server.access.tokens import Role, new_token
 from tests.support.certificates import Authority
-from tests.support.servers import (
-    PATIENCE,
-    SECONDS_TO_READY,
-    ServerProcess,
-    client,
-    deployment,
-    eventually,
-    server,
-    start,
-)
+from tests.support.servers import client, deployment, server, start
 
-__all__ = [
-    "PATIENCE",
-    "SECONDS_TO_READY",
-    "ServerProcess",
-    "client",
-    "deployment",
-    "eventually",
-    "server",
-    "start",
-]
+__all__ = ["client", "deployment", "server", "start"]
 
 
 @pytest.fixture

@@ -4,35 +4,28 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from loopbench.spec import Dataset, Execution, RunSpec
 from loopbench_client import Client
+from tests.support.servers import Start, eventually
 
-from .conftest import SECONDS_TO_READY, ServerProcess, eventually
+pytestmark = pytest.mark.slow
 
 SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=1, execution=Execution.XLA)
+MOST_KEPT = 1_000
 
 
 @pytest.fixture
-def temporary() -> Iterator[Path]:
-    """The server's folder of temporary files.
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of temporary files of servers that start.
 
     With a space, because XLA is told of it in a line of flags; not pytest's, whose path is too long for sockets.
     """
     with tempfile.TemporaryDirectory(prefix="t mp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
         yield Path(folder)
-
-
-@pytest.fixture
-def server(temporary: Path, start: Any, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    started: ServerProcess = start()
-    with started.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
-    return started
 
 
 def folders(temporary: Path) -> list[Path]:
@@ -51,34 +44,33 @@ def digest(client: Client) -> str:
     return result.weights_digest
 
 
-def test_same_bits_without_compiling(server: ServerProcess, temporary: Path) -> None:
+def test_compiled_functions_are_used_again_and_bounded_and_end_with_the_server(start: Start, temporary: Path) -> None:
+    server = start()
+    server.wait_ready()
     assert not kept(temporary)
+    before = {*temporary.rglob("*")}
     with server.client() as client:
+        assert client.train(SPEC.model_copy(update={"execution": Execution.GRAPH})).result
+        assert {*temporary.rglob("*")} == before, "runs leave no temporary files"
+
         first = digest(client)
         compiled = kept(temporary)
         assert compiled
         assert digest(client) == first
-    assert kept(temporary) == compiled
+        assert kept(temporary) == compiled, "nothing is compiled again"
 
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlasts_the_server(server: ServerProcess, temporary: Path, number: signal.Signals) -> None:
-    assert folders(temporary)
-    server.process.send_signal(number)
+        (folder,) = folders(temporary)
+        for number in range(MOST_KEPT - len(compiled)):
+            (folder / f"{number}.pb").touch()
+        # Other functions, for which there is no room.
+        assert client.train(SPEC.model_copy(update={"batch_size": 48})).result
+        assert len(kept(temporary)) == MOST_KEPT
+    server.process.send_signal(signal.SIGTERM)
     eventually(lambda: not folders(temporary))
 
 
-def test_what_is_kept_is_bounded(server: ServerProcess, temporary: Path) -> None:
-    (folder,) = folders(temporary)
-    for number in range(1_000):
-        (folder / f"{number}.pb").touch()
-    with server.client() as client:
-        assert digest(client)
-    assert len(kept(temporary)) == 1_000
-
-
-def test_runs_leave_no_temporary_files(server: ServerProcess, temporary: Path) -> None:
-    before = {*temporary.rglob("*")}
-    with server.client() as client:
-        assert client.train(SPEC.model_copy(update={"execution": Execution.GRAPH})).result
-    assert {*temporary.rglob("*")} == before
+def test_nothing_outlasts_a_server_that_is_killed(start: Start, temporary: Path) -> None:
+    server = start()
+    eventually(lambda: folders(temporary))
+    server.process.kill()
+    eventually(lambda: not folders(temporary))

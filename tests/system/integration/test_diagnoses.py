@@ -4,23 +4,29 @@ import pytest
 
 from loopbench.spec import Adam, Loss, LossReport, Meter, Method, Sgd, Side
 from loopbench_client import Client
-from tests.support.diagnoses import observed, only, spec
+from tests.support.diagnoses import check_loss_scale, diagnose, loss_scale_pair, observed, only, spec
+
+pytestmark = pytest.mark.slow
 
 TAPE, FIT, CUSTOM = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
 FIXED = Loss.SUM_OF_SQUARES_FIXED_BATCH
 
 
+def test_loss_scale_under_adam(client: Client) -> None:
+    check_loss_scale(diagnose(client, *loss_scale_pair(Adam())), Adam())
+
+
 def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
     """Row 3 of the article's table: a mean at 0.1 is a sum at 0.01."""
     second = spec(loss=Loss.MEAN_SQUARED_ERROR, optimizer=Sgd(learning_rate=0.1))
-    diagnosis = client.diagnose(spec(), second, timeout=120)
+    diagnosis = diagnose(client, spec(), second)
     assert {cause.reason for cause in diagnosis.causes} == {"LOSS_REDUCTION", "LEARNING_RATE"}
     assert all("make up for each other" in cause.effect for cause in diagnosis.causes)
 
 
 def test_meter_on_labels(client: Client) -> None:
     wrong = spec(method=CUSTOM, meter=Meter.CATEGORICAL_ON_LABELS)
-    cause = only(client.diagnose(spec(method=CUSTOM), wrong, timeout=120))
+    cause = only(diagnose(client, spec(method=CUSTOM), wrong))
     assert (cause.reason, cause.side) == ("ACCURACY_METRIC", Side.SECOND)
     counted = next(item for item in cause.evidence if item.name.startswith("metric/"))
     # A value a batch instead of one a sample: 11 training and 11 validation batches in each of two epochs.
@@ -30,7 +36,7 @@ def test_meter_on_labels(client: Client) -> None:
 
 def test_last_batch(client: Client) -> None:
     wrong = spec(method=CUSTOM, loss_report=LossReport.LAST_BATCH)
-    diagnosis = client.diagnose(wrong, spec(method=TAPE), timeout=120)
+    diagnosis = diagnose(client, wrong, spec(method=TAPE))
     cause = only(diagnosis)
     assert (cause.reason, cause.side) == ("LAST_BATCH", Side.FIRST)
     assert set(observed(cause)) == {"first_loss", "first_val_loss"}
@@ -40,7 +46,7 @@ def test_last_batch(client: Client) -> None:
 
 def test_fixed_divisor(client: Client) -> None:
     """1,438 = 44 × 32 + 30 and 359 = 11 × 32 + 7."""
-    diagnosis = client.diagnose(spec(), spec(loss=FIXED), timeout=120)
+    diagnosis = diagnose(client, spec(), spec(loss=FIXED))
     cause = only(diagnosis)
     assert (cause.reason, cause.side) == ("FIXED_DIVISOR", Side.SECOND)
     found = observed(cause)
@@ -50,14 +56,14 @@ def test_fixed_divisor(client: Client) -> None:
 
 
 def test_batches_of_another_size_are_one_cause(client: Client) -> None:
-    cause = only(client.diagnose(spec(loss=FIXED), spec(loss=FIXED, batch_size=64), timeout=120))
+    cause = only(diagnose(client, spec(loss=FIXED), spec(loss=FIXED, batch_size=64)))
     # 1,438 samples make 45 batches of 32, and 23 of 64; two epochs.
     assert (cause.reason, observed(cause)) == ("UPDATES", {"updates_of_the_run": 46, "batch_size": 64})
 
 
 def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
     whole = {"batch_size": 1_797}
-    cause = only(client.diagnose(spec(**whole), spec(loss=FIXED, **whole), timeout=120))
+    cause = only(diagnose(client, spec(**whole), spec(loss=FIXED, **whole)))
     assert cause.reason == "FIXED_DIVISOR"
     assert "divides by 1,797" in cause.title
     assert "holds 1,438 samples and counts for 0.8 of" in cause.effect
@@ -66,7 +72,7 @@ def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
 @pytest.mark.parametrize("execution", ["GRAPH", "EAGER", "XLA"])
 def test_the_methods_agree(client: Client, execution: str) -> None:
     for method in (FIT, CUSTOM):
-        diagnosis = client.diagnose(spec(execution=execution), spec(method=method, execution=execution), timeout=120)
+        diagnosis = diagnose(client, spec(execution=execution), spec(method=method, execution=execution))
         assert diagnosis.causes == ()
         assert {"repeat_first", "repeat_second", "updates", "batch_order", "gradient_ratio"} <= {
             control.name for control in diagnosis.controls
@@ -84,7 +90,7 @@ def test_all_that_differs_is_named(client: Client) -> None:
         seed=3,
         epochs=3,
     )
-    diagnosis = client.diagnose(first, second, timeout=120)
+    diagnosis = diagnose(client, first, second)
     assert {cause.reason for cause in diagnosis.causes} == {
         *("OPTIMIZER", "LOSS_REDUCTION", "UPDATES", "ACCURACY_METRIC", "FIXED_DIVISOR", "SEED", "SHUFFLE"),
     }
@@ -95,7 +101,7 @@ def test_all_that_differs_is_named(client: Client) -> None:
 
 def test_a_replicas_own_mean_is_found(client: Client) -> None:
     unscaled = spec(method=CUSTOM, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
-    cause = only(client.diagnose(spec(method=FIT, replicas=2), unscaled, timeout=300))
+    cause = only(diagnose(client, spec(method=FIT, replicas=2), unscaled))
     assert (cause.reason, cause.side) == ("REPLICA_SCALING", Side.SECOND)
     found = observed(cause)
     assert found["replicas"] == 2
@@ -104,9 +110,9 @@ def test_a_replicas_own_mean_is_found(client: Client) -> None:
 
 
 def test_replicas_that_agree_raise_no_alarm(client: Client) -> None:
-    assert client.diagnose(spec(method=FIT, replicas=2), spec(method=CUSTOM, replicas=2), timeout=300).causes == ()
+    assert diagnose(client, spec(method=FIT, replicas=2), spec(method=CUSTOM, replicas=2)).causes == ()
 
 
 def test_only_one_side_by_xla(client: Client) -> None:
-    cause = only(client.diagnose(spec(), spec(execution="XLA"), timeout=120))
+    cause = only(diagnose(client, spec(), spec(execution="XLA")))
     assert (cause.reason, cause.side) == ("XLA", Side.SECOND)

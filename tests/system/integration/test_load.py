@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from benchmarks.load import load
 from loopbench.spec import Dataset, RunSpec
 from loopbench_client import Client
+from tests.support.servers import ServerProcess
 
-from .conftest import ServerProcess
+pytestmark = pytest.mark.slow
 
 EPOCHS, WATCHERS, RATE = 20, 30, 20
 

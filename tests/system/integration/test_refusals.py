@@ -5,16 +5,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from loopbench_client import Client, Tls, UnauthenticatedError
 from loopbench_server.access.tokens import Role, new_token
 from tests.support.certificates import Authority
-from tests.support.servers import stop_server
-
-from .conftest import SECONDS_TO_READY, eventually
+from tests.support.servers import PATIENCE, Start, eventually, stop_server
 
 PASSWORD = "geheim"  # noqa: S105  that of no database
 URLS = [
@@ -33,7 +30,7 @@ def run_server(*words: str, **environment: str) -> subprocess.CompletedProcess[s
     """A server that is to refuse to start."""
     command = [sys.executable, "-m", "loopbench_server", "--metrics-address", "none", *words]
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
+        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
@@ -55,8 +52,9 @@ def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, a
     assert [part in done.stderr for part in ("--tls-certificate", "cannot be read")] == [True] * 2
 
 
+@pytest.mark.slow
 def test_only_a_folder_of_temporary_files_in_which_sockets_have_room_will_do(
-    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory() as short:
 
@@ -72,25 +70,26 @@ def test_only_a_folder_of_temporary_files_in_which_sockets_have_room_will_do(
         assert done.stderr.splitlines()[-1].startswith("loopbench-server: TMPDIR: a path of at most 75 bytes")
         monkeypatch.setenv("TMPDIR", folder(75))
         server = start()
-        with server.client() as client:
-            client.wait_ready(SECONDS_TO_READY)
+        server.wait_ready()
         stop_server(server)
 
 
-def test_insecure_is_told_in_so_many_words_and_works(start: Any) -> None:
+@pytest.mark.slow
+def test_insecure_is_told_in_so_many_words_and_works(start: Start) -> None:
     # On loopback: whether it is let through elsewhere is a rule of its own, with tests of its own.
     with start("--insecure").client() as client:
         assert client.server_info()
 
 
-def test_a_socket_of_this_machine_is_an_address(start: Any, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_socket_of_this_machine_is_an_address(start: Start, tmp_path: Path) -> None:
     server = start("--address", f"unix:{tmp_path / 'socket'}")
     assert server.address == f"unix:{tmp_path / 'socket'}"
     with server.client() as client:
         assert client.server_info()
 
 
-@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("url", [URLS[0], *(pytest.param(url, marks=pytest.mark.slow) for url in URLS[1:])])
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_start_shows_the_password_of_the_database(url: str, log_format: str) -> None:
     words = ["--address", "127.0.0.1:0", "--log-level", "debug", "--log-format", log_format]
@@ -101,7 +100,8 @@ def test_no_start_shows_the_password_of_the_database(url: str, log_format: str) 
     assert "Traceback" not in done.stderr
 
 
-def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization {PASSWORD}")  # it lacks the "="
     server = start("--log-level", "debug")
@@ -111,14 +111,14 @@ def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Any, monkeypa
     assert PASSWORD not in server.log()
 
 
-@pytest.mark.parametrize("log_format", ["json", "console"])
-def test_no_log_shows_a_token_its_hash_or_a_key(
-    log_format: str, start: Any, tokens: dict[str, str], authority: Authority, tmp_path: Path
+@pytest.mark.slow
+def test_no_log_for_a_console_shows_a_token_its_hash_or_a_key(
+    start: Start, tokens: dict[str, str], authority: Authority, tmp_path: Path
 ) -> None:
+    """As tests/smoke shows it of JSON lines."""
     pair = authority.issue("server")
-    logged = ("--log-level", "debug", "--log-format", log_format)
     file = tmp_path / "tokens"
-    server = start(*pair.flags, "--tokens-file", str(file), *logged)
+    server = start(*pair.flags, "--tokens-file", str(file), "--log-level", "debug", "--log-format", "console")
     tls = Tls(authority.certificate)
     unknown = new_token("nobody", Role.WRITE)[0]
     with Client(server.address, token=tokens["write"], tls=tls) as client:

@@ -17,14 +17,16 @@ from loopbench.spec import RunFilter, RunState
 from loopbench_client.cli.exits import ExitCode
 from loopbench_server.runs.database import open_database
 from loopbench_server.runs.store import Store
-from tests.support.servers import SECONDS_TO_READY, Start, eventually
+from tests.support.servers import Start, eventually
+
+pytestmark = pytest.mark.slow
 
 PLAN = "seeds: 2\ndefaults: {dataset: digits, epochs: 2}\nspecs: {tape: , fit: {method: fit}}"
 ENDLESS = "seeds: 2\ndefaults: {dataset: digits, epochs: 1000, execution: eager}\nspecs: {tape: }"
 # What a shell starts in the background ignores SIGINT, and so would a command below it.
 CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 CODE += "from loopbench_client.cli import main; main()"
-TIMEOUT = 240
+TIMEOUT = 600
 
 Command = Callable[..., subprocess.Popen[str]]
 
@@ -60,8 +62,7 @@ def test_a_comparison_finds_what_a_sweep_has_trained(command: Command, start: St
         (label, seed, "succeeded") for label in ("tape", "fit") for seed in (0, 1)
     ]
     server = start("--slots", "1")
-    with server.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
+    server.wait_ready()
     compare = command("compare", "--file", str(plan), "--server", server.address, "--json", "--require", "identical")
     answer, told = compare.communicate(timeout=TIMEOUT)
     assert compare.returncode == ExitCode.SUCCESS, told

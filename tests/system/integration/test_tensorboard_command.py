@@ -15,11 +15,14 @@ import psutil
 import pytest
 
 from loopbench.spec import Dataset, Loss, Method, Run, RunSpec
+from tests.support.servers import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 # What a shell starts in the background ignores SIGINT, and so would a command below it.
 LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 START = (sys.executable, "-c", f"{LISTEN}from loopbench_client.cli import main; main()", "tensorboard")
-SECONDS_TO_LOAD = 60
+SECONDS_TO_LOAD = 240
 
 TAPE = "gradient-tape-sum-of-squares-sgd-seed0"
 FIT = "fit-mean-squared-error-sgd-seed0"
@@ -53,7 +56,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
 
 
 def read(address: str, path: str) -> Any:
-    with urllib.request.urlopen(address + path, timeout=30) as answer:  # noqa: S310  # loopback
+    with urllib.request.urlopen(address + path, timeout=PATIENCE) as answer:  # noqa: S310  # loopback
         return json.load(answer)
 
 
@@ -83,10 +86,10 @@ def test_runs_stand_side_by_side_until_ctrl_c(server: Any, logged: tuple[Run, Ru
             assert run.result
             assert [loss for *_, loss in points] == pytest.approx([r.train.loss for r in run.result.history])
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stderr) == (0, f"{TAPE}, {FIT}; Ctrl-C ends it\n")
     assert below
-    assert psutil.wait_procs(below, timeout=10)[1] == []
+    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == []
 
 
 def test_tensorboard_ends_with_a_command_that_is_killed(server: Any, logged: tuple[Run, Run]) -> None:
@@ -94,13 +97,13 @@ def test_tensorboard_ends_with_a_command_that_is_killed(server: Any, logged: tup
         assert address_of(process)
         below = psutil.Process(process.pid).children(recursive=True)
     assert below
-    assert psutil.wait_procs(below, timeout=10)[1] == []
+    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == []
 
 
 def test_a_port_that_is_taken_is_an_error(server: Any, logged: tuple[Run, Run]) -> None:
     taken = server.address.rpartition(":")[2]
     with command(server, logged[0].id, "--port", taken) as process:
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stdout) == (1, "")
     assert stderr.startswith("error: TensorBoard did not start; the end of its log:")
     assert taken in stderr

@@ -1,20 +1,20 @@
 """Traces of a real server and a real run, as it writes them to the console."""
 
-from typing import Any
-
 import pytest
 
 from loopbench.spec import Dataset, RunSpec
-from tests.support.servers import SECONDS_TO_READY, stop_server
+from tests.support.servers import Start, stop_server
+
+pytestmark = pytest.mark.slow
 
 PHASES = ["queue", "start", "load", "compile", "train", "evaluate", "store"]
 
 
-def test_a_real_run_is_traced_phase_by_phase(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_run_is_traced_phase_by_phase(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     server = start()
+    server.wait_ready()
     with server.client() as client:
-        client.wait_ready(SECONDS_TO_READY)
         trained = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=2))
     stop_server(server)
     # Log lines are JSON objects too, and bear an event.

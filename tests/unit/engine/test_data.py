@@ -18,7 +18,8 @@ def test_tables_are_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "train", "validation"), [(Dataset.DIGITS, 1_438, 359), (Dataset.MNIST, 60_000, 10_000)]
+    ("dataset", "train", "validation"),
+    [(Dataset.DIGITS, 1_438, 359), pytest.param(Dataset.MNIST, 60_000, 10_000, marks=pytest.mark.mnist)],
 )
 def test_shapes_and_range(dataset: Dataset, train: int, validation: int, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue("mnist_dir") if dataset is Dataset.MNIST else None

@@ -20,6 +20,7 @@ def shared(**fields: Any) -> Any:
     return run(replicas=2, **{"method": Method.CUSTOM_TRAIN_STEP} | fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
 def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) -> None:
     spec = {"optimizer": optimizer, "replicas": 2, "batch_size": 240}
@@ -31,7 +32,11 @@ def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) ->
     assert len(set(digests.values())) == 1, digests
 
 
-@pytest.mark.parametrize(("optimizer", "tolerance"), [(SGD, 1e-6), (ADAM, 1e-4)], ids=["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("optimizer", "tolerance"),
+    [(SGD, 1e-6), pytest.param(ADAM, 1e-4, marks=pytest.mark.slow)],
+    ids=["sgd", "adam"],
+)
 def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: dict[str, str], tolerance: float) -> None:
     result, weights = shared(optimizer=optimizer)
     for ours, theirs in zip(weights, trained_by_hand(digits, optimizer, EPOCHS), strict=True):
@@ -41,6 +46,7 @@ def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: di
     assert result.batch_order_digest == one.batch_order_digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
 def test_a_mean_of_the_replicas_own_doubles_the_rate(digits: Data, method: Method) -> None:
     result, weights = shared(method=method, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN)
@@ -50,10 +56,12 @@ def test_a_mean_of_the_replicas_own_doubles_the_rate(digits: Data, method: Metho
     assert result.reported_validation.loss == pytest.approx(2 * result.validation.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_on_one_replica_a_mean_of_its_own_is_that_of_the_batch() -> None:
     assert digest(loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, epochs=1) == digest(epochs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss", [Loss.MEAN_SQUARED_ERROR, Loss.SUM_OF_SQUARES_FIXED_BATCH, Loss.CATEGORICAL_CROSSENTROPY]
 )
@@ -67,6 +75,7 @@ def test_losses_are_those_of_one_replica(loss: Loss) -> None:
     assert stepped.reported_train.loss == pytest.approx(alone.reported_train.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.01}, {"use_ema": True}, {"loss_scale_factor": 100.0}],
@@ -79,6 +88,7 @@ def test_options_of_the_optimizer_do_what_they_do_on_one_replica(options: dict[s
         assert np.allclose(two, one, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
 def test_figures_are_of_all_replicas(digits: Data, method: Method) -> None:
     result, weights = shared(method=method, epochs=1)
@@ -91,6 +101,7 @@ def test_figures_are_of_all_replicas(digits: Data, method: Method) -> None:
     assert (result.validation.correct, result.validation.samples) == (correct, 359)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
 def test_the_last_batch_is_that_of_all_replicas(method: Method) -> None:
     two, _ = shared(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
@@ -106,6 +117,7 @@ def test_variables_are_mirrored_on_so_many_devices() -> None:
     assert strategy_for(1) is tf.distribute.get_strategy()
 
 
+@pytest.mark.slow
 def test_mnist_on_two_replicas_is_mnist_on_one(mnist_dir: Any) -> None:
     spec = {"method": Method.FIT, "epochs": 1, "batch_size": 480, "optimizer": ADAM}
     (two, shares), (one, whole) = (

@@ -1,0 +1,5 @@
+"""The databases that tests run on."""
+
+import pytest
+
+KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))

@@ -1,0 +1,129 @@
+"""``loopbench compare`` on specs, from a real server."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from loopbench.spec import Dataset, Device, Execution, Meter, Method, RunFilter, RunSpec, RunState, Verdict
+from loopbench_client import Client
+from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
+from tests.support.servers import PATIENCE, ServerProcess
+
+pytestmark = pytest.mark.slow
+
+# What a shell starts in the background ignores SIGINT, and so would a command below it.
+MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+MAIN += "from loopbench_client.cli import main; main()"
+SECONDS_TO_COMPARE = 600
+SHARED = ("--dataset", "digits", "--epochs", "1")
+
+
+def started(server: ServerProcess, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", MAIN, "compare", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=server.environment())
+
+
+def compare(server: ServerProcess, *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    process = started(server, *words)
+    stdout, stderr = process.communicate(timeout=SECONDS_TO_COMPARE)
+    return process.returncode, stdout, stderr
+
+
+def specs(*texts: str) -> Sequence[str]:
+    return [word for text in texts for word in ("--spec", text)]
+
+
+def test_a_file_is_a_plan(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(
+        "seeds: [5, 3]\ndefaults: {dataset: digits, epochs: 1}\nspecs:\n"
+        "  small: {optimizer: {sgd: {learning_rate: 0.001}}}\n"
+        "  meter: {optimizer: sgd, learning_rate: 0.001, meter: categorical-on-labels}\n"
+    )
+    compared = compare_specs(client, make_plan(read_draft(file)))
+    assert compared.comparison is not None
+    assert [group.seeds for group in compared.comparison.groups] == [(3, 5), (3, 5)]
+    pair = compared.pair("meter", "small")
+    assert pair is not None
+    assert pair.verdict is Verdict.IDENTICAL
+    assert compared.specs["meter"].meter is Meter.CATEGORICAL_ON_LABELS
+    # The meter counts one sample a batch: 12 of 359.
+    assert compared.misreports("meter")
+    assert not compared.misreports("small")
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, client: Client) -> None:
+    # No other test has this seed.
+    shared = ["--dataset", "digits", "--seeds", "1", "--seed", "7000", "--batch-size", "16"]
+    short, long = specs("one: method=fit", "two: method=gradient-tape"), specs("long: execution=eager epochs=1000")
+    seed = RunFilter(seeds=(7_000,))
+    process = started(server, *short, *long, *shared)
+    assert process.stderr is not None
+    lines = [process.stderr.readline() for _ in range(3)]
+    assert [line.split()[0] for line in lines] == ["0", "1/3", "2/3"]
+    (running,) = client.list(RunFilter(seeds=seed.seeds, states=(RunState.RUNNING, RunState.QUEUED)))
+    for event in client.watch(running.id):
+        if event.progress:
+            break
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.splitlines() == [
+        "the same command again goes on from here: what has finished is not run again",
+        "interrupted",
+    ]
+    assert client.get(running.id).state is RunState.CANCELLED
+
+    code, _, stderr = compare(server, *short, *shared)
+    assert (code, stderr) == (0, "2 of 2 runs are there already\n")
+    assert len([*client.list(RunFilter(seeds=seed.seeds, states=(RunState.SUCCEEDED,)))]) == 2
+    # What was cancelled is run again, and what is there is not.
+    (one,) = client.list(RunFilter(seeds=seed.seeds, methods=(Method.FIT,)))
+    specifications = {"long": running.spec.model_copy(update={"epochs": 1}), "one": one.spec}
+    plan = Plan({label: chosen.model_copy(update={"seed": 0}) for label, chosen in specifications.items()}, seed.seeds)
+    assert compare_specs(client, plan).reused == 1
+    assert len([*client.list(seed)]) == 4
+
+
+def test_a_run_that_cannot_be_stops_no_other(server: ServerProcess, client: Client) -> None:
+    if any(device.type is Device.GPU for device in client.server_info().devices):
+        pytest.skip("this machine has a GPU")
+    words = specs("gpu: device=gpu", "one: method=fit", "two: method=gradient-tape")
+    code, stdout, stderr = compare(server, *words, *SHARED, "--seeds", "1")
+    assert code == 1
+    assert "one and two: identical." in stdout
+    assert "failed: gpu, seed 0: " in stderr
+    reason, hint = stderr.splitlines()[-2:]
+    assert reason.strip().startswith("reason ")
+    assert hint.strip().startswith("hint: ")
+
+
+def test_labels_of_one_spec_share_runs(client: Client) -> None:
+    spec = RunSpec(dataset=Dataset.DIGITS, epochs=1, batch_size=48, execution=Execution.EAGER)
+    compared = compare_specs(client, Plan({"a": spec, "b": spec}, (11, 12)))
+    assert compared.runs["a"] == compared.runs["b"]
+    again = compare_specs(client, Plan({"a": spec, "b": spec}, (11, 12)))
+    assert (again.reused, again.runs) == (2, compared.runs)
+    fresh = compare_specs(client, Plan({"a": spec, "b": spec}, (11, 12)), fresh=True)
+    assert fresh.reused == 0
+    assert {run.id for run in fresh.runs["a"]}.isdisjoint(run.id for run in again.runs["a"])
+
+
+def test_the_article_on_digits(server: ServerProcess) -> None:
+    words = ["--preset", "article", *SHARED, "--seeds", "1", "--json"]
+    code, stdout, _ = compare(server, *words)
+    document = json.loads(stdout)
+    assert (code, len(document["groups"]), len(document["pairs"])) == (0, 10, 45)
+    holds = {(claim["label"], claim["claim"]): claim["holds"] for claim in document["claims"]}
+    assert holds["1 tape", "train 96.86 %"] is None
+    for label in ("4 fit", "6 train_step"):
+        assert holds[label, "the same as '1 tape'"] is True
+    assert holds["5 tape mse", "the same as '2 fit mse'"] is True
+    assert holds["8 meter on outputs", "the meter agrees with counting"] is True
