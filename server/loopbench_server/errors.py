@@ -109,7 +109,7 @@ class NotReadyError(LoopbenchServerError):
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
     status = "UNAVAILABLE"
-    hint = "The server's log says why the training process does not start."
+    hint = "The server's log says why no training process starts. Send the same request_id again."
     retryable = True
 
 
@@ -195,6 +195,24 @@ class TensorBoardNotWritableError(LoopbenchServerError):
     hint = "Start the server with a --tensorboard-dir that it may write to."
 
 
+class TensorBoardFullError(LoopbenchServerError):
+    """The file system of the TensorBoard logs has no room."""
+
+    reason = "TENSORBOARD_FULL"
+    status = "ABORTED"
+    hint = "Free space or inodes below --tensorboard-dir, then send the same request_id again."
+    retryable = True
+
+
+class TemporaryFolderError(LoopbenchServerError):
+    """The server's temporary folder takes no files."""
+
+    reason = "TEMPORARY_FOLDER_NOT_WRITABLE"
+    status = "ABORTED"
+    hint = "Free space or inodes in the server's temporary folder (TMPDIR), then send the same request_id again."
+    retryable = True
+
+
 class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
@@ -224,9 +242,26 @@ class StoreFailedError(LoopbenchServerError):
     """The database refused."""
 
     reason = "STORE_FAILED"
-    status = "UNAVAILABLE"
+    status: ClassVar[Status] = "UNAVAILABLE"
     hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
     retryable = True
+
+
+class StoreReplacedError(StoreFailedError):
+    """The database file was deleted or replaced under the server."""
+
+    reason = "STORE_REPLACED"
+    status = "UNAVAILABLE"
+    hint = "Put the file back or restart the server, then send the same request_id again."
+
+
+class StoreCorruptError(StoreFailedError):
+    """The database has pages that cannot be read."""
+
+    reason = "STORE_CORRUPT"
+    status = "DATA_LOSS"
+    hint = "Stop the server and restore the database from a backup."
+    retryable = False
 
 
 class RunUnreadableError(LoopbenchServerError):

@@ -19,13 +19,13 @@ async def patiently(lease: timedelta, write: Callable[P, T], *args: P.args, **kw
     """``write`` on a thread, again and again until the database takes it, for as long as a lease lasts.
 
     Raises:
-        StoreFailedError: it never did.
+        StoreFailedError: it never did, or never will.
     """
     end = time.monotonic() + lease.total_seconds()
     while True:
         try:
             return await in_thread(write, *args, **kwargs)
-        except StoreFailedError:
-            if time.monotonic() >= end:
+        except StoreFailedError as error:
+            if not error.retryable or time.monotonic() >= end:
                 raise
         await asyncio.sleep(SECONDS_BETWEEN_TRIES)

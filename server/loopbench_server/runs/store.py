@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
-from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreFailedError
+from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreCorruptError, StoreFailedError
 from loopbench_server.runs.paging import PageToken
 from loopbench_server.runs.schema import (
     CONDITIONS,
+    Instant,
     columns_of,
     epoch_of,
     epochs,
@@ -61,6 +62,34 @@ class Store:
         """Gives all connections back."""
         self._engine.dispose()
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is stored now can be read later, as far as is known."""
+        return not (self.transaction.replaced or self.transaction.corrupt)
+
+    def examine(self) -> None:
+        """Read every page of the runs and epochs of a SQLite database, and note whether one is damaged.
+
+        Weights have a digest, which is compared where they are used.
+
+        Raises:
+            StoreCorruptError: one is.
+            StoreFailedError: the database refused.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        for table in (runs, epochs):
+            with self.transaction() as connection:
+                found = connection.exec_driver_sql(f"PRAGMA quick_check('{table.name}')").scalar()
+            if found != "ok":
+                self.transaction.corrupt = True
+                raise StoreCorruptError(f"the database of runs is damaged: {found}")
+
+    def _take_in(self) -> None:
+        # What is there can still be read; more would be lost with the database.
+        if self.transaction.corrupt:
+            raise StoreCorruptError("the database of runs is damaged and takes no more runs")
+
     def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
         newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
         with self.transaction() as connection:
@@ -81,7 +110,13 @@ class Store:
             raise ServerLostError(f"run {run_id} has ended or belongs to another server by now", run_id=run_id)
 
     def add(self, run: Run) -> Run:
-        """Stores a new run, or gives the one that has its ``request_id`` already."""
+        """Stores a new run, or gives the one that has its ``request_id`` already.
+
+        Raises:
+            StoreCorruptError: the database is damaged.
+            StoreFailedError: the database refused.
+        """
+        self._take_in()
         try:
             with self.transaction() as connection:
                 connection.execute(sa.insert(runs).values(**columns_of(run), **self._leased()))
@@ -112,7 +147,11 @@ class Store:
         """Stores ``run``, which had ended without a result, as new and as this server's.
 
         False where another server was faster.
+
+        Raises:
+            StoreCorruptError, StoreFailedError: as :meth:`add`.
         """
+        self._take_in()
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
         with self.transaction() as connection:
             values = columns_of(run) | self._leased() | {"cancel_time": None}
@@ -229,10 +268,13 @@ class Store:
         now = datetime.now(UTC)
         abandoned = runs.c.state.in_(UNFINISHED) & (runs.c.lease_end < now) & runs.c.id.not_in(but_not)
         asked = runs.c.cancel_time.is_not(None)
+        present = sa.literal(now, Instant)
+        latest = sa.func.coalesce(runs.c.start_time, runs.c.create_time)
         values = {
             "state": sa.case((asked, RunState.CANCELLED), else_=RunState.FAILED),
             "error": sa.case((asked, cancelled.model_dump_json()), else_=lost.model_dump_json()),
-            "end_time": now,
+            # The clock may have been set back meanwhile.
+            "end_time": sa.case((latest > present, latest), else_=present),
         }
         with self.transaction() as connection:
             ended = sa.update(runs).where(abandoned).values(**values).returning(runs.c.id, runs.c.request_id)
