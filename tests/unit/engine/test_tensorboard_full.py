@@ -1,0 +1,37 @@
+"""TensorBoard logs on a disk that is full, or fills up."""
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from loopbench.spec import EpochRecord, Reported
+from loopbench_server.engine.model import build_model
+from loopbench_server.engine.tensorboard import TensorBoardLogs
+from loopbench_server.errors import TensorBoardFullError
+from tests.support.limits import full_disk
+
+REPORTED = Reported(loss=0.5, accuracy=0.5)
+RECORD = EpochRecord(
+    epoch=1, train=REPORTED, validation=REPORTED, samples=1, train_seconds=1.0, examples_per_second=1.0
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return build_model(1)
+
+
+def test_a_full_disk_is_named_before_training(tmp_path: Path, model: keras.Model) -> None:
+    with full_disk(), pytest.raises(TensorBoardFullError) as caught:
+        TensorBoardLogs(tmp_path / "logs", model)
+    assert caught.value.retryable
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_disk_that_fills_up_is_named_at_the_end_of_the_epoch(tmp_path: Path, model: keras.Model) -> None:
+    logs = TensorBoardLogs(tmp_path / "logs", model)
+    logs.write(RECORD)
+    with full_disk(), pytest.raises(TensorBoardFullError) as caught:
+        logs.write(RECORD.model_copy(update={"epoch": 2}))
+    assert str(tmp_path) not in str(caught.value)
