@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from loopbench_server.errors import ServerLostError, StoreFailedError
-from loopbench_server.runs.attempt import error_of
+from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.store import Store
@@ -17,31 +17,53 @@ LOST = error_of(ServerLostError, "the server that worked on the run ended before
 RENEWALS_A_LEASE = 5
 # How soon after a lease has lapsed its run ends.
 SECONDS_BETWEEN_LOOKS = 1.0
+# A renewal that is due right after a pause, and one in reserve.
+RENEWALS_TO_WAIT = 2
 
 
 async def keep_leases(store: Store, executor: RunExecutor) -> None:
     """For ever, several times a lease; a database that refuses is asked again the next time."""
     while True:
         try:
-            live = tuple(executor.live)
-            for run_id in set(live) - set(await in_thread(store.renew_leases, live)):
-                # It has ended here meanwhile, or other servers took this one for dead.
-                executor.call_off(run_id, LOST)
+            await _renew(store, executor)
         except StoreFailedError as error:
             log.error("leases not renewed", error=str(error))  # noqa: TRY400  the store has logged what happened
-        await asyncio.sleep(store.lease.total_seconds() / RENEWALS_A_LEASE)
+        await asyncio.sleep(_renewal_seconds(store))
+
+
+def _renewal_seconds(store: Store) -> float:
+    return store.lease.total_seconds() / RENEWALS_A_LEASE
+
+
+async def _renew(store: Store, executor: RunExecutor) -> None:
+    live = tuple(executor.live)
+    for run_id in set(live) - set(await in_thread(store.renew_leases, live)):
+        # It has ended here meanwhile, or other servers took this one for dead.
+        executor.call_off(run_id, LOST)
 
 
 async def end_abandoned(store: Store, executor: RunExecutor) -> None:
-    """For ever; a database that refuses is asked again the next time."""
+    """For ever; a database that refuses is asked again the next time.
+
+    After a pause of the machine or the database, or a step of the clock, the leases of servers that are alive may have
+    expired. Whoever comes late to its own look therefore renews first, and gives others the time to do so.
+    """
+    looked, pause = now(), 0.0
     while True:
+        await asyncio.sleep(pause)
+        late = (now() - looked).total_seconds() - pause
+        pause = SECONDS_BETWEEN_LOOKS
         try:
-            # After a pause of the database or the machine, the leases of this server may have lapsed too.
+            if late > _renewal_seconds(store):
+                log.warning("late to look for abandoned runs: other servers may renew first", seconds=round(late, 1))
+                await _renew(store, executor)
+                looked, pause = now(), RENEWALS_TO_WAIT * _renewal_seconds(store)
+                continue
             live = tuple(executor.live)
             abandoned = await in_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)
+            looked = now()
             executor.observer.runs_abandoned(len(abandoned))
             for run_id, request_id in abandoned:
                 log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
         except StoreFailedError:
             pass  # the store has logged what happened
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,0 +1,75 @@
+"""Servers that a machine or a database held up: none ends the runs of another that is alive."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from loopbench import spec
+from loopbench.spec import RunState
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs.database import open_database
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.leases import end_abandoned
+from loopbench_server.runs.store import Store
+
+LEASE = timedelta(seconds=1)
+
+
+@pytest.fixture
+def here(store_url: str) -> Iterator[Store]:
+    made = Store(open_database(store_url), owner="here", lease=LEASE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def other(store_url: str) -> Iterator[Store]:
+    made = Store(open_database(store_url), owner="there", lease=LEASE)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("pause", ["machine", "database"])
+async def test_who_comes_late_lets_others_renew(
+    *,
+    pause: str,
+    here: Store,
+    other: Store,
+    processes: Any,
+    surroundings: Any,
+    observer: Any,
+    make_run: Callable[..., spec.Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor = RunExecutor(here, processes, 1, surroundings, observer)
+    run = other.add(make_run())
+    looking = asyncio.create_task(end_abandoned(here, executor))
+    await asyncio.sleep(0.2)
+    if pause == "machine":
+        time.sleep(2.5)  # noqa: ASYNC251  the loop is to stand still
+    else:
+        ended = here.end_abandoned
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise StoreFailedError("away")
+
+        monkeypatch.setattr(here, "end_abandoned", fail)
+        await asyncio.sleep(2.5)
+        monkeypatch.setattr(here, "end_abandoned", ended)
+    # The other, which was held up as well, renews a moment later.
+    await asyncio.sleep(0.15)
+    assert other.renew_leases([run.id]) == [run.id]
+    await asyncio.sleep(0.5)
+    assert not here.get(run.id).state.ended
+    # One that renews no more is ended all the same.
+    async with asyncio.timeout(20):
+        while here.get(run.id).state is not RunState.FAILED:  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(0.05)
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
