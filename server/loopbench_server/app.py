@@ -17,6 +17,7 @@ from loopbench_server.allocation import keep_little
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.boundary import Boundary
+from loopbench_server.errors import StoreFailedError
 from loopbench_server.health import OVERALL, Health
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
@@ -34,6 +35,7 @@ from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results
+from loopbench_server.runs.threads import in_thread
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
@@ -41,12 +43,16 @@ from loopbench_server.starting import (
     StartError,
     open_store,
     serve_metrics,
-    stop_event,
     surroundings_of,
 )
+from loopbench_server.stopping import stop_event
 from loopbench_server.tracing import tracing
 
 log = structlog.get_logger()
+
+# Seconds for the background work to end, once the server has drained.
+BACKGROUND_SECONDS = 1.0
+SECONDS_BETWEEN_LOOKS = 1.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -70,13 +76,15 @@ class App:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
         self._settings = settings
         self._failed = False
+        self._ready = False
+        self._able = {"processes": False, "store": True, "taking_runs": True}
         self._access = _access(settings)
         self._surroundings = surroundings_of(settings)
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
         self._store = open_store(settings, metrics.store)
         self._boundary = Boundary(metrics.rpcs, tracer)
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = Processes(settings.data_dir)
+        self._processes = Processes(settings.data_dir, settings.run_seconds)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
@@ -96,7 +104,7 @@ class App:
         metrics.service.asks(questions)
         if self._access.expiry:
             metrics.service.certificate_expires(self._access.expiry)
-        self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
+        self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
 
     async def serve(self) -> None:
         """Until the server is told to stop and has drained."""
@@ -114,7 +122,9 @@ class App:
             await self._drain()
             for task in background:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            # One that waits for a database is left behind.
+            await asyncio.wait(background, timeout=BACKGROUND_SECONDS)
+            await self._processes.close()
         self._store.close()
         if self._failed:
             raise StartError("the server could not go on; its log says why")
@@ -122,12 +132,14 @@ class App:
 
     def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (
-            self._warm_up(),
+            self._keep_ready(),
             keep_leases(self._store, self._executor),
             end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
             keep_tidy(self._store, self._executor, _retention(self._settings)),
             follow_results(self._store, self._metrics.results),
+            self._examine_store(),
+            self._watch_store(),
         )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -143,19 +155,46 @@ class App:
         task.add_done_callback(look)
         return task
 
-    async def _warm_up(self) -> None:
-        await self._processes.warm_up()
-        described = await describe(self._processes, self._surroundings)
-        self._status.warmed_up(described)
-        self._metrics.ready(described)
-        self._health.set(SERVICE_NAME, SERVING)
-        log.info("ready", devices=[device.name for device in described.devices])
+    async def _keep_ready(self) -> None:
+        """For ever: ready once a worker has described the machine, until no training process can be started."""
+        while True:
+            described = await describe(self._processes, self._surroundings)
+            self._status.warmed_up(described)
+            self._metrics.described(described)
+            self._set_ready(processes=True)
+            await self._processes.broke()
+            self._set_ready(processes=False)
+
+    async def _examine_store(self) -> None:
+        try:
+            await in_thread(self._store.examine)
+        except StoreFailedError as error:
+            log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
+
+    async def _watch_store(self) -> None:
+        """For ever: not ready while the store cannot keep what callers are told."""
+        while True:
+            self._set_ready(store=self._store.keeps)
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _set_ready(self, **able: bool) -> None:
+        """Ready as long as every part is able to do its work."""
+        self._able |= able
+        self._status.warm = ready = all(self._able.values())
+        if ready == self._ready:
+            return
+        self._ready = ready
+        self._metrics.service.ready.set(ready)
+        self._health.set(SERVICE_NAME, SERVING if ready else NOT_SERVING)
+        if ready:
+            log.info("ready", devices=[device.name for device in self._status.info().devices])
+        else:
+            log.info("not ready", cause=[part for part, is_able in self._able.items() if not is_able])
 
     async def _drain(self) -> None:
         seconds = self._settings.drain_seconds
         log.info("draining", seconds=seconds, running=self._scheduler.running, queued=self._scheduler.queued)
-        self._health.set(SERVICE_NAME, NOT_SERVING)
-        self._metrics.service.ready.set(0)
+        self._set_ready(taking_runs=False)
         await self._scheduler.drain(seconds)
 
 

@@ -1,11 +1,6 @@
-"""What every program that trains does as it starts, and is told to stop by."""
+"""What every program that trains does as it starts."""
 
-import asyncio
-import contextlib
 import os
-import signal
-import sys
-import threading
 import uuid
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
@@ -34,9 +29,6 @@ class SettingError(StartError):
 
 # What opening a database raises that no later attempt is spared.
 LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
-
-# Bytes that a socket's path may have: the 108 of unix(7) less the zero at the end, less what multiprocessing adds.
-LONGEST_TEMPORARY = 107 - len("/pymp-12345678/listener-12345678")
 
 
 def _parsed(url: str) -> sa.URL:
@@ -71,17 +63,31 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
         raise kind(f"--store-url: the database cannot be opened: {said}") from error
 
 
+def _check_folders(settings: TrainingSettings) -> None:
+    """Workers get folders as JSON, and TensorFlow takes UTF-8 alone: any other folder fails in every run.
+
+    Raises:
+        SettingError: a folder's path is not UTF-8.
+    """
+    folders = {
+        "TMPDIR": gettempdir(),
+        "--data-dir": str(settings.data_dir or ""),
+        "--tensorboard-dir": str(settings.tensorboard_dir),
+    }
+    for name, folder in folders.items():
+        try:
+            folder.encode()
+        except UnicodeEncodeError:
+            raise SettingError(f"{name}: a path in UTF-8, which {os.fsencode(folder)!r} is not") from None
+
+
 def surroundings_of(settings: TrainingSettings) -> Surroundings:
     """What runs are told of the machine.
 
     Raises:
-        SettingError: their processes cannot be reached, because the path of the folder of temporary files is too long.
+        SettingError: a folder's path is not UTF-8.
     """
-    temporary = gettempdir()
-    if len(os.fsencode(temporary)) > LONGEST_TEMPORARY:
-        raise SettingError(
-            f"TMPDIR: a path of at most {LONGEST_TEMPORARY} bytes, because sockets go there: {temporary}"
-        )
+    _check_folders(settings)
     bounds = Bounds(settings.run_seconds, settings.run_megabytes)
     return Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
 
@@ -100,21 +106,3 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
     except (OSError, OverflowError) as error:
         raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
     return f"{host}:{server.port}"
-
-
-def stop_event(*, on_stdin_eof: bool) -> asyncio.Event:
-    """Set by SIGTERM, SIGINT and, where asked for, the end of standard input."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if on_stdin_eof:
-
-        def read() -> None:
-            # On a thread, because not everything that standard input may be can be waited for by an event loop.
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
-            with contextlib.suppress(RuntimeError):  # the loop may have ended first
-                loop.call_soon_threadsafe(stop.set)
-
-        threading.Thread(target=read, daemon=True, name="stdin").start()
-    return stop

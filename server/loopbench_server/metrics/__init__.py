@@ -36,8 +36,3 @@ class Metrics(TrainingMetrics):
         self.rpcs = RpcMetrics(self.registry, methods)
         self.results = ResultMetrics(self.registry, datetime.now(UTC))
         self.service = ServiceMetrics(self.registry)
-
-    def ready(self, described: Described) -> None:
-        """The server takes runs, and a worker has said what it trains by."""
-        self.described(described)
-        self.service.ready.set(1)

@@ -1,5 +1,6 @@
 """One attempt at a run: a worker process from its start to an outcome."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,9 +57,10 @@ class Outcome:
     error: RunError | None = None
 
 
-def now() -> datetime:
-    """The present, with its zone."""
-    return datetime.now(UTC)
+def now(not_before: datetime | None = None) -> datetime:
+    """The present, with its zone; ``not_before`` where the clock was set back behind that."""
+    present = datetime.now(UTC)
+    return max(present, not_before) if not_before else present
 
 
 def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
@@ -71,35 +73,60 @@ async def attempt(
     processes: Processes,
     surroundings: Surroundings,
     *,
+    queue_seconds: float,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
     """Trains ``run``, which is RUNNING, in a process that is gone when this returns, however it returns.
 
+    It waited for ``queue_seconds``. Durations are those of the monotonic clock, whatever becomes of the time of day.
+
     Raises:
         NotReadyError: no process can be started.
         TimeExceededError, MemoryExceededError: the process left its bounds.
         WorkerDiedError: the process ended without an answer.
     """
+    asked = time.monotonic()
     async with processes.run(surroundings.train(run)) as worker:
         log.info("run started", pid=worker.pid)
-        return await surroundings.bounds.hold(worker, _listen(run, worker, on_phase, on_progress, on_epoch))
+        waited = _Waited(queue_seconds, asked)
+        listening = _listen(worker, waited, on_phase, on_progress, on_epoch)
+        return await surroundings.bounds.hold(worker, listening, asked)
+
+
+@dataclass
+class _Waited:
+    """What the process cannot know: how long the run waited, and when the server asked for the process."""
+
+    queue_seconds: float
+    asked: float
+    start_seconds: float = 0.0
+
+    def started(self, time: float) -> None:
+        self.start_seconds = max(0.0, time - self.asked)
+
+    def added_to(self, result: Result) -> Result:
+        phases = result.phases.model_copy(
+            update={
+                "queue_seconds": self.queue_seconds,
+                "start_seconds": result.phases.start_seconds + self.start_seconds,
+            }
+        )
+        return result.model_copy(update={"phases": phases})
 
 
 async def _listen(
-    run: Run,
     worker: Worker,
+    waited: _Waited,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
-    assert run.start_time is not None
-    began = run.start_time.timestamp()
     async for message, attachment in worker.messages():
         match message:
             case Started():
-                began = message.time
+                waited.started(message.monotonic)
             case PhaseBegan():
                 on_phase(message.phase, message.time)
             case Progressed():
@@ -107,8 +134,7 @@ async def _listen(
             case EpochEnded():
                 await on_epoch(message.record)
             case Trained():
-                result = _with_waiting_times(message.result, run, began)
-                return Outcome(RunState.SUCCEEDED, result=result, weights=attachment)
+                return Outcome(RunState.SUCCEEDED, result=waited.added_to(message.result), weights=attachment)
             case Failed():
                 tell = log.error if message.traceback else log.warning
                 tell("run failed", reason=message.reason, traceback=message.traceback)
@@ -116,15 +142,3 @@ async def _listen(
             case _:
                 raise AssertionError(f"a training process does not send {message.kind}")
     raise WorkerDiedError("the training process ended without a result")
-
-
-def _with_waiting_times(result: Result, run: Run, began: float) -> Result:
-    """Adds what the process cannot know: how long the run waited, and how long the process took to start."""
-    assert run.start_time is not None
-    phases = result.phases.model_copy(
-        update={
-            "queue_seconds": (run.start_time - run.create_time).total_seconds(),
-            "start_seconds": result.phases.start_seconds + max(0.0, began - run.start_time.timestamp()),
-        }
-    )
-    return result.model_copy(update={"phases": phases})

@@ -12,6 +12,8 @@ from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_
 log = structlog.get_logger()
 
 SECONDS_BETWEEN_TRIES = 5.0
+# Of a process that starts and gives no answer.
+ANSWER_SECONDS = 120.0
 
 
 async def describe(processes: Processes, surroundings: Surroundings) -> Described:
@@ -19,8 +21,10 @@ async def describe(processes: Processes, surroundings: Surroundings) -> Describe
     task = Task(kind="describe", data_dir=surroundings.data_dir)
     while True:
         try:
-            async with processes.run(task) as worker:
+            async with processes.run(task) as worker, asyncio.timeout(ANSWER_SECONDS):
                 message = await closing_message(worker)
+        except TimeoutError:
+            log.error("the training process does not answer", seconds=ANSWER_SECONDS)  # noqa: TRY400  as below
         except (LoopbenchServerError, WorkerDiedError) as error:
             log.error("the training process does not start", error=str(error))  # noqa: TRY400  no traceback is of use
         else:

@@ -28,6 +28,12 @@ def keep() -> None:
     _remove_what_was_left()
 
 
+def remove() -> None:
+    """Remove the folder, in the forkserver, before it ends."""
+    if _folder:
+        _folder.cleanup()
+
+
 def _locked_folder() -> TemporaryDirectory[str]:
     """One that is locked for as long as the forkserver lives, or anybody who was forked from it."""
     while True:

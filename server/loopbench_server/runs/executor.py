@@ -85,7 +85,9 @@ class RunExecutor:
 
     async def _attempt(self, live: LiveRun) -> Outcome:
         async with self._slots:
-            run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": now()})
+            queue_seconds = live.seconds
+            start_time = now(not_before=live.run.create_time)
+            run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
             await patiently(self._store.lease, self._store.update, run)
             self.observer.run_started(run)
             live.change(run=run)
@@ -94,6 +96,7 @@ class RunExecutor:
                 run,
                 self._processes,
                 self._surroundings,
+                queue_seconds=queue_seconds,
                 on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
                 on_progress=lambda progress: live.change(progress=progress),
                 on_epoch=lambda record: self._epoch_ended(live, record),
@@ -146,15 +149,16 @@ class RunExecutor:
                 if (kept := await in_thread(self._store.get, run.id)).state.ended:
                     return kept
             return _ended(run, Outcome(RunState.FAILED, error=error_of(ServerLostError, str(lost))))
-        except Exception:
+        except Exception as failed:
             # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
             log.exception("run not stored")
-            error = error_of(StoreFailedError, "the run could not be stored")
-            return _ended(run, Outcome(RunState.FAILED, error=error))
+            kind = type(failed) if isinstance(failed, StoreFailedError) else StoreFailedError
+            return _ended(run, Outcome(RunState.FAILED, error=error_of(kind, "the run could not be stored")))
         return run
 
 
 def _ended(run: Run, outcome: Outcome) -> Run:
+    end_time = now(not_before=run.start_time or run.create_time)
     return run.model_copy(
-        update={"state": outcome.state, "end_time": now(), "result": outcome.result, "error": outcome.error}
+        update={"state": outcome.state, "end_time": end_time, "result": outcome.result, "error": outcome.error}
     )

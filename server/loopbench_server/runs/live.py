@@ -1,6 +1,7 @@
 """A run that this server works on, and those who wait for it or watch it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
@@ -54,6 +55,7 @@ class LiveRun:
     def __init__(self, run: Run, began_by: str = "") -> None:
         self.run = run
         self.began_by = began_by
+        self._began = time.monotonic()
         # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.
         self.detached = False
         self.callers = 0
@@ -62,6 +64,11 @@ class LiveRun:
         self.epochs: list[EpochRecord] = []
         self._lost: LoopbenchServerError | None = None
         self._bell = Bell()
+
+    @property
+    def seconds(self) -> float:
+        """Since this run began here, by a clock that nobody sets."""
+        return time.monotonic() - self._began
 
     def lose(self, error: LoopbenchServerError) -> None:
         """Tells everybody who waits that nothing more will be known of the run."""

@@ -25,10 +25,10 @@ class Task(Model):
 
 
 class Started(Model):
-    """The process runs, since ``time`` in seconds since 1970."""
+    """The process runs, since ``monotonic``: that clock is the same for all processes of a machine."""
 
     kind: Literal["started"] = "started"
-    time: float
+    monotonic: float
 
 
 class PhaseBegan(Model):

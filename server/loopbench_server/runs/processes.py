@@ -3,21 +3,32 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from multiprocessing import forkserver
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psutil
+import structlog
+
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs import worker
+from loopbench_server.runs.forkserver import Forkserver
 from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
 from loopbench_server.runs.threads import for_processes, to_the_end
 
+log = structlog.get_logger()
+
 # Messages after which a process says no more.
 CLOSING = ("trained", "evaluated", "diagnosed", "described", "failed")
-PRELOAD = ["loopbench_server.runs.preload"]
+# Seconds for a worker to take in its orders.
+ORDER_SECONDS = 60.0
+# Seconds that a start under way may take once nobody waits for its worker.
+ABANDON_SECONDS = 2.0
+# Seconds for a killed process to end, and then for the forkserver to reap it. Nothing depends on either: a process that
+# the system holds in the kernel, or a zombie, uses no processor time.
+END_SECONDS, REAP_SECONDS = 5.0, 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 
 
 class WorkerDiedError(Exception):
@@ -27,16 +38,23 @@ class WorkerDiedError(Exception):
 class Worker:
     """A running worker process."""
 
-    def __init__(self, process: ForkServerProcess, connection: Connection, lifeline: Connection) -> None:
-        self._process = process
-        self._connection = connection
-        self._lifeline = lifeline
+    def __init__(self, pid: int, answers: Connection, orders: Connection) -> None:
+        self.pid = pid
+        self._answers = answers
+        self._orders = orders
+        self._process: psutil.Process | None = None
+        with suppress(psutil.NoSuchProcess):  # it may have crashed already
+            # By its id and the time of its start: another process may get the id later.
+            self._process = psutil.Process(pid)
 
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        assert self._process.pid is not None
-        return self._process.pid
+    def order(self, task: str, weights: bytes) -> None:
+        """Send the task. Blocks until the process has taken it in, or is gone.
+
+        Raises:
+            OSError: it is gone.
+        """
+        self._orders.send_bytes(task.encode())
+        self._orders.send_bytes(weights)
 
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
         """Each message, with the packed weights that follow :class:`Trained` and no bytes after others.
@@ -47,10 +65,10 @@ class Worker:
         closed = False
         while True:
             try:
-                message = MESSAGE.validate_json(await for_processes(self._connection.recv_bytes))
+                message = MESSAGE.validate_json(await for_processes(self._answers.recv_bytes))
                 attachment = b""
                 if isinstance(message, Trained):
-                    attachment = await for_processes(self._connection.recv_bytes)
+                    attachment = await for_processes(self._answers.recv_bytes)
             except (EOFError, OSError) as error:
                 if closed:
                     return
@@ -59,75 +77,114 @@ class Worker:
             yield message, attachment
 
     async def end(self) -> None:
-        """Kills the process, if it still runs, and waits until it is gone."""
-        if self._process.is_alive():
-            self._process.kill()
-        # Where the forkserver is gone nothing tells of the process's end; then the closed lifeline ends it.
-        self._lifeline.close()
-        await for_processes(self._process.join)
-        self._connection.close()
-        self._process.close()
+        """Kill the process and wait until it is gone, for a limited time."""
+        if self._process:
+            with suppress(psutil.Error):
+                self._process.kill()
+            if not await _comes_true(self._has_ended, END_SECONDS):
+                log.error("a training process outlives SIGKILL: the system holds it", pid=self.pid)
+                return  # its pipes stay open: a thread may wait for them
+            await _comes_true(self._is_reaped, REAP_SECONDS)
+        self._answers.close()
+        self._orders.close()
+
+    def _is_reaped(self) -> bool:
+        return self._process is None or not self._process.is_running()
+
+    def _has_ended(self) -> bool:
+        try:
+            return self._is_reaped() or (self._process is not None and self._process.status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
+
+
+async def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether ``condition`` is met within ``seconds``."""
+    end, pause = time.monotonic() + seconds, FIRST_PAUSE
+    while not condition():
+        if time.monotonic() >= end:
+            return False
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    return True
 
 
 class Processes:
-    """Starts worker processes; ``data_dir`` is where MNIST is looked for first, which they share."""
+    """Starts worker processes; ``data_dir`` is where MNIST is looked for first.
 
-    def __init__(self, data_dir: Path | None) -> None:
+    A process that does not start within ``start_seconds`` is given up.
+    """
+
+    def __init__(self, data_dir: Path | None, start_seconds: float) -> None:
         # TensorFlow's greeting says nothing that a run's result does not.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if data_dir:
             # The forkserver runs imports and nothing else, so that its environment is all that it can be told by.
             os.environ["LOOPBENCH_DATA_DIR"] = str(data_dir)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
+        self._forkserver = Forkserver()
+        self._start_seconds = start_seconds
+        self._abandoned: set[asyncio.Task[None]] = set()
 
-    async def warm_up(self) -> None:
-        """Starts the forkserver, which then imports TensorFlow on its own."""
-        await for_processes(forkserver.ensure_running)
+    async def broke(self) -> None:
+        """Return when the forkserver has ended, or gave no process, since a process last started."""
+        await self._forkserver.broken.wait()
 
-    def _start(self, task: Task, weights: bytes) -> Worker:
-        connection, child_connection = self._context.Pipe(duplex=False)
-        child_lifeline, lifeline = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=worker.main,
-            args=(task.model_dump_json(), weights, child_connection, child_lifeline),
-            name=f"loopbench-{task.kind}",
-            daemon=True,
-        )
+    async def close(self) -> None:
+        """End the forkserver; no process starts afterwards without another one."""
+        await self._forkserver.close()
+
+    async def _start(self, task: Task, weights: bytes) -> Worker:
+        answers, child_answers = multiprocessing.Pipe(duplex=False)
+        child_orders, orders = multiprocessing.Pipe(duplex=False)
+        with child_answers, child_orders:
+            try:
+                pid = await self._forkserver.fork(child_orders.fileno(), child_answers.fileno())
+            except BaseException:
+                answers.close()
+                orders.close()
+                raise
+        worker = Worker(pid, answers, orders)
         try:
-            _start_from_forkserver(process)
-        except (OSError, EOFError) as error:
-            connection.close()
-            lifeline.close()
-            raise NotReadyError(f"the training process does not start: {error}") from error
-        finally:
-            child_connection.close()
-            child_lifeline.close()
-        return Worker(process, connection, lifeline)
+            ordering = for_processes(worker.order, task.model_dump_json(), weights)
+            await asyncio.wait_for(ordering, ORDER_SECONDS)
+        except OSError:
+            pass  # it crashed, as who listens to it finds out
+        except TimeoutError:
+            await worker.end()
+            raise NotReadyError(f"a training process did not take in its task within {ORDER_SECONDS:g} s") from None
+        return worker
 
     @asynccontextmanager
     async def run(self, task: Task, weights: bytes = b"") -> AsyncIterator[Worker]:
-        """A process that works on ``task``; it is gone when the block is left, whatever the reason.
+        """A process that works on ``task``; it is killed and gone when the block is left, whatever the reason.
 
         Raises:
             NotReadyError: no process can be started.
         """
-        starting = asyncio.create_task(for_processes(self._start, task, weights))
+        starting = asyncio.create_task(self._start(task, weights))
         try:
-            worker_process = await to_the_end(starting)
-            yield worker_process
+            await asyncio.wait({starting}, timeout=self._start_seconds)
+            if not starting.done():
+                raise NotReadyError(f"no training process started within {self._start_seconds:g} s")
+            yield starting.result()
         finally:
-            # Whoever is cancelled during the start leaves behind what was started.
-            if starting.done() and not starting.cancelled() and not starting.exception():
-                await to_the_end(starting.result().end())
+            await to_the_end(self._end(starting))
+
+    async def _end(self, starting: asyncio.Task[Worker]) -> None:
+        """Whoever leaves during the start does not wait for long: the worker is ended as soon as it is there."""
+        await asyncio.wait({starting}, timeout=ABANDON_SECONDS)
+        ending = asyncio.create_task(_ended(starting))
+        if starting.done():
+            await ending
+        else:
+            self._abandoned.add(ending)
+            ending.add_done_callback(self._abandoned.discard)
 
 
-def _start_from_forkserver(process: ForkServerProcess) -> None:
-    """Starts ``process``; a forkserver that has died is noticed by the first attempt and replaced for the second."""
-    try:
-        process.start()
-    except (OSError, EOFError):
-        process.start()
+async def _ended(starting: asyncio.Task[Worker]) -> None:
+    await asyncio.wait({starting})
+    if not starting.cancelled() and not starting.exception():
+        await starting.result().end()
 
 
 async def closing_message(worker_process: Worker) -> Message:

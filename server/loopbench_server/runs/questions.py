@@ -1,5 +1,6 @@
 """Questions that worker processes answer beside the runs, each in a process of its own."""
 
+import time
 from typing import TypeVar
 
 import structlog
@@ -33,9 +34,10 @@ class Questions(Turns):
         Raises:
             LoopbenchServerError: what the process ended with.
         """
+        asked = time.monotonic()
         async with self._processes.run(task, weights) as worker:
             try:
-                message = await self._bounds.hold(worker, closing_message(worker))
+                message = await self._bounds.hold(worker, closing_message(worker), asked)
             except WorkerDiedError as error:
                 log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
                 raise WorkerLostError(str(error), **about) from error

@@ -3,8 +3,10 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+
+import structlog
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
 from loopbench_server.errors import (
@@ -25,6 +27,11 @@ from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread, to_the_end
+
+log = structlog.get_logger()
+
+# Seconds that a drain waits: for a run that is being submitted, and for the ends of runs that it called off.
+SUBMIT_SECONDS, END_SECONDS = 2.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -237,17 +244,25 @@ class Scheduler:
         return self._draining
 
     async def drain(self, seconds: float) -> None:
-        """Takes no more runs, calls off those that wait, and those still running after ``seconds``."""
+        """Takes no more runs, calls off those that wait, and those still running after ``seconds``.
+
+        Returns some seconds later at the latest, whatever holds up their ends.
+        """
         self._draining = True
-        async with self._submitting:  # who passed the check before has begun by now
-            live = self._executor.live
+        # Who passed the check before has begun by then, unless a database holds it up.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SUBMIT_SECONDS), self._submitting:
+                pass
+        live = self._executor.live
         error = error_of(DrainingError, "the server shut down before the run ended")
         for waiting in self._executor.in_state(RunState.QUEUED):
             self._executor.call_off(waiting.run.id, error)
         await self._executor.ended(*live, seconds=seconds)
         for run_id in tuple(live):
             self._executor.call_off(run_id, error)
-        await self._executor.ended(*live)
+        await self._executor.ended(*live, seconds=END_SECONDS)
+        if live:
+            log.error("runs left without an end: their leases expire", run_ids=[*live])
 
 
 def _queued(run_id: str, request_id: str, spec: RunSpec) -> Run:

@@ -13,14 +13,20 @@ import time
 import traceback
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loopbench_server.errors import LoopbenchServerError, RunFailedError, WeightsCorruptError
+from loopbench_server.errors import (
+    LoopbenchServerError,
+    RunFailedError,
+    TemporaryFolderError,
+    TensorBoardFullError,
+    TensorBoardNotWritableError,
+    WeightsCorruptError,
+)
 from loopbench_server.runs import compiled
 from loopbench_server.runs.messages import (
     Described,
@@ -35,6 +41,8 @@ from loopbench_server.runs.messages import (
     Task,
     Trained,
 )
+from loopbench_server.runs.redaction import without_paths
+from loopbench_server.runs.scratch import scratch
 
 if TYPE_CHECKING:
     from loopbench_server.engine.training import Surroundings, Weights
@@ -44,6 +52,9 @@ NICENESS = 10
 EXIT_ORPHANED = 70
 # Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
 LONGEST_MESSAGE = 2_000
+
+# Errors whose details are in the log, where callers see no path.
+FAULTS_OF_THE_MACHINE = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
 
 Send = Callable[[Message], None]
 
@@ -135,51 +146,53 @@ HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
 }
 
 
-@contextmanager
-def _scratch() -> Iterator[None]:
-    """Temporary files have a folder of their own within the block, and go with it.
-
-    AutoGraph keeps its own until the interpreter ends, which a worker's never does of itself. What a killed worker
-    leaves goes with the forkserver's folder.
-    """
-    with tempfile.TemporaryDirectory(prefix="worker-", dir=compiled.folder(), ignore_cleanup_errors=True) as folder:
-        tempfile.tempdir = folder
-        yield
-
-
-def _die_with_the_server(lifeline: Connection) -> None:
-    """Waits for the server's end of ``lifeline`` to close, however the server died, and ends the process."""
+def _die_with_the_server(orders: Connection) -> None:
+    """Wait for the server's end of ``orders`` to close, however the server died, and end the process."""
 
     def wait() -> None:
-        lifeline.poll(None)
+        orders.poll(None)
         os._exit(EXIT_ORPHANED)
 
     threading.Thread(target=wait, daemon=True, name="lifeline").start()
 
 
-def main(task_json: str, weights: bytes, connection: Connection, lifeline: Connection) -> None:
-    """The process's whole life. ``weights`` are packed, and empty unless the task is EVALUATE."""
+def main(orders: Connection, answers: Connection) -> None:
+    """Work on the task that comes over ``orders``, with packed weights, which are empty unless the task is EVALUATE.
+
+    Messages go to ``answers``. The server closes its end of ``orders`` only when it ends.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_the_server(lifeline)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
     os.nice(NICENESS)
-    compiled.share()
+    try:
+        task_json, weights = orders.recv_bytes(), orders.recv_bytes()
+    except EOFError:
+        os._exit(EXIT_ORPHANED)
+    _die_with_the_server(orders)
 
     def send(message: Message) -> None:
-        connection.send_bytes(_frame(message))
+        answers.send_bytes(_frame(message))
 
-    send(Started(time=time.time()))
+    send(Started(monotonic=time.monotonic()))
     task = Task.model_validate_json(task_json)
     try:
         # The server may end the process as soon as it has the last frame, so everything else comes before.
-        with _scratch():
+        with scratch():
+            compiled.share()
             frames = HANDLERS[task.kind](task, weights, send)
         for frame in frames:
-            connection.send_bytes(frame)
+            answers.send_bytes(frame)
     except LoopbenchServerError as error:
-        send(Failed(reason=error.reason, message=shortened(str(error))))
+        details = traceback.format_exc() if isinstance(error, FAULTS_OF_THE_MACHINE) else ""
+        send(Failed(reason=error.reason, message=shortened(str(error)), traceback=details))
     except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
-        message = shortened(f"{type(error).__name__}: {error}")
-        send(Failed(reason=RunFailedError.reason, message=message, traceback=traceback.format_exc()))
-    connection.close()
+        message = without_paths(f"{type(error).__name__}: {error}", *_folders(task))
+        send(Failed(reason=RunFailedError.reason, message=shortened(message), traceback=traceback.format_exc()))
+    answers.close()
+
+
+def _folders(task: Task) -> tuple[str, ...]:
+    """Folders that an error may name: where its code is, where it works, and what it was given."""
+    given = (tempfile.tempdir, task.data_dir, task.tensorboard_dir)
+    return (sys.prefix, sys.base_prefix, *(str(path) for path in given if path))

@@ -16,7 +16,8 @@ from loopbench_server import logs
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.metrics.labels import spec_labels
-from loopbench_server.starting import SettingError, StartError, open_store, stop_event
+from loopbench_server.starting import SettingError, StartError, open_store
+from loopbench_server.stopping import stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training
 from loopbench_server.tracing import tracing
@@ -74,7 +75,7 @@ def _number(sweep: Sweep) -> int:
 async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
     request_id = sweep.request_id(index.number)
     bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
-    stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof)
+    stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
     with tracing() as tracer:
         metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)

@@ -36,7 +36,7 @@ class Training:
 
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
-        processes = Processes(settings.data_dir)
+        self._processes = processes = Processes(settings.data_dir, settings.run_seconds)
         surroundings = surroundings_of(settings)
         self._drain_seconds = settings.drain_seconds
         self._store = store
@@ -70,6 +70,7 @@ class Training:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._processes.close()
 
     async def _let_go(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)

@@ -1,6 +1,7 @@
 """Traces of calls and runs, from a real server in this process with an exporter that keeps them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -162,7 +163,7 @@ class TestRuns:
         began = store.get(run.id).start_time
         assert began is not None
         times = {"load": 1.0, "compile": 2.5, "train": 4.0, "evaluate": 8.0}
-        worker.send(Started(time=began.timestamp() + 0.25))
+        worker.send(Started(monotonic=time.monotonic() + 0.25))
         # What the server began, the process goes on with.
         worker.send(PhaseBegan(phase="start", time=began.timestamp() + 0.5))
         for phase, after in times.items():

@@ -1,0 +1,140 @@
+"""A forkserver that is stopped, killed or cut off: runs go on, and the server ends when it is told to."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Execution, RunSpec, RunState
+from loopbench_client import Client
+from tests.chaos.server_under_test import Victim, victim
+
+pytestmark = pytest.mark.slow
+
+SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
+LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+DRAIN_SECONDS = 3
+# What SIGTERM may take beyond the drain time, by the documentation.
+END_SECONDS = 10
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Victim]:
+    flags = ("--slots", "2", "--drain-seconds", str(DRAIN_SECONDS), "--run-seconds", "60")
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as made:
+        yield made
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if process.is_running():
+            process.send_signal(signal.SIGCONT)
+
+
+def forkserver_of(server: Victim) -> psutil.Process:
+    (process,) = server.forkserver()
+    return process
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def seconds_to_stop(server: Victim) -> float:
+    assert server.process is not None
+    start = time.monotonic()
+    server.process.terminate()
+    server.process.communicate(timeout=DRAIN_SECONDS + END_SECONDS)
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_forkserver_that_gives_no_process_is_replaced(server: Victim, harm: signal.Signals) -> None:
+    with Client(server.address) as client:
+        expected = client.train(SHORT).result
+        assert expected is not None
+        old = forkserver_of(server)
+        old.send_signal(harm)
+        again = client.train(SHORT.model_copy(update={"seed": 0}), timeout=60).result
+        assert again is not None
+        assert again.weights_digest == expected.weights_digest
+        eventually(lambda: not old.is_running())
+        assert forkserver_of(server) != old
+        eventually(lambda: client.server_info().ready)
+    events = [line for line in server.log.splitlines() if '"not ready"' in line or '"the forkserver ' in line]
+    assert any('"cause": ["processes"]' in line for line in events)
+    assert any("the forkserver " in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
+
+
+def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(server: Victim) -> None:
+    with Client(server.address) as client, stopped(forkserver_of(server)):
+        run = client.train(SHORT, detach=True)
+        eventually(lambda: client.get(run.id).state is RunState.RUNNING)
+        start = time.monotonic()
+        assert client.cancel(run.id).state is RunState.CANCELLED
+        assert time.monotonic() - start < END_SECONDS
+
+
+def test_a_result_is_stored_while_nobody_reaps_its_process(server: Victim) -> None:
+    with Client(server.address) as client:
+        run = client.train(SHORT.model_copy(update={"epochs": 4, "execution": Execution.EAGER}), detach=True)
+        eventually(server.workers)
+        with stopped(forkserver_of(server)):
+            assert [*client.watch(run.id)][-1].state is RunState.SUCCEEDED
+            assert client.get(run.id).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("what", ["forkserver", "worker", "both"])
+def test_sigterm_ends_a_server_whose_processes_are_stopped(server: Victim, what: str) -> None:
+    with Client(server.address) as client:
+        run = client.train(LONG, detach=True)
+        eventually(server.workers)
+        workers = server.workers()
+        found = {"forkserver": [forkserver_of(server)], "worker": workers}
+        for process in found.get(what, [*workers, forkserver_of(server)]):
+            process.send_signal(signal.SIGSTOP)
+        queued = client.train(LONG, detach=True)
+        eventually(lambda: client.get(queued.id).state is RunState.RUNNING or what == "worker")
+        assert client.get(run.id).state is RunState.RUNNING
+    below = server.processes()
+    assert seconds_to_stop(server) < DRAIN_SECONDS + END_SECONDS
+    eventually(lambda: not any(process.is_running() for process in below), seconds=10)
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("seconds", [0.2, 2.0])
+def test_sigterm_ends_a_server_that_starts(tmp_path: Path, seconds: float) -> None:
+    server = Victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--drain-seconds", str(DRAIN_SECONDS))
+    server.start()
+    time.sleep(seconds)
+    for process in server.forkserver():
+        process.send_signal(signal.SIGSTOP)
+    assert seconds_to_stop(server) < DRAIN_SECONDS + END_SECONDS
+    assert "Traceback" not in server.log
+    eventually(lambda: not server.processes(), seconds=10)
+
+
+def test_a_server_without_its_temporary_files_trains_and_ends_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as server, Client(server.address) as client:
+        for path in folder.iterdir():
+            os.system(f"rm -r '{path}'")  # noqa: S605  a path of the test's
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+        assert server.stop() == 0
+    assert "Traceback" not in server.log

@@ -1,0 +1,235 @@
+"""A machine without room, a database file that goes away, and servers that slept."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Execution, Method, RunFilter, RunSpec, RunState
+from loopbench_client import Client, LoopbenchError
+from tests.chaos.server_under_test import Victim, victim
+from tests.support.limits import full_disk
+from tests.support.postgresql import Cluster
+
+pytestmark = pytest.mark.slow
+
+SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
+LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+DRAIN_SECONDS, END_SECONDS = 2, 10
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Victim]:
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--slots", "2", "--lease-seconds", "2") as made:
+        yield made
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@contextmanager
+def workers_without_room(server: Victim) -> Iterator[None]:
+    (forkserver,) = server.forkserver()
+    with full_disk(forkserver.pid):
+        yield
+
+
+def refusal(call: Callable[[], object], folder: Path) -> tuple[str, str]:
+    """Reason and retryability of the error, which names no path."""
+    with pytest.raises(LoopbenchError) as caught:
+        call()
+    assert str(folder) not in f"{caught.value} {caught.value.details}"
+    assert "/tmp" not in caught.value.message  # noqa: S108  no path is used
+    return caught.value.reason, caught.value.details.metadata["retryable"]
+
+
+def test_a_full_temporary_folder_is_no_property_of_a_method(server: Victim, tmp_path: Path) -> None:
+    specs = [
+        SHORT.model_copy(update={"method": method, "execution": execution})
+        for method in Method
+        for execution in Execution
+    ]
+    ids = {spec: str(uuid.uuid4()) for spec in specs}
+    with Client(server.address) as client:
+        trained = client.train(SHORT.model_copy(update={"seed": 9}))
+        with workers_without_room(server):
+            told = {refusal(lambda spec=spec: client.train(spec, request_id=ids[spec]), tmp_path) for spec in specs}  # type: ignore[misc]
+            told.add(refusal(lambda: client.evaluate(trained.id), tmp_path))
+            told.add(refusal(lambda: client.diagnose(specs[0], specs[-1]), tmp_path))
+        assert told == {("TEMPORARY_FOLDER_NOT_WRITABLE", "true")}
+        digests = {
+            run.result.weights_digest
+            for run in (client.train(spec, request_id=ids[spec]) for spec in specs)
+            if run.result and run.spec.execution is not Execution.XLA
+        }
+        assert len(digests) == 1
+    assert "File too large" in server.log
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=64", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill_with_bytes(folder: Path) -> None:
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def fill_with_files(folder: Path) -> None:
+    with suppress(OSError):
+        for number in range(1_000):
+            (folder / f"filler-{number}").touch()
+
+
+@pytest.mark.parametrize("fill", [fill_with_bytes, fill_with_files])
+@pytest.mark.parametrize(
+    ("where", "reason"), [("TMPDIR", "TEMPORARY_FOLDER_NOT_WRITABLE"), ("--tensorboard-dir", "TENSORBOARD_FULL")]
+)
+def test_a_file_system_without_room_is_named(
+    *,
+    small_disk: Path,
+    tmp_path: Path,
+    fill: Callable[[Path], None],
+    where: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if where == "TMPDIR":
+        monkeypatch.setenv(where, str(small_disk))
+    flags = (where, str(small_disk)) if where.startswith("--") else ()
+    spec = SHORT.model_copy(update={"tensorboard": bool(flags)})
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server, Client(server.address) as client:
+        assert client.train(spec).state is RunState.SUCCEEDED
+        fill(small_disk)
+        request_id = str(uuid.uuid4())
+        assert refusal(lambda: client.train(spec, request_id=request_id), tmp_path) == (reason, "true")
+        for file in small_disk.glob("filler*"):
+            file.unlink()
+        assert client.train(spec, request_id=request_id).state is RunState.SUCCEEDED
+
+
+def test_a_path_that_is_not_utf_8_is_refused_at_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
+    command += ["--store-url", f"sqlite:///{tmp_path / 'runs.db'}"]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "TMPDIR: " in done.stderr
+    assert "UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def remove(folder: Path) -> None:
+    for file in folder.glob("runs.db*"):
+        file.unlink()
+
+
+def replace(folder: Path) -> None:
+    remove(folder)
+    sqlite3.connect(folder / "runs.db").close()
+
+
+@pytest.mark.parametrize("harm", [remove, replace])
+def test_nothing_succeeds_that_the_database_file_does_not_keep(
+    server: Victim, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    with Client(server.address, timeout=30) as client:
+        client.train(SHORT)
+        running = client.train(LONG.model_copy(update={"epochs": 5}), detach=True)
+        eventually(server.workers)
+        harm(tmp_path)
+        eventually(lambda: not client.server_info().ready, seconds=10)
+        for call in (lambda: client.train(SHORT), lambda: [*client.list()], lambda: client.delete(running.id)):
+            with pytest.raises(LoopbenchError) as caught:
+                call()
+            assert caught.value.reason in {"STORE_REPLACED", ""}
+        eventually(lambda: not server.workers())
+        with pytest.raises(LoopbenchError):
+            client.get(running.id)
+        assert "deleted or replaced" in server.log
+
+
+def test_a_damaged_database_takes_no_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    with victim(tmp_path, url) as server, Client(server.address) as client:
+        for seed in range(30):
+            client.train(SHORT.model_copy(update={"seed": seed, "epochs": 1}))
+    pages = bytearray((tmp_path / "runs.db").read_bytes())
+    with sqlite3.connect(tmp_path / "runs.db") as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
+    pages[4096 * (root - 1) : 4096 * root] = b"\xaa" * 4096
+    (tmp_path / "runs.db").write_bytes(pages)
+    server = Victim(tmp_path, url)
+    server.start()
+    try:
+        with Client(server.address, timeout=60) as client:
+            eventually(lambda: '"database disk image is malformed"' in server.log or "damaged" in server.log)
+            assert refusal(lambda: [*client.list()], tmp_path) == ("STORE_CORRUPT", "false")
+            assert refusal(lambda: client.train(SHORT), tmp_path) == ("STORE_CORRUPT", "false")
+            time.sleep(15)
+            assert not client.server_info().ready
+    finally:
+        server.stop()
+
+
+def test_servers_that_slept_leave_each_other_their_runs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    folders = [tmp_path / name for name in ("a", "b")]
+    with ExitStack() as stack:
+        servers = []
+        for folder in folders:
+            folder.mkdir()
+            servers.append(stack.enter_context(victim(folder, url, "--lease-seconds", "5", "--slots", "1")))
+        clients = [stack.enter_context(Client(server.address)) for server in servers]
+        runs = [client.train(LONG, detach=True) for client in clients]
+        for server in servers:
+            eventually(server.workers)
+        processes = [psutil.Process(server.process.pid) for server in servers if server.process]
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+        time.sleep(6)
+        for run, client in zip(runs, clients, strict=True):
+            assert client.get(run.id).state is RunState.RUNNING
+            client.cancel(run.id)
+        assert not [*clients[0].list(RunFilter(states=(RunState.FAILED,)))]
+
+
+def test_sigterm_ends_a_server_whose_database_stands_still(tmp_path: Path, postgresql: Cluster) -> None:
+    with victim(tmp_path, postgresql.url, "--drain-seconds", str(DRAIN_SECONDS)) as server:
+        with Client(server.address) as client:
+            client.train(LONG, detach=True)
+            eventually(server.workers)
+        below = server.processes()
+        with postgresql.standing_still():
+            assert server.process is not None
+            start = time.monotonic()
+            server.process.terminate()
+            server.process.communicate(timeout=60)
+            assert time.monotonic() - start < DRAIN_SECONDS + END_SECONDS
+        eventually(lambda: not any(process.is_running() for process in below), seconds=10)

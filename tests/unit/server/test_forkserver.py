@@ -1,0 +1,161 @@
+"""The forkserver and its workers, without TensorFlow: what is started, replaced, given up and ended."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from loopbench_server.errors import NotReadyError
+from loopbench_server.runs import forkserver, processes
+from loopbench_server.runs.messages import Task
+from loopbench_server.runs.processes import Processes
+
+# The worker only says that it runs.
+PROGRAM = """
+import os, sys, time, types
+sys.path[:] = {path!r}
+sys.modules["loopbench_server.runs.preload"] = types.ModuleType("preload")
+worker = types.ModuleType("worker")
+def main(orders, answers):
+    os.nice(1)
+    answers.send_bytes(b'{{"kind": "started", "monotonic": 0}}')
+    orders.recv_bytes(), orders.recv_bytes()
+    time.sleep(600)
+worker.main = main
+sys.modules["loopbench_server.runs.worker"] = worker
+import loopbench_server.runs
+loopbench_server.runs.worker = worker
+from loopbench_server.runs.forkserver_program import main
+main({fd})
+"""
+TASK = Task(kind="describe")
+
+
+@pytest.fixture
+async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
+    monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
+    monkeypatch.setattr(forkserver, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(processes, "ABANDON_SECONDS", 0.1)
+    made = Processes(None, 30)
+    yield made
+    await made.close()
+    assert not [child for child in psutil.Process().children() if "forkserver_program" in " ".join(child.cmdline())]
+
+
+def current(starting: Processes) -> psutil.Process:
+    assert starting._forkserver._process is not None
+    return psutil.Process(starting._forkserver._process.pid)
+
+
+async def started(starting: Processes) -> int:
+    """A worker's process id; the worker is gone when this returns."""
+    async with starting.run(TASK) as worker:
+        assert psutil.Process(worker.pid).ppid() == current(starting).pid
+    assert not psutil.pid_exists(worker.pid)
+    return worker.pid
+
+
+@pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
+    starting: Processes, harm: signal.Signals
+) -> None:
+    await started(starting)
+    old = current(starting)
+    broken = asyncio.create_task(starting.broke())
+    with capture_logs() as logged:
+        old.send_signal(harm)
+        await started(starting)
+    assert current(starting) != old
+    assert not old.is_running()
+    await broken
+    lines = [line for line in logged if line["event"] in {"the forkserver is replaced", "the forkserver ended"}]
+    assert lines
+    assert all(line["pid"] == old.pid and (line.get("cause") or line.get("exit_code")) for line in lines)
+
+
+async def test_who_waits_with_a_request_that_fails_shares_its_end(
+    starting: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forkserver, "PROGRAM", "raise SystemExit(3)")
+    with capture_logs() as logged:
+        calls = await asyncio.gather(*(started(starting) for _ in range(20)), return_exceptions=True)
+    assert {type(call) for call in calls} == {NotReadyError}
+    assert len([line for line in logged if line["event"] == "the forkserver is replaced"]) == 2
+    # And is not held against the next.
+    monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
+    await started(starting)
+
+
+async def test_a_machine_without_processes_keeps_its_forkserver(
+    starting: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = PROGRAM.replace("import os,", "import errno, os,").replace(
+        "main({fd})", "def fork(): raise OSError(errno.EAGAIN, 'no')\nos.fork = fork\nmain({fd})"
+    )
+    monkeypatch.setattr(forkserver, "PROGRAM", refusing)
+    for _ in range(2):
+        with pytest.raises(NotReadyError, match="Resource temporarily unavailable"):
+            await started(starting)
+    assert current(starting).is_running()
+
+
+async def test_whoever_leaves_during_the_start_does_not_wait_and_leaves_nothing(starting: Processes) -> None:
+    await started(starting)
+    stopped = current(starting)
+    stopped.send_signal(signal.SIGSTOP)
+    leaving = asyncio.create_task(started(starting))
+    await asyncio.sleep(0.02)
+    leaving.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+    with suppress(ProcessLookupError):
+        stopped.send_signal(signal.SIGCONT)
+    await started(starting)
+    await eventually(lambda: not current(starting).children())
+
+
+async def test_a_start_that_takes_too_long_is_given_up(starting: Processes) -> None:
+    await started(starting)
+    starting._start_seconds = 0.1
+    current(starting).send_signal(signal.SIGSTOP)
+    with pytest.raises(NotReadyError, match=r"within 0\.1 s"):
+        await started(starting)
+
+
+async def test_a_stopped_worker_ends(starting: Processes) -> None:
+    async with starting.run(TASK) as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+    assert not psutil.pid_exists(worker.pid)
+
+
+async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: Processes) -> None:
+    async with asyncio.timeout(10):
+        async with starting.run(TASK) as worker:
+            stopped = current(starting)
+            stopped.send_signal(signal.SIGSTOP)
+        assert psutil.Process(worker.pid).status() == psutil.STATUS_ZOMBIE
+    stopped.send_signal(signal.SIGCONT)
+    await eventually(lambda: not psutil.pid_exists(worker.pid))
+
+
+async def test_a_stopped_forkserver_is_closed(starting: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forkserver, "CLOSE_SECONDS", 0.1)
+    await started(starting)
+    stopped = current(starting)
+    stopped.send_signal(signal.SIGSTOP)
+    async with asyncio.timeout(5):
+        await starting.close()
+    assert not stopped.is_running()
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  there is no event
+            await asyncio.sleep(0.01)

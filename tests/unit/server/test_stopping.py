@@ -1,0 +1,52 @@
+"""A program that is told to stop ends, whatever hangs."""
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+# The deadline is half a second after the signal. What hangs is the event loop itself, or a thread at the exit.
+PROGRAM = """
+import asyncio, subprocess, sys, threading, time
+from loopbench_server.stopping import END_SECONDS, stop_event
+
+async def main():
+    stop = stop_event(on_stdin_eof=False, drain_seconds=0.5 - END_SECONDS)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    {hang}
+
+asyncio.run(main())
+"""
+HANGS = {
+    "event loop": "time.sleep(600)",
+    "cleanup": "await stop.wait(); time.sleep(600)",
+    "thread": "threading.Thread(target=time.sleep, args=(600,)).start(); await stop.wait()",
+}
+
+
+@pytest.mark.parametrize("what", HANGS)
+def test_it_ends_with_the_processes_below_it(what: str) -> None:
+    command = [sys.executable, "-c", PROGRAM.format(hang=HANGS[what])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        for _ in range(2):
+            process.terminate()
+            time.sleep(0.05)
+        assert process.wait(30) == 1
+        assert "does not end by itself" in process.stdout.read()  # where nothing configures the log
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running()
+
+
+def test_what_ends_by_itself_is_left_alone() -> None:
+    command = [sys.executable, "-c", PROGRAM.format(hang="child.kill(); await stop.wait()")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+        assert process.communicate() == ("", "")
