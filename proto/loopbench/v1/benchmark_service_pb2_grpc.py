@@ -37,8 +37,9 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     def __init__(self, channel):
@@ -108,8 +109,9 @@ class BenchmarkServiceServicer:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     def Train(self, request, context):
@@ -120,8 +122,8 @@ class BenchmarkServiceServicer:
         Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
         Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
-        TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
-        TRAINING_PROCESS_UNAVAILABLE.
+        TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE,
+        WORKER_LOST, SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +133,8 @@ class BenchmarkServiceServicer:
         """Evaluates the stored final weights of a run by any of the ways.
 
         Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+        TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,8 +195,8 @@ class BenchmarkServiceServicer:
     def Diagnose(self, request, context):
         """Finds by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+        TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,8 +279,9 @@ class BenchmarkService:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     @staticmethod

@@ -38,8 +38,9 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     @_typing.overload
@@ -54,14 +55,15 @@ class BenchmarkServiceStub:
     Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
     Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
-    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
-    TRAINING_PROCESS_UNAVAILABLE.
+    TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE,
+    WORKER_LOST, SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]
     """Evaluates the stored final weights of a run by any of the ways.
 
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _grpc.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]
     """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
@@ -93,8 +95,8 @@ class BenchmarkServiceStub:
     Diagnose: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]
     """Finds by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+    TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]
     """Says what the server is, what it can do and how busy it is."""
@@ -109,8 +111,9 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -122,14 +125,15 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
     Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
-    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
-    TRAINING_PROCESS_UNAVAILABLE.
+    TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE,
+    WORKER_LOST, SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Evaluates the stored final weights of a run by any of the ways.
 
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _aio.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
@@ -161,8 +165,8 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Diagnose: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]  # type: ignore[assignment]
     """Finds by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+    TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]  # type: ignore[assignment]
     """Says what the server is, what it can do and how busy it is."""
@@ -176,8 +180,9 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED and RUN_UNREADABLE; on a server with
-    tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed with it.
+    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
+    with it.
     """
 
     @_abc_1.abstractmethod
@@ -193,8 +198,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
         Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
-        TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST, SERVER_DRAINING,
-        TRAINING_PROCESS_UNAVAILABLE.
+        TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE,
+        WORKER_LOST, SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -206,7 +211,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         """Evaluates the stored final weights of a run by any of the ways.
 
         Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+        TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -280,8 +286,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_analysis_pb2.Diagnosis, _abc.Awaitable[_analysis_pb2.Diagnosis]]:
         """Finds by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+        TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
         """
 
     @_abc_1.abstractmethod
