@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from loopbench_server.metrics_port import MetricsServer
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.database import open_database
+from loopbench_server.runs.database import open_database, reserved_connections
 from loopbench_server.runs.migrating import NewerSchemaError
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.transactions import TransactionObserver
@@ -55,7 +55,8 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
     """
     url = _parsed(settings.store_url.get_secret_value())
     try:
-        return Store(open_database(url), str(uuid.uuid4()), timedelta(seconds=settings.lease_seconds), observer)
+        lease = timedelta(seconds=settings.lease_seconds)
+        return Store(open_database(url), str(uuid.uuid4()), lease, observer, reserved_connections(url))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())

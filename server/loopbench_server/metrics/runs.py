@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from loopbench.spec import Device, EpochRecord, Run
 from loopbench_server.metrics import labels
 from loopbench_server.runs.observers import Observer
+from loopbench_server.runs.polling import WORKS
 
 SECONDS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 21600)
 SPEED_BUCKETS = (1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6)
@@ -41,6 +42,11 @@ class RunMetrics(Observer):
         self._abandoned = counter(
             "loopbench_runs_abandoned", "Runs of servers that vanished, which this one found and ended."
         )
+        self._failures = counter(
+            "loopbench_background_errors",
+            "Unexpected errors of background work, by the work, which goes on at its next interval.",
+            "work",
+        )
         self._examples = counter("loopbench_examples", "Training examples that runs processed.", *labels.SPEC)
         self._phases = histogram(
             "loopbench_run_phase_seconds",
@@ -69,6 +75,8 @@ class RunMetrics(Observer):
                     self._ended.labels(*spec, device, outcome)
         for reason in labels.REASONS:
             self._errors.labels(reason)
+        for work in WORKS:
+            self._failures.labels(work)
         for method in {spec[0] for spec in specs}:
             self._speed.labels(method)
             for phase in labels.PHASES:
@@ -113,3 +121,7 @@ class RunMetrics(Observer):
     def runs_abandoned(self, count: int) -> None:
         """So many runs of servers that vanished were ended."""
         self._abandoned.inc(count)
+
+    def work_failed(self, work: str) -> None:
+        """Background work met an unexpected error."""
+        self._failures.labels(work).inc()

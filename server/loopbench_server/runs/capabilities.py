@@ -27,6 +27,8 @@ async def describe(processes: Processes, surroundings: Surroundings) -> Describe
             log.error("the training process does not answer", seconds=ANSWER_SECONDS)  # noqa: TRY400  as below
         except (LoopbenchServerError, WorkerDiedError) as error:
             log.error("the training process does not start", error=str(error))  # noqa: TRY400  no traceback is of use
+        except Exception:
+            log.exception("the training process does not start")
         else:
             if isinstance(message, Described):
                 return message

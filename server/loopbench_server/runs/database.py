@@ -8,13 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from loopbench_server.runs.migrating import is_older, migrate
+from loopbench_server.runs.threads import READ_THREADS, RESERVED_THREADS, STORE_THREADS
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
-# Kept open, and at most in use. One of SQLite's holds pages, prepared statements and the weights that it wrote last,
+# Connections that are kept open. One of SQLite's holds pages, prepared statements and the weights that it wrote last,
 # some four megabytes, and is opened in a millisecond: fewer of them are kept.
-CONNECTIONS, MOST_CONNECTIONS = 5, 32
-SQLITE_CONNECTIONS = 2
+CONNECTIONS, SQLITE_CONNECTIONS = 5, 2
+# Every thread uses at most one, so that none waits for another's.
+MOST_CONNECTIONS = STORE_THREADS + READ_THREADS
 # What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
 # these limits tell; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -34,7 +36,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _engine(url: str | sa.URL) -> sa.Engine:
+def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
@@ -42,8 +44,8 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     # Connections that a restarted database has cut are noticed before they are used. What callers sent is in the rows,
     # and not for the log of a statement that fails.
     arguments = ARGUMENTS.get(dialect, {})
-    kept = SQLITE_CONNECTIONS if dialect == "sqlite" else CONNECTIONS
-    pool = {"pool_size": kept, "max_overflow": MOST_CONNECTIONS - kept, "pool_timeout": PATIENCE}
+    kept = min(most, SQLITE_CONNECTIONS if dialect == "sqlite" else CONNECTIONS)
+    pool = {"pool_size": kept, "max_overflow": most - kept, "pool_timeout": PATIENCE}
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **pool)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -90,5 +92,12 @@ def open_database(url: str | sa.URL) -> sa.Engine:
         migrate(engine)
     finally:
         engine.dispose()
+    _expect_answers(engine)
+    return engine
+
+
+def reserved_connections(url: str | sa.URL) -> sa.Engine:
+    """The database that :func:`open_database` has opened, by connections for leases and cancellations alone."""
+    engine = _engine(url, RESERVED_THREADS)
     _expect_answers(engine)
     return engine

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 
@@ -43,14 +44,14 @@ class RunExecutor:
         self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._called_off: dict[str, RunError] = {}
 
-    def begin(self, run: Run, caller: str) -> LiveRun:
-        """Queues a run that is stored, for ``caller``."""
-        live = self.live[run.id] = LiveRun(run, caller)
+    def begin(self, run: Run, caller: str, queued_time: datetime | None = None) -> LiveRun:
+        """Queues a run that is stored, for ``caller``; since ``queued_time`` if this is not its first attempt."""
+        live = self.live[run.id] = LiveRun(run, caller, queued_time)
         with logging_of(run):
             self._attempts[run.id] = asyncio.create_task(self._attempt(live))
             self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
             log.info("run queued", method=run.spec.method, loss=run.spec.loss)
-        self.observer.run_queued(run)
+        self.observer.run_queued(_this_attempt(live, run))
         self._tell_queue()
         return live
 
@@ -89,11 +90,11 @@ class RunExecutor:
             start_time = now(not_before=live.run.create_time)
             run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
             await patiently(self._store.lease, self._store.update, run)
-            self.observer.run_started(run)
+            self.observer.run_started(_this_attempt(live, run))
             live.change(run=run)
             self._tell_queue()
             return await attempt(
-                run,
+                _this_attempt(live, run),
                 self._processes,
                 self._surroundings,
                 queue_seconds=queue_seconds,
@@ -155,6 +156,11 @@ class RunExecutor:
             kind = type(failed) if isinstance(failed, StoreFailedError) else StoreFailedError
             return _ended(run, Outcome(RunState.FAILED, error=error_of(kind, "the run could not be stored")))
         return run
+
+
+def _this_attempt(live: LiveRun, run: Run) -> Run:
+    """``run`` as if its present attempt were the only one: how long it waits is counted from there."""
+    return run.model_copy(update={"create_time": live.queued_time})
 
 
 def _ended(run: Run, outcome: Outcome) -> Run:

@@ -1,15 +1,14 @@
 """Keeps the leases of this server's runs, and ends the runs of servers that are gone."""
 
-import asyncio
-
 import structlog
 
 from loopbench_server.errors import ServerLostError, StoreFailedError
 from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.polling import ABANDONED, LEASES, repeat
 from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.threads import in_reserved_thread
 
 log = structlog.get_logger()
 
@@ -23,12 +22,14 @@ RENEWALS_TO_WAIT = 2
 
 async def keep_leases(store: Store, executor: RunExecutor) -> None:
     """For ever, several times a lease; a database that refuses is asked again the next time."""
-    while True:
+
+    async def renew() -> None:
         try:
             await _renew(store, executor)
         except StoreFailedError as error:
             log.error("leases not renewed", error=str(error))  # noqa: TRY400  the store has logged what happened
-        await asyncio.sleep(_renewal_seconds(store))
+
+    await repeat(LEASES, _renewal_seconds(store), renew, executor.observer.work_failed)
 
 
 def _renewal_seconds(store: Store) -> float:
@@ -37,7 +38,7 @@ def _renewal_seconds(store: Store) -> float:
 
 async def _renew(store: Store, executor: RunExecutor) -> None:
     live = tuple(executor.live)
-    for run_id in set(live) - set(await in_thread(store.renew_leases, live)):
+    for run_id in set(live) - set(await in_reserved_thread(store.renew_leases, live)):
         # It has ended here meanwhile, or other servers took this one for dead.
         executor.call_off(run_id, LOST)
 
@@ -46,24 +47,24 @@ async def end_abandoned(store: Store, executor: RunExecutor) -> None:
     """For ever; a database that refuses is asked again the next time.
 
     After a pause of the machine or the database, or a step of the clock, the leases of servers that are alive may have
-    expired. Whoever comes late to its own look therefore renews first, and gives others the time to do so.
+    expired. A server that comes late to its own look therefore renews first, and gives others the time to do so.
     """
-    looked, pause = now(), 0.0
-    while True:
-        await asyncio.sleep(pause)
-        late = (now() - looked).total_seconds() - pause
-        pause = SECONDS_BETWEEN_LOOKS
-        try:
-            if late > _renewal_seconds(store):
-                log.warning("late to look for abandoned runs: other servers may renew first", seconds=round(late, 1))
-                await _renew(store, executor)
-                looked, pause = now(), RENEWALS_TO_WAIT * _renewal_seconds(store)
-                continue
-            live = tuple(executor.live)
-            abandoned = await in_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)
+    looked = now()
+
+    async def look() -> None:
+        nonlocal looked
+        late = (now() - looked).total_seconds() - SECONDS_BETWEEN_LOOKS
+        if late > _renewal_seconds(store):
+            log.warning("late to look for abandoned runs: other servers may renew first", seconds=round(late, 1))
+            await _renew(store, executor)
+            await asyncio.sleep(RENEWALS_TO_WAIT * _renewal_seconds(store))
             looked = now()
-            executor.observer.runs_abandoned(len(abandoned))
-            for run_id, request_id in abandoned:
-                log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
-        except StoreFailedError:
-            pass  # the store has logged what happened
+            return
+        live = tuple(executor.live)
+        abandoned = await in_reserved_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)
+        looked = now()
+        executor.observer.runs_abandoned(len(abandoned))
+        for run_id, request_id in abandoned:
+            log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
+
+    await repeat(ABANDONED, SECONDS_BETWEEN_LOOKS, look, executor.observer.work_failed)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
 from loopbench_server.errors import LoopbenchServerError
@@ -52,8 +53,10 @@ class LiveRun:
     Watchers read the state when they are ready to: a slow one skips progress but no epoch, and holds no memory.
     """
 
-    def __init__(self, run: Run, began_by: str = "") -> None:
+    def __init__(self, run: Run, began_by: str = "", queued_time: datetime | None = None) -> None:
         self.run = run
+        # When the present attempt was queued. A run that is started again keeps the ``create_time`` of its first.
+        self.queued_time = queued_time or run.create_time
         self.began_by = began_by
         self._began = time.monotonic()
         # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.

@@ -24,6 +24,9 @@ class Observer:
     def runs_abandoned(self, count: int) -> None:
         """So many runs of servers that vanished were ended."""
 
+    def work_failed(self, work: str) -> None:
+        """Background work met an unexpected error, which the log has; it goes on at its next interval."""
+
 
 class Observers(Observer):
     """Tells several, in turn."""
@@ -60,3 +63,8 @@ class Observers(Observer):
         """As :class:`Observer`."""
         for observer in self._observers:
             observer.runs_abandoned(count)
+
+    def work_failed(self, work: str) -> None:
+        """As :class:`Observer`."""
+        for observer in self._observers:
+            observer.work_failed(work)

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from loopbench.spec import InvalidFieldsError, RunFilter, Violation
 from loopbench_server.ids import canonical
 
+# Creation time and id of the last run of a page.
+PagePosition = tuple[datetime, str]
+
 
 class PageToken:
     """Where a page ends, bound to the filter that it was made with."""

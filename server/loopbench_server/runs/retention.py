@@ -1,14 +1,13 @@
 """Forgets old runs and old weights."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.polling import RETENTION, repeat
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 
@@ -27,14 +26,14 @@ class Retention:
 
 async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -> None:
     """For ever; a database that refuses is asked again the next time."""
-    while retention.runs or retention.weights:
-        try:
-            while retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
-                log.info("forgot weights", count=count)
-            while retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
-                for run_id in run_ids:
-                    await in_thread(executor.remove_logs, run_id)
-                log.info("forgot runs", count=len(run_ids))
-        except StoreFailedError:
-            pass  # the store has logged what happened
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def forget() -> None:
+        while retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
+            log.info("forgot weights", count=count)
+        while retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
+            for run_id in run_ids:
+                await in_thread(executor.remove_logs, run_id)
+            log.info("forgot runs", count=len(run_ids))
+
+    if retention.runs or retention.weights:
+        await repeat(RETENTION, SECONDS_BETWEEN_LOOKS, forget, executor.observer.work_failed)

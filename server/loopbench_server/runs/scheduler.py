@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -26,7 +27,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_thread, to_the_end
+from loopbench_server.runs.threads import in_reserved_thread, in_thread, to_the_end
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ class Scheduler:
         if existing:
             return existing
         self._check_room(caller)
-        run = _queued(str(uuid.uuid4()), request_id, spec)
+        run = _queued(str(uuid.uuid4()), request_id, spec, now())
         # Another server may have stored the same request meanwhile.
         stored = await in_thread(self._store.add, run)
         if stored.id == run.id:
@@ -140,9 +141,10 @@ class Scheduler:
         return await in_thread(self._store.get, run.id)
 
     async def _restarted(self, ended: Run, caller: str) -> Run:
-        run = _queued(ended.id, ended.request_id, ended.spec)
+        queued_time = now()
+        run = _queued(ended.id, ended.request_id, ended.spec, ended.create_time)
         if await in_thread(self._store.restart, run):
-            self._executor.begin(run, caller)
+            self._executor.begin(run, caller, queued_time)
             return run
         return await in_thread(self._store.get, ended.id)
 
@@ -174,6 +176,11 @@ class Scheduler:
             # Its end was meant for a caller of another server; asked for again, the run begins anew.
             raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
         return run
+
+    def live_run(self, run_id: str) -> Run | None:
+        """The run as it is now, if it is under way here."""
+        live = self._executor.live.get(run_id)
+        return live.run if live else None
 
     async def get(self, run_id: str) -> Run:
         """The run as it is now.
@@ -210,7 +217,7 @@ class Scheduler:
         run = await self.get(run_id)
         if run.state.ended:
             return run
-        await in_thread(self._store.request_cancel, run_id)
+        await in_reserved_thread(self._store.request_cancel, run_id)
         async with self._elsewhere.follow(run_id) as live:
             return await live.ended()
 
@@ -265,5 +272,5 @@ class Scheduler:
             log.error("runs left without an end: their leases expire", run_ids=[*live])
 
 
-def _queued(run_id: str, request_id: str, spec: RunSpec) -> Run:
-    return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=now())
+def _queued(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
+    return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=create_time)

@@ -101,11 +101,16 @@ def columns_of(run: Run) -> dict[str, Any]:
 
 
 @contextmanager
-def _readable(run_id: str) -> Iterator[None]:
-    # A newer server may have written it before this one was replaced. Models refuse what they do not know.
+def readable_run(run_id: str) -> Iterator[None]:
+    """For a block that reads what is stored of the run of that id.
+
+    Raises:
+        RunUnreadableError: the block met what it does not know; the log has it.
+    """
+    # A newer server may have written it before this one was replaced. Models and messages refuse what they do not know.
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError) as error:
         log.warning("a stored run cannot be read", run_id=run_id, error=str(error))
         raise RunUnreadableError(
             f"run {run_id} is stored in a form that this server does not know", run_id=run_id
@@ -118,7 +123,7 @@ def run_of(row: sa.Row[Any]) -> Run:
     Raises:
         RunUnreadableError: it holds what this server does not know; the log has it.
     """
-    with _readable(row.id):
+    with readable_run(row.id):
         return Run(
             id=row.id,
             request_id=row.request_id,
@@ -138,7 +143,7 @@ def epoch_of(run_id: str, record: str) -> EpochRecord:
     Raises:
         RunUnreadableError: as :func:`run_of`.
     """
-    with _readable(run_id):
+    with readable_run(run_id):
         return EpochRecord.model_validate_json(record)
 
 

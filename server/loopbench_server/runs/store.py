@@ -1,22 +1,27 @@
 """Runs, epochs and final weights in SQL: SQLite by default. Methods block; callers on an event loop use threads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from loopbench.spec import EpochRecord, Run, RunError, RunFilter, RunSpec, RunState
-from loopbench_server.errors import RunNotFoundError, ServerLostError, StoreCorruptError, StoreFailedError
-from loopbench_server.runs.paging import PageToken
+from loopbench_server.errors import (
+    RunNotFoundError,
+    RunUnreadableError,
+    ServerLostError,
+    StoreCorruptError,
+    StoreFailedError,
+)
+from loopbench_server.runs.paging import PagePosition, PageToken
 from loopbench_server.runs.schema import (
     CONDITIONS,
     Instant,
     columns_of,
     epoch_of,
     epochs,
-    readable,
     run_of,
     runs,
     spec_digest,
@@ -24,43 +29,69 @@ from loopbench_server.runs.schema import (
 )
 from loopbench_server.runs.transactions import TransactionObserver, Transactions
 
+T = TypeVar("T")
+
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 # Results on a page, as they are stored: a thousand runs of a thousand epochs each would take gigabytes.
 PAGE_BYTES = 4 << 20
 ROWS_AT_ONCE = 16
+# What a run shows of itself; the other columns are for queries.
+SHOWN = [
+    runs.c[name]
+    for name in ("id", "request_id", "state", "spec", "create_time", "start_time", "end_time", "result", "error")
+]
 # Runs that are forgotten in one transaction, so that it ends soon and holds up nobody.
 FORGOTTEN_AT_ONCE = 100
 
 
-def _page(rows: Iterable[sa.Row[Any]], size: int) -> tuple[list[sa.Row[Any]], bool]:
-    """The first rows, until there are ``size`` or they hold PAGE_BYTES, and whether there are more."""
-    page: list[sa.Row[Any]] = []
+def _page(
+    rows: Iterable[sa.Row[Any]], size: int, read: Callable[[sa.Row[Any]], T]
+) -> tuple[list[T], PagePosition | None]:
+    """What ``read`` makes of the first rows, until there are ``size`` or they hold PAGE_BYTES; where more follow them.
+
+    Each row is read before the next is fetched, so that a page is never held as text.
+    """
+    page: list[T] = []
     held = 0
-    for row in rows:
-        if len(page) == size or held > PAGE_BYTES:
-            return page, True
-        page.append(row)
+    last = None
+    for count, row in enumerate(rows):
+        if last and (count == size or held > PAGE_BYTES):
+            return page, last
+        with suppress(RunUnreadableError):  # it takes its place on the page all the same
+            page.append(read(row))
+        last = row.create_time, row.id
         held += len(row.result or "")
-    return page, False
+    return page, None
 
 
 class Store:
     """The tables in ``database``; ``owner`` is the server that asks, by a name of its own.
 
-    Its word that it works on a run is taken for as long as ``lease``, and can be renewed.
+    Its word that it works on a run is taken for as long as ``lease``, and can be renewed. Leases and cancellations use
+    the connections of ``reserved``, which callers cannot exhaust.
     """
 
     def __init__(
-        self, database: sa.Engine, owner: str, lease: timedelta, observer: TransactionObserver | None = None
+        self,
+        database: sa.Engine,
+        owner: str,
+        lease: timedelta,
+        observer: TransactionObserver | None = None,
+        reserved: sa.Engine | None = None,
     ) -> None:
-        self.transaction = Transactions(database, observer or TransactionObserver())
+        observer = observer or TransactionObserver()
+        self.transaction = Transactions(database, observer)
+        self._reserved = Transactions(reserved, observer) if reserved else self.transaction
         self._engine = database
+        self._reserved_engine = reserved
         self._owner = owner
         self.lease = lease
 
     def close(self) -> None:
         """Gives all connections back."""
         self._engine.dispose()
+        if self._reserved_engine:
+            self._reserved_engine.dispose()
 
     @property
     def keeps(self) -> bool:
@@ -90,11 +121,10 @@ class Store:
         if self.transaction.corrupt:
             raise StoreCorruptError("the database of runs is damaged and takes no more runs")
 
-    def _newest(self, condition: sa.ColumnElement[bool]) -> Run | None:
-        newest = sa.select(runs).where(condition).order_by(runs.c.create_time.desc()).limit(1)
+    def _newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
+        newest = sa.select(*SHOWN).where(condition).order_by(runs.c.create_time.desc()).limit(1)
         with self.transaction() as connection:
-            row = connection.execute(newest).first()
-        return None if row is None else run_of(row)
+            return connection.execute(newest).first()
 
     def _leased(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease_end": datetime.now(UTC) + self.lease}
@@ -129,7 +159,8 @@ class Store:
 
     def find_request(self, request_id: str) -> Run | None:
         """The run that was asked for under ``request_id``, if there is one."""
-        return self._newest(runs.c.request_id == request_id)
+        row = self._newest(runs.c.request_id == request_id)
+        return None if row is None else run_of(row)
 
     def update(self, run: Run, packed_weights: bytes = b"") -> None:
         """Stores what has become of ``run``, and its weights in the same transaction, and renews its lease.
@@ -144,9 +175,10 @@ class Store:
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
 
     def restart(self, run: Run) -> bool:
-        """Stores ``run``, which had ended without a result, as new and as this server's.
+        """Stores ``run``, which had ended without a result, as queued and as this server's.
 
-        False where another server was faster.
+        Its ``create_time`` is that of the first attempt, so that the run keeps its place on the pages of a list. False
+        where another server was faster.
 
         Raises:
             StoreCorruptError, StoreFailedError: as :meth:`add`.
@@ -174,10 +206,14 @@ class Store:
 
     def epochs_of(self, run_id: str, after: int = 0) -> tuple[EpochRecord, ...]:
         """The epochs so far that come ``after`` that one, in order."""
+        return tuple(epoch_of(run_id, record) for record in self.epoch_records(run_id, after))
+
+    def epoch_records(self, run_id: str, after: int = 0) -> Sequence[str]:
+        """As :meth:`epochs_of`, in the form in which they are stored."""
         wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
         query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
         with self.transaction() as connection:
-            return tuple(epoch_of(run_id, record) for (record,) in connection.execute(query))
+            return connection.execute(query).scalars().all()
 
     def get(self, run_id: str) -> Run:
         """The run of that id.
@@ -185,10 +221,18 @@ class Store:
         Raises:
             RunNotFoundError: there is none.
         """
-        run = self._newest(runs.c.id == run_id)
-        if run is None:
+        return run_of(self.row(run_id))
+
+    def row(self, run_id: str) -> sa.Row[Any]:
+        """The row of the run of that id, as :func:`~loopbench_server.runs.schema.run_of` takes it.
+
+        Raises:
+            RunNotFoundError: there is none.
+        """
+        row = self._newest(runs.c.id == run_id)
+        if row is None:
             raise RunNotFoundError(f"there is no run {run_id}", run_id=run_id)
-        return run
+        return row
 
     def latest_success(self, spec: RunSpec) -> Run:
         """The newest run of ``spec`` that SUCCEEDED.
@@ -197,10 +241,10 @@ class Store:
             RunNotFoundError: there is none.
         """
         condition = (runs.c.spec_digest == spec_digest(spec)) & (runs.c.state == RunState.SUCCEEDED)
-        run = self._newest(condition)
-        if run is None:
+        row = self._newest(condition)
+        if row is None:
             raise RunNotFoundError("no run of this specification has succeeded")
-        return run
+        return run_of(row)
 
     def weights_of(self, run_id: str) -> bytes | None:
         """The packed final weights, if they are stored."""
@@ -209,28 +253,35 @@ class Store:
             return connection.execute(query).scalar()
 
     def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
-        """A page of runs, the newest first, and the token of the next page or nothing.
+        """As :meth:`page`, of runs."""
+        return self.page(run_filter, page_size, page_token, run_of)
 
-        One that this server cannot read takes a place on its page and is left out, so that the others can be listed.
+    def page(
+        self, run_filter: RunFilter, page_size: int, page_token: str, read: Callable[[sa.Row[Any]], T]
+    ) -> tuple[Sequence[T], str]:
+        """What ``read`` makes of the rows of a page, the newest first, and the token of the next page or nothing.
+
+        A run that this server cannot read takes a place on its page and is left out, so that the others can be listed.
 
         Raises:
             InvalidFieldsError: the token is not of this filter.
         """
         token = PageToken(run_filter)
-        query = sa.select(runs).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
+        query = sa.select(*SHOWN).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
         for field, condition in CONDITIONS.items():
             wanted = getattr(run_filter, field)
             if wanted not in (None, ()):
                 query = query.where(condition(wanted))
         if page_token:
             time, run_id = token.decode(page_token)
-            query = query.where((runs.c.create_time < time) | ((runs.c.create_time == time) & (runs.c.id < run_id)))
+            # The first condition is implied by the second; it lets the database begin in the index of the times.
+            query = query.where(runs.c.create_time <= time, (runs.c.create_time < time) | (runs.c.id < run_id))
         with self.transaction() as connection:
             # A few rows at a time: a driver would fetch them all otherwise, however much they hold.
             rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
-            page, more = _page(rows, page_size)
+            page, last = _page(rows, page_size, read)
             rows.close()
-        return [*readable(page)], token.encode(page[-1].create_time, page[-1].id) if more else ""
+        return page, token.encode(*last) if last else ""
 
     def delete(self, run_id: str) -> bool:
         """Forgets a run with its epochs and weights, unless it is unfinished; gives whether it is no longer there."""
@@ -243,19 +294,19 @@ class Store:
     def renew_leases(self, run_ids: Sequence[str]) -> Sequence[str]:
         """Says that this server still works on those runs, as far as they are its own; gives these."""
         renewal = sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased())
-        with self.transaction() as connection:
+        with self._reserved() as connection:
             return [*connection.execute(renewal.returning(runs.c.id)).scalars()]
 
     def request_cancel(self, run_id: str) -> None:
         """Has whichever server works on the run end it, if it is under way."""
         under_way = (runs.c.id == run_id) & runs.c.state.in_(UNFINISHED)
-        with self.transaction() as connection:
+        with self._reserved() as connection:
             connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
 
     def cancel_requests(self) -> Sequence[str]:
         """The unfinished runs of this server that somebody wants ended."""
         wanted = self._mine & runs.c.cancel_time.is_not(None)
-        with self.transaction() as connection:
+        with self._reserved() as connection:
             return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
 
     def end_abandoned(
@@ -276,7 +327,7 @@ class Store:
             # The clock may have been set back meanwhile.
             "end_time": sa.case((latest > present, latest), else_=present),
         }
-        with self.transaction() as connection:
+        with self._reserved() as connection:
             ended = sa.update(runs).where(abandoned).values(**values).returning(runs.c.id, runs.c.request_id)
             return [(run_id, request_id) for run_id, request_id in connection.execute(ended)]
 

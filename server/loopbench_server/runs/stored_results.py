@@ -1,14 +1,13 @@
 """Tells of runs that have ended in the store, whoever trained them: this server, another, or the pods of a sweep."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from loopbench.spec import Run
-from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs.polling import RESULTS, repeat, uncounted
 from loopbench_server.runs.schema import readable, runs
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
@@ -37,23 +36,29 @@ class _End(NamedTuple):
     time: datetime
 
 
-async def follow_results(store: Store, observer: ResultObserver) -> None:
-    """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time."""
+async def follow_results(store: Store, observer: ResultObserver, failed: Callable[[str], None] = uncounted) -> None:
+    """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time.
+
+    ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.polling.repeat` says.
+    """
     told: set[_End] = set()
     since = datetime.fromtimestamp(0, UTC)
-    while True:
-        try:
-            began = datetime.now(UTC)
-            found = await in_thread(_ends, store, since)
-            for ends in _in_parts([end for end in found if end not in told]):
-                for run in await in_thread(_runs, store, ends):
-                    observer.run_found(run)
-                told.update(ends)
-            told.intersection_update(found)
-            since = began - OVERLAP_IN_LEASES * store.lease
-        except StoreFailedError:
-            pass  # the store has logged what happened
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def look() -> None:
+        nonlocal since
+        began = datetime.now(UTC)
+        found = await in_thread(_ends, store, since)
+        for ends in _in_parts([end for end in found if end not in told]):
+            for run in await in_thread(_runs, store, ends):
+                assert run.end_time is not None
+                # Before it is shown: a run that cannot be shown does not keep later looks from the others.
+                told.add(_End(run.id, run.end_time))
+                observer.run_found(run)
+            told.update(ends)
+        told.intersection_update(found)
+        since = began - OVERLAP_IN_LEASES * store.lease
+
+    await repeat(RESULTS, SECONDS_BETWEEN_LOOKS, look, failed)
 
 
 def _in_parts(ends: Sequence[_End]) -> Iterator[Sequence[_End]]:

@@ -1,0 +1,123 @@
+"""Background work goes on after an error that nobody expected."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from loopbench.spec import RunState
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.metrics.runs import RunMetrics
+from loopbench_server.runs import cancellations, leases, polling, retention, stored_results
+from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.retention import Retention
+from loopbench_server.runs.store import Store
+
+
+class Failing:
+    """A step that raises what the test has it raise, and notes how often it was run."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = [*errors]
+        self.steps = 0
+
+    async def __call__(self) -> None:
+        self.steps += 1
+        if self._errors:
+            raise self._errors.pop(0)
+
+
+async def steps(step: Failing, count: int, failed: Callable[[str], None]) -> None:
+    task = asyncio.create_task(polling.repeat("retention", 0.001, step, failed))
+    while step.steps < count:
+        assert not task.done()
+        await asyncio.sleep(0.001)
+    task.cancel()
+
+
+async def test_an_unexpected_error_is_logged_and_counted_and_the_work_goes_on() -> None:
+    failed: list[str] = []
+    step = Failing(RuntimeError("can't start new thread"), KeyError("a bug"))
+    with structlog.testing.capture_logs() as logs:
+        await steps(step, 4, failed.append)
+    assert failed == ["retention", "retention"]
+    assert [(line["event"], line["log_level"], line["work"]) for line in logs] == [
+        ("background work failed", "error", "retention")
+    ] * 2
+
+
+async def test_a_database_that_refuses_is_no_unexpected_error() -> None:
+    failed: list[str] = []
+    with structlog.testing.capture_logs() as logs:
+        await steps(Failing(StoreFailedError("it refused")), 2, failed.append)
+    assert (failed, logs) == ([], [])
+
+
+async def test_whoever_stops_the_work_stops_it() -> None:
+    task = asyncio.create_task(polling.repeat("retention", 0.001, Failing(), polling.uncounted))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def no_thread(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("can't start new thread")
+
+
+# What each kind of work calls on a thread.
+WORK: dict[str, tuple[Any, str]] = {
+    polling.LEASES: (leases, "in_reserved_thread"),
+    polling.ABANDONED: (leases, "in_reserved_thread"),
+    polling.CANCELLATIONS: (cancellations, "in_reserved_thread"),
+    polling.RETENTION: (retention, "in_thread"),
+    polling.RESULTS: (stored_results, "in_thread"),
+}
+
+
+def test_the_table_of_work_is_complete() -> None:
+    assert tuple(WORK) == polling.WORKS
+
+
+@pytest.mark.parametrize("work", WORK)
+async def test_no_work_ends_by_a_thread_that_cannot_be_made(
+    work: str, store: Store, executor: RunExecutor, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(state=RunState.QUEUED)
+    store.add(run)
+    executor.live[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
+    counted: list[str] = []
+    monkeypatch.setattr(executor.observer, "work_failed", counted.append)
+    module, function = WORK[work]
+    monkeypatch.setattr(module, function, no_thread)
+    kinds = {
+        polling.LEASES: lambda: leases.keep_leases(store, executor),
+        polling.ABANDONED: lambda: leases.end_abandoned(store, executor),
+        polling.CANCELLATIONS: lambda: cancellations.heed_cancellations(store, executor),
+        polling.RETENTION: lambda: retention.keep_tidy(store, executor, Retention(weights=store.lease)),
+        polling.RESULTS: lambda: stored_results.follow_results(
+            store, stored_results.ResultObserver(), executor.observer.work_failed
+        ),
+    }
+    task = asyncio.create_task(kinds[work]())
+    while not counted:
+        assert not task.done()
+        await asyncio.sleep(0.001)
+    assert counted == [work]
+    task.cancel()
+    executor.live.clear()
+
+
+def test_every_kind_of_work_is_counted_from_zero() -> None:
+    registry = CollectorRegistry()
+    metrics = RunMetrics(registry, slots=1, queue_size=1)
+
+    def count(work: str) -> float | None:
+        return registry.get_sample_value("loopbench_background_errors_total", {"work": work})
+
+    assert [count(work) for work in polling.WORKS] == [0.0] * len(polling.WORKS)
+    metrics.work_failed(polling.LEASES)
+    assert count(polling.LEASES) == 1.0

@@ -1,0 +1,86 @@
+"""Threads are there from the start, and each kind of work has threads that no other kind takes."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loopbench_server.runs import threads
+from loopbench_server.runs.threads import in_read_thread, in_reserved_thread, in_thread, start_threads
+
+PROCESSES = 3
+
+
+@pytest.fixture
+def started() -> None:
+    start_threads(PROCESSES)
+
+
+def kinds() -> dict[str, int]:
+    names = [thread.name.partition("_")[0] for thread in threading.enumerate()]
+    return {kind: names.count(kind) for kind in ("store", "reads", "reserved", "processes")}
+
+
+@pytest.mark.usefixtures("started")
+async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = kinds()
+    assert there.pop("processes") >= PROCESSES
+    assert there == {
+        "store": threads.STORE_THREADS,
+        "reads": threads.READ_THREADS,
+        "reserved": threads.RESERVED_THREADS,
+    }
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for call in (in_thread, in_read_thread, in_reserved_thread):
+        assert await asyncio.gather(*(call(abs, -number) for number in range(100))) == [*range(100)]
+
+
+@pytest.mark.usefixtures("started")
+async def test_leases_do_not_wait_for_callers() -> None:
+    may_end = threading.Event()
+    try:
+        waiting = [asyncio.create_task(call(may_end.wait)) for call in (in_thread, in_read_thread) for _ in range(50)]
+        assert await asyncio.wait_for(in_reserved_thread(abs, -1), 10) == 1
+    finally:
+        may_end.set()
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("kind", ["store", "reads"])
+@pytest.mark.usefixtures("started")
+async def test_what_runs_write_does_not_wait_for_readers_nor_they_for_it(kind: str) -> None:
+    busy, other = (in_thread, in_read_thread) if kind == "store" else (in_read_thread, in_thread)
+    may_end = threading.Event()
+    try:
+        waiting = [asyncio.create_task(busy(may_end.wait)) for _ in range(50)]
+        assert await asyncio.wait_for(other(abs, -1), 10) == 1
+    finally:
+        may_end.set()
+    await asyncio.gather(*waiting)
+
+
+def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="limited")
+    monkeypatch.setattr(threads, "_FOR_READS", pool)
+    monkeypatch.setattr(threads, "READ_THREADS", 4)
+    made: list[threading.Thread] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("limited"):
+            made.append(thread)
+        if len(made) == 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        start_threads(PROCESSES)
+    # Those that were made do not wait for the others.
+    pool.shutdown()
+    assert not any(thread.is_alive() for thread in made)
