@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from grpc_health.v1 import health_pb2
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
@@ -25,7 +24,6 @@ from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.capabilities import describe
-from loopbench_server.runs.database import MOST_CONNECTIONS
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
@@ -35,7 +33,7 @@ from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.threads import in_thread, start_threads
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
@@ -83,6 +81,8 @@ class App:
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
         self._store = open_store(settings, metrics.store)
         self._boundary = Boundary(metrics.rpcs, tracer)
+        # Probes come all the time, and a trace of each shows nothing.
+        self._health_boundary = Boundary(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
         self._processes = Processes(settings.data_dir, settings.run_seconds)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
@@ -111,7 +111,7 @@ class App:
         self._health.set(OVERALL, SERVING)
         self._health.set(SERVICE_NAME, NOT_SERVING)
         serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
-        probed = health_server(self._settings.health_address, self._health)
+        probed = health_server(self._settings.health_address, self._health, self._health_boundary)
         async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
@@ -137,7 +137,7 @@ class App:
             end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
             keep_tidy(self._store, self._executor, _retention(self._settings)),
-            follow_results(self._store, self._metrics.results),
+            follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._examine_store(),
             self._watch_store(),
         )
@@ -199,9 +199,13 @@ class App:
 
 
 async def _run(settings: Settings, tracer: Tracer) -> None:
-    # For the store: more would wait for connections.
-    threads = ThreadPoolExecutor(max_workers=MOST_CONNECTIONS, thread_name_prefix="store")
-    asyncio.get_running_loop().set_default_executor(threads)
+    try:
+        # Each slot may have a run, and beside it an evaluation or a diagnosis.
+        start_threads(processes=2 * settings.slots)
+    except RuntimeError as error:
+        raise StartError(
+            f"{error}: raise the limit of threads (ulimit -u, or the container's limit of pids)"
+        ) from error
     await App(settings, tracer).serve()
 
 

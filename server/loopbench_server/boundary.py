@@ -16,9 +16,11 @@ from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 from opentelemetry.trace import Tracer, get_current_span
 
 from loopbench.spec import InvalidFieldsError, Violation
-from loopbench_server.access.identity import recognise
-from loopbench_server.errors import InternalError
+from loopbench_server.access.identity import connection, recognise
+from loopbench_server.admission import READS, Admission, Call
+from loopbench_server.errors import InternalError, MessageTimeoutError, TooManyCallsError
 from loopbench_server.metrics.rpcs import RpcMetrics
+from loopbench_server.rate_limited_log import RateLimitedLog
 from loopbench_server.rpc_spans import begin_span, end_span
 from loopbench_server.status import from_exception, to_status
 
@@ -37,6 +39,9 @@ KINDS = {
 
 # What an error names where no field of a request can be told from another.
 WHOLE_REQUEST = "request"
+
+# Of calls that are too many, or too slow: somebody may be flooding the server.
+OVERLOAD = (TooManyCallsError, MessageTimeoutError)
 
 
 def _code_name(context: Any) -> str:
@@ -65,9 +70,12 @@ class Method:
         """By which the metrics know it."""
         return self.kind, self.service, self.name
 
-    async def given(
-        self, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any], received: Callable[[], None]
-    ) -> Any:
+    @property
+    def path(self) -> str:
+        """By which gRPC knows it."""
+        return f"/{self.service}/{self.name}"
+
+    async def given(self, first: Any, raw: AsyncIterator[bytes], received: Callable[[], None]) -> Any:
         """What the behaviour takes: a message, or an iterator of them. Each is told of as it is ``received``.
 
         Raises:
@@ -76,16 +84,19 @@ class Method:
         if self.parse is None:
             return raw
         if self.request_streaming:
-            return self._each(raw, self.parse, received)
-        first = await context.read()
+            return self._each(first, raw, self.parse, received)
         if first is grpc.aio.EOF:
             raise _bad_request("holds no message")
         received()
         return _parsed(first, self.parse)
 
     async def _each(
-        self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any], received: Callable[[], None]
+        self, first: Any, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any], received: Callable[[], None]
     ) -> AsyncIterator[Any]:
+        if first is grpc.aio.EOF:
+            return
+        received()
+        yield _parsed(first, parse)
         async for message in raw:
             received()
             yield _parsed(message, parse)
@@ -106,9 +117,11 @@ class Boundary(ServerInterceptor):
     call that ends without any would hang.
     """
 
-    def __init__(self, metrics: RpcMetrics, tracer: Tracer) -> None:
+    def __init__(self, metrics: RpcMetrics, tracer: Tracer, admission: Admission | None = None) -> None:
         self._metrics = metrics
         self._tracer = tracer
+        self._admission = admission or Admission()
+        self._refusals = RateLimitedLog()
 
     async def intercept_service(
         self,
@@ -124,32 +137,29 @@ class Boundary(ServerInterceptor):
         attribute, kind = KINDS[handler.request_streaming, handler.response_streaming]
         behaviour = getattr(handler, attribute)
         method = Method(kind, service, name, behaviour, handler.request_deserializer, handler.request_streaming)
-        wrapped = (
-            {"stream_stream": self._streaming(method)}
-            if handler.response_streaming
-            else {"stream_unary": self._unary(method)}
-        )
-        return handler._replace(request_streaming=True, request_deserializer=None, **{attribute: None} | wrapped)
+        streaming = handler.response_streaming or method.path in READS
+        wrapped = {"stream_stream": self._streaming(method)} if streaming else {"stream_unary": self._unary(method)}
+        kinds = {"request_streaming": True, "response_streaming": streaming}
+        return handler._replace(request_deserializer=None, **kinds | {attribute: None} | wrapped)
 
     def _unary(self, method: Method) -> Any:
-        received = partial(self._metrics.received, method.labels)
-
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> Any:
-            async with self._observed(context, method):
-                answer = await method.behaviour(await method.given(raw, context, received), context)
+            async with self._observed(context, method) as call, self._admitted(method, call, raw, context) as given:
+                answer = await method.behaviour(given, context)
                 self._metrics.sent(method.labels)
                 return answer
 
         return wrapped
 
     def _streaming(self, method: Method) -> Any:
-        received = partial(self._metrics.received, method.labels)
-
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> None:
-            async with self._observed(context, method):
-                answers = method.behaviour(await method.given(raw, context, received), context)
-                if isawaitable(answers):  # it writes them by itself, as Watch of the health service does
-                    await answers
+            async with self._observed(context, method) as call, self._admitted(method, call, raw, context) as given:
+                answers = method.behaviour(given, context)
+                if isawaitable(answers):
+                    # A read, whose turn ends when its one answer is sent; or a method that writes its answers itself.
+                    if (answer := await answers) is not None:
+                        await context.write(answer)
+                        self._metrics.sent(method.labels)
                     return
                 async with aclosing(answers):
                     async for answer in answers:
@@ -159,13 +169,28 @@ class Boundary(ServerInterceptor):
         return wrapped
 
     @asynccontextmanager
-    async def _observed(self, context: ServicerContext[Any, Any], method: Method) -> AsyncIterator[None]:
+    async def _admitted(
+        self, method: Method, call: Call, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        """What the behaviour takes, for a block in which it answers; nothing is read of a call that is refused."""
+        if method.parse is None:
+            yield raw
+            return
+        with self._admission.held(call):
+            first = await self._admission.first_message(call, context.read())
+            given = await method.given(first, raw, partial(self._metrics.received, method.labels))
+            async with self._admission.answering(call):
+                yield given
+
+    @asynccontextmanager
+    async def _observed(self, context: ServicerContext[Any, Any], method: Method) -> AsyncIterator[Call]:
         self._metrics.began(method.labels)
         span = begin_span(self._tracer, context, f"{method.service}/{method.name}")
         start, code, by = time.perf_counter(), "CANCELLED", recognise(context)
+        call = Call(method.path, by, connection(context))
         try:
-            async with self._translated(context):
-                yield
+            async with self._translated(context, call):
+                yield call
             code = "OK"
         except AbortError:
             code = _code_name(context)
@@ -182,7 +207,7 @@ class Boundary(ServerInterceptor):
             end_span(span, code, context.details())
 
     @asynccontextmanager
-    async def _translated(self, context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
+    async def _translated(self, context: ServicerContext[Any, Any], call: Call) -> AsyncIterator[None]:
         """Ends the call with the status of an error; of a fault of ours the log alone has the details."""
         try:
             yield
@@ -194,6 +219,8 @@ class Boundary(ServerInterceptor):
             told = from_exception(error)
             self._metrics.failed(told.reason)
             get_current_span().set_attribute("loopbench.reason", told.reason)
+            if isinstance(told, OVERLOAD):
+                self._refusals.warning("calls refused", reason=told.reason, error=str(told), caller=call.caller)
             if isinstance(told, InternalError):
                 log.exception("internal error")
                 get_current_span().record_exception(error)

@@ -95,6 +95,24 @@ class CallerLimitError(LoopbenchServerError):
     retryable = True
 
 
+class TooManyCallsError(LoopbenchServerError):
+    """The server holds as many calls of this kind, of one caller or in all, as it may."""
+
+    reason = "TOO_MANY_CALLS"
+    status = "RESOURCE_EXHAUSTED"
+    hint = "Try again when other calls have ended; make fewer calls at once."
+    retryable = True
+
+
+class MessageTimeoutError(LoopbenchServerError):
+    """The call's first message did not come in time."""
+
+    reason = "MESSAGE_TIMEOUT"
+    status = "DEADLINE_EXCEEDED"
+    hint = "Send the request as soon as the call begins."
+    retryable = True
+
+
 class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 

@@ -9,7 +9,15 @@ from grpc.aio import ServicerContext
 from structlog.contextvars import bind_contextvars
 
 from loopbench import wire
-from loopbench.spec import DiagnosisRequest, EvaluationRequest, InvalidFieldsError, RunSpec, ServerInfo, Violation
+from loopbench.spec import (
+    DiagnosisRequest,
+    EvaluationRequest,
+    InvalidFieldsError,
+    RunFilter,
+    RunSpec,
+    ServerInfo,
+    Violation,
+)
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_server.access.identity import caller
 from loopbench_server.analysis.diagnoses import Diagnoses
@@ -17,14 +25,17 @@ from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics.host import ServiceMetrics
+from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
 from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_thread
-from loopbench_server.runs.turns import Turns
+from loopbench_server.runs.store import UNFINISHED, Store
+from loopbench_server.runs.threads import in_read_thread
+from loopbench_server.stored_messages import ended_event, page_message, run_message
 
 RUN_ID_METADATA = "loopbench-run-id"
-WAITING_COMPARISONS = 100
+# WatchRun of runs that have ended: each event has all epochs of its run.
+WATCHED_ENDED = ReadLimit(at_once=16, each=4, waiting=2_000)
 DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE = 50, 1_000
 
 Context = ServicerContext[Any, Any]
@@ -133,8 +144,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._store = store
         self._status = status
         self._metrics = metrics
-        # They take the interpreter, which the other calls need too: one after another.
-        self._comparisons = Turns("comparisons", 1, WAITING_COMPARISONS)
+        self._ended_watched = CallerTurns("WatchRun calls of runs that have ended", WATCHED_ENDED)
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = checked_train_request(request)
@@ -156,11 +166,28 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def WatchRun(
         self, request: benchmark_service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[benchmark_service_pb2.WatchRunResponse]:
-        async for event in self._scheduler.watch(named_run(request)):
+        run_id = named_run(request)
+        if self._scheduler.live_run(run_id) is None:
+            async with self._ended_watched.turn(caller()):
+                if ended := await in_read_thread(self._ended_event, run_id):
+                    logged_as(ended.run)
+                    yield ended
+                    return
+        async for event in self._scheduler.watch(run_id):
             yield wire.event_to_wire(event)
 
+    def _ended_event(self, run_id: str) -> benchmark_service_pb2.WatchRunResponse | None:
+        row = self._store.row(run_id)
+        return None if row.state in UNFINISHED else ended_event(row, self._store.epoch_records(run_id))
+
     async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
-        return wire.run_to_wire(await self._scheduler.get(named_run(request)))
+        run_id = named_run(request)
+        if run := self._scheduler.live_run(run_id):
+            return wire.run_to_wire(logged_as(run))
+        return logged_as(await in_read_thread(self._stored_run, run_id))
+
+    def _stored_run(self, run_id: str) -> run_pb2.Run:
+        return run_message(self._store.row(run_id))
 
     async def ListRuns(
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context
@@ -168,8 +195,10 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         run_filter, size = together(
             lambda: wire.filter_from_wire(request.filter), lambda: checked_page_size(request.page_size)
         )
-        runs, token = await in_thread(self._store.list, run_filter, size, request.page_token)
-        return benchmark_service_pb2.ListRunsResponse(runs=map(wire.run_to_wire, runs), next_page_token=token)
+        return await in_read_thread(self._page, run_filter, size, request.page_token)
+
+    def _page(self, run_filter: RunFilter, size: int, page_token: str) -> benchmark_service_pb2.ListRunsResponse:
+        return page_message(*self._store.page(run_filter, size, page_token, run_message))
 
     async def CancelRun(self, request: benchmark_service_pb2.CancelRunRequest, context: Context) -> run_pb2.Run:
         return wire.run_to_wire(await self._scheduler.cancel(named_run(request)))
@@ -180,8 +209,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)
-        async with self._comparisons.turn():
-            comparison = await in_thread(compare_stored, self._store, wanted)
+        comparison = await in_read_thread(compare_stored, self._store, wanted)
         self._metrics.compared(comparison)
         return wire.comparison_to_wire(comparison)
 

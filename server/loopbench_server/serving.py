@@ -21,8 +21,8 @@ HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
-# Calls at once: each waits or watches at a price of some ten kilobytes. One connection leaves room for others.
-CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION = 4_000, 1_000
+# Calls at once on one connection. Admission bounds those of the port, by who calls and what.
+CONCURRENT_CALLS_A_CONNECTION = 1_000
 OPTIONS = {
     # What is larger, once it is decompressed, ends with RESOURCE_EXHAUSTED.
     "grpc.max_receive_message_length": MESSAGE_BYTES,
@@ -41,8 +41,8 @@ OPTIONS = {
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
 }
-# Whoever asks for health alone sends a name and reads an answer.
-HEALTH_CALLS = 100
+# Whoever asks for health alone has a call or two.
+HEALTH_CALLS_A_CONNECTION = 100
 # Open streams, after the runs they wait for have ended, get this long to end by themselves.
 GRACE_SECONDS = 2.0
 
@@ -75,7 +75,7 @@ async def _started(server: grpc.aio.Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def health_server(address: str, health: Health) -> AsyncIterator[str]:
+async def health_server(address: str, health: Health, boundary: Boundary) -> AsyncIterator[str]:
     """As :func:`grpc_server`, of the health service alone and to anybody, unless ``address`` is "none".
 
     The probes of Kubernetes know neither TLS nor tokens.
@@ -86,7 +86,8 @@ async def health_server(address: str, health: Health) -> AsyncIterator[str]:
     if address == "none":
         yield address
         return
-    server = grpc.aio.server(options=list(OPTIONS.items()), maximum_concurrent_rpcs=HEALTH_CALLS)
+    options = OPTIONS | {"grpc.max_concurrent_streams": HEALTH_CALLS_A_CONNECTION}
+    server = grpc.aio.server(interceptors=[boundary], options=list(options.items()))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     listening = _listen(server, "--health-address", address, None)
     async with _started(server):
@@ -106,11 +107,7 @@ async def grpc_server(
     Raises:
         StartError: the port is taken, or the host is not this one.
     """
-    server = grpc.aio.server(
-        interceptors=[boundary, *access.guards],
-        options=list(OPTIONS.items()),
-        maximum_concurrent_rpcs=CONCURRENT_CALLS,
-    )
+    server = grpc.aio.server(interceptors=[boundary, *access.guards], options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:

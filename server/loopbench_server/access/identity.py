@@ -26,6 +26,15 @@ def recognise(context: ServicerContext[Any, Any]) -> str:
     return _caller.get()
 
 
+def connection(context: ServicerContext[Any, Any]) -> str:
+    """The peer's address with its port. It is empty on a Unix socket, whose peers are all alike.
+
+    Only at the beginning of a call, as :func:`recognise`.
+    """
+    peer: str = context.peer()
+    return "" if peer.startswith("unix") else peer
+
+
 def caller() -> str:
     """The name of the call's token, else the common name of the client's certificate, else the peer's host, or "unix".
 

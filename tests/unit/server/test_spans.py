@@ -136,7 +136,7 @@ class TestCalls:
         def fail(*_: Any) -> None:
             raise KeyError("a bug")
 
-        monkeypatch.setattr(store, "list", fail)
+        monkeypatch.setattr(store, "page", fail)
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.ListRuns(pb.ListRunsRequest())
         span = await spans.one(f"{SERVICE}/ListRuns")

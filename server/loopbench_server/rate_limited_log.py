@@ -1,0 +1,27 @@
+"""Warnings about what callers do, of which a flood of calls does not make a flood of lines."""
+
+import time
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class RateLimitedLog:
+    """One line an event and reason in ten seconds; the next line has the number of those left out."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def warning(self, event: str, *, reason: str, **fields: Any) -> None:
+        """Logs ``event``, unless a line of that ``reason`` is too recent. Reasons are few, and no words of a caller."""
+        now = time.monotonic()
+        if now < self._next.get(reason, 0.0):
+            self._left_out[reason] += 1
+            return
+        log.warning(event, reason=reason, left_out=self._left_out.get(reason, 0), **fields)
+        self._next[reason], self._left_out[reason] = now + SECONDS_BETWEEN_LINES, 0

@@ -1,0 +1,87 @@
+"""Reads that take turns, caller by caller."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from loopbench_server.errors import TooManyCallsError
+
+# In the order they came, and each quick to remove.
+_Waiting = dict[asyncio.Future[None], None]
+
+
+@dataclass(frozen=True)
+class ReadLimit:
+    """At most ``at_once`` reads go on, ``each`` of one caller; of each caller at most ``waiting`` wait."""
+
+    at_once: int
+    each: int
+    waiting: int
+
+
+class CallerTurns:
+    """Callers with waiting reads take turns, so that the reads of one caller do not delay those of all others.
+
+    ``work`` is the plural of what the reads are.
+    """
+
+    def __init__(self, work: str, limit: ReadLimit) -> None:
+        self._work = work
+        self._limit = limit
+        self._running: Counter[str] = Counter()
+        # In the order of their turns.
+        self._callers: dict[str, _Waiting] = {}
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """A read of ``caller`` goes on for as long as the block lasts.
+
+        Raises:
+            TooManyCallsError: no more reads of this caller may wait.
+        """
+        waiting = self._callers.get(caller, {})
+        if len(waiting) >= self._limit.waiting:
+            raise TooManyCallsError(
+                f"too many {self._work}: {len(waiting)} of this caller wait (limit {self._limit.waiting})"
+            )
+        ready = asyncio.get_running_loop().create_future()
+        self._callers.setdefault(caller, {})[ready] = None
+        self._start_next()
+        try:
+            await ready
+        except asyncio.CancelledError:
+            if ready.cancelled():
+                self._remove(caller, ready)
+            else:  # its turn came at the same moment
+                self._end(caller)
+            raise
+        try:
+            yield
+        finally:
+            self._end(caller)
+
+    def _end(self, caller: str) -> None:
+        self._running -= Counter({caller: 1})
+        self._start_next()
+
+    def _start_next(self) -> None:
+        """Starts the first read of the first caller that may have another; that caller then comes after all others."""
+        if self._running.total() >= self._limit.at_once:
+            return
+        caller = next((caller for caller in self._callers if self._running[caller] < self._limit.each), None)
+        if caller is None:
+            return
+        ready = next(iter(self._callers[caller]))
+        self._remove(caller, ready)
+        if caller in self._callers:
+            self._callers[caller] = self._callers.pop(caller)
+        self._running[caller] += 1
+        ready.set_result(None)
+
+    def _remove(self, caller: str, ready: asyncio.Future[None]) -> None:
+        waiting = self._callers[caller]
+        del waiting[ready]
+        if not waiting:
+            del self._callers[caller]

@@ -1,0 +1,110 @@
+"""Reads of several callers take turns within their limits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from loopbench_server.errors import TooManyCallsError
+from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
+
+
+class Reads:
+    """Reads that go on until the test ends them."""
+
+    def __init__(self, limit: ReadLimit) -> None:
+        self.turns = CallerTurns("pages", limit)
+        self.running: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Event] = {}
+
+    async def _read(self, name: str) -> None:
+        async with self.turns.turn(name[0]):
+            self.running.append(name)
+            await self._ends[name].wait()
+        self.running.remove(name)
+
+    async def begin(self, *names: str) -> None:
+        """Begins reads; the first letter of a name is the caller."""
+        for name in names:
+            self._ends[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._read(name))
+        await settle()
+
+    async def end(self, name: str) -> None:
+        self._ends[name].set()
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def reading(at_once: int = 4, each: int = 2, waiting: int = 100) -> AsyncIterator[Reads]:
+    made = Reads(ReadLimit(at_once, each, waiting))
+    yield made
+    for task in made.tasks.values():
+        task.cancel()
+    await asyncio.gather(*made.tasks.values(), return_exceptions=True)
+
+
+async def test_one_caller_leaves_room_for_others() -> None:
+    async with reading() as reads:
+        await reads.begin("a1", "a2", "a3", "a4", "b1")
+        assert reads.running == ["a1", "a2", "b1"]
+
+
+async def test_the_server_has_a_limit_for_all_callers() -> None:
+    async with reading(at_once=3) as reads:
+        await reads.begin("a1", "a2", "b1", "b2", "c1")
+        assert reads.running == ["a1", "a2", "b1"]
+
+
+async def test_callers_take_turns_however_many_reads_one_has() -> None:
+    async with reading(at_once=1, each=1) as reads:
+        await reads.begin("a1", "a2", "a3", "a4", "b1", "b2", "c1")
+        order = []
+        for _ in range(7):
+            (running,) = reads.running
+            order.append(running)
+            await reads.end(running)
+        assert order == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+        assert reads.running == []
+
+
+async def test_of_one_caller_only_so_many_wait() -> None:
+    async with reading(at_once=1, each=1, waiting=2) as reads:
+        await reads.begin("a1", "a2", "a3")
+        with pytest.raises(TooManyCallsError, match=r"2 of this caller wait \(limit 2\)"):
+            async with reads.turns.turn("a"):
+                pass
+        await reads.begin("b1")
+        await reads.end("a1")
+        await reads.begin("a4")
+        assert not reads.tasks["a4"].done()
+
+
+async def test_a_read_whose_caller_goes_away_gives_up_its_place() -> None:
+    async with reading(at_once=1, each=1, waiting=2) as reads:
+        await reads.begin("a1", "a2", "a3")
+        reads.tasks["a2"].cancel()
+        await settle()
+        await reads.begin("a4")
+        reads.tasks["a1"].cancel()
+        await settle()
+        assert reads.running[-1] == "a3"
+
+
+async def test_a_caller_that_goes_away_as_its_turn_comes_passes_it_on() -> None:
+    async with reading(at_once=1, each=1) as reads:
+        await reads.begin("a1", "b1", "c1")
+        reads._ends["a1"].set()
+        while "a1" in reads.running:  # noqa: ASYNC110  the moment right after is what matters
+            await asyncio.sleep(0)
+        # The turn is b1's by now, and b1 has not run since.
+        reads.tasks["b1"].cancel()
+        await settle()
+        assert reads.running == ["c1"]
