@@ -7,13 +7,18 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench_client import Client
+from loopbench_server.admission import CALLS_OF_A_CALLER
 from loopbench_server.open_files import allow_as_many_as_possible
-from loopbench_server.serving import CONCURRENT_CALLS, CONCURRENT_CALLS_A_CONNECTION
+from loopbench_server.serving import CONCURRENT_CALLS_A_CONNECTION
 from tests.support.servers import PATIENCE, ServerProcess, eventually
 
 GET_RUN = "/loopbench.v1.BenchmarkService/GetRun"
+# A call of this method stays open until its caller has no more questions.
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+QUESTION = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
 BATCH = 250
 
 
@@ -24,13 +29,13 @@ def code_of_a_call(server: ServerProcess) -> grpc.StatusCode:
     return code
 
 
-async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.StatusCode) -> None:
+async def _with_calls_that_stay(address: str, number: int, code: grpc.StatusCode) -> None:
     """Begins so many calls that stay open, and asks until the answer is ``code``."""
     gone = asyncio.Event()
 
-    async def nothing() -> AsyncIterator[bytes]:
+    async def one_question() -> AsyncIterator[bytes]:
+        yield QUESTION
         await gone.wait()
-        yield b""
 
     # Options that differ keep gRPC from giving them all the same connection.
     channels: list[Any] = [
@@ -40,14 +45,14 @@ async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.Sta
     open_calls = []
     for place in range(0, number, BATCH):
         channel = channels[place // CONCURRENT_CALLS_A_CONNECTION]
-        open_calls += [channel.stream_unary(GET_RUN)(nothing()) for _ in range(BATCH)]
+        open_calls += [channel.stream_stream(REFLECTION)(one_question()) for _ in range(BATCH)]
         # gRPC itself drops calls that come by the thousand before one of them is looked at.
         await channels[-1].unary_unary(GET_RUN)(b"", timeout=PATIENCE).code()
     async with asyncio.timeout(PATIENCE):
         while await channels[-1].unary_unary(GET_RUN)(b"", timeout=PATIENCE).code() is not code:
             # In place of some that were dropped all the same.
             if len(open_calls) < number + CONCURRENT_CALLS_A_CONNECTION // 2:
-                open_calls += [channels[-1].stream_unary(GET_RUN)(nothing()) for _ in range(BATCH)]
+                open_calls += [channels[-1].stream_stream(REFLECTION)(one_question()) for _ in range(BATCH)]
             await asyncio.sleep(0.05)
     for call in open_calls:
         call.cancel()
@@ -56,7 +61,7 @@ async def _with_calls_that_say_nothing(address: str, number: int, code: grpc.Sta
 
 @pytest.mark.slow
 def test_calls_at_once_are_bounded_and_others_are_told(server: ServerProcess, client: Client) -> None:
-    asyncio.run(_with_calls_that_say_nothing(server.address, CONCURRENT_CALLS, grpc.StatusCode.RESOURCE_EXHAUSTED))
+    asyncio.run(_with_calls_that_stay(server.address, CALLS_OF_A_CALLER, grpc.StatusCode.RESOURCE_EXHAUSTED))
     # Once they have gone, there is room again.
     eventually(lambda: code_of_a_call(server) is grpc.StatusCode.INVALID_ARGUMENT)
     assert client.server_info().ready

@@ -1,0 +1,128 @@
+"""Whoever reads a lot ends nobody's runs, and takes neither memory nor probes."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+
+from loopbench.spec import Dataset, Execution, RunSpec, RunState
+from loopbench_client import Client
+from tests.chaos.floods import fill, readers, tokens
+from tests.chaos.server_under_test import Victim
+from tests.support.postgresql import free_port
+
+pytestmark = pytest.mark.slow
+
+STORED = 2_000
+# One and a half times what a server may take.
+MEGABYTES = 180
+LEASE, SECONDS = "5", 20.0
+LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
+SECONDS_TO_READY = 180.0
+# A server, the forkserver and a worker have some thirty in all.
+THREADS = 40
+# Without processes beside those of the test.
+USER = 54321
+
+
+@pytest.fixture
+def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[Victim, str]]]:
+    """Two on one store, each with its address for health."""
+    fill(store_url, STORED)
+    with ExitStack() as stack:
+        made = []
+        for name in ("one", "two"):
+            folder = tmp_path / name
+            folder.mkdir()
+            health = f"127.0.0.1:{free_port()}"
+            flags = ("--tokens-file", tokens(folder), "--health-address", health, "--lease-seconds", LEASE)
+            server = Victim(folder, store_url, *flags, "--drain-seconds", "0")
+            server.start()
+            stack.callback(server.stop)
+            with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
+                client.wait_ready(SECONDS_TO_READY)
+            made.append((server, health))
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("calls", [40, 400])
+def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, str]], kind: str, calls: int) -> None:
+    (server, health), (other, _) = servers
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+    with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
+        run = client.train(LONG, detach=True)
+        while client.get(run.id).state is not RunState.RUNNING:
+            time.sleep(0.1)
+        seen = asyncio.run(readers(process, server.address, health, calls, SECONDS))
+        with Client(other.address, token="alice") as there:  # noqa: S106  a token of this test
+            state = there.get(run.id).state
+        client.cancel(run.id)
+    figures = {
+        "kind": kind,
+        "calls": calls,
+        "pages_a_minute": round(60 * seen.pages / SECONDS),
+        "cpu_seconds_a_page": round(seen.seconds_of_cpu / max(1, seen.pages), 3),
+        "megabytes": round(seen.megabytes),
+        "slowest_probe_seconds": round(max(seen.probes), 3),
+        "slowest_read_seconds": round(max(seen.reads), 3),
+        "refused": dict(seen.refused),
+    }
+    print(json.dumps(figures))
+    assert state is RunState.RUNNING
+    assert "run abandoned" not in other.log
+    assert seen.pages
+    assert seen.megabytes < MEGABYTES
+    assert not seen.refused
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that other users reach."""
+    with TemporaryDirectory(prefix="loopbench-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def confined(command: list[str]) -> list[str]:
+    """The command as a user that may have few threads, and may read this checkout; root has no such limit."""
+    user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return [*user, *reading, "prlimit", f"--nproc={THREADS}", *command]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user without other processes")
+def test_a_limit_of_threads_ends_neither_the_server_nor_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{folder / 'runs.db'}"
+    fill(url, STORED)
+    health = f"127.0.0.1:{free_port()}"
+    flags = ("--tokens-file", tokens(folder), "--health-address", health, "--slots", "1", "--drain-seconds", "0")
+    server = Victim(folder, url, *flags)
+    server._command = confined(server._command)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, USER, USER)
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(folder))
+    server.start()
+    try:
+        with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
+            client.wait_ready(SECONDS_TO_READY)
+            run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.GRAPH), detach=True)
+            assert server.process is not None
+            process = psutil.Process(server.process.pid)
+            for _ in range(3):
+                asyncio.run(readers(process, server.address, health, 300, 5.0))
+            assert client.get(run.id).state in (RunState.RUNNING, RunState.SUCCEEDED)
+            client.cancel(run.id)
+            assert client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1)).state is RunState.SUCCEEDED
+        assert "start new thread" not in server.log
+    finally:
+        assert server.stop() == 0
