@@ -89,6 +89,21 @@ CALLS_ROW = Row(
             ),
         ),
         Panel(
+            "Refused as too many, or too slow",
+            "Calls a second that were refused: the server held as many as it may, or the message did not come. "
+            "The log has a line every ten seconds.",
+            "reqps",
+            (
+                Query(
+                    rate(
+                        "loopbench_rpc_errors_total", "reason", f'{SERVERS}, reason=~"TOO_MANY_CALLS|MESSAGE_TIMEOUT"'
+                    ),
+                    "{{reason}}",
+                ),
+            ),
+            thresholds=((None, GREEN), (1, RED)),
+        ),
+        Panel(
             "Refused for want of a token",
             "Calls a second without a token that may do what they ask. An alert fires above 1 a second.",
             "reqps",

@@ -139,6 +139,13 @@ STORE_ROW = Row(
             "ops",
             (Query(rate("loopbench_store_errors_total", "instance", SERVERS), "{{instance}}"),),
         ),
+        Panel(
+            "Errors of background work",
+            "Unexpected errors within a quarter of an hour, by the work; it goes on. The log has the traceback.",
+            "short",
+            (Query(f"sum by (work) (increase(loopbench_background_errors_total{{{SERVERS}}}[15m])) > 0", "{{work}}"),),
+            thresholds=((None, GREEN), (0.5, RED)),
+        ),
     ),
 )
 

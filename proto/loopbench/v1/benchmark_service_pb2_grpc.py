@@ -37,9 +37,9 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     def __init__(self, channel):
@@ -109,9 +109,9 @@ class BenchmarkServiceServicer:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     def Train(self, request, context):
@@ -186,7 +186,7 @@ class BenchmarkServiceServicer:
     def Compare(self, request, context):
         """Says for every pair of groups whether they are identical, equivalent or different.
 
-        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -279,9 +279,9 @@ class BenchmarkService:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     @staticmethod

@@ -38,9 +38,9 @@ class BenchmarkServiceStub:
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     @_typing.overload
@@ -90,7 +90,7 @@ class BenchmarkServiceStub:
     Compare: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]
     """Says for every pair of groups whether they are identical, equivalent or different.
 
-    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT.
     """
     Diagnose: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]
     """Finds by experiment why two specifications end differently.
@@ -111,9 +111,9 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -160,7 +160,7 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Compare: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]  # type: ignore[assignment]
     """Says for every pair of groups whether they are identical, equivalent or different.
 
-    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+    Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT.
     """
     Diagnose: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]  # type: ignore[assignment]
     """Finds by experiment why two specifications end differently.
@@ -180,9 +180,9 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
     upper or lower case. What one field allows beyond that is said beside it.
 
-    Errors of any call: INVALID_FIELDS, INTERNAL and, where it asks the database, STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
-    RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that a method has besides are listed
-    with it.
+    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
+    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
+    a method has besides are listed with it.
     """
 
     @_abc_1.abstractmethod
@@ -275,7 +275,7 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_analysis_pb2.Comparison, _abc.Awaitable[_analysis_pb2.Comparison]]:
         """Says for every pair of groups whether they are identical, equivalent or different.
 
-        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT, QUEUE_FULL.
+        Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT.
         """
 
     @_abc_1.abstractmethod

@@ -1356,7 +1356,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was taken in."""
+        """When it was first taken in. A run that is started again keeps it, and so its place on the pages of ListRuns."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
