@@ -34,7 +34,7 @@ WATCH = f"/{HEALTH}/Watch"
 READS = {
     f"/{BENCHMARK}/ListRuns": ReadLimit(at_once=16, each=2, waiting=1_000),
     f"/{BENCHMARK}/Compare": ReadLimit(at_once=1, each=1, waiting=100),
-    f"/{BENCHMARK}/GetRun": ReadLimit(at_once=64, each=32, waiting=2_000),
+    f"/{BENCHMARK}/GetRun": ReadLimit(at_once=32, each=8, waiting=2_000),
 }
 
 

@@ -70,10 +70,14 @@ class CallerTurns:
         """Starts the first read of the first caller that may have another; that caller then comes after all others."""
         if self._running.total() >= self._limit.at_once:
             return
-        caller = next((caller for caller in self._callers if self._running[caller] < self._limit.each), None)
-        if caller is None:
-            return
-        ready = next(iter(self._callers[caller]))
+        for caller, waiting in self._callers.items():
+            # One that is done was cancelled a moment ago, and has not removed itself yet.
+            ready = next((ready for ready in waiting if not ready.done()), None)
+            if ready and self._running[caller] < self._limit.each:
+                self._start(caller, ready)
+                return
+
+    def _start(self, caller: str, ready: asyncio.Future[None]) -> None:
         self._remove(caller, ready)
         if caller in self._callers:
             self._callers[caller] = self._callers.pop(caller)

@@ -22,8 +22,10 @@ class Reads:
     async def _read(self, name: str) -> None:
         async with self.turns.turn(name[0]):
             self.running.append(name)
-            await self._ends[name].wait()
-        self.running.remove(name)
+            try:
+                await self._ends[name].wait()
+            finally:
+                self.running.remove(name)
 
     async def begin(self, *names: str) -> None:
         """Begins reads; the first letter of a name is the caller."""
@@ -95,7 +97,19 @@ async def test_a_read_whose_caller_goes_away_gives_up_its_place() -> None:
         await reads.begin("a4")
         reads.tasks["a1"].cancel()
         await settle()
-        assert reads.running[-1] == "a3"
+        assert reads.running == ["a3"]
+
+
+@pytest.mark.parametrize("order", [("a1", "a2"), ("a2", "a1")])
+async def test_reads_that_are_cancelled_at_the_same_moment_disturb_no_other(order: tuple[str, str]) -> None:
+    async with reading(at_once=1, each=1) as reads:
+        await reads.begin("a1", "a2", "a3", "b1")
+        for name in order:
+            reads.tasks[name].cancel()
+        await settle()
+        (running,) = reads.running
+        await reads.end(running)
+        assert {running, *reads.running} == {"a3", "b1"}
 
 
 async def test_a_caller_that_goes_away_as_its_turn_comes_passes_it_on() -> None:
