@@ -96,7 +96,7 @@ class Store:
     @property
     def keeps(self) -> bool:
         """Whether what is stored now can be read later, as far as is known."""
-        return not (self.transaction.replaced or self.transaction.corrupt)
+        return not any(one.replaced or one.corrupt for one in (self.transaction, self._reserved))
 
     def examine(self) -> None:
         """Read every page of the runs and epochs of a SQLite database, and note whether one is damaged.
