@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from loopbench_server.runs.migrating import is_older, migrate
-from loopbench_server.runs.threads import READ_THREADS, RESERVED_THREADS, STORE_THREADS
+from loopbench_server.runs.threads import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
@@ -16,7 +16,7 @@ PATIENCE = 10
 # some four megabytes, and is opened in a millisecond: fewer of them are kept.
 CONNECTIONS, SQLITE_CONNECTIONS = 5, 2
 # Every thread uses at most one, so that none waits for another's.
-MOST_CONNECTIONS = STORE_THREADS + READ_THREADS
+MOST_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
 # What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
 # these limits tell; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.patience import patiently
 from loopbench_server.runs.processes import Processes, WorkerDiedError
 from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.threads import in_run_thread
 
 log = structlog.get_logger()
 
@@ -147,7 +147,7 @@ class RunExecutor:
             # A connection may have broken between the commit and its confirmation. Otherwise another server took this
             # one for dead, as it could not say anything for longer than its lease.
             with suppress(LoopbenchServerError):
-                if (kept := await in_thread(self._store.get, run.id)).state.ended:
+                if (kept := await in_run_thread(self._store.get, run.id)).state.ended:
                     return kept
             return _ended(run, Outcome(RunState.FAILED, error=error_of(ServerLostError, str(lost))))
         except Exception as failed:

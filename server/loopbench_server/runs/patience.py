@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.runs.threads import in_run_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,7 +24,7 @@ async def patiently(lease: timedelta, write: Callable[P, T], *args: P.args, **kw
     end = time.monotonic() + lease.total_seconds()
     while True:
         try:
-            return await in_thread(write, *args, **kwargs)
+            return await in_run_thread(write, *args, **kwargs)
         except StoreFailedError as error:
             if not error.retryable or time.monotonic() >= end:
                 raise

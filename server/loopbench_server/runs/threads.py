@@ -16,10 +16,12 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# For what callers and runs write to the store, and the short reads beside that.
-STORE_THREADS = 4
+# For what callers write to the store, and the short reads beside that.
+STORE_THREADS = 3
 # For what callers read: pages, comparisons and single runs.
-READ_THREADS = 4
+READ_THREADS = 3
+# For what runs write. A run that is cancelled waits for its write, and would wait for those of all callers otherwise.
+RUN_THREADS = 2
 # For leases, abandoned runs and cancellations.
 RESERVED_THREADS = 2
 # Of worker processes; each has one that reads its pipe.
@@ -31,6 +33,7 @@ _FOR_PROCESSES = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="proce
 # asyncio's own executor is not used: ending it takes one more thread.
 _FOR_STORE = ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store")
 _FOR_READS = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="reads")
+_FOR_RUNS = ThreadPoolExecutor(max_workers=RUN_THREADS, thread_name_prefix="runs")
 _RESERVED = ThreadPoolExecutor(max_workers=RESERVED_THREADS, thread_name_prefix="reserved")
 
 
@@ -42,6 +45,7 @@ def start_threads(processes: int) -> None:
     """
     _start(_FOR_STORE, STORE_THREADS)
     _start(_FOR_READS, READ_THREADS)
+    _start(_FOR_RUNS, RUN_THREADS)
     _start(_RESERVED, RESERVED_THREADS)
     _start(_FOR_PROCESSES, THREADS_PER_PROCESS * processes)
 
@@ -88,6 +92,11 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 async def in_read_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`in_thread`, on a thread for what callers read."""
     return await _on(_FOR_READS, partial(function, *args, **kwargs))
+
+
+async def in_run_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`in_thread`, on a thread for what runs write."""
+    return await _on(_FOR_RUNS, partial(function, *args, **kwargs))
 
 
 async def in_reserved_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,13 +3,21 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from loopbench_server.runs import threads
-from loopbench_server.runs.threads import in_read_thread, in_reserved_thread, in_thread, start_threads
+from loopbench_server.runs.threads import (
+    in_read_thread,
+    in_reserved_thread,
+    in_run_thread,
+    in_thread,
+    start_threads,
+)
 
 PROCESSES = 3
+KINDS = (in_thread, in_read_thread, in_run_thread, in_reserved_thread)
 
 
 @pytest.fixture
@@ -19,7 +27,7 @@ def started() -> None:
 
 def kinds() -> dict[str, int]:
     names = [thread.name.partition("_")[0] for thread in threading.enumerate()]
-    return {kind: names.count(kind) for kind in ("store", "reads", "reserved", "processes")}
+    return {kind: names.count(kind) for kind in ("store", "reads", "runs", "reserved", "processes")}
 
 
 @pytest.mark.usefixtures("started")
@@ -29,6 +37,7 @@ async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.M
     assert there == {
         "store": threads.STORE_THREADS,
         "reads": threads.READ_THREADS,
+        "runs": threads.RUN_THREADS,
         "reserved": threads.RESERVED_THREADS,
     }
 
@@ -36,29 +45,18 @@ async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.M
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    for call in (in_thread, in_read_thread, in_reserved_thread):
+    for call in KINDS:
         assert await asyncio.gather(*(call(abs, -number) for number in range(100))) == [*range(100)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("started")
-async def test_leases_do_not_wait_for_callers() -> None:
+async def test_each_kind_of_work_goes_on_while_all_others_are_held_up(kind: Any) -> None:
     may_end = threading.Event()
     try:
-        waiting = [asyncio.create_task(call(may_end.wait)) for call in (in_thread, in_read_thread) for _ in range(50)]
-        assert await asyncio.wait_for(in_reserved_thread(abs, -1), 10) == 1
-    finally:
-        may_end.set()
-    await asyncio.gather(*waiting)
-
-
-@pytest.mark.parametrize("kind", ["store", "reads"])
-@pytest.mark.usefixtures("started")
-async def test_what_runs_write_does_not_wait_for_readers_nor_they_for_it(kind: str) -> None:
-    busy, other = (in_thread, in_read_thread) if kind == "store" else (in_read_thread, in_thread)
-    may_end = threading.Event()
-    try:
-        waiting = [asyncio.create_task(busy(may_end.wait)) for _ in range(50)]
-        assert await asyncio.wait_for(other(abs, -1), 10) == 1
+        others = [other for other in KINDS if other is not kind]
+        waiting = [asyncio.create_task(other(may_end.wait)) for other in others for _ in range(50)]
+        assert await asyncio.wait_for(kind(abs, -1), 10) == 1
     finally:
         may_end.set()
     await asyncio.gather(*waiting)
