@@ -16,6 +16,7 @@ class Verdict(StrEnum):
     EQUIVALENT = "EQUIVALENT"
     DIFFERENT = "DIFFERENT"
     INCONCLUSIVE = "INCONCLUSIVE"
+    DIVERGED = "DIVERGED"
 
 
 class RunGroup(Input):
@@ -42,7 +43,10 @@ class ComparisonRequest(Input):
 
 
 class GroupSummary(Model):
-    """A group's audited accuracies; the standard deviations need two seeds."""
+    """A group's audited accuracies; the standard deviations need two seeds.
+
+    Accuracies under ``diverged_seeds`` mean nothing.
+    """
 
     label: str
     run_ids: tuple[str, ...]
@@ -53,6 +57,7 @@ class GroupSummary(Model):
     validation_accuracy_mean: float
     train_accuracy_sd: float | None = None
     validation_accuracy_sd: float | None = None
+    diverged_seeds: tuple[int, ...] = ()
 
 
 class PairComparison(Model):

@@ -1,5 +1,6 @@
 """What a run is and what it finds."""
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -158,12 +159,26 @@ class Audit(Model):
     correct: int
     samples: int
 
+    @property
+    def finite(self) -> bool:
+        """Whether neither figure is NaN or infinite."""
+        return _finite(self)
+
 
 class Reported(Model):
     """What a loop reported, by its own meter and loss report: may be wrong."""
 
     loss: float
     accuracy: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether neither figure is NaN or infinite."""
+        return _finite(self)
+
+
+def _finite(figures: Audit | Reported) -> bool:
+    return math.isfinite(figures.loss) and math.isfinite(figures.accuracy)
 
 
 class EpochRecord(Model):
@@ -175,6 +190,24 @@ class EpochRecord(Model):
     train_seconds: float
     examples_per_second: float
     samples: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether no figure that the loop reported is NaN or infinite."""
+        return self.train.finite and self.validation.finite
+
+
+class Divergence(Model):
+    """The first epoch that ended with weights or figures that are not finite, and the update of it; both from 1.
+
+    ``step`` is None where the server that trained did not look for it.
+    """
+
+    epoch: int
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}" if self.step is None else f"epoch {self.epoch}, step {self.step}"
 
 
 class Phases(Model):
@@ -202,7 +235,10 @@ class Environment(Model):
 
 
 class Result(Model):
-    """What a run that succeeded found."""
+    """What a run that succeeded found.
+
+    ``diverged`` is set where the final weights or any figure are NaN or infinite; the digest is no evidence then.
+    """
 
     dataset: Dataset
     train: Audit
@@ -216,6 +252,22 @@ class Result(Model):
     phases: Phases
     environment: Environment
     tensorboard_dir: str = ""
+    diverged: Annotated[Divergence | None, Field(validate_default=True)] = None
+
+    @field_validator("diverged")
+    @classmethod
+    def _marked(cls, value: Divergence | None, info: ValidationInfo) -> Divergence | None:
+        # Servers of before the mark stored none, and their figures say in which epoch it was.
+        return value or _divergence_of(info.data)
+
+
+def _divergence_of(result: Mapping[str, Any]) -> Divergence | None:
+    """What the figures of a result say by themselves; a field that is bad by itself has no say."""
+    epochs: tuple[EpochRecord, ...] = result.get("history", ())
+    ends = [result[name] for name in ("train", "validation", "reported_train", "reported_validation") if name in result]
+    last = [] if all(end.finite for end in ends) else [max(1, len(epochs))]
+    broken = [record.epoch for record in epochs if not record.finite] + last
+    return Divergence(epoch=broken[0]) if broken else None
 
 
 class RunError(Model):

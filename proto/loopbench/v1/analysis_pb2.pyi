@@ -36,6 +36,8 @@ class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.Value
     """More than chance explains, and not within the margin for certain."""
     VERDICT_INCONCLUSIVE: _Verdict.ValueType  # 4
     """The runs there are do not decide."""
+    VERDICT_DIVERGED: _Verdict.ValueType  # 5
+    """A run of a group diverged: its weights or its figures are not finite, and are no evidence."""
 
 class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
     """What a comparison says of two groups."""
@@ -50,6 +52,8 @@ VERDICT_DIFFERENT: Verdict.ValueType  # 3
 """More than chance explains, and not within the margin for certain."""
 VERDICT_INCONCLUSIVE: Verdict.ValueType  # 4
 """The runs there are do not decide."""
+VERDICT_DIVERGED: Verdict.ValueType  # 5
+"""A run of a group diverged: its weights or its figures are not finite, and are no evidence."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 class _Side:
@@ -119,6 +123,7 @@ class GroupSummary(_message.Message):
     VALIDATION_ACCURACY_MEAN_FIELD_NUMBER: _builtins.int
     TRAIN_ACCURACY_SD_FIELD_NUMBER: _builtins.int
     VALIDATION_ACCURACY_SD_FIELD_NUMBER: _builtins.int
+    DIVERGED_SEEDS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """As in the request."""
     train_accuracy_mean: _builtins.float
@@ -145,6 +150,10 @@ class GroupSummary(_message.Message):
     def validation_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Likewise."""
 
+    @_builtins.property
+    def diverged_seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seeds of the runs that diverged, ascending. Their accuracies stand among the others, and mean nothing."""
+
     def __init__(
         self,
         *,
@@ -157,10 +166,11 @@ class GroupSummary(_message.Message):
         validation_accuracy_mean: _builtins.float = ...,
         train_accuracy_sd: _builtins.float | None = ...,
         validation_accuracy_sd: _builtins.float | None = ...,
+        diverged_seeds: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_train_accuracy_sd", b"_train_accuracy_sd", "_validation_accuracy_sd", b"_validation_accuracy_sd", "train_accuracy_sd", b"train_accuracy_sd", "validation_accuracy_sd", b"validation_accuracy_sd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_train_accuracy_sd", b"_train_accuracy_sd", "_validation_accuracy_sd", b"_validation_accuracy_sd", "label", b"label", "run_ids", b"run_ids", "seeds", b"seeds", "train_accuracies", b"train_accuracies", "train_accuracy_mean", b"train_accuracy_mean", "train_accuracy_sd", b"train_accuracy_sd", "validation_accuracies", b"validation_accuracies", "validation_accuracy_mean", b"validation_accuracy_mean", "validation_accuracy_sd", b"validation_accuracy_sd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_train_accuracy_sd", b"_train_accuracy_sd", "_validation_accuracy_sd", b"_validation_accuracy_sd", "diverged_seeds", b"diverged_seeds", "label", b"label", "run_ids", b"run_ids", "seeds", b"seeds", "train_accuracies", b"train_accuracies", "train_accuracy_mean", b"train_accuracy_mean", "train_accuracy_sd", b"train_accuracy_sd", "validation_accuracies", b"validation_accuracies", "validation_accuracy_mean", b"validation_accuracy_mean", "validation_accuracy_sd", b"validation_accuracy_sd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__train_accuracy_sd: _TypeAlias = _typing.Literal["train_accuracy_sd"]  # noqa: Y015
     _WhichOneofArgType__train_accuracy_sd: _TypeAlias = _typing.Literal["_train_accuracy_sd", b"_train_accuracy_sd"]  # noqa: Y015
@@ -198,7 +208,7 @@ class PairComparison(_message.Message):
     verdict: Global___Verdict.ValueType
     """What the runs say."""
     difference: _builtins.float
-    """Mean of first minus second, audited validation accuracy, 0 to 1."""
+    """Mean of first minus second, audited validation accuracy, 0 to 1; means nothing when DIVERGED."""
     interval_low: _builtins.float
     """Confidence interval of the difference at 1 - alpha."""
     interval_high: _builtins.float

@@ -1047,6 +1047,37 @@ class EpochRecord(_message.Message):
 Global___EpochRecord: _TypeAlias = EpochRecord  # noqa: Y015
 
 @_typing.final
+class Divergence(_message.Message):
+    """Where the training left the finite numbers. A weight that is NaN or infinite stays so, whatever is trained further."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The first epoch that ended with weights or figures that are not finite; from 1."""
+    step: _builtins.int
+    """The first update of that epoch after which the weights, or the figures that the loop reports of its training, are
+    not finite; from 1. The epoch's last one where only the validation is not. Not set where the run is of a server
+    that did not look for it.
+    """
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        step: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_step", b"_step", "step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_step", b"_step", "epoch", b"epoch", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
+    _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
+
+Global___Divergence: _TypeAlias = Divergence  # noqa: Y015
+
+@_typing.final
 class Phases(_message.Message):
     """Wall time of each phase of a run, in seconds."""
 
@@ -1069,7 +1100,7 @@ class Phases(_message.Message):
     train_seconds: _builtins.float
     """All epochs, without their validation."""
     evaluate_seconds: _builtins.float
-    """Validation after every epoch and the final audit."""
+    """Validation after every epoch and the final audit; after a divergence, also the search for the step."""
     def __init__(
         self,
         *,
@@ -1178,6 +1209,7 @@ class Result(_message.Message):
     PHASES_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     TENSORBOARD_DIR_FIELD_NUMBER: _builtins.int
+    DIVERGED_FIELD_NUMBER: _builtins.int
     dataset: Global___Dataset.ValueType
     """What was trained on."""
     weights_digest: _builtins.str
@@ -1216,6 +1248,12 @@ class Result(_message.Message):
     def environment(self) -> Global___Environment:
         """Where the run ran, and with which versions."""
 
+    @_builtins.property
+    def diverged(self) -> Global___Divergence:
+        """Set when the final weights, or any figure of the history or of the audits, are NaN or infinite. The weights digest
+        is then no evidence of what was trained: networks that diverged often end in the same bits, whatever trained them.
+        """
+
     def __init__(
         self,
         *,
@@ -1231,10 +1269,11 @@ class Result(_message.Message):
         phases: Global___Phases | None = ...,
         environment: Global___Environment | None = ...,
         tensorboard_dir: _builtins.str = ...,
+        diverged: Global___Divergence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "phases", b"phases", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "train", b"train", "validation", b"validation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["diverged", b"diverged", "environment", b"environment", "phases", b"phases", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "train", b"train", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_order_digest", b"batch_order_digest", "dataset", b"dataset", "environment", b"environment", "history", b"history", "phases", b"phases", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "tensorboard_dir", b"tensorboard_dir", "train", b"train", "updates", b"updates", "validation", b"validation", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_order_digest", b"batch_order_digest", "dataset", b"dataset", "diverged", b"diverged", "environment", b"environment", "history", b"history", "phases", b"phases", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "tensorboard_dir", b"tensorboard_dir", "train", b"train", "updates", b"updates", "validation", b"validation", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

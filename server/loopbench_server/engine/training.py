@@ -14,6 +14,7 @@ from loopbench_server.engine import data as datasets
 from loopbench_server.engine import environment
 from loopbench_server.engine.audit import audit
 from loopbench_server.engine.devices import choose_device
+from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
 from loopbench_server.engine.model import weights_digest
@@ -57,7 +58,7 @@ def _train(
     folder: Path | None,
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], None],
-) -> Recorder:
+) -> tuple[Recorder, DivergenceMonitor]:
     logs = TensorBoardLogs(folder, method.job.model) if folder else None
 
     def record(epoch: EpochRecord) -> None:
@@ -65,11 +66,12 @@ def _train(
             logs.write(epoch)
         on_epoch(epoch)
 
-    recorder = Recorder(method, on_progress, record)
-    method.train([recorder])
+    recorder, monitor = Recorder(method, on_progress, record), DivergenceMonitor(method)
+    # The monitor first: what it does counts for no training time.
+    method.train([monitor, recorder])
     if logs:
         logs.close()
-    return recorder
+    return recorder, monitor
 
 
 def train(
@@ -99,13 +101,16 @@ def train(
         method = METHODS[spec.method](job)
         method.warm_up()
     with clock.phase("train"):
-        recorder = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
+        recorder, monitor = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
     with clock.phase("evaluate"):
         audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+        weights: Weights = job.model.get_weights()
+        updates = int(job.optimizer.iterations.numpy())
+        finite_end = are_finite(weights) and all(figures.finite for figures in audits.values())
+        diverged = monitor.find(finite_end=finite_end)
     # The epochs without their validations, which count as evaluation.
     clock.seconds["train_seconds"] = recorder.train_seconds
     clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
-    weights: Weights = job.model.get_weights()
     result = Result(
         dataset=spec.dataset,
         **audits,
@@ -114,9 +119,10 @@ def train(
         history=tuple(recorder.history),
         weights_digest=weights_digest(weights),
         batch_order_digest=job.order.digest(),
-        updates=int(job.optimizer.iterations.numpy()),
+        updates=updates,
         phases=Phases(**clock.seconds),
         environment=environment.describe(device, surroundings.threads),
         tensorboard_dir=str(surroundings.tensorboard_dir or ""),
+        diverged=diverged,
     )
     return result, weights

@@ -113,6 +113,7 @@ PAIRS: dict[type[BaseModel], type[Message]] = {
     spec.RunSpec: run_pb2.RunSpec,
     spec.Audit: run_pb2.Audit,
     spec.Reported: run_pb2.Reported,
+    spec.Divergence: run_pb2.Divergence,
     spec.EpochRecord: run_pb2.EpochRecord,
     spec.Phases: run_pb2.Phases,
     spec.Environment: run_pb2.Environment,

@@ -1,8 +1,9 @@
 """What a method of training offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -43,6 +44,13 @@ class TrainingMethod(ABC):
     @abstractmethod
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """All epochs, each followed by a validation; calls ``callbacks`` as ``Model.fit`` does."""
+
+    @abstractmethod
+    def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
+        """Trains an epoch, counted from 0, update by update; gives the epoch's figures so far after each.
+
+        To be asked for after :meth:`train`. The updates are made by the functions that train, so they have its bits.
+        """
 
     @abstractmethod
     def evaluate(self, samples: Samples) -> Reported:

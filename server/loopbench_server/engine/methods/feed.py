@@ -1,6 +1,7 @@
 """How batches reach ``Model.fit`` and ``Model.evaluate``."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -26,6 +27,10 @@ class Feed(ABC):
     @abstractmethod
     def evaluation(self, samples: Samples) -> Options:
         """What ``evaluate`` is told of ``samples``, which come in their order."""
+
+    @abstractmethod
+    def one_by_one(self, epoch: int) -> Iterator[Any]:
+        """For every update of an epoch, counted from 0, an iterator that the training function takes one batch of."""
 
     @abstractmethod
     def in_order(self, samples: Samples, numbers: range) -> Any:

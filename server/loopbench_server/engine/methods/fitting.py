@@ -1,6 +1,7 @@
 """What the two methods that train by ``Model.fit`` share: how batches reach it and how it is called."""
 
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -61,6 +62,13 @@ class FittingMethod(TrainingMethod):
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )
+
+    def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
+        """As :class:`TrainingMethod`, by the training function that ``fit`` left."""
+        self.model.reset_metrics()
+        for batch in self.feed.one_by_one(epoch):
+            self.model.train_function(batch)
+            yield self.model.get_metrics_result()
 
     def evaluate(self, samples: Samples) -> Reported:
         """``Model.evaluate`` in batches of the run's size."""

@@ -1,6 +1,6 @@
 """A hand-written loop around ``tf.GradientTape``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -114,6 +114,15 @@ class GradientTape(TrainingMethod):
                 self.training(batches, tf.constant(start), tf.constant(stop))
                 calls.on_train_batch_end(first + stop - 1, self.figures.result())
             first += len(rows)
+
+    def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
+        """As :class:`TrainingMethod`."""
+        self.figures.reset()
+        for rows in batches_of(self.job.order.drawn(epoch), self.job.spec.batch_size):
+            batches = tf.constant(rows)
+            for row in range(len(rows)):
+                self.training(batches, tf.constant(row), tf.constant(row + 1))
+                yield self.figures.result()
 
     def evaluate(self, samples: Samples) -> Reported:
         """By hand, the whole set in one batch."""

@@ -1,5 +1,6 @@
 """Batches that the graph which trains on them takes by index."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -46,6 +47,12 @@ class IndexedFeed(Feed):
             "x": self._of(job.data.train, self.callback.variable, range(job.steps_per_epoch)),
             "validation_data": self.evaluation(job.data.validation)["x"],
         }
+
+    def one_by_one(self, epoch: int) -> Iterator[Any]:
+        """As :class:`Feed`: a function that takes several steps at once finds one batch each time."""
+        order = tf.constant(self.job.order.drawn(epoch))
+        for number in range(self.job.steps_per_epoch):
+            yield iter(self._of(self.job.data.train, order, range(number, number + 1)))
 
     def evaluation(self, samples: Samples) -> Options:
         """As :class:`Feed`."""
