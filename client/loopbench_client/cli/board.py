@@ -22,6 +22,7 @@ REFRESHES_PER_SECOND = 4
 
 End = Run | Failure
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+DIVERGED = "diverged"
 
 
 def _there_already(console: Console, jobs: Mapping[RunSpec, object], found: Mapping[RunSpec, object]) -> None:
@@ -55,7 +56,8 @@ def _outcome(end: End) -> str:
         return f"failed, {first}"
     assert end.result is not None, "a run that Train returned has SUCCEEDED"
     accuracies = f"{percent(end.result.train.accuracy)} / {percent(end.result.validation.accuracy)}"
-    return f"{accuracies} in {seconds(end):.1f} s"
+    diverged = f"diverged at {end.result.diverged}, " if end.result.diverged else ""
+    return f"{diverged}{accuracies} in {seconds(end):.1f} s"
 
 
 class Board(Watcher):
@@ -86,7 +88,7 @@ class Board(Watcher):
         """The table as it is now."""
         seeds = self._plan.seeds
         each = len(seeds) <= MOST_COLUMNS
-        columns = [f"seed {seed}" for seed in seeds] if each else [DONE, RUNNING, QUEUED, FAILED]
+        columns = [f"seed {seed}" for seed in seeds] if each else self._counted
         cells = self._cells if each else self._counts
         rows = [(label, *cells(specs), self._mean(specs)) for label, specs in self._rows.items()]
         ended = sum(isinstance(told, End) for told in self._told.copy().values())
@@ -97,10 +99,17 @@ class Board(Watcher):
 
     def _counts(self, specs: tuple[RunSpec, ...]) -> list[str]:
         counts = Counter(_state(self._told.get(spec)) for spec in specs)
-        return [str(counts[state]) for state in (DONE, RUNNING, QUEUED, FAILED)]
+        return [str(counts[state]) for state in self._counted]
+
+    @property
+    def _counted(self) -> list[str]:
+        """The columns where seeds are many; that of diverged runs only where there are any."""
+        ended = [told for told in self._told.copy().values() if isinstance(told, Run)]
+        return [DONE, RUNNING, QUEUED, FAILED] + ([DIVERGED] if any(map(_diverged, ended)) else [])
 
     def _mean(self, specs: tuple[RunSpec, ...]) -> str:
-        found = [_accuracy(told) for told in map(self._told.get, specs) if isinstance(told, Run)]
+        ended = [told for told in map(self._told.get, specs) if isinstance(told, Run)]
+        found = [_accuracy(run) for run in ended if not _diverged(run)]
         return percent(fmean(found)) if found else ""
 
 
@@ -109,15 +118,21 @@ def _accuracy(run: Run) -> float:
     return run.result.validation.accuracy
 
 
+def _diverged(run: Run) -> bool:
+    return run.result is not None and run.result.diverged is not None
+
+
 def _state(told: RunEvent | End | None) -> str:
     if isinstance(told, RunEvent):
         return kebab(told.state)
+    if isinstance(told, Run) and _diverged(told):
+        return DIVERGED
     return {Run: DONE, Failure: FAILED}.get(type(told), QUEUED)
 
 
 def _cell(told: RunEvent | End | None) -> str:
     """The accuracy in percent, the epoch under way or a word; nothing for a run that is not asked for yet."""
-    if isinstance(told, Run):
+    if isinstance(told, Run) and not _diverged(told):
         return f"{100 * _accuracy(told):.2f}"
     if isinstance(told, RunEvent) and told.progress:
         return f"{told.progress.epoch}/{told.progress.epochs}"

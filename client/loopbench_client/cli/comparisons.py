@@ -36,16 +36,22 @@ def _off(compared: Compared) -> dict[str, str]:
     return {label: percent(compared.reported(label)) for label in compared.runs if compared.misreports(label)}
 
 
+def _diverged(compared: Compared) -> bool:
+    """Whether a run of any group did."""
+    return any(map(compared.diverged, compared.runs))
+
+
 def _columns(compared: Compared, published: Mapping[str, str]) -> list[str]:
-    columns = ["group", "seeds", "train", "validation"]
+    columns = ["group", "seeds"] + (["diverged"] if _diverged(compared) else []) + ["train", "validation"]
     columns += ["the loop reported"] if _off(compared) else []
     return columns + (["published"] if published else [])
 
 
 def _rows(compared: Compared, published: Mapping[str, str]) -> Iterable[list[str]]:
-    off = _off(compared)
+    off, diverged = _off(compared), _diverged(compared)
     for group in compared.comparison.groups if compared.comparison else ():
-        row = [group.label, str(len(group.seeds)), _spread(group, "train"), _spread(group, "validation")]
+        row = [group.label, str(len(group.seeds))] + ([str(len(group.diverged_seeds))] if diverged else [])
+        row += [_spread(group, "train"), _spread(group, "validation")]
         row += [off.get(group.label, "")] if off else []
         yield row + ([published.get(group.label, "")] if published else [])
 

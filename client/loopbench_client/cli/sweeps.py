@@ -14,7 +14,7 @@ from loopbench import wire
 from loopbench.spec import Run
 from loopbench.sweep import Sweep
 from loopbench_client.cli.output import err, out, percent
-from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, table
+from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, state_of, table
 from loopbench_client.sweeping.local import Attempt
 
 COLUMNS = ("index", "label", "seed", "state", "tries", "train", "validation", "weights digest")
@@ -42,7 +42,9 @@ def _print_line(console: Console, attempt: Attempt) -> None:
 
 def _outcome(attempt: Attempt) -> str:
     if attempt.run:
-        return f"{' / '.join(_accuracies(attempt.run))} in {seconds(attempt.run):.1f} s"
+        where = attempt.run.result and attempt.run.result.diverged
+        diverged = f"diverged at {where}, " if where else ""
+        return f"{diverged}{' / '.join(_accuracies(attempt.run))} in {seconds(attempt.run):.1f} s"
     return f"{'failed' if attempt.final else 'tried again'}, {attempt.why}"
 
 
@@ -59,7 +61,8 @@ def print_sweep(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
 
 def _row(sweep: Sweep, number: int, last: Attempt | None) -> list[str]:
     index = sweep.index(number)
-    row = [str(number), index.label, str(index.spec.seed), _state(last), str(last.number) if last else ""]
+    state = state_of(last.run) if last and last.run else _state(last)
+    row = [str(number), index.label, str(index.spec.seed), state, str(last.number) if last else ""]
     if last is None or last.run is None or last.run.result is None:
         return row + [""] * (len(COLUMNS) - len(row))
     return [*row, *_accuracies(last.run), last.run.result.weights_digest[:DIGEST_DIGITS]]

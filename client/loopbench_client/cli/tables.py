@@ -9,6 +9,7 @@ from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
 
 DIGEST_DIGITS = 12
+NO_EVIDENCE = "weights or figures are NaN or infinite from there on, and the digest is no evidence"
 
 
 def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table:
@@ -54,10 +55,15 @@ def seconds(run: Run) -> float:
     return (run.end_time - run.start_time).total_seconds()
 
 
+def state_of(run: Run) -> str:
+    """The state, and whether the run diverged."""
+    return f"{kebab(run.state)}, diverged" if run.result and run.result.diverged else kebab(run.state)
+
+
 def print_run(run: Run) -> None:
     """The spec, the state and what came of it."""
     console = out()
-    console.print(f"run {run.id}  {kebab(run.state)}", soft_wrap=True)
+    console.print(f"run {run.id}  {state_of(run)}", soft_wrap=True)
     console.print(describe_spec(run.spec), soft_wrap=True)
     if run.error is not None:
         console.print(f"{run.error.reason}: {run.error.message}", soft_wrap=True)
@@ -65,6 +71,8 @@ def print_run(run: Run) -> None:
             console.print(f"hint: {run.error.hint}", soft_wrap=True)
     if run.result is not None:
         print_figures(run.result)
+        if run.result.diverged is not None:
+            console.print(f"diverged        {run.result.diverged}: {NO_EVIDENCE}", soft_wrap=True)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
         console.print(f"{run.result.updates:,} updates in {seconds(run):.1f} s", soft_wrap=True)
 
@@ -93,7 +101,7 @@ def runs_table(runs: Iterable[Run]) -> Table:
     rows = [
         (
             run.id,
-            kebab(run.state),
+            state_of(run),
             kebab(run.spec.method),
             kebab(run.spec.loss),
             f"{run.spec.optimizer.kind} {run.spec.optimizer.learning_rate:g}",

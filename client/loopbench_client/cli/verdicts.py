@@ -63,7 +63,8 @@ def _figures(pair: PairComparison, sign: int) -> tuple[str, str, str, str]:
         low, high = sorted(100 * sign * end for end in (pair.interval_low, pair.interval_high))
         interval = f"{low:+z.2f} to {high:+z.2f}"
     needed = "" if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
-    return kebab(pair.verdict), f"{100 * sign * pair.difference:+z.2f}", interval, needed
+    difference = "" if pair.verdict is Verdict.DIVERGED else f"{100 * sign * pair.difference:+z.2f}"
+    return kebab(pair.verdict), difference, interval, needed
 
 
 def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> Table:

@@ -101,10 +101,17 @@ def check_claims(rows: Iterable[Row], compared: Compared, *, comparable: bool) -
             yield ClaimOutcome(row.label, row.published, claim.words, holds, reason)
 
 
+def _divergence(label: str, compared: Compared) -> str:
+    return f"{label!r} diverged under {len(compared.diverged(label))} of {len(compared.runs[label])} seeds"
+
+
 def _judge(label: str, claim: Claim, compared: Compared, comparable: bool) -> tuple[bool | None, str]:
     missing = [name for name in (label, *claim.needs) if compared.summary(name) is None]
     if missing:
         return None, f"no results of {', '.join(map(repr, missing))}"
+    diverged = [name for name in dict.fromkeys((label, *claim.needs)) if compared.diverged(name)]
+    if diverged:
+        return None, "; ".join(_divergence(name, compared) for name in diverged)
     if claim.published and not comparable:
         return None, NOT_COMPARABLE
     return claim.judge(label, Evidence(compared))

@@ -52,14 +52,19 @@ class Compared:
         pairs = self.comparison.pairs if self.comparison else ()
         return next((pair for pair in pairs if {pair.first_label, pair.second_label} == {first, second}), None)
 
+    def diverged(self, label: str) -> tuple[int, ...]:
+        """The seeds under which the group's runs diverged; none of a group without results."""
+        summary = self.summary(label)
+        return summary.diverged_seeds if summary else ()
+
     def reported(self, label: str) -> float:
         """Mean of the validation accuracies that the group's loops reported last; a meter may be wrong."""
         return fmean(run.result.reported_validation.accuracy for run in self.runs[label] if run.result)
 
     def misreports(self, label: str) -> bool:
-        """Whether that differs from what was counted by more than the margin."""
+        """Whether that differs from what was counted by more than the margin; where runs diverged, neither counts."""
         summary = self.summary(label)
-        if self.comparison is None or summary is None:
+        if self.comparison is None or summary is None or summary.diverged_seeds:
             return False
         return abs(self.reported(label) - summary.validation_accuracy_mean) > self.comparison.margin
 

@@ -1,6 +1,5 @@
 """The groups in a table, and what is claimed of them."""
 
-import math
 from dataclasses import dataclass
 
 from loopbench.spec import GroupSummary, Result
@@ -21,7 +20,7 @@ HOLDS: dict[bool | None, str] = {True: "holds", False: "does not hold", None: "n
 class GroupRow:
     """A group's line; ``reported`` is empty for a split where it is as audited.
 
-    ``diverged`` says for how many seeds the audited loss is not finite, and is empty where it always is.
+    ``diverged`` says under how many seeds the runs did, and is empty where none did.
     """
 
     mark: Mark
@@ -84,7 +83,7 @@ def _row(group: GroupSummary, mark: Mark, own: Settings, found: tuple[Result, ..
 
 
 def _diverged(found: tuple[Result, ...]) -> str:
-    number = sum(not math.isfinite(result.train.loss) for result in found)
+    number = sum(result.diverged is not None for result in found)
     return f"diverged: {number} of {len(found)} seeds" if number else ""
 
 

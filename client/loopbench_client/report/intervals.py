@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loopbench.spec import Comparison, GroupSummary, PairComparison
+from loopbench.spec import Comparison, GroupSummary, PairComparison, Verdict
 from loopbench_client.report.marks import Mark
 from loopbench_client.report.scale import Scale, linear
 from loopbench_client.report.verdicts import Pair
@@ -77,14 +77,15 @@ def _ends(pair: PairComparison) -> tuple[float, ...]:
 
 
 def differences(comparison: Comparison, pairs: tuple[Pair, ...]) -> Differences:
-    """The difference of validation accuracy of every pair."""
+    """The difference of validation accuracy of every pair of which no run diverged."""
     margin = comparison.margin
-    scale = linear([-margin, margin, *(end for pair in comparison.pairs for end in _ends(pair))])
+    sound = tuple(pair for pair in pairs if pair.found.verdict is not Verdict.DIVERGED)
+    scale = linear([-margin, margin, *(end for pair in sound for end in _ends(pair.found))])
     return Differences(
         ticks=tuple(Place(_at(scale, tick), f"{100 * tick:+.6g}" if tick else "0") for tick in scale.ticks),
         zero=_at(scale, 0.0),
         margin=Span(*_stretch(scale, -margin, margin), f"±{100 * margin:g}"),
-        rows=tuple(_difference_row(pair, scale) for pair in pairs),
+        rows=tuple(_difference_row(pair, scale) for pair in sound),
     )
 
 
@@ -116,6 +117,12 @@ def _seeds_row(group: GroupSummary, mark: Mark, scale: Scale) -> SeedsRow:
     middle = group.validation_accuracy_mean
     return SeedsRow(
         mark=mark,
-        seeds=tuple(Place(_at(scale, accuracy), f"seed {seed}: {percent(accuracy)}") for seed, accuracy in by_seed),
+        seeds=tuple(
+            Place(
+                _at(scale, accuracy),
+                f"seed {seed}: {percent(accuracy)}{', diverged' if seed in group.diverged_seeds else ''}",
+            )
+            for seed, accuracy in by_seed
+        ),
         mean=Place(_at(scale, middle), mean_and_sd(middle, group.validation_accuracy_sd)),
     )

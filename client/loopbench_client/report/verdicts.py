@@ -12,6 +12,7 @@ SYMBOLS: dict[Verdict, str] = {
     Verdict.EQUIVALENT: "≈",
     Verdict.DIFFERENT: "≠",
     Verdict.INCONCLUSIVE: "?",
+    Verdict.DIVERGED: "∞",
 }
 
 MEANINGS: dict[Verdict, str] = {
@@ -19,10 +20,17 @@ MEANINGS: dict[Verdict, str] = {
     Verdict.EQUIVALENT: "within the margin for certain",
     Verdict.DIFFERENT: "a difference that is no chance",
     Verdict.INCONCLUSIVE: "the runs do not decide",
+    Verdict.DIVERGED: "NaN or infinity: no evidence",
 }
 
 # What needs a look comes first.
-SENTENCES_IN_ORDER = (Verdict.DIFFERENT, Verdict.INCONCLUSIVE, Verdict.EQUIVALENT, Verdict.IDENTICAL)
+SENTENCES_IN_ORDER = (
+    Verdict.DIVERGED,
+    Verdict.DIFFERENT,
+    Verdict.INCONCLUSIVE,
+    Verdict.EQUIVALENT,
+    Verdict.IDENTICAL,
+)
 
 # More sentences than this of one verdict are folded.
 SENTENCES_SHOWN = 6

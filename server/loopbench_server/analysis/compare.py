@@ -7,12 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, Verdict
+from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
 from loopbench_server.analysis.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # What two groups ended in: their seeds and digests.
 Question = frozenset[tuple[tuple[int, str], ...]]
 
+# Seeds that diverged and are named in a sentence with where they did; there may be a thousand.
+MOST_NAMED = 3
 # Below this no spread is known, and no test possible.
 FEWEST_SEEDS = 2
 
@@ -38,6 +40,12 @@ class Group:
         """Weights digest by seed."""
         return {seed: run.result.weights_digest for seed, run in self.by_seed.items() if run.result}
 
+    @cached_property
+    def diverged(self) -> dict[int, Divergence]:
+        """Where the runs diverged that did, by seed."""
+        results = {seed: run.result for seed, run in self.by_seed.items()}
+        return {seed: result.diverged for seed, result in results.items() if result and result.diverged}
+
 
 def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
     """All groups and all pairs.
@@ -52,12 +60,7 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
     judge = Judge(margin, alpha, max(1, len(questions)))
     return Comparison(
         groups=tuple(map(_summary, groups)),
-        pairs=tuple(
-            judge.with_seeds(pair, pair.difference, *_p_values(pair, pair.difference, margin, questions))
-            if pair.difference
-            else judge.without_seeds(pair)
-            for pair in pairs
-        ),
+        pairs=tuple(_judged(pair, judge, questions) for pair in pairs),
         margin=margin,
         alpha=alpha,
     )
@@ -94,6 +97,11 @@ class Pair:
         """The smallest difference that two accuracies can have: a sample."""
         return max(1 / run.result.validation.samples for run in self.first.runs + self.second.runs if run.result)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether a run of either group did: whatever else the runs show is no evidence then."""
+        return bool(self.first.diverged or self.second.diverged)
+
     @cached_property
     def identical(self) -> bool:
         """Whether the weights are the same for every seed that both have, which is all that the smaller one has."""
@@ -111,8 +119,10 @@ def _questions(pairs: Sequence[Pair], margin: float) -> dict[Question, tuple[flo
     """The p-values of difference and equivalence, corrected for as many questions as there are.
 
     Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
+    Nothing is asked of groups that diverged.
     """
-    asked = {pair.question: pair.difference for pair in pairs if pair.difference and not pair.identical}
+    counted = [pair for pair in pairs if not (pair.identical or pair.diverged)]
+    asked = {pair.question: pair.difference for pair in counted if pair.difference}
     different = holm([difference.difference_p_value() for difference in asked.values()])
     equivalent = holm([difference.equivalence_p_value(margin) for difference in asked.values()])
     return dict(zip(asked, zip(different, equivalent, strict=True), strict=True))
@@ -124,6 +134,14 @@ def _p_values(
     if pair.identical:
         return difference.difference_p_value(), difference.equivalence_p_value(margin)
     return questions[pair.question]
+
+
+def _judged(pair: Pair, judge: "Judge", questions: Mapping[Question, tuple[float, float]]) -> PairComparison:
+    if pair.diverged:
+        return judge.of_diverged(pair)
+    if pair.difference is None:
+        return judge.without_seeds(pair)
+    return judge.with_seeds(pair, pair.difference, *_p_values(pair, pair.difference, judge.margin, questions))
 
 
 def _summary(group: Group) -> GroupSummary:
@@ -139,13 +157,30 @@ def _summary(group: Group) -> GroupSummary:
             "label": group.label,
             "run_ids": tuple(run.id for run in group.by_seed.values()),
             "seeds": tuple(group.by_seed),
+            "diverged_seeds": tuple(group.diverged),
             **figures,
         }
     )
 
 
+def _of_diverged(group: Group) -> str:
+    """Which runs of a group diverged, and where: ``a diverged under 1 of 3 seeds (seed 5: epoch 1, step 3)``."""
+    told, found = f"{group.label} diverged under", group.diverged
+    if not found:
+        return f"{told} none of {len(group.by_seed)}"
+    places = [f"seed {seed}: {place}" for seed, place in found.items()]
+    more = [f"{len(places) - MOST_NAMED:,} more"] if len(places) > MOST_NAMED else []
+    seeds = "seed" if len(group.by_seed) == 1 else "seeds"
+    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MOST_NAMED] + more)})"
+
+
 def _points(fraction: float) -> str:
     return f"{100 * fraction:+.2f} points"
+
+
+def _mean_difference(pair: Pair) -> float:
+    means = [float(np.mean(group.accuracies("validation"))) for group in (pair.first, pair.second)]
+    return means[0] - means[1]
 
 
 @dataclass(frozen=True)
@@ -156,10 +191,23 @@ class Judge:
     alpha: float
     tests: int
 
+    def of_diverged(self, pair: Pair) -> PairComparison:
+        """Of groups of which one has a run that diverged: the same bits, or accuracies, would say nothing."""
+        first, second = pair.first, pair.second
+        return PairComparison(
+            first_label=first.label,
+            second_label=second.label,
+            verdict=Verdict.DIVERGED,
+            difference=_mean_difference(pair),
+            paired=pair.paired,
+            explanation=f"{_of_diverged(first)}, {_of_diverged(second)}. Weights or figures that are NaN or infinite "
+            "are no evidence: lower the learning rate, or leave these seeds out.",
+        )
+
     def without_seeds(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a single seed: the same bits, or nothing can be said."""
         first, second = pair.first, pair.second
-        difference = float(np.mean(first.accuracies("validation")) - np.mean(second.accuracies("validation")))
+        difference = _mean_difference(pair)
         verdict, explanation = (
             Verdict.INCONCLUSIVE,
             (

@@ -83,8 +83,10 @@ class Verification:
 
 
 def _reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
-    """What the loops report of the validation beside what counting gives."""
-    results = [run.result for run in runs if run.result]
+    """What the loops report of the validation beside what counting gives, under the seeds that did not diverge."""
+    results = [run.result for run in runs if run.result and not run.result.diverged]
+    if not results:
+        return
     for figure in ("loss", "accuracy"):
         yield Evidence(
             name=f"validation_{figure}/{label}",

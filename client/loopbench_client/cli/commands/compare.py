@@ -107,6 +107,8 @@ def compare(
 ) -> None:
     """Train specs under several seeds, and say for every pair whether they are identical, equivalent or different.
 
+    A pair of which a run diverged is none of these, and does not come up to --require.
+
     Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
     """
     chosen = PRESETS[preset.lower()] if preset else None

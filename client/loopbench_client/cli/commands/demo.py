@@ -1,6 +1,6 @@
 """``loopbench demo``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Annotated
 
@@ -89,7 +89,10 @@ def findings(runs: Iterable[Run]) -> Iterator[str]:
     )
 
 
-def _agreement(runs: Iterable[Run]) -> str:
+def _agreement(runs: Sequence[Run]) -> str:
+    diverged = [kebab(run.spec.method) for run in runs if _result(run).diverged]
+    if diverged:
+        return f"{', '.join(diverged)} diverged, so that the weights say nothing."
     methods: dict[str, list[str]] = {}
     for run in runs:
         methods.setdefault(_result(run).weights_digest, []).append(kebab(run.spec.method))
