@@ -28,6 +28,11 @@ def _stored(by: str) -> str:
     return f"60 * max by ({by}) ({each})"
 
 
+def _diverged_by(by: str) -> str:
+    each = f'sum by (instance, {by}) (rate(loopbench_stored_runs_diverged_total{{{SCOPE}, method=~"$method"}}[{RATE}]))'
+    return f"max by ({by}) ({each})"
+
+
 NOW = Row(
     "The last run that succeeded of each kind, whoever trained it",
     (
@@ -67,6 +72,23 @@ NOW = Row(
             thresholds=((None, RED), (1, GREEN)),
             words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
         ),
+        Panel(
+            "Diverged",
+            "How many kinds of runs ended, the last time, with weights or figures that are NaN or infinite. Accuracies "
+            "and agreement leave such runs out.",
+            "none",
+            (Query(f"sum(max by ({KEY}) (loopbench_last_run_diverged{{{RESULTS}}}))", "kinds"),),
+            kind="stat",
+            width=12,
+            thresholds=((None, GREEN), (1, RED)),
+        ),
+        Panel(
+            "Runs that diverged",
+            "A minute, by method, whoever trained them.",
+            "opm",
+            (Query(f"60 * {_diverged_by('method')}", "{{method}}"),),
+            width=12,
+        ),
     ),
 )
 
@@ -75,7 +97,7 @@ ACCURACY = Row(
     (
         Panel(
             "Validation accuracy",
-            "Of the last run that succeeded.",
+            "Of the last run that succeeded and did not diverge.",
             "percentunit",
             (Query(_accuracy("validation"), NAME),),
             width=12,
@@ -84,7 +106,7 @@ ACCURACY = Row(
         ),
         Panel(
             "Train accuracy",
-            "Of the last run that succeeded.",
+            "Of the last run that succeeded and did not diverge.",
             "percentunit",
             (Query(_accuracy("train"), NAME),),
             width=12,

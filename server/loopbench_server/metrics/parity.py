@@ -38,8 +38,13 @@ class Parity:
         self._specs: OrderedDict[tuple[str, ...], _Seeds] = OrderedDict()
 
     def add(self, run: Run) -> Agreement | None:
-        """What the specification of ``run``, which succeeded, shows now; nothing as long as it has one method."""
+        """What the specification of ``run``, which succeeded, shows now; nothing as long as it has one method.
+
+        A run that diverged shows nothing: its weights are often those of any other that did.
+        """
         assert run.result is not None
+        if run.result.diverged:
+            return None
         seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MOST_SPECS)
         methods = _freshest(seeds, run.spec.seed, {}, MOST_SEEDS)
         methods[run.spec.method] = _End(run.result.weights_digest, run.result.validation.accuracy)

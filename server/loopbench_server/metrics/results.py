@@ -13,6 +13,7 @@ from loopbench_server.runs.stored_results import ResultObserver
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}
 AGREEMENT = ("loss", "optimizer", "dataset")
+SOUND = "that succeeded and did not diverge"
 SAME = "The same on every server of the store."
 
 
@@ -30,25 +31,35 @@ class ResultMetrics(ResultObserver):
             ("method", "outcome"),
             registry=registry,
         )
-        self._accuracy = gauge(
-            "loopbench_accuracy_ratio", "Audited accuracy of the last run that succeeded.", *KEY, "split"
+        self._stored_diverged = Counter(
+            "loopbench_stored_runs_diverged",
+            "Runs that diverged and ended in the store since this server started, whoever trained them: every server "
+            "counts all.",
+            ("method",),
+            registry=registry,
         )
-        self._success = gauge(
-            "loopbench_last_success_timestamp_seconds", "When the last run that succeeded ended.", *KEY
+        self._diverged = gauge(
+            "loopbench_last_run_diverged", "1 where the last run that succeeded diverged, 0 where not.", *KEY
         )
+        self._accuracy = gauge("loopbench_accuracy_ratio", f"Audited accuracy of the last run {SOUND}.", *KEY, "split")
+        self._success = gauge("loopbench_last_success_timestamp_seconds", f"When the last run {SOUND} ended.", *KEY)
         self._agree = gauge(
             "loopbench_methods_agree",
-            "1 where all methods ended in the same weights under the last specification of several, 0 where not.",
+            "1 where all methods ended in the same weights under the last specification of several, 0 where not. "
+            "Runs that diverged are left out.",
             *AGREEMENT,
         )
         self._difference = gauge(
             "loopbench_parity_difference_ratio",
-            "Largest difference of audited validation accuracy between methods under that specification and one seed.",
+            "Largest difference of audited validation accuracy between methods under that specification and one seed. "
+            "Runs that diverged are left out.",
             *AGREEMENT,
         )
+        # By kind, and by whether runs that diverged count.
         self._newest: dict[tuple[str, ...], datetime] = {}
         self._parity = Parity()
         for method in Method:
+            self._stored_diverged.labels(method)
             for outcome in labels.OUTCOMES:
                 self._stored.labels(method, outcome)
 
@@ -58,15 +69,28 @@ class ResultMetrics(ResultObserver):
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
         if run.result:
-            self._show_accuracy(run, run.end_time, {"train": run.result.train, "validation": run.result.validation})
+            key = (*labels.spec_labels(run.spec), PARAMETERS[is_usual(run.spec)])
+            self._show_divergence(key, run.spec.method, run.end_time, diverged=run.result.diverged is not None)
+            if not run.result.diverged:
+                self._show_accuracy(key, run.end_time, {"train": run.result.train, "validation": run.result.validation})
             self._show_parity(run)
 
-    def _show_accuracy(self, run: Run, time: datetime, audits: dict[str, Audit]) -> None:
-        key = (*labels.spec_labels(run.spec), PARAMETERS[is_usual(run.spec)])
+    def _is_newest(self, time: datetime, *key: str) -> bool:
         # Runs of different servers may be found in another order than they ended.
         if key in self._newest and time < self._newest[key]:
-            return
+            return False
         self._newest[key] = time
+        return True
+
+    def _show_divergence(self, key: tuple[str, ...], method: Method, time: datetime, *, diverged: bool) -> None:
+        if diverged and time >= self._start:
+            self._stored_diverged.labels(method).inc()
+        if self._is_newest(time, *key, "any"):
+            self._diverged.labels(*key).set(diverged)
+
+    def _show_accuracy(self, key: tuple[str, ...], time: datetime, audits: dict[str, Audit]) -> None:
+        if not self._is_newest(time, *key, "finite"):
+            return
         self._success.labels(*key).set(time.timestamp())
         for split, audit in audits.items():
             self._accuracy.labels(*key, split).set(audit.accuracy)

@@ -237,7 +237,7 @@ def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
     ]
     service.compared(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
     counts = {verdict: value("loopbench_comparison_pairs_total", verdict=verdict) for verdict in spec.Verdict}
-    assert counts == {"IDENTICAL": 2, "EQUIVALENT": 0, "DIFFERENT": 1, "INCONCLUSIVE": 0}
+    assert counts == {"IDENTICAL": 2, "EQUIVALENT": 0, "DIFFERENT": 1, "INCONCLUSIVE": 0, "DIVERGED": 0}
 
 
 def test_the_number_of_series_is_bounded() -> None:
