@@ -95,6 +95,16 @@ class Case:
         first, second = (self.lab.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
+    @cached_property
+    def diverges(self) -> bool:
+        """Whether a side ends with weights or reported losses that are not finite."""
+        return any(trace.divergence for trace in self.epochs)
+
+    def on_batch(self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = ()) -> Trace:
+        """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
+        trace = self.lab.watch(side, data, epochs, interventions)
+        return trace.finite_part() if self.diverges else trace
+
     def rows(self, data: Data) -> list[bytes]:
         """The keys of all samples of ``data``."""
         return row_keys(data.x)
@@ -118,18 +128,18 @@ class Case:
 
     def batch(self, interventions: Sequence[Intervention] = ()) -> Pair:
         """Both sides on the first batch alone, for several steps."""
-        return self._on_batch(interventions, self.batch_size, BATCH_EPOCHS)
+        return self._pair_on_batch(interventions, self.batch_size, BATCH_EPOCHS)
 
     def first_step(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Pair:
         """Both sides on the first batch alone, or on its first ``samples``, for at least one step."""
-        return self._on_batch(interventions, samples or self.batch_size, 1)
+        return self._pair_on_batch(interventions, samples or self.batch_size, 1)
 
-    def _on_batch(self, interventions: Sequence[Intervention], samples: int, epochs: int) -> Pair:
+    def _pair_on_batch(self, interventions: Sequence[Intervention], samples: int, epochs: int) -> Pair:
         key = samples, tuple(one.name for one in interventions)
         known, pair = self._batches.get(key, (0, None))
         if pair is None or known < epochs:
             data = self.first(samples)
-            first, second = (self.lab.watch(side, data, epochs, interventions) for side in self.sides)
+            first, second = (self.on_batch(side, data, epochs, interventions) for side in self.sides)
             pair = first, second
             self._batches[key] = epochs, pair
         return pair
@@ -138,7 +148,7 @@ class Case:
         """Distance of the weights' movements where a side is run twice on the first batch."""
         if side not in self._repeat_gaps:
             trace = self.batch()[side]
-            again = self.lab.watch(self.sides[side], self.first(self.batch_size), BATCH_EPOCHS)
+            again = self.on_batch(self.sides[side], self.first(self.batch_size), BATCH_EPOCHS)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]

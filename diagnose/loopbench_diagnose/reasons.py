@@ -6,6 +6,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Stable names of causes, in the order in which they are looked for; each is told by one probe or two."""
 
+    NON_FINITE = "NON_FINITE"
     INPUTS = "INPUTS"
     NOT_REPEATABLE = "NOT_REPEATABLE"
     REPLICA_SCALING = "REPLICA_SCALING"

@@ -7,7 +7,7 @@ watched. Everything runs eagerly meanwhile; otherwise only the first call, the t
 import inspect
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.replicas import Shares, replica
-from loopbench_diagnose.trace import Arrays, Call, MetricUse, Step, Trace, whole_call, whole_step
+from loopbench_diagnose.trace import Arrays, Call, MetricUse, NonFinite, Step, Trace, whole_call, whole_step
 
 # Weights and gradients are kept for so many steps: enough to see where two trainings part.
 STEPS_KEPT = 4
@@ -31,6 +31,11 @@ def float64(tensor: Any) -> Any:
     """The values of a tensor or a variable, as float64."""
     # A variable by way of its tensor: NumPy deprecates how variables turn themselves into arrays.
     return np.asarray(tf.convert_to_tensor(tensor), np.float64)
+
+
+def _is_finite(value: Any) -> bool:
+    tensor = tf.convert_to_tensor(value)
+    return not tensor.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(tensor)))
 
 
 def snapshot(variables: Any) -> Arrays:
@@ -81,6 +86,7 @@ class Watch:
         self.trace.reported, self.trace.model = reported, self._model
         self.trace.noisy = self._noisy.is_set()
         self.trace.weights, self.trace.state = self._weights(), self._state()
+        self._look_at_weights(len(self._steps.groups))
         return self.trace
 
     @property
@@ -119,8 +125,20 @@ class Watch:
         return call
 
     def _remember_weights(self) -> None:
+        if self._here.tapes:
+            self._look_at_weights(self._steps.place(replica()))
         if self._here.tapes and self._keeps():
             self._here.before = (self._weights(), self._state())
+
+    def _look_at_weights(self, updates: int) -> None:
+        self._look(updates, {variable.path: variable for variable in self._model.weights})
+
+    def _look(self, update: int, values: Mapping[str, Any]) -> None:
+        """Notes the first of them, by its name, that is not finite; what was so before stays the first."""
+        if self.trace.non_finite is None:
+            bad = (name for name, value in values.items() if not _is_finite(value))
+            if (name := next(bad, None)) is not None:
+                self.trace.non_finite = NonFinite(update, name)
 
     def _keeps(self) -> bool:
         return self._steps.place(replica()) < STEPS_KEPT
@@ -188,6 +206,8 @@ class Watch:
         assert here.pending is not None
         scale = here.loss_scale
         step = Step(call=here.pending, loss=loss / scale, loss_scale=scale)
+        names = (f"the gradient of {variable.path}" for variable in self._model.trainable_variables)
+        self._look(self._steps.place(replica()) + 1, {"the loss": loss, **dict(zip(names, gradients, strict=True))})
         if self._keeps():
             step.gradients = [gradient / scale for gradient in gradients]
             assert here.before is not None

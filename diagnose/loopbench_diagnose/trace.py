@@ -8,6 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+# Keras's names of the losses that a loop may report.
+LOSSES = ("loss", "val_loss")
+
 Array = NDArray[np.float64]
 Arrays = list[Array]
 
@@ -105,6 +108,19 @@ class MetricUse:
     samples: list[int] = field(default_factory=list)
 
 
+def _finite(arrays: Arrays | None) -> bool:
+    """Whether no value is NaN or infinite; what was not kept counts as finite."""
+    return all(np.isfinite(array).all() for array in arrays or ())
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """The first place that held NaN or infinity: ``update`` counts from 1, and is 0 for what was so from the start."""
+
+    update: int
+    place: str
+
+
 @dataclass(eq=False)
 class Trace:
     """A training from begin to end.
@@ -112,7 +128,8 @@ class Trace:
     ``optimizers`` are those that made updates, ``scaling_optimizers`` the loss scale optimizers around them. ``model``
     is the trained model, ``weights`` and ``state`` are its trainable and other weights at the end. ``replicas`` is how
     many a batch was divided among. ``noisy`` says that a random layer drew. ``drawn`` is the state of Python's and
-    NumPy's global random generators at the end.
+    NumPy's global random generators at the end. ``non_finite`` is where NaN or infinity was first seen, if anywhere; it
+    may have come to nothing, as a gradient that overflows under a loss scale does.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -127,6 +144,28 @@ class Trace:
     replicas: int = 1
     noisy: bool = False
     drawn: str = ""
+    non_finite: NonFinite | None = None
+
+    @property
+    def divergence(self) -> NonFinite | None:
+        """The same where weights, state or a reported loss ended so."""
+        lost = [name for name in LOSSES if not np.isfinite(self.reported.get(name, 0.0))]
+        if lost or not _finite([*self.weights, *self.state]):
+            return self.non_finite or NonFinite(len(self.steps), ", ".join(lost))
+        return None
+
+    def finite_part(self) -> "Trace":
+        """The same up to the first step whose gradients, or the weights after it, are not finite; one step at least."""
+        ends = [step.weights for step in self.steps[1:]] + [self.weights]
+        bad = (
+            number
+            for number, (step, after) in enumerate(zip(self.steps, ends, strict=True))
+            if not _finite(step.gradients) or not _finite(after)
+        )
+        count = max(1, next(bad, len(self.steps)))
+        return (
+            self if count >= len(self.steps) else replace(self, steps=self.steps[:count], weights=ends[count - 1] or [])
+        )
 
     @property
     def updates(self) -> int:

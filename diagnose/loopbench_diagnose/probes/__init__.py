@@ -12,6 +12,7 @@ from loopbench_diagnose.probes import (
     inputs,
     loss_reduction,
     loss_scaling,
+    non_finite,
     optimizer,
     order,
     partial_batch,
@@ -26,6 +27,7 @@ from loopbench_diagnose.probes import (
 Probe = Callable[[Case, Findings], None]
 
 PROBES: tuple[Probe, ...] = (
+    non_finite.probe,
     inputs.probe,
     repeat.probe,
     replica_scaling.probe,

@@ -40,7 +40,7 @@ def _eagerly(case: Case, side: int, own: Execution) -> Execution:
         return own
     watched = case.batch()[side]
     # Without random layers, watched is as it is; what repeats itself to the bit would do so once more.
-    if watched.steps and not watched.noisy and case.repeat_gap(side) == 0:
+    if watched.steps and not (watched.noisy or case.diverges) and case.repeat_gap(side) == 0:
         return Execution(watched.weights, in_graph=False, by_xla=False, drawn=watched.drawn)
     return case.lab.run(case.sides[side], case.first(case.batch_size), BATCH_EPOCHS, eagerly=True)
 

@@ -1,7 +1,8 @@
 """Diagnoses two specifications, or those of two runs."""
 
-from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, RunSpec
+from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, Divergence, Run, RunSpec
 from loopbench_server.analysis.verification import Verification
+from loopbench_server.errors import RunNotFoundError
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Diagnosed, Task
 from loopbench_server.runs.questions import Questions
@@ -28,13 +29,15 @@ class Diagnoses:
             QueueFullError: no more diagnoses may wait.
             LoopbenchServerError: what the process, or a run that verifies, ended with.
         """
-        first, second = [await in_thread(self._spec, subject) for subject in (request.first, request.second)]
+        subjects = (request.first, request.second)
+        (first, one), (second, other) = [await in_thread(self._known, subject) for subject in subjects]
         task = Task(
             kind="diagnose",
             threads=self._surroundings.threads,
             data_dir=self._surroundings.data_dir,
             spec=first,
             second=second,
+            divergences=(one, other),
         )
         async with self._questions.turn():
             diagnosis = (await self._questions.ask(task, Diagnosed)).diagnosis
@@ -42,8 +45,17 @@ class Diagnoses:
             return diagnosis
         return await self._verification.verified(diagnosis, request.seeds, caller)
 
-    def _spec(self, subject: DiagnosisSubject) -> RunSpec:
-        if subject.spec is not None:
-            return subject.spec
-        assert subject.run_id is not None
-        return self._store.get(subject.run_id).spec
+    def _known(self, subject: DiagnosisSubject) -> tuple[RunSpec, Divergence | None]:
+        """The specification, and where a whole run of it diverged: the one that is named, or the last."""
+        if subject.spec is None:
+            assert subject.run_id is not None
+            run = self._store.get(subject.run_id)
+            return run.spec, _divergence(run)
+        try:
+            return subject.spec, _divergence(self._store.latest_success(subject.spec))
+        except RunNotFoundError:
+            return subject.spec, None
+
+
+def _divergence(run: Run) -> Divergence | None:
+    return run.result.diverged if run.result else None

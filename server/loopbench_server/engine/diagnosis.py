@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from loopbench.spec import Diagnosis, RunSpec
+from loopbench.spec import Diagnosis, Divergence, RunSpec
 from loopbench_diagnose.data import Data as GivenData
 from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
@@ -36,11 +36,17 @@ PARTS_OF_A_SHARE = 4
 ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
 
 
-def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Diagnosis:
+def diagnose(
+    first: RunSpec,
+    second: RunSpec,
+    surroundings: Surroundings,
+    divergences: tuple[Divergence | None, Divergence | None] = (None, None),
+) -> Diagnosis:
     """Why runs of ``first`` and ``second`` end, or report, differently.
 
     Device, dataset and seed of the experiments are those of ``first``. Both sides are given batches of the same size,
-    so that what lies in the loops shows; what another size does is asked of the whole runs.
+    so that what lies in the loops shows; what another size does is asked of the whole runs. ``divergences`` say where
+    whole runs of the two diverged, as far as that is known: the experiments may be too short to show it.
 
     Raises:
         DeviceNotAvailableError: a GPU is asked for and absent.
@@ -48,7 +54,10 @@ def diagnose(first: RunSpec, second: RunSpec, surroundings: Surroundings) -> Dia
         DatasetCorruptError: its file does not hold what it should.
     """
     choose_device(first.device, surroundings.threads, max(first.replicas, second.replicas))
-    wholes = tuple(Whole(spec, datasets.load(spec.dataset, surroundings.data_dir)) for spec in (first, second))
+    wholes = tuple(
+        Whole(spec, datasets.load(spec.dataset, surroundings.data_dir), diverged)
+        for spec, diverged in zip((first, second), divergences, strict=True)
+    )
     data = wholes[0].data
     batch_size = _batch_size(first, second)
     findings = examine(

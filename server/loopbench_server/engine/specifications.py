@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import Cause, RunSpec, Side
-from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench.spec import Cause, Divergence, RunSpec, Side
+from loopbench_diagnose.findings import Findings, Severity, evidence, word
 from loopbench_diagnose.orders import Order, describe
+from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.model import build_model, weights_digest
@@ -16,10 +17,11 @@ DIGITS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Whole:
-    """A specification with all of its data."""
+    """A specification with all of its data; ``diverged`` says where a run of it did, as far as that is known."""
 
     spec: RunSpec
     data: Data
+    diverged: Divergence | None = None
 
     @cached_property
     def initial(self) -> str:
@@ -52,8 +54,21 @@ Wholes = tuple[Whole, Whole]
 
 def ask(wholes: Wholes, findings: Findings) -> None:
     """All questions on whole runs."""
-    for question in (_data, _seed, _order, _updates, _replicas, _smaller_batches):
+    for question in (_divergence, _data, _seed, _order, _updates, _replicas, _smaller_batches):
         question(wholes, findings)
+
+
+def _divergence(wholes: Wholes, findings: Findings) -> None:
+    """Experiments are short: a divergence of later updates shows in whole runs alone."""
+    places = {side: whole.diverged for side, whole in enumerate(wholes) if whole.diverged}
+    measured = [
+        evidence(f"divergence_of_the_run/{word(side)}", f"A whole run of the {word(side)} diverged at {place}.")
+        for side, place in places.items()
+    ]
+    if measured and "NON_FINITE" in findings.reasons:
+        findings.extend("NON_FINITE", measured)
+    elif measured:
+        non_finite.tell(findings, {side: f"at {place} of the whole run" for side, place in places.items()}, measured)
 
 
 def _data(wholes: Wholes, findings: Findings) -> None:

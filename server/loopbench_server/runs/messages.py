@@ -5,13 +5,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from loopbench.spec import DatasetInfo, DeviceInfo, Diagnosis, EpochRecord, Evaluation, Model, Progress, Result, RunSpec
+from loopbench.spec import (
+    DatasetInfo,
+    DeviceInfo,
+    Diagnosis,
+    Divergence,
+    EpochRecord,
+    Evaluation,
+    Model,
+    Progress,
+    Result,
+    RunSpec,
+)
 
 
 class Task(Model):
     """What to do, with what the engine needs to know for it.
 
     DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
+    ``divergences`` say, for DIAGNOSE, where whole runs of the two diverged, as far as that is known.
     """
 
     kind: Literal["describe", "train", "evaluate", "diagnose"]
@@ -22,6 +34,7 @@ class Task(Model):
     spec: RunSpec | None = None
     second: RunSpec | None = None
     weights_digest: str = ""
+    divergences: tuple[Divergence | None, Divergence | None] = (None, None)
 
 
 class Started(Model):

@@ -134,7 +134,8 @@ def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
 
     assert task.spec is not None
     assert task.second is not None
-    return [_frame(Diagnosed(diagnosis=diagnose(task.spec, task.second, _surroundings(task))))]
+    diagnosis = diagnose(task.spec, task.second, _surroundings(task), task.divergences)
+    return [_frame(Diagnosed(diagnosis=diagnosis))]
 
 
 # What each gives are the frames that end the task.

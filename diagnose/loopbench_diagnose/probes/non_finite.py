@@ -1,0 +1,57 @@
+"""NaN and infinity: where and at which update first."""
+
+from collections.abc import Mapping
+
+from loopbench.spec import Cause, Evidence
+from loopbench_diagnose.case import Case
+from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench_diagnose.reasons import Reason
+
+# Before all other causes: these may be a consequence.
+SIZE = float("inf")
+
+
+def probe(case: Case, findings: Findings) -> None:
+    """Looks for a side whose weights or reported losses end as NaN or infinity."""
+    found = {side: trace.divergence for side, trace in enumerate(case.epochs)}
+    lost = {side: where for side, where in found.items() if where is not None}
+    if not lost:
+        steps = " and ".join(str(len(trace.steps)) for trace in case.epochs)
+        findings.control("finite", f"Losses and weights are finite on both sides, over {steps} updates.")
+        return
+    measured = [
+        evidence(
+            f"non_finite/{word(side)}",
+            f"The {word(side)} side: the update at which NaN or infinity is first seen, in {where.place}.",
+            None,
+            float(where.update),
+        )
+        for side, where in lost.items()
+    ]
+    places = {side: f"at update {where.update}, first in {where.place}" for side, where in lost.items()}
+    tell(findings, places, measured)
+
+
+def tell(findings: Findings, places: Mapping[int, str], measured: list[Evidence]) -> None:
+    """Adds the cause; ``places`` says of each side that diverged where it did."""
+    told = "; ".join(f"the {word(side)} {place}" for side, place in places.items())
+    both = len(places) == len(SIDES)
+    side, other = (None, None) if both else (next(iter(places)), word(1 - next(iter(places))))
+    findings.cause(
+        Cause(
+            reason=Reason.NON_FINITE,
+            title=f"{'Both sides diverge' if both else 'One side diverges'} to NaN or infinity: {told}",
+            evidence=tuple(measured),
+            effect="A weight that is not finite stays so. "
+            + (
+                "Both sides end with nothing that can be compared, even where they end in the same bits."
+                if both
+                else f"What the {other} side ends with cannot be compared with it."
+            ),
+            fix="Lower the learning rate or clip the gradients, and look for NaN and infinity in the data. Then "
+            "diagnose again: causes that show only after the divergence are not found.",
+            side=None if side is None else SIDES[side],
+        ),
+        Severity.TRAINING,
+        SIZE,
+    )
