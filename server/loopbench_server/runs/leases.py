@@ -1,5 +1,7 @@
 """Keeps the leases of this server's runs, and ends the runs of servers that are gone."""
 
+import asyncio
+
 import structlog
 
 from loopbench_server.errors import ServerLostError, StoreFailedError

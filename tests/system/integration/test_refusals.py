@@ -10,7 +10,7 @@ import pytest
 from loopbench_client import Client, Tls, UnauthenticatedError
 from loopbench_server.access.tokens import Role, new_token
 from tests.support.certificates import Authority
-from tests.support.servers import PATIENCE, Start, eventually, stop_server
+from tests.support.servers import PATIENCE, Start, eventually
 
 PASSWORD = "geheim"  # noqa: S105  that of no database
 URLS = [

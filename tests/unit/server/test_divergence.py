@@ -38,8 +38,7 @@ from loopbench_server.runs.messages import Diagnosed, Task, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.schema import runs
 from loopbench_server.runs.store import Store
-
-from .conftest import START
+from tests.support.factories import START
 
 WHERE = Divergence(epoch=1, step=3)
 NAN_AUDIT = spec.Audit(loss=math.nan, accuracy=0.105, correct=38, samples=359)

@@ -1,5 +1,6 @@
 """A list is complete although runs are started again while a caller pages through it."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -53,7 +54,7 @@ async def test_its_wait_is_that_of_the_last_attempt(
     run = await scheduler.submit(RunSpec(), lost_runs[0].request_id, "caller")
     assert run.create_time == lost_runs[0].create_time
     worker = await processes.begun()
-    worker.send(Started(time=0.0))
+    worker.send(Started(monotonic=time.monotonic()))
     worker.send(Trained(result=make_result()), b"weights")
     ended = await scheduler.wait(run.id)
     assert ended.create_time == lost_runs[0].create_time
