@@ -198,3 +198,12 @@ def test_every_build_with_a_container_has_expected_settings() -> None:
     known = {*SERVERS, "jobs/compare", "jobs/nightly", "jobs/sweep.yaml"}
 
     assert {build for build in OFFERED if any(containers(built(build)))} == known
+
+
+def test_only_labelled_pods_reach_the_port_for_calls() -> None:
+    # Two selectors in one entry are both required; as two entries, either would do.
+    policies = of_kind(built("overlays/cpu"), "NetworkPolicy")
+    rules = [rule for policy in policies for rule in policy["spec"].get("ingress", [])]
+    peers = [peer for rule in rules if rule["ports"][0]["port"] == "grpc" for peer in rule["from"]]
+    assert len(peers) == 2
+    assert [at(peer, "podSelector.matchLabels") for peer in peers] == [{"loopbench-client": "true"}] * 2

@@ -27,6 +27,7 @@ EXITS = {
     "RESOURCE_EXHAUSTED": ExitCode.REFUSED,
     "ALREADY_EXISTS": ExitCode.REFUSED,
     "FAILED_PRECONDITION": ExitCode.REFUSED,
+    "DEADLINE_EXCEEDED": ExitCode.DEADLINE,
 }
 
 every_error = pytest.mark.parametrize("kind", subclasses(), ids=lambda kind: kind.reason)

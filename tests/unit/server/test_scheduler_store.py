@@ -12,7 +12,7 @@ from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.runs import elsewhere as elsewhere_module
-from loopbench_server.runs import leases
+from loopbench_server.runs import polling
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
@@ -152,7 +152,7 @@ class TestRunsOfTheStore:
             pauses.append(seconds)
             await asyncio.sleep(0.001)
 
-        monkeypatch.setattr(leases, "asyncio", SimpleNamespace(sleep=sleep))
+        monkeypatch.setattr(polling, "asyncio", SimpleNamespace(sleep=sleep))
         lease = store.lease
         monkeypatch.setattr(store, "lease", timedelta(seconds=-1))
         live = executor.begin(store.add(make_run()), "me")
@@ -168,6 +168,23 @@ class TestRunsOfTheStore:
         assert max(pauses) <= lease.total_seconds() / 3
         worker.send(Trained(result=make_result()))
         assert (await live.ended()).state is RunState.SUCCEEDED
+
+    async def test_the_leases_of_runs_that_wait_for_a_slot_are_renewed_too(
+        self,
+        *,
+        executor: RunExecutor,
+        store: Store,
+        make_run: Callable[..., spec.Run],
+        eventually: Callable[[Callable[[], bool]], Awaitable[None]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        renewed: list[set[str]] = []
+        monkeypatch.setattr(store, "renew_leases", lambda ids: renewed.append({*ids}) or ids)  # type: ignore[func-returns-value]  # None
+        run_ids = {executor.begin(store.add(make_run(number)), "me").run.id for number in (1, 2)}
+        keeping = asyncio.create_task(keep_leases(store, executor))
+        await eventually(lambda: bool(renewed))
+        keeping.cancel()
+        assert renewed[0] == run_ids
 
     async def test_leases_are_kept_by_a_database_that_refused_once(
         self, executor: RunExecutor, store: Store, monkeypatch: pytest.MonkeyPatch
