@@ -11,7 +11,7 @@ import tensorflow as tf
 from loopbench_diagnose import Data, steps
 from loopbench_diagnose.loops import Loop
 
-from .sound_loops import fit, step_of, tf_data
+from .sound_loops import fit, step_of
 from .sound_models import Problem
 from .sound_problems import PROBLEMS
 
@@ -139,15 +139,6 @@ def _two_optimizers() -> Pair:
     return problem, fit(problem, adam(), SIZE), train
 
 
-def _diverging() -> Pair:
-    problem = PROBLEMS["dense"]()
-
-    def wild() -> Any:
-        return keras.optimizers.SGD(1e20)
-
-    return problem, fit(problem, wild, SIZE), tf_data(problem, wild, SIZE)
-
-
 UPDATES: dict[str, Callable[[], Pair]] = {
     "clipnorm": lambda: _by_hand("dense", {"clipnorm": 0.1}, _clip_each),
     "global_clipnorm": lambda: _by_hand("conv2d", {"global_clipnorm": 0.1}, _clip_all),
@@ -158,5 +149,4 @@ UPDATES: dict[str, Callable[[], Pair]] = {
     "moving_average": _moving_average,
     "micro_batches": _micro_batches,
     "two_optimizers": _two_optimizers,
-    "diverging": _diverging,
 }

@@ -14,6 +14,9 @@ from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, images, mean_log, sgd, signals, squared, taped
+from .sound_loops import fit as fit_of
+from .sound_loops import tf_data
+from .sound_problems import PROBLEMS
 
 HUGE = 1e30
 
@@ -38,6 +41,13 @@ def test_both_sides() -> None:
     assert cause.side is None
     assert "Both sides diverge" in cause.title
     assert "in the loss" in cause.title
+    assert [cause.reason for cause in diagnosis.causes] == [Reason.NON_FINITE]
+
+
+def test_two_right_loops_that_diverge_alike() -> None:
+    problem = PROBLEMS["dense"]()
+    wild = sgd(learning_rate=1e20)
+    diagnosis = diagnose(problem.build, problem.data, fit_of(problem, wild, SIZE), tf_data(problem, wild, SIZE))
     assert [cause.reason for cause in diagnosis.causes] == [Reason.NON_FINITE]
 
 

@@ -2,7 +2,7 @@
 
 from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, Divergence, Run, RunSpec
 from loopbench_server.analysis.verification import Verification
-from loopbench_server.errors import RunNotFoundError
+from loopbench_server.errors import RunNotFoundError, RunUnreadableError
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Diagnosed, Task
 from loopbench_server.runs.questions import Questions
@@ -53,7 +53,7 @@ class Diagnoses:
             return run.spec, _divergence(run)
         try:
             return subject.spec, _divergence(self._store.latest_success(subject.spec))
-        except RunNotFoundError:
+        except (RunNotFoundError, RunUnreadableError):
             return subject.spec, None
 
 
