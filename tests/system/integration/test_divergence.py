@@ -14,6 +14,8 @@ from loopbench_client.cli import app
 from loopbench_client.cli.exits import ExitCode
 from tests.support.servers import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 
 def spec(rate: float, **fields: Any) -> RunSpec:
     known = {

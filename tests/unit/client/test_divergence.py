@@ -168,7 +168,8 @@ def test_progress_of_a_comparison_says_so(lost: Any, run_of: Any) -> None:
     assert lines(text)[-2] == "a 96.61 diverged 96.61 %"
 
 
-def test_a_sweep_shows_them(lost: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_shows_them(lost: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     sweep = Sweep(name="s", specs=(LabelledSpec(label="a", spec=RunSpec()),), seeds=(0,))
     ended = {0: Attempt(index=sweep.index(0), number=1, code=0, final=True, run=lost())}
     print_sweep(sweep, ended)
