@@ -15,6 +15,7 @@ import pytest
 from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from loopbench_client import Client
 from tests.chaos.floods import fill, readers, tokens
+from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import Victim
 from tests.support.postgresql import free_port
 
@@ -52,7 +53,7 @@ def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[Victim, str]]
         yield made
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("calls", [40, 400])
 def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, str]], kind: str, calls: int) -> None:
     (server, health), (other, _) = servers
