@@ -172,7 +172,7 @@ class App:
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
     async def _watch_store(self) -> None:
-        """For ever: not ready while the store cannot keep what callers are told."""
+        """Never returns. The server is not ready while the store cannot keep results."""
         while True:
             self._set_ready(store=self._store.keeps)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,4 +1,4 @@
-"""When a program is told to stop, and that it then ends, whatever hangs."""
+"""The signals that stop a program, and a deadline after which it ends although something hangs."""
 
 import asyncio
 import os

@@ -90,7 +90,7 @@ def _ended(number: int) -> spec.Run:
 
 
 def fill(url: str, count: int) -> None:
-    """Stores so many runs that have succeeded."""
+    """Store ``count`` succeeded runs."""
     store = Store(open_database(url), "filler", timedelta(seconds=30))
     for number in range(count):
         store.add(_ended(number))
@@ -116,7 +116,7 @@ async def without_message() -> AsyncIterator[bytes]:
 
 
 async def check(address: str, seconds: float = SECONDS_FOR_A_PROBE) -> float:
-    """Probes health as the kubelet does, on a connection of its own; gives the seconds it took."""
+    """Probe health on a new connection, as the kubelet does; return the seconds it took."""
     start = time.monotonic()
     async with channels(address, 1) as (channel,):
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=seconds)
@@ -137,7 +137,7 @@ class Seen:
 
 
 async def readers(server: psutil.Process, address: str, health: str, calls: int, seconds: float) -> Seen:
-    """Has rita ask for pages, so many at once, and looks at the server and at what alice and probes get."""
+    """Let rita request pages concurrently; measure the server, and the calls of alice and of probes."""
     seen, end = Seen(), time.monotonic() + seconds
     before = sum(server.cpu_times()[:2])
 

@@ -1,4 +1,4 @@
-"""A forkserver that is stopped, killed or cut off: runs go on, and the server ends when it is told to."""
+"""A forkserver that is stopped, killed or cut off: runs continue, and the server ends on SIGTERM."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Sides that end with NaN or infinity: where and at which update first, and what else is told then."""
+"""Sides that end with NaN or infinity: the place, the first update, and the other causes."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,7 @@
 """The file of a SQLite database: whether it is still the one that the server opened.
 
 SQLite keeps writing to a file that somebody deleted or replaced, and creates an empty one where a new connection finds
-none. Both lose what callers were told is stored.
+none. Both lose results that the server has confirmed.
 """
 
 import sqlite3

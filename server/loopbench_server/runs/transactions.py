@@ -24,7 +24,7 @@ class Transactions:
     """Those of ``database``: a connection each, for a ``with`` block that commits.
 
     ``replaced`` is whether the last one found another file than the one that was opened; ``corrupt``, whether any
-    found pages that cannot be read. Either way the server cannot keep what callers are told.
+    found pages that cannot be read. Either way the store cannot keep results.
     """
 
     def __init__(self, database: sa.Engine, observer: TransactionObserver) -> None:

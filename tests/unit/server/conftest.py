@@ -1,4 +1,4 @@
-"""Runs, results and epochs as they come, a store in a file, and worker processes that do as a test tells them."""
+"""Fixtures: a store in a file, a scheduler, and worker processes that a test controls."""
 
 import asyncio
 import os

@@ -212,7 +212,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def found(registry: CollectorRegistry, make_run: Make, make_result: Make) -> Make:
-    """Has the metrics find a run that ended so many seconds after the start."""
+    """Add a run that ended ``seconds`` after the start, and update the metrics."""
     metrics = ResultMetrics(registry, START)
 
     def find(method: Method, seconds: int, diverged: Divergence | None = None, digest: str = "d") -> None:

@@ -1,4 +1,4 @@
-"""A program that is told to stop ends, whatever hangs."""
+"""A program ends after SIGTERM although something in it hangs."""
 
 import subprocess
 import sys
