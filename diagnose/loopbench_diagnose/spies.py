@@ -25,6 +25,8 @@ from loopbench_diagnose.trace import Arrays, Call, MetricUse, NonFinite, Step, T
 
 # Weights and gradients are kept for so many steps: enough to see where two trainings part.
 STEPS_KEPT = 4
+# How the place of a gradient begins.
+GRADIENT = "the gradient of"
 
 
 def float64(tensor: Any) -> Any:
@@ -131,6 +133,11 @@ class Watch:
             self._here.before = (self._weights(), self._state())
 
     def _look_at_weights(self, updates: int) -> None:
+        seen = self.trace.non_finite
+        # A loss scale optimizer skips an update whose gradient overflows: the weights stay finite.
+        skipped = seen is not None and seen.update <= updates and seen.place.startswith(GRADIENT)
+        if skipped and all(map(_is_finite, self._model.weights)):
+            self.trace.non_finite = None
         self._look(updates, {variable.path: variable for variable in self._model.weights})
 
     def _look(self, update: int, values: Mapping[str, Any]) -> None:
@@ -206,7 +213,7 @@ class Watch:
         assert here.pending is not None
         scale = here.loss_scale
         step = Step(call=here.pending, loss=loss / scale, loss_scale=scale)
-        names = (f"the gradient of {variable.path}" for variable in self._model.trainable_variables)
+        names = (f"{GRADIENT} {variable.path}" for variable in self._model.trainable_variables)
         self._look(self._steps.place(replica()) + 1, {"the loss": loss, **dict(zip(names, gradients, strict=True))})
         if self._keeps():
             step.gradients = [gradient / scale for gradient in gradients]

@@ -156,6 +156,8 @@ class Trace:
 
     def finite_part(self) -> "Trace":
         """The same up to the first step whose gradients, or the weights after it, are not finite; one step at least."""
+        if not self.steps:
+            return self
         ends = [step.weights for step in self.steps[1:]] + [self.weights]
         bad = (
             number
@@ -163,9 +165,12 @@ class Trace:
             if not _finite(step.gradients) or not _finite(after)
         )
         count = max(1, next(bad, len(self.steps)))
-        return (
-            self if count >= len(self.steps) else replace(self, steps=self.steps[:count], weights=ends[count - 1] or [])
-        )
+        if count >= len(self.steps):
+            return self
+        # Only the first steps keep their weights.
+        kept = sum(step.weights is not None for step in self.steps)
+        count = max(1, min(count, kept - 1))
+        return replace(self, steps=self.steps[:count], weights=ends[count - 1] or [])
 
     @property
     def updates(self) -> int:

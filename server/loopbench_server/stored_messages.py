@@ -38,7 +38,7 @@ def run_message(row: sa.Row[Any]) -> run_pb2.Run:
             create_time=row.create_time,
             start_time=row.start_time,
             end_time=row.end_time,
-            result=_stored(Result, run_pb2.Result.DESCRIPTOR, row.result),
+            result=_result(row.result),
             error=_stored(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
         )
 
@@ -53,6 +53,15 @@ def ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_p
     with readable_run(row.id):
         epochs = [_stored(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
         return benchmark_service_pb2.WatchRunResponse(state=run.state, epochs=epochs, run=run)
+
+
+def _result(text: str | None) -> Any:
+    values = _stored(Result, run_pb2.Result.DESCRIPTOR, text)
+    # Older servers stored no mark of a divergence, and the model derives it. Only such a result has these words.
+    if text and values.get("diverged") is None and ("NaN" in text or "Infinity" in text):
+        diverged = Result.model_validate_json(text).diverged
+        return {**values, "diverged": diverged and diverged.model_dump(exclude_none=True)}
+    return values
 
 
 def _state(value: str) -> run_pb2.RunState.ValueType:

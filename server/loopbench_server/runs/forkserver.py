@@ -40,6 +40,7 @@ class Forkserver:
         # One request at a time, so that an answer is that of the last request.
         self._turn = asyncio.Lock()
         self._failures = 0
+        self._closed = False
 
     async def fork(self, orders: int, answers: int) -> int:
         """The process id of a new worker that has these two descriptors.
@@ -51,6 +52,8 @@ class Forkserver:
         """
         failures = self._failures
         async with self._turn:
+            if self._closed:
+                raise NotReadyError("no training process can be started: the server shuts down")
             for _ in range(2):
                 # Whoever waited while another request failed shares its end.
                 if self._failures != failures:
@@ -138,7 +141,8 @@ class Forkserver:
             await _killed(process)
 
     async def close(self) -> None:
-        """Let the forkserver end; kill it where it does not."""
+        """Let the forkserver end; kill it where it does not. No other one starts."""
+        self._closed = True
         process, self._process = self._process, None
         if self._control:
             self._control.close()

@@ -1,6 +1,7 @@
 """Keeps the leases of this server's runs, and ends the runs of servers that are gone."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
@@ -59,8 +60,10 @@ async def end_abandoned(store: Store, executor: RunExecutor) -> None:
         if late > _renewal_seconds(store):
             log.warning("late to look for abandoned runs: other servers may renew first", seconds=round(late, 1))
             await _renew(store, executor)
-            await asyncio.sleep(RENEWALS_TO_WAIT * _renewal_seconds(store))
-            looked = now()
+            pause = RENEWALS_TO_WAIT * _renewal_seconds(store)
+            # A pause that takes longer than this makes the next look late too.
+            looked = now() + timedelta(seconds=pause)
+            await asyncio.sleep(pause)
             return
         live = tuple(executor.live)
         abandoned = await in_reserved_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)

@@ -130,7 +130,7 @@ class Processes:
         await self._forkserver.broken.wait()
 
     async def close(self) -> None:
-        """End the forkserver; no process starts afterwards without another one."""
+        """End the forkserver; no process starts afterwards."""
         await self._forkserver.close()
 
     async def _start(self, task: Task, weights: bytes) -> Worker:
@@ -147,11 +147,11 @@ class Processes:
         try:
             ordering = for_processes(worker.order, task.model_dump_json(), weights)
             await asyncio.wait_for(ordering, ORDER_SECONDS)
-        except OSError:
-            pass  # it crashed, as who listens to it finds out
-        except TimeoutError:
+        except TimeoutError:  # before OSError, of which it is one
             await worker.end()
-            raise NotReadyError(f"a training process did not take in its task within {ORDER_SECONDS:g} s") from None
+            raise NotReadyError(f"a training process did not take its task within {ORDER_SECONDS:g} s") from None
+        except OSError:
+            pass  # the process crashed; reading its messages shows that
         return worker
 
     @asynccontextmanager

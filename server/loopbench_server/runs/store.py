@@ -118,7 +118,7 @@ class Store:
 
     def _take_in(self) -> None:
         # What is there can still be read; more would be lost with the database.
-        if self.transaction.corrupt:
+        if any(one.corrupt for one in (self.transaction, self._reserved)):
             raise StoreCorruptError("the database of runs is damaged and takes no more runs")
 
     def _newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:

@@ -159,3 +159,15 @@ async def eventually(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_does_not_take_its_task_is_ended(
+    starting: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM.replace("orders.recv_bytes(), orders.recv_bytes()", "pass"))
+    monkeypatch.setattr(processes, "ORDER_SECONDS", 0.5)
+    with pytest.raises(NotReadyError, match="did not take its task"):
+        # More than a pipe holds.
+        async with starting.run(TASK, b"x" * 1_000_000):
+            pass
+    assert current(starting).children() == []
