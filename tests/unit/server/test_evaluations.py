@@ -12,6 +12,7 @@ from loopbench_server import errors
 from loopbench_server.info import ServerStatus
 from loopbench_server.runs import capabilities
 from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.messages import Described, Evaluated, Failed, Task
@@ -98,6 +99,16 @@ async def test_an_evaluation_says_why_it_failed(evaluations: Evaluations, proces
     with pytest.raises(errors.WorkerLostError) as caught:
         await waiting
     assert caught.value.metadata == {"run_id": run.id}
+
+
+async def test_an_evaluation_has_a_time_limit(
+    store: Store, processes: Any, surroundings: Surroundings, run: spec.Run
+) -> None:
+    bounds = Bounds(seconds=0.05, megabytes=4_000)
+    evaluations = Evaluations(store, Questions(processes, 1, 10, bounds), surroundings)
+    with pytest.raises(errors.TimeExceededError):
+        await asyncio.wait_for(evaluations.evaluate(EvaluationRequest(run_id=run.id)), 30)
+    assert processes.workers[0].gone
 
 
 async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:

@@ -75,7 +75,8 @@ def test_a_status_tells_reason_and_hint(error: type[errors.LoopbenchServerError]
     assert (info.reason, info.domain) == (error.reason, "loopbench")
     assert info.metadata == {"hint": error.hint, "retryable": str(retryable).lower(), "run_id": "a"}
     if retryable:
-        assert told[RetryInfo].retry_delay.seconds > 0
+        # Long enough for a lease to expire, short enough for a caller that waits.
+        assert told[RetryInfo].retry_delay.ToSeconds() == 5
 
 
 def test_a_status_names_every_bad_field() -> None:

@@ -1,0 +1,39 @@
+"""Writes that are repeated while a database is away."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from loopbench_server.errors import StoreFailedError
+from loopbench_server.runs import patience
+from loopbench_server.runs.patience import patiently
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SECONDS_BETWEEN_TRIES", 0.01)
+
+
+async def test_a_write_is_given_up_after_a_lease() -> None:
+    tries = []
+
+    def write() -> None:
+        tries.append(1)
+        raise StoreFailedError("locked")
+
+    with pytest.raises(StoreFailedError):
+        await asyncio.wait_for(patiently(timedelta(seconds=0.1), write), 30)
+    assert len(tries) > 1
+
+
+async def test_a_write_that_is_taken_later_is_not_lost() -> None:
+    tries = []
+
+    def write(value: int) -> int:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StoreFailedError("locked")
+        return value
+
+    assert await patiently(timedelta(seconds=30), write, 7) == 7
