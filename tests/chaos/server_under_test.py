@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from loopbench_client import Client
-from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP
+from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP, command_line, niceness
 
 # In the environment of the server, and so of every process below it, whoever its parent is by then.
 MARK = "LOOPBENCH_TESTS_MARK"
@@ -87,12 +87,14 @@ class Victim:
 
     def workers(self) -> list[psutil.Process]:
         """Those that train: they alone have a niceness."""
-        return [process for process in self._below() if _nice(process) > os.nice(0)]
+        return [process for process in self._below() if niceness(process) > os.nice(0)]
 
     def forkserver(self) -> list[psutil.Process]:
         """The process that all workers are forked from, once it is there."""
         return [
-            process for process in self._below() if _nice(process) == os.nice(0) and "forkserver" in _words(process)
+            process
+            for process in self._below()
+            if niceness(process) == os.nice(0) and "forkserver" in command_line(process)
         ]
 
     def _below(self) -> list[psutil.Process]:
@@ -100,18 +102,6 @@ class Victim:
         with suppress(psutil.Error):
             return psutil.Process(self.process.pid).children(recursive=True)
         return []
-
-
-def _nice(process: psutil.Process) -> int:
-    with suppress(psutil.Error):
-        return process.nice()
-    return -1
-
-
-def _words(process: psutil.Process) -> str:
-    with suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
 
 
 def kill(process: psutil.Process) -> bool:

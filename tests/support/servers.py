@@ -106,22 +106,26 @@ class ServerProcess:
     def workers(self) -> list[psutil.Process]:
         """The processes below the server that train: the forkserver's children."""
         own = os.nice(0)
-        return [child for child in self.processes() if _nice(child) > own]
+        return [child for child in self.processes() if niceness(child) > own]
 
     def forkserver(self) -> psutil.Process:
         """The process that workers are forked from."""
         own = os.nice(0)
-        (found,) = [child for child in self.processes() if "forkserver" in _words(child) and _nice(child) == own]
+        (found,) = [
+            child for child in self.processes() if "forkserver" in command_line(child) and niceness(child) == own
+        ]
         return found
 
 
-def _nice(process: psutil.Process) -> int:
-    with suppress(psutil.Error):  # it may have ended since it was found
+def niceness(process: psutil.Process) -> int:
+    """The niceness of a process; -1 once it has ended."""
+    with suppress(psutil.Error):
         return process.nice()
     return -1
 
 
-def _words(process: psutil.Process) -> str:
+def command_line(process: psutil.Process) -> str:
+    """The command line of a process; empty once it has ended."""
     with suppress(psutil.Error):
         return " ".join(process.cmdline())
     return ""
