@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -62,17 +61,13 @@ def _access(settings: Settings) -> Access:
         raise StartError(str(error)) from error
 
 
-def _retention(settings: Settings) -> Retention:
-    days = settings.keep_runs_days, settings.keep_weights_days
-    return Retention(*(None if kept is None else timedelta(days=kept) for kept in days))
-
-
 class App:
     """All parts of a server, wired."""
 
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
         self._settings = settings
+        self.retention = Retention.of_days(runs=settings.keep_runs_days, weights=settings.keep_weights_days)
         self._failed = False
         self._ready = False
         self._able = {"processes": False, "store": True, "taking_runs": True}
@@ -136,7 +131,7 @@ class App:
             keep_leases(self._store, self._executor),
             end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
-            keep_tidy(self._store, self._executor, _retention(self._settings)),
+            keep_tidy(self._store, self._executor, self.retention),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._examine_store(),
             self._watch_store(),

@@ -6,7 +6,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,6 +29,9 @@ SERVICE = "/loopbench.v1.BenchmarkService"
 INFO = http2.hello() + http2.request(f"{SERVICE}/GetServerInfo", b"")
 THREADS_FOR_PROCESSES = 20
 CONNECTIONS, CANCELLED, WATCHERS, EPOCHS = 200, 300, 200, 1_000
+# Two pools keep two connections each, and each has the file and its log open. The index of the log is open once. So is
+# the file once more, for the check that nobody has replaced it.
+KEPT_STORE_FILES = 2 * 2 * 2 + 1 + 1
 # The server pings after thirty, and waits ten for an answer.
 SECONDS_OF_SILENCE = 10.0
 # Waits for no answer, and gives the connection up by a reset.
@@ -134,9 +138,21 @@ def is_well(address: str, run: Run) -> bool:
 
 
 def held_by(server: ServerProcess) -> tuple[int, int]:
-    """Open files and threads of the server."""
-    process = psutil.Process(server.process.pid)
-    return process.num_fds(), process.num_threads()
+    """Numbers of open files and of threads of the server, without the files of its connections to the store."""
+    files = open_files(server)
+    return len(files) - store_files(files), psutil.Process(server.process.pid).num_threads()
+
+
+def open_files(server: ServerProcess) -> list[str]:
+    opened = []
+    for link in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            opened.append(link.readlink().name)
+    return opened
+
+
+def store_files(files: list[str]) -> int:
+    return sum(name.startswith("runs.db") for name in files)
 
 
 def all_threads_and_connections_made(server: ServerProcess, run: Run) -> None:
@@ -156,6 +172,7 @@ def test_the_server_stays_well_and_keeps_nothing(server: ServerProcess, trained:
     assert is_well(server.address, trained)
     eventually(lambda: not server.workers())
     eventually(lambda: held_by(server)[0] <= files)
+    eventually(lambda: store_files(open_files(server)) <= KEPT_STORE_FILES)
     # Those for processes are made as more of these go on at once, and kept; there are far fewer than calls.
     eventually(lambda: held_by(server)[1] <= threads + THREADS_FOR_PROCESSES)
     assert server.faults() == []

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import structlog
 
@@ -22,6 +23,11 @@ class Retention:
 
     runs: timedelta | None = None
     weights: timedelta | None = None
+
+    @classmethod
+    def of_days(cls, *, runs: float | None, weights: float | None) -> Self:
+        """The retention by numbers of days, as settings give them."""
+        return cls(*(None if days is None else timedelta(days=days) for days in (runs, weights)))
 
 
 async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -> None:
