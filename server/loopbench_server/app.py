@@ -29,7 +29,7 @@ from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
-from loopbench_server.runs.retention import Retention, keep_tidy
+from loopbench_server.runs.retention import keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results
 from loopbench_server.runs.threads import in_thread, start_threads
@@ -67,7 +67,6 @@ class App:
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
         self._settings = settings
-        self.retention = Retention.of_days(runs=settings.keep_runs_days, weights=settings.keep_weights_days)
         self._failed = False
         self._ready = False
         self._able = {"processes": False, "store": True, "taking_runs": True}
@@ -131,7 +130,7 @@ class App:
             keep_leases(self._store, self._executor),
             end_abandoned(self._store, self._executor),
             heed_cancellations(self._store, self._executor),
-            keep_tidy(self._store, self._executor, self.retention),
+            keep_tidy(self._store, self._executor, retention_of(self._settings)),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._examine_store(),
             self._watch_store(),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 
 import structlog
 
@@ -11,6 +10,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.polling import RETENTION, repeat
 from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+from loopbench_server.settings import Settings
 
 log = structlog.get_logger()
 
@@ -24,10 +24,14 @@ class Retention:
     runs: timedelta | None = None
     weights: timedelta | None = None
 
-    @classmethod
-    def of_days(cls, *, runs: float | None, weights: float | None) -> Self:
-        """The retention by numbers of days, as settings give them."""
-        return cls(*(None if days is None else timedelta(days=days) for days in (runs, weights)))
+
+def retention_of(settings: Settings) -> Retention:
+    """The retention that the flags ``--keep-runs-days`` and ``--keep-weights-days`` set."""
+
+    def period(days: float | None) -> timedelta | None:
+        return None if days is None else timedelta(days=days)
+
+    return Retention(runs=period(settings.keep_runs_days), weights=period(settings.keep_weights_days))
 
 
 async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -> None:

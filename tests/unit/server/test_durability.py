@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic_settings import CliApp
 
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
@@ -21,9 +22,10 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import EpochEnded, Trained
 from loopbench_server.runs.questions import Questions
-from loopbench_server.runs.retention import Retention, keep_tidy
+from loopbench_server.runs.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
+from loopbench_server.settings import Settings
 
 MakeRun = Callable[..., spec.Run]
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -220,6 +222,18 @@ class TestRetention:
         assert [store.weights_of(run_id) for run_id in (recent, new)] == [None, b"weights"]
         assert {store.get(run_id).id for run_id in (recent, new, under_way)} == {recent, new, under_way}
         assert surroundings.logs_of(recent).exists()
+
+    @pytest.mark.parametrize(
+        ("flags", "expected"),
+        [
+            (["--keep-runs-days", "30", "--keep-weights-days", "10"], Retention(timedelta(30), timedelta(10))),
+            (["--keep-runs-days", "0.5"], Retention(runs=timedelta(hours=12))),
+            (["--keep-weights-days", "2"], Retention(weights=timedelta(2))),
+            ([], Retention()),
+        ],
+    )
+    def test_follows_the_flags(self, flags: list[str], expected: Retention) -> None:
+        assert retention_of(CliApp.run(Settings, cli_args=flags)) == expected
 
     async def test_keeps_everything_without_a_policy(self, store: Store, executor: RunExecutor) -> None:
         await keep_tidy(store, executor, Retention())

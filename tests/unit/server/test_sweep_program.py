@@ -10,13 +10,16 @@ from typing import NamedTuple
 import pytest
 from pydantic_settings import CliApp
 
-from loopbench.spec import RunSpec
+from loopbench.spec import RunError, RunSpec, RunState
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
 from loopbench_server.errors import DrainingError, LoopbenchServerError, subclasses
-from loopbench_server.settings import Settings
+from loopbench_server.runs.database import open_database
+from loopbench_server.runs.store import Store
+from loopbench_server.settings import LEASE, Settings
 from loopbench_server.sweep.__main__ import main
 from loopbench_server.sweep.program import exit_of
 from loopbench_server.sweep.settings import SweepSettings
+from tests.support.factories import make_run
 
 pytestmark = pytest.mark.usefixtures("logging_restored")
 
@@ -128,3 +131,23 @@ def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
     assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
     assert done.stderr.count("\n") == 1
     assert "secret" not in done.stderr
+
+
+@pytest.mark.timeout(30)
+def test_a_run_that_has_failed_for_good_is_hopeless(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    error = RunError(reason="MEMORY_EXCEEDED", message="no memory", retryable=False)
+    spec = SWEEP.index(0).spec
+    store = Store(open_database(url), "there", LEASE)
+    store.add(make_run(request_id=SWEEP.request_id(0), spec=spec))
+    store.update(make_run(request_id=SWEEP.request_id(0), spec=spec, state=RunState.FAILED, error=error))
+    store.close()
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+    arguments = ["--metrics-address", "none", "--sweep-file", str(file), "--store-url", url]
+    monkeypatch.setattr(sys, "argv", ["loopbench-sweep-index", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == IndexExit.HOPELESS
+    assert "MEMORY_EXCEEDED" in capsys.readouterr().err
