@@ -29,8 +29,8 @@ from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import UNFINISHED, Store
 from loopbench_server.runs.threads import in_read_thread
+from loopbench_server.store.store import UNFINISHED, Store
 from loopbench_server.stored_messages import ended_event, page_message, run_message
 
 RUN_ID_METADATA = "loopbench-run-id"

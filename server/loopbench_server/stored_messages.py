@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_jsonable_python
 from loopbench.spec import OPTIMIZERS, EpochRecord, Result, RunError, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2, run_pb2
 from loopbench.wire import enum_prefix
-from loopbench_server.runs.schema import readable_run
+from loopbench_server.store.schema import readable_run
 
 Values = dict[str, Any]
 Convert = Callable[[Any], Any]

@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2 as pb
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 
 CALLS_OF_A_CONNECTION = 900
 ALICE, RITA = (("authorization", "Bearer alice"),), (("authorization", "Bearer rita"),)

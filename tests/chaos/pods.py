@@ -12,8 +12,8 @@ from typing import Any
 
 from loopbench.spec import Run, RunFilter
 from loopbench.sweep import Sweep
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 from tests.support.servers import eventually, json_lines
 
 # Seconds. Long enough not to lapse where many processes import TensorFlow at once.

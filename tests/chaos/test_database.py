@@ -22,7 +22,7 @@ from loopbench_client import (
     ServerError,
     ServerUnavailableError,
 )
-from loopbench_server.runs.database import open_database
+from loopbench_server.store.database import open_database
 from tests.chaos.server_under_test import victim
 from tests.support.postgresql import Cluster
 from tests.support.servers import PATIENCE, ServerProcess

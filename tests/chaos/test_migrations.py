@@ -15,9 +15,9 @@ from alembic.migration import MigrationContext
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client
-from loopbench_server.runs.database import ARGUMENTS, migrate_database, open_database
-from loopbench_server.runs.migrating import LOCKS, NewerSchemaError
-from loopbench_server.runs.schema import metadata
+from loopbench_server.store.database import ARGUMENTS, migrate_database, open_database
+from loopbench_server.store.migrate import LOCKS, NewerSchemaError
+from loopbench_server.store.schema import metadata
 from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import victim
 from tests.support.paths import ROOT

@@ -5,7 +5,7 @@ from itertools import chain
 from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
 from loopbench_server.errors import RunWithoutResultError
 from loopbench_server.ids import NO_UUID, canonical
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 # Of one comparison, which takes seconds then.
 MOST_RUNS = 5_000

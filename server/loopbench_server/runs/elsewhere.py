@@ -8,8 +8,8 @@ import structlog
 
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError, ServerLostError, StoreFailedError
 from loopbench_server.runs.live import LiveRun
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 

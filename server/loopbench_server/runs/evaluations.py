@@ -6,8 +6,8 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Evaluated, Task
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.questions import Questions
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+from loopbench_server.store.store import Store
 
 
 class Evaluations:

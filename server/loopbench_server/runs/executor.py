@@ -19,10 +19,10 @@ from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.observers import Observer
-from loopbench_server.runs.patience import patiently
 from loopbench_server.runs.processes import Processes, WorkerDiedError
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_run_thread
+from loopbench_server.store.retry import patiently
+from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 

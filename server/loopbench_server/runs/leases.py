@@ -10,8 +10,8 @@ from loopbench_server.runs.attempt import error_of, now
 from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.polling import ABANDONED, LEASES, repeat
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_reserved_thread
+from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 

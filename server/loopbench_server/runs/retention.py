@@ -8,9 +8,9 @@ import structlog
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.polling import RETENTION, repeat
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
 from loopbench_server.settings import Settings
+from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 

@@ -26,8 +26,8 @@ from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_reserved_thread, in_thread, to_the_end
+from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 

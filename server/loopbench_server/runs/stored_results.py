@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from loopbench.spec import Run
 from loopbench_server.runs.polling import RESULTS, repeat, uncounted
-from loopbench_server.runs.schema import readable, runs
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.threads import in_thread
+from loopbench_server.store.schema import readable, runs
+from loopbench_server.store.store import Store
 
 SECONDS_BETWEEN_LOOKS = 2.0
 # Runs that are looked back to at the start, and that one look finds: the last.

@@ -17,8 +17,8 @@ from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.runs.store import Store
 from loopbench_server.starting import serve_metrics, surroundings_of
+from loopbench_server.store.store import Store
 from loopbench_server.sweep.settings import SweepSettings
 
 log = structlog.get_logger()

@@ -15,8 +15,8 @@ import pytest
 
 from loopbench.spec import RunFilter, RunState
 from loopbench_client.cli.exits import ExitCode
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 from tests.support.servers import Start, eventually
 
 pytestmark = pytest.mark.slow

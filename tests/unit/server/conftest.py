@@ -19,13 +19,13 @@ from loopbench_server.errors import NotReadyError
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.database import open_database
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import Message, Task
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)

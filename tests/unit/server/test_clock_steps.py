@@ -14,7 +14,7 @@ from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.leases import LOST
 from loopbench_server.runs.messages import Started, Trained
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 SetClock = Callable[[timedelta], None]
 

@@ -13,8 +13,8 @@ from loopbench.spec import ComparisonRequest, Run, RunSpec, RunState, Verdict
 from loopbench_server.analysis.compare import Group, compare
 from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import RunNotFoundError, RunWithoutResultError
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 from tests.support.factories import make_result, make_run
 
 MARGIN, ALPHA = 0.005, 0.05

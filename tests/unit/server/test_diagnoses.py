@@ -15,7 +15,7 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.messages import Diagnosed, Failed, Task, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
 CAUSE = Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")

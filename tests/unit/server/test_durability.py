@@ -14,7 +14,7 @@ from pydantic_settings import CliApp
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.runs import cancellations, elsewhere, patience, retention
+from loopbench_server.runs import cancellations, elsewhere, retention
 from loopbench_server.runs.attempt import Surroundings, now
 from loopbench_server.runs.bounds import Bounds, own_memory
 from loopbench_server.runs.cancellations import heed_cancellations
@@ -24,8 +24,9 @@ from loopbench_server.runs.messages import EpochEnded, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
 from loopbench_server.settings import Settings
+from loopbench_server.store import retry
+from loopbench_server.store.store import Store
 
 MakeRun = Callable[..., spec.Run]
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -35,7 +36,7 @@ CANCELLED = RunError(reason="RUN_CANCELLED", message="on request")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "SECONDS_BETWEEN_TRIES", 0)
+    monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0)
     monkeypatch.setattr(elsewhere, "SECONDS_BETWEEN_POLLS", 0)
     monkeypatch.setattr(cancellations, "SECONDS_BETWEEN_LOOKS", 0)
 

@@ -18,7 +18,7 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.messages import Described, Evaluated, Failed, Task
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 DESCRIBED = Described(
     versions={"tensorflow": "2.21.0"},

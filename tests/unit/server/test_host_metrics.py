@@ -17,8 +17,8 @@ from loopbench_server.access.expiry import expiry
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.metrics.host import StoreMetrics
 from loopbench_server.metrics.workers import WorkerCollector
-from loopbench_server.runs.database import open_database
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 from tests.support.certificates import Authority
 
 from .conftest import LEASE

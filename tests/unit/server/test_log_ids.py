@@ -24,8 +24,8 @@ from loopbench_server.runs.leases import end_abandoned
 from loopbench_server.runs.messages import EpochEnded, Failed, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
+from loopbench_server.store.store import Store
 from tests.support.in_process import all_of, benchmark_service
 
 from .conftest import Serve

@@ -13,7 +13,7 @@ from loopbench_server.errors import ServerLostError
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.runs.messages import Started, Trained
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 LOST = error_of(ServerLostError, "lost")
 RUNS = 9

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs import patience
-from loopbench_server.runs.patience import patiently
+from loopbench_server.store import retry
+from loopbench_server.store.retry import patiently
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "SECONDS_BETWEEN_TRIES", 0.01)
+    monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0.01)
 
 
 async def test_a_write_is_given_up_after_a_lease() -> None:

@@ -12,10 +12,10 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs.database import open_database
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned
-from loopbench_server.runs.store import Store
+from loopbench_server.store.database import open_database
+from loopbench_server.store.store import Store
 
 LEASE = timedelta(seconds=1)
 

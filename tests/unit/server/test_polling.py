@@ -14,7 +14,7 @@ from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.runs import cancellations, leases, polling, retention, stored_results
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.retention import Retention
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 
 class Failing:

@@ -14,8 +14,8 @@ from loopbench.spec import Method, RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.runs import stored_results
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.stored_results import ResultObserver, follow_results
+from loopbench_server.store.store import Store
 from tests.support.factories import START
 
 TAPE, FIT, STEP = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP

@@ -18,7 +18,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:

@@ -25,8 +25,8 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Started, Trained
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.runs.store import Store
 from loopbench_server.service import BenchmarkService
+from loopbench_server.store.store import Store
 from tests.support.in_process import benchmark_service
 
 from .conftest import Serve

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from loopbench import spec
 from loopbench.spec import RunError, RunState
 from loopbench_server.errors import RunNotFoundError, ServerLostError
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 MakeRun = Callable[..., spec.Run]
 LOST = RunError(reason="SERVER_LOST", message="gone", retryable=True)

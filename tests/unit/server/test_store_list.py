@@ -8,9 +8,9 @@ import pytest
 
 from loopbench import spec
 from loopbench.spec import RunFilter
-from loopbench_server.runs import store as store_module
-from loopbench_server.runs.schema import CONDITIONS
-from loopbench_server.runs.store import Store
+from loopbench_server.store import store as store_module
+from loopbench_server.store.schema import CONDITIONS
+from loopbench_server.store.store import Store
 
 MakeRun = Callable[..., spec.Run]
 

@@ -15,11 +15,11 @@ from loopbench import spec
 from loopbench.spec import EpochRecord, Result, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunUnreadableError
 from loopbench_server.runs import elsewhere, stored_results
-from loopbench_server.runs.migrating import HEAD
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.schema import epochs, runs
-from loopbench_server.runs.store import Store
 from loopbench_server.runs.stored_results import ResultObserver, follow_results
+from loopbench_server.store.migrate import HEAD
+from loopbench_server.store.schema import epochs, runs
+from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision, and the digest of what its rows hold.

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from loopbench import spec, wire
 from loopbench.spec import RunState
-from loopbench_server.runs.schema import runs
-from loopbench_server.runs.store import Store
+from loopbench_server.store.schema import runs
+from loopbench_server.store.store import Store
 from loopbench_server.stored_messages import run_message
 
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs.store import Store
+from loopbench_server.store.store import Store
 
 
 def test_an_outage_has_one_traceback(store: Store) -> None:

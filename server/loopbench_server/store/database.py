@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from loopbench_server.runs.migrating import is_older, migrate
 from loopbench_server.runs.threads import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
+from loopbench_server.store.migrate import is_older, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
 PATIENCE = 10
@@ -55,7 +55,7 @@ def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
 def _expect_answers(engine: sa.Engine) -> None:
     """For connections from now on: a migration may take any time."""
     if engine.dialect.name == "postgresql":
-        from loopbench_server.runs.answering import connect  # noqa: PLC0415  the driver is optional
+        from loopbench_server.store.postgresql_timeouts import connect  # noqa: PLC0415  the driver is optional
 
         sa.event.listen(engine, "do_connect", connect)
 

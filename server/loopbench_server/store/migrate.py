@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from loopbench_server.runs import schema
+from loopbench_server.store import schema
 
 FOLDER = Path(__file__).with_name("migrations")
 # Revisions are numbered: 0001_runs.py is 0001.

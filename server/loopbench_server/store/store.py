@@ -15,8 +15,8 @@ from loopbench_server.errors import (
     StoreCorruptError,
     StoreFailedError,
 )
-from loopbench_server.runs.paging import PagePosition, PageToken
-from loopbench_server.runs.schema import (
+from loopbench_server.store.paging import PagePosition, PageToken
+from loopbench_server.store.schema import (
     CONDITIONS,
     Instant,
     columns_of,
@@ -27,7 +27,7 @@ from loopbench_server.runs.schema import (
     spec_digest,
     weights,
 )
-from loopbench_server.runs.transactions import TransactionObserver, Transactions
+from loopbench_server.store.transactions import TransactionObserver, Transactions
 
 T = TypeVar("T")
 
@@ -224,7 +224,7 @@ class Store:
         return run_of(self.row(run_id))
 
     def row(self, run_id: str) -> sa.Row[Any]:
-        """The row of the run of that id, as :func:`~loopbench_server.runs.schema.run_of` takes it.
+        """The row of the run of that id, as :func:`~loopbench_server.store.schema.run_of` takes it.
 
         Raises:
             RunNotFoundError: there is none.

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
-from loopbench_server.runs.database_file import DatabaseFile, kind_of
+from loopbench_server.store.database_file import DatabaseFile, kind_of
 
 log = structlog.get_logger()
 

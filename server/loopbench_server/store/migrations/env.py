@@ -1,4 +1,4 @@
-"""Alembic runs this, on the connection that :mod:`loopbench_server.runs.migrating` holds.
+"""Alembic runs this, on the connection that :mod:`loopbench_server.store.migrate` holds.
 
 A developer who writes a new revision has no such connection, and gets one of its own.
 """
@@ -6,7 +6,7 @@ A developer who writes a new revision has no such connection, and gets one of it
 import sqlalchemy as sa
 from alembic import context
 
-from loopbench_server.runs.schema import metadata
+from loopbench_server.store.schema import metadata
 
 
 def _run(connection: sa.Connection) -> None:
