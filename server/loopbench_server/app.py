@@ -14,6 +14,7 @@ from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import keep_little
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
+from loopbench_server.blocking import in_thread, start_threads
 from loopbench_server.boundary import Boundary
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.health import OVERALL, Health
@@ -22,17 +23,14 @@ from loopbench_server.metrics import Metrics
 from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
-from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
-from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results
-from loopbench_server.runs.threads import in_thread, start_threads
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
@@ -44,6 +42,8 @@ from loopbench_server.starting import (
 )
 from loopbench_server.stopping import stop_event
 from loopbench_server.tracing import tracing
+from loopbench_server.workers.capabilities import describe
+from loopbench_server.workers.pool import Processes
 
 log = structlog.get_logger()
 

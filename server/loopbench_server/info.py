@@ -3,8 +3,8 @@
 from importlib.metadata import version
 
 from loopbench.spec import ServerInfo, ServerLimits
-from loopbench_server.runs.messages import Described
 from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.workers.protocol import Described
 
 
 class ServerStatus:

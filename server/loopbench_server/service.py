@@ -22,6 +22,7 @@ from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_
 from loopbench_server.access.identity import caller
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.stored import compare_stored
+from loopbench_server.blocking import in_read_thread
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics.host import ServiceMetrics
@@ -29,7 +30,6 @@ from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.threads import in_read_thread
 from loopbench_server.store.store import UNFINISHED, Store
 from loopbench_server.stored_messages import ended_event, page_message, run_message
 

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 
 from loopbench_server.metrics_port import MetricsServer
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.bounds import Bounds
 from loopbench_server.settings import TrainingSettings
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
+from loopbench_server.workers.limits import Bounds
 
 
 class StartError(Exception):

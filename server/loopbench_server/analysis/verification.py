@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 
 from loopbench.spec import Cause, ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
+from loopbench_server.blocking import in_thread
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.threads import in_thread
 
 SEEDS = 2**32
 # A loop adds up in float32 what is counted in float64.

@@ -10,7 +10,7 @@ from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.metrics.rpcs import Rpc, RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.revision import source_revision
-from loopbench_server.runs.messages import Described
+from loopbench_server.workers.protocol import Described
 
 
 class TrainingMetrics:

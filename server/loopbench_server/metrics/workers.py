@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loopbench_server.runs.bounds import own_memory
+from loopbench_server.workers.limits import own_memory
 
 
 class WorkerCollector(Collector):

@@ -10,9 +10,9 @@ import structlog
 
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
-from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
-from loopbench_server.runs.processes import Processes, Worker, WorkerDiedError
+from loopbench_server.workers.limits import Bounds
+from loopbench_server.workers.pool import Processes, Worker, WorkerDiedError
+from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 
 log = structlog.get_logger()
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from loopbench_server.blocking import in_thread
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError, ServerLostError, StoreFailedError
 from loopbench_server.runs.live import LiveRun
-from loopbench_server.runs.threads import in_thread
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunState
+from loopbench_server.blocking import in_run_thread
 from loopbench_server.errors import (
     LoopbenchServerError,
     RunFailedError,
@@ -19,10 +20,9 @@ from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logging_of
 from loopbench_server.runs.observers import Observer
-from loopbench_server.runs.processes import Processes, WorkerDiedError
-from loopbench_server.runs.threads import in_run_thread
 from loopbench_server.store.retry import patiently
 from loopbench_server.store.store import Store
+from loopbench_server.workers.pool import Processes, WorkerDiedError
 
 log = structlog.get_logger()
 

@@ -7,10 +7,10 @@ import structlog
 
 from loopbench.spec import Model
 from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
-from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.messages import Failed, Task
-from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
 from loopbench_server.runs.turns import Turns
+from loopbench_server.workers.limits import Bounds
+from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
+from loopbench_server.workers.protocol import Failed, Task
 
 log = structlog.get_logger()
 

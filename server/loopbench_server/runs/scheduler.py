@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
+from loopbench_server.blocking import in_reserved_thread, in_thread, to_the_end
 from loopbench_server.errors import (
     CallerGoneError,
     CallerLimitError,
@@ -26,7 +27,6 @@ from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
-from loopbench_server.runs.threads import in_reserved_thread, in_thread, to_the_end
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from loopbench.spec import Run
+from loopbench_server.blocking import in_thread
 from loopbench_server.runs.polling import RESULTS, repeat, uncounted
-from loopbench_server.runs.threads import in_thread
 from loopbench_server.store.schema import readable, runs
 from loopbench_server.store.store import Store
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from loopbench_server.runs.threads import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
+from loopbench_server.blocking import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
 from loopbench_server.store.migrate import is_older, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.

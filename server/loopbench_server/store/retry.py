@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
+from loopbench_server.blocking import in_run_thread
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.runs.threads import in_run_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")

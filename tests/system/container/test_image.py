@@ -22,7 +22,7 @@ echo "$LOOPBENCH_SOURCE_REVISION"
 for program in {" ".join(COMPILERS)}; do command -v $program; done | tr '\\n' ' '; echo
 python - <<'END'
 import importlib.util, os, sys
-import loopbench_server.app, loopbench_server.engine.training, loopbench_server.runs.worker, loopbench_client.cli
+import loopbench_server.app, loopbench_server.engine.training, loopbench_server.workers.process, loopbench_client.cli
 sources = [m.__file__ for m in list(sys.modules.values()) if str(getattr(m, "__file__", "")).endswith(".py")]
 print(len(sources), [path for path in sources if not os.path.exists(importlib.util.cache_from_source(path))])
 END

@@ -18,14 +18,14 @@ from loopbench_server.boundary import Boundary
 from loopbench_server.errors import NotReadyError
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.bounds import Bounds
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.messages import Message, Task
 from loopbench_server.runs.observers import Observer
-from loopbench_server.runs.processes import CLOSING, WorkerDiedError
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
+from loopbench_server.workers.limits import Bounds
+from loopbench_server.workers.pool import CLOSING, WorkerDiedError
+from loopbench_server.workers.protocol import Message, Task
 from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)
@@ -127,7 +127,7 @@ class FakeWorker:
 
 
 class FakeProcesses:
-    """Stands for :class:`loopbench_server.runs.processes.Processes`."""
+    """Stands for :class:`loopbench_server.workers.pool.Processes`."""
 
     def __init__(self) -> None:
         self.refused = False

@@ -11,9 +11,9 @@ import pytest
 
 # As the forkserver does, until it is told to end.
 KEEPER = """
-from loopbench_server.runs import compiled
-compiled.keep()
-print(compiled._folder.name, flush=True)
+from loopbench_server.workers import xla_cache
+xla_cache.keep()
+print(xla_cache._folder.name, flush=True)
 input()
 """
 Keeper = tuple[subprocess.Popen[str], Path]

@@ -11,10 +11,10 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
-from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.retry import patiently
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import Trained
 
 MakeRun = Callable[..., spec.Run]
 

@@ -12,10 +12,10 @@ from loopbench_server import errors
 from loopbench_server.analysis.diagnoses import Diagnoses
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.messages import Diagnosed, Failed, Task, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import Diagnosed, Failed, Task, Trained
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
 CAUSE = Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")

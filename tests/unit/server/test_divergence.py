@@ -33,11 +33,11 @@ from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.analysis.verification import Verification
 from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.messages import Diagnosed, Task, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.store.database import open_database
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import Diagnosed, Task, Trained
 from tests.support.factories import START
 
 WHERE = Divergence(epoch=1, step=3)

@@ -16,17 +16,17 @@ from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.runs import cancellations, elsewhere, retention
 from loopbench_server.runs.attempt import Surroundings, now
-from loopbench_server.runs.bounds import Bounds, own_memory
 from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.messages import EpochEnded, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.settings import Settings
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
+from loopbench_server.workers.limits import Bounds, own_memory
+from loopbench_server.workers.protocol import EpochEnded, Trained
 
 MakeRun = Callable[..., spec.Run]
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]

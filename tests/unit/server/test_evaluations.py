@@ -10,15 +10,15 @@ from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.info import ServerStatus
-from loopbench_server.runs import capabilities
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.bounds import Bounds
-from loopbench_server.runs.capabilities import describe
 from loopbench_server.runs.evaluations import Evaluations
-from loopbench_server.runs.messages import Described, Evaluated, Failed, Task
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.workers import capabilities
+from loopbench_server.workers.capabilities import describe
+from loopbench_server.workers.limits import Bounds
+from loopbench_server.workers.protocol import Described, Evaluated, Failed, Task
 
 DESCRIBED = Described(
     versions={"tensorflow": "2.21.0"},

@@ -12,15 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs import forkserver, processes
-from loopbench_server.runs.messages import Task
-from loopbench_server.runs.processes import Processes
+from loopbench_server.workers import forkserver, pool
+from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.protocol import Task
 
 # The worker only says that it runs.
 PROGRAM = """
 import os, sys, time, types
 sys.path[:] = {path!r}
-sys.modules["loopbench_server.runs.preload"] = types.ModuleType("preload")
+sys.modules["loopbench_server.workers.preload"] = types.ModuleType("preload")
 worker = types.ModuleType("worker")
 def main(orders, answers):
     os.nice(1)
@@ -28,10 +28,10 @@ def main(orders, answers):
     orders.recv_bytes(), orders.recv_bytes()
     time.sleep(600)
 worker.main = main
-sys.modules["loopbench_server.runs.worker"] = worker
+sys.modules["loopbench_server.workers.process"] = worker
 import loopbench_server.runs
-loopbench_server.runs.worker = worker
-from loopbench_server.runs.forkserver_program import main
+loopbench_server.workers.process = worker
+from loopbench_server.workers.forkserver_program import main
 main({fd})
 """
 TASK = Task(kind="describe")
@@ -41,7 +41,7 @@ TASK = Task(kind="describe")
 async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
     monkeypatch.setattr(forkserver, "SECONDS_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(processes, "ABANDON_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "ABANDON_SECONDS", 0.1)
     made = Processes(None, 30)
     yield made
     await made.close()
@@ -165,7 +165,7 @@ async def test_a_worker_that_does_not_take_its_task_is_ended(
     starting: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM.replace("orders.recv_bytes(), orders.recv_bytes()", "pass"))
-    monkeypatch.setattr(processes, "ORDER_SECONDS", 0.5)
+    monkeypatch.setattr(pool, "ORDER_SECONDS", 0.5)
     with pytest.raises(NotReadyError, match="did not take its task"):
         # More than a pipe holds.
         async with starting.run(TASK, b"x" * 1_000_000):

@@ -21,11 +21,11 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned
-from loopbench_server.runs.messages import EpochEnded, Failed, Trained
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.service import BenchmarkService
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import EpochEnded, Failed, Trained
 from tests.support.in_process import all_of, benchmark_service
 
 from .conftest import Serve

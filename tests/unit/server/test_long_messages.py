@@ -13,7 +13,7 @@ from loopbench.spec import Violation
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
-from loopbench_server.runs.worker import LONGEST_MESSAGE, shortened
+from loopbench_server.workers.process import LONGEST_MESSAGE, shortened
 from tests.support.in_process import benchmark_service, status_of
 
 from .conftest import Serve

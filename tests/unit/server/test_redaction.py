@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench_server.runs.redaction import without_paths
+from loopbench_server.workers.redaction import without_paths
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.messages import EpochEnded, Failed, Progressed, Started, Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import EpochEnded, Failed, Progressed, Started, Trained
 
 MakeScheduler = Callable[..., Scheduler]
 PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples_per_second=1, seconds_left=2)

@@ -10,9 +10,9 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import Trained
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 HeldAdd = tuple[threading.Event, threading.Event]

@@ -16,9 +16,9 @@ from loopbench_server.runs import polling
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
-from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import Trained
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:

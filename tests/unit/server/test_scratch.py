@@ -8,7 +8,7 @@ import pytest
 
 from loopbench_server.disk import probe
 from loopbench_server.errors import DatasetCorruptError, TemporaryFolderError
-from loopbench_server.runs.scratch import scratch
+from loopbench_server.workers.scratch import scratch
 from tests.support.limits import full_disk
 
 

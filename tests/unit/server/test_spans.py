@@ -23,10 +23,10 @@ from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.messages import EpochEnded, Failed, PhaseBegan, Started, Trained
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.service import BenchmarkService
 from loopbench_server.store.store import Store
+from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Started, Trained
 from tests.support.in_process import benchmark_service
 
 from .conftest import Serve

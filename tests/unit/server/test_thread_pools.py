@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loopbench_server.runs import threads
-from loopbench_server.runs.threads import (
+from loopbench_server import blocking
+from loopbench_server.blocking import (
     in_read_thread,
     in_reserved_thread,
     in_run_thread,
@@ -35,10 +35,10 @@ async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.M
     there = kinds()
     assert there.pop("processes") >= PROCESSES
     assert there == {
-        "store": threads.STORE_THREADS,
-        "reads": threads.READ_THREADS,
-        "runs": threads.RUN_THREADS,
-        "reserved": threads.RESERVED_THREADS,
+        "store": blocking.STORE_THREADS,
+        "reads": blocking.READ_THREADS,
+        "runs": blocking.RUN_THREADS,
+        "reserved": blocking.RESERVED_THREADS,
     }
 
     def refuse(_: threading.Thread) -> None:
@@ -65,8 +65,8 @@ async def test_each_kind_of_work_goes_on_while_all_others_are_held_up(kind: Any)
 def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="limited")
-    monkeypatch.setattr(threads, "_FOR_READS", pool)
-    monkeypatch.setattr(threads, "READ_THREADS", 4)
+    monkeypatch.setattr(blocking, "_FOR_READS", pool)
+    monkeypatch.setattr(blocking, "READ_THREADS", 4)
     made: list[threading.Thread] = []
 
     def refuse(thread: threading.Thread) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loopbench_server.runs.threads import in_thread
+from loopbench_server.blocking import in_thread
 
 
 async def test_a_call_gives_what_it_gives_and_raises_what_it_raises() -> None:

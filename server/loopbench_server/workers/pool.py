@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import structlog
 
+from loopbench_server.blocking import for_processes, to_the_end
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs.forkserver import Forkserver
-from loopbench_server.runs.messages import MESSAGE, Message, Task, Trained
-from loopbench_server.runs.threads import for_processes, to_the_end
+from loopbench_server.workers.forkserver import Forkserver
+from loopbench_server.workers.protocol import MESSAGE, Message, Task, Trained
 
 log = structlog.get_logger()
 

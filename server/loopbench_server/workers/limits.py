@@ -9,9 +9,9 @@ from typing import Any, NoReturn, TypeVar
 
 import psutil
 
+from loopbench_server.blocking import for_processes
 from loopbench_server.errors import MemoryExceededError, NotReadyError, TimeExceededError
-from loopbench_server.runs.processes import Worker
-from loopbench_server.runs.threads import for_processes
+from loopbench_server.workers.pool import Worker
 
 T = TypeVar("T")
 

@@ -27,8 +27,8 @@ from loopbench_server.errors import (
     TensorBoardNotWritableError,
     WeightsCorruptError,
 )
-from loopbench_server.runs import compiled
-from loopbench_server.runs.messages import (
+from loopbench_server.workers import xla_cache
+from loopbench_server.workers.protocol import (
     Described,
     Diagnosed,
     EpochEnded,
@@ -41,8 +41,8 @@ from loopbench_server.runs.messages import (
     Task,
     Trained,
 )
-from loopbench_server.runs.redaction import without_paths
-from loopbench_server.runs.scratch import scratch
+from loopbench_server.workers.redaction import without_paths
+from loopbench_server.workers.scratch import scratch
 
 if TYPE_CHECKING:
     from loopbench_server.engine.training import Surroundings, Weights
@@ -180,7 +180,7 @@ def main(orders: Connection, answers: Connection) -> None:
     try:
         # The server may end the process as soon as it has the last frame, so everything else comes before.
         with scratch():
-            compiled.share()
+            xla_cache.share()
             frames = HANDLERS[task.kind](task, weights, send)
         for frame in frames:
             answers.send_bytes(frame)

@@ -6,8 +6,8 @@ import structlog
 
 from loopbench_server.errors import LoopbenchServerError
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.messages import Described, Task
-from loopbench_server.runs.processes import Processes, WorkerDiedError, closing_message
+from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
+from loopbench_server.workers.protocol import Described, Task
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ PIPES = 2
 def main(control_fd: int) -> None:
     """Serve requests until the server closes ``control_fd``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    import loopbench_server.runs.preload  # noqa: F401, PLC0415  the import is what it is for
+    import loopbench_server.workers.preload  # noqa: F401, PLC0415  the import is what it is for
 
     with socket.socket(fileno=control_fd) as control, _Children() as children:
         control.sendall(ANSWER.pack(os.getpid()))
@@ -41,9 +41,9 @@ def main(control_fd: int) -> None:
 
 
 def _end() -> NoReturn:
-    from loopbench_server.runs import compiled  # noqa: PLC0415  as it is imported by then
+    from loopbench_server.workers import xla_cache  # noqa: PLC0415  as it is imported by then
 
-    compiled.remove()
+    xla_cache.remove()
     # The interpreter takes seconds to take TensorFlow apart.
     os._exit(0)
 
@@ -96,9 +96,9 @@ def _work(control: socket.socket, orders: int, answers: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
-        from loopbench_server.runs import worker  # noqa: PLC0415  imported before the fork, unless it cannot be
+        from loopbench_server.workers import process  # noqa: PLC0415  imported before the fork, unless it cannot be
 
-        worker.main(Connection(orders, writable=False), Connection(answers, readable=False))
+        process.main(Connection(orders, writable=False), Connection(answers, readable=False))
         code = 0
     except BaseException:  # noqa: BLE001  nothing of the forkserver may run on in the worker
         traceback.print_exc()

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from loopbench_server.disk import probe
 from loopbench_server.errors import LoopbenchServerError, TemporaryFolderError
-from loopbench_server.runs import compiled
+from loopbench_server.workers import xla_cache
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def scratch() -> Iterator[None]:
 
 def _made() -> TemporaryDirectory[str]:
     try:
-        return TemporaryDirectory(prefix="worker-", dir=compiled.folder(), ignore_cleanup_errors=True)
+        return TemporaryDirectory(prefix="worker-", dir=xla_cache.folder(), ignore_cleanup_errors=True)
     except OSError as error:
         raise _refusal(error) from error
 

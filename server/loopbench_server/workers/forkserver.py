@@ -10,11 +10,11 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs.forkserver_program import ANSWER, REQUEST
+from loopbench_server.workers.forkserver_program import ANSWER, REQUEST
 
 log = structlog.get_logger()
 
-PROGRAM = "import sys; sys.path[:] = {path!r}; from loopbench_server.runs.forkserver_program import main; main({fd})"
+PROGRAM = "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; main({fd})"
 SECONDS_BETWEEN_LOOKS = 1.0
 # Looks, one a second, at a forkserver that owes an answer: without processor time it is stopped or hung. The import of
 # TensorFlow takes processor time all along.

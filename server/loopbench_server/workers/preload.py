@@ -22,12 +22,12 @@ try:
         import loopbench_server.engine.diagnosis
         import loopbench_server.engine.evaluation
         import loopbench_server.engine.training
-        import loopbench_server.runs.worker  # noqa: F401
+        import loopbench_server.workers.process  # noqa: F401
         from loopbench.spec import Dataset
         from loopbench_server.engine import data
-        from loopbench_server.runs import compiled
+        from loopbench_server.workers import xla_cache
 
-        compiled.keep()
+        xla_cache.keep()
         folder = os.environ.get("LOOPBENCH_DATA_DIR")
         data.share(Dataset.MNIST, Path(folder) if folder else None)
 finally:

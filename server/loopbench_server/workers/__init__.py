@@ -1,0 +1,1 @@
+"""Worker processes: forked, asked, limited and read."""
