@@ -14,7 +14,7 @@ from typing import TypeVar
 from loopbench_server.access.guard import BENCHMARK, HEALTH, NEEDED
 from loopbench_server.access.tokens import Role
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
-from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
+from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 
 T = TypeVar("T")
 

@@ -12,8 +12,6 @@ from loopbench.spec import ServerLimits
 from loopbench_server import logs
 from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import keep_little
-from loopbench_server.analysis.diagnoses import Diagnoses
-from loopbench_server.analysis.verification import Verification
 from loopbench_server.blocking import in_thread, start_threads
 from loopbench_server.boundary import Boundary
 from loopbench_server.errors import StoreFailedError
@@ -21,13 +19,15 @@ from loopbench_server.health import OVERALL, Health
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.open_files import allow_as_many_as_possible
+from loopbench_server.operations.diagnose import Diagnoses
+from loopbench_server.operations.evaluate import Evaluations
+from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.verify import Verification
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.cancellations import heed_cancellations
-from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
-from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results

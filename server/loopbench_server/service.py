@@ -20,14 +20,14 @@ from loopbench.spec import (
 )
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_server.access.identity import caller
-from loopbench_server.analysis.diagnoses import Diagnoses
-from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.blocking import in_read_thread
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.info import ServerStatus
 from loopbench_server.metrics.host import ServiceMetrics
-from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
-from loopbench_server.runs.evaluations import Evaluations
+from loopbench_server.operations.compare_stored import compare_stored
+from loopbench_server.operations.diagnose import Diagnoses
+from loopbench_server.operations.evaluate import Evaluations
+from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import UNFINISHED, Store

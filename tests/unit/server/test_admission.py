@@ -28,7 +28,7 @@ from loopbench_server.access.tokens import parse
 from loopbench_server.boundary import Boundary
 from loopbench_server.health import Health
 from loopbench_server.metrics.rpcs import RpcMetrics
-from loopbench_server.runs.caller_turns import ReadLimit
+from loopbench_server.runs.caller_limiter import ReadLimit
 
 SERVICE = "/loopbench.v1.BenchmarkService"
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from loopbench_server.errors import TooManyCallsError
-from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
+from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 
 
 class Reads:

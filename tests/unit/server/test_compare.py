@@ -10,9 +10,9 @@ from scipy import stats
 
 from loopbench import spec
 from loopbench.spec import ComparisonRequest, Run, RunSpec, RunState, Verdict
-from loopbench_server.analysis.compare import Group, compare
-from loopbench_server.analysis.stored import compare_stored
 from loopbench_server.errors import RunNotFoundError, RunWithoutResultError
+from loopbench_server.operations.compare import Group, compare
+from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from tests.support.factories import make_result, make_run

@@ -9,10 +9,10 @@ import pytest
 from loopbench import spec
 from loopbench.spec import Cause, Diagnosis, DiagnosisRequest, DiagnosisSubject, Loss, RunSpec, Verdict
 from loopbench_server import errors
-from loopbench_server.analysis.diagnoses import Diagnoses
-from loopbench_server.analysis.verification import Verification
+from loopbench_server.operations.diagnose import Diagnoses
+from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.verify import Verification
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Diagnosed, Failed, Task, Trained

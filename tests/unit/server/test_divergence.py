@@ -27,13 +27,13 @@ from loopbench.spec import (
     Verdict,
 )
 from loopbench.v1 import run_pb2
-from loopbench_server.analysis.compare import Group, compare
-from loopbench_server.analysis.diagnoses import Diagnoses
-from loopbench_server.analysis.stored import compare_stored
-from loopbench_server.analysis.verification import Verification
 from loopbench_server.metrics.results import ResultMetrics
+from loopbench_server.operations.compare import Group, compare
+from loopbench_server.operations.compare_stored import compare_stored
+from loopbench_server.operations.diagnose import Diagnoses
+from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.verify import Verification
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.questions import Questions
 from loopbench_server.store.database import open_database
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store

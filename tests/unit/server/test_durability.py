@@ -14,12 +14,12 @@ from pydantic_settings import CliApp
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
+from loopbench_server.operations.evaluate import Evaluations
+from loopbench_server.operations.task_runner import Questions
 from loopbench_server.runs import cancellations, elsewhere, retention
 from loopbench_server.runs.attempt import Surroundings, now
 from loopbench_server.runs.cancellations import heed_cancellations
-from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.settings import Settings

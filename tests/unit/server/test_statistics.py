@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from loopbench_server.analysis.statistics import Difference, holm, paired, seeds_that_decide, unpaired
+from loopbench_server.operations.statistics import Difference, holm, paired, seeds_that_decide, unpaired
 
 
 def t_above(t: float) -> float:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
-from loopbench_server.analysis.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
+from loopbench_server.operations.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # What two groups ended in: their seeds and digests.
 Question = frozenset[tuple[tuple[int, str], ...]]

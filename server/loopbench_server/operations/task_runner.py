@@ -7,7 +7,7 @@ import structlog
 
 from loopbench.spec import Model
 from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
-from loopbench_server.runs.turns import Turns
+from loopbench_server.runs.limiter import Turns
 from loopbench_server.workers.limits import Bounds
 from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
 from loopbench_server.workers.protocol import Failed, Task

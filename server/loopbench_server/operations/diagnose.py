@@ -1,11 +1,11 @@
 """Diagnoses two specifications, or those of two runs."""
 
 from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, Divergence, Run, RunSpec
-from loopbench_server.analysis.verification import Verification
 from loopbench_server.blocking import in_thread
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError
+from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.verify import Verification
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.questions import Questions
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Diagnosed, Task
 

@@ -42,7 +42,7 @@ class Verification:
             LoopbenchServerError: what a run ended with, or why it was not taken in.
         """
         # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
-        from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
+        from loopbench_server.operations.compare import Group, compare  # noqa: PLC0415
 
         runs = await self._train(subjects(diagnosis), seeds, caller)
         groups = [Group(label, made) for label, made in runs.items()]

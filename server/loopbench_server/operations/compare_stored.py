@@ -20,7 +20,7 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
         RunWithoutResultError: a run did not succeed.
     """
     # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
-    from loopbench_server.analysis.compare import Group, compare  # noqa: PLC0415
+    from loopbench_server.operations.compare import Group, compare  # noqa: PLC0415
 
     ids = _ids(request)
     # Each once, however many groups have it: a request may name thousands, and a run may hold a thousand epochs.

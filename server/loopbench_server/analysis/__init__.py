@@ -1,1 +1,0 @@
-"""What runs say of each other: comparison by statistics."""
