@@ -24,13 +24,13 @@ from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
 from loopbench_server.run_spans import RunSpans
-from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
+from loopbench_server.runs.maintenance.ended_runs import follow_results
+from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
-from loopbench_server.runs.retention import keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.runs.stored_results import follow_results
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings

@@ -11,7 +11,7 @@ import grpc
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from loopbench_server.runs.live import Bell
+from loopbench_server.runs.active_run import Bell
 
 Status = health_pb2.HealthCheckResponse.ServingStatus
 Answer = health_pb2.HealthCheckResponse

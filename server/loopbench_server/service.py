@@ -28,7 +28,7 @@ from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
-from loopbench_server.runs.naming import logged_as
+from loopbench_server.runs.log_context import logged_as
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import UNFINISHED, Store
 from loopbench_server.stored_messages import ended_event, page_message, run_message

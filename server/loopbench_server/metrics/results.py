@@ -8,7 +8,7 @@ from loopbench.spec import Audit, Method, Run
 from loopbench_server.metrics import labels
 from loopbench_server.metrics.parity import Parity
 from loopbench_server.metrics.usual import is_usual
-from loopbench_server.runs.stored_results import ResultObserver
+from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}

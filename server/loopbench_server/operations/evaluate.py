@@ -5,7 +5,7 @@ from loopbench_server.blocking import in_thread
 from loopbench_server.errors import WeightsNotStoredError
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.runs.naming import logged_as
+from loopbench_server.runs.log_context import logged_as
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Evaluated, Task
 

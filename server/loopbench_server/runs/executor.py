@@ -16,9 +16,9 @@ from loopbench_server.errors import (
     StoreFailedError,
     WorkerLostError,
 )
+from loopbench_server.runs.active_run import LiveRun
 from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
-from loopbench_server.runs.live import LiveRun
-from loopbench_server.runs.naming import logging_of
+from loopbench_server.runs.log_context import logging_of
 from loopbench_server.runs.observers import Observer
 from loopbench_server.store.retry import patiently
 from loopbench_server.store.store import Store

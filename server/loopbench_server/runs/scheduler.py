@@ -21,12 +21,12 @@ from loopbench_server.errors import (
     ServerLostError,
     from_reason,
 )
+from loopbench_server.runs.active_run import LiveRun
 from loopbench_server.runs.attempt import error_of, now
-from loopbench_server.runs.cancellations import CANCELLED
-from loopbench_server.runs.elsewhere import Elsewhere
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.live import LiveRun
-from loopbench_server.runs.naming import logged_as
+from loopbench_server.runs.log_context import logged_as
+from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
+from loopbench_server.runs.remote_runs import Elsewhere
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

@@ -10,9 +10,9 @@ from loopbench.spec import Run, RunSpec
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.metrics import TrainingMetrics
 from loopbench_server.run_spans import RunSpans
-from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
+from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.starting import serve_metrics, surroundings_of

@@ -10,8 +10,8 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server.runs import attempt
-from loopbench_server.runs.cancellations import CANCELLED
-from loopbench_server.runs.leases import LOST
+from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
+from loopbench_server.runs.maintenance.leases import LOST
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Started, Trained

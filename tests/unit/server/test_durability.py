@@ -16,11 +16,12 @@ from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
-from loopbench_server.runs import cancellations, elsewhere, retention
+from loopbench_server.runs import remote_runs
 from loopbench_server.runs.attempt import Surroundings, now
-from loopbench_server.runs.cancellations import heed_cancellations
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.retention import Retention, keep_tidy, retention_of
+from loopbench_server.runs.maintenance import cancel_requests, retention
+from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
+from loopbench_server.runs.maintenance.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.settings import Settings
 from loopbench_server.store import retry
@@ -37,8 +38,8 @@ CANCELLED = RunError(reason="RUN_CANCELLED", message="on request")
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0)
-    monkeypatch.setattr(elsewhere, "SECONDS_BETWEEN_POLLS", 0)
-    monkeypatch.setattr(cancellations, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(remote_runs, "SECONDS_BETWEEN_POLLS", 0)
+    monkeypatch.setattr(cancel_requests, "SECONDS_BETWEEN_LOOKS", 0)
 
 
 class TestDatabaseThatComesBack:

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
-from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.active_run import LiveRun
 
 MakeRun = Callable[..., Run]
 MakeEpoch = Callable[..., EpochRecord]

@@ -21,7 +21,7 @@ from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import end_abandoned
+from loopbench_server.runs.maintenance.leases import end_abandoned
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.service import BenchmarkService
 from loopbench_server.store.store import Store

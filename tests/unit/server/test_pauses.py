@@ -13,7 +13,7 @@ from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import end_abandoned
+from loopbench_server.runs.maintenance.leases import end_abandoned
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.metrics.runs import RunMetrics
-from loopbench_server.runs import cancellations, leases, polling, retention, stored_results
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.retention import Retention
+from loopbench_server.runs.maintenance import cancel_requests, ended_runs, leases, polling, retention
+from loopbench_server.runs.maintenance.retention import Retention
 from loopbench_server.store.store import Store
 
 
@@ -96,10 +96,10 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
     kinds = {
         polling.LEASES: lambda: leases.keep_leases(store, executor),
         polling.ABANDONED: lambda: leases.end_abandoned(store, executor),
-        polling.CANCELLATIONS: lambda: cancellations.heed_cancellations(store, executor),
+        polling.CANCELLATIONS: lambda: cancel_requests.heed_cancellations(store, executor),
         polling.RETENTION: lambda: retention.keep_tidy(store, executor, Retention(weights=store.lease)),
-        polling.RESULTS: lambda: stored_results.follow_results(
-            store, stored_results.ResultObserver(), executor.observer.work_failed
+        polling.RESULTS: lambda: ended_runs.follow_results(
+            store, ended_runs.ResultObserver(), executor.observer.work_failed
         ),
     }
     task = asyncio.create_task(kinds[work]())

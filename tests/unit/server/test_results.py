@@ -13,8 +13,8 @@ from loopbench import spec
 from loopbench.spec import Method, RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.metrics.results import ResultMetrics
-from loopbench_server.runs import stored_results
-from loopbench_server.runs.stored_results import ResultObserver, follow_results
+from loopbench_server.runs.maintenance import ended_runs
+from loopbench_server.runs.maintenance.ended_runs import ResultObserver, follow_results
 from loopbench_server.store.store import Store
 from tests.support.factories import START
 
@@ -197,8 +197,8 @@ def end_in(ended: Ended) -> Callable[..., None]:
 
 @pytest.fixture
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_results, "SECONDS_BETWEEN_LOOKS", 0.001)
-    monkeypatch.setattr(stored_results, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(ended_runs, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(ended_runs, "RUNS_AT_ONCE", 2)
 
 
 @pytest.mark.usefixtures("_looks_often")
@@ -240,7 +240,7 @@ async def test_a_run_that_is_started_anew_is_found_again(
 async def test_at_the_start_the_last_runs_are_looked_back_to(
     store: Store, end_in: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_results, "MOST", 2)
+    monkeypatch.setattr(ended_runs, "MOST", 2)
     for number in (1, 2, 3):
         end_in(store, number)
     found = Found()
@@ -258,7 +258,7 @@ async def test_a_database_that_refuses_is_asked_again(
 ) -> None:
     end_in(store, 1)
     asked = []
-    real = stored_results._runs
+    real = ended_runs._runs
 
     def refusing_twice(*arguments: Any) -> Any:
         asked.append(1)
@@ -266,7 +266,7 @@ async def test_a_database_that_refuses_is_asked_again(
             raise StoreFailedError("away")
         return real(*arguments)
 
-    monkeypatch.setattr(stored_results, "_runs", refusing_twice)
+    monkeypatch.setattr(ended_runs, "_runs", refusing_twice)
     found = Found()
     following = asyncio.create_task(follow_results(store, found))
     await eventually(lambda: len(found.runs) == 1)

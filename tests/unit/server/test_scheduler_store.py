@@ -11,11 +11,11 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.runs import elsewhere as elsewhere_module
-from loopbench_server.runs import polling
+from loopbench_server.runs import remote_runs as elsewhere_module
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance import polling
+from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Trained

@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 from loopbench import spec
 from loopbench.spec import EpochRecord, Result, RunError, RunFilter, RunSpec, RunState
 from loopbench_server.errors import RunUnreadableError
-from loopbench_server.runs import elsewhere, stored_results
+from loopbench_server.runs import remote_runs
+from loopbench_server.runs.maintenance import ended_runs
+from loopbench_server.runs.maintenance.ended_runs import ResultObserver, follow_results
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.runs.stored_results import ResultObserver, follow_results
 from loopbench_server.store.migrate import HEAD
 from loopbench_server.store.schema import epochs, runs
 from loopbench_server.store.store import Store
@@ -103,7 +104,7 @@ class Found(ResultObserver):
 async def test_results_are_followed_past_one_that_cannot_be_read(
     store: Store, newer: Any, make_run: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_results, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(ended_runs, "SECONDS_BETWEEN_LOOKS", 0.001)
     ended = {"state": RunState.CANCELLED, "end_time": datetime.now(UTC)}
     newer(1, **ended)
     store.add(make_run(2, **ended))
@@ -121,7 +122,7 @@ async def test_results_are_followed_past_one_that_cannot_be_read(
 async def test_who_follows_a_run_that_cannot_be_read_any_more_is_told(
     scheduler: Scheduler, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elsewhere, "SECONDS_BETWEEN_POLLS", 0.001)
+    monkeypatch.setattr(remote_runs, "SECONDS_BETWEEN_POLLS", 0.001)
     run = there.add(make_run())
     events = scheduler.watch(run.id)
     assert (await anext(events)).state is RunState.QUEUED

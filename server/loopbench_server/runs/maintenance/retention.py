@@ -8,7 +8,7 @@ import structlog
 from loopbench_server.blocking import in_thread
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.polling import RETENTION, repeat
+from loopbench_server.runs.maintenance.polling import RETENTION, repeat
 from loopbench_server.settings import Settings
 from loopbench_server.store.store import Store
 

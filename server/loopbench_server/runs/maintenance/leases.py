@@ -8,9 +8,9 @@ import structlog
 from loopbench_server.blocking import in_reserved_thread
 from loopbench_server.errors import ServerLostError, StoreFailedError
 from loopbench_server.runs.attempt import error_of, now
-from loopbench_server.runs.cancellations import CANCELLED
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.polling import ABANDONED, LEASES, repeat
+from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
+from loopbench_server.runs.maintenance.polling import ABANDONED, LEASES, repeat
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ import structlog
 
 from loopbench_server.blocking import in_thread
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError, ServerLostError, StoreFailedError
-from loopbench_server.runs.live import LiveRun
+from loopbench_server.runs.active_run import LiveRun
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

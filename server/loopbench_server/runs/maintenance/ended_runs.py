@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from loopbench.spec import Run
 from loopbench_server.blocking import in_thread
-from loopbench_server.runs.polling import RESULTS, repeat, uncounted
+from loopbench_server.runs.maintenance.polling import RESULTS, repeat, uncounted
 from loopbench_server.store.schema import readable, runs
 from loopbench_server.store.store import Store
 
@@ -39,7 +39,7 @@ class _End(NamedTuple):
 async def follow_results(store: Store, observer: ResultObserver, failed: Callable[[str], None] = uncounted) -> None:
     """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time.
 
-    ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.polling.repeat` says.
+    ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.maintenance.polling.repeat` says.
     """
     told: set[_End] = set()
     since = datetime.fromtimestamp(0, UTC)

@@ -4,7 +4,7 @@ from loopbench_server.blocking import in_reserved_thread
 from loopbench_server.errors import RunCancelledError
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.polling import CANCELLATIONS, repeat
+from loopbench_server.runs.maintenance.polling import CANCELLATIONS, repeat
 from loopbench_server.store.store import Store
 
 # A slot has to be free within a second of the request, and ending a process takes a third of one.
