@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from loopbench_server.access.guard import NEEDED
+from loopbench_server.rpc.interceptors.auth import NEEDED
 from scripts.documents.contract import File, contract
 from scripts.documents.errors import entries
 from scripts.documents.rendering import render

@@ -13,16 +13,18 @@ from loopbench_server import logs
 from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import keep_little
 from loopbench_server.blocking import in_thread, start_threads
-from loopbench_server.boundary import Boundary
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.health import OVERALL, Health
-from loopbench_server.info import ServerStatus
 from loopbench_server.metrics import Metrics
 from loopbench_server.open_files import allow_as_many_as_possible
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
+from loopbench_server.rpc.boundary import Boundary
+from loopbench_server.rpc.health import OVERALL, Health
+from loopbench_server.rpc.server import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
+from loopbench_server.rpc.server_info import ServerStatus
+from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
@@ -31,8 +33,6 @@ from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.service import BenchmarkService
-from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
 from loopbench_server.starting import (
     StartError,

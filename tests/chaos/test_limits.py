@@ -10,9 +10,9 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench_client import Client
-from loopbench_server.admission import CALLS_OF_A_CALLER
 from loopbench_server.open_files import allow_as_many_as_possible
-from loopbench_server.serving import CONCURRENT_CALLS_A_CONNECTION
+from loopbench_server.rpc.admission import CALLS_OF_A_CALLER
+from loopbench_server.rpc.server import CONCURRENT_CALLS_A_CONNECTION
 from tests.support.servers import PATIENCE, ServerProcess, eventually
 
 GET_RUN = "/loopbench.v1.BenchmarkService/GetRun"

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client
-from loopbench_server.admission import (
+from loopbench_server.rpc.admission import (
     MESSAGE_SECONDS,
     OPEN_CALLS_OF_A_CONNECTION,
     OPEN_CALLS_WITHOUT_MESSAGE,

@@ -62,7 +62,7 @@ from loopbench_client import (
 )
 from loopbench_client.cli.exits import ExitCode
 from loopbench_server.access.tokens import Role, new_token
-from loopbench_server.serving import MESSAGE_BYTES, METADATA_BYTES
+from loopbench_server.rpc.server import MESSAGE_BYTES, METADATA_BYTES
 from tests.support.certificates import Authority
 from tests.support.diagnoses import check_loss_scale, spec
 from tests.support.servers import PATIENCE, Peers, ServerProcess, as_process, eventually

@@ -11,9 +11,9 @@ from grpc.aio import ServerInterceptor
 from loopbench_server.access.expiry import expiry
 from loopbench_server.access.exposure import missing
 from loopbench_server.access.files import BrokenFileError, Watched
-from loopbench_server.access.guard import Guard
 from loopbench_server.access.tls import TlsFiles, server_credentials
 from loopbench_server.access.tokens import parse
+from loopbench_server.rpc.interceptors.auth import Guard
 from loopbench_server.settings import Settings
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from loopbench.spec import RunState
 from loopbench_client import Client, LoopbenchError
 from loopbench_client.cli.exits import EXIT_CODES, ExitCode
 from loopbench_server.errors import LoopbenchServerError, subclasses
-from loopbench_server.status import to_status
+from loopbench_server.rpc.error_mapping import to_status
 
 Cli = Callable[..., Result]
 Kind = type[LoopbenchServerError]

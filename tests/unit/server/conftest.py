@@ -14,9 +14,9 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from loopbench import spec
-from loopbench_server.boundary import Boundary
 from loopbench_server.errors import NotReadyError
 from loopbench_server.metrics.rpcs import RpcMetrics
+from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.observers import Observer

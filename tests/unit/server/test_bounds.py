@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2 as pb
-from loopbench_server.service import (
+from loopbench_server.rpc.servicer import (
     checked_diagnose_request,
     checked_evaluate_request,
     checked_page_size,

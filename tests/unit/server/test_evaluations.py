@@ -9,9 +9,9 @@ import pytest
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.info import ServerStatus
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
+from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store

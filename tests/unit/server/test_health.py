@@ -4,7 +4,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from loopbench_server.health import Health
+from loopbench_server.rpc.health import Health
 
 from .conftest import Serve
 

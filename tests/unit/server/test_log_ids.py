@@ -19,11 +19,11 @@ from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
+from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.leases import end_abandoned
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.service import BenchmarkService
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import EpochEnded, Failed, Trained
 from tests.support.in_process import all_of, benchmark_service

@@ -17,8 +17,8 @@ from loopbench_server.metrics.host import ServiceMetrics
 from loopbench_server.metrics.labels import GO_CODES, OUTCOMES, spec_labels
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.metrics.runs import RunMetrics
+from loopbench_server.rpc.server import served_methods
 from loopbench_server.runs.attempt import error_of
-from loopbench_server.serving import served_methods
 from tests.support.factories import START
 
 MakeRun = Callable[..., spec.Run]

@@ -7,7 +7,7 @@ import pytest
 from loopbench.spec import InvalidFieldsError, RunSpec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import run_pb2
-from loopbench_server.service import checked_page_size, checked_train_request, checked_uuid
+from loopbench_server.rpc.servicer import checked_page_size, checked_train_request, checked_uuid
 
 ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 

@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server import errors
-from loopbench_server.status import from_exception, to_status
+from loopbench_server.rpc.error_mapping import from_exception, to_status
 
 ALL = errors.subclasses()
 RETRYABLE = {

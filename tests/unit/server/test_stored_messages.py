@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from loopbench import spec, wire
 from loopbench.spec import RunState
+from loopbench_server.rpc.stored_messages import run_message
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
-from loopbench_server.stored_messages import run_message
 
 
 @pytest.mark.parametrize("loss", [0.25, float("nan"), float("inf")])

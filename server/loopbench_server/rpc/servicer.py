@@ -22,16 +22,16 @@ from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_
 from loopbench_server.access.identity import caller
 from loopbench_server.blocking import in_read_thread
 from loopbench_server.ids import NO_UUID, canonical
-from loopbench_server.info import ServerStatus
 from loopbench_server.metrics.host import ServiceMetrics
 from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
+from loopbench_server.rpc.server_info import ServerStatus
+from loopbench_server.rpc.stored_messages import ended_event, page_message, run_message
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 from loopbench_server.runs.log_context import logged_as
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import UNFINISHED, Store
-from loopbench_server.stored_messages import ended_event, page_message, run_message
 
 RUN_ID_METADATA = "loopbench-run-id"
 # WatchRun of runs that have ended: each event has all epochs of its run.

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from typing import TypeVar
 
-from loopbench_server.access.guard import BENCHMARK, HEALTH, NEEDED
 from loopbench_server.access.tokens import Role
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
+from loopbench_server.rpc.interceptors.auth import BENCHMARK, HEALTH, NEEDED
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 
 T = TypeVar("T")

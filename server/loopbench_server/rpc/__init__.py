@@ -1,0 +1,1 @@
+"""The gRPC server: ports, servicer, interceptors and the mapping of errors to statuses."""

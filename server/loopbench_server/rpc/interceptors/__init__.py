@@ -1,0 +1,1 @@
+"""Interceptors that every call passes."""
