@@ -10,7 +10,6 @@ from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
 from loopbench_server import logs
-from loopbench_server.access.configured import Access, AccessError, access_of
 from loopbench_server.allocation import keep_little
 from loopbench_server.blocking import in_thread, start_threads
 from loopbench_server.errors import StoreFailedError
@@ -33,6 +32,7 @@ from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.security.access import Access, AccessError, access_of
 from loopbench_server.settings import Settings
 from loopbench_server.starting import (
     StartError,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loopbench_server.access.tokens import Role, new_token
+from loopbench_server.security.tokens import Role, new_token
 from tests.manifests.passed import Passed
 from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
 from tests.support.certificates import Authority

@@ -61,8 +61,8 @@ from loopbench_client import (
     UnauthenticatedError,
 )
 from loopbench_client.cli.exits import ExitCode
-from loopbench_server.access.tokens import Role, new_token
 from loopbench_server.rpc.server import MESSAGE_BYTES, METADATA_BYTES
+from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
 from tests.support.diagnoses import check_loss_scale, spec
 from tests.support.servers import PATIENCE, Peers, ServerProcess, as_process, eventually

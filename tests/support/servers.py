@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from loopbench_client import Client, Tls
-from loopbench_server.access.tokens import Role, new_token
+from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
 
 # Seconds. Far longer than anything takes while other processes keep all cores busy.

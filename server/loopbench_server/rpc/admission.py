@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from typing import TypeVar
 
-from loopbench_server.access.tokens import Role
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
 from loopbench_server.rpc.interceptors.auth import BENCHMARK, HEALTH, NEEDED
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.security.tokens import Role
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-from loopbench_server.access.configured import Access
 from loopbench_server.metrics.rpcs import Rpc
 from loopbench_server.rpc.boundary import KINDS, Boundary
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.servicer import BenchmarkService
+from loopbench_server.security.access import Access
 from loopbench_server.starting import StartError
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name

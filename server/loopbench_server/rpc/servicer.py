@@ -19,7 +19,6 @@ from loopbench.spec import (
     Violation,
 )
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
-from loopbench_server.access.identity import caller
 from loopbench_server.blocking import in_read_thread
 from loopbench_server.ids import NO_UUID, canonical
 from loopbench_server.metrics.host import ServiceMetrics
@@ -31,6 +30,7 @@ from loopbench_server.rpc.stored_messages import ended_event, page_message, run_
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 from loopbench_server.runs.log_context import logged_as
 from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.security.identity import caller
 from loopbench_server.store.store import UNFINISHED, Store
 
 RUN_ID_METADATA = "loopbench-run-id"

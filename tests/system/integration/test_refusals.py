@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loopbench_client import Client, Tls, UnauthenticatedError
-from loopbench_server.access.tokens import Role, new_token
+from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
 from tests.support.servers import PATIENCE, Start, eventually
 

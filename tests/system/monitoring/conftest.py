@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench_client import Client, Tls
-from loopbench_server.access.tokens import Role, new_token
+from loopbench_server.security.tokens import Role, new_token
 from scripts.observe.prometheus import Prometheus, prometheus
 from tests.support.certificates import Authority, Pair
 from tests.support.postgresql import free_port

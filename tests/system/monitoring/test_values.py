@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from loopbench import wire
 from loopbench.spec import Dataset, Method, RmsProp, Run, RunSpec, Verdict
-from loopbench_server.access.expiry import expiry
+from loopbench_server.security.certificate_expiry import expiry
 from tests.support.paths import ROOT
 from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 

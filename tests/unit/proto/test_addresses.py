@@ -1,7 +1,7 @@
 import pytest
 
 from loopbench.addresses import is_loopback
-from loopbench_server.access.exposure import missing
+from loopbench_server.security.bind_policy import missing
 
 OURS = ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "LocalHost:1", "[::1]:1", "unix:/run/x.sock", "unix:x"]
 OF_OTHERS = [

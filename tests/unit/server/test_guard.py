@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.access.files import Watched
-from loopbench_server.access.identity import caller
-from loopbench_server.access.tokens import Role, parse
 from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.interceptors.auth import NEEDED, Guard
+from loopbench_server.security.identity import caller
+from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.tokens import Role, parse
 from tests.support.in_process import all_of, benchmark_service, status_of
 
 from .conftest import Serve

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from loopbench_server.access.expiry import expiry
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.metrics.host import StoreMetrics
 from loopbench_server.metrics.workers import WorkerCollector
+from loopbench_server.security.certificate_expiry import expiry
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from tests.support.certificates import Authority

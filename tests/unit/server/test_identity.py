@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from loopbench_server.access.identity import caller, recognise, token_name
+from loopbench_server.security.identity import caller, recognise, token_name
 
 
 class Context:

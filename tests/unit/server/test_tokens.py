@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from loopbench_server.access.files import BrokenFileError
-from loopbench_server.access.token_command import main
-from loopbench_server.access.tokens import Role, find, new_token, parse
+from loopbench_server.security.reloading_files import BrokenFileError
+from loopbench_server.security.token_command import main
+from loopbench_server.security.tokens import Role, find, new_token, parse
 
 
 def digest(secret: str) -> str:
@@ -109,7 +109,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
-    words = [sys.executable, "-c", "from loopbench_server.access.token_command import main; main()"]
+    words = [sys.executable, "-c", "from loopbench_server.security.token_command import main; main()"]
     words += ["alice", "--role", "write"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     line = done.stderr.splitlines()[-1]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from loopbench_server.access.files import LARGEST_FILE, BrokenFileError, Watched
+from loopbench_server.security.reloading_files import LARGEST_FILE, BrokenFileError, Watched
 
 
 def number(contents: tuple[bytes, ...]) -> int:

@@ -9,10 +9,10 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench.v1 import benchmark_service_pb2
-from loopbench_server.access import identity
-from loopbench_server.access.files import Watched
-from loopbench_server.access.tokens import Role, Token, find
 from loopbench_server.errors import LoopbenchServerError, RoleMissingError, UnauthenticatedError
+from loopbench_server.security import identity
+from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.tokens import Role, Token, find
 
 BENCHMARK = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

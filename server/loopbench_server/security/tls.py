@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from loopbench_server.access.files import BrokenFileError, Watched
+from loopbench_server.security.reloading_files import BrokenFileError, Watched
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import grpc
 import structlog
 from grpc.aio import ServerInterceptor
 
-from loopbench_server.access.expiry import expiry
-from loopbench_server.access.exposure import missing
-from loopbench_server.access.files import BrokenFileError, Watched
-from loopbench_server.access.tls import TlsFiles, server_credentials
-from loopbench_server.access.tokens import parse
 from loopbench_server.rpc.interceptors.auth import Guard
+from loopbench_server.security.bind_policy import missing
+from loopbench_server.security.certificate_expiry import expiry
+from loopbench_server.security.reloading_files import BrokenFileError, Watched
+from loopbench_server.security.tls import TlsFiles, server_credentials
+from loopbench_server.security.tokens import parse
 from loopbench_server.settings import Settings
 
 log = structlog.get_logger()

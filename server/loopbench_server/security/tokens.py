@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from loopbench_server.access.files import BrokenFileError
+from loopbench_server.security.reloading_files import BrokenFileError
 
 TOKEN_BYTES = 32
 NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")

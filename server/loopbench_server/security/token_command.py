@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from loopbench_server.access.tokens import NAME, ROLES, Token, new_token
+from loopbench_server.security.tokens import NAME, ROLES, Token, new_token
 
 OWNER_ONLY = 0o600
 
