@@ -17,7 +17,7 @@ from loopbench_server.engine import data
 from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.job import Job, build_job
 from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.model import CLASSES
+from loopbench_server.engine.network import CLASSES
 from loopbench_server.engine.recorder import Recorder
 
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from loopbench_client.access import TOKEN_VARIABLE
 from loopbench_client.cli.app import app
-from loopbench_server.settings import STATE_DIR, Settings
+from loopbench_server.config import STATE_DIR, Settings
 from loopbench_server.sweep.settings import SweepSettings
 from scripts.documents.rendering import render
 

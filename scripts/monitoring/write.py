@@ -9,8 +9,8 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from loopbench_server.metrics import Metrics
 from loopbench_server.rpc.server import served_methods
+from loopbench_server.telemetry.metrics import Metrics
 from scripts.monitoring.grafana_json import as_json
 from scripts.monitoring.results_dashboard import RESULTS_DASHBOARD
 from scripts.monitoring.service_dashboard import SERVICE

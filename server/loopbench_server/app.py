@@ -9,12 +9,17 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
-from loopbench_server import logs
-from loopbench_server.allocation import keep_little
 from loopbench_server.blocking import in_thread, start_threads
+from loopbench_server.bootstrap import (
+    StartError,
+    open_store,
+    serve_metrics,
+    surroundings_of,
+)
+from loopbench_server.config import Settings
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.metrics import Metrics
-from loopbench_server.open_files import allow_as_many_as_possible
+from loopbench_server.fd_limit import allow_as_many_as_possible
+from loopbench_server.malloc import keep_little
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
@@ -24,7 +29,6 @@ from loopbench_server.rpc.health import OVERALL, Health
 from loopbench_server.rpc.server import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
 from loopbench_server.runs.maintenance.ended_runs import follow_results
@@ -33,15 +37,11 @@ from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.security.access import Access, AccessError, access_of
-from loopbench_server.settings import Settings
-from loopbench_server.starting import (
-    StartError,
-    open_store,
-    serve_metrics,
-    surroundings_of,
-)
 from loopbench_server.stopping import stop_event
-from loopbench_server.tracing import tracing
+from loopbench_server.telemetry import logging
+from loopbench_server.telemetry.metrics import Metrics
+from loopbench_server.telemetry.run_spans import RunSpans
+from loopbench_server.telemetry.tracing import tracing
 from loopbench_server.workers.capabilities import describe
 from loopbench_server.workers.pool import Processes
 
@@ -212,6 +212,6 @@ def run(settings: Settings) -> None:
     """
     keep_little()
     allow_as_many_as_possible()
-    logs.configure(settings)
+    logging.configure(settings)
     with tracing() as tracer:
         asyncio.run(_run(settings, tracer))

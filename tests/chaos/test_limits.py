@@ -10,7 +10,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench_client import Client
-from loopbench_server.open_files import allow_as_many_as_possible
+from loopbench_server.fd_limit import allow_as_many_as_possible
 from loopbench_server.rpc.admission import CALLS_OF_A_CALLER
 from loopbench_server.rpc.server import CONCURRENT_CALLS_A_CONNECTION
 from tests.support.servers import PATIENCE, ServerProcess, eventually

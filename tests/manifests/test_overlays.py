@@ -13,8 +13,8 @@ from loopbench.spec import Method
 from loopbench.sweep_file import read_sweep
 from loopbench_client.cli import app
 from loopbench_client.comparing import make_plan, read_draft
+from loopbench_server.config import Settings, TrainingSettings
 from loopbench_server.security.bind_policy import missing
-from loopbench_server.settings import Settings, TrainingSettings
 from loopbench_server.sweep.settings import SweepSettings
 from tests.manifests.builds import EMITTED, OFFERED, Object, Objects, built
 from tests.manifests.mounting import NAMES

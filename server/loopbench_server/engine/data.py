@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from loopbench.spec import SAMPLES, Dataset, DatasetInfo
 from loopbench_server.engine.download import DownloadError, Source, download
-from loopbench_server.engine.model import CLASSES
+from loopbench_server.engine.network import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
 SIDE = 28

@@ -17,7 +17,7 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.job import job_of, shared_model
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.model import build_model
+from loopbench_server.engine.network import build_model
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
 from loopbench_server.engine.specifications import Whole, ask

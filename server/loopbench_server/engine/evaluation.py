@@ -2,8 +2,8 @@
 
 from loopbench.spec import Evaluation, RunSpec
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine.audit import audit
 from loopbench_server.engine.devices import choose_device
+from loopbench_server.engine.final_metrics import audit
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.training import Surroundings, Weights

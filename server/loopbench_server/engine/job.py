@@ -9,7 +9,7 @@ from loopbench.spec import Execution, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.losses import LOSSES
-from loopbench_server.engine.model import build_model
+from loopbench_server.engine.network import build_model
 from loopbench_server.engine.optimizers import build_optimizer
 from loopbench_server.engine.replicas import strategy_for
 

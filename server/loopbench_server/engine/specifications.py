@@ -10,7 +10,7 @@ from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.model import build_model, weights_digest
+from loopbench_server.engine.network import build_model, weights_digest
 
 DIGITS_SHOWN = 12
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine import environment
-from loopbench_server.engine.audit import audit
 from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
+from loopbench_server.engine.final_metrics import audit
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
-from loopbench_server.engine.model import weights_digest
+from loopbench_server.engine.network import weights_digest
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 

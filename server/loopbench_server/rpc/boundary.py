@@ -17,12 +17,12 @@ from opentelemetry.trace import Tracer, get_current_span
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.errors import InternalError, MessageTimeoutError, TooManyCallsError
-from loopbench_server.metrics.rpcs import RpcMetrics
-from loopbench_server.rate_limited_log import RateLimitedLog
 from loopbench_server.rpc.admission import READS, Admission, Call
 from loopbench_server.rpc.error_mapping import from_exception, to_status
-from loopbench_server.rpc_spans import begin_span, end_span
 from loopbench_server.security.identity import connection, recognise
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
+from loopbench_server.telemetry.rate_limited_log import RateLimitedLog
+from loopbench_server.telemetry.rpc_spans import begin_span, end_span
 
 log = structlog.get_logger()
 

@@ -9,12 +9,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-from loopbench_server.metrics.rpcs import Rpc
+from loopbench_server.bootstrap import StartError
 from loopbench_server.rpc.boundary import KINDS, Boundary
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.security.access import Access
-from loopbench_server.starting import StartError
+from loopbench_server.telemetry.metrics.rpcs import Rpc
 
 SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

@@ -21,7 +21,6 @@ from loopbench.spec import (
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_server.blocking import in_read_thread
 from loopbench_server.ids import NO_UUID, canonical
-from loopbench_server.metrics.host import ServiceMetrics
 from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
@@ -32,6 +31,7 @@ from loopbench_server.runs.log_context import logged_as
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.security.identity import caller
 from loopbench_server.store.store import UNFINISHED, Store
+from loopbench_server.telemetry.metrics.host import ServiceMetrics
 
 RUN_ID_METADATA = "loopbench-run-id"
 # WatchRun of runs that have ended: each event has all epochs of its run.

@@ -8,13 +8,13 @@ import grpc
 import structlog
 from grpc.aio import ServerInterceptor
 
+from loopbench_server.config import Settings
 from loopbench_server.rpc.interceptors.auth import Guard
 from loopbench_server.security.bind_policy import missing
 from loopbench_server.security.certificate_expiry import expiry
 from loopbench_server.security.reloading_files import BrokenFileError, Watched
 from loopbench_server.security.tls import TlsFiles, server_credentials
 from loopbench_server.security.tokens import parse
-from loopbench_server.settings import Settings
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """The command ``loopbench-sweep-index``."""
-    from loopbench_server.settings import given  # noqa: PLC0415
+    from loopbench_server.config import given  # noqa: PLC0415
     from loopbench_server.sweep.program import run  # noqa: PLC0415
     from loopbench_server.sweep.settings import SweepSettings  # noqa: PLC0415
 

@@ -12,22 +12,22 @@ from loopbench import wire
 from loopbench.spec import InvalidFieldsError, Run, Violation
 from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
-from loopbench_server import logs
+from loopbench_server.bootstrap import SettingError, StartError, open_store
 from loopbench_server.errors import DrainingError, LoopbenchServerError
-from loopbench_server.metrics import TrainingMetrics
-from loopbench_server.metrics.labels import spec_labels
-from loopbench_server.starting import SettingError, StartError, open_store
 from loopbench_server.stopping import stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training
-from loopbench_server.tracing import tracing
+from loopbench_server.telemetry import logging
+from loopbench_server.telemetry.metrics import TrainingMetrics
+from loopbench_server.telemetry.metrics.labels import spec_labels
+from loopbench_server.telemetry.tracing import tracing
 
 log = structlog.get_logger()
 
 
 def run(settings: SweepSettings) -> IndexExit:
     """Trains the index that the environment names. A failure is told in one line on standard error."""
-    logs.configure(settings)
+    logging.configure(settings)
     what = "loopbench-sweep-index"
     try:
         sweep = read_sweep(settings.sweep_file)

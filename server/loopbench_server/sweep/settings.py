@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from loopbench_server.settings import TrainingSettings
+from loopbench_server.config import TrainingSettings
 
 
 class SweepSettings(TrainingSettings):

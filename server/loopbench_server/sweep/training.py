@@ -7,17 +7,17 @@ import structlog
 from opentelemetry.trace import Tracer
 
 from loopbench.spec import Run, RunSpec
+from loopbench_server.bootstrap import serve_metrics, surroundings_of
 from loopbench_server.errors import DrainingError, LoopbenchServerError
-from loopbench_server.metrics import TrainingMetrics
-from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
 from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.starting import serve_metrics, surroundings_of
 from loopbench_server.store.store import Store
 from loopbench_server.sweep.settings import SweepSettings
+from loopbench_server.telemetry.metrics import TrainingMetrics
+from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.workers.capabilities import describe
 from loopbench_server.workers.pool import Processes
 

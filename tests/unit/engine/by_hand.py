@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from loopbench.spec import Dataset, Result, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.model import build_model
+from loopbench_server.engine.network import build_model
 from loopbench_server.engine.training import Surroundings, Weights, train
 
 Float64 = NDArray[np.float64]

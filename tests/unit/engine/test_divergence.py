@@ -12,7 +12,7 @@ from loopbench_server.engine.data import Data
 from loopbench_server.engine.divergence import DivergenceMonitor
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
-from loopbench_server.engine.model import build_model, weights_digest
+from loopbench_server.engine.network import build_model, weights_digest
 
 from .by_hand import BATCH_SIZE, forward, gradients, run
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from loopbench.spec import LossReport, Meter
-from loopbench_server.engine.meters import LOSS_REPORTS, METERS, Accuracy, Figures
+from loopbench_server.engine.metrics import LOSS_REPORTS, METERS, Accuracy, Figures
 
 # Labels 1, 2, 3 and predictions 1, 2, 2: two of three are right.
 ONE_HOT = np.eye(4, dtype="float32")[[1, 2, 3]]

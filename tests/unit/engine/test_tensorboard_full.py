@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from loopbench.spec import EpochRecord, Reported
-from loopbench_server.engine.model import build_model
+from loopbench_server.engine.network import build_model
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.errors import TensorBoardFullError
 from tests.support.limits import full_disk

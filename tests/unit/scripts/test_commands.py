@@ -10,8 +10,8 @@ import typer
 from pydantic_settings import CliApp
 
 from loopbench_client.cli.app import app
+from loopbench_server.config import Settings
 from loopbench_server.security import token_command
-from loopbench_server.settings import Settings
 from tests.support.markdown import documents, shell_lines
 from tests.support.paths import ROOT
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
+from loopbench_server.config import Settings
 from loopbench_server.errors import subclasses
-from loopbench_server.settings import Settings
 from scripts.documents.__main__ import PAGES
 from scripts.documents.configuration import GROUPS, PROGRAMS
 from scripts.documents.rendering import DOCS

@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
-from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
@@ -23,6 +22,7 @@ from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.workers.limits import Bounds
 from loopbench_server.workers.pool import CLOSING, WorkerDiedError
 from loopbench_server.workers.protocol import Message, Task

@@ -21,7 +21,6 @@ from prometheus_client import CollectorRegistry
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.rpc import admission
 from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.health import Health
@@ -29,6 +28,7 @@ from loopbench_server.rpc.interceptors.auth import Guard
 from loopbench_server.runs.caller_limiter import ReadLimit
 from loopbench_server.security.reloading_files import Watched
 from loopbench_server.security.tokens import parse
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 
 SERVICE = "/loopbench.v1.BenchmarkService"
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"

@@ -27,7 +27,6 @@ from loopbench.spec import (
     Verdict,
 )
 from loopbench.v1 import run_pb2
-from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.operations.compare import Group, compare
 from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoses
@@ -37,6 +36,7 @@ from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.store.database import open_database
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.results import ResultMetrics
 from loopbench_server.workers.protocol import Diagnosed, Task, Trained
 from tests.support.factories import START
 

@@ -14,6 +14,7 @@ from pydantic_settings import CliApp
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
+from loopbench_server.config import Settings
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.runs import remote_runs
@@ -23,7 +24,6 @@ from loopbench_server.runs.maintenance import cancel_requests, retention
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
 from loopbench_server.runs.maintenance.retention import Retention, keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.settings import Settings
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
 from loopbench_server.workers.limits import Bounds, own_memory

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.metrics.host import StoreMetrics
-from loopbench_server.metrics.workers import WorkerCollector
 from loopbench_server.security.certificate_expiry import expiry
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.host import StoreMetrics
+from loopbench_server.telemetry.metrics.workers import WorkerCollector
 from tests.support.certificates import Authority
 
 from .conftest import LEASE

@@ -12,13 +12,13 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
-from loopbench_server.metrics import Metrics
-from loopbench_server.metrics.host import ServiceMetrics
-from loopbench_server.metrics.labels import GO_CODES, OUTCOMES, spec_labels
-from loopbench_server.metrics.rpcs import RpcMetrics
-from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.rpc.server import served_methods
 from loopbench_server.runs.attempt import error_of
+from loopbench_server.telemetry.metrics import Metrics
+from loopbench_server.telemetry.metrics.host import ServiceMetrics
+from loopbench_server.telemetry.metrics.labels import GO_CODES, OUTCOMES, spec_labels
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
+from loopbench_server.telemetry.metrics.runs import RunMetrics
 from tests.support.factories import START
 
 MakeRun = Callable[..., spec.Run]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from loopbench_server import metrics_port
-from loopbench_server.metrics_port import MetricsServer
+from loopbench_server.telemetry import metrics_port
+from loopbench_server.telemetry.metrics_port import MetricsServer
 
 LONGEST = 30.0
 

@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance import cancel_requests, ended_runs, leases, polling, retention
 from loopbench_server.runs.maintenance.retention import Retention
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.runs import RunMetrics
 
 
 class Failing:

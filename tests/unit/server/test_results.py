@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench.spec import Method, RunState
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.metrics.results import ResultMetrics
 from loopbench_server.runs.maintenance import ended_runs
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver, follow_results
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.results import ResultMetrics
 from tests.support.factories import START
 
 TAPE, FIT, STEP = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP

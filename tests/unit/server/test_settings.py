@@ -11,7 +11,7 @@ from pydantic_settings import CliApp
 
 from loopbench_server import app
 from loopbench_server.__main__ import main
-from loopbench_server.settings import Settings
+from loopbench_server.config import Settings
 
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
 # Setting, as it is given, what comes of it, and another value.

@@ -18,14 +18,14 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.run_spans import RunSpans
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
+from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Started, Trained
 from tests.support.in_process import benchmark_service
 

@@ -12,8 +12,8 @@ from pydantic_settings import CliApp
 
 from loopbench.spec import RunError, RunSpec, RunState
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
+from loopbench_server.config import LEASE, Settings
 from loopbench_server.errors import DrainingError, LoopbenchServerError, subclasses
-from loopbench_server.settings import LEASE, Settings
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.sweep.__main__ import main

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collecto
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from loopbench_server.starting import StartError
-from loopbench_server.tracing import EXPORTERS, tracing
+from loopbench_server.bootstrap import StartError
+from loopbench_server.telemetry.tracing import EXPORTERS, tracing
 from tests.support.in_process import threaded_server
 
 OTLP_NOWHERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
@@ -104,7 +104,7 @@ def test_traces_without_the_extra_are_refused_in_one_line() -> None:
 IMPORTED = """
 import sys
 from loopbench_server.app import App
-from loopbench_server.tracing import tracing
+from loopbench_server.telemetry.tracing import tracing
 with tracing():
     print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
 """

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from loopbench_server.engine.job import Job
-from loopbench_server.engine.meters import Figures
 from loopbench_server.engine.methods.fitting import FittingMethod
+from loopbench_server.engine.metrics import Figures
 
 
 class CustomModel(keras.Model):

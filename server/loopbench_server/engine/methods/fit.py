@@ -6,8 +6,8 @@ import keras
 
 from loopbench.spec import LossReport
 from loopbench_server.engine.job import Job
-from loopbench_server.engine.meters import Accuracy, LastBatch
 from loopbench_server.engine.methods.fitting import FittingMethod
+from loopbench_server.engine.metrics import Accuracy, LastBatch
 
 
 class LastBatchLoss(keras.metrics.Metric):

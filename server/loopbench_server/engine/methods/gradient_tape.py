@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from loopbench.spec import Execution, Reported
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
-from loopbench_server.engine.meters import Figures
 from loopbench_server.engine.methods.base import TrainingMethod
+from loopbench_server.engine.metrics import Figures
 from loopbench_server.engine.tensors import as_tensors
 
 Step = Callable[[Any, Any], dict[str, Any]]

@@ -6,10 +6,10 @@ from datetime import timedelta
 import structlog
 
 from loopbench_server.blocking import in_thread
+from loopbench_server.config import Settings
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.polling import RETENTION, repeat
-from loopbench_server.settings import Settings
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from loopbench_server.metrics.host import BuildMetrics, ServiceMetrics, StoreMetrics, new_registry
-from loopbench_server.metrics.labels import SPECS, Spec
-from loopbench_server.metrics.results import ResultMetrics
-from loopbench_server.metrics.rpcs import Rpc, RpcMetrics
-from loopbench_server.metrics.runs import RunMetrics
 from loopbench_server.revision import source_revision
+from loopbench_server.telemetry.metrics.host import BuildMetrics, ServiceMetrics, StoreMetrics, new_registry
+from loopbench_server.telemetry.metrics.labels import SPECS, Spec
+from loopbench_server.telemetry.metrics.results import ResultMetrics
+from loopbench_server.telemetry.metrics.rpcs import Rpc, RpcMetrics
+from loopbench_server.telemetry.metrics.runs import RunMetrics
 from loopbench_server.workers.protocol import Described
 
 

@@ -9,13 +9,13 @@ from tempfile import gettempdir
 import prometheus_client
 import sqlalchemy as sa
 
-from loopbench_server.metrics_port import MetricsServer
+from loopbench_server.config import TrainingSettings
 from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.settings import TrainingSettings
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
+from loopbench_server.telemetry.metrics_port import MetricsServer
 from loopbench_server.workers.limits import Bounds
 
 

@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from loopbench_server.settings import TrainingSettings
+from loopbench_server.config import TrainingSettings
 
 RENDERERS = {"json": structlog.processors.JSONRenderer, "console": structlog.dev.ConsoleRenderer}
 

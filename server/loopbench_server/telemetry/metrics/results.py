@@ -5,10 +5,10 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from loopbench.spec import Audit, Method, Run
-from loopbench_server.metrics import labels
-from loopbench_server.metrics.parity import Parity
-from loopbench_server.metrics.usual import is_usual
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
+from loopbench_server.telemetry.metrics import labels
+from loopbench_server.telemetry.metrics.parity import Parity
+from loopbench_server.telemetry.metrics.usual import is_usual
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}

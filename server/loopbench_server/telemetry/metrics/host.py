@@ -15,9 +15,9 @@ from prometheus_client import (
 )
 
 from loopbench.spec import Comparison, Verdict
-from loopbench_server.metrics.workers import WorkerCollector
 from loopbench_server.runs.limiter import Turns
 from loopbench_server.store.transactions import TransactionObserver
+from loopbench_server.telemetry.metrics.workers import WorkerCollector
 
 STORE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
-from loopbench_server.metrics.usual import without_method
+from loopbench_server.telemetry.metrics.usual import without_method
 
 K = TypeVar("K")
 V = TypeVar("V")

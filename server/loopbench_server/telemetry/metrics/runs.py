@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from loopbench.spec import Device, EpochRecord, Run
-from loopbench_server.metrics import labels
 from loopbench_server.runs.maintenance.polling import WORKS
 from loopbench_server.runs.observers import Observer
+from loopbench_server.telemetry.metrics import labels
 
 SECONDS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 21600)
 SPEED_BUCKETS = (1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6)
