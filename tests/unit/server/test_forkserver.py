@@ -29,7 +29,7 @@ def main(orders, answers):
     time.sleep(600)
 worker.main = main
 sys.modules["loopbench_server.workers.process"] = worker
-import loopbench_server.runs
+import loopbench_server.workers
 loopbench_server.workers.process = worker
 from loopbench_server.workers.forkserver_program import main
 main({fd})

@@ -72,9 +72,9 @@ def no_thread(*_: Any, **__: Any) -> Any:
 WORK: dict[str, tuple[Any, str]] = {
     polling.LEASES: (leases, "in_reserved_thread"),
     polling.ABANDONED: (leases, "in_reserved_thread"),
-    polling.CANCELLATIONS: (cancellations, "in_reserved_thread"),
+    polling.CANCELLATIONS: (cancel_requests, "in_reserved_thread"),
     polling.RETENTION: (retention, "in_thread"),
-    polling.RESULTS: (stored_results, "in_thread"),
+    polling.RESULTS: (ended_runs, "in_thread"),
 }
 
 
