@@ -32,7 +32,7 @@ def upgrade() -> None:
         .values(spec=sa.bindparam("text"), spec_digest=sa.bindparam("digest"))
     )
     for rows in _pages(connection):
-        connection.execute(update, [_converted(*row) for row in rows])
+        connection.execute(update, [_converted(row.id, row.spec, row.spec_digest) for row in rows])
 
 
 def _pages(connection: sa.Connection) -> Iterator[Sequence[sa.Row[Any]]]:
