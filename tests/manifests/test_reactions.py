@@ -1,6 +1,6 @@
 """How the controllers of the Jobs react to the exit codes of their pods."""
 
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from tests.manifests.kubelet import COUNT, reaction
 from tests.manifests.objects import at
 from tests.manifests.running import lone

@@ -13,7 +13,7 @@ import yaml
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError, Tls, UnauthenticatedError, UnsupportedError
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_server.security.tokens import Role, new_token
 from tests.manifests.builds import built
 from tests.manifests.kubelet import Server, ready

@@ -60,7 +60,7 @@ from loopbench_client import (
     TlsError,
     UnauthenticatedError,
 )
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_server.rpc.server import MESSAGE_BYTES, METADATA_BYTES
 from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec
 from loopbench_client.client import Client
-from loopbench_client.comparing.earlier import finished_runs
+from loopbench_client.comparing.cached_runs import finished_runs
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Plan
 from loopbench_client.comparing.training import train_all
 from loopbench_client.errors import InvalidSpecError, LoopbenchError, RunEndedError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loopbench_client import Client, ServerUnavailableError, Tls, TlsError
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.certificates import Authority, Pair
 from tests.support.servers import PATIENCE, Start, eventually
 

@@ -9,8 +9,8 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2
 from loopbench_client import Access, AccessError, AsyncClient, Client, Tls, TlsError, embedded_server
 from loopbench_client.access import VARIABLES
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.handshakes import failed_handshake, hint_on
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.tls_errors import failed_handshake, hint_on
 
 METHODS = {method.name for method in benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
 SECRET = "secret"  # noqa: S105  of nobody

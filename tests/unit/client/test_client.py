@@ -17,7 +17,7 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.resubmission import Resubmission
+from loopbench_client.retry import Resubmission
 from tests.support.fake_service import FakeService, serving
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)

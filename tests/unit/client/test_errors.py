@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 import loopbench_client
 from loopbench.spec import RunSpec
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.translation import STATUS_ERRORS, to_error
+from loopbench_client.error_mapping import STATUS_ERRORS, to_error
 from tests.support.in_process import threaded_server
 
 SOME_ID = "x"

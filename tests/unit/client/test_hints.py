@@ -11,7 +11,7 @@ from typer.testing import Result
 from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_client import Client, LoopbenchError
-from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_server.errors import LoopbenchServerError, subclasses
 from loopbench_server.rpc.error_mapping import to_status
 

@@ -8,12 +8,12 @@ import typer
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, RunFilter, RunState
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-from loopbench_client.calls import PAGE_SIZE
 from loopbench_client.cli.options import Json, Server, enum_option, validated
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.run_flags import OptimizerKind
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import runs_table
+from loopbench_client.requests import PAGE_SIZE
 
 AGAIN = "May be given again."
 

@@ -6,7 +6,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Run, RunEvent, RunState
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, RunId, Server
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.progress import describe, progress_bar
