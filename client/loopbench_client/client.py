@@ -15,8 +15,8 @@ from loopbench_client.access import Access, Tls
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
-from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
-from loopbench_client.retry import Resubmission
+from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
+from loopbench_client.retry import Retry
 
 T = TypeVar("T")
 
@@ -60,35 +60,35 @@ class Client:
         returns the same run.
 
         Raises:
-            ValueError: ``on_progress`` together with ``detach``; use :meth:`watch`.
+            ValueError: ``on_progress`` together with ``detach``; use :meth:`watch_run`.
             InvalidSpecError: bad fields, all of them named.
             RunFailedError: the run failed.
             RunCancelledError: somebody cancelled the run.
         """
         requests.check_progress(on_progress, detach=detach)
         call = requests.train(run, request_id, detach=detach)
-        resubmission = Resubmission(timeout)
+        retry = Retry(timeout)
         while True:
             try:
-                return self._train_once(call, on_progress, resubmission)
+                return self._train_once(call, on_progress, retry)
             except ServerUnavailableError as error:
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
 
     def _train_once(
         self,
         call: requests.Call[spec.Run],
         on_progress: Callable[[spec.RunEvent], object] | None,
-        resubmission: Resubmission,
+        retry: Retry,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=resubmission.left, metadata=self._metadata)
+            answer = self._train(call.request, timeout=retry.left, metadata=self._metadata)
             try:
                 run_id = dict(answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
                 if run_id is not None:
-                    resubmission.accept()
+                    retry.accept()
                 if run_id is not None and on_progress is not None:
-                    self._follow(run_id, on_progress, resubmission.left)
+                    self._follow(run_id, on_progress, retry.left)
                 return call.read(requests.only([*answer]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
@@ -115,26 +115,26 @@ class Client:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
         return self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
-    def watch(self, run_id: str) -> Iterator[spec.RunEvent]:
+    def watch_run(self, run_id: str) -> Iterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
         return self._watch(run_id, None)
 
     def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        resubmission, begun = Resubmission(timeout), False
+        retry, begun = Retry(timeout), False
         while True:
             try:
-                for event in self._watch_once(run_id, resubmission.left):
+                for event in self._watch_once(run_id, retry.left):
                     begun = True
                     yield event
             except ServerUnavailableError as error:
                 if begun:  # the events so far would come again
                     raise
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
             else:
                 return
 
     def _watch_once(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        call = requests.watch(run_id)
+        call = requests.watch_run(run_id)
         with translated_errors():
             stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
             try:
@@ -142,11 +142,11 @@ class Client:
             finally:
                 stream.cancel()
 
-    def get(self, run_id: str) -> spec.Run:
+    def get_run(self, run_id: str) -> spec.Run:
         """The run, in whatever state."""
-        return self._answer(requests.get(run_id))
+        return self._answer(requests.get_run(run_id))
 
-    def list(
+    def list_runs(
         self,
         filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
         *,
@@ -155,18 +155,18 @@ class Client:
         """All runs that match, the newest first, fetched page by page as they are taken."""
         token = ""  # nosec B105  # of a page
         while True:
-            runs, token = self._answer(requests.list_page(filter, page_size, token))
+            runs, token = self._answer(requests.list_runs(filter, page_size, token))
             yield from runs
             if not token:
                 return
 
-    def cancel(self, run_id: str) -> spec.Run:
+    def cancel_run(self, run_id: str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
-        return self._answer(requests.cancel(run_id))
+        return self._answer(requests.cancel_run(run_id))
 
-    def delete(self, run_id: str) -> None:
+    def delete_run(self, run_id: str) -> None:
         """Deletes a run that has ended."""
-        self._answer(requests.delete(run_id))
+        self._answer(requests.delete_run(run_id))
 
     def compare(
         self,
@@ -194,9 +194,9 @@ class Client:
         """
         return self._answer(requests.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
-    def server_info(self) -> spec.ServerInfo:
+    def get_server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""
-        return self._answer(requests.server_info())
+        return self._answer(requests.get_server_info())
 
     def wait_ready(self, timeout: float = 60.0) -> spec.ServerInfo:
         """Waits until the server takes runs.
@@ -204,27 +204,27 @@ class Client:
         Raises:
             ServerUnavailableError: it does not within ``timeout`` seconds.
         """
-        patience = Patience(timeout)
+        poll = ReadinessPoll(timeout)
         while True:
             why = NO_RUNS_YET
             try:
-                info = self._answer_once(requests.server_info(), patience.left)
+                info = self._answer_once(requests.get_server_info(), poll.left)
             except TRANSIENT as error:
                 why = error.message
             else:
                 if info.ready:
                     return info
-            time.sleep(patience.pause(why))
+            time.sleep(poll.pause(why))
 
     def _answer(self, call: requests.Call[T], timeout: float | None = None) -> T:
-        resubmission = Resubmission(self._timeout if timeout is None else timeout)
+        retry = Retry(self._timeout if timeout is None else timeout)
         while True:
             try:
-                return self._answer_once(call, resubmission.left)
+                return self._answer_once(call, retry.left)
             except ServerUnavailableError as error:
                 if not call.repeatable:
                     raise
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
 
     def _answer_once(self, call: requests.Call[T], timeout: float | None) -> T:
         with translated_errors():

@@ -56,7 +56,7 @@ def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> 
 def test_the_client_bears_reason_and_hint(kind: Kind, client: Client, service: Any) -> None:
     service.failures["DeleteRun"].append(sent(kind))
     with pytest.raises(LoopbenchError) as caught:
-        client.delete("x")
+        client.delete_run("x")
     assert (caught.value.reason, caught.value.hint) == (kind.reason, kind.hint)
     assert EXIT_CODES[type(caught.value)] == EXITS.get(kind.status, ExitCode.RUN_FAILED)
 

@@ -43,7 +43,7 @@ def runs(
     }
     wanted = validated(RunFilter, values)
     with connect(server) as client:
-        found = list(islice(client.list(wanted, page_size=min(limit, PAGE_SIZE)), limit))
+        found = list(islice(client.list_runs(wanted, page_size=min(limit, PAGE_SIZE)), limit))
     if json:
         print_json(ListRunsResponse(runs=map(wire.run_to_wire, found)))
     else:
