@@ -10,14 +10,9 @@ from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
 from loopbench_server.blocking import in_thread, start_threads
-from loopbench_server.bootstrap import (
-    StartError,
-    open_store,
-    serve_metrics,
-    surroundings_of,
-)
+from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
-from loopbench_server.errors import StoreFailedError
+from loopbench_server.errors import StartError, StoreFailedError
 from loopbench_server.fd_limit import allow_as_many_as_possible
 from loopbench_server.malloc import keep_little
 from loopbench_server.operations.diagnose import Diagnoses
@@ -71,26 +66,26 @@ class App:
         self._ready = False
         self._able = {"processes": False, "store": True, "taking_runs": True}
         self._access = _access(settings)
-        self._surroundings = surroundings_of(settings)
+        self._worker_config = make_worker_config(settings)
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
         self._store = open_store(settings, metrics.store)
         self._boundary = Boundary(metrics.rpcs, tracer)
         # Probes come all the time, and a trace of each shows nothing.
         self._health_boundary = Boundary(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = Processes(settings.data_dir, settings.run_seconds)
-        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
+        self._processes = Processes(self._worker_config)
+        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        questions = Questions(self._processes, settings.slots, settings.queue_size, self._surroundings.bounds)
+        questions = Questions(self._processes, settings.slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
-            Evaluations(self._store, questions, self._surroundings),
-            Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._surroundings),
+            Evaluations(self._store, questions, self._worker_config),
+            Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._worker_config),
             self._store,
             self._status,
             metrics=metrics.service,
@@ -152,7 +147,7 @@ class App:
     async def _keep_ready(self) -> None:
         """For ever: ready once a worker has described the machine, until no training process can be started."""
         while True:
-            described = await describe(self._processes, self._surroundings)
+            described = await describe(self._processes, self._worker_config)
             self._status.warmed_up(described)
             self._metrics.described(described)
             self._set_ready(processes=True)

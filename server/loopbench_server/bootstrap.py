@@ -10,22 +10,13 @@ import prometheus_client
 import sqlalchemy as sa
 
 from loopbench_server.config import TrainingSettings
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.errors import SettingError, StartError
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
 from loopbench_server.telemetry.metrics_port import MetricsServer
-from loopbench_server.workers.limits import Bounds
-
-
-class StartError(Exception):
-    """The program cannot start, for a reason that its user can mend."""
-
-
-class SettingError(StartError):
-    """It cannot ever start by these settings, in this installation."""
-
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 
 # What opening a database raises that no later attempt is spared.
 LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
@@ -82,15 +73,19 @@ def _check_folders(settings: TrainingSettings) -> None:
             raise SettingError(f"{name}: a path in UTF-8, which {os.fsencode(folder)!r} is not") from None
 
 
-def surroundings_of(settings: TrainingSettings) -> Surroundings:
-    """What runs are told of the machine.
+def make_worker_config(settings: TrainingSettings) -> WorkerConfig:
+    """Return the configuration of worker processes that ``settings`` ask for.
 
     Raises:
         SettingError: a folder's path is not UTF-8.
     """
     _check_folders(settings)
-    bounds = Bounds(settings.run_seconds, settings.run_megabytes)
-    return Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
+    return WorkerConfig(
+        threads=settings.threads_per_run,
+        data_dir=settings.data_dir,
+        tensorboard_dir=settings.tensorboard_dir,
+        limits=WorkerLimits(settings.run_seconds, settings.run_megabytes),
+    )
 
 
 def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:

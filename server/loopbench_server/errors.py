@@ -29,6 +29,14 @@ Status = Literal[
 ]
 
 
+class StartError(Exception):
+    """The program cannot start."""
+
+
+class SettingError(StartError):
+    """The program cannot start with these settings in this installation, however often it is started."""
+
+
 class LoopbenchServerError(Exception):
     """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
 

@@ -21,7 +21,7 @@ from loopbench_server.engine.network import build_model
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
 from loopbench_server.engine.specifications import Whole, ask
-from loopbench_server.engine.training import Surroundings
+from loopbench_server.worker_config import WorkerConfig
 
 # Batches that the experiments over epochs take: enough for an order and a last batch, few enough to run eagerly.
 BATCHES = 10
@@ -39,7 +39,7 @@ ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
 def diagnose(
     first: RunSpec,
     second: RunSpec,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     divergences: tuple[Divergence | None, Divergence | None] = (None, None),
 ) -> Diagnosis:
     """Why runs of ``first`` and ``second`` end, or report, differently.
@@ -53,9 +53,9 @@ def diagnose(
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    choose_device(first.device, surroundings.threads, max(first.replicas, second.replicas))
+    choose_device(first.device, config.threads, max(first.replicas, second.replicas))
     wholes = tuple(
-        Whole(spec, datasets.load(spec.dataset, surroundings.data_dir), diverged)
+        Whole(spec, datasets.load(spec.dataset, config.data_dir), diverged)
         for spec, diverged in zip((first, second), divergences, strict=True)
     )
     data = wholes[0].data

@@ -5,21 +5,19 @@ from loopbench_server.blocking import in_thread
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Task
 
 
 class Diagnoses:
     """Has a process make the experiments and, where asked for, trains with the fixes."""
 
-    def __init__(
-        self, store: Store, questions: Questions, verification: Verification, surroundings: Surroundings
-    ) -> None:
+    def __init__(self, store: Store, questions: Questions, verification: Verification, config: WorkerConfig) -> None:
         self._store = store
         self._questions = questions
         self._verification = verification
-        self._surroundings = surroundings
+        self._config = config
 
     async def diagnose(self, request: DiagnosisRequest, caller: str) -> Diagnosis:
         """The causes; when ``caller`` goes away, the process and the runs, which are the caller's, are ended.
@@ -33,8 +31,7 @@ class Diagnoses:
         (first, one), (second, other) = [await in_thread(self._known, subject) for subject in subjects]
         task = Task(
             kind="diagnose",
-            threads=self._surroundings.threads,
-            data_dir=self._surroundings.data_dir,
+            config=self._config,
             spec=first,
             second=second,
             divergences=(one, other),

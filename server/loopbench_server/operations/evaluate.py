@@ -4,19 +4,19 @@ from loopbench.spec import Evaluation, EvaluationRequest, Run
 from loopbench_server.blocking import in_thread
 from loopbench_server.errors import WeightsNotStoredError
 from loopbench_server.operations.task_runner import Questions
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.log_context import logged_as
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Evaluated, Task
 
 
 class Evaluations:
     """Finds the run and its weights, and has a process evaluate them."""
 
-    def __init__(self, store: Store, questions: Questions, surroundings: Surroundings) -> None:
+    def __init__(self, store: Store, questions: Questions, config: WorkerConfig) -> None:
         self._store = store
         self._questions = questions
-        self._surroundings = surroundings
+        self._config = config
 
     async def evaluate(self, request: EvaluationRequest) -> Evaluation:
         """The figures that ``request`` asks for; when the caller goes away, its process is ended.
@@ -34,8 +34,7 @@ class Evaluations:
         wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)
         task = Task(
             kind="evaluate",
-            threads=self._surroundings.threads,
-            data_dir=self._surroundings.data_dir,
+            config=self._config,
             run_id=run.id,
             # Given weights have the same figures on one device, and not every method distributes.
             spec=run.spec.model_copy(update={"replicas": 1, **wanted}),

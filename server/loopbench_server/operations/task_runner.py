@@ -8,7 +8,8 @@ import structlog
 from loopbench.spec import Model
 from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
 from loopbench_server.runs.limiter import Turns
-from loopbench_server.workers.limits import Bounds
+from loopbench_server.worker_config import WorkerLimits
+from loopbench_server.workers.limits import enforce_limits
 from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
 from loopbench_server.workers.protocol import Failed, Task
 
@@ -23,10 +24,10 @@ class Questions(Turns):
     As many may wait as runs may. Whoever has a :meth:`turn` may :meth:`ask`.
     """
 
-    def __init__(self, processes: Processes, slots: int, queue_size: int, bounds: Bounds) -> None:
+    def __init__(self, processes: Processes, slots: int, queue_size: int, limits: WorkerLimits) -> None:
         super().__init__("evaluations and diagnoses", slots, queue_size)
         self._processes = processes
-        self._bounds = bounds
+        self._limits = limits
 
     async def ask(self, task: Task, answer: type[Answer], weights: bytes = b"", **about: str) -> Answer:
         """What a process answers to ``task``; it is ended when the caller goes away. Errors bear what it is ``about``.
@@ -37,7 +38,7 @@ class Questions(Turns):
         asked = time.monotonic()
         async with self._processes.run(task, weights) as worker:
             try:
-                message = await self._bounds.hold(worker, closing_message(worker), asked)
+                message = await enforce_limits(self._limits, worker, closing_message(worker), asked)
             except WorkerDiedError as error:
                 log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
                 raise WorkerLostError(str(error), **about) from error

@@ -9,7 +9,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 from loopbench_server.rpc.boundary import KINDS, Boundary
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.servicer import BenchmarkService

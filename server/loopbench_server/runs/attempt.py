@@ -4,47 +4,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
-from loopbench_server.workers.limits import Bounds
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.limits import enforce_limits
 from loopbench_server.workers.pool import Processes, Worker, WorkerDiedError
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a worker is told beyond the specification.
-
-    ``data_dir`` is where MNIST is looked for first; TensorBoard logs go below ``tensorboard_dir``, a folder a run. A
-    worker that leaves its ``bounds`` is ended.
-    """
-
-    threads: int
-    data_dir: Path | None
-    tensorboard_dir: Path
-    bounds: Bounds
-
-    def logs_of(self, run_id: str) -> Path:
-        """Where the TensorBoard logs of a run go."""
-        return self.tensorboard_dir / run_id
-
-    def train(self, run: Run) -> Task:
-        """The task of training ``run``."""
-        logs = self.logs_of(run.id) if run.spec.tensorboard else None
-        return Task(
-            kind="train",
-            threads=self.threads,
-            data_dir=self.data_dir,
-            tensorboard_dir=logs,
-            spec=run.spec,
-            run_id=run.id,
-        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +41,7 @@ def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
 async def attempt(
     run: Run,
     processes: Processes,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     *,
     queue_seconds: float,
     on_phase: Callable[[str, float], None],
@@ -88,11 +58,11 @@ async def attempt(
         WorkerDiedError: the process ended without an answer.
     """
     asked = time.monotonic()
-    async with processes.run(surroundings.train(run)) as worker:
+    async with processes.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
         log.info("run started", pid=worker.pid)
         waited = _Waited(queue_seconds, asked)
         listening = _listen(worker, waited, on_phase, on_progress, on_epoch)
-        return await surroundings.bounds.hold(worker, listening, asked)
+        return await enforce_limits(config.limits, worker, listening, asked)
 
 
 @dataclass

@@ -17,11 +17,12 @@ from loopbench_server.errors import (
     WorkerLostError,
 )
 from loopbench_server.runs.active_run import LiveRun
-from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
+from loopbench_server.runs.attempt import Outcome, attempt, error_of, now
 from loopbench_server.runs.log_context import logging_of
 from loopbench_server.runs.observers import Observer
 from loopbench_server.store.retry import patiently
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.pool import Processes, WorkerDiedError
 
 log = structlog.get_logger()
@@ -31,13 +32,13 @@ class RunExecutor:
     """``live`` holds the runs under way here, by id, in the order they came. ``observer`` is told of them."""
 
     def __init__(
-        self, store: Store, processes: Processes, slots: int, surroundings: Surroundings, observer: Observer
+        self, store: Store, processes: Processes, slots: int, config: WorkerConfig, observer: Observer
     ) -> None:
         self.live: dict[str, LiveRun] = {}
         self._store = store
         self._processes = processes
         self._slots = asyncio.Semaphore(slots)
-        self._surroundings = surroundings
+        self._config = config
         self.observer = observer
         # An attempt may be cancelled. Its supervisor never is: whatever happens, the run gets its end.
         self._attempts: dict[str, asyncio.Task[Outcome]] = {}
@@ -67,7 +68,7 @@ class RunExecutor:
 
     def remove_logs(self, run_id: str) -> None:
         """Removes the run's TensorBoard logs, if it has any."""
-        shutil.rmtree(self._surroundings.logs_of(run_id), ignore_errors=True)
+        shutil.rmtree(self._config.log_dir(run_id), ignore_errors=True)
 
     async def ended(self, *run_ids: str, seconds: float | None = None) -> None:
         """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""
@@ -96,7 +97,7 @@ class RunExecutor:
             return await attempt(
                 _this_attempt(live, run),
                 self._processes,
-                self._surroundings,
+                self._config,
                 queue_seconds=queue_seconds,
                 on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
                 on_progress=lambda progress: live.change(progress=progress),

@@ -12,8 +12,8 @@ from loopbench import wire
 from loopbench.spec import InvalidFieldsError, Run, Violation
 from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
-from loopbench_server.bootstrap import SettingError, StartError, open_store
-from loopbench_server.errors import DrainingError, LoopbenchServerError
+from loopbench_server.bootstrap import open_store
+from loopbench_server.errors import DrainingError, LoopbenchServerError, SettingError, StartError
 from loopbench_server.stopping import stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training

@@ -7,7 +7,7 @@ import structlog
 from opentelemetry.trace import Tracer
 
 from loopbench.spec import Run, RunSpec
-from loopbench_server.bootstrap import serve_metrics, surroundings_of
+from loopbench_server.bootstrap import make_worker_config, serve_metrics
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
@@ -36,14 +36,14 @@ class Training:
 
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = processes = Processes(settings.data_dir, settings.run_seconds)
-        surroundings = surroundings_of(settings)
+        config = make_worker_config(settings)
+        self._processes = processes = Processes(config)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._metrics = metrics
-        self._description = partial(describe, processes, surroundings)
+        self._description = partial(describe, processes, config)
         self._describing: asyncio.Task[None] | None = None
-        self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings, observers)
+        self._executor = RunExecutor(store, processes, ONE_RUN.slots, config, observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 

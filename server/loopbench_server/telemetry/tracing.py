@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider

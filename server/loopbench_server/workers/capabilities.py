@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from loopbench_server.errors import LoopbenchServerError
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
 from loopbench_server.workers.protocol import Described, Task
 
@@ -16,9 +16,9 @@ SECONDS_BETWEEN_TRIES = 5.0
 ANSWER_SECONDS = 120.0
 
 
-async def describe(processes: Processes, surroundings: Surroundings) -> Described:
+async def describe(processes: Processes, config: WorkerConfig) -> Described:
     """Versions, devices and datasets, once a worker has answered; tries until one does."""
-    task = Task(kind="describe", data_dir=surroundings.data_dir)
+    task = Task(kind="describe", config=config)
     while True:
         try:
             async with processes.run(task) as worker, asyncio.timeout(ANSWER_SECONDS):

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import structlog
@@ -14,7 +15,10 @@ from loopbench_server.workers.forkserver_program import ANSWER, REQUEST
 
 log = structlog.get_logger()
 
-PROGRAM = "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; main({fd})"
+PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; "
+    "main({fd}, {data_dir!r})"
+)
 SECONDS_BETWEEN_LOOKS = 1.0
 # Looks, one a second, at a forkserver that owes an answer: without processor time it is stopped or hung. The import of
 # TensorFlow takes processor time all along.
@@ -32,7 +36,8 @@ class _BrokenError(Exception):
 class Forkserver:
     """One process at a time. ``broken`` is set where it has ended or gave no worker, until it gives one again."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path | None) -> None:
+        self._data_dir = str(data_dir) if data_dir else None
         self.broken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
@@ -92,7 +97,7 @@ class Forkserver:
         self._control, child = socket.socketpair()
         self._control.setblocking(False)
         with child:
-            program = PROGRAM.format(path=sys.path, fd=child.fileno())
+            program = PROGRAM.format(path=sys.path, fd=child.fileno(), data_dir=self._data_dir)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", program, stdin=asyncio.subprocess.DEVNULL, pass_fds=(child.fileno(),)
             )

@@ -14,6 +14,7 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn, Self
 
 # One per request, and one at the start, with the forkserver's own process id, once everything is imported.
@@ -22,10 +23,12 @@ REQUEST = b"f"
 PIPES = 2
 
 
-def main(control_fd: int) -> None:
-    """Serve requests until the server closes ``control_fd``."""
+def main(control_fd: int, data_dir: str | None) -> None:
+    """Serve requests until the server closes ``control_fd``; ``data_dir`` is the folder to search for MNIST first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    import loopbench_server.workers.preload  # noqa: F401, PLC0415  the import is what it is for
+    from loopbench_server.workers.preload import preload  # noqa: PLC0415  not for the server, which imports this module
+
+    preload(Path(data_dir) if data_dir else None)
 
     with socket.socket(fileno=control_fd) as control, _Children() as children:
         control.sendall(ANSWER.pack(os.getpid()))

@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import psutil
 import structlog
 
 from loopbench_server.blocking import for_processes, to_the_end
 from loopbench_server.errors import NotReadyError
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.forkserver import Forkserver
 from loopbench_server.workers.protocol import MESSAGE, Message, Task, Trained
 
@@ -110,19 +110,13 @@ async def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Processes:
-    """Starts worker processes; ``data_dir`` is where MNIST is looked for first.
+    """Starts worker processes; one that does not start within the time limit of ``config`` is given up."""
 
-    A process that does not start within ``start_seconds`` is given up.
-    """
-
-    def __init__(self, data_dir: Path | None, start_seconds: float) -> None:
+    def __init__(self, config: WorkerConfig) -> None:
         # TensorFlow's greeting says nothing that a run's result does not.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        if data_dir:
-            # The forkserver runs imports and nothing else, so that its environment is all that it can be told by.
-            os.environ["LOOPBENCH_DATA_DIR"] = str(data_dir)
-        self._forkserver = Forkserver()
-        self._start_seconds = start_seconds
+        self._forkserver = Forkserver(config.data_dir)
+        self._start_seconds = config.limits.seconds
         self._abandoned: set[asyncio.Task[None]] = set()
 
     async def broke(self) -> None:

@@ -45,7 +45,7 @@ from loopbench_server.workers.redaction import without_paths
 from loopbench_server.workers.scratch import scratch
 
 if TYPE_CHECKING:
-    from loopbench_server.engine.training import Surroundings, Weights
+    from loopbench_server.engine.training import Weights
 
 # Training yields to the server, so that it answers under load.
 NICENESS = 10
@@ -84,12 +84,6 @@ def shortened(message: str) -> str:
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
-def _surroundings(task: Task) -> "Surroundings":
-    from loopbench_server.engine.training import Surroundings  # noqa: PLC0415  only in the worker
-
-    return Surroundings(threads=task.threads, data_dir=task.data_dir, tensorboard_dir=task.tensorboard_dir)
-
-
 def _frame(message: Message) -> bytes:
     return message.model_dump_json().encode()
 
@@ -98,7 +92,7 @@ def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
 
     described = Described(
-        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.data_dir)
+        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.config.data_dir)
     )
     return [_frame(described)]
 
@@ -109,7 +103,8 @@ def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
     assert task.spec is not None
     result, weights = train(
         task.spec,
-        _surroundings(task),
+        task.config,
+        log_dir=task.config.log_dir(task.run_id) if task.spec.tensorboard else None,
         on_phase=lambda phase: send(PhaseBegan(phase=phase, time=time.time())),
         on_progress=lambda progress: send(Progressed(progress=progress)),
         on_epoch=lambda record: send(EpochEnded(record=record)),
@@ -125,7 +120,7 @@ def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     arrays = unpack(weights)
     if weights_digest(arrays) != task.weights_digest:
         raise WeightsCorruptError("the stored weights are not those that the run ended with")
-    evaluation = evaluate(task.run_id, task.spec, arrays, _surroundings(task))
+    evaluation = evaluate(task.run_id, task.spec, arrays, task.config)
     return [_frame(Evaluated(evaluation=evaluation))]
 
 
@@ -134,7 +129,7 @@ def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
 
     assert task.spec is not None
     assert task.second is not None
-    diagnosis = diagnose(task.spec, task.second, _surroundings(task), task.divergences)
+    diagnosis = diagnose(task.spec, task.second, task.config, task.divergences)
     return [_frame(Diagnosed(diagnosis=diagnosis))]
 
 
@@ -195,5 +190,6 @@ def main(orders: Connection, answers: Connection) -> None:
 
 def _folders(task: Task) -> tuple[str, ...]:
     """Folders that an error may name: where its code is, where it works, and what it was given."""
-    given = (tempfile.tempdir, task.data_dir, task.tensorboard_dir)
+    config = task.config
+    given = (tempfile.tempdir, config.data_dir, config.tensorboard_dir, config.log_dir(task.run_id))
     return (sys.prefix, sys.base_prefix, *(str(path) for path in given if path))

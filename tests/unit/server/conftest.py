@@ -16,20 +16,19 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
 from loopbench_server.rpc.boundary import Boundary
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
-from loopbench_server.workers.limits import Bounds
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers.pool import CLOSING, WorkerDiedError
 from loopbench_server.workers.protocol import Message, Task
 from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)
-BOUNDS = Bounds(seconds=3_600, megabytes=4_000)
+LIMITS = WorkerLimits(seconds=3_600, megabytes=4_000)
 
 
 SECONDS_A_TEST_MAY_HANG = 120
@@ -188,18 +187,18 @@ def observer() -> Any:
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs", bounds=BOUNDS)
+def config(tmp_path: Path) -> WorkerConfig:
+    return WorkerConfig(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs", limits=LIMITS)
 
 
 @pytest.fixture
 async def make_scheduler(
-    store: Store, processes: Any, observer: Any, surroundings: Surroundings
+    store: Store, processes: Any, observer: Any, config: WorkerConfig
 ) -> AsyncIterator[Callable[..., Scheduler]]:
     made = []
 
     def make(slots: int = 1, queue_size: int = 10, caller_runs: int = 100) -> Scheduler:
-        executor = RunExecutor(store, processes, slots, surroundings, observer)
+        executor = RunExecutor(store, processes, slots, config, observer)
         made.append(Scheduler(store, executor, Limits(slots, queue_size, caller_runs)))
         return made[-1]
 
@@ -209,9 +208,9 @@ async def make_scheduler(
 
 
 @pytest.fixture
-def executor(store: Store, processes: Any, surroundings: Surroundings, observer: Any) -> RunExecutor:
+def executor(store: Store, processes: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
     """One with one slot, and nothing to do."""
-    return RunExecutor(store, processes, 1, surroundings, observer)
+    return RunExecutor(store, processes, 1, config, observer)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from loopbench_server import errors
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Failed, Task, Trained
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
@@ -30,20 +30,16 @@ def subjects(**fields: Any) -> DiagnosisRequest:
 
 @pytest.fixture
 def diagnoses(
-    store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Callable[..., Scheduler]
+    store: Store, processes: Any, config: WorkerConfig, make_scheduler: Callable[..., Scheduler]
 ) -> Diagnoses:
     verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, surroundings.bounds), verification, surroundings)
+    return Diagnoses(store, Questions(processes, 1, 10, config.limits), verification, config)
 
 
-async def test_two_specs_are_handed_to_one_process(
-    diagnoses: Diagnoses, processes: Any, surroundings: Surroundings
-) -> None:
+async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoses, processes: Any, config: WorkerConfig) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await processes.begun()
-    assert worker.task == Task(
-        kind="diagnose", threads=surroundings.threads, data_dir=surroundings.data_dir, spec=FIRST, second=SECOND
-    )
+    assert worker.task == Task(kind="diagnose", config=config, spec=FIRST, second=SECOND)
     worker.send(Diagnosed(diagnosis=FOUND))
     assert await waiting == FOUND
     assert worker.gone

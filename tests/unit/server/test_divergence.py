@@ -32,11 +32,11 @@ from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.store.database import open_database
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.results import ResultMetrics
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Task, Trained
 from tests.support.factories import START
 
@@ -273,9 +273,9 @@ CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), effect="e", fix="f", 
 
 
 @pytest.fixture
-def diagnoses(store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Make) -> Diagnoses:
+def diagnoses(store: Store, processes: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoses:
     verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, surroundings.bounds), verification, surroundings)
+    return Diagnoses(store, Questions(processes, 1, 10, config.limits), verification, config)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from loopbench_server.config import Settings
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.runs import remote_runs
-from loopbench_server.runs.attempt import Surroundings, now
+from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance import cancel_requests, retention
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
@@ -26,7 +26,8 @@ from loopbench_server.runs.maintenance.retention import Retention, keep_tidy, re
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
-from loopbench_server.workers.limits import Bounds, own_memory
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
+from loopbench_server.workers.limits import own_memory
 from loopbench_server.workers.protocol import EpochEnded, Trained
 
 MakeRun = Callable[..., spec.Run]
@@ -204,26 +205,31 @@ class TestRunsElsewhere:
 
 class TestRetention:
     async def test_forgets_what_is_old(
-        self, store: Store, executor: RunExecutor, surroundings: Surroundings, make_run: MakeRun, eventually: Eventually
+        self,
+        store: Store,
+        executor: RunExecutor,
+        config: WorkerConfig,
+        make_run: MakeRun,
+        eventually: Eventually,
     ) -> None:
         def ended(number: int, days_ago: float) -> str:
             run = store.add(make_run(number, state=RunState.RUNNING))
             end = now() - timedelta(days=days_ago)
             store.update(make_run(number, state=RunState.SUCCEEDED, end_time=end), b"weights")
-            surroundings.logs_of(run.id).mkdir(parents=True)
+            config.log_dir(run.id).mkdir(parents=True)
             return run.id
 
         old, recent, new = ended(1, 40), ended(2, 20), ended(3, 1)
         under_way = store.add(make_run(4)).id
         policy = Retention(runs=timedelta(days=30), weights=timedelta(days=10))
         tidying = asyncio.create_task(keep_tidy(store, executor, policy))
-        await eventually(lambda: not surroundings.logs_of(old).exists())
+        await eventually(lambda: not config.log_dir(old).exists())
         tidying.cancel()
         with pytest.raises(errors.RunNotFoundError):
             store.get(old)
         assert [store.weights_of(run_id) for run_id in (recent, new)] == [None, b"weights"]
         assert {store.get(run_id).id for run_id in (recent, new, under_way)} == {recent, new, under_way}
-        assert surroundings.logs_of(recent).exists()
+        assert config.log_dir(recent).exists()
 
     @pytest.mark.parametrize(
         ("flags", "expected"),
@@ -275,11 +281,11 @@ class TestBounds:
         await scheduler.submit(RunSpec(), "d", "greedy")
 
     async def test_only_so_many_evaluations_wait(
-        self, store: Store, processes: Any, surroundings: Surroundings, make_run: MakeRun, make_result: Any
+        self, store: Store, processes: Any, config: WorkerConfig, make_run: MakeRun, make_result: Any
     ) -> None:
         store.add(make_run(state=RunState.RUNNING))
         store.update(make_run(state=RunState.SUCCEEDED, result=make_result()), b"weights")
-        evaluations = Evaluations(store, Questions(processes, 1, 1, surroundings.bounds), surroundings)
+        evaluations = Evaluations(store, Questions(processes, 1, 1, config.limits), config)
         request = EvaluationRequest(run_id=make_run().id)
         first = asyncio.create_task(evaluations.evaluate(request))
         await processes.begun()
@@ -294,21 +300,21 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("bounds", "error"),
         [
-            (Bounds(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
-            (Bounds(seconds=60, megabytes=1), errors.MemoryExceededError),
+            (WorkerLimits(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
+            (WorkerLimits(seconds=60, megabytes=1), errors.MemoryExceededError),
         ],
     )
     async def test_a_process_that_leaves_them_is_ended(
         self,
         *,
-        bounds: Bounds,
+        limits: WorkerLimits,
         error: type[errors.LoopbenchServerError],
         store: Store,
         processes: Any,
-        surroundings: Any,
+        config: Any,
         observer: Any,
     ) -> None:
-        bounded = Surroundings(1, None, surroundings.tensorboard_dir, bounds)
+        bounded = WorkerConfig(tensorboard_dir=config.tensorboard_dir, limits=limits)
         executor = RunExecutor(store, processes, 1, bounded, observer)
         run = store.add(spec.Run(id="i", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now()))
         ended = await executor.begin(run, "me").ended()

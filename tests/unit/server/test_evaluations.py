@@ -12,12 +12,11 @@ from loopbench_server import errors
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.rpc.server_info import ServerStatus
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import capabilities
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.limits import Bounds
 from loopbench_server.workers.protocol import Described, Evaluated, Failed, Task
 
 DESCRIBED = Described(
@@ -28,8 +27,8 @@ DESCRIBED = Described(
 
 
 @pytest.fixture
-def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Evaluations:
-    return Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
+def evaluations(store: Store, processes: Any, config: WorkerConfig) -> Evaluations:
+    return Evaluations(store, Questions(processes, 1, 10, config.limits), config)
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ async def test_the_weights_of_a_run_are_evaluated(
     *,
     evaluations: Evaluations,
     processes: Any,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     run: spec.Run,
     evaluation: spec.Evaluation,
     by_spec: bool,
@@ -67,8 +66,7 @@ async def test_the_weights_of_a_run_are_evaluated(
     asked = RunSpec(seed=5, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
     assert worker.task == Task(
         kind="evaluate",
-        threads=surroundings.threads,
-        data_dir=surroundings.data_dir,
+        config=config,
         run_id=run.id,
         spec=asked,
         weights_digest="a" * 64,
@@ -102,10 +100,10 @@ async def test_an_evaluation_says_why_it_failed(evaluations: Evaluations, proces
 
 
 async def test_an_evaluation_has_a_time_limit(
-    store: Store, processes: Any, surroundings: Surroundings, run: spec.Run
+    store: Store, processes: Any, config: WorkerConfig, run: spec.Run
 ) -> None:
-    bounds = Bounds(seconds=0.05, megabytes=4_000)
-    evaluations = Evaluations(store, Questions(processes, 1, 10, bounds), surroundings)
+    limits = WorkerLimits(seconds=0.05, megabytes=4_000)
+    evaluations = Evaluations(store, Questions(processes, 1, 10, limits), config)
     with pytest.raises(errors.TimeExceededError):
         await asyncio.wait_for(evaluations.evaluate(EvaluationRequest(run_id=run.id)), 30)
     assert processes.workers[0].gone
@@ -121,14 +119,14 @@ async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, p
 
 
 async def test_describing_tries_until_a_process_answers(
-    processes: Any, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+    processes: Any, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capabilities, "SECONDS_BETWEEN_TRIES", 0)
-    waiting = asyncio.create_task(describe(processes, surroundings))
+    waiting = asyncio.create_task(describe(processes, config))
     (await processes.begun()).die()
     (await processes.begun()).send(Failed(reason="RUN_FAILED", message="no"))
     worker = await processes.begun()
-    assert worker.task == Task(kind="describe", data_dir=surroundings.data_dir)
+    assert worker.task == Task(kind="describe", config=config)
     worker.send(DESCRIBED)
     assert await waiting == DESCRIBED
     assert all(worker.gone for worker in processes.workers)

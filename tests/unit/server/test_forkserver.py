@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from loopbench_server.errors import NotReadyError
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import forkserver, pool
 from loopbench_server.workers.pool import Processes
 from loopbench_server.workers.protocol import Task
@@ -20,7 +21,9 @@ from loopbench_server.workers.protocol import Task
 PROGRAM = """
 import os, sys, time, types
 sys.path[:] = {path!r}
-sys.modules["loopbench_server.workers.preload"] = types.ModuleType("preload")
+preload = types.ModuleType("preload")
+preload.preload = lambda data_dir: None
+sys.modules["loopbench_server.workers.preload"] = preload
 worker = types.ModuleType("worker")
 def main(orders, answers):
     os.nice(1)
@@ -32,9 +35,10 @@ sys.modules["loopbench_server.workers.process"] = worker
 import loopbench_server.workers
 loopbench_server.workers.process = worker
 from loopbench_server.workers.forkserver_program import main
-main({fd})
+main({fd}, {data_dir!r})
 """
-TASK = Task(kind="describe")
+CONFIG = WorkerConfig(limits=WorkerLimits(seconds=30))
+TASK = Task(kind="describe", config=CONFIG)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
     monkeypatch.setattr(forkserver, "SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.setattr(pool, "ABANDON_SECONDS", 0.1)
-    made = Processes(None, 30)
+    made = Processes(CONFIG)
     yield made
     await made.close()
     assert not [child for child in psutil.Process().children() if "forkserver_program" in " ".join(child.cmdline())]
@@ -96,7 +100,8 @@ async def test_a_machine_without_processes_keeps_its_forkserver(
     starting: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusing = PROGRAM.replace("import os,", "import errno, os,").replace(
-        "main({fd})", "def fork(): raise OSError(errno.EAGAIN, 'no')\nos.fork = fork\nmain({fd})"
+        "main({fd}, {data_dir!r})",
+        "def fork(): raise OSError(errno.EAGAIN, 'no')\nos.fork = fork\nmain({fd}, {data_dir!r})",
     )
     monkeypatch.setattr(forkserver, "PROGRAM", refusing)
     for _ in range(2):

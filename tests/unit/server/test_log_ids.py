@@ -20,11 +20,11 @@ from loopbench_server import errors
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.leases import end_abandoned
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import EpochEnded, Failed, Trained
 from tests.support.in_process import all_of, benchmark_service
 
@@ -98,7 +98,7 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     killed: bool,
     store: Store,
     processes: Any,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     lines: Lines,
     make_run: MakeRun,
     make_result: Callable[..., spec.Result],
@@ -106,7 +106,7 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     run = make_run(state=RunState.SUCCEEDED, result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
-    evaluations = Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
+    evaluations = Evaluations(store, Questions(processes, 1, 10, config.limits), config)
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
     worker = await processes.begun()
     if killed:

@@ -41,12 +41,12 @@ async def test_who_comes_late_lets_others_renew(
     here: Store,
     other: Store,
     processes: Any,
-    surroundings: Any,
+    config: Any,
     observer: Any,
     make_run: Callable[..., spec.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executor = RunExecutor(here, processes, 1, surroundings, observer)
+    executor = RunExecutor(here, processes, 1, config, observer)
     run = other.add(make_run())
     looking = asyncio.create_task(end_abandoned(here, executor))
     await asyncio.sleep(0.2)

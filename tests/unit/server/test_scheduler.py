@@ -10,10 +10,10 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
-from loopbench_server.workers.protocol import EpochEnded, Failed, Progressed, Started, Trained
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.protocol import EpochEnded, Failed, Progressed, Started, Task, Trained
 
 MakeScheduler = Callable[..., Scheduler]
 PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples_per_second=1, seconds_left=2)
@@ -30,7 +30,7 @@ async def test_a_run_succeeds(
     processes: Any,
     observer: Any,
     store: Store,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     make_result: Callable[..., spec.Result],
     make_epoch: Callable[..., spec.EpochRecord],
 ) -> None:
@@ -40,7 +40,7 @@ async def test_a_run_succeeds(
     worker = await processes.begun()
     assert (scheduler.running, scheduler.queued) == (1, 0)
     assert store.get(run.id).state is RunState.RUNNING
-    assert worker.task == surroundings.train(run)
+    assert worker.task == Task(kind="train", config=config, spec=run.spec, run_id=run.id)
     worker.send(Started(monotonic=0.0))
     worker.send(EpochEnded(record=make_epoch(1)))
     worker.send(Trained(result=make_result()), b"weights")
@@ -76,11 +76,10 @@ async def test_a_result_tells_how_long_the_run_waited(
     assert run.result.phases.train_seconds == 4.0
 
 
-async def test_logs_go_to_a_folder_of_the_run(scheduler: Scheduler, processes: Any, surroundings: Surroundings) -> None:
+async def test_logs_go_to_a_folder_of_the_run(scheduler: Scheduler, processes: Any, config: WorkerConfig) -> None:
     (run_id,) = await submitted(scheduler, "r", tensorboard=True)
     task = (await processes.begun()).task
-    assert task.tensorboard_dir == surroundings.tensorboard_dir / run_id
-    assert (task.threads, task.data_dir) == (surroundings.threads, surroundings.data_dir)
+    assert task.config.log_dir(task.run_id) == config.tensorboard_dir / run_id
 
 
 @pytest.mark.parametrize("slots", [1, 2])

@@ -20,12 +20,12 @@ from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
 from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.telemetry.run_spans import RunSpans
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Started, Trained
 from tests.support.in_process import benchmark_service
 
@@ -67,8 +67,8 @@ def spans() -> Spans:
 
 
 @pytest.fixture
-async def scheduler(store: Store, processes: Any, surroundings: Surroundings, spans: Spans) -> AsyncIterator[Scheduler]:
-    executor = RunExecutor(store, processes, 1, surroundings, RunSpans(spans.tracer))
+async def scheduler(store: Store, processes: Any, config: WorkerConfig, spans: Spans) -> AsyncIterator[Scheduler]:
+    executor = RunExecutor(store, processes, 1, config, RunSpans(spans.tracer))
     made = Scheduler(store, executor, Limits(1, 10, 100))
     yield made
     await made.drain(0)
