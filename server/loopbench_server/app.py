@@ -19,9 +19,10 @@ from loopbench_server.operations.diagnose import Diagnoses
 from loopbench_server.operations.evaluate import Evaluations
 from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
-from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.health import OVERALL, Health
-from loopbench_server.rpc.server import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
+from loopbench_server.rpc.interceptors import make_interceptors
+from loopbench_server.rpc.methods import BENCHMARK, METHODS
+from loopbench_server.rpc.server import MESSAGE_BYTES, grpc_server, health_server
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
@@ -31,7 +32,7 @@ from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
 from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.security.access import Access, AccessError, access_of
+from loopbench_server.security.access import load_access
 from loopbench_server.stopping import stop_event
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import Metrics
@@ -49,13 +50,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _access(settings: Settings) -> Access:
-    try:
-        return access_of(settings)
-    except AccessError as error:
-        raise StartError(str(error)) from error
-
-
 class App:
     """All parts of a server, wired."""
 
@@ -65,13 +59,13 @@ class App:
         self._failed = False
         self._ready = False
         self._able = {"processes": False, "store": True, "taking_runs": True}
-        self._access = _access(settings)
+        self._access = load_access(settings)
         self._worker_config = make_worker_config(settings)
-        self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
+        self._metrics = metrics = Metrics(limits.slots, limits.queue_size, METHODS.values())
         self._store = open_store(settings, metrics.store)
-        self._boundary = Boundary(metrics.rpcs, tracer)
+        self._interceptors = make_interceptors(metrics.rpcs, tracer, self._access.tokens)
         # Probes come all the time, and a trace of each shows nothing.
-        self._health_boundary = Boundary(metrics.rpcs, NoOpTracer())
+        self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
         self._processes = Processes(self._worker_config)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._worker_config, observers)
@@ -98,9 +92,9 @@ class App:
     async def serve(self) -> None:
         """Until the server is told to stop and has drained."""
         self._health.set(OVERALL, SERVING)
-        self._health.set(SERVICE_NAME, NOT_SERVING)
-        serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
-        probed = health_server(self._settings.health_address, self._health, self._health_boundary)
+        self._health.set(BENCHMARK, NOT_SERVING)
+        serving = grpc_server(self._settings.address, self._service, self._health, self._interceptors, self._access)
+        probed = health_server(self._settings.health_address, self._health, self._health_interceptors)
         async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
@@ -174,7 +168,7 @@ class App:
             return
         self._ready = ready
         self._metrics.service.ready.set(ready)
-        self._health.set(SERVICE_NAME, SERVING if ready else NOT_SERVING)
+        self._health.set(BENCHMARK, SERVING if ready else NOT_SERVING)
         if ready:
             log.info("ready", devices=[device.name for device in self._status.info().devices])
         else:

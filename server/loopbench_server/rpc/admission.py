@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
-from loopbench_server.rpc.interceptors.auth import BENCHMARK, HEALTH, NEEDED
+from loopbench_server.rpc.methods import BENCHMARK, HEALTH, METHOD_ROLES
 from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
 from loopbench_server.security.tokens import Role
 
@@ -49,7 +49,7 @@ class Call:
     @property
     def open(self) -> bool:
         """Whether the call needs no token."""
-        return NEEDED.get(self.path) is Role.OPEN
+        return METHOD_ROLES.get(self.path) is Role.OPEN
 
 
 class _Held:

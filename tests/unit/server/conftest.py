@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
-from loopbench_server.rpc.boundary import Boundary
+from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -53,18 +53,12 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def boundary(registry: CollectorRegistry) -> Boundary:
-    """The interceptor of every server, without traces."""
-    return Boundary(RpcMetrics(registry), NoOpTracer())
-
-
-@pytest.fixture
-async def serve(boundary: Boundary) -> AsyncIterator[Serve]:
-    """Servers that stop with the test; without other interceptors they have the boundary."""
+async def serve(registry: CollectorRegistry) -> AsyncIterator[Serve]:
+    """Servers that stop with the test, by default with the interceptors of a server without tokens and traces."""
     async with AsyncExitStack() as servers:
 
         async def start(*register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel:
-            chosen = [boundary] if interceptors is None else interceptors
+            chosen = make_interceptors(RpcMetrics(registry), NoOpTracer()) if interceptors is None else interceptors
             return await servers.enter_async_context(aio_server(*register, interceptors=chosen))
 
         yield start

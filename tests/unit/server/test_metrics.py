@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
-from loopbench_server.rpc.server import served_methods
+from loopbench_server.rpc.methods import METHODS
 from loopbench_server.runs.attempt import error_of
 from loopbench_server.telemetry.metrics import Metrics
 from loopbench_server.telemetry.metrics.host import ServiceMetrics
@@ -112,10 +112,10 @@ def test_every_status_has_the_name_that_go_gives_it() -> None:
 
 
 def test_all_methods_of_all_services_are_known() -> None:
-    known = {(kind, method) for kind, _, method in served_methods()}
+    known = {(kind, method) for kind, _, method in METHODS.values()}
     assert known >= {TRAIN[::2], ("server_stream", "WatchRun"), ("unary", "Check"), ("server_stream", "Watch")}
     assert ("bidi_stream", "ServerReflectionInfo") in known
-    assert len(served_methods()) == 10 + 3 + 1
+    assert len(METHODS.values()) == 10 + 3 + 1
 
 
 def test_a_call_leaves_its_traces(rpcs: RpcMetrics, value: Any) -> None:
@@ -241,7 +241,7 @@ def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
 
 
 def test_the_number_of_series_is_bounded() -> None:
-    metrics = Metrics(slots=1, queue_size=1, methods=served_methods())
+    metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
     series = [sample for family in metrics.registry.collect() for sample in family.samples]
     # docs/metrics.md says so, with what results and packages add.
     assert len(series) < 2_000

@@ -18,7 +18,7 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.rpc.boundary import Boundary
+from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -78,7 +78,7 @@ async def scheduler(store: Store, processes: Any, config: WorkerConfig, spans: S
 async def stub(scheduler: Scheduler, store: Store, spans: Spans, serve: Serve) -> Any:
     unused: Any = None
     service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
-    interceptors = [Boundary(RpcMetrics(CollectorRegistry()), spans.tracer)]
+    interceptors = make_interceptors(RpcMetrics(CollectorRegistry()), spans.tracer)
     return pb_grpc.BenchmarkServiceStub(await serve(benchmark_service(service), interceptors=interceptors))
 
 
