@@ -29,6 +29,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
 from loopbench_server.runs.maintenance.ended_runs import follow_results
 from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.polling import STORE_HEALTH, repeat
 from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -155,10 +156,12 @@ class App:
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
     async def _watch_store(self) -> None:
-        """Never returns. The server is not ready while the store cannot keep results."""
-        while True:
+        """The server is not ready while the store cannot keep results."""
+
+        async def look() -> None:
             self._set_ready(store=self._store.keeps)
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+        await repeat(STORE_HEALTH, SECONDS_BETWEEN_LOOKS, look, self._executor.observer.work_failed)
 
     def _set_ready(self, **able: bool) -> None:
         """Ready as long as every part is able to do its work."""

@@ -1,4 +1,4 @@
-"""Errors as gRPC statuses with google.rpc details. What each error says is in the table of :mod:`.errors`."""
+"""Maps the errors of :mod:`loopbench_server.errors` to gRPC statuses with google.rpc details."""
 
 from itertools import accumulate, takewhile
 from string import ascii_letters, digits, punctuation
@@ -13,7 +13,78 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
-from loopbench_server.errors import InternalError, InvalidRequestError, LoopbenchServerError
+from loopbench_server.errors import (
+    CallerGoneError,
+    CallerLimitError,
+    DatasetCorruptError,
+    DatasetNotAvailableError,
+    DeviceNotAvailableError,
+    DrainingError,
+    InternalError,
+    InvalidRequestError,
+    LoopbenchServerError,
+    MemoryExceededError,
+    MessageTimeoutError,
+    NotReadyError,
+    QueueFullError,
+    RequestConflictError,
+    RoleMissingError,
+    RunCancelledError,
+    RunFailedError,
+    RunNotEndedError,
+    RunNotFoundError,
+    RunUnreadableError,
+    RunWithoutResultError,
+    ServerLostError,
+    StoreCorruptError,
+    StoreFailedError,
+    StoreReplacedError,
+    TemporaryFolderError,
+    TensorBoardFullError,
+    TensorBoardNotWritableError,
+    TimeExceededError,
+    TooManyCallsError,
+    UnauthenticatedError,
+    WeightsCorruptError,
+    WeightsNotStoredError,
+    WorkerLostError,
+)
+
+STATUSES: dict[type[LoopbenchServerError], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    RunNotFoundError: grpc.StatusCode.NOT_FOUND,
+    RequestConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    CallerLimitError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyCallsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    MessageTimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    DrainingError: grpc.StatusCode.UNAVAILABLE,
+    NotReadyError: grpc.StatusCode.UNAVAILABLE,
+    RunNotEndedError: grpc.StatusCode.FAILED_PRECONDITION,
+    RunWithoutResultError: grpc.StatusCode.FAILED_PRECONDITION,
+    WeightsNotStoredError: grpc.StatusCode.FAILED_PRECONDITION,
+    WeightsCorruptError: grpc.StatusCode.DATA_LOSS,
+    TimeExceededError: grpc.StatusCode.ABORTED,
+    MemoryExceededError: grpc.StatusCode.ABORTED,
+    DeviceNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    DatasetNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    DatasetCorruptError: grpc.StatusCode.FAILED_PRECONDITION,
+    TensorBoardNotWritableError: grpc.StatusCode.FAILED_PRECONDITION,
+    TensorBoardFullError: grpc.StatusCode.ABORTED,
+    TemporaryFolderError: grpc.StatusCode.ABORTED,
+    RunCancelledError: grpc.StatusCode.ABORTED,
+    RunFailedError: grpc.StatusCode.ABORTED,
+    CallerGoneError: grpc.StatusCode.ABORTED,
+    StoreFailedError: grpc.StatusCode.UNAVAILABLE,
+    StoreReplacedError: grpc.StatusCode.UNAVAILABLE,
+    StoreCorruptError: grpc.StatusCode.DATA_LOSS,
+    RunUnreadableError: grpc.StatusCode.FAILED_PRECONDITION,
+    ServerLostError: grpc.StatusCode.UNAVAILABLE,
+    WorkerLostError: grpc.StatusCode.ABORTED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    RoleMissingError: grpc.StatusCode.PERMISSION_DENIED,
+    InternalError: grpc.StatusCode.INTERNAL,
+}
 
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
@@ -81,5 +152,5 @@ def to_status(error: LoopbenchServerError) -> grpc.Status:
     for detail in _details(error):
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
-    code, _ = grpc.StatusCode[error.status].value
+    code, _ = STATUSES[type(error)].value
     return rpc_status.to_status(Status(code=code, message=_cut(_message(error), MESSAGE_ROOM), details=packed))

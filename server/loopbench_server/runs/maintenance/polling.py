@@ -10,12 +10,13 @@ from loopbench_server.errors import StoreFailedError
 log = structlog.get_logger()
 
 # Values of a label: all background work there is.
-LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS = WORKS = (
+LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS, STORE_HEALTH = WORKS = (
     "renew_leases",
     "end_abandoned",
     "poll_cancellations",
     "retention",
     "stored_results",
+    "store_health",
 )
 
 
