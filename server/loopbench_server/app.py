@@ -9,16 +9,16 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
-from loopbench_server.blocking import in_thread, start_threads
+from loopbench_server.blocking import run_blocking, start_threads
 from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
 from loopbench_server.errors import StartError, StoreFailedError
-from loopbench_server.fd_limit import allow_as_many_as_possible
-from loopbench_server.malloc import keep_little
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
+from loopbench_server.fd_limit import raise_fd_limit
+from loopbench_server.malloc import tune_malloc
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.rpc.health import OVERALL, Health
 from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.rpc.methods import BENCHMARK, METHODS
@@ -26,27 +26,27 @@ from loopbench_server.rpc.server import MESSAGE_BYTES, grpc_server, health_serve
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.ended_runs import follow_results
-from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
 from loopbench_server.runs.maintenance.polling import STORE_HEALTH, repeat
-from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
+from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.security.access import load_access
-from loopbench_server.stopping import stop_event
+from loopbench_server.stopping import make_stop_event
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import Metrics
 from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.telemetry.tracing import tracing
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.pool import WorkerPool
 
 log = structlog.get_logger()
 
 # Seconds for the background work to end, once the server has drained.
 BACKGROUND_SECONDS = 1.0
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -68,7 +68,7 @@ class App:
         # Probes come all the time, and a trace of each shows nothing.
         self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = Processes(self._worker_config)
+        self._processes = WorkerPool(self._worker_config)
         self._executor = RunExecutor(self._store, self._processes, settings.slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
@@ -76,11 +76,11 @@ class App:
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        questions = Questions(self._processes, settings.slots, settings.queue_size, self._worker_config.limits)
+        questions = TaskRunner(self._processes, settings.slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
-            Evaluations(self._store, questions, self._worker_config),
-            Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._worker_config),
+            Evaluator(self._store, questions, self._worker_config),
+            Diagnoser(self._store, questions, Verifier(self._scheduler, settings.slots), self._worker_config),
             self._store,
             self._status,
             metrics=metrics.service,
@@ -88,7 +88,7 @@ class App:
         metrics.service.asks(questions)
         if self._access.expiry:
             metrics.service.certificate_expires(self._access.expiry)
-        self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
+        self._stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
 
     async def serve(self) -> None:
         """Until the server is told to stop and has drained."""
@@ -117,12 +117,12 @@ class App:
     def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (
             self._keep_ready(),
-            keep_leases(self._store, self._executor),
-            end_abandoned(self._store, self._executor),
-            heed_cancellations(self._store, self._executor),
-            keep_tidy(self._store, self._executor, retention_of(self._settings)),
+            renew_leases(self._store, self._executor),
+            reap_expired(self._store, self._executor),
+            poll_cancel_requests(self._store, self._executor),
+            enforce_retention(self._store, self._executor, make_retention(self._settings)),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
-            self._examine_store(),
+            self._check_store_integrity(),
             self._watch_store(),
         )
 
@@ -149,9 +149,9 @@ class App:
             await self._processes.broke()
             self._set_ready(processes=False)
 
-    async def _examine_store(self) -> None:
+    async def _check_store_integrity(self) -> None:
         try:
-            await in_thread(self._store.examine)
+            await run_blocking(self._store.examine)
         except StoreFailedError as error:
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
@@ -161,7 +161,7 @@ class App:
         async def look() -> None:
             self._set_ready(store=self._store.keeps)
 
-        await repeat(STORE_HEALTH, SECONDS_BETWEEN_LOOKS, look, self._executor.observer.work_failed)
+        await repeat(STORE_HEALTH, POLL_INTERVAL_SECONDS, look, self._executor.observer.work_failed)
 
     def _set_ready(self, **able: bool) -> None:
         """Ready as long as every part is able to do its work."""
@@ -202,8 +202,8 @@ def run(settings: Settings) -> None:
         StartError: the address is taken or open to others, the database or a file cannot be opened, traces are asked
             for and not there.
     """
-    keep_little()
-    allow_as_many_as_possible()
+    tune_malloc()
+    raise_fd_limit()
     logging.configure(settings)
     with tracing() as tracer:
         asyncio.run(_run(settings, tracer))

@@ -50,7 +50,7 @@ class Deadline:
         log.critical("the server does not end by itself: ended at once", seconds=self._seconds, threads=threads)
 
 
-def stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
+def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
     """Set by SIGTERM, SIGINT and, where asked for, the end of standard input.
 
     From then on the process has ``drain_seconds`` and END_SECONDS to end.

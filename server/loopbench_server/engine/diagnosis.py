@@ -12,9 +12,9 @@ from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
 from loopbench_diagnose.sides import Side
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine.data import Data, Samples, samples_of
+from loopbench_server.engine.data import Data, Samples, make_samples
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.job import job_of, shared_model
+from loopbench_server.engine.job import build_replicated_model, make_job
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.network import build_model
@@ -93,7 +93,7 @@ def _side(spec: RunSpec, batch_size: int, seed: int) -> Side:
     return Side(
         train=_loop(spec.model_copy(update={"batch_size": batch_size})),
         loss=LOSSES[spec.loss].per_sample,
-        build_model=lambda: shared_model(seed, spec.replicas),
+        build_model=lambda: build_replicated_model(seed, spec.replicas),
     )
 
 
@@ -103,7 +103,7 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
     def train(model: keras.Model, given: GivenData, epochs: int) -> dict[str, float]:
         train_samples = _taken(given)
         validation = _taken(given.validation) if given.validation else train_samples
-        job = job_of(model, spec.model_copy(update={"epochs": epochs}), Data(train_samples, validation))
+        job = make_job(model, spec.model_copy(update={"epochs": epochs}), Data(train_samples, validation))
         method = METHODS[spec.method](job)
         recorder = Recorder(method, lambda _: None, lambda _: None)
         method.train([recorder])
@@ -118,4 +118,4 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
 
 def _taken(given: GivenData) -> Samples:
     """Labels come one-hot, as an experiment may have changed them; images as a copy, as tensors use their memory."""
-    return samples_of(np.asarray(given.x), np.asarray(given.y).argmax(axis=1))
+    return make_samples(np.asarray(given.x), np.asarray(given.y).argmax(axis=1))

@@ -8,15 +8,15 @@ from itertools import combinations
 import numpy as np
 
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
-from loopbench_server.operations.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
+from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # What two groups ended in: their seeds and digests.
 Question = frozenset[tuple[tuple[int, str], ...]]
 
 # Seeds that diverged and are named in a sentence with where they did; there may be a thousand.
-MOST_NAMED = 3
+MAX_NAMED = 3
 # Below this no spread is known, and no test possible.
-FEWEST_SEEDS = 2
+MIN_SEEDS = 2
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class Pair:
     @property
     def paired(self) -> bool:
         """Whether the runs are paired by seed; those of other seeds are left out then."""
-        return len(self.shared) >= FEWEST_SEEDS
+        return len(self.shared) >= MIN_SEEDS
 
     @cached_property
     def difference(self) -> Difference | None:
         """None where a group is too small to have a spread."""
         first, second = self.first, self.second
-        if not self.paired and min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
+        if not self.paired and min(len(first.by_seed), len(second.by_seed)) < MIN_SEEDS:
             return None
         test, seeds = (paired, self.shared) if self.paired else (unpaired, None)
         return test(first.accuracies("validation", seeds), second.accuracies("validation", seeds), self._step)
@@ -150,7 +150,7 @@ def _summary(group: Group) -> GroupSummary:
         accuracies = group.accuracies(split)
         figures[f"{split}_accuracies"] = accuracies
         figures[f"{split}_accuracy_mean"] = float(np.mean(accuracies))
-        if len(accuracies) >= FEWEST_SEEDS:
+        if len(accuracies) >= MIN_SEEDS:
             figures[f"{split}_accuracy_sd"] = float(np.std(accuracies, ddof=1))
     return GroupSummary.model_validate(
         {
@@ -163,15 +163,15 @@ def _summary(group: Group) -> GroupSummary:
     )
 
 
-def _of_diverged(group: Group) -> str:
+def _describe_divergence(group: Group) -> str:
     """Which runs of a group diverged, and where: ``a diverged under 1 of 3 seeds (seed 5: epoch 1, step 3)``."""
     told, found = f"{group.label} diverged under", group.diverged
     if not found:
         return f"{told} none of {len(group.by_seed)}"
     places = [f"seed {seed}: {place}" for seed, place in found.items()]
-    more = [f"{len(places) - MOST_NAMED:,} more"] if len(places) > MOST_NAMED else []
+    more = [f"{len(places) - MAX_NAMED:,} more"] if len(places) > MAX_NAMED else []
     seeds = "seed" if len(group.by_seed) == 1 else "seeds"
-    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MOST_NAMED] + more)})"
+    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MAX_NAMED] + more)})"
 
 
 def _points(fraction: float) -> str:
@@ -200,8 +200,8 @@ class Judge:
             verdict=Verdict.DIVERGED,
             difference=_mean_difference(pair),
             paired=pair.paired,
-            explanation=f"{_of_diverged(first)}, {_of_diverged(second)}. Weights or figures that are NaN or infinite "
-            "are no evidence: lower the learning rate, or leave these seeds out.",
+            explanation=f"{_describe_divergence(first)}, {_describe_divergence(second)}. Weights or figures that are "
+            "NaN or infinite are no evidence: lower the learning rate, or leave these seeds out.",
         )
 
     def without_seeds(self, pair: Pair) -> PairComparison:
@@ -212,7 +212,7 @@ class Judge:
             Verdict.INCONCLUSIVE,
             (
                 f"The difference is {_points(difference)}. One seed has no spread, so whether that is chance cannot be "
-                f"said: run each group with {FEWEST_SEEDS} seeds at the least."
+                f"said: run each group with {MIN_SEEDS} seeds at the least."
             ),
         )
         if pair.identical:
@@ -223,7 +223,7 @@ class Judge:
             verdict=verdict,
             difference=difference,
             paired=pair.paired,
-            seeds_needed=FEWEST_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
+            seeds_needed=MIN_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
             explanation=explanation,
         )
 
@@ -265,7 +265,7 @@ class Judge:
     def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
-        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MOST_SEEDS:,} seeds"
+        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MAX_SEEDS:,} seeds"
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",

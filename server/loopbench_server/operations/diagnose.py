@@ -1,19 +1,19 @@
 """Diagnoses two specifications, or those of two runs."""
 
 from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, Divergence, Run, RunSpec
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Task
 
 
-class Diagnoses:
+class Diagnoser:
     """Has a process make the experiments and, where asked for, trains with the fixes."""
 
-    def __init__(self, store: Store, questions: Questions, verification: Verification, config: WorkerConfig) -> None:
+    def __init__(self, store: Store, questions: TaskRunner, verification: Verifier, config: WorkerConfig) -> None:
         self._store = store
         self._questions = questions
         self._verification = verification
@@ -28,7 +28,7 @@ class Diagnoses:
             LoopbenchServerError: what the process, or a run that verifies, ended with.
         """
         subjects = (request.first, request.second)
-        (first, one), (second, other) = [await in_thread(self._known, subject) for subject in subjects]
+        (first, one), (second, other) = [await run_blocking(self._known, subject) for subject in subjects]
         task = Task(
             kind="diagnose",
             config=self._config,

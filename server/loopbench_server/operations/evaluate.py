@@ -1,19 +1,19 @@
 """Evaluates stored weights."""
 
 from loopbench.spec import Evaluation, EvaluationRequest, Run
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.errors import WeightsNotStoredError
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.runs.log_context import logged_as
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.runs.log_context import bind_run_ids
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Evaluated, Task
 
 
-class Evaluations:
+class Evaluator:
     """Finds the run and its weights, and has a process evaluate them."""
 
-    def __init__(self, store: Store, questions: Questions, config: WorkerConfig) -> None:
+    def __init__(self, store: Store, questions: TaskRunner, config: WorkerConfig) -> None:
         self._store = store
         self._questions = questions
         self._config = config
@@ -28,7 +28,7 @@ class Evaluations:
             QueueFullError: no more evaluations may wait.
             LoopbenchServerError: what the process ended with.
         """
-        run = logged_as(await in_thread(self._find, request))
+        run = bind_run_ids(await run_blocking(self._find, request))
         if run.result is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)
         wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)
@@ -42,7 +42,7 @@ class Evaluations:
         )
         # Those who wait do not hold a megabyte each.
         async with self._questions.turn():
-            weights = await in_thread(self._store.weights_of, run.id)
+            weights = await run_blocking(self._store.get_weights, run.id)
             if weights is None:
                 raise WeightsNotStoredError(f"the weights of run {run.id} are no longer kept", run_id=run.id)
             return (await self._questions.ask(task, Evaluated, weights, run_id=run.id)).evaluation

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 
 from loopbench.spec import Cause, ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.runs.scheduler import Scheduler
 
 SEEDS = 2**32
@@ -26,7 +26,7 @@ def subjects(diagnosis: Diagnosis) -> dict[str, RunSpec]:
     return {label: spec for label, spec in known.items() if spec is not None}
 
 
-class Verification:
+class Verifier:
     """Takes the scheduler's slots like any caller, and as many of them at once."""
 
     def __init__(self, scheduler: Scheduler, slots: int) -> None:
@@ -47,7 +47,7 @@ class Verification:
         runs = await self._train(subjects(diagnosis), seeds, caller)
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
-        comparison = await in_thread(compare, groups, defaults["margin"].default, defaults["alpha"].default)
+        comparison = await run_blocking(compare, groups, defaults["margin"].default, defaults["alpha"].default)
         told = {label: [*_reports(label, made)] for label, made in runs.items()}
         return diagnosis.model_copy(
             update={

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
 from loopbench_server.rpc.methods import BENCHMARK, HEALTH, METHOD_ROLES
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 from loopbench_server.security.tokens import Role
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class Admission:
         )
         # In the order they came.
         self._open_without_message: dict[asyncio.Timeout, None] = {}
-        self._reads = {path: CallerTurns(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
+        self._reads = {path: CallerLimiter(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
 
     def held(self, call: Call) -> AbstractContextManager[None]:
         """For a block that lasts as long as the call.

@@ -11,7 +11,7 @@ import grpc
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from loopbench_server.runs.active_run import Bell
+from loopbench_server.runs.active_run import ChangeNotifier
 
 Status = health_pb2.HealthCheckResponse.ServingStatus
 Answer = health_pb2.HealthCheckResponse
@@ -26,7 +26,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
 
     def __init__(self) -> None:
         self._statuses: dict[str, Any] = {}
-        self._bell = Bell()
+        self._bell = ChangeNotifier()
 
     def set(self, service: str, status: Any) -> None:
         """``status`` is SERVING or NOT_SERVING."""

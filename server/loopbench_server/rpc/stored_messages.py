@@ -17,19 +17,19 @@ from pydantic_core import from_json, to_jsonable_python
 from loopbench.spec import OPTIMIZERS, EpochRecord, Result, RunError, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2, run_pb2
 from loopbench.wire import enum_prefix
-from loopbench_server.store.schema import readable_run
+from loopbench_server.store.schema import reading_run
 
 Values = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 
-def run_message(row: sa.Row[Any]) -> run_pb2.Run:
+def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
     """The run that a row of ``runs`` holds.
 
     Raises:
         RunUnreadableError: the row holds a field or a value that this server does not know; the log has it.
     """
-    with readable_run(row.id):
+    with reading_run(row.id):
         return run_pb2.Run(
             id=row.id,
             request_id=row.request_id,
@@ -43,14 +43,14 @@ def run_message(row: sa.Row[Any]) -> run_pb2.Run:
         )
 
 
-def ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
+def row_to_ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
     """The only event of a run that has ended: its row of ``runs``, and the records of ``epochs``.
 
     Raises:
-        RunUnreadableError: as :func:`run_message`.
+        RunUnreadableError: as :func:`row_to_run_message`.
     """
-    run = run_message(row)
-    with readable_run(row.id):
+    run = row_to_run_message(row)
+    with reading_run(row.id):
         epochs = [_stored(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
         return benchmark_service_pb2.WatchRunResponse(state=run.state, epochs=epochs, run=run)
 
@@ -139,6 +139,6 @@ def _optimizer(stored: Values) -> Values:
     return {kind: {name: value for name, value in values.items() if name != "kind"}}
 
 
-def page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
+def make_page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
     """A page of runs, as ``ListRuns`` answers it."""
     return benchmark_service_pb2.ListRunsResponse(runs=runs, next_page_token=next_page_token)

@@ -10,11 +10,11 @@ from loopbench_server.errors import LoopbenchServerError
 
 # So that other calls wait behind a millisecond of work, and not behind all watchers of a run. The last of 500 is woken
 # half a second after the first.
-WOKEN_AT_ONCE = 4
-SECONDS_BETWEEN_WAKES = 0.004
+WAKE_BATCH = 4
+WAKE_INTERVAL_SECONDS = 0.004
 
 
-class Bell:
+class ChangeNotifier:
     """Wakes everybody who waits, a few at a time."""
 
     def __init__(self) -> None:
@@ -39,25 +39,25 @@ class Bell:
         self._wake([*waiting])
 
     def _wake(self, waiting: list[asyncio.Future[None]]) -> None:
-        for future in waiting[:WOKEN_AT_ONCE]:
+        for future in waiting[:WAKE_BATCH]:
             if not future.done():  # whoever waited may have been cancelled
                 future.set_result(None)
-        if len(waiting) > WOKEN_AT_ONCE:
+        if len(waiting) > WAKE_BATCH:
             loop = asyncio.get_running_loop()
-            loop.call_later(SECONDS_BETWEEN_WAKES, self._wake, waiting[WOKEN_AT_ONCE:])
+            loop.call_later(WAKE_INTERVAL_SECONDS, self._wake, waiting[WAKE_BATCH:])
 
 
-class LiveRun:
+class ActiveRun:
     """The present state of a run under way.
 
     Watchers read the state when they are ready to: a slow one skips progress but no epoch, and holds no memory.
     """
 
-    def __init__(self, run: Run, began_by: str = "", queued_time: datetime | None = None) -> None:
+    def __init__(self, run: Run, owner: str = "", queued_time: datetime | None = None) -> None:
         self.run = run
         # When the present attempt was queued. A run that is started again keeps the ``create_time`` of its first.
         self.queued_time = queued_time or run.create_time
-        self.began_by = began_by
+        self.owner = owner
         self._began = time.monotonic()
         # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.
         self.detached = False
@@ -66,7 +66,7 @@ class LiveRun:
         self.progress: Progress | None = None
         self.epochs: list[EpochRecord] = []
         self._lost: LoopbenchServerError | None = None
-        self._bell = Bell()
+        self._bell = ChangeNotifier()
 
     @property
     def seconds(self) -> float:

@@ -11,7 +11,7 @@ from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunStat
 from loopbench_server.errors import LoopbenchServerError, from_reason
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.limits import enforce_limits
-from loopbench_server.workers.pool import Processes, Worker, WorkerDiedError
+from loopbench_server.workers.pool import Worker, WorkerDiedError, WorkerPool
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 
 log = structlog.get_logger()
@@ -33,14 +33,14 @@ def now(not_before: datetime | None = None) -> datetime:
     return max(present, not_before) if not_before else present
 
 
-def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
+def make_error(error: type[LoopbenchServerError], message: str) -> RunError:
     """What a run keeps of an error."""
     return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
 async def attempt(
     run: Run,
-    processes: Processes,
+    processes: WorkerPool,
     config: WorkerConfig,
     *,
     queue_seconds: float,
@@ -60,13 +60,13 @@ async def attempt(
     asked = time.monotonic()
     async with processes.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
         log.info("run started", pid=worker.pid)
-        waited = _Waited(queue_seconds, asked)
+        waited = _QueueTimes(queue_seconds, asked)
         listening = _listen(worker, waited, on_phase, on_progress, on_epoch)
         return await enforce_limits(config.limits, worker, listening, asked)
 
 
 @dataclass
-class _Waited:
+class _QueueTimes:
     """What the process cannot know: how long the run waited, and when the server asked for the process."""
 
     queue_seconds: float
@@ -88,7 +88,7 @@ class _Waited:
 
 async def _listen(
     worker: Worker,
-    waited: _Waited,
+    waited: _QueueTimes,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
@@ -108,7 +108,7 @@ async def _listen(
             case Failed():
                 tell = log.error if message.traceback else log.warning
                 tell("run failed", reason=message.reason, traceback=message.traceback)
-                return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
+                return Outcome(RunState.FAILED, error=make_error(from_reason(message.reason), message.message))
             case _:
                 raise AssertionError(f"a training process does not send {message.kind}")
     raise WorkerDiedError("the training process ended without a result")

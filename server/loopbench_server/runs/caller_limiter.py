@@ -21,7 +21,7 @@ class ReadLimit:
     waiting: int
 
 
-class CallerTurns:
+class CallerLimiter:
     """Callers with waiting reads take turns, so that the reads of one caller do not delay those of all others.
 
     ``work`` is the plural of what the reads are.

@@ -11,7 +11,7 @@ from loopbench_server.config import Settings
 from loopbench_server.errors import StartError
 from loopbench_server.security.bind_policy import missing
 from loopbench_server.security.certificate_expiry import expiry
-from loopbench_server.security.reloading_files import BrokenFileError, Watched
+from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
 from loopbench_server.security.tls import TlsFiles, server_credentials
 from loopbench_server.security.tokens import Token, parse
 
@@ -27,7 +27,7 @@ class Access:
 
     credentials: grpc.ServerCredentials | None
     expiry: Callable[[], float] | None
-    tokens: Watched[tuple[Token, ...]] | None
+    tokens: ReloadingFiles[tuple[Token, ...]] | None
     reflection: bool
 
 
@@ -43,10 +43,12 @@ def load_access(settings: Settings) -> Access:
         with _collected(faults, "TLS"):
             files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             credentials = server_credentials(files)
-            expires = Watched((files.certificate, files.key), lambda _: expiry(files.certificate, files.key)).current
+            expires = ReloadingFiles(
+                (files.certificate, files.key), lambda _: expiry(files.certificate, files.key)
+            ).current
     if settings.tokens_file:
         with _collected(faults, "--tokens-file"):
-            tokens = Watched((settings.tokens_file,), parse)
+            tokens = ReloadingFiles((settings.tokens_file,), parse)
     if faults:
         raise StartError("\n".join(faults))
     log.info("access", tls=bool(credentials), mutual_tls=bool(settings.tls_client_ca), tokens=bool(tokens))

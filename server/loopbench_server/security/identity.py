@@ -17,7 +17,7 @@ _caller: ContextVar[str] = ContextVar("caller", default=UNKNOWN)
 _connection: ContextVar[str] = ContextVar("connection", default="")
 
 
-def recognise(context: ServicerContext[Any, Any]) -> str:
+def identify_caller(context: ServicerContext[Any, Any]) -> str:
     """Set what :func:`caller` and :func:`connection` return for the rest of the call, and return the caller.
 
     Only for the beginning of a call: gRPC crashes when the peer of a cancelled call is read.

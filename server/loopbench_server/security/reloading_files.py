@@ -12,7 +12,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 # Bytes of a file; certificates and lists of tokens are far smaller.
-LARGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 
 
 class BrokenFileError(Exception):
@@ -25,9 +25,9 @@ class BrokenFileError(Exception):
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"larger than {LARGEST_FILE} bytes")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(0, f"larger than {MAX_FILE_BYTES} bytes")
     return content
 
 
@@ -48,7 +48,7 @@ def read_all(paths: tuple[Path, ...]) -> tuple[bytes, ...]:
     return tuple(contents)
 
 
-class Watched(Generic[T]):
+class ReloadingFiles(Generic[T]):
     """What ``paths`` hold, as ``parse`` makes it of their contents. For use by any thread.
 
     Raises:

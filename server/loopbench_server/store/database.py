@@ -16,7 +16,7 @@ PATIENCE = 10
 # some four megabytes, and is opened in a millisecond: fewer of them are kept.
 CONNECTIONS, SQLITE_CONNECTIONS = 5, 2
 # Every thread uses at most one, so that none waits for another's.
-MOST_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
+MAX_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
 # What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
 # these limits tell; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
+def _engine(url: str | sa.URL, most: int = MAX_CONNECTIONS) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
@@ -52,7 +52,7 @@ def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
     return engine
 
 
-def _expect_answers(engine: sa.Engine) -> None:
+def _add_response_timeout(engine: sa.Engine) -> None:
     """For connections from now on: a migration may take any time."""
     if engine.dialect.name == "postgresql":
         from loopbench_server.store.postgresql_timeouts import connect  # noqa: PLC0415  the driver is optional
@@ -92,12 +92,12 @@ def open_database(url: str | sa.URL) -> sa.Engine:
         migrate(engine)
     finally:
         engine.dispose()
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine
 
 
 def reserved_connections(url: str | sa.URL) -> sa.Engine:
     """The database that :func:`open_database` has opened, by connections for leases and cancellations alone."""
     engine = _engine(url, RESERVED_THREADS)
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine

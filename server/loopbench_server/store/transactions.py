@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
-from loopbench_server.store.database_file import DatabaseFile, kind_of
+from loopbench_server.store.database_file import DatabaseFile, classify_error
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Transactions:
         except sa.exc.SQLAlchemyError as error:
             refused = True
             self._tell(str(getattr(error, "orig", error)))
-            kind = kind_of(error)
+            kind = classify_error(error)
             self.corrupt = self.corrupt or kind is StoreCorruptError
             raise kind(f"the database of runs cannot be read or written{self._reason(error)}") from error
         except StoreReplacedError as error:

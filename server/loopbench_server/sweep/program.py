@@ -14,7 +14,7 @@ from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
 from loopbench_server.bootstrap import open_store
 from loopbench_server.errors import DrainingError, LoopbenchServerError, SettingError, StartError
-from loopbench_server.stopping import stop_event
+from loopbench_server.stopping import make_stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, Training
 from loopbench_server.telemetry import logging
@@ -39,7 +39,7 @@ def run(settings: SweepSettings) -> IndexExit:
     except StartError as error:
         return _failed(what, str(error), IndexExit.FAILED)
     except LoopbenchServerError as error:
-        return _failed(what, f"{error.reason}: {error}", exit_of(error))
+        return _failed(what, f"{error.reason}: {error}", get_exit_code(error))
     except Exception:
         log.critical("the index cannot be trained", exc_info=True)
         return _failed(what, "a fault of loopbench; the log says more", IndexExit.FAILED)
@@ -47,7 +47,7 @@ def run(settings: SweepSettings) -> IndexExit:
     return IndexExit.DONE
 
 
-def exit_of(error: LoopbenchServerError) -> IndexExit:
+def get_exit_code(error: LoopbenchServerError) -> IndexExit:
     """What a failed run, or a store that refuses, means for whoever might try again."""
     if isinstance(error, DrainingError):
         return IndexExit.STOPPED
@@ -75,7 +75,7 @@ def _number(sweep: Sweep) -> int:
 async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
     request_id = sweep.request_id(index.number)
     bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
-    stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
+    stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
     with tracing() as tracer:
         metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)

@@ -10,8 +10,8 @@ from loopbench.spec import Run, RunSpec
 from loopbench_server.bootstrap import make_worker_config, serve_metrics
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
-from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
+from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.store import Store
@@ -19,7 +19,7 @@ from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.telemetry.metrics import TrainingMetrics
 from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.pool import WorkerPool
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Training:
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
         config = make_worker_config(settings)
-        self._processes = processes = Processes(config)
+        self._processes = processes = WorkerPool(config)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._metrics = metrics
@@ -56,7 +56,7 @@ class Training:
         """
         training = asyncio.create_task(self._trained(spec, request_id))
         stopping = asyncio.create_task(stop.wait())
-        works = (keep_leases, end_abandoned, heed_cancellations)
+        works = (renew_leases, reap_expired, poll_cancel_requests)
         background = [asyncio.create_task(work(self._store, self._executor)) for work in works]
         try:
             done, _ = await asyncio.wait((training, stopping, *background), return_when=asyncio.FIRST_COMPLETED)

@@ -19,12 +19,12 @@ PROGRAM = (
     "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; "
     "main({fd}, {data_dir!r})"
 )
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 # Looks, one a second, at a forkserver that owes an answer: without processor time it is stopped or hung. The import of
 # TensorFlow takes processor time all along.
-IDLE_LOOKS = 10
+MAX_IDLE_POLLS = 10
 # The same for one that works and gives no answer.
-MOST_LOOKS = 120
+MAX_POLLS = 120
 # Seconds to end after SIGKILL, and after the server has closed the socket.
 KILL_SECONDS, CLOSE_SECONDS = 5.0, 2.0
 
@@ -114,8 +114,8 @@ class Forkserver:
         answer = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, ANSWER.size))
         used, idle = -1.0, 0
         try:
-            for _ in range(MOST_LOOKS):
-                await asyncio.wait({answer}, timeout=SECONDS_BETWEEN_LOOKS)
+            for _ in range(MAX_POLLS):
+                await asyncio.wait({answer}, timeout=POLL_INTERVAL_SECONDS)
                 if answer.done():
                     if not answer.result():
                         raise _BrokenError("it closed its socket")
@@ -124,9 +124,9 @@ class Forkserver:
                     return pid
                 before, used = used, self._processor_seconds()
                 idle = idle + 1 if used == before else 0
-                if idle == IDLE_LOOKS:
-                    raise _BrokenError(f"no answer, and no processor time, for {IDLE_LOOKS} s")
-            raise _BrokenError(f"no answer for {MOST_LOOKS} s")
+                if idle == MAX_IDLE_POLLS:
+                    raise _BrokenError(f"no answer, and no processor time, for {MAX_IDLE_POLLS} s")
+            raise _BrokenError(f"no answer for {MAX_POLLS} s")
         finally:
             answer.cancel()
 

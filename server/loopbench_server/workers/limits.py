@@ -8,14 +8,14 @@ from typing import Any, NoReturn, TypeVar
 
 import psutil
 
-from loopbench_server.blocking import for_processes
+from loopbench_server.blocking import run_process_io
 from loopbench_server.errors import MemoryExceededError, NotReadyError, TimeExceededError
 from loopbench_server.worker_config import WorkerLimits
 from loopbench_server.workers.pool import Worker
 
 T = TypeVar("T")
 
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 # A process that starts later than this after it was asked for had no fair share of its time.
 LATE_SECONDS = 1.0
 MEGABYTE = 1_000_000
@@ -48,16 +48,16 @@ async def _watch(limits: WorkerLimits, pid: int, asked: float) -> NoReturn:
     late = time.monotonic() - asked
     end = asked + limits.seconds
     while (left := end - time.monotonic()) > 0:
-        used = await for_processes(own_memory, pid)
+        used = await run_process_io(get_private_memory, pid)
         if used > limits.megabytes * MEGABYTE:
             raise MemoryExceededError(f"its process took {used // MEGABYTE} MB, and may take {limits.megabytes}")
-        await asyncio.sleep(min(left, SECONDS_BETWEEN_LOOKS))
+        await asyncio.sleep(min(left, POLL_INTERVAL_SECONDS))
     if late > LATE_SECONDS:
         raise NotReadyError(f"the training process started {late:.0f} s late, and its {limits.seconds:g} s are over")
     raise TimeExceededError(f"its process ran for {limits.seconds:g} s, and may run no longer")
 
 
-def own_memory(pid: int) -> int:
+def get_private_memory(pid: int) -> int:
     """Bytes that only this process holds; 0 once it is gone."""
     with suppress(psutil.Error):
         uss: int = psutil.Process(pid).memory_full_info().uss

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import psutil
 import structlog
 
-from loopbench_server.blocking import for_processes, to_the_end
+from loopbench_server.blocking import run_process_io, shielded
 from loopbench_server.errors import NotReadyError
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.forkserver import Forkserver
@@ -22,12 +22,12 @@ log = structlog.get_logger()
 # Messages after which a process says no more.
 CLOSING = ("trained", "evaluated", "diagnosed", "described", "failed")
 # Seconds for a worker to take in its orders.
-ORDER_SECONDS = 60.0
+TASK_TIMEOUT_SECONDS = 60.0
 # Seconds that a start under way may take once nobody waits for its worker.
-ABANDON_SECONDS = 2.0
+START_CANCEL_TIMEOUT_SECONDS = 2.0
 # Seconds for a killed process to end, and then for the forkserver to reap it. Nothing depends on either: a process that
 # the system holds in the kernel, or a zombie, uses no processor time.
-END_SECONDS, REAP_SECONDS = 5.0, 0.5
+END_SECONDS, REAP_TIMEOUT_SECONDS = 5.0, 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 
 
@@ -65,10 +65,10 @@ class Worker:
         closed = False
         while True:
             try:
-                message = MESSAGE.validate_json(await for_processes(self._answers.recv_bytes))
+                message = MESSAGE.validate_json(await run_process_io(self._answers.recv_bytes))
                 attachment = b""
                 if isinstance(message, Trained):
-                    attachment = await for_processes(self._answers.recv_bytes)
+                    attachment = await run_process_io(self._answers.recv_bytes)
             except (EOFError, OSError) as error:
                 if closed:
                     return
@@ -81,10 +81,10 @@ class Worker:
         if self._process:
             with suppress(psutil.Error):
                 self._process.kill()
-            if not await _comes_true(self._has_ended, END_SECONDS):
+            if not await _poll_until(self._has_ended, END_SECONDS):
                 log.error("a training process outlives SIGKILL: the system holds it", pid=self.pid)
                 return  # its pipes stay open: a thread may wait for them
-            await _comes_true(self._is_reaped, REAP_SECONDS)
+            await _poll_until(self._is_reaped, REAP_TIMEOUT_SECONDS)
         self._answers.close()
         self._orders.close()
 
@@ -98,7 +98,7 @@ class Worker:
             return True
 
 
-async def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
+async def _poll_until(condition: Callable[[], bool], seconds: float) -> bool:
     """Whether ``condition`` is met within ``seconds``."""
     end, pause = time.monotonic() + seconds, FIRST_PAUSE
     while not condition():
@@ -109,7 +109,7 @@ async def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-class Processes:
+class WorkerPool:
     """Starts worker processes; one that does not start within the time limit of ``config`` is given up."""
 
     def __init__(self, config: WorkerConfig) -> None:
@@ -139,11 +139,11 @@ class Processes:
                 raise
         worker = Worker(pid, answers, orders)
         try:
-            ordering = for_processes(worker.order, task.model_dump_json(), weights)
-            await asyncio.wait_for(ordering, ORDER_SECONDS)
+            ordering = run_process_io(worker.order, task.model_dump_json(), weights)
+            await asyncio.wait_for(ordering, TASK_TIMEOUT_SECONDS)
         except TimeoutError:  # before OSError, of which it is one
             await worker.end()
-            raise NotReadyError(f"a training process did not take its task within {ORDER_SECONDS:g} s") from None
+            raise NotReadyError(f"a training process did not take its task within {TASK_TIMEOUT_SECONDS:g} s") from None
         except OSError:
             pass  # the process crashed; reading its messages shows that
         return worker
@@ -162,11 +162,11 @@ class Processes:
                 raise NotReadyError(f"no training process started within {self._start_seconds:g} s")
             yield starting.result()
         finally:
-            await to_the_end(self._end(starting))
+            await shielded(self._end(starting))
 
     async def _end(self, starting: asyncio.Task[Worker]) -> None:
         """Whoever leaves during the start does not wait for long: the worker is ended as soon as it is there."""
-        await asyncio.wait({starting}, timeout=ABANDON_SECONDS)
+        await asyncio.wait({starting}, timeout=START_CANCEL_TIMEOUT_SECONDS)
         ending = asyncio.create_task(_ended(starting))
         if starting.done():
             await ending
@@ -181,7 +181,7 @@ async def _ended(starting: asyncio.Task[Worker]) -> None:
         await starting.result().end()
 
 
-async def closing_message(worker_process: Worker) -> Message:
+async def read_final_message(worker_process: Worker) -> Message:
     """The last message of a worker.
 
     Raises:

@@ -41,7 +41,7 @@ from loopbench_server.workers.protocol import (
     Task,
     Trained,
 )
-from loopbench_server.workers.redaction import without_paths
+from loopbench_server.workers.redaction import redact_paths
 from loopbench_server.workers.scratch import scratch
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 NICENESS = 10
 EXIT_ORPHANED = 70
 # Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
-LONGEST_MESSAGE = 2_000
+MAX_MESSAGE_LENGTH = 2_000
 
 # Errors whose details are in the log, where callers see no path.
 FAULTS_OF_THE_MACHINE = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
@@ -79,9 +79,9 @@ def unpack(packed: bytes) -> "Weights":
         raise WeightsCorruptError(f"the stored weights cannot be read: {error}") from error
 
 
-def shortened(message: str) -> str:
+def truncate(message: str) -> str:
     """``message``, of which no more than the beginning is kept where it is very long."""
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
+    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
 
 def _frame(message: Message) -> bytes:
@@ -142,7 +142,7 @@ HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
 }
 
 
-def _die_with_the_server(orders: Connection) -> None:
+def _exit_with_server(orders: Connection) -> None:
     """Wait for the server's end of ``orders`` to close, however the server died, and end the process."""
 
     def wait() -> None:
@@ -165,7 +165,7 @@ def main(orders: Connection, answers: Connection) -> None:
         task_json, weights = orders.recv_bytes(), orders.recv_bytes()
     except EOFError:
         os._exit(EXIT_ORPHANED)
-    _die_with_the_server(orders)
+    _exit_with_server(orders)
 
     def send(message: Message) -> None:
         answers.send_bytes(_frame(message))
@@ -181,10 +181,10 @@ def main(orders: Connection, answers: Connection) -> None:
             answers.send_bytes(frame)
     except LoopbenchServerError as error:
         details = traceback.format_exc() if isinstance(error, FAULTS_OF_THE_MACHINE) else ""
-        send(Failed(reason=error.reason, message=shortened(str(error)), traceback=details))
+        send(Failed(reason=error.reason, message=truncate(str(error)), traceback=details))
     except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
-        message = without_paths(f"{type(error).__name__}: {error}", *_folders(task))
-        send(Failed(reason=RunFailedError.reason, message=shortened(message), traceback=traceback.format_exc()))
+        message = redact_paths(f"{type(error).__name__}: {error}", *_folders(task))
+        send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
     answers.close()
 
 

@@ -119,8 +119,8 @@ class FakeWorker:
             raise WorkerDiedError("the process was killed")
 
 
-class FakeProcesses:
-    """Stands for :class:`loopbench_server.workers.pool.Processes`."""
+class FakeWorkerPool:
+    """Stands for :class:`loopbench_server.workers.pool.WorkerPool`."""
 
     def __init__(self) -> None:
         self.refused = False
@@ -172,7 +172,7 @@ class Recorder(Observer):
 
 @pytest.fixture
 def processes() -> Any:
-    return FakeProcesses()
+    return FakeWorkerPool()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from loopbench_server.rpc import admission
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.runs.caller_limiter import ReadLimit
-from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import parse
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 
@@ -87,7 +87,7 @@ async def address(tmp_path: Path, registry: CollectorRegistry, handlers: Handler
     )
     health = Health()
     health.set("", Answer.SERVING)
-    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), Watched((file,), parse))
+    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), ReloadingFiles((file,), parse))
     server = grpc.aio.server(interceptors=interceptors)
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from loopbench_server.errors import TooManyCallsError
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 
 
 class Reads:
     """Reads that go on until the test ends them."""
 
     def __init__(self, limit: ReadLimit) -> None:
-        self.turns = CallerTurns("pages", limit)
+        self.turns = CallerLimiter("pages", limit)
         self.running: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Event] = {}

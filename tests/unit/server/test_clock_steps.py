@@ -70,5 +70,5 @@ def test_an_abandoned_run_does_not_end_before_it_began(
     later = datetime.now(UTC) + timedelta(hours=2)
     fields = {"state": RunState.RUNNING, "start_time": later + timedelta(hours=1)} if started else {}
     run = lapsing.add(make_run(create_time=later, **fields))
-    assert len(store.end_abandoned(LOST, CANCELLED)) == 1
+    assert len(store.reap_expired(LOST, CANCELLED)) == 1
     assert store.get(run.id).end_time == (run.start_time or run.create_time)

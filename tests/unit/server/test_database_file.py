@@ -12,7 +12,7 @@ from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.store.retry import patiently
+from loopbench_server.store.retry import retry_until
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Trained
 
@@ -99,7 +99,7 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
 ) -> None:
     damage(file, store, make_run)
     with pytest.raises(StoreCorruptError) as caught:
-        await patiently(store.lease, store.list, spec.RunFilter(), 10, "")
+        await retry_until(store.lease, store.list, spec.RunFilter(), 10, "")
     assert not caught.value.retryable
     assert not store.keeps
     for take_in in (store.add, store.restart):

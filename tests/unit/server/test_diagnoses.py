@@ -9,9 +9,9 @@ import pytest
 from loopbench import spec
 from loopbench.spec import Cause, Diagnosis, DiagnosisRequest, DiagnosisSubject, Loss, RunSpec, Verdict
 from loopbench_server import errors
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
@@ -31,12 +31,12 @@ def subjects(**fields: Any) -> DiagnosisRequest:
 @pytest.fixture
 def diagnoses(
     store: Store, processes: Any, config: WorkerConfig, make_scheduler: Callable[..., Scheduler]
-) -> Diagnoses:
-    verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, config.limits), verification, config)
+) -> Diagnoser:
+    verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
+    return Diagnoser(store, TaskRunner(processes, 1, 10, config.limits), verification, config)
 
 
-async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoses, processes: Any, config: WorkerConfig) -> None:
+async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, processes: Any, config: WorkerConfig) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await processes.begun()
     assert worker.task == Task(kind="diagnose", config=config, spec=FIRST, second=SECOND)
@@ -46,7 +46,7 @@ async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoses, process
 
 
 async def test_a_run_stands_for_its_spec(
-    diagnoses: Diagnoses, processes: Any, store: Store, make_run: Callable[..., spec.Run]
+    diagnoses: Diagnoser, processes: Any, store: Store, make_run: Callable[..., spec.Run]
 ) -> None:
     run = store.add(make_run(spec=SECOND))
     request = subjects().model_copy(update={"first": DiagnosisSubject(run_id=run.id)})
@@ -60,7 +60,7 @@ async def test_a_run_stands_for_its_spec(
         await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}), "me")
 
 
-async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoses, processes: Any) -> None:
+async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, processes: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await processes.begun()
     waiting.cancel()
@@ -84,7 +84,7 @@ def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
 
 
 async def test_a_fix_is_shown_to_close_the_gap(
-    diagnoses: Diagnoses, processes: Any, make_result: Callable[..., spec.Result]
+    diagnoses: Diagnoser, processes: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2), "me"))
     (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
@@ -116,7 +116,7 @@ async def test_a_fix_is_shown_to_close_the_gap(
     assert "validation_loss/second" not in told
 
 
-async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoses, processes: Any) -> None:
+async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, processes: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1), "me"))
     (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
     workers = [await processes.begun() for _ in range(2)]

@@ -29,9 +29,9 @@ from loopbench.spec import (
 from loopbench.v1 import run_pb2
 from loopbench_server.operations.compare import Group, compare
 from loopbench_server.operations.compare_stored import compare_stored
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.store.database import open_database
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
@@ -273,9 +273,9 @@ CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), effect="e", fix="f", 
 
 
 @pytest.fixture
-def diagnoses(store: Store, processes: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoses:
-    verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, config.limits), verification, config)
+def diagnoses(store: Store, processes: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoser:
+    verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
+    return Diagnoser(store, TaskRunner(processes, 1, 10, config.limits), verification, config)
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def lost(store: Store, make_run: Make, make_result: Make) -> spec.Run:
 
 @pytest.mark.parametrize("by_id", [True, False])
 async def test_a_process_is_told_where_whole_runs_diverged(
-    diagnoses: Diagnoses, processes: Any, lost: spec.Run, by_id: bool
+    diagnoses: Diagnoser, processes: Any, lost: spec.Run, by_id: bool
 ) -> None:
     second = DiagnosisSubject(run_id=lost.id) if by_id else DiagnosisSubject(spec=SECOND)
     request = DiagnosisRequest(first=DiagnosisSubject(spec=FIRST), second=second)
@@ -299,7 +299,7 @@ async def test_a_process_is_told_where_whole_runs_diverged(
 
 @pytest.mark.parametrize("seeds", [1, 2])
 async def test_verification_draws_nothing_from_runs_that_diverged(
-    diagnoses: Diagnoses, processes: Any, make_result: Make, seeds: int
+    diagnoses: Diagnoser, processes: Any, make_result: Make, seeds: int
 ) -> None:
     """Under the first seed the second side diverges; with one seed nothing is left of it."""
     request = DiagnosisRequest(

@@ -15,19 +15,19 @@ from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.config import Settings
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.runs import remote_runs
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance import cancel_requests, retention
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
-from loopbench_server.runs.maintenance.retention import Retention, keep_tidy, retention_of
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
+from loopbench_server.runs.maintenance.retention import Retention, enforce_retention, make_retention
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
-from loopbench_server.workers.limits import own_memory
+from loopbench_server.workers.limits import get_private_memory
 from loopbench_server.workers.protocol import EpochEnded, Trained
 
 MakeRun = Callable[..., spec.Run]
@@ -38,9 +38,9 @@ CANCELLED = RunError(reason="RUN_CANCELLED", message="on request")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0)
-    monkeypatch.setattr(remote_runs, "SECONDS_BETWEEN_POLLS", 0)
-    monkeypatch.setattr(cancel_requests, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(retry, "RETRY_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(remote_runs, "POLL_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(cancel_requests, "POLL_INTERVAL_SECONDS", 0)
 
 
 class TestDatabaseThatComesBack:
@@ -81,8 +81,8 @@ class TestDatabaseThatComesBack:
         ended = await scheduler.wait(run.id)
         assert not refusals
         assert store.get(run.id) == ended
-        assert store.epochs_of(run.id) == (make_epoch(1),)
-        assert store.weights_of(run.id) == b"weights"
+        assert store.get_epochs(run.id) == (make_epoch(1),)
+        assert store.get_weights(run.id) == b"weights"
 
 
 class TestConfirmationThatIsLost:
@@ -92,7 +92,7 @@ class TestConfirmationThatIsLost:
         run = store.add(make_run(state=RunState.RUNNING))
         for _ in range(2):
             store.add_epoch(run.id, make_epoch(1))
-        assert store.epochs_of(run.id) == (make_epoch(1),)
+        assert store.get_epochs(run.id) == (make_epoch(1),)
 
     async def test_the_caller_is_told_what_the_store_has(
         self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
@@ -131,7 +131,7 @@ class TestServerThatWasTakenForDead:
         there.add(make_run(state=RunState.RUNNING))
         with pytest.raises(errors.ServerLostError):
             store.add_epoch(make_run().id, make_epoch(1))
-        assert store.epochs_of(make_run().id) == ()
+        assert store.get_epochs(make_run().id) == ()
 
 
 class TestRunsElsewhere:
@@ -152,7 +152,7 @@ class TestRunsElsewhere:
             lapsing.add(make_run(number, state=RunState.RUNNING))
         store.request_cancel(make_run(1).id)
         ids = {(make_run(number).id, make_run(number).request_id) for number in (1, 2)}
-        assert {*store.end_abandoned(LOST, CANCELLED)} == ids
+        assert {*store.reap_expired(LOST, CANCELLED)} == ids
         ends = [store.get(make_run(number).id) for number in (1, 2)]
         assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
 
@@ -161,7 +161,7 @@ class TestRunsElsewhere:
     ) -> None:
         live = executor.begin(store.add(make_run()), "me")
         worker = await processes.begun()
-        heeding = asyncio.create_task(heed_cancellations(store, executor))
+        heeding = asyncio.create_task(poll_cancel_requests(store, executor))
         there.request_cancel(make_run().id)
         ended = await live.ended()
         heeding.cancel()
@@ -222,12 +222,12 @@ class TestRetention:
         old, recent, new = ended(1, 40), ended(2, 20), ended(3, 1)
         under_way = store.add(make_run(4)).id
         policy = Retention(runs=timedelta(days=30), weights=timedelta(days=10))
-        tidying = asyncio.create_task(keep_tidy(store, executor, policy))
+        tidying = asyncio.create_task(enforce_retention(store, executor, policy))
         await eventually(lambda: not config.log_dir(old).exists())
         tidying.cancel()
         with pytest.raises(errors.RunNotFoundError):
             store.get(old)
-        assert [store.weights_of(run_id) for run_id in (recent, new)] == [None, b"weights"]
+        assert [store.get_weights(run_id) for run_id in (recent, new)] == [None, b"weights"]
         assert {store.get(run_id).id for run_id in (recent, new, under_way)} == {recent, new, under_way}
         assert config.log_dir(recent).exists()
 
@@ -241,10 +241,10 @@ class TestRetention:
         ],
     )
     def test_follows_the_flags(self, flags: list[str], expected: Retention) -> None:
-        assert retention_of(CliApp.run(Settings, cli_args=flags)) == expected
+        assert make_retention(CliApp.run(Settings, cli_args=flags)) == expected
 
     async def test_keeps_everything_without_a_policy(self, store: Store, executor: RunExecutor) -> None:
-        await keep_tidy(store, executor, Retention())
+        await enforce_retention(store, executor, Retention())
 
     async def test_survives_a_database_that_refuses(
         self, store: Store, executor: RunExecutor, monkeypatch: pytest.MonkeyPatch
@@ -256,9 +256,9 @@ class TestRetention:
             loop.call_soon_threadsafe(asked.put_nowait, None)
             raise errors.StoreFailedError("away")
 
-        monkeypatch.setattr(store, "forget_runs", refuse)
-        monkeypatch.setattr(retention, "SECONDS_BETWEEN_LOOKS", 0)
-        tidying = asyncio.create_task(keep_tidy(store, executor, Retention(runs=timedelta(days=1))))
+        monkeypatch.setattr(store, "delete_old_runs", refuse)
+        monkeypatch.setattr(retention, "POLL_INTERVAL_SECONDS", 0)
+        tidying = asyncio.create_task(enforce_retention(store, executor, Retention(runs=timedelta(days=1))))
         for _ in range(3):
             await asked.get()
         tidying.cancel()
@@ -285,7 +285,7 @@ class TestBounds:
     ) -> None:
         store.add(make_run(state=RunState.RUNNING))
         store.update(make_run(state=RunState.SUCCEEDED, result=make_result()), b"weights")
-        evaluations = Evaluations(store, Questions(processes, 1, 1, config.limits), config)
+        evaluations = Evaluator(store, TaskRunner(processes, 1, 1, config.limits), config)
         request = EvaluationRequest(run_id=make_run().id)
         first = asyncio.create_task(evaluations.evaluate(request))
         await processes.begun()
@@ -323,11 +323,11 @@ class TestBounds:
         assert processes.workers[0].gone
 
     def test_memory_is_that_of_the_process_alone(self) -> None:
-        before = own_memory(os.getpid())
+        before = get_private_memory(os.getpid())
         held = bytearray(os.urandom(1)) * 50_000_000
-        assert 45_000_000 < own_memory(os.getpid()) - before < 60_000_000
+        assert 45_000_000 < get_private_memory(os.getpid()) - before < 60_000_000
         del held
-        assert own_memory(2**22 + 1) == 0
+        assert get_private_memory(2**22 + 1) == 0
 
 
 class TestAttemptsUnderOneId:

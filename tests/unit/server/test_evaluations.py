@@ -9,8 +9,8 @@ import pytest
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
@@ -27,8 +27,8 @@ DESCRIBED = Described(
 
 
 @pytest.fixture
-def evaluations(store: Store, processes: Any, config: WorkerConfig) -> Evaluations:
-    return Evaluations(store, Questions(processes, 1, 10, config.limits), config)
+def evaluations(store: Store, processes: Any, config: WorkerConfig) -> Evaluator:
+    return Evaluator(store, TaskRunner(processes, 1, 10, config.limits), config)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def evaluation(run: spec.Run, make_result: Callable[..., spec.Result]) -> spec.E
 @pytest.mark.parametrize("by_spec", [False, True])
 async def test_the_weights_of_a_run_are_evaluated(
     *,
-    evaluations: Evaluations,
+    evaluations: Evaluator,
     processes: Any,
     config: WorkerConfig,
     run: spec.Run,
@@ -76,7 +76,7 @@ async def test_the_weights_of_a_run_are_evaluated(
     assert worker.gone
 
 
-async def test_nothing_to_evaluate(evaluations: Evaluations, store: Store, make_run: Callable[..., spec.Run]) -> None:
+async def test_nothing_to_evaluate(evaluations: Evaluator, store: Store, make_run: Callable[..., spec.Run]) -> None:
     failed = store.add(make_run(state=RunState.FAILED))
     with pytest.raises(errors.WeightsNotStoredError):
         await evaluations.evaluate(EvaluationRequest(run_id=failed.id))
@@ -86,7 +86,7 @@ async def test_nothing_to_evaluate(evaluations: Evaluations, store: Store, make_
         await evaluations.evaluate(EvaluationRequest(spec=failed.spec))
 
 
-async def test_an_evaluation_says_why_it_failed(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+async def test_an_evaluation_says_why_it_failed(evaluations: Evaluator, processes: Any, run: spec.Run) -> None:
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
     (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="other contents"))
     with pytest.raises(errors.DatasetCorruptError, match="other contents"):
@@ -103,13 +103,13 @@ async def test_an_evaluation_has_a_time_limit(
     store: Store, processes: Any, config: WorkerConfig, run: spec.Run
 ) -> None:
     limits = WorkerLimits(seconds=0.05, megabytes=4_000)
-    evaluations = Evaluations(store, Questions(processes, 1, 10, limits), config)
+    evaluations = Evaluator(store, TaskRunner(processes, 1, 10, limits), config)
     with pytest.raises(errors.TimeExceededError):
         await asyncio.wait_for(evaluations.evaluate(EvaluationRequest(run_id=run.id)), 30)
     assert processes.workers[0].gone
 
 
-async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluator, processes: Any, run: spec.Run) -> None:
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
     worker = await processes.begun()
     waiting.cancel()
@@ -121,7 +121,7 @@ async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, p
 async def test_describing_tries_until_a_process_answers(
     processes: Any, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capabilities, "SECONDS_BETWEEN_TRIES", 0)
+    monkeypatch.setattr(capabilities, "RETRY_INTERVAL_SECONDS", 0)
     waiting = asyncio.create_task(describe(processes, config))
     (await processes.begun()).die()
     (await processes.begun()).send(Failed(reason="RUN_FAILED", message="no"))

@@ -22,7 +22,7 @@ from loopbench.v1 import run_pb2
 from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.rpc.methods import METHOD_ROLES
 from loopbench_server.security.identity import caller
-from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import Role, parse
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from tests.support.in_process import all_of, benchmark_service, status_of
@@ -66,7 +66,7 @@ def rewrite(file: Path) -> Callable[[str], object]:
 @pytest.fixture
 async def channel(file: Path, registry: CollectorRegistry, serve: Serve) -> grpc.aio.Channel:
     handlers = Handlers()  # type: ignore[abstract]  # the other methods are not called
-    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), Watched((file,), parse))
+    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), ReloadingFiles((file,), parse))
     return await serve(benchmark_service(handlers), interceptors=interceptors)
 
 

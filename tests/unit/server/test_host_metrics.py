@@ -37,7 +37,7 @@ def test_transactions_are_timed_and_failures_counted(
     with database.begin() as connection:
         connection.execute(sa.text("DROP TABLE weights"))
     with pytest.raises(StoreFailedError):
-        store.weights_of(make_run().id)
+        store.get_weights(make_run().id)
     assert registry.get_sample_value("loopbench_store_transaction_seconds_count") == 4
     assert registry.get_sample_value("loopbench_store_errors_total") == 1
     store.close()

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable
 
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
-from loopbench_server.runs.active_run import LiveRun
+from loopbench_server.runs.active_run import ActiveRun
 
 MakeRun = Callable[..., Run]
 MakeEpoch = Callable[..., EpochRecord]
@@ -13,7 +13,7 @@ def progress(step: int) -> Progress:
 
 
 async def test_a_late_watcher_first_learns_all_so_far(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
-    live = LiveRun(make_run(state=RunState.RUNNING))
+    live = ActiveRun(make_run(state=RunState.RUNNING))
     for number in (1, 2):
         live.change(epoch=make_epoch(number))
     live.change(progress=progress(7))
@@ -23,7 +23,7 @@ async def test_a_late_watcher_first_learns_all_so_far(make_run: MakeRun, make_ep
 
 
 async def test_a_slow_watcher_misses_no_epoch_but_skips_progress(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
-    live = LiveRun(make_run(state=RunState.RUNNING))
+    live = ActiveRun(make_run(state=RunState.RUNNING))
     events = live.watch()
     await anext(events)
     for number in (1, 2, 3):
@@ -38,7 +38,7 @@ async def test_a_slow_watcher_misses_no_epoch_but_skips_progress(make_run: MakeR
 
 
 async def test_a_watch_ends_with_the_ended_run(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
-    live = LiveRun(make_run(state=RunState.RUNNING))
+    live = ActiveRun(make_run(state=RunState.RUNNING))
     events = live.watch()
     await anext(events)
     live.change(epoch=make_epoch(1), progress=progress(1))
@@ -49,12 +49,12 @@ async def test_a_watch_ends_with_the_ended_run(make_run: MakeRun, make_epoch: Ma
 
 
 async def test_a_watch_of_an_ended_run_is_one_event(make_run: MakeRun) -> None:
-    live = LiveRun(make_run(state=RunState.FAILED))
+    live = ActiveRun(make_run(state=RunState.FAILED))
     assert [event async for event in live.watch()] == [RunEvent(state=RunState.FAILED, run=live.run)]
 
 
 async def test_watchers_see_the_same_epochs(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
-    live = LiveRun(make_run(state=RunState.RUNNING))
+    live = ActiveRun(make_run(state=RunState.RUNNING))
     early = live.watch()
     await anext(early)
     live.change(epoch=make_epoch(1))
@@ -66,7 +66,7 @@ async def test_watchers_see_the_same_epochs(make_run: MakeRun, make_epoch: MakeE
 
 
 async def test_a_position_is_told_only_while_queued(make_run: MakeRun) -> None:
-    live = LiveRun(make_run())
+    live = ActiveRun(make_run())
     live.change(queue_position=2)
     events = live.watch()
     assert (await anext(events)).queue_position == 2
@@ -79,7 +79,7 @@ async def test_a_position_is_told_only_while_queued(make_run: MakeRun) -> None:
 
 
 async def test_ended_waits_for_the_end(make_run: MakeRun) -> None:
-    live = LiveRun(make_run())
+    live = ActiveRun(make_run())
     waiting = [asyncio.create_task(live.ended()) for _ in range(2)]
     for state in (RunState.QUEUED, RunState.RUNNING):
         live.change(run=make_run(state=state))
@@ -92,7 +92,7 @@ async def test_ended_waits_for_the_end(make_run: MakeRun) -> None:
 
 
 async def test_many_watchers_leave_turns_to_others(make_run: MakeRun) -> None:
-    live = LiveRun(make_run(state=RunState.RUNNING))
+    live = ActiveRun(make_run(state=RunState.RUNNING))
     told: list[RunState] = []
 
     async def watch() -> None:

@@ -17,11 +17,11 @@ from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.leases import end_abandoned
+from loopbench_server.runs.maintenance.leases import reap_expired
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
@@ -106,7 +106,7 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     run = make_run(state=RunState.SUCCEEDED, result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
-    evaluations = Evaluations(store, Questions(processes, 1, 10, config.limits), config)
+    evaluations = Evaluator(store, TaskRunner(processes, 1, 10, config.limits), config)
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
     worker = await processes.begun()
     if killed:
@@ -125,7 +125,7 @@ async def test_runs_that_lost_their_server_are_logged_one_by_one(
     *, store: Store, executor: RunExecutor, lapsing: Store, lines: Lines, make_run: MakeRun, eventually: Any
 ) -> None:
     lost = [lapsing.add(make_run(number)) for number in (1, 2)]
-    keeping = asyncio.create_task(end_abandoned(store, executor))
+    keeping = asyncio.create_task(reap_expired(store, executor))
     await eventually(lambda: len(lines) == 2)
     keeping.cancel()
     assert {ids(line) for line in lines} == {(run.id, run.request_id) for run in lost}

@@ -13,7 +13,7 @@ from loopbench import spec
 from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
 from loopbench_server.rpc.methods import METHODS
-from loopbench_server.runs.attempt import error_of
+from loopbench_server.runs.attempt import make_error
 from loopbench_server.telemetry.metrics import Metrics
 from loopbench_server.telemetry.metrics.host import ServiceMetrics
 from loopbench_server.telemetry.metrics.labels import GO_CODES, OUTCOMES, spec_labels
@@ -65,7 +65,7 @@ def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callabl
 
     def of(state: RunState, **fields: Any) -> spec.Run:
         result = make_result() if state is RunState.SUCCEEDED else None
-        error = None if result else error_of(WorkerLostError, "it is gone")
+        error = None if result else make_error(WorkerLostError, "it is gone")
         return make_run(**{"spec": other, "state": state, "result": result, "error": error} | fields)
 
     return of
@@ -177,7 +177,7 @@ def test_a_run_without_result_counts_for_the_device_it_would_have_had(
     runs: RunMetrics, value: Any, ended: Any, machine: tuple[Device, ...], asked_and_counted: tuple[Device, str]
 ) -> None:
     asked, counted = asked_and_counted
-    runs.trains_on(machine)
+    runs.set_devices(machine)
     failed = ended(RunState.FAILED)
     asking = failed.model_copy(update={"spec": failed.spec.model_copy(update={"device": asked})})
     runs.run_ended(asking, had_slot=True)
@@ -191,7 +191,7 @@ def test_a_reason_of_another_version_is_a_failed_run(runs: RunMetrics, value: An
 
 
 def test_a_cancelled_run_tells_its_reason(runs: RunMetrics, value: Any, ended: Any) -> None:
-    runs.run_ended(ended(RunState.CANCELLED, error=error_of(RunCancelledError, "")), had_slot=False)
+    runs.run_ended(ended(RunState.CANCELLED, error=make_error(RunCancelledError, "")), had_slot=False)
     assert value("loopbench_run_errors_total", reason="RUN_CANCELLED") == 1
 
 

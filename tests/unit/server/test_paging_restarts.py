@@ -10,12 +10,12 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunFilter, RunSpec, RunState
 from loopbench_server.errors import ServerLostError
-from loopbench_server.runs.attempt import error_of
+from loopbench_server.runs.attempt import make_error
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Started, Trained
 
-LOST = error_of(ServerLostError, "lost")
+LOST = make_error(ServerLostError, "lost")
 RUNS = 9
 
 

@@ -48,8 +48,8 @@ async def test_a_run_succeeds(
     assert ended.state is RunState.SUCCEEDED
     assert worker.gone
     assert store.get(run.id) == ended == await scheduler.get(run.id)
-    assert store.weights_of(run.id) == b"weights"
-    assert store.epochs_of(run.id) == (make_epoch(1),)
+    assert store.get_weights(run.id) == b"weights"
+    assert store.get_epochs(run.id) == (make_epoch(1),)
     assert (scheduler.running, scheduler.queued) == (0, 0)
     assert observer.seen == [
         ("queued",),
@@ -179,7 +179,7 @@ async def test_a_killed_process_can_be_retried_as_the_same_run(
     again.send(Trained(result=make_result()), b"weights")
     ended = await scheduler.wait(run_id)
     assert (ended.state, ended.error) == (RunState.SUCCEEDED, None)
-    assert store.epochs_of(run_id) == (make_epoch(1),)
+    assert store.get_epochs(run_id) == (make_epoch(1),)
 
 
 async def test_no_process_fails_the_run(scheduler: Scheduler, processes: Any, store: Store) -> None:

@@ -22,7 +22,7 @@ async def submitted(scheduler: Scheduler, request: str) -> str:
     return (await scheduler.submit(RunSpec(), request, "me")).id
 
 
-def reason_of(run: spec.Run) -> str:
+def get_reason(run: spec.Run) -> str:
     assert run.error is not None
     return run.error.reason
 
@@ -35,7 +35,7 @@ async def test_a_running_run_is_cancelled_with_its_process(
     waiting = asyncio.create_task(scheduler.wait(run_id))
     cancelled = await scheduler.cancel(run_id)
     assert worker.gone
-    assert (cancelled.state, reason_of(cancelled)) == (RunState.CANCELLED, "RUN_CANCELLED")
+    assert (cancelled.state, get_reason(cancelled)) == (RunState.CANCELLED, "RUN_CANCELLED")
     assert cancelled == store.get(run_id)
     with pytest.raises(errors.RunCancelledError):
         await waiting
@@ -101,7 +101,7 @@ async def test_a_run_ends_with_its_last_caller(
     await eventually(lambda: store.get(run_id).state.ended)
     assert worker.gone
     run = store.get(run_id)
-    assert (run.state, reason_of(run)) == (RunState.CANCELLED, "CALLER_GONE")
+    assert (run.state, get_reason(run)) == (RunState.CANCELLED, "CALLER_GONE")
     # Asked for again, it runs again.
     assert await submitted(scheduler, "r") == run_id
     assert (await processes.begun()).task.run_id == run_id
@@ -161,7 +161,7 @@ async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
     run = store.find_request("r")
     assert run is not None
     await eventually(lambda: store.get(run.id).state.ended)
-    assert reason_of(store.get(run.id)) == "CALLER_GONE"
+    assert get_reason(store.get(run.id)) == "CALLER_GONE"
 
 
 async def test_a_run_cancelled_while_its_start_is_stored_stays_cancelled(
@@ -245,7 +245,7 @@ async def test_draining_lets_running_runs_finish(
     worker.send(Trained(result=make_result()))
     await draining
     assert store.get(running).state is RunState.SUCCEEDED
-    assert (store.get(queued).state, reason_of(store.get(queued))) == (RunState.CANCELLED, "SERVER_DRAINING")
+    assert (store.get(queued).state, get_reason(store.get(queued))) == (RunState.CANCELLED, "SERVER_DRAINING")
 
 
 async def test_draining_ends_what_takes_too_long(scheduler: Scheduler, processes: Any, store: Store) -> None:
@@ -254,7 +254,7 @@ async def test_draining_ends_what_takes_too_long(scheduler: Scheduler, processes
     await scheduler.drain(0)
     assert worker.gone
     run = store.get(run_id)
-    assert (run.state, reason_of(run)) == (RunState.CANCELLED, "SERVER_DRAINING")
+    assert (run.state, get_reason(run)) == (RunState.CANCELLED, "SERVER_DRAINING")
     assert run.error is not None
     assert run.error.retryable
 

@@ -10,7 +10,7 @@ from loopbench_server.errors import LoopbenchServerError, RoleMissingError, Unau
 from loopbench_server.rpc.handlers import Context, with_behavior
 from loopbench_server.rpc.methods import METHOD_ROLES
 from loopbench_server.security import identity
-from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import Role, Token, find
 
 HEADER, SCHEME = "authorization", "bearer"
@@ -19,7 +19,7 @@ HEADER, SCHEME = "authorization", "bearer"
 class AuthInterceptor(ServerInterceptor):
     """Decides before anything of the request is read."""
 
-    def __init__(self, tokens: Watched[tuple[Token, ...]]) -> None:
+    def __init__(self, tokens: ReloadingFiles[tuple[Token, ...]]) -> None:
         self._tokens = tokens
 
     async def intercept_service(

@@ -14,7 +14,7 @@ from opentelemetry.trace import Tracer
 
 from loopbench_server.rpc.handlers import Context, within
 from loopbench_server.rpc.methods import METHODS
-from loopbench_server.security.identity import recognise
+from loopbench_server.security.identity import identify_caller
 from loopbench_server.telemetry.metrics.rpcs import Rpc, RpcMetrics
 from loopbench_server.telemetry.rpc_spans import begin_span, end_span
 
@@ -48,7 +48,7 @@ class ObservabilityInterceptor(ServerInterceptor):
         _, service, method = rpc
         self._metrics.began(rpc)
         span = begin_span(self._tracer, context, f"{service}/{method}")
-        start, code, caller = time.perf_counter(), "CANCELLED", recognise(context)
+        start, code, caller = time.perf_counter(), "CANCELLED", identify_caller(context)
         try:
             yield
             code = "OK"

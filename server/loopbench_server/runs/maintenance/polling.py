@@ -12,7 +12,7 @@ log = structlog.get_logger()
 # Values of a label: all background work there is.
 LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS, STORE_HEALTH = WORKS = (
     "renew_leases",
-    "end_abandoned",
+    "reap_expired",
     "poll_cancellations",
     "retention",
     "stored_results",
@@ -20,7 +20,7 @@ LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS, STORE_HEALTH = WORKS = (
 )
 
 
-def uncounted(work: str) -> None:
+def ignore_failure(work: str) -> None:
     """Leaves an error of ``work`` to the log."""
 
 

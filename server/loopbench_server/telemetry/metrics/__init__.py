@@ -25,7 +25,7 @@ class TrainingMetrics:
     def described(self, described: Described) -> None:
         """A worker has said what it trains by, and on."""
         self.build.uses(described.versions)
-        self.runs.trains_on(device.type for device in described.devices)
+        self.runs.set_devices(device.type for device in described.devices)
 
 
 class Metrics(TrainingMetrics):

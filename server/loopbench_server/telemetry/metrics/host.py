@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 
 from loopbench.spec import Comparison, Verdict
-from loopbench_server.runs.limiter import Turns
+from loopbench_server.runs.limiter import ConcurrencyLimiter
 from loopbench_server.store.transactions import TransactionObserver
 from loopbench_server.telemetry.metrics.workers import WorkerCollector
 
@@ -100,7 +100,7 @@ class ServiceMetrics:
         for pair in comparison.pairs:
             self._pairs.labels(pair.verdict).inc()
 
-    def asks(self, questions: Turns) -> None:
+    def asks(self, questions: ConcurrencyLimiter) -> None:
         """Where to look for how many evaluations and diagnoses there are."""
         self._running.set_function(lambda: questions.running)
         self._waiting.set_function(lambda: questions.waiting)

@@ -48,7 +48,7 @@ def spec_labels(spec: RunSpec) -> Spec:
     return (spec.method, spec.loss, spec.optimizer.kind, spec.dataset)
 
 
-def reason_of(run: Run) -> str:
+def get_reason(run: Run) -> str:
     """Why a run has no result; what another version called something else is a failed run."""
     assert run.error is not None
     return from_reason(run.error.reason).reason

@@ -11,7 +11,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 # Specifications, and seeds of one, that are remembered; the oldest give way.
-MOST_SPECS, MOST_SEEDS = 500, 500
+MAX_SPECS, MAX_SEEDS = 500, 500
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Parity:
         assert run.result is not None
         if run.result.diverged:
             return None
-        seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MOST_SPECS)
-        methods = _freshest(seeds, run.spec.seed, {}, MOST_SEEDS)
+        seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MAX_SPECS)
+        methods = _freshest(seeds, run.spec.seed, {}, MAX_SEEDS)
         methods[run.spec.method] = _End(run.result.weights_digest, run.result.validation.accuracy)
         return _agreement(seeds)
 

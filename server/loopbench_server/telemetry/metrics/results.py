@@ -8,7 +8,7 @@ from loopbench.spec import Audit, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
 from loopbench_server.telemetry.metrics.parity import Parity
-from loopbench_server.telemetry.metrics.usual import is_usual
+from loopbench_server.telemetry.metrics.usual import uses_defaults
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}
@@ -69,7 +69,7 @@ class ResultMetrics(ResultObserver):
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
         if run.result:
-            key = (*labels.spec_labels(run.spec), PARAMETERS[is_usual(run.spec)])
+            key = (*labels.spec_labels(run.spec), PARAMETERS[uses_defaults(run.spec)])
             self._show_divergence(key, run.spec.method, run.end_time, diverged=run.result.diverged is not None)
             if not run.result.diverged:
                 self._show_accuracy(key, run.end_time, {"train": run.result.train, "validation": run.result.validation})

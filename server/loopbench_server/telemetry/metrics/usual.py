@@ -12,7 +12,7 @@ def without_method(spec: RunSpec) -> RunSpec:
     return _neutral(spec) if _has_bits_of_its_own(spec) else _neutral(spec).model_copy(update={"method": Method.FIT})
 
 
-def is_usual(spec: RunSpec) -> bool:
+def uses_defaults(spec: RunSpec) -> bool:
     """Whether ``spec`` chooses method, loss, optimizer and dataset, and leaves what else counts as it comes."""
     chosen = {
         "method": spec.method,

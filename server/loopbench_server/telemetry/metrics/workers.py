@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loopbench_server.workers.limits import own_memory
+from loopbench_server.workers.limits import get_private_memory
 
 
 class WorkerCollector(Collector):
@@ -37,7 +37,7 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "loopbench_worker_memory_bytes",
             "Memory that worker processes have to themselves.",
-            value=sum(own_memory(child.pid) for child in workers),
+            value=sum(get_private_memory(child.pid) for child in workers),
         )
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
