@@ -67,7 +67,7 @@ def _document() -> str:
 
 def _lines() -> Iterator[str]:
     metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
-    metrics.service.certificate_expires(lambda: 0.0)
+    metrics.service.watch_certificate(lambda: 0.0)
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         unit = next((unit for suffix, unit in UNITS.items() if family.name.endswith(suffix)), "number")

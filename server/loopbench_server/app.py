@@ -68,26 +68,26 @@ class App:
         # Probes come all the time, and a trace of each shows nothing.
         self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = WorkerPool(self._worker_config)
-        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._worker_config, observers)
+        self._pool = WorkerPool(self._worker_config)
+        self._executor = RunExecutor(self._store, self._pool, settings.slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        questions = TaskRunner(self._processes, settings.slots, settings.queue_size, self._worker_config.limits)
+        tasks = TaskRunner(self._pool, settings.slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
-            Evaluator(self._store, questions, self._worker_config),
-            Diagnoser(self._store, questions, Verifier(self._scheduler, settings.slots), self._worker_config),
+            Evaluator(self._store, tasks, self._worker_config),
+            Diagnoser(self._store, tasks, Verifier(self._scheduler, settings.slots), self._worker_config),
             self._store,
             self._status,
             metrics=metrics.service,
         )
-        metrics.service.asks(questions)
+        metrics.service.watch_tasks(tasks)
         if self._access.expiry:
-            metrics.service.certificate_expires(self._access.expiry)
+            metrics.service.watch_certificate(self._access.expiry)
         self._stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
 
     async def serve(self) -> None:
@@ -108,7 +108,7 @@ class App:
                 task.cancel()
             # One that waits for a database is left behind.
             await asyncio.wait(background, timeout=BACKGROUND_SECONDS)
-            await self._processes.close()
+            await self._pool.close()
         self._store.close()
         if self._failed:
             raise StartError("the server could not go on; its log says why")
@@ -142,16 +142,16 @@ class App:
     async def _keep_ready(self) -> None:
         """For ever: ready once a worker has described the machine, until no training process can be started."""
         while True:
-            described = await describe(self._processes, self._worker_config)
-            self._status.warmed_up(described)
-            self._metrics.described(described)
+            described = await describe(self._pool, self._worker_config)
+            self._status.set_description(described)
+            self._metrics.set_description(described)
             self._set_ready(processes=True)
-            await self._processes.broke()
+            await self._pool.wait_broken()
             self._set_ready(processes=False)
 
     async def _check_store_integrity(self) -> None:
         try:
-            await run_blocking(self._store.examine)
+            await run_blocking(self._store.check_integrity)
         except StoreFailedError as error:
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
@@ -159,14 +159,14 @@ class App:
         """The server is not ready while the store cannot keep results."""
 
         async def look() -> None:
-            self._set_ready(store=self._store.keeps)
+            self._set_ready(store=self._store.is_durable)
 
         await repeat(STORE_HEALTH, POLL_INTERVAL_SECONDS, look, self._executor.observer.work_failed)
 
     def _set_ready(self, **able: bool) -> None:
         """Ready as long as every part is able to do its work."""
         self._able |= able
-        self._status.warm = ready = all(self._able.values())
+        self._status.ready = ready = all(self._able.values())
         if ready == self._ready:
             return
         self._ready = ready

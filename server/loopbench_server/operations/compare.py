@@ -11,7 +11,7 @@ from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison,
 from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # What two groups ended in: their seeds and digests.
-Question = frozenset[tuple[tuple[int, str], ...]]
+Hypothesis = frozenset[tuple[tuple[int, str], ...]]
 
 # Seeds that diverged and are named in a sentence with where they did; there may be a thousand.
 MAX_NAMED = 3
@@ -56,11 +56,11 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
         alpha: chance of a false verdict, over all pairs together.
     """
     pairs = [Pair(*pair) for pair in combinations(groups, 2)]
-    questions = _questions(pairs, margin)
-    judge = Judge(margin, alpha, max(1, len(questions)))
+    p_values = _test_hypotheses(pairs, margin)
+    judge = Judge(margin, alpha, max(1, len(p_values)))
     return Comparison(
         groups=tuple(map(_summary, groups)),
-        pairs=tuple(_judged(pair, judge, questions) for pair in pairs),
+        pairs=tuple(_judge(pair, judge, p_values) for pair in pairs),
         margin=margin,
         alpha=alpha,
     )
@@ -110,38 +110,38 @@ class Pair:
         return whole and all(first[seed] == second[seed] for seed in self.shared)
 
     @property
-    def question(self) -> Question:
+    def hypothesis(self) -> Hypothesis:
         """Pairs of the same weights ask the same question."""
         return frozenset(tuple(group.digests().items()) for group in (self.first, self.second))
 
 
-def _questions(pairs: Sequence[Pair], margin: float) -> dict[Question, tuple[float, float]]:
+def _test_hypotheses(pairs: Sequence[Pair], margin: float) -> dict[Hypothesis, tuple[float, float]]:
     """The p-values of difference and equivalence, corrected for as many questions as there are.
 
     Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
     Nothing is asked of groups that diverged.
     """
     counted = [pair for pair in pairs if not (pair.identical or pair.diverged)]
-    asked = {pair.question: pair.difference for pair in counted if pair.difference}
+    asked = {pair.hypothesis: pair.difference for pair in counted if pair.difference}
     different = holm([difference.difference_p_value() for difference in asked.values()])
     equivalent = holm([difference.equivalence_p_value(margin) for difference in asked.values()])
     return dict(zip(asked, zip(different, equivalent, strict=True), strict=True))
 
 
 def _p_values(
-    pair: Pair, difference: Difference, margin: float, questions: Mapping[Question, tuple[float, float]]
+    pair: Pair, difference: Difference, margin: float, p_values: Mapping[Hypothesis, tuple[float, float]]
 ) -> tuple[float, float]:
     if pair.identical:
         return difference.difference_p_value(), difference.equivalence_p_value(margin)
-    return questions[pair.question]
+    return p_values[pair.hypothesis]
 
 
-def _judged(pair: Pair, judge: "Judge", questions: Mapping[Question, tuple[float, float]]) -> PairComparison:
+def _judge(pair: Pair, judge: "Judge", p_values: Mapping[Hypothesis, tuple[float, float]]) -> PairComparison:
     if pair.diverged:
-        return judge.of_diverged(pair)
+        return judge.judge_diverged(pair)
     if pair.difference is None:
-        return judge.without_seeds(pair)
-    return judge.with_seeds(pair, pair.difference, *_p_values(pair, pair.difference, judge.margin, questions))
+        return judge.judge_single_seed(pair)
+    return judge.judge_seeds(pair, pair.difference, *_p_values(pair, pair.difference, judge.margin, p_values))
 
 
 def _summary(group: Group) -> GroupSummary:
@@ -191,7 +191,7 @@ class Judge:
     alpha: float
     tests: int
 
-    def of_diverged(self, pair: Pair) -> PairComparison:
+    def judge_diverged(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a run that diverged: the same bits, or accuracies, would say nothing."""
         first, second = pair.first, pair.second
         return PairComparison(
@@ -204,7 +204,7 @@ class Judge:
             "NaN or infinite are no evidence: lower the learning rate, or leave these seeds out.",
         )
 
-    def without_seeds(self, pair: Pair) -> PairComparison:
+    def judge_single_seed(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a single seed: the same bits, or nothing can be said."""
         first, second = pair.first, pair.second
         difference = _mean_difference(pair)
@@ -227,7 +227,7 @@ class Judge:
             explanation=explanation,
         )
 
-    def with_seeds(
+    def judge_seeds(
         self, pair: Pair, difference: Difference, difference_p: float, equivalence_p: float
     ) -> PairComparison:
         """Of groups with a spread; the p-values are corrected already."""

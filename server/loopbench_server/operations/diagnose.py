@@ -13,9 +13,9 @@ from loopbench_server.workers.protocol import Diagnosed, Task
 class Diagnoser:
     """Has a process make the experiments and, where asked for, trains with the fixes."""
 
-    def __init__(self, store: Store, questions: TaskRunner, verification: Verifier, config: WorkerConfig) -> None:
+    def __init__(self, store: Store, tasks: TaskRunner, verification: Verifier, config: WorkerConfig) -> None:
         self._store = store
-        self._questions = questions
+        self._tasks = tasks
         self._verification = verification
         self._config = config
 
@@ -36,8 +36,8 @@ class Diagnoser:
             second=second,
             divergences=(one, other),
         )
-        async with self._questions.turn():
-            diagnosis = (await self._questions.ask(task, Diagnosed)).diagnosis
+        async with self._tasks.slot():
+            diagnosis = (await self._tasks.run(task, Diagnosed)).diagnosis
         if not request.verify:
             return diagnosis
         return await self._verification.verified(diagnosis, request.seeds, caller)

@@ -13,9 +13,9 @@ from loopbench_server.workers.protocol import Evaluated, Task
 class Evaluator:
     """Finds the run and its weights, and has a process evaluate them."""
 
-    def __init__(self, store: Store, questions: TaskRunner, config: WorkerConfig) -> None:
+    def __init__(self, store: Store, tasks: TaskRunner, config: WorkerConfig) -> None:
         self._store = store
-        self._questions = questions
+        self._tasks = tasks
         self._config = config
 
     async def evaluate(self, request: EvaluationRequest) -> Evaluation:
@@ -41,11 +41,11 @@ class Evaluator:
             weights_digest=run.result.weights_digest,
         )
         # Those who wait do not hold a megabyte each.
-        async with self._questions.turn():
+        async with self._tasks.slot():
             weights = await run_blocking(self._store.get_weights, run.id)
             if weights is None:
                 raise WeightsNotStoredError(f"the weights of run {run.id} are no longer kept", run_id=run.id)
-            return (await self._questions.ask(task, Evaluated, weights, run_id=run.id)).evaluation
+            return (await self._tasks.run(task, Evaluated, weights, run_id=run.id)).evaluation
 
     def _find(self, request: EvaluationRequest) -> Run:
         if request.spec is not None:

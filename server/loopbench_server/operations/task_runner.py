@@ -24,19 +24,19 @@ class TaskRunner(ConcurrencyLimiter):
     As many may wait as runs may. Whoever has a :meth:`turn` may :meth:`ask`.
     """
 
-    def __init__(self, processes: WorkerPool, slots: int, queue_size: int, limits: WorkerLimits) -> None:
+    def __init__(self, pool: WorkerPool, slots: int, queue_size: int, limits: WorkerLimits) -> None:
         super().__init__("evaluations and diagnoses", slots, queue_size)
-        self._processes = processes
+        self._pool = pool
         self._limits = limits
 
-    async def ask(self, task: Task, answer: type[Answer], weights: bytes = b"", **about: str) -> Answer:
+    async def run(self, task: Task, answer: type[Answer], weights: bytes = b"", **about: str) -> Answer:
         """What a process answers to ``task``; it is ended when the caller goes away. Errors bear what it is ``about``.
 
         Raises:
             LoopbenchServerError: what the process ended with.
         """
         asked = time.monotonic()
-        async with self._processes.run(task, weights) as worker:
+        async with self._pool.run(task, weights) as worker:
             try:
                 message = await enforce_limits(self._limits, worker, read_final_message(worker), asked)
             except WorkerDiedError as error:

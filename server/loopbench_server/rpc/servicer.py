@@ -144,7 +144,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._store = store
         self._status = status
         self._metrics = metrics
-        self._ended_watched = CallerLimiter("WatchRun calls of runs that have ended", WATCHED_ENDED)
+        self._ended_run_limiter = CallerLimiter("WatchRun calls of runs that have ended", WATCHED_ENDED)
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
         spec, request_id = parse_train_request(request)
@@ -167,8 +167,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self, request: benchmark_service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[benchmark_service_pb2.WatchRunResponse]:
         run_id = parse_run_id(request)
-        if self._scheduler.live_run(run_id) is None:
-            async with self._ended_watched.turn(caller()):
+        if self._scheduler.get_active(run_id) is None:
+            async with self._ended_run_limiter.slot(caller()):
                 if ended := await run_blocking_read(self._ended_event, run_id):
                     bind_run_ids(ended.run)
                     yield ended
@@ -182,7 +182,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
         run_id = parse_run_id(request)
-        if run := self._scheduler.live_run(run_id):
+        if run := self._scheduler.get_active(run_id):
             return wire.run_to_wire(bind_run_ids(run))
         return bind_run_ids(await run_blocking_read(self._stored_run, run_id))
 
@@ -210,7 +210,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)
         comparison = await run_blocking_read(compare_stored, self._store, wanted)
-        self._metrics.compared(comparison)
+        self._metrics.count_verdicts(comparison)
         return wire.comparison_to_wire(comparison)
 
     async def Diagnose(

@@ -40,7 +40,7 @@ def make_error(error: type[LoopbenchServerError], message: str) -> RunError:
 
 async def attempt(
     run: Run,
-    processes: WorkerPool,
+    pool: WorkerPool,
     config: WorkerConfig,
     *,
     queue_seconds: float,
@@ -58,7 +58,7 @@ async def attempt(
         WorkerDiedError: the process ended without an answer.
     """
     asked = time.monotonic()
-    async with processes.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
+    async with pool.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
         log.info("run started", pid=worker.pid)
         waited = _QueueTimes(queue_seconds, asked)
         listening = _listen(worker, waited, on_phase, on_progress, on_epoch)

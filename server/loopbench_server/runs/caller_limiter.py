@@ -35,7 +35,7 @@ class CallerLimiter:
         self._callers: dict[str, _Waiting] = {}
 
     @asynccontextmanager
-    async def turn(self, caller: str) -> AsyncIterator[None]:
+    async def slot(self, caller: str) -> AsyncIterator[None]:
         """A read of ``caller`` goes on for as long as the block lasts.
 
         Raises:

@@ -31,12 +31,10 @@ log = structlog.get_logger()
 class RunExecutor:
     """``live`` holds the runs under way here, by id, in the order they came. ``observer`` is told of them."""
 
-    def __init__(
-        self, store: Store, processes: WorkerPool, slots: int, config: WorkerConfig, observer: Observer
-    ) -> None:
-        self.live: dict[str, ActiveRun] = {}
+    def __init__(self, store: Store, pool: WorkerPool, slots: int, config: WorkerConfig, observer: Observer) -> None:
+        self.active: dict[str, ActiveRun] = {}
         self._store = store
-        self._processes = processes
+        self._pool = pool
         self._slots = asyncio.Semaphore(slots)
         self._config = config
         self.observer = observer
@@ -45,20 +43,20 @@ class RunExecutor:
         self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, RunError] = {}
 
-    def begin(self, run: Run, caller: str, queued_time: datetime | None = None) -> ActiveRun:
+    def enqueue(self, run: Run, caller: str, queued_time: datetime | None = None) -> ActiveRun:
         """Queues a run that is stored, for ``caller``; since ``queued_time`` if this is not its first attempt."""
-        live = self.live[run.id] = ActiveRun(run, caller, queued_time)
+        active = self.active[run.id] = ActiveRun(run, caller, queued_time)
         with run_log_context(run):
-            self._attempts[run.id] = asyncio.create_task(self._attempt(live))
-            self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+            self._attempts[run.id] = asyncio.create_task(self._attempt(active))
+            self._supervisors[run.id] = asyncio.create_task(self._supervise(active))
             log.info("run queued", method=run.spec.method, loss=run.spec.loss)
-        self.observer.run_queued(_this_attempt(live, run))
+        self.observer.run_queued(_this_attempt(active, run))
         self._update_queue_positions()
-        return live
+        return active
 
     def cancel(self, run_id: str, error: RunError) -> None:
         """Ends a run that is queued or running, with ``error``. The first call counts: a second would disturb it."""
-        if run_id in self.live and run_id not in self._cancelled:
+        if run_id in self.active and run_id not in self._cancelled:
             self._cancelled[run_id] = error
             self._attempts[run_id].cancel()
 
@@ -70,7 +68,7 @@ class RunExecutor:
         """Removes the run's TensorBoard logs, if it has any."""
         shutil.rmtree(self._config.log_dir(run_id), ignore_errors=True)
 
-    async def ended(self, *run_ids: str, seconds: float | None = None) -> None:
+    async def wait_ended(self, *run_ids: str, seconds: float | None = None) -> None:
         """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""
         supervisors = [self._supervisors[run_id] for run_id in run_ids if run_id in self._supervisors]
         if supervisors:
@@ -78,39 +76,39 @@ class RunExecutor:
 
     def in_state(self, state: RunState) -> list[ActiveRun]:
         """The live runs in ``state``, in the order they came."""
-        return [live for live in self.live.values() if live.run.state is state]
+        return [active for active in self.active.values() if active.run.state is state]
 
     def _update_queue_positions(self) -> None:
-        for position, live in enumerate(self.in_state(RunState.QUEUED)):
-            if live.queue_position != position:
-                live.change(queue_position=position)
+        for position, active in enumerate(self.in_state(RunState.QUEUED)):
+            if active.queue_position != position:
+                active.update(queue_position=position)
 
-    async def _attempt(self, live: ActiveRun) -> Outcome:
+    async def _attempt(self, active: ActiveRun) -> Outcome:
         async with self._slots:
-            queue_seconds = live.seconds
-            start_time = now(not_before=live.run.create_time)
-            run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
+            queue_seconds = active.seconds
+            start_time = now(not_before=active.run.create_time)
+            run = active.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
             await retry_until(self._store.lease, self._store.update, run)
-            self.observer.run_started(_this_attempt(live, run))
-            live.change(run=run)
+            self.observer.run_started(_this_attempt(active, run))
+            active.update(run=run)
             self._update_queue_positions()
             return await attempt(
-                _this_attempt(live, run),
-                self._processes,
+                _this_attempt(active, run),
+                self._pool,
                 self._config,
                 queue_seconds=queue_seconds,
                 on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
-                on_progress=lambda progress: live.change(progress=progress),
-                on_epoch=lambda record: self._epoch_ended(live, record),
+                on_progress=lambda progress: active.update(progress=progress),
+                on_epoch=lambda record: self._epoch_ended(active, record),
             )
 
-    async def _epoch_ended(self, live: ActiveRun, record: EpochRecord) -> None:
-        await retry_until(self._store.lease, self._store.add_epoch, live.run.id, record)
-        self.observer.epoch_ended(live.run, record)
-        live.change(epoch=record)
+    async def _epoch_ended(self, active: ActiveRun, record: EpochRecord) -> None:
+        await retry_until(self._store.lease, self._store.add_epoch, active.run.id, record)
+        self.observer.epoch_ended(active.run, record)
+        active.update(epoch=record)
 
-    async def _supervise(self, live: ActiveRun) -> None:
-        run_id = live.run.id
+    async def _supervise(self, active: ActiveRun) -> None:
+        run_id = active.run.id
         try:
             outcome = await self._attempts[run_id]
         except asyncio.CancelledError:
@@ -122,20 +120,20 @@ class RunExecutor:
         except Exception:
             log.exception("run failed")
             outcome = Outcome(RunState.FAILED, error=make_error(RunFailedError, "the server failed; its log says how"))
-        await self._finish(live, outcome)
+        await self._finish(active, outcome)
 
-    async def _finish(self, live: ActiveRun, outcome: Outcome) -> None:
-        had_slot = live.run.state is RunState.RUNNING
-        run = _ended(live.run, outcome)
+    async def _finish(self, active: ActiveRun, outcome: Outcome) -> None:
+        had_slot = active.run.state is RunState.RUNNING
+        run = _ended(active.run, outcome)
         if outcome.result:
             self.observer.phase_began(run, "store", now().timestamp())
         run = await self._stored(run, outcome.weights)
-        for kept in (self.live, self._attempts, self._supervisors, self._cancelled):
+        for kept in (self.active, self._attempts, self._supervisors, self._cancelled):
             kept.pop(run.id, None)
         try:
             self.observer.run_ended(run, had_slot=had_slot)
         finally:  # whoever waits is told, whatever becomes of the figures
-            live.change(run=run)
+            active.update(run=run)
             self._update_queue_positions()
         reason = run.error.reason if run.error else None
         log.info("run ended", state=run.state, reason=reason)
@@ -159,9 +157,9 @@ class RunExecutor:
         return run
 
 
-def _this_attempt(live: ActiveRun, run: Run) -> Run:
+def _this_attempt(active: ActiveRun, run: Run) -> Run:
     """``run`` as if its present attempt were the only one: how long it waits is counted from there."""
-    return run.model_copy(update={"create_time": live.queued_time})
+    return run.model_copy(update={"create_time": active.queued_time})
 
 
 def _ended(run: Run, outcome: Outcome) -> Run:

@@ -20,7 +20,7 @@ class ConcurrencyLimiter:
         self.running = self.waiting = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Within the block it is the caller's turn.
 
         Raises:

@@ -79,7 +79,7 @@ class Scheduler:
         """
         submitting = asyncio.create_task(self._submitted(spec, request_id, caller, detach=False))
         try:
-            run, live = await shielded(submitting)
+            run, active = await shielded(submitting)
         except asyncio.CancelledError:
             if not submitting.exception():
                 self._leave(submitting.result()[1])
@@ -87,16 +87,16 @@ class Scheduler:
         try:
             yield bind_run_ids(run)
         finally:
-            self._leave(live)
+            self._leave(active)
 
-    def _leave(self, live: ActiveRun | None) -> None:
-        if live is None:
+    def _leave(self, active: ActiveRun | None) -> None:
+        if active is None:
             return
-        live.callers -= 1
+        active.callers -= 1
         # Under the same id there may be another attempt by now, for other callers.
-        if not live.callers and not live.detached and self._executor.live.get(live.run.id) is live:
+        if not active.callers and not active.detached and self._executor.active.get(active.run.id) is active:
             error = make_error(CallerGoneError, "the caller that waited for the run went away")
-            self._executor.cancel(live.run.id, error)
+            self._executor.cancel(active.run.id, error)
 
     async def _submitted(
         self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
@@ -110,12 +110,12 @@ class Scheduler:
             if run.error and run.error.retryable:
                 self._check_capacity(caller)
                 run = await self._restart(run, caller)
-            live = self._executor.live.get(run.id)
-            if live and detach:
-                live.detached = True
-            elif live:
-                live.callers += 1
-            return run, live
+            active = self._executor.active.get(run.id)
+            if active and detach:
+                active.detached = True
+            elif active:
+                active.callers += 1
+            return run, active
 
     async def _find_or_create(self, spec: RunSpec, request_id: str, caller: str) -> Run:
         existing = await run_blocking(self._store.find_request, request_id)
@@ -126,34 +126,34 @@ class Scheduler:
         # Another server may have stored the same request meanwhile.
         stored = await run_blocking(self._store.add, run)
         if stored.id == run.id:
-            self._executor.begin(run, caller)
+            self._executor.enqueue(run, caller)
         return stored
 
     async def _wait_if_cancelled(self, run: Run) -> Run:
         """A run that goes on here, but ends: it was called off, or other servers took this one for dead."""
-        if run.id not in self._executor.live:
+        if run.id not in self._executor.active:
             return run
         if run.error:
             self._executor.cancel(run.id, run.error)
         if not (run.state.ended or self._executor.is_cancelled(run.id)):
             return run
-        await self._executor.ended(run.id)
+        await self._executor.wait_ended(run.id)
         return await run_blocking(self._store.get, run.id)
 
     async def _restart(self, ended: Run, caller: str) -> Run:
         queued_time = now()
         run = _queued(ended.id, ended.request_id, ended.spec, ended.create_time)
         if await run_blocking(self._store.restart, run):
-            self._executor.begin(run, caller, queued_time)
+            self._executor.enqueue(run, caller, queued_time)
             return run
         return await run_blocking(self._store.get, ended.id)
 
     def _check_capacity(self, caller: str) -> None:
         if self._draining:
             raise DrainingError("the server is shutting down")
-        if len(self._executor.live) >= self._limits.slots + self._limits.queue_size:
+        if len(self._executor.active) >= self._limits.slots + self._limits.queue_size:
             raise QueueFullError(f"{self.running} runs train and {self.queued} wait, and no more may")
-        if sum(live.owner == caller for live in self._executor.live.values()) >= self._limits.caller_runs:
+        if sum(active.owner == caller for active in self._executor.active.values()) >= self._limits.caller_runs:
             raise CallerLimitError(f"this caller has {self._limits.caller_runs} runs under way, and may have no more")
 
     async def wait(self, run_id: str) -> Run:
@@ -163,24 +163,24 @@ class Scheduler:
             RunNotFoundError: there is none of that id.
             LoopbenchServerError: the run ended without a result; the error is that of its reason.
         """
-        live = self._executor.live.get(run_id)
-        run = await live.ended() if live else await self._wait_remote(run_id)
+        active = self._executor.active.get(run_id)
+        run = await active.wait_ended() if active else await self._wait_remote(run_id)
         if run.error:
             raise from_reason(run.error.reason)(run.error.message, run_id=run_id)
         return run
 
     async def _wait_remote(self, run_id: str) -> Run:
-        async with self._remote_runs.follow(run_id) as live:
-            run = await live.ended()
+        async with self._remote_runs.follow(run_id) as active:
+            run = await active.wait_ended()
         if run.error and run.error.reason == CallerGoneError.reason:
             # Its end was meant for a caller of another server; asked for again, the run begins anew.
             raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
         return run
 
-    def live_run(self, run_id: str) -> Run | None:
+    def get_active(self, run_id: str) -> Run | None:
         """The run as it is now, if it is under way here."""
-        live = self._executor.live.get(run_id)
-        return live.run if live else None
+        active = self._executor.active.get(run_id)
+        return active.run if active else None
 
     async def get(self, run_id: str) -> Run:
         """The run as it is now.
@@ -188,8 +188,8 @@ class Scheduler:
         Raises:
             RunNotFoundError: there is none of that id.
         """
-        live = self._executor.live.get(run_id)
-        return bind_run_ids(live.run if live else await run_blocking(self._store.get, run_id))
+        active = self._executor.active.get(run_id)
+        return bind_run_ids(active.run if active else await run_blocking(self._store.get, run_id))
 
     async def watch(self, run_id: str) -> AsyncIterator[RunEvent]:
         """The state and all epochs so far, then what changes, until the run has ended.
@@ -197,8 +197,8 @@ class Scheduler:
         Raises:
             RunNotFoundError: there is none of that id.
         """
-        live = self._executor.live.get(run_id)
-        async with nullcontext(live) if live else self._remote_runs.follow(run_id) as followed:
+        active = self._executor.active.get(run_id)
+        async with nullcontext(active) if active else self._remote_runs.follow(run_id) as followed:
             async for event in followed.watch():
                 if event.run:
                     bind_run_ids(event.run)
@@ -213,13 +213,13 @@ class Scheduler:
             RunNotFoundError: there is none of that id.
         """
         self._executor.cancel(run_id, CANCELLED)
-        await self._executor.ended(run_id)
+        await self._executor.wait_ended(run_id)
         run = await self.get(run_id)
         if run.state.ended:
             return run
         await run_blocking_reserved(self._store.request_cancel, run_id)
-        async with self._remote_runs.follow(run_id) as live:
-            return await live.ended()
+        async with self._remote_runs.follow(run_id) as active:
+            return await active.wait_ended()
 
     async def delete(self, run_id: str) -> None:
         """Forgets a run that has ended, with its weights and logs.
@@ -260,16 +260,16 @@ class Scheduler:
         with suppress(TimeoutError):
             async with asyncio.timeout(SUBMIT_SECONDS), self._submitting:
                 pass
-        live = self._executor.live
+        active = self._executor.active
         error = make_error(DrainingError, "the server shut down before the run ended")
         for waiting in self._executor.in_state(RunState.QUEUED):
             self._executor.cancel(waiting.run.id, error)
-        await self._executor.ended(*live, seconds=seconds)
-        for run_id in tuple(live):
+        await self._executor.wait_ended(*active, seconds=seconds)
+        for run_id in tuple(active):
             self._executor.cancel(run_id, error)
-        await self._executor.ended(*live, seconds=END_SECONDS)
-        if live:
-            log.error("runs left without an end: their leases expire", run_ids=[*live])
+        await self._executor.wait_ended(*active, seconds=END_SECONDS)
+        if active:
+            log.error("runs left without an end: their leases expire", run_ids=[*active])
 
 
 def _queued(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:

@@ -94,11 +94,11 @@ class Store:
             self._reserved_engine.dispose()
 
     @property
-    def keeps(self) -> bool:
+    def is_durable(self) -> bool:
         """Whether what is stored now can be read later, as far as is known."""
         return not any(one.replaced or one.corrupt for one in (self.transaction, self._reserved))
 
-    def examine(self) -> None:
+    def check_integrity(self) -> None:
         """Read every page of the runs and epochs of a SQLite database, and note whether one is damaged.
 
         Weights have a digest, which is compared where they are used.

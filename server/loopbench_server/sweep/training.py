@@ -37,13 +37,13 @@ class Training:
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
         config = make_worker_config(settings)
-        self._processes = processes = WorkerPool(config)
+        self._pool = pool = WorkerPool(config)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._metrics = metrics
-        self._description = partial(describe, processes, config)
+        self._description = partial(describe, pool, config)
         self._describing: asyncio.Task[None] | None = None
-        self._executor = RunExecutor(store, processes, ONE_RUN.slots, config, observers)
+        self._executor = RunExecutor(store, pool, ONE_RUN.slots, config, observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
@@ -70,7 +70,7 @@ class Training:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._processes.close()
+            await self._pool.close()
 
     async def _let_go(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
@@ -80,13 +80,13 @@ class Training:
 
     async def _describe(self) -> None:
         """Beside the run, which does not wait for it; a process that says nothing else has soon done so."""
-        self._metrics.described(await self._description())
+        self._metrics.set_description(await self._description())
 
     async def _trained(self, spec: RunSpec, request_id: str) -> Run:
         try:
             while True:
                 run = await self._scheduler.submit(spec, request_id, CALLER)
-                here = run.id in self._executor.live
+                here = run.id in self._executor.active
                 if here and not self._describing:
                     self._describing = asyncio.create_task(self._describe())
                 elif not (here or run.state.ended):

@@ -16,12 +16,12 @@ RETRY_INTERVAL_SECONDS = 5.0
 RESPONSE_TIMEOUT_SECONDS = 120.0
 
 
-async def describe(processes: WorkerPool, config: WorkerConfig) -> Described:
+async def describe(pool: WorkerPool, config: WorkerConfig) -> Described:
     """Versions, devices and datasets, once a worker has answered; tries until one does."""
     task = Task(kind="describe", config=config)
     while True:
         try:
-            async with processes.run(task) as worker, asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+            async with pool.run(task) as worker, asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
                 message = await read_final_message(worker)
         except TimeoutError:
             log.error("the training process does not answer", seconds=RESPONSE_TIMEOUT_SECONDS)  # noqa: TRY400  as below

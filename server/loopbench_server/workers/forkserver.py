@@ -26,7 +26,7 @@ MAX_IDLE_POLLS = 10
 # The same for one that works and gives no answer.
 MAX_POLLS = 120
 # Seconds to end after SIGKILL, and after the server has closed the socket.
-KILL_SECONDS, CLOSE_SECONDS = 5.0, 2.0
+KILL_TIMEOUT_SECONDS, CLOSE_TIMEOUT_SECONDS = 5.0, 2.0
 
 
 class _BrokenError(Exception):
@@ -43,7 +43,7 @@ class Forkserver:
         self._control: socket.socket | None = None
         self._watching: asyncio.Task[None] | None = None
         # One request at a time, so that an answer is that of the last request.
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._failures = 0
         self._closed = False
 
@@ -56,7 +56,7 @@ class Forkserver:
             NotReadyError: the second did not answer either, or the machine refuses a process.
         """
         failures = self._failures
-        async with self._turn:
+        async with self._lock:
             if self._closed:
                 raise NotReadyError("no training process can be started: the server shuts down")
             for _ in range(2):
@@ -64,18 +64,18 @@ class Forkserver:
                 if self._failures != failures:
                     break
                 try:
-                    pid = await self._asked(orders, answers)
+                    pid = await self._request_worker(orders, answers)
                 except OSError as error:
-                    await self._end(f"the socket to it is broken: {error.strerror}")
+                    await self._discard(f"the socket to it is broken: {error.strerror}")
                 except _BrokenError as error:
-                    await self._end(str(error))
+                    await self._discard(str(error))
                 else:
-                    return self._checked(pid)
+                    return self._check_pid(pid)
             else:
                 self._failures += 1
         raise NotReadyError("no training process can be started: the forkserver does not answer")
 
-    def _checked(self, answer: int) -> int:
+    def _check_pid(self, answer: int) -> int:
         if answer > 0:
             self.broken.clear()
             return answer
@@ -83,13 +83,13 @@ class Forkserver:
         log.error("the machine refuses a training process", error=os.strerror(-answer))
         raise NotReadyError(f"no training process can be started: {os.strerror(-answer)}")
 
-    async def _asked(self, orders: int, answers: int) -> int:
+    async def _request_worker(self, orders: int, answers: int) -> int:
         control = self._control if self._process and self._process.returncode is None else None
         if control is None:
             control = await self._start()
-            await self._answer(control)
+            await self._read_answer(control)
         socket.send_fds(control, [REQUEST], [orders, answers])
-        return await self._answer(control)
+        return await self._read_answer(control)
 
     async def _start(self) -> socket.socket:
         if self._control:
@@ -110,7 +110,7 @@ class Forkserver:
             log.error("the forkserver ended", pid=process.pid, exit_code=code)
             self.broken.set()
 
-    async def _answer(self, control: socket.socket) -> int:
+    async def _read_answer(self, control: socket.socket) -> int:
         answer = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, ANSWER.size))
         used, idle = -1.0, 0
         try:
@@ -137,13 +137,13 @@ class Forkserver:
             return float(times.user + times.system)
         return 0.0
 
-    async def _end(self, cause: str) -> None:
+    async def _discard(self, cause: str) -> None:
         """Kill the forkserver, by its id, for ``cause``."""
         process, self._process = self._process, None
         self.broken.set()
         log.error("the forkserver is replaced", pid=process.pid if process else None, cause=cause)
         if process:
-            await _killed(process)
+            await _kill(process)
 
     async def close(self) -> None:
         """Let the forkserver end; kill it where it does not. No other one starts."""
@@ -153,16 +153,16 @@ class Forkserver:
             self._control.close()
         if process and process.returncode is None:
             try:
-                await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+                await asyncio.wait_for(process.wait(), CLOSE_TIMEOUT_SECONDS)
             except TimeoutError:
                 log.warning("the forkserver does not end and is killed", pid=process.pid)
-                await _killed(process)
+                await _kill(process)
 
 
-async def _killed(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     try:
-        await asyncio.wait_for(process.wait(), KILL_SECONDS)
+        await asyncio.wait_for(process.wait(), KILL_TIMEOUT_SECONDS)
     except TimeoutError:
         log.error("the forkserver outlives SIGKILL: the system holds it", pid=process.pid)  # noqa: TRY400  no traceback is of use

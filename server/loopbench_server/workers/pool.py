@@ -20,15 +20,15 @@ from loopbench_server.workers.protocol import MESSAGE, Message, Task, Trained
 log = structlog.get_logger()
 
 # Messages after which a process says no more.
-CLOSING = ("trained", "evaluated", "diagnosed", "described", "failed")
+FINAL_MESSAGES = ("trained", "evaluated", "diagnosed", "described", "failed")
 # Seconds for a worker to take in its orders.
 TASK_TIMEOUT_SECONDS = 60.0
 # Seconds that a start under way may take once nobody waits for its worker.
 START_CANCEL_TIMEOUT_SECONDS = 2.0
 # Seconds for a killed process to end, and then for the forkserver to reap it. Nothing depends on either: a process that
 # the system holds in the kernel, or a zombie, uses no processor time.
-END_SECONDS, REAP_TIMEOUT_SECONDS = 5.0, 0.5
-FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
+KILL_TIMEOUT_SECONDS, REAP_TIMEOUT_SECONDS = 5.0, 0.5
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.02
 
 
 class WorkerDiedError(Exception):
@@ -47,7 +47,7 @@ class Worker:
             # By its id and the time of its start: another process may get the id later.
             self._process = psutil.Process(pid)
 
-    def order(self, task: str, weights: bytes) -> None:
+    def send_task(self, task: str, weights: bytes) -> None:
         """Send the task. Blocks until the process has taken it in, or is gone.
 
         Raises:
@@ -73,15 +73,15 @@ class Worker:
                 if closed:
                     return
                 raise WorkerDiedError("the training process ended without an answer") from error
-            closed = message.kind in CLOSING
+            closed = message.kind in FINAL_MESSAGES
             yield message, attachment
 
-    async def end(self) -> None:
+    async def kill(self) -> None:
         """Kill the process and wait until it is gone, for a limited time."""
         if self._process:
             with suppress(psutil.Error):
                 self._process.kill()
-            if not await _poll_until(self._has_ended, END_SECONDS):
+            if not await _poll_until(self._has_ended, KILL_TIMEOUT_SECONDS):
                 log.error("a training process outlives SIGKILL: the system holds it", pid=self.pid)
                 return  # its pipes stay open: a thread may wait for them
             await _poll_until(self._is_reaped, REAP_TIMEOUT_SECONDS)
@@ -100,12 +100,12 @@ class Worker:
 
 async def _poll_until(condition: Callable[[], bool], seconds: float) -> bool:
     """Whether ``condition`` is met within ``seconds``."""
-    end, pause = time.monotonic() + seconds, FIRST_PAUSE
+    end, pause = time.monotonic() + seconds, MIN_PAUSE_SECONDS
     while not condition():
         if time.monotonic() >= end:
             return False
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
     return True
 
 
@@ -117,9 +117,9 @@ class WorkerPool:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._forkserver = Forkserver(config.data_dir)
         self._start_seconds = config.limits.seconds
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._released: set[asyncio.Task[None]] = set()
 
-    async def broke(self) -> None:
+    async def wait_broken(self) -> None:
         """Return when the forkserver has ended, or gave no process, since a process last started."""
         await self._forkserver.broken.wait()
 
@@ -139,10 +139,10 @@ class WorkerPool:
                 raise
         worker = Worker(pid, answers, orders)
         try:
-            ordering = run_process_io(worker.order, task.model_dump_json(), weights)
+            ordering = run_process_io(worker.send_task, task.model_dump_json(), weights)
             await asyncio.wait_for(ordering, TASK_TIMEOUT_SECONDS)
         except TimeoutError:  # before OSError, of which it is one
-            await worker.end()
+            await worker.kill()
             raise NotReadyError(f"a training process did not take its task within {TASK_TIMEOUT_SECONDS:g} s") from None
         except OSError:
             pass  # the process crashed; reading its messages shows that
@@ -162,23 +162,23 @@ class WorkerPool:
                 raise NotReadyError(f"no training process started within {self._start_seconds:g} s")
             yield starting.result()
         finally:
-            await shielded(self._end(starting))
+            await shielded(self._release(starting))
 
-    async def _end(self, starting: asyncio.Task[Worker]) -> None:
+    async def _release(self, starting: asyncio.Task[Worker]) -> None:
         """Whoever leaves during the start does not wait for long: the worker is ended as soon as it is there."""
         await asyncio.wait({starting}, timeout=START_CANCEL_TIMEOUT_SECONDS)
-        ending = asyncio.create_task(_ended(starting))
+        ending = asyncio.create_task(_kill_started(starting))
         if starting.done():
             await ending
         else:
-            self._abandoned.add(ending)
-            ending.add_done_callback(self._abandoned.discard)
+            self._released.add(ending)
+            ending.add_done_callback(self._released.discard)
 
 
-async def _ended(starting: asyncio.Task[Worker]) -> None:
+async def _kill_started(starting: asyncio.Task[Worker]) -> None:
     await asyncio.wait({starting})
     if not starting.cancelled() and not starting.exception():
-        await starting.result().end()
+        await starting.result().kill()
 
 
 async def read_final_message(worker_process: Worker) -> Message:

@@ -23,7 +23,7 @@ from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
-from loopbench_server.workers.pool import CLOSING, WorkerDiedError
+from loopbench_server.workers.pool import FINAL_MESSAGES, WorkerDiedError
 from loopbench_server.workers.protocol import Message, Task
 from tests.support.in_process import Register, aio_server
 
@@ -113,7 +113,7 @@ class FakeWorker:
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
         closed = False
         while (sent := None if closed and self._sent.empty() else await self._sent.get()) is not None:
-            closed = sent[0].kind in CLOSING
+            closed = sent[0].kind in FINAL_MESSAGES
             yield sent
         if not closed:
             raise WorkerDiedError("the process was killed")
@@ -171,7 +171,7 @@ class Recorder(Observer):
 
 
 @pytest.fixture
-def processes() -> Any:
+def pool() -> Any:
     return FakeWorkerPool()
 
 
@@ -187,12 +187,12 @@ def config(tmp_path: Path) -> WorkerConfig:
 
 @pytest.fixture
 async def make_scheduler(
-    store: Store, processes: Any, observer: Any, config: WorkerConfig
+    store: Store, pool: Any, observer: Any, config: WorkerConfig
 ) -> AsyncIterator[Callable[..., Scheduler]]:
     made = []
 
     def make(slots: int = 1, queue_size: int = 10, caller_runs: int = 100) -> Scheduler:
-        executor = RunExecutor(store, processes, slots, config, observer)
+        executor = RunExecutor(store, pool, slots, config, observer)
         made.append(Scheduler(store, executor, Limits(slots, queue_size, caller_runs)))
         return made[-1]
 
@@ -202,9 +202,9 @@ async def make_scheduler(
 
 
 @pytest.fixture
-def executor(store: Store, processes: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
+def executor(store: Store, pool: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
     """One with one slot, and nothing to do."""
-    return RunExecutor(store, processes, 1, config, observer)
+    return RunExecutor(store, pool, 1, config, observer)
 
 
 @pytest.fixture

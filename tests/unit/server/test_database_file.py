@@ -52,7 +52,7 @@ def test_nothing_is_confirmed_that_the_file_does_not_keep(
         assert str(file.parent) not in str(caught.value)
         with pytest.raises(StoreReplacedError):
             store.get(make_run(1).id)
-    assert not store.keeps
+    assert not store.is_durable
 
 
 def test_no_connection_makes_an_empty_file(file: Path, store: Store, make_run: MakeRun) -> None:
@@ -70,15 +70,15 @@ def test_a_file_that_is_put_back_is_kept_to(file: Path, store: Store, make_run: 
         store.get(make_run(1).id)
     away.rename(file)
     assert store.get(make_run(1).id) == make_run(1)
-    assert store.keeps
+    assert store.is_durable
 
 
 async def test_a_run_whose_file_goes_meanwhile_is_not_said_to_have_succeeded(
-    scheduler: Scheduler, processes: Any, file: Path, make_result: Any, monkeypatch: pytest.MonkeyPatch
+    scheduler: Scheduler, pool: Any, file: Path, make_result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler._store, "lease", timedelta(seconds=0))
     run = await scheduler.submit(RunSpec(), "r", "me")
-    worker = await processes.begun()
+    worker = await pool.begun()
     delete(file)
     worker.send(Trained(result=make_result()))
     with pytest.raises(StoreReplacedError):
@@ -101,7 +101,7 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
     with pytest.raises(StoreCorruptError) as caught:
         await retry_until(store.lease, store.list, spec.RunFilter(), 10, "")
     assert not caught.value.retryable
-    assert not store.keeps
+    assert not store.is_durable
     for take_in in (store.add, store.restart):
         with pytest.raises(StoreCorruptError):
             take_in(make_run(99))
@@ -110,8 +110,8 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
 def test_damage_is_found_before_anybody_reads_the_page(file: Path, store: Store, make_run: MakeRun) -> None:
     for number in range(1, 200):
         store.add(make_run(number, state=RunState.SUCCEEDED))
-    store.examine()
-    assert store.keeps
+    store.check_integrity()
+    assert store.is_durable
     store.close()
     # A page in the middle of the table: some rows can be read all the same.
     pages = bytearray(file.read_bytes())
@@ -119,5 +119,5 @@ def test_damage_is_found_before_anybody_reads_the_page(file: Path, store: Store,
     pages[4096 * page : 4096 * (page + 1)] = b"\xaa" * 4096
     file.write_bytes(pages)
     with pytest.raises(StoreCorruptError):
-        store.examine()
-    assert not store.keeps
+        store.check_integrity()
+    assert not store.is_durable

@@ -29,16 +29,14 @@ def subjects(**fields: Any) -> DiagnosisRequest:
 
 
 @pytest.fixture
-def diagnoses(
-    store: Store, processes: Any, config: WorkerConfig, make_scheduler: Callable[..., Scheduler]
-) -> Diagnoser:
+def diagnoses(store: Store, pool: Any, config: WorkerConfig, make_scheduler: Callable[..., Scheduler]) -> Diagnoser:
     verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoser(store, TaskRunner(processes, 1, 10, config.limits), verification, config)
+    return Diagnoser(store, TaskRunner(pool, 1, 10, config.limits), verification, config)
 
 
-async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, processes: Any, config: WorkerConfig) -> None:
+async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, pool: Any, config: WorkerConfig) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     assert worker.task == Task(kind="diagnose", config=config, spec=FIRST, second=SECOND)
     worker.send(Diagnosed(diagnosis=FOUND))
     assert await waiting == FOUND
@@ -46,12 +44,12 @@ async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, process
 
 
 async def test_a_run_stands_for_its_spec(
-    diagnoses: Diagnoser, processes: Any, store: Store, make_run: Callable[..., spec.Run]
+    diagnoses: Diagnoser, pool: Any, store: Store, make_run: Callable[..., spec.Run]
 ) -> None:
     run = store.add(make_run(spec=SECOND))
     request = subjects().model_copy(update={"first": DiagnosisSubject(run_id=run.id)})
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     assert (worker.task.spec, worker.task.second) == (SECOND, SECOND)
     worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
     with pytest.raises(errors.DatasetCorruptError, match="other contents"):
@@ -60,9 +58,9 @@ async def test_a_run_stands_for_its_spec(
         await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}), "me")
 
 
-async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, processes: Any) -> None:
+async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, pool: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -84,15 +82,15 @@ def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
 
 
 async def test_a_fix_is_shown_to_close_the_gap(
-    diagnoses: Diagnoser, processes: Any, make_result: Callable[..., spec.Result]
+    diagnoses: Diagnoser, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2), "me"))
-    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
+    (await pool.begun()).send(Diagnosed(diagnosis=FOUND))
     # The fixed second side is the first one: its runs are not made twice.
-    workers = [await processes.begun() for _ in range(2)]
+    workers = [await pool.begun() for _ in range(2)]
     for worker in workers:
         answer(worker, make_result)
-    workers += [await processes.begun() for _ in range(2)]
+    workers += [await pool.begun() for _ in range(2)]
     for worker in workers[2:]:
         answer(worker, make_result)
     verified = await waiting
@@ -116,12 +114,12 @@ async def test_a_fix_is_shown_to_close_the_gap(
     assert "validation_loss/second" not in told
 
 
-async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, processes: Any) -> None:
+async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, pool: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1), "me"))
-    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
-    workers = [await processes.begun() for _ in range(2)]
+    (await pool.begun()).send(Diagnosed(diagnosis=FOUND))
+    workers = [await pool.begun() for _ in range(2)]
     workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))
     with pytest.raises(errors.DatasetNotAvailableError, match="no MNIST"):
         await waiting
-    while not all(worker.gone for worker in processes.workers):  # noqa: ASYNC110  the other is being called off
+    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other is being called off
         await asyncio.sleep(0.01)

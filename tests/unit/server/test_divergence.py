@@ -273,9 +273,9 @@ CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), effect="e", fix="f", 
 
 
 @pytest.fixture
-def diagnoses(store: Store, processes: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoser:
+def diagnoses(store: Store, pool: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoser:
     verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoser(store, TaskRunner(processes, 1, 10, config.limits), verification, config)
+    return Diagnoser(store, TaskRunner(pool, 1, 10, config.limits), verification, config)
 
 
 @pytest.fixture
@@ -285,12 +285,12 @@ def lost(store: Store, make_run: Make, make_result: Make) -> spec.Run:
 
 @pytest.mark.parametrize("by_id", [True, False])
 async def test_a_process_is_told_where_whole_runs_diverged(
-    diagnoses: Diagnoser, processes: Any, lost: spec.Run, by_id: bool
+    diagnoses: Diagnoser, pool: Any, lost: spec.Run, by_id: bool
 ) -> None:
     second = DiagnosisSubject(run_id=lost.id) if by_id else DiagnosisSubject(spec=SECOND)
     request = DiagnosisRequest(first=DiagnosisSubject(spec=FIRST), second=second)
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     task = Task.model_validate_json(worker.task.model_dump_json())
     assert task.divergences == (None, WHERE)
     worker.send(Diagnosed(diagnosis=Diagnosis(causes=(), controls=())))
@@ -299,7 +299,7 @@ async def test_a_process_is_told_where_whole_runs_diverged(
 
 @pytest.mark.parametrize("seeds", [1, 2])
 async def test_verification_draws_nothing_from_runs_that_diverged(
-    diagnoses: Diagnoser, processes: Any, make_result: Make, seeds: int
+    diagnoses: Diagnoser, pool: Any, make_result: Make, seeds: int
 ) -> None:
     """Under the first seed the second side diverges; with one seed nothing is left of it."""
     request = DiagnosisRequest(
@@ -307,10 +307,10 @@ async def test_verification_draws_nothing_from_runs_that_diverged(
     )
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
     known = Diagnosis(causes=(CAUSE,), controls=(), first=FIRST, second=SECOND)
-    (await processes.begun()).send(Diagnosed(diagnosis=known))
+    (await pool.begun()).send(Diagnosed(diagnosis=known))
     same = spec.Audit(loss=0.25, accuracy=0.75, correct=3, samples=4)
     for _ in range(2 * seeds):
-        worker = await processes.begun()
+        worker = await pool.begun()
         broken = worker.task.spec.method is Method.FIT and worker.task.spec.seed == 7
         fields = {"validation": NAN_AUDIT, "reported_validation": NAN, "diverged": WHERE} if broken else {}
         worker.send(Trained(result=make_result(**{"validation": same} | fields)), b"w")

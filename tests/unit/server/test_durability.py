@@ -67,14 +67,14 @@ class TestDatabaseThatComesBack:
         *,
         scheduler: Scheduler,
         store: Store,
-        processes: Any,
+        pool: Any,
         refusals: list[str],
         make_result: Callable[..., spec.Result],
         make_epoch: Callable[..., spec.EpochRecord],
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
         refusals += ["update", "add_epoch", "add_epoch"]
-        worker = await processes.begun()
+        worker = await pool.begun()
         worker.send(EpochEnded(record=make_epoch(1)))
         worker.send(Trained(result=make_result()), b"weights")
         refusals.append("update")
@@ -95,7 +95,7 @@ class TestConfirmationThatIsLost:
         assert store.get_epochs(run.id) == (make_epoch(1),)
 
     async def test_the_caller_is_told_what_the_store_has(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
     ) -> None:
         update = store.update
 
@@ -106,7 +106,7 @@ class TestConfirmationThatIsLost:
 
         run = await scheduler.submit(RunSpec(), "r", "me")
         monkeypatch.setattr(store, "update", commit_and_fail)
-        (await processes.begun()).send(Trained(result=make_result()), b"weights")
+        (await pool.begun()).send(Trained(result=make_result()), b"weights")
         ended = await scheduler.wait(run.id)
         assert (ended.state, ended.result is not None) == (RunState.SUCCEEDED, True)
         assert store.get(run.id) == ended
@@ -114,10 +114,10 @@ class TestConfirmationThatIsLost:
 
 class TestServerThatWasTakenForDead:
     async def test_tells_its_callers_that_the_run_is_lost(
-        self, scheduler: Scheduler, store: Store, lapsing: Store, processes: Any, make_result: Any
+        self, scheduler: Scheduler, store: Store, lapsing: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
-        worker = await processes.begun()
+        worker = await pool.begun()
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
         lapsing.restart(run)  # by the other server, where it is under way
         worker.send(Trained(result=make_result()))
@@ -157,13 +157,13 @@ class TestRunsElsewhere:
         assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
 
     async def test_of_which_another_server_asks_are_called_off(
-        self, executor: RunExecutor, store: Store, there: Store, processes: Any, make_run: MakeRun
+        self, executor: RunExecutor, store: Store, there: Store, pool: Any, make_run: MakeRun
     ) -> None:
-        live = executor.begin(store.add(make_run()), "me")
-        worker = await processes.begun()
+        active = executor.enqueue(store.add(make_run()), "me")
+        worker = await pool.begun()
         heeding = asyncio.create_task(poll_cancel_requests(store, executor))
         there.request_cancel(make_run().id)
-        ended = await live.ended()
+        ended = await active.wait_ended()
         heeding.cancel()
         assert ended.error is not None
         assert (ended.state, ended.error.reason) == (RunState.CANCELLED, "RUN_CANCELLED")
@@ -265,7 +265,7 @@ class TestRetention:
 
 
 class TestBounds:
-    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], processes: Any) -> None:
+    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], pool: Any) -> None:
         scheduler = make_scheduler(slots=1, queue_size=10, caller_runs=2)
         for request in ("a", "b"):
             await scheduler.submit(RunSpec(), request, "greedy")
@@ -274,21 +274,21 @@ class TestBounds:
         await scheduler.submit(RunSpec(), "c", "modest")
         # What it has already it may ask for again.
         assert (await scheduler.submit(RunSpec(), "a", "greedy")).request_id == "a"
-        dying = await processes.begun()
+        dying = await pool.begun()
         dying.die()
         with pytest.raises(errors.WorkerLostError):
             await scheduler.wait(dying.task.run_id)
         await scheduler.submit(RunSpec(), "d", "greedy")
 
     async def test_only_so_many_evaluations_wait(
-        self, store: Store, processes: Any, config: WorkerConfig, make_run: MakeRun, make_result: Any
+        self, store: Store, pool: Any, config: WorkerConfig, make_run: MakeRun, make_result: Any
     ) -> None:
         store.add(make_run(state=RunState.RUNNING))
         store.update(make_run(state=RunState.SUCCEEDED, result=make_result()), b"weights")
-        evaluations = Evaluator(store, TaskRunner(processes, 1, 1, config.limits), config)
+        evaluations = Evaluator(store, TaskRunner(pool, 1, 1, config.limits), config)
         request = EvaluationRequest(run_id=make_run().id)
         first = asyncio.create_task(evaluations.evaluate(request))
-        await processes.begun()
+        await pool.begun()
         others = [asyncio.create_task(evaluations.evaluate(request)) for _ in range(2)]
         # One waits, whichever comes first; the other is refused.
         (refused,), (waiting,) = await asyncio.wait(others, timeout=30, return_when=asyncio.FIRST_COMPLETED)
@@ -310,17 +310,17 @@ class TestBounds:
         limits: WorkerLimits,
         error: type[errors.LoopbenchServerError],
         store: Store,
-        processes: Any,
+        pool: Any,
         config: Any,
         observer: Any,
     ) -> None:
         bounded = WorkerConfig(tensorboard_dir=config.tensorboard_dir, limits=limits)
-        executor = RunExecutor(store, processes, 1, bounded, observer)
+        executor = RunExecutor(store, pool, 1, bounded, observer)
         run = store.add(spec.Run(id="i", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now()))
-        ended = await executor.begin(run, "me").ended()
+        ended = await executor.enqueue(run, "me").wait_ended()
         assert ended.error is not None
         assert (ended.state, ended.error.reason) == (RunState.FAILED, error.reason)
-        assert processes.workers[0].gone
+        assert pool.workers[0].gone
 
     def test_memory_is_that_of_the_process_alone(self) -> None:
         before = get_private_memory(os.getpid())
@@ -333,35 +333,33 @@ class TestBounds:
 class TestAttemptsUnderOneId:
     """A caller of an attempt that is over cannot end the one that came after it."""
 
-    async def test_whoever_leaves_late_leaves_his_own(
-        self, scheduler: Scheduler, processes: Any, make_result: Any
-    ) -> None:
+    async def test_whoever_leaves_late_leaves_his_own(self, scheduler: Scheduler, pool: Any, make_result: Any) -> None:
         async with scheduler.attached(RunSpec(), "r", "me") as first:
-            (await processes.begun()).die()
+            (await pool.begun()).die()
             with pytest.raises(errors.WorkerLostError):
                 await scheduler.wait(first.id)
             later = scheduler.attached(RunSpec(), "r", "me")
             again = await later.__aenter__()
             assert again.id == first.id
-        worker = await processes.begun()
+        worker = await pool.begun()
         waiting = asyncio.create_task(scheduler.wait(again.id))
         worker.send(Trained(result=make_result()))
         assert (await waiting).state is RunState.SUCCEEDED
         await later.__aexit__(None, None, None)
 
     async def test_a_run_that_others_took_for_lost_is_ended_before_it_begins_anew(
-        self, scheduler: Scheduler, store: Store, processes: Any, make_result: Any
+        self, scheduler: Scheduler, store: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
-        first = await processes.begun()
+        first = await pool.begun()
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
         again = await scheduler.submit(RunSpec(), "r", "me")
         assert first.gone
-        (await processes.begun()).send(Trained(result=make_result()))
+        (await pool.begun()).send(Trained(result=make_result()))
         assert (await scheduler.wait(again.id)).state is RunState.SUCCEEDED
 
     async def test_a_detached_run_whose_caller_goes_meanwhile_begins_all_the_same(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         adding, add = asyncio.Event(), store.add
         loop = asyncio.get_running_loop()
@@ -376,4 +374,4 @@ class TestAttemptsUnderOneId:
         submitting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await submitting
-        assert (await processes.begun()).task.run_id
+        assert (await pool.begun()).task.run_id

@@ -71,7 +71,7 @@ async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
 ) -> None:
     await started(starting)
     old = current(starting)
-    broken = asyncio.create_task(starting.broke())
+    broken = asyncio.create_task(starting.wait_broken())
     with capture_logs() as logged:
         old.send_signal(harm)
         await started(starting)

@@ -51,13 +51,13 @@ def of(lines: Lines, run: spec.Run) -> list[str]:
 
 
 async def test_every_line_of_a_run_bears_its_ids(
-    make_scheduler: Callable[..., Scheduler], processes: Any, lines: Lines, make_result: Callable[..., spec.Result]
+    make_scheduler: Callable[..., Scheduler], pool: Any, lines: Lines, make_result: Callable[..., spec.Result]
 ) -> None:
     scheduler = make_scheduler(slots=2)
     fails = await scheduler.submit(RunSpec(seed=1), "one", "me")
-    first = await processes.begun()
+    first = await pool.begun()
     succeeds = await scheduler.submit(RunSpec(seed=2), "two", "me")
-    second = await processes.begun()
+    second = await pool.begun()
     first.send(Failed(reason="RUN_FAILED", message="so", traceback="Traceback"))
     with pytest.raises(errors.RunFailedError):
         await scheduler.wait(fails.id)
@@ -71,7 +71,7 @@ async def test_every_line_of_a_run_bears_its_ids(
 async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     *,
     scheduler: Scheduler,
-    processes: Any,
+    pool: Any,
     store: Store,
     store_url: str,
     lines: Lines,
@@ -81,7 +81,7 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     # A write is tried again for as long as a lease lasts.
     monkeypatch.setattr(store, "lease", timedelta(0))
     run = await scheduler.submit(RunSpec(), "r", "me")
-    worker = await processes.begun()
+    worker = await pool.begun()
     connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
     connection.execute("DROP TABLE epochs")
     connection.close()
@@ -97,7 +97,7 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
 async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: PLR0917  most are fixtures
     killed: bool,
     store: Store,
-    processes: Any,
+    pool: Any,
     config: WorkerConfig,
     lines: Lines,
     make_run: MakeRun,
@@ -106,9 +106,9 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     run = make_run(state=RunState.SUCCEEDED, result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
-    evaluations = Evaluator(store, TaskRunner(processes, 1, 10, config.limits), config)
+    evaluations = Evaluator(store, TaskRunner(pool, 1, 10, config.limits), config)
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
-    worker = await processes.begun()
+    worker = await pool.begun()
     if killed:
         worker.die()
     else:
@@ -171,12 +171,10 @@ class TestCalls:
         line = await line_of(method)
         assert (ids(line), line["code"], line["log_level"]) == ((run.id, run.request_id), "OK", "debug")
 
-    async def test_one_that_trains_bears_both_ids(
-        self, stub: Any, processes: Any, line_of: Any, make_run: MakeRun
-    ) -> None:
+    async def test_one_that_trains_bears_both_ids(self, stub: Any, pool: Any, line_of: Any, make_run: MakeRun) -> None:
         request_id = make_run().request_id
         call = stub.Train(pb.TrainRequest(request_id=request_id))
-        (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
+        (await pool.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
         with pytest.raises(grpc.aio.AioRpcError):
             await call
         ((_, run_id),) = [pair for pair in await call.initial_metadata() if pair[0] == "loopbench-run-id"]

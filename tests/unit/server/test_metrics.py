@@ -235,7 +235,7 @@ def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
         )
         for verdict in (spec.Verdict.IDENTICAL, spec.Verdict.IDENTICAL, spec.Verdict.DIFFERENT)
     ]
-    service.compared(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
+    service.count_verdicts(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
     counts = {verdict: value("loopbench_comparison_pairs_total", verdict=verdict) for verdict in spec.Verdict}
     assert counts == {"IDENTICAL": 2, "EQUIVALENT": 0, "DIFFERENT": 1, "INCONCLUSIVE": 0, "DIVERGED": 0}
 

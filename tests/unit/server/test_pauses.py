@@ -40,13 +40,13 @@ async def test_who_comes_late_lets_others_renew(
     pause: str,
     here: Store,
     other: Store,
-    processes: Any,
+    pool: Any,
     config: Any,
     observer: Any,
     make_run: Callable[..., spec.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executor = RunExecutor(here, processes, 1, config, observer)
+    executor = RunExecutor(here, pool, 1, config, observer)
     run = other.add(make_run())
     looking = asyncio.create_task(reap_expired(here, executor))
     await asyncio.sleep(0.2)

@@ -88,7 +88,7 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
 ) -> None:
     run = make_run(state=RunState.QUEUED)
     store.add(run)
-    executor.live[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
+    executor.active[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
     counted: list[str] = []
     monkeypatch.setattr(executor.observer, "work_failed", counted.append)
     module, function = WORK[work]
@@ -108,7 +108,7 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
         await asyncio.sleep(0.001)
     assert counted == [work]
     task.cancel()
-    executor.live.clear()
+    executor.active.clear()
 
 
 def test_every_kind_of_work_is_counted_from_zero() -> None:

@@ -52,12 +52,12 @@ class TestStoreThatRefuses:
     async def test_no_result_is_told_that_is_not_stored(
         self,
         scheduler: Scheduler,
-        processes: Any,
+        pool: Any,
         observer: Any,
         make_result: Callable[..., spec.Result],
     ) -> None:
         run_id = await submitted(scheduler, "r")
-        worker = await processes.begun()
+        worker = await pool.begun()
         events = scheduler.watch(run_id)
         assert (await anext(events)).state is RunState.RUNNING
         waiting = await caller_of(scheduler, run_id)
@@ -71,12 +71,12 @@ class TestStoreThatRefuses:
         assert observer.seen[-1] == ("ended", RunState.FAILED, True)
 
     async def test_the_next_run_has_its_slot(
-        self, scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+        self, scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
     ) -> None:
         await submitted(scheduler, "a")
         second = await submitted(scheduler, "b")
-        (await processes.begun()).send(Trained(result=make_result()))
-        assert (await processes.begun()).task.run_id == second
+        (await pool.begun()).send(Trained(result=make_result()))
+        assert (await pool.begun()).task.run_id == second
 
 
 class TestRunsOfTheStore:
@@ -138,7 +138,7 @@ class TestRunsOfTheStore:
         self,
         *,
         executor: RunExecutor,
-        processes: Any,
+        pool: Any,
         store: Store,
         there: Store,
         make_run: Callable[..., spec.Run],
@@ -155,8 +155,8 @@ class TestRunsOfTheStore:
         monkeypatch.setattr(polling, "asyncio", SimpleNamespace(sleep=sleep))
         lease = store.lease
         monkeypatch.setattr(store, "lease", timedelta(seconds=-1))
-        live = executor.begin(store.add(make_run()), "me")
-        worker = await processes.begun()
+        active = executor.enqueue(store.add(make_run()), "me")
+        worker = await pool.begun()
         await eventually(lambda: store.get(make_run().id).state is RunState.RUNNING)
         # The lease has lapsed by now; the next renewal is due.
         monkeypatch.setattr(store, "lease", lease)
@@ -167,7 +167,7 @@ class TestRunsOfTheStore:
         assert there.reap_expired(lost, lost) == []
         assert max(pauses) <= lease.total_seconds() / 3
         worker.send(Trained(result=make_result()))
-        assert (await live.ended()).state is RunState.SUCCEEDED
+        assert (await active.wait_ended()).state is RunState.SUCCEEDED
 
     async def test_the_leases_of_runs_that_wait_for_a_slot_are_renewed_too(
         self,
@@ -180,7 +180,7 @@ class TestRunsOfTheStore:
     ) -> None:
         renewed: list[set[str]] = []
         monkeypatch.setattr(store, "renew_leases", lambda ids: renewed.append({*ids}) or ids)  # type: ignore[func-returns-value]  # None
-        run_ids = {executor.begin(store.add(make_run(number)), "me").run.id for number in (1, 2)}
+        run_ids = {executor.enqueue(store.add(make_run(number)), "me").run.id for number in (1, 2)}
         keeping = asyncio.create_task(renew_leases(store, executor))
         await eventually(lambda: bool(renewed))
         keeping.cancel()
@@ -204,14 +204,14 @@ class TestRunsOfTheStore:
         keeping.cancel()
 
     async def test_a_request_that_another_server_stores_meanwhile_is_its_run(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
     ) -> None:
         theirs = spec.Run(id="t", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now())
         lapsing.add(theirs)
         answers = iter([None, theirs])
         monkeypatch.setattr(store, "find_request", lambda _: next(answers))
         assert await scheduler.submit(RunSpec(), "r", "me") == theirs
-        assert not processes.workers
+        assert not pool.workers
 
     async def test_a_run_that_another_server_restarted_is_not_overwritten(
         self, store: Store, lapsing: Store, make_run: Callable[..., spec.Run]

@@ -67,8 +67,8 @@ def spans() -> Spans:
 
 
 @pytest.fixture
-async def scheduler(store: Store, processes: Any, config: WorkerConfig, spans: Spans) -> AsyncIterator[Scheduler]:
-    executor = RunExecutor(store, processes, 1, config, RunSpans(spans.tracer))
+async def scheduler(store: Store, pool: Any, config: WorkerConfig, spans: Spans) -> AsyncIterator[Scheduler]:
+    executor = RunExecutor(store, pool, 1, config, RunSpans(spans.tracer))
     made = Scheduler(store, executor, Limits(1, 10, 100))
     yield made
     await made.drain(0)
@@ -144,9 +144,9 @@ class TestCalls:
         (event,) = span.events
         assert (event.name, event.attributes["exception.type"]) == ("exception", "KeyError")
 
-    async def test_a_stream_that_its_caller_leaves_ends_its_span(self, stub: Any, spans: Spans, processes: Any) -> None:
+    async def test_a_stream_that_its_caller_leaves_ends_its_span(self, stub: Any, spans: Spans, pool: Any) -> None:
         run = await stub.Train(TRAIN)
-        await processes.begun()
+        await pool.begun()
         stream = stub.WatchRun(pb.WatchRunRequest(run_id=run.id))
         await stream.read()
         stream.cancel()
@@ -156,10 +156,10 @@ class TestCalls:
 
 class TestRuns:
     async def test_a_run_is_below_the_call_that_began_it_with_a_span_a_phase(
-        self, *, stub: Any, spans: Spans, processes: Any, store: Store, make_result: Any, make_epoch: Any
+        self, *, stub: Any, spans: Spans, pool: Any, store: Store, make_result: Any, make_epoch: Any
     ) -> None:
         run = await stub.Train(TRAIN)
-        worker = await processes.begun()
+        worker = await pool.begun()
         began = store.get(run.id).start_time
         assert began is not None
         times = {"load": 1.0, "compile": 2.5, "train": 4.0, "evaluate": 8.0}
@@ -200,9 +200,9 @@ class TestRuns:
         (epoch,) = phases[4].events
         assert (epoch.name, dict(epoch.attributes)) == ("epoch ended", {"epoch": 1, "train_seconds": 2.0})
 
-    async def test_a_failed_run_shows_why_and_in_which_phase(self, stub: Any, spans: Spans, processes: Any) -> None:
+    async def test_a_failed_run_shows_why_and_in_which_phase(self, stub: Any, spans: Spans, pool: Any) -> None:
         await stub.Train(TRAIN)
-        worker = await processes.begun()
+        worker = await pool.begun()
         worker.send(PhaseBegan(phase="load", time=datetime.now(UTC).timestamp()))
         worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
         whole = await spans.one("run")
@@ -213,10 +213,10 @@ class TestRuns:
         assert spans.all("train") == []
 
     async def test_a_queued_run_that_is_cancelled_is_no_error(
-        self, stub: Any, spans: Spans, processes: Any, scheduler: Scheduler
+        self, stub: Any, spans: Spans, pool: Any, scheduler: Scheduler
     ) -> None:
         await stub.Train(TRAIN)
-        await processes.begun()
+        await pool.begun()
         other = await scheduler.submit(spec.RunSpec(), "other", "me")
         await scheduler.cancel(other.id)
         whole = await spans.one("run")

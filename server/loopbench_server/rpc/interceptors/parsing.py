@@ -84,15 +84,15 @@ class ParsingInterceptor(ServerInterceptor):
     async def _admitted(self, method: "_Method", raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         """Yield the request, or an iterator of requests, to a block that responds."""
         call = Call(method.path, caller(), connection())
-        with self._admission.held(call):
-            first = await self._admission.first_message(call, context.read())
+        with self._admission.hold(call):
+            first = await self._admission.read_first_message(call, context.read())
             if method.request_streaming:
                 request = self._parse_each(method, first, raw)
             elif first is grpc.aio.EOF:
                 raise _bad_request("holds no message")
             else:
                 request = self._parse(method, first)
-            async with self._admission.answering(call):
+            async with self._admission.responding(call):
                 yield request
 
     def _parse(self, method: "_Method", message: bytes) -> Any:

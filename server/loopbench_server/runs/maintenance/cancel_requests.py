@@ -16,7 +16,7 @@ async def poll_cancel_requests(store: Store, executor: RunExecutor) -> None:
     """For ever; a database that refuses is asked again the next time."""
 
     async def look() -> None:
-        if executor.live:
+        if executor.active:
             for run_id in await run_blocking_reserved(store.cancel_requests):
                 executor.cancel(run_id, CANCELLED)
 

@@ -40,8 +40,8 @@ def _renewal_seconds(store: Store) -> float:
 
 
 async def _renew(store: Store, executor: RunExecutor) -> None:
-    live = tuple(executor.live)
-    for run_id in set(live) - set(await run_blocking_reserved(store.renew_leases, live)):
+    active = tuple(executor.active)
+    for run_id in set(active) - set(await run_blocking_reserved(store.renew_leases, active)):
         # It has ended here meanwhile, or other servers took this one for dead.
         executor.cancel(run_id, LOST)
 
@@ -65,8 +65,8 @@ async def reap_expired(store: Store, executor: RunExecutor) -> None:
             looked = now() + timedelta(seconds=pause)
             await asyncio.sleep(pause)
             return
-        live = tuple(executor.live)
-        abandoned = await run_blocking_reserved(store.reap_expired, LOST, CANCELLED, but_not=live)
+        active = tuple(executor.active)
+        abandoned = await run_blocking_reserved(store.reap_expired, LOST, CANCELLED, but_not=active)
         looked = now()
         executor.observer.runs_abandoned(len(abandoned))
         for run_id, request_id in abandoned:

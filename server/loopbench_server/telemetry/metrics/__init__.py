@@ -22,9 +22,9 @@ class TrainingMetrics:
         self.store = StoreMetrics(self.registry)
         self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
 
-    def described(self, described: Described) -> None:
+    def set_description(self, described: Described) -> None:
         """A worker has said what it trains by, and on."""
-        self.build.uses(described.versions)
+        self.build.set_package_versions(described.versions)
         self.runs.set_devices(device.type for device in described.devices)
 
 
