@@ -45,7 +45,7 @@ from loopbench_server.workers.pool import WorkerPool
 log = structlog.get_logger()
 
 # Seconds for the background work to end, once the server has drained.
-BACKGROUND_SECONDS = 1.0
+BACKGROUND_TIMEOUT_SECONDS = 1.0
 POLL_INTERVAL_SECONDS = 1.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -59,7 +59,7 @@ class App:
         self._settings = settings
         self._failed = False
         self._ready = False
-        self._able = {"processes": False, "store": True, "taking_runs": True}
+        self._conditions = {"processes": False, "store": True, "taking_runs": True}
         self._access = load_access(settings)
         self._worker_config = make_worker_config(settings)
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, METHODS.values())
@@ -101,22 +101,22 @@ class App:
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
             # Last: whoever started us reads it, and then may look into the log for the rest.
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201
-            background = [self._in_background(work) for work in self._works()]
+            background = [self._start_background(work) for work in self._background_work()]
             await self._stop.wait()
             await self._drain()
             for task in background:
                 task.cancel()
             # One that waits for a database is left behind.
-            await asyncio.wait(background, timeout=BACKGROUND_SECONDS)
+            await asyncio.wait(background, timeout=BACKGROUND_TIMEOUT_SECONDS)
             await self._pool.close()
         self._store.close()
         if self._failed:
             raise StartError("the server could not go on; its log says why")
         log.info("stopped")
 
-    def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
+    def _background_work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (
-            self._keep_ready(),
+            self._track_workers(),
             renew_leases(self._store, self._executor),
             reap_expired(self._store, self._executor),
             poll_cancel_requests(self._store, self._executor),
@@ -126,20 +126,20 @@ class App:
             self._watch_store(),
         )
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Without such work the server is of no use: if it fails, the server stops, and its log says why."""
 
-        def look(task: asyncio.Task[None]) -> None:
+        def check(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception():
                 log.critical("the server cannot go on", exc_info=task.exception())
                 self._failed = True
                 self._stop.set()
 
         task = asyncio.create_task(work)
-        task.add_done_callback(look)
+        task.add_done_callback(check)
         return task
 
-    async def _keep_ready(self) -> None:
+    async def _track_workers(self) -> None:
         """For ever: ready once a worker has described the machine, until no training process can be started."""
         while True:
             described = await describe(self._pool, self._worker_config)
@@ -158,15 +158,15 @@ class App:
     async def _watch_store(self) -> None:
         """The server is not ready while the store cannot keep results."""
 
-        async def look() -> None:
+        async def check() -> None:
             self._set_ready(store=self._store.is_durable)
 
-        await repeat(STORE_HEALTH, POLL_INTERVAL_SECONDS, look, self._executor.observer.work_failed)
+        await repeat(STORE_HEALTH, POLL_INTERVAL_SECONDS, check, self._executor.observer.work_failed)
 
-    def _set_ready(self, **able: bool) -> None:
+    def _set_ready(self, **conditions: bool) -> None:
         """Ready as long as every part is able to do its work."""
-        self._able |= able
-        self._status.ready = ready = all(self._able.values())
+        self._conditions |= conditions
+        self._status.ready = ready = all(self._conditions.values())
         if ready == self._ready:
             return
         self._ready = ready
@@ -175,7 +175,7 @@ class App:
         if ready:
             log.info("ready", devices=[device.name for device in self._status.info().devices])
         else:
-            log.info("not ready", cause=[part for part, is_able in self._able.items() if not is_able])
+            log.info("not ready", cause=[part for part, is_able in self._conditions.items() if not is_able])
 
     async def _drain(self) -> None:
         seconds = self._settings.drain_seconds

@@ -43,14 +43,14 @@ def start_threads(processes: int) -> None:
     Raises:
         RuntimeError: the system allows no more threads.
     """
-    _start(_STORE_POOL, STORE_THREADS)
-    _start(_READ_POOL, READ_THREADS)
-    _start(_RUN_POOL, RUN_THREADS)
-    _start(_RESERVED_POOL, RESERVED_THREADS)
-    _start(_PROCESS_POOL, THREADS_PER_PROCESS * processes)
+    _start_pool(_STORE_POOL, STORE_THREADS)
+    _start_pool(_READ_POOL, READ_THREADS)
+    _start_pool(_RUN_POOL, RUN_THREADS)
+    _start_pool(_RESERVED_POOL, RESERVED_THREADS)
+    _start_pool(_PROCESS_POOL, THREADS_PER_PROCESS * processes)
 
 
-def _start(executor: ThreadPoolExecutor, count: int) -> None:
+def _start_pool(executor: ThreadPoolExecutor, count: int) -> None:
     """Makes ``count`` threads, each of which waits for the last."""
     barrier = threading.Barrier(count + 1)
     try:
@@ -86,24 +86,24 @@ async def run_process_io(function: Callable[P, T], *args: P.args, **kwargs: P.kw
 
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``function`` on a thread, to the end: what comes after a cancellation finds it done and not still under way."""
-    return await _on(_STORE_POOL, partial(function, *args, **kwargs))
+    return await _run_on(_STORE_POOL, partial(function, *args, **kwargs))
 
 
 async def run_blocking_read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`run_blocking`, on a thread for what callers read."""
-    return await _on(_READ_POOL, partial(function, *args, **kwargs))
+    return await _run_on(_READ_POOL, partial(function, *args, **kwargs))
 
 
 async def run_blocking_for_run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`run_blocking`, on a thread for what runs write."""
-    return await _on(_RUN_POOL, partial(function, *args, **kwargs))
+    return await _run_on(_RUN_POOL, partial(function, *args, **kwargs))
 
 
 async def run_blocking_reserved(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`run_blocking`, on a thread that callers cannot exhaust: for leases and cancellations."""
-    return await _on(_RESERVED_POOL, partial(function, *args, **kwargs))
+    return await _run_on(_RESERVED_POOL, partial(function, *args, **kwargs))
 
 
-async def _on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+async def _run_on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     in_context = partial(contextvars.copy_context().run, function)
     return await shielded(asyncio.get_running_loop().run_in_executor(executor, in_context))

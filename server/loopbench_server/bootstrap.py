@@ -19,10 +19,10 @@ from loopbench_server.telemetry.metrics_port import MetricsServer
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 
 # What opening a database raises that no later attempt is spared.
-LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
+PERMANENT_ERRORS = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
 
 
-def _parsed(url: str) -> sa.URL:
+def _parse_url(url: str) -> sa.URL:
     """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
     try:
         parsed = sa.make_url(url)
@@ -44,14 +44,14 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
     Raises:
         StartError: it cannot be opened; where that will not change, a :class:`SettingError`.
     """
-    url = _parsed(settings.store_url.get_secret_value())
+    url = _parse_url(settings.store_url.get_secret_value())
     try:
         lease = timedelta(seconds=settings.lease_seconds)
         return Store(open_database(url), str(uuid.uuid4()), lease, observer, reserved_connections(url))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
-        kind = SettingError if isinstance(error, LASTING) else StartError
+        kind = SettingError if isinstance(error, PERMANENT_ERRORS) else StartError
         raise kind(f"--store-url: the database cannot be opened: {said}") from error
 
 

@@ -69,7 +69,7 @@ class TrainingSettings(BaseSettings):
 S = TypeVar("S", bound=TrainingSettings)
 
 
-def given(kind: type[S]) -> S:
+def load_settings(kind: type[S]) -> S:
     """What flags and environment say; what is wrong with them is told flag by flag, and ends the process with 2."""
     try:
         return CliApp.run(kind)
@@ -122,7 +122,7 @@ class Settings(TrainingSettings):
 
     @field_validator("tls_key", "tls_client_ca")
     @classmethod
-    def _goes_with_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         certificate = info.data.get("tls_certificate")
         if value and not certificate:
             raise ValueError("makes no sense without --tls-certificate")

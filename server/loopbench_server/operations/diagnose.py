@@ -13,10 +13,10 @@ from loopbench_server.workers.protocol import Diagnosed, Task
 class Diagnoser:
     """Has a process make the experiments and, where asked for, trains with the fixes."""
 
-    def __init__(self, store: Store, tasks: TaskRunner, verification: Verifier, config: WorkerConfig) -> None:
+    def __init__(self, store: Store, tasks: TaskRunner, verifier: Verifier, config: WorkerConfig) -> None:
         self._store = store
         self._tasks = tasks
-        self._verification = verification
+        self._verifier = verifier
         self._config = config
 
     async def diagnose(self, request: DiagnosisRequest, caller: str) -> Diagnosis:
@@ -28,7 +28,7 @@ class Diagnoser:
             LoopbenchServerError: what the process, or a run that verifies, ended with.
         """
         subjects = (request.first, request.second)
-        (first, one), (second, other) = [await run_blocking(self._known, subject) for subject in subjects]
+        (first, one), (second, other) = [await run_blocking(self._resolve, subject) for subject in subjects]
         task = Task(
             kind="diagnose",
             config=self._config,
@@ -40,16 +40,16 @@ class Diagnoser:
             diagnosis = (await self._tasks.run(task, Diagnosed)).diagnosis
         if not request.verify:
             return diagnosis
-        return await self._verification.verified(diagnosis, request.seeds, caller)
+        return await self._verifier.verify(diagnosis, request.seeds, caller)
 
-    def _known(self, subject: DiagnosisSubject) -> tuple[RunSpec, Divergence | None]:
+    def _resolve(self, subject: DiagnosisSubject) -> tuple[RunSpec, Divergence | None]:
         """The specification, and where a whole run of it diverged: the one that is named, or the last."""
         if subject.spec is None:
             assert subject.run_id is not None
             run = self._store.get(subject.run_id)
             return run.spec, _divergence(run)
         try:
-            return subject.spec, _divergence(self._store.latest_success(subject.spec))
+            return subject.spec, _divergence(self._store.find_latest_success(subject.spec))
         except (RunNotFoundError, RunUnreadableError):
             return subject.spec, None
 

@@ -49,6 +49,6 @@ class Evaluator:
 
     def _find(self, request: EvaluationRequest) -> Run:
         if request.spec is not None:
-            return self._store.latest_success(request.spec)
+            return self._store.find_latest_success(request.spec)
         assert request.run_id is not None
         return self._store.get(request.run_id)

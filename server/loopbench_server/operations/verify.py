@@ -33,7 +33,7 @@ class Verifier:
         self._scheduler = scheduler
         self._slots = asyncio.Semaphore(slots)
 
-    async def verified(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
+    async def verify(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
         """``diagnosis`` with the comparison under ``seeds`` seeds, and with what the loops report of themselves.
 
         The runs are the ``caller``'s.
@@ -48,11 +48,11 @@ class Verifier:
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
         comparison = await run_blocking(compare, groups, defaults["margin"].default, defaults["alpha"].default)
-        told = {label: [*_reports(label, made)] for label, made in runs.items()}
+        told = {label: [*_collect_reports(label, made)] for label, made in runs.items()}
         return diagnosis.model_copy(
             update={
                 "verification": comparison,
-                "causes": tuple(_with_false_reports(cause, told) for cause in diagnosis.causes),
+                "causes": tuple(_add_false_reports(cause, told) for cause in diagnosis.causes),
                 "controls": (
                     *diagnosis.controls,
                     *(item for items in told.values() for item in items if _agrees(item)),
@@ -82,7 +82,7 @@ class Verifier:
             return await self._scheduler.wait(run.id)
 
 
-def _reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
+def _collect_reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
     """What the loops report of the validation beside what counting gives, under the seeds that did not diverge."""
     results = [run.result for run in runs if run.result and not run.result.diverged]
     if not results:
@@ -102,7 +102,7 @@ def _agrees(item: Evidence) -> bool:
     return math.isclose(item.expected, item.observed, rel_tol=ROUNDING)
 
 
-def _with_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
+def _add_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
     """What a side at fault reports of itself in whole runs belongs to its cause."""
     false = [item for item in told.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
     return cause.model_copy(update={"evidence": (*cause.evidence, *false)})

@@ -177,8 +177,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             yield wire.event_to_wire(event)
 
     def _ended_event(self, run_id: str) -> benchmark_service_pb2.WatchRunResponse | None:
-        row = self._store.row(run_id)
-        return None if row.state in UNFINISHED else row_to_ended_event(row, self._store.epoch_records(run_id))
+        row = self._store.get_row(run_id)
+        return None if row.state in UNFINISHED else row_to_ended_event(row, self._store.get_epoch_records(run_id))
 
     async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
         run_id = parse_run_id(request)
@@ -187,7 +187,7 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         return bind_run_ids(await run_blocking_read(self._stored_run, run_id))
 
     def _stored_run(self, run_id: str) -> run_pb2.Run:
-        return row_to_run_message(self._store.row(run_id))
+        return row_to_run_message(self._store.get_row(run_id))
 
     async def ListRuns(
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context

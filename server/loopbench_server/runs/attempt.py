@@ -38,7 +38,7 @@ def make_error(error: type[LoopbenchServerError], message: str) -> RunError:
     return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
-async def attempt(
+async def run_attempt(
     run: Run,
     pool: WorkerPool,
     config: WorkerConfig,
@@ -60,8 +60,8 @@ async def attempt(
     asked = time.monotonic()
     async with pool.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
         log.info("run started", pid=worker.pid)
-        waited = _QueueTimes(queue_seconds, asked)
-        listening = _listen(worker, waited, on_phase, on_progress, on_epoch)
+        times = _QueueTimes(queue_seconds, asked)
+        listening = _read_messages(worker, times, on_phase, on_progress, on_epoch)
         return await enforce_limits(config.limits, worker, listening, asked)
 
 
@@ -86,9 +86,9 @@ class _QueueTimes:
         return result.model_copy(update={"phases": phases})
 
 
-async def _listen(
+async def _read_messages(
     worker: Worker,
-    waited: _QueueTimes,
+    times: _QueueTimes,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
@@ -96,7 +96,7 @@ async def _listen(
     async for message, attachment in worker.messages():
         match message:
             case Started():
-                waited.started(message.monotonic)
+                times.started(message.monotonic)
             case PhaseBegan():
                 on_phase(message.phase, message.time)
             case Progressed():
@@ -104,7 +104,7 @@ async def _listen(
             case EpochEnded():
                 await on_epoch(message.record)
             case Trained():
-                return Outcome(RunState.SUCCEEDED, result=waited.added_to(message.result), weights=attachment)
+                return Outcome(RunState.SUCCEEDED, result=times.added_to(message.result), weights=attachment)
             case Failed():
                 tell = log.error if message.traceback else log.warning
                 tell("run failed", reason=message.reason, traceback=message.traceback)

@@ -17,7 +17,7 @@ from loopbench_server.errors import (
     WorkerLostError,
 )
 from loopbench_server.runs.active_run import ActiveRun
-from loopbench_server.runs.attempt import Outcome, attempt, make_error, now
+from loopbench_server.runs.attempt import Outcome, make_error, now, run_attempt
 from loopbench_server.runs.log_context import run_log_context
 from loopbench_server.runs.observers import Observer
 from loopbench_server.store.retry import retry_until
@@ -92,7 +92,7 @@ class RunExecutor:
             self.observer.run_started(_this_attempt(active, run))
             active.update(run=run)
             self._update_queue_positions()
-            return await attempt(
+            return await run_attempt(
                 _this_attempt(active, run),
                 self._pool,
                 self._config,
@@ -124,10 +124,10 @@ class RunExecutor:
 
     async def _finish(self, active: ActiveRun, outcome: Outcome) -> None:
         had_slot = active.run.state is RunState.RUNNING
-        run = _ended(active.run, outcome)
+        run = _end_run(active.run, outcome)
         if outcome.result:
             self.observer.phase_began(run, "store", now().timestamp())
-        run = await self._stored(run, outcome.weights)
+        run = await self._store_outcome(run, outcome.weights)
         for kept in (self.active, self._attempts, self._supervisors, self._cancelled):
             kept.pop(run.id, None)
         try:
@@ -138,7 +138,7 @@ class RunExecutor:
         reason = run.error.reason if run.error else None
         log.info("run ended", state=run.state, reason=reason)
 
-    async def _stored(self, run: Run, weights: bytes) -> Run:
+    async def _store_outcome(self, run: Run, weights: bytes) -> Run:
         """What callers are told of ``run``, which has ended: never of a result that the store would not have."""
         try:
             await retry_until(self._store.lease, self._store.update, run, weights)
@@ -148,12 +148,12 @@ class RunExecutor:
             with suppress(LoopbenchServerError):
                 if (kept := await run_blocking_for_run(self._store.get, run.id)).state.ended:
                     return kept
-            return _ended(run, Outcome(RunState.FAILED, error=make_error(ServerLostError, str(lost))))
+            return _end_run(run, Outcome(RunState.FAILED, error=make_error(ServerLostError, str(lost))))
         except Exception as failed:
             # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
             log.exception("run not stored")
             kind = type(failed) if isinstance(failed, StoreFailedError) else StoreFailedError
-            return _ended(run, Outcome(RunState.FAILED, error=make_error(kind, "the run could not be stored")))
+            return _end_run(run, Outcome(RunState.FAILED, error=make_error(kind, "the run could not be stored")))
         return run
 
 
@@ -162,7 +162,7 @@ def _this_attempt(active: ActiveRun, run: Run) -> Run:
     return run.model_copy(update={"create_time": active.queued_time})
 
 
-def _ended(run: Run, outcome: Outcome) -> Run:
+def _end_run(run: Run, outcome: Outcome) -> Run:
     end_time = now(not_before=run.start_time or run.create_time)
     return run.model_copy(
         update={"state": outcome.state, "end_time": end_time, "result": outcome.result, "error": outcome.error}

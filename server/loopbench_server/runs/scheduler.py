@@ -32,7 +32,7 @@ from loopbench_server.store.store import Store
 log = structlog.get_logger()
 
 # Seconds that a drain waits: for a run that is being submitted, and for the ends of runs that it called off.
-SUBMIT_SECONDS, END_SECONDS = 2.0, 4.0
+SUBMIT_TIMEOUT_SECONDS, CANCEL_TIMEOUT_SECONDS = 2.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Scheduler:
             RequestConflictError: the request_id was used with another specification.
         """
         # What is begun is stored and under way, or neither, whenever the caller goes.
-        run, _ = await shielded(self._submitted(spec, request_id, caller, detach=True))
+        run, _ = await shielded(self._submit(spec, request_id, caller, detach=True))
         return bind_run_ids(run)
 
     @asynccontextmanager
@@ -77,19 +77,19 @@ class Scheduler:
         Raises:
             DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
         """
-        submitting = asyncio.create_task(self._submitted(spec, request_id, caller, detach=False))
+        submitting = asyncio.create_task(self._submit(spec, request_id, caller, detach=False))
         try:
             run, active = await shielded(submitting)
         except asyncio.CancelledError:
             if not submitting.exception():
-                self._leave(submitting.result()[1])
+                self._detach_caller(submitting.result()[1])
             raise
         try:
             yield bind_run_ids(run)
         finally:
-            self._leave(active)
+            self._detach_caller(active)
 
-    def _leave(self, active: ActiveRun | None) -> None:
+    def _detach_caller(self, active: ActiveRun | None) -> None:
         if active is None:
             return
         active.callers -= 1
@@ -98,7 +98,7 @@ class Scheduler:
             error = make_error(CallerGoneError, "the caller that waited for the run went away")
             self._executor.cancel(active.run.id, error)
 
-    async def _submitted(
+    async def _submit(
         self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
     ) -> tuple[Run, ActiveRun | None]:
         """The run, and what its caller has joined, if it is under way here."""
@@ -122,7 +122,7 @@ class Scheduler:
         if existing:
             return existing
         self._check_capacity(caller)
-        run = _queued(str(uuid.uuid4()), request_id, spec, now())
+        run = _make_queued_run(str(uuid.uuid4()), request_id, spec, now())
         # Another server may have stored the same request meanwhile.
         stored = await run_blocking(self._store.add, run)
         if stored.id == run.id:
@@ -142,7 +142,7 @@ class Scheduler:
 
     async def _restart(self, ended: Run, caller: str) -> Run:
         queued_time = now()
-        run = _queued(ended.id, ended.request_id, ended.spec, ended.create_time)
+        run = _make_queued_run(ended.id, ended.request_id, ended.spec, ended.create_time)
         if await run_blocking(self._store.restart, run):
             self._executor.enqueue(run, caller, queued_time)
             return run
@@ -258,7 +258,7 @@ class Scheduler:
         self._draining = True
         # Who passed the check before has begun by then, unless a database holds it up.
         with suppress(TimeoutError):
-            async with asyncio.timeout(SUBMIT_SECONDS), self._submitting:
+            async with asyncio.timeout(SUBMIT_TIMEOUT_SECONDS), self._submitting:
                 pass
         active = self._executor.active
         error = make_error(DrainingError, "the server shut down before the run ended")
@@ -267,10 +267,10 @@ class Scheduler:
         await self._executor.wait_ended(*active, seconds=seconds)
         for run_id in tuple(active):
             self._executor.cancel(run_id, error)
-        await self._executor.wait_ended(*active, seconds=END_SECONDS)
+        await self._executor.wait_ended(*active, seconds=CANCEL_TIMEOUT_SECONDS)
         if active:
             log.error("runs left without an end: their leases expire", run_ids=[*active])
 
 
-def _queued(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
+def _make_queued_run(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
     return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=create_time)

@@ -9,8 +9,8 @@ import structlog
 
 from loopbench_server.config import Settings
 from loopbench_server.errors import StartError
-from loopbench_server.security.bind_policy import missing
-from loopbench_server.security.certificate_expiry import expiry
+from loopbench_server.security.bind_policy import find_missing_protection
+from loopbench_server.security.certificate_expiry import read_expiry
 from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
 from loopbench_server.security.tls import TlsFiles, server_credentials
 from loopbench_server.security.tokens import Token, parse
@@ -37,17 +37,17 @@ def load_access(settings: Settings) -> Access:
     Raises:
         StartError: the settings leave the server open, or files cannot be used; one line for each fault.
     """
-    faults = _exposed(settings)
+    faults = _check_exposure(settings)
     credentials, expires, tokens = None, None, None
     if settings.tls_certificate and settings.tls_key:
-        with _collected(faults, "TLS"):
+        with _collecting(faults, "TLS"):
             files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             credentials = server_credentials(files)
             expires = ReloadingFiles(
-                (files.certificate, files.key), lambda _: expiry(files.certificate, files.key)
+                (files.certificate, files.key), lambda _: read_expiry(files.certificate, files.key)
             ).current
     if settings.tokens_file:
-        with _collected(faults, "--tokens-file"):
+        with _collecting(faults, "--tokens-file"):
             tokens = ReloadingFiles((settings.tokens_file,), parse)
     if faults:
         raise StartError("\n".join(faults))
@@ -55,8 +55,8 @@ def load_access(settings: Settings) -> Access:
     return Access(credentials, expires, tokens, settings.reflection)
 
 
-def _exposed(settings: Settings) -> list[str]:
-    lacking = missing(
+def _check_exposure(settings: Settings) -> list[str]:
+    lacking = find_missing_protection(
         settings.address,
         tls=bool(settings.tls_certificate),
         tokens=bool(settings.tokens_file),
@@ -69,7 +69,7 @@ def _exposed(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def _collected(faults: list[str], where: str) -> Iterator[None]:
+def _collecting(faults: list[str], where: str) -> Iterator[None]:
     try:
         yield
     except BrokenFileError as error:

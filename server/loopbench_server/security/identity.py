@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-LONGEST = 64
+MAX_CALLER_LENGTH = 64
 UNKNOWN = "unknown"
 UNUSUAL = re.compile(r"[^A-Za-z0-9._@:-]")
 
@@ -24,7 +24,7 @@ def identify_caller(context: ServicerContext[Any, Any]) -> str:
     """
     peer: str = context.peer()
     name = token_name.get() or _common_name(context) or _host(peer) or UNKNOWN
-    _caller.set(UNUSUAL.sub("?", name)[:LONGEST])
+    _caller.set(UNUSUAL.sub("?", name)[:MAX_CALLER_LENGTH])
     _connection.set("" if peer.startswith("unix") else peer)
     return _caller.get()
 

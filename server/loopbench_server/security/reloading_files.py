@@ -60,7 +60,7 @@ class ReloadingFiles(Generic[T]):
         self._parse = parse
         self._seen = read_all(paths)
         self._value = parse(self._seen)
-        self._told: list[str] = []
+        self._logged_faults: list[str] = []
         self._lock = threading.Lock()
 
     def current(self) -> T:
@@ -70,14 +70,14 @@ class ReloadingFiles(Generic[T]):
                 contents = read_all(self._paths)
                 if contents != self._seen:
                     self._seen = contents  # first, so that what is broken is looked at once
-                    self._value, self._told = self._parse(contents), []
+                    self._value, self._logged_faults = self._parse(contents), []
                     log.info("files read anew", files=[*map(str, self._paths)])
             except BrokenFileError as error:
                 self._tell(error.faults)
             return self._value
 
     def _tell(self, faults: list[str]) -> None:
-        if faults != self._told:
-            self._told = faults
+        if faults != self._logged_faults:
+            self._logged_faults = faults
             files = [*map(str, self._paths)]
             log.error("files are broken, and what they held before holds", files=files, faults=faults)

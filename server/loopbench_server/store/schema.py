@@ -147,7 +147,7 @@ def parse_epoch(run_id: str, record: str) -> EpochRecord:
         return EpochRecord.model_validate_json(record)
 
 
-def readable(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
+def read_runs(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
     """The runs that ``rows`` hold, without those that this server cannot read; the log has these."""
     for row in rows:
         with suppress(RunUnreadableError):

@@ -116,12 +116,12 @@ class Store:
                 self.transaction.corrupt = True
                 raise StoreCorruptError(f"the database of runs is damaged: {found}")
 
-    def _take_in(self) -> None:
+    def _check_not_corrupt(self) -> None:
         # What is there can still be read; more would be lost with the database.
         if any(one.corrupt for one in (self.transaction, self._reserved)):
             raise StoreCorruptError("the database of runs is damaged and takes no more runs")
 
-    def _newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
+    def _find_newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
         newest = sa.select(*RUN_COLUMNS).where(condition).order_by(runs.c.create_time.desc()).limit(1)
         with self.transaction() as connection:
             return connection.execute(newest).first()
@@ -146,7 +146,7 @@ class Store:
             StoreCorruptError: the database is damaged.
             StoreFailedError: the database refused.
         """
-        self._take_in()
+        self._check_not_corrupt()
         try:
             with self.transaction() as connection:
                 connection.execute(sa.insert(runs).values(**run_to_row(run), **self._lease_columns()))
@@ -159,7 +159,7 @@ class Store:
 
     def find_request(self, request_id: str) -> Run | None:
         """The run that was asked for under ``request_id``, if there is one."""
-        row = self._newest(runs.c.request_id == request_id)
+        row = self._find_newest(runs.c.request_id == request_id)
         return None if row is None else row_to_run(row)
 
     def update(self, run: Run, packed_weights: bytes = b"") -> None:
@@ -183,7 +183,7 @@ class Store:
         Raises:
             StoreCorruptError, StoreFailedError: as :meth:`add`.
         """
-        self._take_in()
+        self._check_not_corrupt()
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
         with self.transaction() as connection:
             values = run_to_row(run) | self._lease_columns() | {"cancel_time": None}
@@ -206,9 +206,9 @@ class Store:
 
     def get_epochs(self, run_id: str, after: int = 0) -> tuple[EpochRecord, ...]:
         """The epochs so far that come ``after`` that one, in order."""
-        return tuple(parse_epoch(run_id, record) for record in self.epoch_records(run_id, after))
+        return tuple(parse_epoch(run_id, record) for record in self.get_epoch_records(run_id, after))
 
-    def epoch_records(self, run_id: str, after: int = 0) -> Sequence[str]:
+    def get_epoch_records(self, run_id: str, after: int = 0) -> Sequence[str]:
         """As :meth:`get_epochs`, in the form in which they are stored."""
         wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
         query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
@@ -221,27 +221,27 @@ class Store:
         Raises:
             RunNotFoundError: there is none.
         """
-        return row_to_run(self.row(run_id))
+        return row_to_run(self.get_row(run_id))
 
-    def row(self, run_id: str) -> sa.Row[Any]:
+    def get_row(self, run_id: str) -> sa.Row[Any]:
         """The row of the run of that id, as :func:`~loopbench_server.store.schema.row_to_run` takes it.
 
         Raises:
             RunNotFoundError: there is none.
         """
-        row = self._newest(runs.c.id == run_id)
+        row = self._find_newest(runs.c.id == run_id)
         if row is None:
             raise RunNotFoundError(f"there is no run {run_id}", run_id=run_id)
         return row
 
-    def latest_success(self, spec: RunSpec) -> Run:
+    def find_latest_success(self, spec: RunSpec) -> Run:
         """The newest run of ``spec`` that SUCCEEDED.
 
         Raises:
             RunNotFoundError: there is none.
         """
         condition = (runs.c.spec_digest == spec_digest(spec)) & (runs.c.state == RunState.SUCCEEDED)
-        row = self._newest(condition)
+        row = self._find_newest(condition)
         if row is None:
             raise RunNotFoundError("no run of this specification has succeeded")
         return row_to_run(row)
@@ -303,7 +303,7 @@ class Store:
         with self._reserved() as connection:
             connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
 
-    def cancel_requests(self) -> Sequence[str]:
+    def list_cancel_requests(self) -> Sequence[str]:
         """The unfinished runs of this server that somebody wants ended."""
         wanted = self._owned & runs.c.cancel_time.is_not(None)
         with self._reserved() as connection:

@@ -27,7 +27,7 @@ CALLER = "sweep"
 ONE_RUN = Limits(slots=1, queue_size=0, caller_runs=1)
 
 
-class Training:
+class IndexTrainer:
     """One run, to its end here or elsewhere. Metrics are served from the start on.
 
     Raises:
@@ -54,14 +54,14 @@ class Training:
             DrainingError: told to ``stop`` before; where the run was under way here, it is stored as one to try again.
             LoopbenchServerError: it failed, or the store did.
         """
-        training = asyncio.create_task(self._trained(spec, request_id))
+        training = asyncio.create_task(self._train_until_done(spec, request_id))
         stopping = asyncio.create_task(stop.wait())
         works = (renew_leases, reap_expired, poll_cancel_requests)
         background = [asyncio.create_task(work(self._store, self._executor)) for work in works]
         try:
             done, _ = await asyncio.wait((training, stopping, *background), return_when=asyncio.FIRST_COMPLETED)
             if training not in done:
-                await self._let_go(training)
+                await self._drain(training)
             for failed in done.intersection(background):
                 failed.result()
             return await training
@@ -72,7 +72,7 @@ class Training:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._pool.close()
 
-    async def _let_go(self, training: asyncio.Task[Run]) -> None:
+    async def _drain(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
         await self._scheduler.drain(self._drain_seconds)
         # A run of this process has its end by now, and the task with it; for another's there is no time left to wait.
@@ -82,7 +82,7 @@ class Training:
         """Beside the run, which does not wait for it; a process that says nothing else has soon done so."""
         self._metrics.set_description(await self._description())
 
-    async def _trained(self, spec: RunSpec, request_id: str) -> Run:
+    async def _train_until_done(self, spec: RunSpec, request_id: str) -> Run:
         try:
             while True:
                 run = await self._scheduler.submit(spec, request_id, CALLER)

@@ -11,7 +11,7 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.workers.forkserver_program import ANSWER, REQUEST
+from loopbench_server.workers.forkserver_program import REQUEST, RESPONSE
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Forkserver:
         self._failures = 0
         self._closed = False
 
-    async def fork(self, orders: int, answers: int) -> int:
+    async def fork(self, task_pipe: int, message_pipe: int) -> int:
         """The process id of a new worker that has these two descriptors.
 
         A forkserver that does not answer is killed, and a second one is asked.
@@ -64,7 +64,7 @@ class Forkserver:
                 if self._failures != failures:
                     break
                 try:
-                    pid = await self._request_worker(orders, answers)
+                    pid = await self._request_worker(task_pipe, message_pipe)
                 except OSError as error:
                     await self._discard(f"the socket to it is broken: {error.strerror}")
                 except _BrokenError as error:
@@ -75,21 +75,21 @@ class Forkserver:
                 self._failures += 1
         raise NotReadyError("no training process can be started: the forkserver does not answer")
 
-    def _check_pid(self, answer: int) -> int:
-        if answer > 0:
+    def _check_pid(self, response: int) -> int:
+        if response > 0:
             self.broken.clear()
-            return answer
+            return response
         self.broken.set()
-        log.error("the machine refuses a training process", error=os.strerror(-answer))
-        raise NotReadyError(f"no training process can be started: {os.strerror(-answer)}")
+        log.error("the machine refuses a training process", error=os.strerror(-response))
+        raise NotReadyError(f"no training process can be started: {os.strerror(-response)}")
 
-    async def _request_worker(self, orders: int, answers: int) -> int:
+    async def _request_worker(self, task_pipe: int, message_pipe: int) -> int:
         control = self._control if self._process and self._process.returncode is None else None
         if control is None:
             control = await self._start()
-            await self._read_answer(control)
-        socket.send_fds(control, [REQUEST], [orders, answers])
-        return await self._read_answer(control)
+            await self._read_response(control)
+        socket.send_fds(control, [REQUEST], [task_pipe, message_pipe])
+        return await self._read_response(control)
 
     async def _start(self) -> socket.socket:
         if self._control:
@@ -110,17 +110,17 @@ class Forkserver:
             log.error("the forkserver ended", pid=process.pid, exit_code=code)
             self.broken.set()
 
-    async def _read_answer(self, control: socket.socket) -> int:
-        answer = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, ANSWER.size))
+    async def _read_response(self, control: socket.socket) -> int:
+        response = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, RESPONSE.size))
         used, idle = -1.0, 0
         try:
             for _ in range(MAX_POLLS):
-                await asyncio.wait({answer}, timeout=POLL_INTERVAL_SECONDS)
-                if answer.done():
-                    if not answer.result():
+                await asyncio.wait({response}, timeout=POLL_INTERVAL_SECONDS)
+                if response.done():
+                    if not response.result():
                         raise _BrokenError("it closed its socket")
                     pid: int
-                    (pid,) = ANSWER.unpack(answer.result())
+                    (pid,) = RESPONSE.unpack(response.result())
                     return pid
                 before, used = used, self._processor_seconds()
                 idle = idle + 1 if used == before else 0
@@ -128,7 +128,7 @@ class Forkserver:
                     raise _BrokenError(f"no answer, and no processor time, for {MAX_IDLE_POLLS} s")
             raise _BrokenError(f"no answer for {MAX_POLLS} s")
         finally:
-            answer.cancel()
+            response.cancel()
 
     def _processor_seconds(self) -> float:
         assert self._process is not None

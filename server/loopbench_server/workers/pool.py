@@ -38,10 +38,10 @@ class WorkerDiedError(Exception):
 class Worker:
     """A running worker process."""
 
-    def __init__(self, pid: int, answers: Connection, orders: Connection) -> None:
+    def __init__(self, pid: int, message_pipe: Connection, task_pipe: Connection) -> None:
         self.pid = pid
-        self._answers = answers
-        self._orders = orders
+        self._message_pipe = message_pipe
+        self._task_pipe = task_pipe
         self._process: psutil.Process | None = None
         with suppress(psutil.NoSuchProcess):  # it may have crashed already
             # By its id and the time of its start: another process may get the id later.
@@ -53,8 +53,8 @@ class Worker:
         Raises:
             OSError: it is gone.
         """
-        self._orders.send_bytes(task.encode())
-        self._orders.send_bytes(weights)
+        self._task_pipe.send_bytes(task.encode())
+        self._task_pipe.send_bytes(weights)
 
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
         """Each message, with the packed weights that follow :class:`Trained` and no bytes after others.
@@ -65,10 +65,10 @@ class Worker:
         closed = False
         while True:
             try:
-                message = MESSAGE.validate_json(await run_process_io(self._answers.recv_bytes))
+                message = MESSAGE.validate_json(await run_process_io(self._message_pipe.recv_bytes))
                 attachment = b""
                 if isinstance(message, Trained):
-                    attachment = await run_process_io(self._answers.recv_bytes)
+                    attachment = await run_process_io(self._message_pipe.recv_bytes)
             except (EOFError, OSError) as error:
                 if closed:
                     return
@@ -85,8 +85,8 @@ class Worker:
                 log.error("a training process outlives SIGKILL: the system holds it", pid=self.pid)
                 return  # its pipes stay open: a thread may wait for them
             await _poll_until(self._is_reaped, REAP_TIMEOUT_SECONDS)
-        self._answers.close()
-        self._orders.close()
+        self._message_pipe.close()
+        self._task_pipe.close()
 
     def _is_reaped(self) -> bool:
         return self._process is None or not self._process.is_running()
@@ -128,16 +128,16 @@ class WorkerPool:
         await self._forkserver.close()
 
     async def _start(self, task: Task, weights: bytes) -> Worker:
-        answers, child_answers = multiprocessing.Pipe(duplex=False)
-        child_orders, orders = multiprocessing.Pipe(duplex=False)
-        with child_answers, child_orders:
+        message_pipe, child_message_pipe = multiprocessing.Pipe(duplex=False)
+        child_task_pipe, task_pipe = multiprocessing.Pipe(duplex=False)
+        with child_message_pipe, child_task_pipe:
             try:
-                pid = await self._forkserver.fork(child_orders.fileno(), child_answers.fileno())
+                pid = await self._forkserver.fork(child_task_pipe.fileno(), child_message_pipe.fileno())
             except BaseException:
-                answers.close()
-                orders.close()
+                message_pipe.close()
+                task_pipe.close()
                 raise
-        worker = Worker(pid, answers, orders)
+        worker = Worker(pid, message_pipe, task_pipe)
         try:
             ordering = run_process_io(worker.send_task, task.model_dump_json(), weights)
             await asyncio.wait_for(ordering, TASK_TIMEOUT_SECONDS)

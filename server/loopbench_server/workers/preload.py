@@ -19,7 +19,7 @@ def preload(data_dir: Path | None) -> None:
         from loopbench_server.engine import data, diagnosis, evaluation, training  # noqa: F401, PLC0415  inside the block
         from loopbench_server.workers import process, xla_cache  # noqa: F401, PLC0415  as above
 
-        xla_cache.keep()
+        xla_cache.create()
         data.share(Dataset.MNIST, data_dir)
 
 

@@ -18,7 +18,7 @@ FREE = 100 << 20
 _folder: TemporaryDirectory[str] | None = None
 
 
-def keep() -> None:
+def create() -> None:
     """Makes the folder. It is for the forkserver, whose end removes it; after a SIGKILL the next forkserver does.
 
     Such code is for one machine and one set of versions, so that nothing is lost with it.
@@ -56,7 +56,7 @@ def _remove_stale_folders() -> None:
                 os.close(held)
 
 
-def share() -> None:
+def enable() -> None:
     """In a forked process, before it compiles: has XLA look into the folder, and add to it while there is room.
 
     XLA adds a file whole or not at all, and none is removed while runs go on.

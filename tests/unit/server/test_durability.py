@@ -140,9 +140,9 @@ class TestRunsElsewhere:
     ) -> None:
         run = there.add(make_run(state=RunState.RUNNING))
         cancelling = asyncio.create_task(scheduler.cancel(run.id))
-        while not there.cancel_requests():  # noqa: ASYNC110  there is no event
+        while not there.list_cancel_requests():  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0)
-        assert store.cancel_requests() == []
+        assert store.list_cancel_requests() == []
         ended = make_run(state=RunState.CANCELLED, error=CANCELLED)
         there.update(ended)
         assert await cancelling == ended

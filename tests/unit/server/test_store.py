@@ -143,12 +143,12 @@ def test_latest_success(store: Store, make_run: MakeRun, make_result: Callable[.
     store.add(succeeded(make_run(1, create_time=at(1)), make_result()))
     store.add(make_run(3, create_time=at(3), state=RunState.FAILED))
     store.add(succeeded(make_run(4, create_time=at(4), spec=spec.RunSpec(seed=1)), make_result()))
-    assert store.latest_success(spec.RunSpec()).id == make_run(2).id
+    assert store.find_latest_success(spec.RunSpec()).id == make_run(2).id
     # The specification counts with its defaults filled in.
     explicit = spec.RunSpec(epochs=10, optimizer=spec.Sgd(learning_rate=0.01))
-    assert store.latest_success(explicit).id == make_run(2).id
+    assert store.find_latest_success(explicit).id == make_run(2).id
     with pytest.raises(RunNotFoundError):
-        store.latest_success(spec.RunSpec(seed=2))
+        store.find_latest_success(spec.RunSpec(seed=2))
 
 
 def test_another_store_on_the_same_file_sees_the_runs(store: Store, there: Store, make_run: MakeRun) -> None:

@@ -11,7 +11,7 @@ from loopbench_server.rpc.handlers import Context, with_behavior
 from loopbench_server.rpc.methods import METHOD_ROLES
 from loopbench_server.security import identity
 from loopbench_server.security.reloading_files import ReloadingFiles
-from loopbench_server.security.tokens import Role, Token, find
+from loopbench_server.security.tokens import Role, Token, find_token
 
 HEADER, SCHEME = "authorization", "bearer"
 
@@ -42,7 +42,7 @@ class AuthInterceptor(ServerInterceptor):
         required = METHOD_ROLES.get(call.method, Role.WRITE)
         if required is Role.OPEN:
             return
-        token = find(_get_secret(call.invocation_metadata), self._tokens.current())
+        token = find_token(_get_secret(call.invocation_metadata), self._tokens.current())
         if token is None:
             raise UnauthenticatedError("the token is not one of this server's")
         identity.token_name.set(token.name)

@@ -17,7 +17,7 @@ async def poll_cancel_requests(store: Store, executor: RunExecutor) -> None:
 
     async def look() -> None:
         if executor.active:
-            for run_id in await run_blocking_reserved(store.cancel_requests):
+            for run_id in await run_blocking_reserved(store.list_cancel_requests):
                 executor.cancel(run_id, CANCELLED)
 
     await repeat(CANCELLATIONS, POLL_INTERVAL_SECONDS, look, executor.observer.work_failed)

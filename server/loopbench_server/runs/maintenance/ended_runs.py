@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from loopbench.spec import Run
 from loopbench_server.blocking import run_blocking
 from loopbench_server.runs.maintenance.polling import RESULTS, ignore_failure, repeat
-from loopbench_server.store.schema import readable, runs
+from loopbench_server.store.schema import read_runs, runs
 from loopbench_server.store.store import Store
 
 POLL_INTERVAL_SECONDS = 2.0
@@ -79,4 +79,4 @@ def _runs(store: Store, ends: Sequence[_End]) -> list[Run]:
     """As far as they have not been deleted or started anew, and can be read."""
     wanted = runs.c.id.in_([end.run_id for end in ends]) & runs.c.end_time.is_not(None)
     with store.transaction() as connection:
-        return [*readable(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]
+        return [*read_runs(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]

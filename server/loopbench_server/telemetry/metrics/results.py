@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from loopbench.spec import Audit, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
+from loopbench_server.telemetry.metrics.normalization import uses_defaults
 from loopbench_server.telemetry.metrics.parity import Parity
-from loopbench_server.telemetry.metrics.usual import uses_defaults
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}
@@ -56,7 +56,7 @@ class ResultMetrics(ResultObserver):
             *AGREEMENT,
         )
         # By kind, and by whether runs that diverged count.
-        self._newest: dict[tuple[str, ...], datetime] = {}
+        self._find_newest: dict[tuple[str, ...], datetime] = {}
         self._parity = Parity()
         for method in Method:
             self._stored_diverged.labels(method)
@@ -77,9 +77,9 @@ class ResultMetrics(ResultObserver):
 
     def _is_newest(self, time: datetime, *key: str) -> bool:
         # Runs of different servers may be found in another order than they ended.
-        if key in self._newest and time < self._newest[key]:
+        if key in self._find_newest and time < self._find_newest[key]:
             return False
-        self._newest[key] = time
+        self._find_newest[key] = time
         return True
 
     def _show_divergence(self, key: tuple[str, ...], method: Method, time: datetime, *, diverged: bool) -> None:

@@ -42,10 +42,10 @@ class WorkerCollector(Collector):
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
             "Processor time of worker processes, with those that have ended.",
-            value=self._grown({parent.pid for parent in parents}, used),
+            value=self._without_decrease({parent.pid for parent in parents}, used),
         )
 
-    def _grown(self, parents: set[int], used: float) -> float:
+    def _without_decrease(self, parents: set[int], used: float) -> float:
         """``used``, but never less than before, unless it is that of another forkserver."""
         with self._lock:
             self._used = max(used, self._used) if parents == self._parents else used

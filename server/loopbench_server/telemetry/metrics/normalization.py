@@ -4,12 +4,18 @@ from loopbench.spec import OPTIMIZERS, Execution, Method, RunSpec
 
 # What leaves the final weights alone: how a run reports of itself, and where it was asked to be trained, as its
 # environment says where it was.
-NEUTRAL = {name: RunSpec.model_fields[name].get_default() for name in ("device", "meter", "loss_report", "tensorboard")}
+NEUTRAL_FIELDS = {
+    name: RunSpec.model_fields[name].get_default() for name in ("device", "meter", "loss_report", "tensorboard")
+}
 
 
-def without_method(spec: RunSpec) -> RunSpec:
+def normalize_method(spec: RunSpec) -> RunSpec:
     """What two specifications have in common that differ in their method, and in what leaves the weights alone."""
-    return _neutral(spec) if _has_bits_of_its_own(spec) else _neutral(spec).model_copy(update={"method": Method.FIT})
+    return (
+        _normalize(spec)
+        if _compiles_several_steps(spec)
+        else _normalize(spec).model_copy(update={"method": Method.FIT})
+    )
 
 
 def uses_defaults(spec: RunSpec) -> bool:
@@ -21,15 +27,15 @@ def uses_defaults(spec: RunSpec) -> bool:
         "optimizer": OPTIMIZERS[spec.optimizer.kind](),
         "seed": spec.seed,
     }
-    return _neutral(spec) == _neutral(RunSpec.model_validate(chosen))
+    return _normalize(spec) == _normalize(RunSpec.model_validate(chosen))
 
 
-def _has_bits_of_its_own(spec: RunSpec) -> bool:
+def _compiles_several_steps(spec: RunSpec) -> bool:
     """The tape alone can compile its loop with several steps; under the other methods they are no unit."""
     return spec.execution is Execution.XLA and spec.steps_per_execution > 1 and spec.method is Method.GRADIENT_TAPE
 
 
-def _neutral(spec: RunSpec) -> RunSpec:
-    fused = {} if _has_bits_of_its_own(spec) else {"steps_per_execution": 0}
+def _normalize(spec: RunSpec) -> RunSpec:
+    fused = {} if _compiles_several_steps(spec) else {"steps_per_execution": 0}
     execution = Execution.XLA if spec.execution is Execution.XLA else Execution.GRAPH
-    return spec.model_copy(update={**NEUTRAL, "execution": execution, **fused})
+    return spec.model_copy(update={**NEUTRAL_FIELDS, "execution": execution, **fused})
