@@ -1,25 +1,20 @@
-"""Which specifications are alike."""
+"""Specifications reduced to what decides the final weights."""
 
 from loopbench.spec import OPTIMIZERS, Execution, Method, RunSpec
 
-# What leaves the final weights alone: how a run reports of itself, and where it was asked to be trained, as its
-# environment says where it was.
-NEUTRAL_FIELDS = {
-    name: RunSpec.model_fields[name].get_default() for name in ("device", "meter", "loss_report", "tensorboard")
-}
+# Fields that leave the final weights alone: those about reports, and the device, which a result's environment names.
+NEUTRAL_FIELDS = ("device", "meter", "loss_report", "tensorboard")
+DEFAULTS = {name: RunSpec.model_fields[name].get_default() for name in NEUTRAL_FIELDS}
 
 
 def normalize_method(spec: RunSpec) -> RunSpec:
-    """What two specifications have in common that differ in their method, and in what leaves the weights alone."""
-    return (
-        _normalize(spec)
-        if _compiles_several_steps(spec)
-        else _normalize(spec).model_copy(update={"method": Method.FIT})
-    )
+    """Return ``spec`` with the same method for all specifications that differ in nothing but the method."""
+    normalized = _normalize(spec)
+    return normalized if _compiles_several_steps(spec) else normalized.model_copy(update={"method": Method.FIT})
 
 
 def uses_defaults(spec: RunSpec) -> bool:
-    """Whether ``spec`` chooses method, loss, optimizer and dataset, and leaves what else counts as it comes."""
+    """Return whether ``spec`` sets method, loss, optimizer, dataset and seed only, apart from neutral fields."""
     chosen = {
         "method": spec.method,
         "loss": spec.loss,
@@ -31,11 +26,11 @@ def uses_defaults(spec: RunSpec) -> bool:
 
 
 def _compiles_several_steps(spec: RunSpec) -> bool:
-    """The tape alone can compile its loop with several steps; under the other methods they are no unit."""
+    """Return whether XLA compiles a loop of several steps, which may change the bits. Only the tape's loop can."""
     return spec.execution is Execution.XLA and spec.steps_per_execution > 1 and spec.method is Method.GRADIENT_TAPE
 
 
 def _normalize(spec: RunSpec) -> RunSpec:
-    fused = {} if _compiles_several_steps(spec) else {"steps_per_execution": 0}
+    steps = {} if _compiles_several_steps(spec) else {"steps_per_execution": 0}
     execution = Execution.XLA if spec.execution is Execution.XLA else Execution.GRAPH
-    return spec.model_copy(update={**NEUTRAL_FIELDS, "execution": execution, **fused})
+    return spec.model_copy(update={**DEFAULTS, "execution": execution, **steps})
