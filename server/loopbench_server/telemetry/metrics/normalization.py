@@ -3,7 +3,7 @@
 from loopbench.spec import OPTIMIZERS, Execution, Method, RunSpec
 
 # Fields that leave the final weights alone: those about reports, and the device, which a result's environment names.
-NEUTRAL_FIELDS = ("device", "meter", "loss_report", "tensorboard")
+NEUTRAL_FIELDS = ("device", "accuracy_metric", "loss_aggregation", "tensorboard")
 DEFAULTS = {name: RunSpec.model_fields[name].get_default() for name in NEUTRAL_FIELDS}
 
 
