@@ -24,8 +24,8 @@ RUNS_ROW = Row(
             (
                 Query(f"sum(loopbench_runs_running{{{SERVERS}}})", "runs"),
                 Query(f"sum(loopbench_slots{{{SERVERS}}})", "slots"),
-                Query(f"sum(loopbench_questions_running{{{SERVERS}}})", "evaluations and diagnoses"),
-                Query(f"sum(loopbench_questions_waiting{{{SERVERS}}})", "evaluations and diagnoses that wait"),
+                Query(f"sum(loopbench_tasks_running{{{SERVERS}}})", "evaluations and diagnoses"),
+                Query(f"sum(loopbench_tasks_waiting{{{SERVERS}}})", "evaluations and diagnoses that wait"),
             ),
         ),
         Panel(

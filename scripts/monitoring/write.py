@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from loopbench_server.rpc.server import served_methods
+from loopbench_server.rpc.methods import METHODS
 from loopbench_server.telemetry.metrics import Metrics
 from scripts.monitoring.grafana_json import as_json
 from scripts.monitoring.results_dashboard import RESULTS_DASHBOARD
@@ -66,8 +66,8 @@ def _document() -> str:
 
 
 def _lines() -> Iterator[str]:
-    metrics = Metrics(slots=1, queue_size=1, methods=served_methods())
-    metrics.service.certificate_expires(lambda: 0.0)
+    metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
+    metrics.service.watch_certificate(lambda: 0.0)
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         unit = next((unit for suffix, unit in UNITS.items() if family.name.endswith(suffix)), "number")

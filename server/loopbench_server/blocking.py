@@ -29,12 +29,12 @@ THREADS_PER_PROCESS = 1
 
 # Pipes, ends and memory of worker processes are waited for apart: a database that hangs holds threads, and runs have to
 # go on and be killed all the same. A thread is made where none is idle; there are a few for each process.
-_FOR_PROCESSES = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="processes")
+_PROCESS_POOL = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="processes")
 # asyncio's own executor is not used: ending it takes one more thread.
-_FOR_STORE = ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store")
-_FOR_READS = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="reads")
-_FOR_RUNS = ThreadPoolExecutor(max_workers=RUN_THREADS, thread_name_prefix="runs")
-_RESERVED = ThreadPoolExecutor(max_workers=RESERVED_THREADS, thread_name_prefix="reserved")
+_STORE_POOL = ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store")
+_READ_POOL = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="reads")
+_RUN_POOL = ThreadPoolExecutor(max_workers=RUN_THREADS, thread_name_prefix="runs")
+_RESERVED_POOL = ThreadPoolExecutor(max_workers=RESERVED_THREADS, thread_name_prefix="reserved")
 
 
 def start_threads(processes: int) -> None:
@@ -43,14 +43,14 @@ def start_threads(processes: int) -> None:
     Raises:
         RuntimeError: the system allows no more threads.
     """
-    _start(_FOR_STORE, STORE_THREADS)
-    _start(_FOR_READS, READ_THREADS)
-    _start(_FOR_RUNS, RUN_THREADS)
-    _start(_RESERVED, RESERVED_THREADS)
-    _start(_FOR_PROCESSES, THREADS_PER_PROCESS * processes)
+    _start_pool(_STORE_POOL, STORE_THREADS)
+    _start_pool(_READ_POOL, READ_THREADS)
+    _start_pool(_RUN_POOL, RUN_THREADS)
+    _start_pool(_RESERVED_POOL, RESERVED_THREADS)
+    _start_pool(_PROCESS_POOL, THREADS_PER_PROCESS * processes)
 
 
-def _start(executor: ThreadPoolExecutor, count: int) -> None:
+def _start_pool(executor: ThreadPoolExecutor, count: int) -> None:
     """Makes ``count`` threads, each of which waits for the last."""
     barrier = threading.Barrier(count + 1)
     try:
@@ -62,7 +62,7 @@ def _start(executor: ThreadPoolExecutor, count: int) -> None:
         raise
 
 
-async def to_the_end(awaitable: Awaitable[T]) -> T:
+async def shielded(awaitable: Awaitable[T]) -> T:
     """What ``awaitable`` gives; a caller that is cancelled meanwhile, however often, learns of it once that is done.
 
     An error of it then has nobody to go to, and is dropped.
@@ -79,31 +79,31 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
         raise
 
 
-async def for_processes(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_process_io(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``function`` on a thread that nothing but worker processes may hold up; not to the end, as it only waits."""
-    return await asyncio.get_running_loop().run_in_executor(_FOR_PROCESSES, partial(function, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_PROCESS_POOL, partial(function, *args, **kwargs))
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``function`` on a thread, to the end: what comes after a cancellation finds it done and not still under way."""
-    return await _on(_FOR_STORE, partial(function, *args, **kwargs))
+    return await _run_on(_STORE_POOL, partial(function, *args, **kwargs))
 
 
-async def in_read_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread for what callers read."""
-    return await _on(_FOR_READS, partial(function, *args, **kwargs))
+async def run_blocking_read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`run_blocking`, on a thread for what callers read."""
+    return await _run_on(_READ_POOL, partial(function, *args, **kwargs))
 
 
-async def in_run_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread for what runs write."""
-    return await _on(_FOR_RUNS, partial(function, *args, **kwargs))
+async def run_blocking_for_run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`run_blocking`, on a thread for what runs write."""
+    return await _run_on(_RUN_POOL, partial(function, *args, **kwargs))
 
 
-async def in_reserved_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread that callers cannot exhaust: for leases and cancellations."""
-    return await _on(_RESERVED, partial(function, *args, **kwargs))
+async def run_blocking_reserved(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`run_blocking`, on a thread that callers cannot exhaust: for leases and cancellations."""
+    return await _run_on(_RESERVED_POOL, partial(function, *args, **kwargs))
 
 
-async def _on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+async def _run_on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     in_context = partial(contextvars.copy_context().run, function)
-    return await to_the_end(asyncio.get_running_loop().run_in_executor(executor, in_context))
+    return await shielded(asyncio.get_running_loop().run_in_executor(executor, in_context))

@@ -10,28 +10,19 @@ import prometheus_client
 import sqlalchemy as sa
 
 from loopbench_server.config import TrainingSettings
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.errors import SettingError, StartError
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
 from loopbench_server.telemetry.metrics_port import MetricsServer
-from loopbench_server.workers.limits import Bounds
-
-
-class StartError(Exception):
-    """The program cannot start, for a reason that its user can mend."""
-
-
-class SettingError(StartError):
-    """It cannot ever start by these settings, in this installation."""
-
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 
 # What opening a database raises that no later attempt is spared.
-LASTING = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
+PERMANENT_ERRORS = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
 
 
-def _parsed(url: str) -> sa.URL:
+def _parse_url(url: str) -> sa.URL:
     """The parts of ``url``. No error may show its password, even where another part has swallowed some of that."""
     try:
         parsed = sa.make_url(url)
@@ -53,14 +44,14 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
     Raises:
         StartError: it cannot be opened; where that will not change, a :class:`SettingError`.
     """
-    url = _parsed(settings.store_url.get_secret_value())
+    url = _parse_url(settings.store_url.get_secret_value())
     try:
         lease = timedelta(seconds=settings.lease_seconds)
         return Store(open_database(url), str(uuid.uuid4()), lease, observer, reserved_connections(url))
     except (sa.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool, NewerSchemaError) as error:
         # What the database itself says, in one line.
         said = " ".join(str(getattr(error, "orig", None) or error).split())
-        kind = SettingError if isinstance(error, LASTING) else StartError
+        kind = SettingError if isinstance(error, PERMANENT_ERRORS) else StartError
         raise kind(f"--store-url: the database cannot be opened: {said}") from error
 
 
@@ -82,15 +73,19 @@ def _check_folders(settings: TrainingSettings) -> None:
             raise SettingError(f"{name}: a path in UTF-8, which {os.fsencode(folder)!r} is not") from None
 
 
-def surroundings_of(settings: TrainingSettings) -> Surroundings:
-    """What runs are told of the machine.
+def make_worker_config(settings: TrainingSettings) -> WorkerConfig:
+    """Return the configuration of worker processes that ``settings`` ask for.
 
     Raises:
         SettingError: a folder's path is not UTF-8.
     """
     _check_folders(settings)
-    bounds = Bounds(settings.run_seconds, settings.run_megabytes)
-    return Surroundings(settings.threads_per_run, settings.data_dir, settings.tensorboard_dir, bounds)
+    return WorkerConfig(
+        threads=settings.threads_per_run,
+        data_dir=settings.data_dir,
+        tensorboard_dir=settings.tensorboard_dir,
+        limits=WorkerLimits(settings.run_seconds, settings.run_megabytes),
+    )
 
 
 def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -> str:

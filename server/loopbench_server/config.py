@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from loopbench.spec import violations_of
+from loopbench_server.worker_config import WorkerLimits
 
 # Long enough for a server that is busy, or a database that is away for a moment.
 LEASE = timedelta(seconds=30)
@@ -44,10 +45,10 @@ class TrainingSettings(BaseSettings):
     data_dir: Path | None = Field(None, description="folder with mnist.npz; without it Keras's cache, then a download")
     tensorboard_dir: Path = Field(STATE_DIR / "tensorboard", description="folder for TensorBoard logs, one a run")
     run_seconds: Annotated[float, Field(gt=0, le=30 * 86_400)] = Field(
-        6 * 3_600.0, description="seconds that a run's process may take"
+        WorkerLimits.seconds, description="seconds that a run's process may take"
     )
     run_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        4_000, description="memory that a run's process may have to itself"
+        WorkerLimits.megabytes, description="memory that a run's process may have to itself"
     )
     lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = Field(
         LEASE.total_seconds(), description="seconds after which the runs of a server that died can be tried again"
@@ -68,7 +69,7 @@ class TrainingSettings(BaseSettings):
 S = TypeVar("S", bound=TrainingSettings)
 
 
-def given(kind: type[S]) -> S:
+def load_settings(kind: type[S]) -> S:
     """What flags and environment say; what is wrong with them is told flag by flag, and ends the process with 2."""
     try:
         return CliApp.run(kind)
@@ -121,7 +122,7 @@ class Settings(TrainingSettings):
 
     @field_validator("tls_key", "tls_client_ca")
     @classmethod
-    def _goes_with_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         certificate = info.data.get("tls_certificate")
         if value and not certificate:
             raise ValueError("makes no sense without --tls-certificate")

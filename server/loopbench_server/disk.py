@@ -7,10 +7,10 @@ from pathlib import Path
 # More than a run's temporary files, and the logs of an epoch, take.
 PROBE_BYTES = 1 << 20
 # Errors that free space cures, by whatever limit: of the file system, of a quota, of the process.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def probe(folder: Path | str) -> None:
+def check_writable(folder: Path | str) -> None:
     """Write a file of PROBE_BYTES into ``folder`` and remove it.
 
     Raises:

@@ -1,43 +1,33 @@
-"""What can go wrong, in the domain's own words, and how each appears to a caller: the one table of errors.
+"""Errors of the domain. :mod:`loopbench_server.rpc.error_mapping` maps them to gRPC statuses.
 
-A new error is a class below, with its ``reason``, ``status`` and ``hint``, and a section in the template of
-``docs/troubleshooting.md``; ``make docs`` writes both pages.
+A new error takes a class with a ``reason`` and a ``hint`` in this module, a row in the table of statuses, and a section
+in the template of ``docs/troubleshooting.md``. ``make docs`` writes the pages.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from loopbench.spec import Violation
 
-# gRPC's names, and nothing else of gRPC: runs raise these errors too.
-Status = Literal[
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
+
+class StartError(Exception):
+    """The program cannot start."""
+
+
+class SettingError(StartError):
+    """The program cannot start with these settings in this installation, however often it is started."""
 
 
 class LoopbenchServerError(Exception):
-    """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
+    """Base class of the errors that callers receive. The first line of an error's docstring is its meaning in the docs.
 
-    ``status`` is what a call ends with, ``retryable`` whether the same request can succeed later. ``metadata`` holds
-    further facts for machines, such as the run's id. The first line of an error's docstring is its meaning.
+    Attributes:
+        reason: stable identifier for programs.
+        hint: what to do, for people.
+        retryable: whether the same request can succeed later.
+        metadata: further facts for programs, such as the run's id.
     """
 
     reason: ClassVar[str]
-    status: ClassVar[Status]
     hint: ClassVar[str]
     retryable: ClassVar[bool] = False
 
@@ -53,7 +43,6 @@ class InvalidRequestError(LoopbenchServerError):
     """
 
     reason = "INVALID_FIELDS"
-    status = "INVALID_ARGUMENT"
     hint = "Mend the fields that are named; the contract (the .proto files) says what each may hold."
 
     def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
@@ -65,7 +54,6 @@ class RunNotFoundError(LoopbenchServerError):
     """No such run."""
 
     reason = "RUN_NOT_FOUND"
-    status = "NOT_FOUND"
     hint = "ListRuns shows the runs there are."
 
 
@@ -73,7 +61,6 @@ class RequestConflictError(LoopbenchServerError):
     """The request_id was used with another spec."""
 
     reason = "REQUEST_ID_REUSED"
-    status = "ALREADY_EXISTS"
     hint = "Give every new specification a new request_id."
 
 
@@ -81,7 +68,6 @@ class QueueFullError(LoopbenchServerError):
     """No room for another waiting run."""
 
     reason = "QUEUE_FULL"
-    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when a run has ended."
     retryable = True
 
@@ -90,7 +76,6 @@ class CallerLimitError(LoopbenchServerError):
     """The caller has as many unfinished runs as one may have."""
 
     reason = "CALLER_LIMIT"
-    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when one of your runs has ended."
     retryable = True
 
@@ -99,7 +84,6 @@ class TooManyCallsError(LoopbenchServerError):
     """The server holds as many calls of this kind, of one caller or in all, as it may."""
 
     reason = "TOO_MANY_CALLS"
-    status = "RESOURCE_EXHAUSTED"
     hint = "Try again when other calls have ended; make fewer calls at once."
     retryable = True
 
@@ -108,7 +92,6 @@ class MessageTimeoutError(LoopbenchServerError):
     """The call's first message did not come in time."""
 
     reason = "MESSAGE_TIMEOUT"
-    status = "DEADLINE_EXCEEDED"
     hint = "Send the request as soon as the call begins."
     retryable = True
 
@@ -117,7 +100,6 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
-    status = "UNAVAILABLE"
     hint = "Send the same request_id again, to this server once it is back or to another."
     retryable = True
 
@@ -126,7 +108,6 @@ class NotReadyError(LoopbenchServerError):
     """The process that trains cannot be started."""
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
-    status = "UNAVAILABLE"
     hint = "The server's log says why no training process starts. Send the same request_id again."
     retryable = True
 
@@ -135,7 +116,6 @@ class RunNotEndedError(LoopbenchServerError):
     """The run is queued or running."""
 
     reason = "RUN_NOT_ENDED"
-    status = "FAILED_PRECONDITION"
     hint = "Cancel the run first, or wait for its end."
 
 
@@ -143,7 +123,6 @@ class RunWithoutResultError(LoopbenchServerError):
     """A run that is to be compared has no result."""
 
     reason = "RUN_WITHOUT_RESULT"
-    status = "FAILED_PRECONDITION"
     hint = "Only runs that SUCCEEDED can be compared."
 
 
@@ -151,7 +130,6 @@ class WeightsNotStoredError(LoopbenchServerError):
     """The run has no final weights, or has them no longer."""
 
     reason = "WEIGHTS_NOT_STORED"
-    status = "FAILED_PRECONDITION"
     hint = (
         "Only a run that SUCCEEDED has weights, for as long as the server keeps them. Training it again gives the same."
     )
@@ -161,7 +139,6 @@ class WeightsCorruptError(LoopbenchServerError):
     """The stored weights are not those that the run ended with."""
 
     reason = "WEIGHTS_CORRUPT"
-    status = "DATA_LOSS"
     hint = "Restore the database from a backup, or delete the run and train it again, which gives the same weights."
 
 
@@ -169,7 +146,6 @@ class TimeExceededError(LoopbenchServerError):
     """The process ran for too long."""
 
     reason = "TIME_EXCEEDED"
-    status = "ABORTED"
     hint = "Train for fewer epochs, under GRAPH or XLA, or start the server with more --run-seconds."
 
 
@@ -177,7 +153,6 @@ class MemoryExceededError(LoopbenchServerError):
     """The process took too much memory."""
 
     reason = "MEMORY_EXCEEDED"
-    status = "ABORTED"
     hint = "Train in smaller batches, or start the server with more --run-megabytes."
 
 
@@ -185,7 +160,6 @@ class DeviceNotAvailableError(LoopbenchServerError):
     """A GPU was asked for where there is none."""
 
     reason = "DEVICE_NOT_AVAILABLE"
-    status = "FAILED_PRECONDITION"
     hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
 
 
@@ -193,7 +167,6 @@ class DatasetNotAvailableError(LoopbenchServerError):
     """The dataset was not found and could not be downloaded."""
 
     reason = "DATASET_NOT_AVAILABLE"
-    status = "FAILED_PRECONDITION"
     hint = "Put mnist.npz into the folder that LOOPBENCH_DATA_DIR names, or train on DIGITS, which needs no download."
 
 
@@ -201,7 +174,6 @@ class DatasetCorruptError(LoopbenchServerError):
     """The dataset's file does not hold what it should."""
 
     reason = "DATASET_CORRUPT"
-    status = "FAILED_PRECONDITION"
     hint = "Replace the file with the original."
 
 
@@ -209,7 +181,6 @@ class TensorBoardNotWritableError(LoopbenchServerError):
     """TensorBoard logs were asked for, and the server cannot write any."""
 
     reason = "TENSORBOARD_NOT_WRITABLE"
-    status = "FAILED_PRECONDITION"
     hint = "Start the server with a --tensorboard-dir that it may write to."
 
 
@@ -217,7 +188,6 @@ class TensorBoardFullError(LoopbenchServerError):
     """The file system of the TensorBoard logs has no room."""
 
     reason = "TENSORBOARD_FULL"
-    status = "ABORTED"
     hint = "Free space or inodes below --tensorboard-dir, then send the same request_id again."
     retryable = True
 
@@ -226,7 +196,6 @@ class TemporaryFolderError(LoopbenchServerError):
     """The server's temporary folder takes no files."""
 
     reason = "TEMPORARY_FOLDER_NOT_WRITABLE"
-    status = "ABORTED"
     hint = "Free space or inodes in the server's temporary folder (TMPDIR), then send the same request_id again."
     retryable = True
 
@@ -235,7 +204,6 @@ class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
     reason = "RUN_CANCELLED"
-    status = "ABORTED"
     hint = "Start the run again with a new request_id."
 
 
@@ -243,7 +211,6 @@ class RunFailedError(LoopbenchServerError):
     """The run ended without a result."""
 
     reason = "RUN_FAILED"
-    status = "ABORTED"
     hint = "GetRun and the server's log have the details."
 
 
@@ -251,7 +218,6 @@ class CallerGoneError(LoopbenchServerError):
     """The run was cancelled because the caller that waited for it went away."""
 
     reason = "CALLER_GONE"
-    status = "ABORTED"
     hint = "Send the same request_id again, or train detached."
     retryable = True
 
@@ -260,7 +226,6 @@ class StoreFailedError(LoopbenchServerError):
     """The database refused."""
 
     reason = "STORE_FAILED"
-    status: ClassVar[Status] = "UNAVAILABLE"
     hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
     retryable = True
 
@@ -269,7 +234,6 @@ class StoreReplacedError(StoreFailedError):
     """The database file was deleted or replaced under the server."""
 
     reason = "STORE_REPLACED"
-    status = "UNAVAILABLE"
     hint = "Put the file back or restart the server, then send the same request_id again."
 
 
@@ -277,7 +241,6 @@ class StoreCorruptError(StoreFailedError):
     """The database has pages that cannot be read."""
 
     reason = "STORE_CORRUPT"
-    status = "DATA_LOSS"
     hint = "Stop the server and restore the database from a backup."
     retryable = False
 
@@ -286,7 +249,6 @@ class RunUnreadableError(LoopbenchServerError):
     """The run is stored in a form that this server does not know."""
 
     reason = "RUN_UNREADABLE"
-    status = "FAILED_PRECONDITION"
     hint = "Ask a server of the version that stored the run, or replace this one by it."
 
 
@@ -294,7 +256,6 @@ class ServerLostError(LoopbenchServerError):
     """The server that worked on the run ended before the run did."""
 
     reason = "SERVER_LOST"
-    status = "UNAVAILABLE"
     hint = "Send the same request_id again."
     retryable = True
 
@@ -303,7 +264,6 @@ class WorkerLostError(LoopbenchServerError):
     """The run's process ended without an answer."""
 
     reason = "WORKER_LOST"
-    status = "ABORTED"
     hint = (
         "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
     )
@@ -314,7 +274,6 @@ class UnauthenticatedError(LoopbenchServerError):
     """The call carries no token that is known here."""
 
     reason = "UNAUTHENTICATED"
-    status = "UNAUTHENTICATED"
     hint = "Give the token that you have for this server as LOOPBENCH_TOKEN or by --token-file."
 
 
@@ -322,7 +281,6 @@ class RoleMissingError(LoopbenchServerError):
     """The call's token may not do this."""
 
     reason = "ROLE_MISSING"
-    status = "PERMISSION_DENIED"
     hint = "Ask whoever runs the server for a token with that role; loopbench-token makes one."
 
 
@@ -330,7 +288,6 @@ class InternalError(LoopbenchServerError):
     """The server erred."""
 
     reason = "INTERNAL"
-    status = "INTERNAL"
     hint = "The server's log has the details. Report them: this is a fault of loopbench."
 
 

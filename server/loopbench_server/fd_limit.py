@@ -4,7 +4,7 @@ import contextlib
 import resource
 
 
-def allow_as_many_as_possible() -> None:
+def raise_fd_limit() -> None:
     """Raises the soft limit of open files to the hard one; every connection is one, and the usual 1,024 are soon taken.
 
     Where the system refuses, which some do for a hard limit without end, the limit stays as it is.

@@ -8,7 +8,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 NO_UUID = "must be a UUID: 36 characters, such as 5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
 
-def canonical(text: str) -> str:
+def normalize_uuid(text: str) -> str:
     """``text``, a UUID in upper or lower case, as the store keeps it; empty where it is none.
 
     The other forms that Python's ``UUID`` takes (braces, URNs, no hyphens, hyphens anywhere) are refused: an id that is

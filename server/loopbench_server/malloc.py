@@ -8,7 +8,7 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 BYTES = 128 * 1024
 
 
-def keep_little() -> None:
+def tune_malloc() -> None:
     """Has large blocks given back to the system when they are freed, and the others served from one heap.
 
     A run's weights take a megabyte. Left to itself, glibc would serve such blocks from its heaps after the first was

@@ -14,8 +14,8 @@ import structlog
 log = structlog.get_logger()
 
 # Seconds beyond the drain time that an end may take; another two pass at most until the process is gone.
-END_SECONDS = 8.0
-LOG_SECONDS = 1.0
+SHUTDOWN_TIMEOUT_SECONDS = 8.0
+LOG_TIMEOUT_SECONDS = 1.0
 
 
 class Deadline:
@@ -26,37 +26,37 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begun, self._begin = os.pipe()
+        self._read_end, self._write_end = os.pipe()
         threading.Thread(target=self._enforce, daemon=True, name="deadline").start()
 
     def begin(self) -> None:
         """Start the time, once; also from a signal handler."""
-        os.write(self._begin, b"b")
+        os.write(self._write_end, b"b")
 
     def _enforce(self) -> None:
-        os.read(self._begun, 1)
+        os.read(self._read_end, 1)
         time.sleep(self._seconds)
         # On a thread: standard error may hang as well.
-        telling = threading.Thread(target=self._tell, daemon=True)
+        telling = threading.Thread(target=self._log_threads, daemon=True)
         telling.start()
-        telling.join(LOG_SECONDS)
+        telling.join(LOG_TIMEOUT_SECONDS)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 process.kill()
         os._exit(1)
 
-    def _tell(self) -> None:
+    def _log_threads(self) -> None:
         threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
         log.critical("the server does not end by itself: ended at once", seconds=self._seconds, threads=threads)
 
 
-def stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
+def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
     """Set by SIGTERM, SIGINT and, where asked for, the end of standard input.
 
-    From then on the process has ``drain_seconds`` and END_SECONDS to end.
+    From then on the process has ``drain_seconds`` and SHUTDOWN_TIMEOUT_SECONDS to end.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    deadline = Deadline(drain_seconds + END_SECONDS)
+    deadline = Deadline(drain_seconds + SHUTDOWN_TIMEOUT_SECONDS)
 
     def begin(*_: object) -> None:
         deadline.begin()

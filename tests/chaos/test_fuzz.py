@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from loopbench.spec import Dataset, RunFilter, RunSpec, RunState
 from loopbench.v1 import run_pb2
 from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
-from loopbench_server.rpc.boundary import WHOLE_REQUEST
+from loopbench_server.rpc.interceptors.parsing import WHOLE_REQUEST
 from tests.support.messages import kinds_of
 from tests.support.requests import SERVICE, exists
 from tests.support.servers import ServerProcess, Start, eventually

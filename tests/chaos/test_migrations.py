@@ -160,7 +160,7 @@ class TestSchemas:
         store = Store(open_database(store_url), owner="here", lease=LEASE)
         for (run_id, _, _), expected in zip(ROWS_OF_0004, SPECS_OF_0004, strict=True):
             assert store.get(run_id).spec == expected
-            assert store.latest_success(expected).id == run_id
+            assert store.find_latest_success(expected).id == run_id
         store.close()
 
     def test_servers_that_start_at_once_migrate_once(self, store_url: str) -> None:

@@ -14,7 +14,7 @@ from loopbench.sweep_file import read_sweep
 from loopbench_client.cli import app
 from loopbench_client.comparing import make_plan, read_draft
 from loopbench_server.config import Settings, TrainingSettings
-from loopbench_server.security.bind_policy import missing
+from loopbench_server.security.bind_policy import find_missing_protection
 from loopbench_server.sweep.settings import SweepSettings
 from tests.manifests.builds import EMITTED, OFFERED, Object, Objects, built
 from tests.manifests.mounting import NAMES
@@ -76,7 +76,7 @@ def test_server_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) 
     assert given == SERVERS[build]
     assert isinstance(settings, Settings)
     tls, tokens = settings.tls_certificate is not None, settings.tokens_file is not None
-    assert missing(settings.address, tls=tls, tokens=tokens, insecure=settings.insecure) == []
+    assert find_missing_protection(settings.address, tls=tls, tokens=tokens, insecure=settings.insecure) == []
 
 
 @pytest.mark.parametrize("build", SWEEPS)

@@ -144,7 +144,7 @@ def _download_mnist() -> Path:
     return cache
 
 
-def samples_of(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
+def make_samples(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
     """A copy, in memory that TensorFlow can use."""
     return Samples(aligned_copy(images), labels.astype(np.int32))
 
@@ -173,7 +173,7 @@ def _load_digits(_: Path | None) -> Data:
     scaled = weights @ (images / np.float32(16)) @ weights.T
     # Every fifth image: neighbours were written by one hand, so the tail alone would be other people's.
     held_out = np.arange(len(labels)) % 5 == 4  # noqa: PLR2004  the fifth
-    return Data(samples_of(scaled[~held_out], labels[~held_out]), samples_of(scaled[held_out], labels[held_out]))
+    return Data(make_samples(scaled[~held_out], labels[~held_out]), make_samples(scaled[held_out], labels[held_out]))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 CHUNK_BYTES = 1 << 16
 # Without a word from the server, and altogether.
-SILENT_SECONDS = 30.0
-LONGEST_SECONDS = 600.0
+IDLE_TIMEOUT_SECONDS = 30.0
+MAX_SECONDS = 600.0
 
 
 class DownloadError(Exception):
@@ -29,7 +29,7 @@ class Source:
     sha256: str
 
 
-def download(source: Source, target: Path, limit: int, longest: float = LONGEST_SECONDS) -> None:
+def download(source: Source, target: Path, limit: int, longest: float = MAX_SECONDS) -> None:
     """Puts the file into its place, whole and verified, or does nothing.
 
     No more than ``limit`` bytes are written, and no more than ``longest`` seconds taken, whatever the server sends.
@@ -62,7 +62,7 @@ def _removed_at_the_end(part: Path) -> Iterator[None]:
 def _fetch(url: str, part: Path, limit: int, end: float) -> str:
     """The SHA-256 of what was written to ``part``."""
     digest, size = hashlib.sha256(), 0
-    answer = urllib.request.urlopen(url, timeout=SILENT_SECONDS)  # noqa: S310  # nosec B310  # Keras's address
+    answer = urllib.request.urlopen(url, timeout=IDLE_TIMEOUT_SECONDS)  # noqa: S310  # nosec B310  # Keras's address
     with answer, part.open("wb") as file:
         # As much as there is, so that a server that dribbles cannot hold up the look at the clock.
         while chunk := answer.read1(CHUNK_BYTES):

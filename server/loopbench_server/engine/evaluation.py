@@ -6,10 +6,11 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.training import Surroundings, Weights
+from loopbench_server.engine.training import Weights
+from loopbench_server.worker_config import WorkerConfig
 
 
-def evaluate(run_id: str, spec: RunSpec, weights: Weights, surroundings: Surroundings) -> Evaluation:
+def evaluate(run_id: str, spec: RunSpec, weights: Weights, config: WorkerConfig) -> Evaluation:
     """What the method, loss and accuracy metric of ``spec`` report of ``weights``, beside what counting gives.
 
     Raises:
@@ -17,8 +18,8 @@ def evaluate(run_id: str, spec: RunSpec, weights: Weights, surroundings: Surroun
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    choose_device(spec.device, surroundings.threads)
-    data = datasets.load(spec.dataset, surroundings.data_dir)
+    choose_device(spec.device, config.threads)
+    data = datasets.load(spec.dataset, config.data_dir)
     job = build_job(spec, data)
     job.model.set_weights(weights)
     method = METHODS[spec.method](job)

@@ -49,16 +49,16 @@ class Job:
 
 def build_job(spec: RunSpec, data: Data) -> Job:
     """A job whose every random draw follows from ``spec.seed``."""
-    return job_of(shared_model(spec.seed, spec.replicas), spec, data)
+    return make_job(build_replicated_model(spec.seed, spec.replicas), spec, data)
 
 
-def shared_model(seed: int, replicas: int) -> keras.Sequential:
+def build_replicated_model(seed: int, replicas: int) -> keras.Sequential:
     """The network on so many devices; see :func:`build_model`."""
     with strategy_for(replicas).scope():
         return build_model(seed)
 
 
-def job_of(model: keras.Model, spec: RunSpec, data: Data) -> Job:
+def make_job(model: keras.Model, spec: RunSpec, data: Data) -> Job:
     """A job that trains ``model``, by the strategy that it was built in."""
     with model.distribute_strategy.scope():
         optimizer = build_optimizer(spec.optimizer)

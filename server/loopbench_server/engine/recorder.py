@@ -10,7 +10,7 @@ from loopbench.spec import EpochRecord, Progress, ReportedMetrics
 from loopbench_server.engine.methods import TrainingMethod
 
 # A watcher needs no more; reading the figures off the device for every eager step would cost the training time.
-SECONDS_BETWEEN_PROGRESS = 0.25
+PROGRESS_INTERVAL_SECONDS = 0.25
 
 
 class Recorder(keras.callbacks.Callback):
@@ -80,7 +80,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _report_progress(self, step: int, logs: dict[str, Any] | None) -> None:
         now = time.perf_counter()
-        self._next_progress = now + SECONDS_BETWEEN_PROGRESS
+        self._next_progress = now + PROGRESS_INTERVAL_SECONDS
         steps, job = self._job.steps_per_epoch, self._job
         # The last, smaller batch counts what it holds.
         examples = min(step * job.spec.batch_size, len(job.data.train))

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from loopbench.spec import EpochRecord, ReportedMetrics
-from loopbench_server.disk import FULL, probe
+from loopbench_server.disk import NO_SPACE_ERRNOS, check_writable
 from loopbench_server.errors import LoopbenchServerError, TensorBoardFullError, TensorBoardNotWritableError
 
 
@@ -26,11 +26,11 @@ def _refusal(folder: Path, error: OSError | tf.errors.OpError) -> LoopbenchServe
     """TensorFlow's own errors have no errno, and name the folder, which callers must not see: the system is asked."""
     if isinstance(error, tf.errors.OpError):
         try:
-            probe(folder)
+            check_writable(folder)
         except OSError as found:
             return _refusal(folder, found)
         return TensorBoardNotWritableError("TensorBoard logs cannot be written: TensorFlow cannot write its file")
-    kind = TensorBoardFullError if error.errno in FULL else TensorBoardNotWritableError
+    kind = TensorBoardFullError if error.errno in NO_SPACE_ERRNOS else TensorBoardNotWritableError
     return kind(f"TensorBoard logs cannot be written: {error.strerror}")
 
 
@@ -52,7 +52,7 @@ class TensorBoardLogs:
             # What is there is from an attempt before, and would overlay the curves of this one.
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            probe(folder)
+            check_writable(folder)
             self._train = tf.summary.create_file_writer(str(folder / "train"))
             self._validation = tf.summary.create_file_writer(str(folder / "validation"))
             with self._train.as_default():

@@ -8,15 +8,15 @@ from itertools import combinations
 import numpy as np
 
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
-from loopbench_server.operations.statistics import MOST_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
+from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # What two groups ended in: their seeds and digests.
-Question = frozenset[tuple[tuple[int, str], ...]]
+Hypothesis = frozenset[tuple[tuple[int, str], ...]]
 
 # Seeds that diverged and are named in a sentence with where they did; there may be a thousand.
-MOST_NAMED = 3
+MAX_NAMED = 3
 # Below this no spread is known, and no test possible.
-FEWEST_SEEDS = 2
+MIN_SEEDS = 2
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
         alpha: chance of a false verdict, over all pairs together.
     """
     pairs = [Pair(*pair) for pair in combinations(groups, 2)]
-    questions = _questions(pairs, margin)
-    judge = Judge(margin, alpha, max(1, len(questions)))
+    p_values = _test_hypotheses(pairs, margin)
+    judge = Judge(margin, alpha, max(1, len(p_values)))
     return Comparison(
         groups=tuple(map(_summary, groups)),
-        pairs=tuple(_judged(pair, judge, questions) for pair in pairs),
+        pairs=tuple(_judge(pair, judge, p_values) for pair in pairs),
         margin=margin,
         alpha=alpha,
     )
@@ -81,13 +81,13 @@ class Pair:
     @property
     def paired(self) -> bool:
         """Whether the runs are paired by seed; those of other seeds are left out then."""
-        return len(self.shared) >= FEWEST_SEEDS
+        return len(self.shared) >= MIN_SEEDS
 
     @cached_property
     def difference(self) -> Difference | None:
         """None where a group is too small to have a spread."""
         first, second = self.first, self.second
-        if not self.paired and min(len(first.by_seed), len(second.by_seed)) < FEWEST_SEEDS:
+        if not self.paired and min(len(first.by_seed), len(second.by_seed)) < MIN_SEEDS:
             return None
         test, seeds = (paired, self.shared) if self.paired else (unpaired, None)
         return test(first.accuracies("validation", seeds), second.accuracies("validation", seeds), self._step)
@@ -110,38 +110,38 @@ class Pair:
         return whole and all(first[seed] == second[seed] for seed in self.shared)
 
     @property
-    def question(self) -> Question:
+    def hypothesis(self) -> Hypothesis:
         """Pairs of the same weights ask the same question."""
         return frozenset(tuple(group.digests().items()) for group in (self.first, self.second))
 
 
-def _questions(pairs: Sequence[Pair], margin: float) -> dict[Question, tuple[float, float]]:
+def _test_hypotheses(pairs: Sequence[Pair], margin: float) -> dict[Hypothesis, tuple[float, float]]:
     """The p-values of difference and equivalence, corrected for as many questions as there are.
 
     Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
     Nothing is asked of groups that diverged.
     """
     counted = [pair for pair in pairs if not (pair.identical or pair.diverged)]
-    asked = {pair.question: pair.difference for pair in counted if pair.difference}
+    asked = {pair.hypothesis: pair.difference for pair in counted if pair.difference}
     different = holm([difference.difference_p_value() for difference in asked.values()])
     equivalent = holm([difference.equivalence_p_value(margin) for difference in asked.values()])
     return dict(zip(asked, zip(different, equivalent, strict=True), strict=True))
 
 
 def _p_values(
-    pair: Pair, difference: Difference, margin: float, questions: Mapping[Question, tuple[float, float]]
+    pair: Pair, difference: Difference, margin: float, p_values: Mapping[Hypothesis, tuple[float, float]]
 ) -> tuple[float, float]:
     if pair.identical:
         return difference.difference_p_value(), difference.equivalence_p_value(margin)
-    return questions[pair.question]
+    return p_values[pair.hypothesis]
 
 
-def _judged(pair: Pair, judge: "Judge", questions: Mapping[Question, tuple[float, float]]) -> PairComparison:
+def _judge(pair: Pair, judge: "Judge", p_values: Mapping[Hypothesis, tuple[float, float]]) -> PairComparison:
     if pair.diverged:
-        return judge.of_diverged(pair)
+        return judge.judge_diverged(pair)
     if pair.difference is None:
-        return judge.without_seeds(pair)
-    return judge.with_seeds(pair, pair.difference, *_p_values(pair, pair.difference, judge.margin, questions))
+        return judge.judge_single_seed(pair)
+    return judge.judge_seeds(pair, pair.difference, *_p_values(pair, pair.difference, judge.margin, p_values))
 
 
 def _summary(group: Group) -> GroupSummary:
@@ -150,7 +150,7 @@ def _summary(group: Group) -> GroupSummary:
         accuracies = group.accuracies(split)
         figures[f"{split}_accuracies"] = accuracies
         figures[f"{split}_accuracy_mean"] = float(np.mean(accuracies))
-        if len(accuracies) >= FEWEST_SEEDS:
+        if len(accuracies) >= MIN_SEEDS:
             figures[f"{split}_accuracy_sd"] = float(np.std(accuracies, ddof=1))
     return GroupSummary.model_validate(
         {
@@ -163,15 +163,15 @@ def _summary(group: Group) -> GroupSummary:
     )
 
 
-def _of_diverged(group: Group) -> str:
+def _describe_divergence(group: Group) -> str:
     """Which runs of a group diverged, and where: ``a diverged under 1 of 3 seeds (seed 5: epoch 1, step 3)``."""
     told, found = f"{group.label} diverged under", group.diverged
     if not found:
         return f"{told} none of {len(group.by_seed)}"
     places = [f"seed {seed}: {place}" for seed, place in found.items()]
-    more = [f"{len(places) - MOST_NAMED:,} more"] if len(places) > MOST_NAMED else []
+    more = [f"{len(places) - MAX_NAMED:,} more"] if len(places) > MAX_NAMED else []
     seeds = "seed" if len(group.by_seed) == 1 else "seeds"
-    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MOST_NAMED] + more)})"
+    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MAX_NAMED] + more)})"
 
 
 def _points(fraction: float) -> str:
@@ -191,7 +191,7 @@ class Judge:
     alpha: float
     tests: int
 
-    def of_diverged(self, pair: Pair) -> PairComparison:
+    def judge_diverged(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a run that diverged: the same bits, or accuracies, would say nothing."""
         first, second = pair.first, pair.second
         return PairComparison(
@@ -200,11 +200,11 @@ class Judge:
             verdict=Verdict.DIVERGED,
             difference=_mean_difference(pair),
             paired=pair.paired,
-            explanation=f"{_of_diverged(first)}, {_of_diverged(second)}. Weights or figures that are NaN or infinite "
-            "are no evidence: lower the learning rate, or leave these seeds out.",
+            explanation=f"{_describe_divergence(first)}, {_describe_divergence(second)}. Weights or figures that are "
+            "NaN or infinite are no evidence: lower the learning rate, or leave these seeds out.",
         )
 
-    def without_seeds(self, pair: Pair) -> PairComparison:
+    def judge_single_seed(self, pair: Pair) -> PairComparison:
         """Of groups of which one has a single seed: the same bits, or nothing can be said."""
         first, second = pair.first, pair.second
         difference = _mean_difference(pair)
@@ -212,7 +212,7 @@ class Judge:
             Verdict.INCONCLUSIVE,
             (
                 f"The difference is {_points(difference)}. One seed has no spread, so whether that is chance cannot be "
-                f"said: run each group with {FEWEST_SEEDS} seeds at the least."
+                f"said: run each group with {MIN_SEEDS} seeds at the least."
             ),
         )
         if pair.identical:
@@ -223,11 +223,11 @@ class Judge:
             verdict=verdict,
             difference=difference,
             paired=pair.paired,
-            seeds_needed=FEWEST_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
+            seeds_needed=MIN_SEEDS - 1 if verdict is Verdict.INCONCLUSIVE else None,
             explanation=explanation,
         )
 
-    def with_seeds(
+    def judge_seeds(
         self, pair: Pair, difference: Difference, difference_p: float, equivalence_p: float
     ) -> PairComparison:
         """Of groups with a spread; the p-values are corrected already."""
@@ -265,7 +265,7 @@ class Judge:
     def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
-        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MOST_SEEDS:,} seeds"
+        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MAX_SEEDS:,} seeds"
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",

@@ -4,11 +4,11 @@ from itertools import chain
 
 from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
 from loopbench_server.errors import RunWithoutResultError
-from loopbench_server.ids import NO_UUID, canonical
+from loopbench_server.ids import NO_UUID, normalize_uuid
 from loopbench_server.store.store import Store
 
 # Of one comparison, which takes seconds then.
-MOST_RUNS = 5_000
+MAX_RUNS = 5_000
 
 
 def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
@@ -42,12 +42,12 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
 def _ids(request: ComparisonRequest) -> list[list[str]]:
     """The runs' ids in their usual form, group by group."""
     count = sum(len(group.run_ids) for group in request.groups)
-    if count > MOST_RUNS:
-        fault = f"hold {count:,} runs in all, and may hold {MOST_RUNS:,}"
+    if count > MAX_RUNS:
+        fault = f"hold {count:,} runs in all, and may hold {MAX_RUNS:,}"
         raise InvalidFieldsError((Violation(field="groups", description=fault),))
     violations, ids = [], []
     for index, group in enumerate(request.groups):
-        ids.append([canonical(run_id) for run_id in group.run_ids])
+        ids.append([normalize_uuid(run_id) for run_id in group.run_ids])
         violations += [
             Violation(field=f"groups.{index}.run_ids.{place}", description=NO_UUID)
             for place, run_id in enumerate(ids[-1])

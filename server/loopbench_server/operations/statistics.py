@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 POWER = 0.8
-MOST_SEEDS = 1_000
+MAX_SEEDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def seeds_that_decide(difference: Difference, seeds: int, margin: float, alpha: 
     """
     per_root = difference.error * math.sqrt(seeds)
     for n in count(seeds + 1):
-        if n > MOST_SEEDS:
+        if n > MAX_SEEDS:
             return None
         error, freedom = per_root / math.sqrt(n), n - 1
         critical = float(stats.t.ppf(1 - alpha, freedom))

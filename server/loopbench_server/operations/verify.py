@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 
 from loopbench.spec import Cause, ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.runs.scheduler import Scheduler
 
 SEEDS = 2**32
@@ -26,14 +26,14 @@ def subjects(diagnosis: Diagnosis) -> dict[str, RunSpec]:
     return {label: spec for label, spec in known.items() if spec is not None}
 
 
-class Verification:
+class Verifier:
     """Takes the scheduler's slots like any caller, and as many of them at once."""
 
     def __init__(self, scheduler: Scheduler, slots: int) -> None:
         self._scheduler = scheduler
         self._slots = asyncio.Semaphore(slots)
 
-    async def verified(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
+    async def verify(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
         """``diagnosis`` with the comparison under ``seeds`` seeds, and with what the loops report of themselves.
 
         The runs are the ``caller``'s.
@@ -47,12 +47,12 @@ class Verification:
         runs = await self._train(subjects(diagnosis), seeds, caller)
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
-        comparison = await in_thread(compare, groups, defaults["margin"].default, defaults["alpha"].default)
-        told = {label: [*_reports(label, made)] for label, made in runs.items()}
+        comparison = await run_blocking(compare, groups, defaults["margin"].default, defaults["alpha"].default)
+        told = {label: [*_collect_reports(label, made)] for label, made in runs.items()}
         return diagnosis.model_copy(
             update={
                 "verification": comparison,
-                "causes": tuple(_with_false_reports(cause, told) for cause in diagnosis.causes),
+                "causes": tuple(_add_false_reports(cause, told) for cause in diagnosis.causes),
                 "controls": (
                     *diagnosis.controls,
                     *(item for items in told.values() for item in items if _agrees(item)),
@@ -82,7 +82,7 @@ class Verification:
             return await self._scheduler.wait(run.id)
 
 
-def _reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
+def _collect_reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
     """What the loops report of the validation beside what counting gives, under the seeds that did not diverge."""
     results = [run.result for run in runs if run.result and not run.result.diverged]
     if not results:
@@ -102,7 +102,7 @@ def _agrees(item: Evidence) -> bool:
     return math.isclose(item.expected, item.observed, rel_tol=ROUNDING)
 
 
-def _with_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
+def _add_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
     """What a side at fault reports of itself in whole runs belongs to its cause."""
     false = [item for item in told.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
     return cause.model_copy(update={"evidence": (*cause.evidence, *false)})

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
-from loopbench_server.rpc.interceptors.auth import BENCHMARK, HEALTH, NEEDED
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.rpc.methods import BENCHMARK, HEALTH, METHOD_ROLES
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 from loopbench_server.security.tokens import Role
 
 T = TypeVar("T")
@@ -47,12 +47,12 @@ class Call:
     connection: str
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the call needs no token."""
-        return NEEDED.get(self.path) is Role.OPEN
+        return METHOD_ROLES.get(self.path) is Role.OPEN
 
 
-class _Held:
+class _CallLimiter:
     """Calls that are held: at most ``total``, and at most ``each`` of one caller or connection, as ``of`` says."""
 
     def __init__(self, what: str, of: str, *, each: int, total: int | None = None) -> None:
@@ -64,7 +64,7 @@ class _Held:
         self._keys: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, key: str) -> Iterator[None]:
+    def hold(self, key: str) -> Iterator[None]:
         """A call of ``key`` is held for as long as the block lasts; without a key it counts in the total alone.
 
         Raises:
@@ -91,24 +91,24 @@ class Admission:
     """The bounds of one port."""
 
     def __init__(self) -> None:
-        self._calls = _Held("calls", "caller", each=CALLS_OF_A_CALLER, total=CALLS)
-        self._open_calls = _Held("calls without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION)
-        self._open_watchers = _Held(
+        self._calls = _CallLimiter("calls", "caller", each=CALLS_OF_A_CALLER, total=CALLS)
+        self._open_calls = _CallLimiter("calls without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION)
+        self._open_watchers = _CallLimiter(
             "watchers without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION, total=OPEN_WATCHERS
         )
         # In the order they came.
         self._open_without_message: dict[asyncio.Timeout, None] = {}
-        self._reads = {path: CallerTurns(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
+        self._reads = {path: CallerLimiter(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
 
-    def held(self, call: Call) -> AbstractContextManager[None]:
+    def hold(self, call: Call) -> AbstractContextManager[None]:
         """For a block that lasts as long as the call.
 
         Raises:
             TooManyCallsError: the server holds as many as it may.
         """
-        return self._open_calls.one(call.connection) if call.open else self._calls.one(call.caller)
+        return self._open_calls.hold(call.connection) if call.is_open else self._calls.hold(call.caller)
 
-    async def first_message(self, call: Call, message: Awaitable[T]) -> T:
+    async def read_first_message(self, call: Call, message: Awaitable[T]) -> T:
         """The first message of a call.
 
         Raises:
@@ -116,7 +116,7 @@ class Admission:
         """
         try:
             async with asyncio.timeout(MESSAGE_SECONDS) as deadline:
-                with self._waiting(deadline) if call.open else nullcontext():
+                with self._wait_for_message(deadline) if call.is_open else nullcontext():
                     return await message
         except TimeoutError as error:
             raise MessageTimeoutError(
@@ -124,7 +124,7 @@ class Admission:
             ) from error
 
     @contextmanager
-    def _waiting(self, deadline: asyncio.Timeout) -> Iterator[None]:
+    def _wait_for_message(self, deadline: asyncio.Timeout) -> Iterator[None]:
         self._open_without_message[deadline] = None
         if len(self._open_without_message) > OPEN_CALLS_WITHOUT_MESSAGE:
             oldest = next(iter(self._open_without_message))
@@ -137,17 +137,17 @@ class Admission:
             self._open_without_message.pop(deadline, None)
 
     @asynccontextmanager
-    async def answering(self, call: Call) -> AsyncIterator[None]:
+    async def responding(self, call: Call) -> AsyncIterator[None]:
         """For a block that works on a call whose message is there, and sends the answer.
 
         Raises:
             TooManyCallsError: as many calls of this kind are held or wait as may.
         """
-        if turns := self._reads.get(call.path):
-            async with turns.turn(call.caller):
+        if limiter := self._reads.get(call.path):
+            async with limiter.slot(call.caller):
                 yield
         elif call.path == WATCH:
-            with self._open_watchers.one(call.connection):
+            with self._open_watchers.hold(call.connection):
                 yield
         else:
             yield

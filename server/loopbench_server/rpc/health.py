@@ -11,7 +11,7 @@ import grpc
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from loopbench_server.runs.active_run import Bell
+from loopbench_server.runs.active_run import ChangeNotifier
 
 Status = health_pb2.HealthCheckResponse.ServingStatus
 Answer = health_pb2.HealthCheckResponse
@@ -26,12 +26,12 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
 
     def __init__(self) -> None:
         self._statuses: dict[str, Any] = {}
-        self._bell = Bell()
+        self._notifier = ChangeNotifier()
 
     def set(self, service: str, status: Any) -> None:
         """``status`` is SERVING or NOT_SERVING."""
         self._statuses[service] = status
-        self._bell.ring()
+        self._notifier.notify()
 
     async def Check(self, request: Any, context: ServicerContext[Any, Any]) -> Any:  # noqa: N802  gRPC gives the name
         """The status of a service; NOT_FOUND where it is not known."""
@@ -43,9 +43,9 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
         """The status of a service, and every change; SERVICE_UNKNOWN as long as it is not known."""
         told = None
         while True:
-            rings = self._bell.rings
+            version = self._notifier.version
             status = self._statuses.get(request.service, Answer.SERVICE_UNKNOWN)
             if status != told:
                 yield Answer(status=status)
                 told = status
-            await self._bell.after(rings)
+            await self._notifier.wait_after(version)

@@ -1,24 +1,21 @@
 """The ports that the server listens on: gRPC, and health alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc.aio import ServerInterceptor
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from loopbench.addresses import UNIX
-from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-from loopbench_server.bootstrap import StartError
-from loopbench_server.rpc.boundary import KINDS, Boundary
+from loopbench.v1 import benchmark_service_pb2_grpc
+from loopbench_server.errors import StartError
 from loopbench_server.rpc.health import Health
+from loopbench_server.rpc.methods import BENCHMARK, HEALTH
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.security.access import Access
-from loopbench_server.telemetry.metrics.rpcs import Rpc
 
-SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
-HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
 # Calls at once on one connection. Admission bounds those of the port, by who calls and what.
@@ -47,16 +44,6 @@ HEALTH_CALLS_A_CONNECTION = 100
 GRACE_SECONDS = 2.0
 
 
-def served_methods() -> list[Rpc]:
-    """All that callers may call, as the metrics know them."""
-    services = [service for file in FILES for service in file.services_by_name.values()]
-    return [
-        (KINDS[method.client_streaming, method.server_streaming][1], service.full_name, method.name)
-        for service in services
-        for method in service.methods
-    ]
-
-
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
@@ -75,7 +62,7 @@ async def _started(server: grpc.aio.Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def health_server(address: str, health: Health, boundary: Boundary) -> AsyncIterator[str]:
+async def health_server(address: str, health: Health, interceptors: Sequence[ServerInterceptor]) -> AsyncIterator[str]:
     """As :func:`grpc_server`, of the health service alone and to anybody, unless ``address`` is "none".
 
     The probes of Kubernetes know neither TLS nor tokens.
@@ -87,7 +74,7 @@ async def health_server(address: str, health: Health, boundary: Boundary) -> Asy
         yield address
         return
     options = OPTIONS | {"grpc.max_concurrent_streams": HEALTH_CALLS_A_CONNECTION}
-    server = grpc.aio.server(interceptors=[boundary], options=list(options.items()))
+    server = grpc.aio.server(interceptors=interceptors, options=list(options.items()))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     listening = _listen(server, "--health-address", address, None)
     async with _started(server):
@@ -99,7 +86,7 @@ async def grpc_server(
     address: str,
     service: BenchmarkService,
     health: Health,
-    boundary: Boundary,
+    interceptors: Sequence[ServerInterceptor],
     access: Access,
 ) -> AsyncIterator[str]:
     """Serves while the block lasts; gives the address with the port that 0 became.
@@ -107,11 +94,11 @@ async def grpc_server(
     Raises:
         StartError: the port is taken, or the host is not this one.
     """
-    server = grpc.aio.server(interceptors=[boundary, *access.guards], options=list(OPTIONS.items()))
+    server = grpc.aio.server(interceptors=interceptors, options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:
-        reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((BENCHMARK, HEALTH, reflection.SERVICE_NAME), server)
     listening = _listen(server, "--address", address, access.credentials)
     async with _started(server):
         yield listening

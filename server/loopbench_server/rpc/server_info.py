@@ -14,17 +14,17 @@ class ServerStatus:
         self._scheduler = scheduler
         self._limits = limits
         self._described = Described(versions={}, devices=(), datasets=())
-        self.warm = False
+        self.ready = False
 
-    def warmed_up(self, described: Described) -> None:
+    def set_description(self, described: Described) -> None:
         """A worker has answered."""
         self._described = described
-        self.warm = True
+        self.ready = True
 
     def info(self) -> ServerInfo:
         """Everything, as of now."""
         return ServerInfo(
-            ready=self.warm and not self._scheduler.draining,
+            ready=self.ready and not self._scheduler.draining,
             versions={"loopbench": version("loopbench"), "grpcio": version("grpcio"), **self._described.versions},
             devices=self._described.devices,
             datasets=self._described.datasets,

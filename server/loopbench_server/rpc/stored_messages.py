@@ -17,46 +17,46 @@ from pydantic_core import from_json, to_jsonable_python
 from loopbench.spec import OPTIMIZERS, EpochRecord, Result, RunError, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2, run_pb2
 from loopbench.wire import enum_prefix
-from loopbench_server.store.schema import readable_run
+from loopbench_server.store.schema import reading_run
 
 Values = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 
-def run_message(row: sa.Row[Any]) -> run_pb2.Run:
+def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
     """The run that a row of ``runs`` holds.
 
     Raises:
         RunUnreadableError: the row holds a field or a value that this server does not know; the log has it.
     """
-    with readable_run(row.id):
+    with reading_run(row.id):
         return run_pb2.Run(
             id=row.id,
             request_id=row.request_id,
-            spec=_stored(RunSpec, run_pb2.RunSpec.DESCRIPTOR, row.spec),
+            spec=_parse(RunSpec, run_pb2.RunSpec.DESCRIPTOR, row.spec),
             state=_state(row.state),
             create_time=row.create_time,
             start_time=row.start_time,
             end_time=row.end_time,
             result=_result(row.result),
-            error=_stored(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
+            error=_parse(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
         )
 
 
-def ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
+def row_to_ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
     """The only event of a run that has ended: its row of ``runs``, and the records of ``epochs``.
 
     Raises:
-        RunUnreadableError: as :func:`run_message`.
+        RunUnreadableError: as :func:`row_to_run_message`.
     """
-    run = run_message(row)
-    with readable_run(row.id):
-        epochs = [_stored(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
+    run = row_to_run_message(row)
+    with reading_run(row.id):
+        epochs = [_parse(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
         return benchmark_service_pb2.WatchRunResponse(state=run.state, epochs=epochs, run=run)
 
 
 def _result(text: str | None) -> Any:
-    values = _stored(Result, run_pb2.Result.DESCRIPTOR, text)
+    values = _parse(Result, run_pb2.Result.DESCRIPTOR, text)
     # Older servers stored no mark of a divergence, and the model derives it. Only such a result has these words.
     if text and values.get("diverged") is None and ("NaN" in text or "Infinity" in text):
         diverged = Result.model_validate_json(text).diverged
@@ -68,7 +68,7 @@ def _state(value: str) -> run_pb2.RunState.ValueType:
     return run_pb2.RunState.Value(enum_prefix(run_pb2.RunState.DESCRIPTOR) + RunState(value))
 
 
-def _stored(model: type[BaseModel], descriptor: Descriptor, text: str | None) -> Any:
+def _parse(model: type[BaseModel], descriptor: Descriptor, text: str | None) -> Any:
     """The stored ``text`` of ``model`` in the form that a constructor takes for the message of ``descriptor``."""
     return _converter(model, descriptor)(from_json(text)) if text else None
 
@@ -84,7 +84,7 @@ def _converter(model: type[BaseModel], descriptor: Descriptor) -> Convert:
     changes = {
         name: change
         for name, field in descriptor.fields_by_name.items()
-        if (change := _change(model.model_fields[name].annotation, field))
+        if (change := _make_conversion(model.model_fields[name].annotation, field))
     }
     if not defaults and not changes:
         return _unchanged
@@ -103,32 +103,32 @@ def _unchanged(stored: Any) -> Any:
     return stored
 
 
-def _change(annotation: Any, field: FieldDescriptor) -> Convert | None:
+def _make_conversion(annotation: Any, field: FieldDescriptor) -> Convert | None:
     """The change of a field's value, if it needs one."""
     if field.enum_type is not None:
         prefix = enum_prefix(field.enum_type)
         numbers = {value.name.removeprefix(prefix): value.number for value in field.enum_type.values}
-        return _each(numbers.__getitem__) if field.is_repeated else numbers.__getitem__
+        return _convert_each(numbers.__getitem__) if field.is_repeated else numbers.__getitem__
     if field.message_type is run_pb2.Optimizer.DESCRIPTOR:
         return _optimizer
-    model = _model(annotation)
+    model = _find_model(annotation)
     if field.message_type is None or model is None:
         return None
     convert = _converter(model, field.message_type)
     if convert is _unchanged:
         return None
-    return _each(convert) if field.is_repeated else convert
+    return _convert_each(convert) if field.is_repeated else convert
 
 
-def _each(change: Convert) -> Convert:
+def _convert_each(change: Convert) -> Convert:
     return lambda values: [change(value) for value in values]
 
 
-def _model(annotation: Any) -> type[BaseModel] | None:
+def _find_model(annotation: Any) -> type[BaseModel] | None:
     """The model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model(part))), None)
+    return next((found for part in get_args(annotation) if (found := _find_model(part))), None)
 
 
 def _optimizer(stored: Values) -> Values:
@@ -139,6 +139,6 @@ def _optimizer(stored: Values) -> Values:
     return {kind: {name: value for name, value in values.items() if name != "kind"}}
 
 
-def page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
+def make_page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
     """A page of runs, as ``ListRuns`` answers it."""
     return benchmark_service_pb2.ListRunsResponse(runs=runs, next_page_token=next_page_token)

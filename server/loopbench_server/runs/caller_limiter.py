@@ -21,7 +21,7 @@ class ReadLimit:
     waiting: int
 
 
-class CallerTurns:
+class CallerLimiter:
     """Callers with waiting reads take turns, so that the reads of one caller do not delay those of all others.
 
     ``work`` is the plural of what the reads are.
@@ -35,7 +35,7 @@ class CallerTurns:
         self._callers: dict[str, _Waiting] = {}
 
     @asynccontextmanager
-    async def turn(self, caller: str) -> AsyncIterator[None]:
+    async def slot(self, caller: str) -> AsyncIterator[None]:
         """A read of ``caller`` goes on for as long as the block lasts.
 
         Raises:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from loopbench_server.errors import QueueFullError
 
 
-class Turns:
+class ConcurrencyLimiter:
     """``slots`` at once, and ``queue_size`` that wait, in the order they came; ``work`` is the plural of what it is.
 
     ``running`` and ``waiting`` are how many there are now.
@@ -20,7 +20,7 @@ class Turns:
         self.running = self.waiting = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Within the block it is the caller's turn.
 
         Raises:

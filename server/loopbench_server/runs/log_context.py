@@ -27,12 +27,12 @@ def _ids(run: Identified) -> dict[str, str]:
     return {"run_id": run.id, "request_id": run.request_id}
 
 
-def logged_as(run: R) -> R:
+def bind_run_ids(run: R) -> R:
     """``run``; every later line of this task, such as that of the RPC that it serves, bears the ids of ``run``."""
     bind_contextvars(**_ids(run))
     return run
 
 
-def logging_of(run: Run) -> AbstractContextManager[None]:
+def run_log_context(run: Run) -> AbstractContextManager[None]:
     """Lines in the block bear the ids of ``run``, and all lines of the tasks that are started in it."""
     return bound_contextvars(**_ids(run))

@@ -3,7 +3,7 @@
 from loopbench.addresses import is_loopback
 
 
-def missing(address: str, *, tls: bool, tokens: bool, insecure: bool) -> list[str]:
+def find_missing_protection(address: str, *, tls: bool, tokens: bool, insecure: bool) -> list[str]:
     """What serving on ``address`` lacks, by its flags; nothing on loopback, and nothing under ``--insecure``."""
     if insecure or is_loopback(address):
         return []

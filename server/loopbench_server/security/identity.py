@@ -7,32 +7,31 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-LONGEST = 64
+MAX_CALLER_LENGTH = 64
 UNKNOWN = "unknown"
 UNUSUAL = re.compile(r"[^A-Za-z0-9._@:-]")
 
 # A call is a task of its own, and so has a context of its own, which tasks that it starts take over.
 token_name: ContextVar[str] = ContextVar("name of the call's token", default="")
 _caller: ContextVar[str] = ContextVar("caller", default=UNKNOWN)
+_connection: ContextVar[str] = ContextVar("connection", default="")
 
 
-def recognise(context: ServicerContext[Any, Any]) -> str:
-    """Works out who calls, for :func:`caller` to say. Only at the beginning of a call.
+def identify_caller(context: ServicerContext[Any, Any]) -> str:
+    """Set what :func:`caller` and :func:`connection` return for the rest of the call, and return the caller.
 
-    gRPC crashes where it is asked for the peer of a call that has been cancelled.
+    Only for the beginning of a call: gRPC crashes when the peer of a cancelled call is read.
     """
-    name = token_name.get() or _common_name(context) or _host(context.peer()) or UNKNOWN
-    _caller.set(UNUSUAL.sub("?", name)[:LONGEST])
+    peer: str = context.peer()
+    name = token_name.get() or _common_name(context) or _host(peer) or UNKNOWN
+    _caller.set(UNUSUAL.sub("?", name)[:MAX_CALLER_LENGTH])
+    _connection.set("" if peer.startswith("unix") else peer)
     return _caller.get()
 
 
-def connection(context: ServicerContext[Any, Any]) -> str:
-    """The peer's address with its port. It is empty on a Unix socket, whose peers are all alike.
-
-    Only at the beginning of a call, as :func:`recognise`.
-    """
-    peer: str = context.peer()
-    return "" if peer.startswith("unix") else peer
+def connection() -> str:
+    """Return the peer's address with its port; it is empty on a Unix socket, whose peers are all alike."""
+    return _connection.get()
 
 
 def caller() -> str:

@@ -12,7 +12,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 # Bytes of a file; certificates and lists of tokens are far smaller.
-LARGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 
 
 class BrokenFileError(Exception):
@@ -25,9 +25,9 @@ class BrokenFileError(Exception):
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"larger than {LARGEST_FILE} bytes")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(0, f"larger than {MAX_FILE_BYTES} bytes")
     return content
 
 
@@ -48,7 +48,7 @@ def read_all(paths: tuple[Path, ...]) -> tuple[bytes, ...]:
     return tuple(contents)
 
 
-class Watched(Generic[T]):
+class ReloadingFiles(Generic[T]):
     """What ``paths`` hold, as ``parse`` makes it of their contents. For use by any thread.
 
     Raises:
@@ -60,7 +60,7 @@ class Watched(Generic[T]):
         self._parse = parse
         self._seen = read_all(paths)
         self._value = parse(self._seen)
-        self._told: list[str] = []
+        self._logged_faults: list[str] = []
         self._lock = threading.Lock()
 
     def current(self) -> T:
@@ -70,14 +70,14 @@ class Watched(Generic[T]):
                 contents = read_all(self._paths)
                 if contents != self._seen:
                     self._seen = contents  # first, so that what is broken is looked at once
-                    self._value, self._told = self._parse(contents), []
+                    self._value, self._logged_faults = self._parse(contents), []
                     log.info("files read anew", files=[*map(str, self._paths)])
             except BrokenFileError as error:
                 self._tell(error.faults)
             return self._value
 
     def _tell(self, faults: list[str]) -> None:
-        if faults != self._told:
-            self._told = faults
+        if faults != self._logged_faults:
+            self._logged_faults = faults
             files = [*map(str, self._paths)]
             log.error("files are broken, and what they held before holds", files=files, faults=faults)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from loopbench_server.security.reloading_files import BrokenFileError, Watched
+from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     Raises:
         BrokenFileError: files that cannot be used now.
     """
-    watched = Watched(files.paths, files.parse)
+    watched = ReloadingFiles(files.paths, files.parse)
     handed_over = watched.current()
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:

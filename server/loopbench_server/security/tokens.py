@@ -55,7 +55,7 @@ def new_token(name: str, role: Role) -> tuple[str, Token]:
     return secret, Token(name, role, _digest(secret))
 
 
-def find(secret: str, tokens: Sequence[Token]) -> Token | None:
+def find_token(secret: str, tokens: Sequence[Token]) -> Token | None:
     """The token that ``secret`` is. All are compared, each in constant time: how long it takes says nothing."""
     digest = _digest(secret)
     matches = [token for token in tokens if hmac.compare_digest(token.digest, digest)]
@@ -75,7 +75,7 @@ def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        fault = _fault(words) or ("repeats a token" if words[2] in tokens else "")
+        fault = _find_fault(words) or ("repeats a token" if words[2] in tokens else "")
         if fault:
             faults.append(f"line {number}: {fault}")
         else:
@@ -85,7 +85,7 @@ def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
     return tuple(tokens.values())
 
 
-def _fault(words: list[str]) -> str:
+def _find_fault(words: list[str]) -> str:
     """What is wrong with a line; empty if nothing is."""
     match words:
         case [name, role, digest]:

@@ -11,24 +11,29 @@ from loopbench_server.blocking import READ_THREADS, RESERVED_THREADS, RUN_THREAD
 from loopbench_server.store.migrate import is_older, migrate
 
 # Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
-PATIENCE = 10
+STATEMENT_TIMEOUT_SECONDS = 10
 # Connections that are kept open. One of SQLite's holds pages, prepared statements and the weights that it wrote last,
 # some four megabytes, and is opened in a millisecond: fewer of them are kept.
 CONNECTIONS, SQLITE_CONNECTIONS = 5, 2
 # Every thread uses at most one, so that none waits for another's.
-MOST_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
+MAX_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
 # What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
 # these limits tell; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "postgresql": {
-        "connect_timeout": PATIENCE // 2,
-        "tcp_user_timeout": 1000 * PATIENCE,
-        "options": f"-c statement_timeout={PATIENCE}s -c lock_timeout={PATIENCE}s",
+        "connect_timeout": STATEMENT_TIMEOUT_SECONDS // 2,
+        "tcp_user_timeout": 1000 * STATEMENT_TIMEOUT_SECONDS,
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={STATEMENT_TIMEOUT_SECONDS}s",
         "application_name": "loopbench",
     },
 }
 # A run that was reported as done has to survive a power cut, so every commit is synced.
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={1000 * PATIENCE}")
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={1000 * STATEMENT_TIMEOUT_SECONDS}",
+)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -36,7 +41,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
+def _engine(url: str | sa.URL, most: int = MAX_CONNECTIONS) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
@@ -45,14 +50,14 @@ def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
     # and not for the log of a statement that fails.
     arguments = ARGUMENTS.get(dialect, {})
     kept = min(most, SQLITE_CONNECTIONS if dialect == "sqlite" else CONNECTIONS)
-    pool = {"pool_size": kept, "max_overflow": most - kept, "pool_timeout": PATIENCE}
+    pool = {"pool_size": kept, "max_overflow": most - kept, "pool_timeout": STATEMENT_TIMEOUT_SECONDS}
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **pool)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
-def _expect_answers(engine: sa.Engine) -> None:
+def _add_response_timeout(engine: sa.Engine) -> None:
     """For connections from now on: a migration may take any time."""
     if engine.dialect.name == "postgresql":
         from loopbench_server.store.postgresql_timeouts import connect  # noqa: PLC0415  the driver is optional
@@ -92,12 +97,12 @@ def open_database(url: str | sa.URL) -> sa.Engine:
         migrate(engine)
     finally:
         engine.dispose()
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine
 
 
 def reserved_connections(url: str | sa.URL) -> sa.Engine:
     """The database that :func:`open_database` has opened, by connections for leases and cancellations alone."""
     engine = _engine(url, RESERVED_THREADS)
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine

@@ -66,7 +66,7 @@ class DatabaseFile:
             raise StoreReplacedError(REPLACED)
 
 
-def kind_of(error: sa.exc.SQLAlchemyError) -> type[StoreFailedError]:
+def classify_error(error: sa.exc.SQLAlchemyError) -> type[StoreFailedError]:
     """What ``error`` means for callers."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     # The low byte is the kind, the rest says more of it.

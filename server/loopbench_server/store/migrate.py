@@ -21,7 +21,7 @@ LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(7605224)",
 }
 # A migration takes as long as it takes, and so does the wait for that of another server; until the transaction ends.
-PATIENCE = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
+DISABLE_TIMEOUTS = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
 # As Alembic makes it.
 VERSION = sa.Table(
     "alembic_version",
@@ -38,7 +38,7 @@ class NewerSchemaError(Exception):
 @contextmanager
 def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
-        for statement in PATIENCE.get(engine.dialect.name, ()):
+        for statement in DISABLE_TIMEOUTS.get(engine.dialect.name, ()):
             connection.exec_driver_sql(statement)
         if lock := LOCKS.get(engine.dialect.name):
             connection.exec_driver_sql(lock)

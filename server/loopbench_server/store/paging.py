@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from loopbench.spec import InvalidFieldsError, RunFilter, Violation
-from loopbench_server.ids import canonical
+from loopbench_server.ids import normalize_uuid
 
 # Creation time and id of the last run of a page.
 PagePosition = tuple[datetime, str]
@@ -31,7 +31,7 @@ class PageToken:
         """
         try:
             time, run_id, digest = json.loads(base64.urlsafe_b64decode(token.encode()))
-            position = datetime.fromisoformat(time).astimezone(UTC), canonical(run_id)
+            position = datetime.fromisoformat(time).astimezone(UTC), normalize_uuid(run_id)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise _bad_token("not a page token") from error
         if not position[1]:

@@ -79,7 +79,7 @@ def spec_digest(spec: RunSpec) -> str:
     return hashlib.sha256(spec.model_dump_json(exclude=set(spec.unset_later)).encode()).hexdigest()
 
 
-def columns_of(run: Run) -> dict[str, Any]:
+def run_to_row(run: Run) -> dict[str, Any]:
     """The run's row, without its lease."""
     return {
         "id": run.id,
@@ -101,7 +101,7 @@ def columns_of(run: Run) -> dict[str, Any]:
 
 
 @contextmanager
-def readable_run(run_id: str) -> Iterator[None]:
+def reading_run(run_id: str) -> Iterator[None]:
     """For a block that reads what is stored of the run of that id.
 
     Raises:
@@ -117,13 +117,13 @@ def readable_run(run_id: str) -> Iterator[None]:
         ) from error
 
 
-def run_of(row: sa.Row[Any]) -> Run:
+def row_to_run(row: sa.Row[Any]) -> Run:
     """The run that a row of ``runs`` holds.
 
     Raises:
         RunUnreadableError: it holds what this server does not know; the log has it.
     """
-    with readable_run(row.id):
+    with reading_run(row.id):
         return Run(
             id=row.id,
             request_id=row.request_id,
@@ -137,21 +137,21 @@ def run_of(row: sa.Row[Any]) -> Run:
         )
 
 
-def epoch_of(run_id: str, record: str) -> EpochRecord:
+def parse_epoch(run_id: str, record: str) -> EpochRecord:
     """The epoch that a row of ``epochs`` holds.
 
     Raises:
-        RunUnreadableError: as :func:`run_of`.
+        RunUnreadableError: as :func:`row_to_run`.
     """
-    with readable_run(run_id):
+    with reading_run(run_id):
         return EpochRecord.model_validate_json(record)
 
 
-def readable(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
+def read_runs(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
     """The runs that ``rows`` hold, without those that this server cannot read; the log has these."""
     for row in rows:
         with suppress(RunUnreadableError):
-            yield run_of(row)
+            yield row_to_run(row)
 
 
 # Field of RunFilter → the condition it stands for.

@@ -19,10 +19,10 @@ from loopbench_server.store.paging import PagePosition, PageToken
 from loopbench_server.store.schema import (
     CONDITIONS,
     Instant,
-    columns_of,
-    epoch_of,
     epochs,
-    run_of,
+    parse_epoch,
+    row_to_run,
+    run_to_row,
     runs,
     spec_digest,
     weights,
@@ -36,12 +36,12 @@ UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 PAGE_BYTES = 4 << 20
 ROWS_AT_ONCE = 16
 # What a run shows of itself; the other columns are for queries.
-SHOWN = [
+RUN_COLUMNS = [
     runs.c[name]
     for name in ("id", "request_id", "state", "spec", "create_time", "start_time", "end_time", "result", "error")
 ]
 # Runs that are forgotten in one transaction, so that it ends soon and holds up nobody.
-FORGOTTEN_AT_ONCE = 100
+DELETE_BATCH = 100
 
 
 def _page(
@@ -94,11 +94,11 @@ class Store:
             self._reserved_engine.dispose()
 
     @property
-    def keeps(self) -> bool:
+    def is_durable(self) -> bool:
         """Whether what is stored now can be read later, as far as is known."""
         return not any(one.replaced or one.corrupt for one in (self.transaction, self._reserved))
 
-    def examine(self) -> None:
+    def check_integrity(self) -> None:
         """Read every page of the runs and epochs of a SQLite database, and note whether one is damaged.
 
         Weights have a digest, which is compared where they are used.
@@ -116,27 +116,27 @@ class Store:
                 self.transaction.corrupt = True
                 raise StoreCorruptError(f"the database of runs is damaged: {found}")
 
-    def _take_in(self) -> None:
+    def _check_not_corrupt(self) -> None:
         # What is there can still be read; more would be lost with the database.
         if any(one.corrupt for one in (self.transaction, self._reserved)):
             raise StoreCorruptError("the database of runs is damaged and takes no more runs")
 
-    def _newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
-        newest = sa.select(*SHOWN).where(condition).order_by(runs.c.create_time.desc()).limit(1)
+    def _find_newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
+        newest = sa.select(*RUN_COLUMNS).where(condition).order_by(runs.c.create_time.desc()).limit(1)
         with self.transaction() as connection:
             return connection.execute(newest).first()
 
-    def _leased(self) -> dict[str, Any]:
+    def _lease_columns(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease_end": datetime.now(UTC) + self.lease}
 
     @property
-    def _mine(self) -> sa.ColumnElement[bool]:
+    def _owned(self) -> sa.ColumnElement[bool]:
         return (runs.c.owner == self._owner) & runs.c.state.in_(UNFINISHED)
 
-    def _hold(self, connection: sa.Connection, run_id: str, values: dict[str, Any]) -> None:
+    def _update_owned(self, connection: sa.Connection, run_id: str, values: dict[str, Any]) -> None:
         """Sets ``values`` and renews the lease, and keeps others from the run until the transaction ends."""
-        held = self._mine & (runs.c.id == run_id)
-        if not connection.execute(sa.update(runs).where(held).values(**values | self._leased())).rowcount:
+        held = self._owned & (runs.c.id == run_id)
+        if not connection.execute(sa.update(runs).where(held).values(**values | self._lease_columns())).rowcount:
             raise ServerLostError(f"run {run_id} has ended or belongs to another server by now", run_id=run_id)
 
     def add(self, run: Run) -> Run:
@@ -146,10 +146,10 @@ class Store:
             StoreCorruptError: the database is damaged.
             StoreFailedError: the database refused.
         """
-        self._take_in()
+        self._check_not_corrupt()
         try:
             with self.transaction() as connection:
-                connection.execute(sa.insert(runs).values(**columns_of(run), **self._leased()))
+                connection.execute(sa.insert(runs).values(**run_to_row(run), **self._lease_columns()))
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
             if existing is None:
@@ -159,8 +159,8 @@ class Store:
 
     def find_request(self, request_id: str) -> Run | None:
         """The run that was asked for under ``request_id``, if there is one."""
-        row = self._newest(runs.c.request_id == request_id)
-        return None if row is None else run_of(row)
+        row = self._find_newest(runs.c.request_id == request_id)
+        return None if row is None else row_to_run(row)
 
     def update(self, run: Run, packed_weights: bytes = b"") -> None:
         """Stores what has become of ``run``, and its weights in the same transaction, and renews its lease.
@@ -170,7 +170,7 @@ class Store:
             StoreFailedError: the database refused.
         """
         with self.transaction() as connection:
-            self._hold(connection, run.id, columns_of(run))
+            self._update_owned(connection, run.id, run_to_row(run))
             if packed_weights:
                 connection.execute(sa.insert(weights).values(run_id=run.id, packed=packed_weights))
 
@@ -183,10 +183,10 @@ class Store:
         Raises:
             StoreCorruptError, StoreFailedError: as :meth:`add`.
         """
-        self._take_in()
+        self._check_not_corrupt()
         ended = (runs.c.id == run.id) & runs.c.state.in_((RunState.FAILED, RunState.CANCELLED))
         with self.transaction() as connection:
-            values = columns_of(run) | self._leased() | {"cancel_time": None}
+            values = run_to_row(run) | self._lease_columns() | {"cancel_time": None}
             if not connection.execute(sa.update(runs).where(ended).values(**values)).rowcount:
                 return False
             connection.execute(sa.delete(epochs).where(epochs.c.run_id == run.id))
@@ -201,15 +201,15 @@ class Store:
         values = {"run_id": run_id, "epoch": record.epoch, "record": record.model_dump_json()}
         # It is, where a connection broke between a commit and its confirmation.
         with suppress(sa.exc.IntegrityError), self.transaction() as connection:
-            self._hold(connection, run_id, {})
+            self._update_owned(connection, run_id, {})
             connection.execute(sa.insert(epochs).values(**values))
 
-    def epochs_of(self, run_id: str, after: int = 0) -> tuple[EpochRecord, ...]:
+    def get_epochs(self, run_id: str, after: int = 0) -> tuple[EpochRecord, ...]:
         """The epochs so far that come ``after`` that one, in order."""
-        return tuple(epoch_of(run_id, record) for record in self.epoch_records(run_id, after))
+        return tuple(parse_epoch(run_id, record) for record in self.get_epoch_records(run_id, after))
 
-    def epoch_records(self, run_id: str, after: int = 0) -> Sequence[str]:
-        """As :meth:`epochs_of`, in the form in which they are stored."""
+    def get_epoch_records(self, run_id: str, after: int = 0) -> Sequence[str]:
+        """As :meth:`get_epochs`, in the form in which they are stored."""
         wanted = (epochs.c.run_id == run_id) & (epochs.c.epoch > after)
         query = sa.select(epochs.c.record).where(wanted).order_by(epochs.c.epoch)
         with self.transaction() as connection:
@@ -221,32 +221,32 @@ class Store:
         Raises:
             RunNotFoundError: there is none.
         """
-        return run_of(self.row(run_id))
+        return row_to_run(self.get_row(run_id))
 
-    def row(self, run_id: str) -> sa.Row[Any]:
-        """The row of the run of that id, as :func:`~loopbench_server.store.schema.run_of` takes it.
+    def get_row(self, run_id: str) -> sa.Row[Any]:
+        """The row of the run of that id, as :func:`~loopbench_server.store.schema.row_to_run` takes it.
 
         Raises:
             RunNotFoundError: there is none.
         """
-        row = self._newest(runs.c.id == run_id)
+        row = self._find_newest(runs.c.id == run_id)
         if row is None:
             raise RunNotFoundError(f"there is no run {run_id}", run_id=run_id)
         return row
 
-    def latest_success(self, spec: RunSpec) -> Run:
+    def find_latest_success(self, spec: RunSpec) -> Run:
         """The newest run of ``spec`` that SUCCEEDED.
 
         Raises:
             RunNotFoundError: there is none.
         """
         condition = (runs.c.spec_digest == spec_digest(spec)) & (runs.c.state == RunState.SUCCEEDED)
-        row = self._newest(condition)
+        row = self._find_newest(condition)
         if row is None:
             raise RunNotFoundError("no run of this specification has succeeded")
-        return run_of(row)
+        return row_to_run(row)
 
-    def weights_of(self, run_id: str) -> bytes | None:
+    def get_weights(self, run_id: str) -> bytes | None:
         """The packed final weights, if they are stored."""
         query = sa.select(weights.c.packed).where(weights.c.run_id == run_id)
         with self.transaction() as connection:
@@ -254,7 +254,7 @@ class Store:
 
     def list(self, run_filter: RunFilter, page_size: int, page_token: str) -> tuple[Sequence[Run], str]:
         """As :meth:`page`, of runs."""
-        return self.page(run_filter, page_size, page_token, run_of)
+        return self.page(run_filter, page_size, page_token, row_to_run)
 
     def page(
         self, run_filter: RunFilter, page_size: int, page_token: str, read: Callable[[sa.Row[Any]], T]
@@ -267,7 +267,7 @@ class Store:
             InvalidFieldsError: the token is not of this filter.
         """
         token = PageToken(run_filter)
-        query = sa.select(*SHOWN).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
+        query = sa.select(*RUN_COLUMNS).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
         for field, condition in CONDITIONS.items():
             wanted = getattr(run_filter, field)
             if wanted not in (None, ()):
@@ -293,7 +293,7 @@ class Store:
 
     def renew_leases(self, run_ids: Sequence[str]) -> Sequence[str]:
         """Says that this server still works on those runs, as far as they are its own; gives these."""
-        renewal = sa.update(runs).where(self._mine & runs.c.id.in_(run_ids)).values(**self._leased())
+        renewal = sa.update(runs).where(self._owned & runs.c.id.in_(run_ids)).values(**self._lease_columns())
         with self._reserved() as connection:
             return [*connection.execute(renewal.returning(runs.c.id)).scalars()]
 
@@ -303,13 +303,13 @@ class Store:
         with self._reserved() as connection:
             connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
 
-    def cancel_requests(self) -> Sequence[str]:
+    def list_cancel_requests(self) -> Sequence[str]:
         """The unfinished runs of this server that somebody wants ended."""
-        wanted = self._mine & runs.c.cancel_time.is_not(None)
+        wanted = self._owned & runs.c.cancel_time.is_not(None)
         with self._reserved() as connection:
             return [*connection.execute(sa.select(runs.c.id).where(wanted)).scalars()]
 
-    def end_abandoned(
+    def reap_expired(
         self, lost: RunError, cancelled: RunError, but_not: Sequence[str] = ()
     ) -> Sequence[tuple[str, str]]:
         """Ends the unfinished runs whose server no longer says anything, but not those; gives ids and request_ids.
@@ -331,18 +331,18 @@ class Store:
             ended = sa.update(runs).where(abandoned).values(**values).returning(runs.c.id, runs.c.request_id)
             return [(run_id, request_id) for run_id, request_id in connection.execute(ended)]
 
-    def forget_runs(self, ended_before: datetime) -> Sequence[str]:
+    def delete_old_runs(self, ended_before: datetime) -> Sequence[str]:
         """Forgets some runs that ended before that, with their epochs and weights; gives their ids, none at last."""
         old = runs.c.end_time < ended_before
-        some = sa.select(runs.c.id).where(old).limit(FORGOTTEN_AT_ONCE)
+        some = sa.select(runs.c.id).where(old).limit(DELETE_BATCH)
         # Asked once more of each that is deleted: it may have been started anew meanwhile.
         forgotten = sa.delete(runs).where(runs.c.id.in_(some) & old).returning(runs.c.id)
         with self.transaction() as connection:
             return [*connection.execute(forgotten).scalars()]
 
-    def forget_weights(self, ended_before: datetime) -> int:
+    def delete_old_weights(self, ended_before: datetime) -> int:
         """Forgets weights of some runs that ended before that, and gives of how many; their results stay."""
         joined = sa.select(weights.c.run_id).join(runs, runs.c.id == weights.c.run_id)
-        some = joined.where(runs.c.end_time < ended_before).limit(FORGOTTEN_AT_ONCE)
+        some = joined.where(runs.c.end_time < ended_before).limit(DELETE_BATCH)
         with self.transaction() as connection:
             return connection.execute(sa.delete(weights).where(weights.c.run_id.in_(some))).rowcount

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
-from loopbench_server.store.database_file import DatabaseFile, kind_of
+from loopbench_server.store.database_file import DatabaseFile, classify_error
 
 log = structlog.get_logger()
 
@@ -56,23 +56,23 @@ class Transactions:
             raise
         except sa.exc.SQLAlchemyError as error:
             refused = True
-            self._tell(str(getattr(error, "orig", error)))
-            kind = kind_of(error)
+            self._log_refusal(str(getattr(error, "orig", error)))
+            kind = classify_error(error)
             self.corrupt = self.corrupt or kind is StoreCorruptError
-            raise kind(f"the database of runs cannot be read or written{self._reason(error)}") from error
+            raise kind(f"the database of runs cannot be read or written{self._describe(error)}") from error
         except StoreReplacedError as error:
             refused = self.replaced = True
-            self._tell(str(error))
+            self._log_refusal(str(error))
             raise
         finally:
             self._observer.transaction_ended(time.perf_counter() - start, refused=refused)
 
-    def _tell(self, error: str) -> None:
+    def _log_refusal(self, error: str) -> None:
         # Every transaction of an outage would have the same traceback.
         first, self._refusing = not self._refusing, True
         log.error("the database refused", error=error, exc_info=first)
 
-    def _reason(self, error: sa.exc.SQLAlchemyError) -> str:
+    def _describe(self, error: sa.exc.SQLAlchemyError) -> str:
         # SQLite's words name a full disk or a read-only file, and nothing else. Those of a database server name hosts.
         told = self._engine.dialect.name == "sqlite" and isinstance(error, sa.exc.DBAPIError)
         return f": {error.orig}" if told else ""  # type: ignore[attr-defined]  # of a DBAPIError

@@ -7,7 +7,7 @@ import structlog
 
 log = structlog.get_logger()
 
-SECONDS_BETWEEN_LINES = 10.0
+LINE_INTERVAL_SECONDS = 10.0
 
 
 class RateLimitedLog:
@@ -24,4 +24,4 @@ class RateLimitedLog:
             self._left_out[reason] += 1
             return
         log.warning(event, reason=reason, left_out=self._left_out.get(reason, 0), **fields)
-        self._next[reason], self._left_out[reason] = now + SECONDS_BETWEEN_LINES, 0
+        self._next[reason], self._left_out[reason] = now + LINE_INTERVAL_SECONDS, 0

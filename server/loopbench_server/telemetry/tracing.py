@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -36,27 +36,27 @@ def _console() -> "SpanExporter":
 EXPORTERS: dict[str, Callable[[], "SpanExporter"]] = {"otlp": _otlp, "console": _console}
 
 
-def _first(*names: str) -> str:
+def _first_variable(*names: str) -> str:
     """The value of the first of the variables that is set to something."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
 
 
-def _wanted() -> list[str]:
+def _requested_exporters() -> list[str]:
     """Names of the exporters that the environment asks for.
 
     Raises:
         StartError: it asks for what is not there; everything that is wrong is named.
     """
-    if _first("OTEL_SDK_DISABLED").lower() == "true":
+    if _first_variable("OTEL_SDK_DISABLED").lower() == "true":
         return []
-    asked = _first("OTEL_TRACES_EXPORTER") or ("otlp" if _first(*ENDPOINTS) else "none")
+    asked = _first_variable("OTEL_TRACES_EXPORTER") or ("otlp" if _first_variable(*ENDPOINTS) else "none")
     names = [name.strip() for name in asked.split(",")]
     wrong = [
         f"OTEL_TRACES_EXPORTER: '{name}' is none of {', '.join([*EXPORTERS, 'none'])}"
         for name in names
         if name not in {*EXPORTERS, "none"}
     ]
-    protocol = _first(*PROTOCOLS) or "grpc"
+    protocol = _first_variable(*PROTOCOLS) or "grpc"
     if "otlp" in names and protocol != "grpc":
         wrong.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: '{protocol}' is not supported, only grpc")
     if wrong:
@@ -64,7 +64,7 @@ def _wanted() -> list[str]:
     return [name for name in names if name != "none"]
 
 
-def _provider(names: list[str]) -> "SdkTracerProvider":
+def _make_provider(names: list[str]) -> "SdkTracerProvider":
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415  an extra
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider  # noqa: PLC0415  an extra
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  an extra
@@ -77,7 +77,7 @@ def _provider(names: list[str]) -> "SdkTracerProvider":
     return provider
 
 
-def _tracer(provider: TracerProvider) -> Tracer:
+def _get_tracer(provider: TracerProvider) -> Tracer:
     return provider.get_tracer(NAME, version("loopbench"))
 
 
@@ -88,17 +88,17 @@ def tracing() -> Iterator[Tracer]:
     Raises:
         StartError: the environment asks for what is not installed, or not there.
     """
-    names = _wanted()
+    names = _requested_exporters()
     if not names:
-        yield _tracer(NoOpTracerProvider())
+        yield _get_tracer(NoOpTracerProvider())
         return
     try:
-        provider = _provider(names)
+        provider = _make_provider(names)
     except ImportError as error:
         raise StartError(f"OTEL_*: traces need what loopbench's extra 'telemetry' installs: {error}") from error
     except Exception as error:  # each exporter has its own errors for a variable that it cannot read
         raise StartError(f"OTEL_*: traces cannot be set up: {error}") from error
     try:
-        yield _tracer(provider)
+        yield _get_tracer(provider)
     finally:
         provider.shutdown()

@@ -5,26 +5,26 @@ import asyncio
 import structlog
 
 from loopbench_server.errors import LoopbenchServerError
-from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.pool import WorkerDiedError, WorkerPool, read_final_message
 from loopbench_server.workers.protocol import Described, Task
 
 log = structlog.get_logger()
 
-SECONDS_BETWEEN_TRIES = 5.0
+RETRY_INTERVAL_SECONDS = 5.0
 # Of a process that starts and gives no answer.
-ANSWER_SECONDS = 120.0
+RESPONSE_TIMEOUT_SECONDS = 120.0
 
 
-async def describe(processes: Processes, surroundings: Surroundings) -> Described:
+async def describe(pool: WorkerPool, config: WorkerConfig) -> Described:
     """Versions, devices and datasets, once a worker has answered; tries until one does."""
-    task = Task(kind="describe", data_dir=surroundings.data_dir)
+    task = Task(kind="describe", config=config)
     while True:
         try:
-            async with processes.run(task) as worker, asyncio.timeout(ANSWER_SECONDS):
-                message = await closing_message(worker)
+            async with pool.run(task) as worker, asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+                message = await read_final_message(worker)
         except TimeoutError:
-            log.error("the training process does not answer", seconds=ANSWER_SECONDS)  # noqa: TRY400  as below
+            log.error("the training process does not answer", seconds=RESPONSE_TIMEOUT_SECONDS)  # noqa: TRY400  as below
         except (LoopbenchServerError, WorkerDiedError) as error:
             log.error("the training process does not start", error=str(error))  # noqa: TRY400  no traceback is of use
         except Exception:
@@ -33,4 +33,4 @@ async def describe(processes: Processes, surroundings: Surroundings) -> Describe
             if isinstance(message, Described):
                 return message
             log.error("the training process does not start", answer=message.model_dump())
-        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+        await asyncio.sleep(RETRY_INTERVAL_SECONDS)

@@ -14,21 +14,24 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn, Self
 
 # One per request, and one at the start, with the forkserver's own process id, once everything is imported.
-ANSWER = struct.Struct("q")
+RESPONSE = struct.Struct("q")
 REQUEST = b"f"
 PIPES = 2
 
 
-def main(control_fd: int) -> None:
-    """Serve requests until the server closes ``control_fd``."""
+def main(control_fd: int, data_dir: str | None) -> None:
+    """Serve requests until the server closes ``control_fd``; ``data_dir`` is the folder to search for MNIST first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    import loopbench_server.workers.preload  # noqa: F401, PLC0415  the import is what it is for
+    from loopbench_server.workers.preload import preload  # noqa: PLC0415  not for the server, which imports this module
+
+    preload(Path(data_dir) if data_dir else None)
 
     with socket.socket(fileno=control_fd) as control, _Children() as children:
-        control.sendall(ANSWER.pack(os.getpid()))
+        control.sendall(RESPONSE.pack(os.getpid()))
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ)
             selector.register(children.ended, selectors.EVENT_READ)
@@ -36,11 +39,11 @@ def main(control_fd: int) -> None:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if children.ended in ready:
                     children.reap()
-                if control in ready and not _serve(control):
-                    _end()
+                if control in ready and not _handle_request(control):
+                    _exit()
 
 
-def _end() -> NoReturn:
+def _exit() -> NoReturn:
     from loopbench_server.workers import xla_cache  # noqa: PLC0415  as it is imported by then
 
     xla_cache.remove()
@@ -71,7 +74,7 @@ class _Children:
         self._wake.close()
 
 
-def _serve(control: socket.socket) -> bool:
+def _handle_request(control: socket.socket) -> bool:
     """Fork for one request; False once the server has closed its end."""
     request, pipes, _, _ = socket.recv_fds(control, len(REQUEST), PIPES)
     if not request:
@@ -81,15 +84,15 @@ def _serve(control: socket.socket) -> bool:
     except OSError as error:
         pid = -(error.errno or 1)
     if pid == 0:
-        _work(control, *pipes)
+        _run_worker(control, *pipes)
     for pipe in pipes:
         os.close(pipe)
     with suppress(BrokenPipeError):  # the server is gone, and the worker ends by itself
-        control.sendall(ANSWER.pack(pid))
+        control.sendall(RESPONSE.pack(pid))
     return True
 
 
-def _work(control: socket.socket, orders: int, answers: int) -> NoReturn:
+def _run_worker(control: socket.socket, task_pipe: int, message_pipe: int) -> NoReturn:
     """The worker's life, in the forked process."""
     code = 1
     try:
@@ -98,7 +101,7 @@ def _work(control: socket.socket, orders: int, answers: int) -> NoReturn:
         control.close()
         from loopbench_server.workers import process  # noqa: PLC0415  imported before the fork, unless it cannot be
 
-        process.main(Connection(orders, writable=False), Connection(answers, readable=False))
+        process.main(Connection(task_pipe, writable=False), Connection(message_pipe, readable=False))
         code = 0
     except BaseException:  # noqa: BLE001  nothing of the forkserver may run on in the worker
         traceback.print_exc()

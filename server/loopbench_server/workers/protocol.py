@@ -1,6 +1,5 @@
 """What a server asks of a worker process and what the process answers, as JSON over a pipe."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -17,19 +16,18 @@ from loopbench.spec import (
     Result,
     RunSpec,
 )
+from loopbench_server.worker_config import WorkerConfig
 
 
 class Task(Model):
-    """What to do, with what the engine needs to know for it.
+    """What to do, and the configuration to do it with.
 
     DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
     ``divergences`` say, for DIAGNOSE, where whole runs of the two diverged, as far as that is known.
     """
 
     kind: Literal["describe", "train", "evaluate", "diagnose"]
-    threads: int = 1
-    data_dir: Path | None = None
-    tensorboard_dir: Path | None = None
+    config: WorkerConfig
     run_id: str = ""
     spec: RunSpec | None = None
     second: RunSpec | None = None

@@ -8,7 +8,7 @@ _PATH = re.compile(r"""(?<![\w:/.])(?:~|file://)?/[^\s/'"`:;,()<>\[\]{}|]+/[^\s'
 HIDDEN = "(path)"
 
 
-def without_paths(text: str, *folders: str) -> str:
+def redact_paths(text: str, *folders: str) -> str:
     """``text`` with every absolute path hidden; ``folders`` are found whatever characters their names have."""
     for folder in sorted(filter(None, folders), key=len, reverse=True):
         text = text.replace(folder, HIDDEN)

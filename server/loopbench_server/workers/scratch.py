@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-from loopbench_server.disk import probe
+from loopbench_server.disk import check_writable
 from loopbench_server.errors import LoopbenchServerError, TemporaryFolderError
 from loopbench_server.workers import xla_cache
 
@@ -23,7 +23,7 @@ def scratch() -> Iterator[None]:
     Raises:
         TemporaryFolderError: the folder takes no files, before the block or when the block failed.
     """
-    with _made() as folder:
+    with _make_folder() as folder:
         _check(folder)
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
@@ -37,19 +37,19 @@ def scratch() -> Iterator[None]:
             tempfile.tempdir = before
 
 
-def _made() -> TemporaryDirectory[str]:
+def _make_folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="worker-", dir=xla_cache.folder(), ignore_cleanup_errors=True)
     except OSError as error:
-        raise _refusal(error) from error
+        raise _make_refusal(error) from error
 
 
 def _check(folder: str) -> None:
     try:
-        probe(folder)
+        check_writable(folder)
     except OSError as error:
-        raise _refusal(error) from error
+        raise _make_refusal(error) from error
 
 
-def _refusal(error: OSError) -> TemporaryFolderError:
+def _make_refusal(error: OSError) -> TemporaryFolderError:
     return TemporaryFolderError(f"the server's temporary folder (TMPDIR) takes no files: {error.strerror}")

@@ -11,21 +11,21 @@ from tempfile import TemporaryDirectory, gettempdir
 PREFIX = "loopbench-xla-"
 
 # Functions that are kept, of some 100 kB each; a run has two to four.
-LARGEST_CACHE = 1_000
+MAX_CACHED_FUNCTIONS = 1_000
 # Bytes that have to be free: a run fails where XLA cannot write what it is told to keep.
 FREE = 100 << 20
 
 _folder: TemporaryDirectory[str] | None = None
 
 
-def keep() -> None:
+def create() -> None:
     """Makes the folder. It is for the forkserver, whose end removes it; after a SIGKILL the next forkserver does.
 
     Such code is for one machine and one set of versions, so that nothing is lost with it.
     """
     global _folder  # noqa: PLW0603  handed on by the fork
     _folder = _locked_folder()
-    _remove_what_was_left()
+    _remove_stale_folders()
 
 
 def remove() -> None:
@@ -45,7 +45,7 @@ def _locked_folder() -> TemporaryDirectory[str]:
         folder.cleanup()  # another forkserver took it for left before it was locked
 
 
-def _remove_what_was_left() -> None:
+def _remove_stale_folders() -> None:
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # it is in use, of somebody else's, or has just been removed
             held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
@@ -56,7 +56,7 @@ def _remove_what_was_left() -> None:
                 os.close(held)
 
 
-def share() -> None:
+def enable() -> None:
     """In a forked process, before it compiles: has XLA look into the folder, and add to it while there is room.
 
     XLA adds a file whole or not at all, and none is removed while runs go on.
@@ -65,7 +65,7 @@ def share() -> None:
     if where is None:
         return
     flags = [os.environ.get("TF_XLA_FLAGS", ""), f"--tf_xla_persistent_cache_directory='{where}'"]
-    if len(list(Path(where).glob("*"))) >= LARGEST_CACHE or shutil.disk_usage(where).free < FREE:
+    if len(list(Path(where).glob("*"))) >= MAX_CACHED_FUNCTIONS or shutil.disk_usage(where).free < FREE:
         flags.append("--tf_xla_persistent_cache_read_only")
     os.environ["TF_XLA_FLAGS"] = " ".join(flags)
 

@@ -57,7 +57,7 @@ async def test_a_database_that_refuses_is_no_unexpected_error() -> None:
 
 
 async def test_whoever_stops_the_work_stops_it() -> None:
-    task = asyncio.create_task(polling.repeat("retention", 0.001, Failing(), polling.uncounted))
+    task = asyncio.create_task(polling.repeat("retention", 0.001, Failing(), polling.ignore_failure))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -70,11 +70,11 @@ def no_thread(*_: Any, **__: Any) -> Any:
 
 # What each kind of work calls on a thread.
 WORK: dict[str, tuple[Any, str]] = {
-    polling.LEASES: (leases, "in_reserved_thread"),
-    polling.ABANDONED: (leases, "in_reserved_thread"),
-    polling.CANCELLATIONS: (cancel_requests, "in_reserved_thread"),
-    polling.RETENTION: (retention, "in_thread"),
-    polling.RESULTS: (ended_runs, "in_thread"),
+    polling.LEASES: (leases, "run_blocking_reserved"),
+    polling.ABANDONED: (leases, "run_blocking_reserved"),
+    polling.CANCELLATIONS: (cancel_requests, "run_blocking_reserved"),
+    polling.RETENTION: (retention, "run_blocking"),
+    polling.RESULTS: (ended_runs, "run_blocking"),
 }
 
 
@@ -88,16 +88,16 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
 ) -> None:
     run = make_run(state=RunState.QUEUED)
     store.add(run)
-    executor.live[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
+    executor.active[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
     counted: list[str] = []
     monkeypatch.setattr(executor.observer, "work_failed", counted.append)
     module, function = WORK[work]
     monkeypatch.setattr(module, function, no_thread)
     kinds = {
-        polling.LEASES: lambda: leases.keep_leases(store, executor),
-        polling.ABANDONED: lambda: leases.end_abandoned(store, executor),
-        polling.CANCELLATIONS: lambda: cancel_requests.heed_cancellations(store, executor),
-        polling.RETENTION: lambda: retention.keep_tidy(store, executor, Retention(weights=store.lease)),
+        polling.LEASES: lambda: leases.renew_leases(store, executor),
+        polling.ABANDONED: lambda: leases.reap_expired(store, executor),
+        polling.CANCELLATIONS: lambda: cancel_requests.poll_cancel_requests(store, executor),
+        polling.RETENTION: lambda: retention.enforce_retention(store, executor, Retention(weights=store.lease)),
         polling.RESULTS: lambda: ended_runs.follow_results(
             store, ended_runs.ResultObserver(), executor.observer.work_failed
         ),
@@ -108,7 +108,7 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
         await asyncio.sleep(0.001)
     assert counted == [work]
     task.cancel()
-    executor.live.clear()
+    executor.active.clear()
 
 
 def test_every_kind_of_work_is_counted_from_zero() -> None:

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collecto
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 from loopbench_server.telemetry.tracing import EXPORTERS, tracing
 from tests.support.in_process import threaded_server
 

@@ -19,5 +19,5 @@ def test_an_outage_has_one_traceback(store: Store) -> None:
         return [line["exc_info"] for line in logged]
 
     assert refused(3) == [True, False, False]
-    store.cancel_requests()
+    store.list_cancel_requests()
     assert refused(2) == [True, False]

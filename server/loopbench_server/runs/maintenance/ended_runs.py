@@ -7,12 +7,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from loopbench.spec import Run
-from loopbench_server.blocking import in_thread
-from loopbench_server.runs.maintenance.polling import RESULTS, repeat, uncounted
-from loopbench_server.store.schema import readable, runs
+from loopbench_server.blocking import run_blocking
+from loopbench_server.runs.maintenance.polling import RESULTS, ignore_failure, repeat
+from loopbench_server.store.schema import read_runs, runs
 from loopbench_server.store.store import Store
 
-SECONDS_BETWEEN_LOOKS = 2.0
+POLL_INTERVAL_SECONDS = 2.0
 # Runs that are looked back to at the start, and that one look finds: the last.
 MOST = 1_000
 # Runs that are held at once; a run may hold a thousand epochs.
@@ -36,7 +36,9 @@ class _End(NamedTuple):
     time: datetime
 
 
-async def follow_results(store: Store, observer: ResultObserver, failed: Callable[[str], None] = uncounted) -> None:
+async def follow_results(
+    store: Store, observer: ResultObserver, failed: Callable[[str], None] = ignore_failure
+) -> None:
     """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time.
 
     ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.maintenance.polling.repeat` says.
@@ -47,9 +49,9 @@ async def follow_results(store: Store, observer: ResultObserver, failed: Callabl
     async def look() -> None:
         nonlocal since
         began = datetime.now(UTC)
-        found = await in_thread(_ends, store, since)
+        found = await run_blocking(_ends, store, since)
         for ends in _in_parts([end for end in found if end not in told]):
-            for run in await in_thread(_runs, store, ends):
+            for run in await run_blocking(_runs, store, ends):
                 assert run.end_time is not None
                 # Before it is shown: a run that cannot be shown does not keep later looks from the others.
                 told.add(_End(run.id, run.end_time))
@@ -58,7 +60,7 @@ async def follow_results(store: Store, observer: ResultObserver, failed: Callabl
         told.intersection_update(found)
         since = began - OVERLAP_IN_LEASES * store.lease
 
-    await repeat(RESULTS, SECONDS_BETWEEN_LOOKS, look, failed)
+    await repeat(RESULTS, POLL_INTERVAL_SECONDS, look, failed)
 
 
 def _in_parts(ends: Sequence[_End]) -> Iterator[Sequence[_End]]:
@@ -77,4 +79,4 @@ def _runs(store: Store, ends: Sequence[_End]) -> list[Run]:
     """As far as they have not been deleted or started anew, and can be read."""
     wanted = runs.c.id.in_([end.run_id for end in ends]) & runs.c.end_time.is_not(None)
     with store.transaction() as connection:
-        return [*readable(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]
+        return [*read_runs(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import structlog
 
-from loopbench_server.blocking import in_reserved_thread
+from loopbench_server.blocking import run_blocking_reserved
 from loopbench_server.errors import ServerLostError, StoreFailedError
-from loopbench_server.runs.attempt import error_of, now
+from loopbench_server.runs.attempt import make_error, now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
 from loopbench_server.runs.maintenance.polling import ABANDONED, LEASES, repeat
@@ -15,15 +15,15 @@ from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 
-LOST = error_of(ServerLostError, "the server that worked on the run ended before the run did")
+LOST = make_error(ServerLostError, "the server that worked on the run ended before the run did")
 RENEWALS_A_LEASE = 5
 # How soon after a lease has lapsed its run ends.
-SECONDS_BETWEEN_LOOKS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 # A renewal that is due right after a pause, and one in reserve.
 RENEWALS_TO_WAIT = 2
 
 
-async def keep_leases(store: Store, executor: RunExecutor) -> None:
+async def renew_leases(store: Store, executor: RunExecutor) -> None:
     """For ever, several times a lease; a database that refuses is asked again the next time."""
 
     async def renew() -> None:
@@ -40,13 +40,13 @@ def _renewal_seconds(store: Store) -> float:
 
 
 async def _renew(store: Store, executor: RunExecutor) -> None:
-    live = tuple(executor.live)
-    for run_id in set(live) - set(await in_reserved_thread(store.renew_leases, live)):
+    active = tuple(executor.active)
+    for run_id in set(active) - set(await run_blocking_reserved(store.renew_leases, active)):
         # It has ended here meanwhile, or other servers took this one for dead.
-        executor.call_off(run_id, LOST)
+        executor.cancel(run_id, LOST)
 
 
-async def end_abandoned(store: Store, executor: RunExecutor) -> None:
+async def reap_expired(store: Store, executor: RunExecutor) -> None:
     """For ever; a database that refuses is asked again the next time.
 
     After a pause of the machine or the database, or a step of the clock, the leases of servers that are alive may have
@@ -56,7 +56,7 @@ async def end_abandoned(store: Store, executor: RunExecutor) -> None:
 
     async def look() -> None:
         nonlocal looked
-        late = (now() - looked).total_seconds() - SECONDS_BETWEEN_LOOKS
+        late = (now() - looked).total_seconds() - POLL_INTERVAL_SECONDS
         if late > _renewal_seconds(store):
             log.warning("late to look for abandoned runs: other servers may renew first", seconds=round(late, 1))
             await _renew(store, executor)
@@ -65,11 +65,11 @@ async def end_abandoned(store: Store, executor: RunExecutor) -> None:
             looked = now() + timedelta(seconds=pause)
             await asyncio.sleep(pause)
             return
-        live = tuple(executor.live)
-        abandoned = await in_reserved_thread(store.end_abandoned, LOST, CANCELLED, but_not=live)
+        active = tuple(executor.active)
+        abandoned = await run_blocking_reserved(store.reap_expired, LOST, CANCELLED, but_not=active)
         looked = now()
         executor.observer.runs_abandoned(len(abandoned))
         for run_id, request_id in abandoned:
             log.warning("run abandoned by its server", run_id=run_id, request_id=request_id)
 
-    await repeat(ABANDONED, SECONDS_BETWEEN_LOOKS, look, executor.observer.work_failed)
+    await repeat(ABANDONED, POLL_INTERVAL_SECONDS, look, executor.observer.work_failed)

@@ -10,16 +10,17 @@ from loopbench_server.errors import StoreFailedError
 log = structlog.get_logger()
 
 # Values of a label: all background work there is.
-LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS = WORKS = (
+LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS, STORE_HEALTH = WORKS = (
     "renew_leases",
-    "end_abandoned",
+    "reap_expired",
     "poll_cancellations",
     "retention",
     "stored_results",
+    "store_health",
 )
 
 
-def uncounted(work: str) -> None:
+def ignore_failure(work: str) -> None:
     """Leaves an error of ``work`` to the log."""
 
 

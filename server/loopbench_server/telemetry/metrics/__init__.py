@@ -22,10 +22,10 @@ class TrainingMetrics:
         self.store = StoreMetrics(self.registry)
         self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
 
-    def described(self, described: Described) -> None:
+    def set_description(self, described: Described) -> None:
         """A worker has said what it trains by, and on."""
-        self.build.uses(described.versions)
-        self.runs.trains_on(device.type for device in described.devices)
+        self.build.set_package_versions(described.versions)
+        self.runs.set_devices(device.type for device in described.devices)
 
 
 class Metrics(TrainingMetrics):

@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 
 from loopbench.spec import Comparison, Verdict
-from loopbench_server.runs.limiter import Turns
+from loopbench_server.runs.limiter import ConcurrencyLimiter
 from loopbench_server.store.transactions import TransactionObserver
 from loopbench_server.telemetry.metrics.workers import WorkerCollector
 
@@ -47,7 +47,7 @@ class BuildMetrics:
             registry=registry,
         )
 
-    def uses(self, versions: Mapping[str, str]) -> None:
+    def set_package_versions(self, versions: Mapping[str, str]) -> None:
         """The packages that decide results, and Python."""
         for package, version in versions.items():
             self._packages.labels(package, version).set(1)
@@ -87,25 +87,25 @@ class ServiceMetrics:
             "loopbench_comparison_pairs", "Pairs of groups that calls had compared.", ("verdict",), registry=registry
         )
         self._running = Gauge(
-            "loopbench_questions_running", "Evaluations and diagnoses that go on, beside the runs.", registry=registry
+            "loopbench_tasks_running", "Evaluations and diagnoses that go on, beside the runs.", registry=registry
         )
         self._waiting = Gauge(
-            "loopbench_questions_waiting", "Evaluations and diagnoses that wait for others to end.", registry=registry
+            "loopbench_tasks_waiting", "Evaluations and diagnoses that wait for others to end.", registry=registry
         )
         for verdict in Verdict:
             self._pairs.labels(verdict)
 
-    def compared(self, comparison: Comparison) -> None:
+    def count_verdicts(self, comparison: Comparison) -> None:
         """A caller was told this."""
         for pair in comparison.pairs:
             self._pairs.labels(pair.verdict).inc()
 
-    def asks(self, questions: Turns) -> None:
+    def watch_tasks(self, tasks: ConcurrencyLimiter) -> None:
         """Where to look for how many evaluations and diagnoses there are."""
-        self._running.set_function(lambda: questions.running)
-        self._waiting.set_function(lambda: questions.waiting)
+        self._running.set_function(lambda: tasks.running)
+        self._waiting.set_function(lambda: tasks.waiting)
 
-    def certificate_expires(self, expiry: Callable[[], float]) -> None:
+    def watch_certificate(self, expiry: Callable[[], float]) -> None:
         """Where to look for when the certificate that is served does, in seconds since 1970."""
         Gauge(
             "loopbench_tls_certificate_expiry_timestamp_seconds",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
-from loopbench_server.telemetry.metrics.usual import without_method
+from loopbench_server.telemetry.metrics.normalization import normalize_method
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 # Specifications, and seeds of one, that are remembered; the oldest give way.
-MOST_SPECS, MOST_SEEDS = 500, 500
+MAX_SPECS, MAX_SEEDS = 500, 500
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Parity:
         assert run.result is not None
         if run.result.diverged:
             return None
-        seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MOST_SPECS)
-        methods = _freshest(seeds, run.spec.seed, {}, MOST_SEEDS)
+        seeds = _get_newest(self._specs, _key(run, run.result), _Seeds(), MAX_SPECS)
+        methods = _get_newest(seeds, run.spec.seed, {}, MAX_SEEDS)
         methods[run.spec.method] = _End(run.result.weights_digest, run.result.validation.accuracy)
         return _agreement(seeds)
 
@@ -55,7 +55,7 @@ def _key(run: Run, result: Result) -> tuple[str, ...]:
     # Other processors and versions may round otherwise, and say nothing of the methods.
     environment = result.environment
     return (
-        without_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
+        normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
         environment.device,
         environment.device_name,
         environment.cpu_model,
@@ -64,7 +64,7 @@ def _key(run: Run, result: Result) -> tuple[str, ...]:
     )
 
 
-def _freshest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
+def _get_newest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
     """What is kept under ``key``, which becomes the youngest."""
     value = kept.setdefault(key, new)
     kept.move_to_end(key)

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from loopbench.spec import FinalMetrics, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
+from loopbench_server.telemetry.metrics.normalization import uses_defaults
 from loopbench_server.telemetry.metrics.parity import Parity
-from loopbench_server.telemetry.metrics.usual import is_usual
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}
@@ -56,7 +56,7 @@ class ResultMetrics(ResultObserver):
             *AGREEMENT,
         )
         # By kind, and by whether runs that diverged count.
-        self._newest: dict[tuple[str, ...], datetime] = {}
+        self._find_newest: dict[tuple[str, ...], datetime] = {}
         self._parity = Parity()
         for method in Method:
             self._stored_diverged.labels(method)
@@ -69,7 +69,7 @@ class ResultMetrics(ResultObserver):
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
         if run.result:
-            key = (*labels.spec_labels(run.spec), PARAMETERS[is_usual(run.spec)])
+            key = (*labels.spec_labels(run.spec), PARAMETERS[uses_defaults(run.spec)])
             self._show_divergence(key, run.spec.method, run.end_time, diverged=run.result.diverged is not None)
             if not run.result.diverged:
                 self._show_accuracy(key, run.end_time, {"train": run.result.train, "validation": run.result.validation})
@@ -77,9 +77,9 @@ class ResultMetrics(ResultObserver):
 
     def _is_newest(self, time: datetime, *key: str) -> bool:
         # Runs of different servers may be found in another order than they ended.
-        if key in self._newest and time < self._newest[key]:
+        if key in self._find_newest and time < self._find_newest[key]:
             return False
-        self._newest[key] = time
+        self._find_newest[key] = time
         return True
 
     def _show_divergence(self, key: tuple[str, ...], method: Method, time: datetime, *, diverged: bool) -> None:

@@ -82,7 +82,7 @@ class RunMetrics(Observer):
             for phase in labels.PHASES:
                 self._phases.labels(method, phase)
 
-    def trains_on(self, devices: Iterable[Device]) -> None:
+    def set_devices(self, devices: Iterable[Device]) -> None:
         """What there is on this machine, and so what AUTO becomes."""
         self._auto = Device.GPU if Device.GPU in devices else Device.CPU
 
@@ -113,7 +113,7 @@ class RunMetrics(Observer):
         (self._running if had_slot else self._queued).dec()
         self._ended.labels(*labels.spec_labels(run.spec), self._device(run), run.state).inc()
         if run.error:
-            self._errors.labels(labels.reason_of(run)).inc()
+            self._errors.labels(labels.get_reason(run)).inc()
         if run.result:
             for phase, seconds in run.result.phases.model_dump().items():
                 self._phases.labels(run.spec.method, phase.removesuffix("_seconds")).observe(seconds)

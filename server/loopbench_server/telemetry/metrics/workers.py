@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loopbench_server.workers.limits import own_memory
+from loopbench_server.workers.limits import get_private_memory
 
 
 class WorkerCollector(Collector):
@@ -37,15 +37,15 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "loopbench_worker_memory_bytes",
             "Memory that worker processes have to themselves.",
-            value=sum(own_memory(child.pid) for child in workers),
+            value=sum(get_private_memory(child.pid) for child in workers),
         )
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
             "Processor time of worker processes, with those that have ended.",
-            value=self._grown({parent.pid for parent in parents}, used),
+            value=self._without_decrease({parent.pid for parent in parents}, used),
         )
 
-    def _grown(self, parents: set[int], used: float) -> float:
+    def _without_decrease(self, parents: set[int], used: float) -> float:
         """``used``, but never less than before, unless it is that of another forkserver."""
         with self._lock:
             self._used = max(used, self._used) if parents == self._parents else used
