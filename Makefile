@@ -104,8 +104,8 @@ format: $(STAMP)  ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
-	$(BIN)/python scripts/audit.py
+audit: $(STAMP)  ## Look up the locked dependencies in the OSV database of vulnerabilities
+	$(BIN)/pip-audit --strict --vulnerability-service osv --progress-spinner off --disable-pip --require-hashes --requirement requirements/dev.lock
 
 docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
 	$(BIN)/python -m scripts.documents
