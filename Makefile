@@ -135,7 +135,7 @@ $(BUF): package.json package-lock.json .npmrc
 	@touch $@
 
 lock: $(STAMP)  ## Resolve the dependencies anew; the images get the versions that the tests run with
-	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --extra test \
+	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --group dev \
 	  pyproject.toml requirements/build.in --output-file requirements/dev.lock
 	$(LOCK_IMAGE) requirements/server.in --override requirements/server.override --output-file requirements/server.lock
 	$(LOCK_IMAGE) --extra gpu --output-file requirements/gpu.lock
