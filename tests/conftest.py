@@ -47,7 +47,8 @@ def mnist_dir() -> Path:
     """Folder with ``mnist.npz``."""
     folder = os.environ.get("LOOPBENCH_DATA_DIR")
     if not folder:
-        pytest.skip("no MNIST: set LOOPBENCH_DATA_DIR to a folder with mnist.npz")
+        load = ".venv/bin/python -c 'import keras; keras.datasets.mnist.load_data()'"
+        pytest.skip(f"no MNIST: run {load}, then set LOOPBENCH_DATA_DIR to ~/.keras/datasets")
     if not (Path(folder) / "mnist.npz").is_file():
         pytest.skip(f"no mnist.npz in {folder}: set LOOPBENCH_DATA_DIR to a folder with that file")
     return Path(folder)
