@@ -94,12 +94,12 @@ class AsyncClient:
         source: spec.RunSpec | str,
         method: spec.Method | None = None,
         loss: spec.Loss | None = None,
-        meter: spec.Meter | None = None,
+        accuracy_metric: spec.AccuracyMetric | None = None,
         *,
         timeout: float = EVALUATE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Evaluation:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
-        return await self._answer(calls.evaluate(source, method, loss, meter), timeout)
+        return await self._answer(calls.evaluate(source, method, loss, accuracy_metric), timeout)
 
     def watch(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""

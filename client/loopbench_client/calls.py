@@ -57,11 +57,16 @@ def only(answers: list[Any]) -> Any:
 
 
 def evaluate(
-    source: spec.RunSpec | str, method: spec.Method | None, loss: spec.Loss | None, meter: spec.Meter | None
+    source: spec.RunSpec | str,
+    method: spec.Method | None,
+    loss: spec.Loss | None,
+    accuracy_metric: spec.AccuracyMetric | None,
 ) -> Call[spec.Evaluation]:
     """Stored weights, of a run or of the latest run of a spec."""
     named = {"run_id": source} if isinstance(source, str) else {"spec": source}
-    request = spec.EvaluationRequest.model_validate({**named, "method": method, "loss": loss, "meter": meter})
+    request = spec.EvaluationRequest.model_validate(
+        {**named, "method": method, "loss": loss, "accuracy_metric": accuracy_metric}
+    )
     return Call("Evaluate", wire.evaluation_request_to_wire(request), wire.evaluation_from_wire)
 
 

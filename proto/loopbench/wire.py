@@ -24,7 +24,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def enum_prefix(descriptor: EnumDescriptor) -> str:
-    """``LossReport`` → ``LOSS_REPORT_``."""
+    """``LossAggregation`` → ``LOSS_REPORT_``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", descriptor.name).upper() + "_"
 
 

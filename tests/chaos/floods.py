@@ -41,8 +41,8 @@ ROLES = {"alice": "write", "rita": "read"}
 
 
 def _ended(number: int) -> spec.Run:
-    reported = spec.Reported(loss=0.5 + number, accuracy=0.875)
-    audit = spec.Audit(loss=0.5, accuracy=0.5, correct=719, samples=1_438)
+    reported = spec.ReportedMetrics(loss=0.5 + number, accuracy=0.875)
+    final = spec.FinalMetrics(loss=0.5, accuracy=0.5, correct=719, samples=1_438)
     history = tuple(
         spec.EpochRecord(
             epoch=epoch,
@@ -56,8 +56,8 @@ def _ended(number: int) -> spec.Run:
     )
     result = spec.Result(
         dataset=spec.Dataset.DIGITS,
-        train=audit,
-        validation=audit,
+        train=final,
+        validation=final,
         reported_train=reported,
         reported_validation=reported,
         history=history,

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from loopbench.spec import Dataset, RunSpec, RunState
+from loopbench.spec import AccuracyMetric, Dataset, LossAggregation, Method, RunSpec, RunState, Sgd
 from loopbench_client import Client
+from loopbench_server.config import LEASE
 from loopbench_server.store.database import ARGUMENTS, migrate_database, open_database
 from loopbench_server.store.migrate import LOCKS, NewerSchemaError
 from loopbench_server.store.schema import metadata
+from loopbench_server.store.store import Store
 from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import victim
 from tests.support.paths import ROOT
@@ -44,6 +46,45 @@ INSERT INTO runs VALUES ('00000000-0000-4000-8000-000000000001', '00000000-0000-
   'FIT', 'SUM_OF_SQUARES', 'SGD', 'DIGITS', 7, '{"method": "FIT", "dataset": "DIGITS", "seed": 7}', 'x', 1000000,
   NULL, 2000000, NULL, '{"reason": "RUN_CANCELLED", "message": "on request"}', 'gone', 1000000)
 """
+
+# Rows that a server of revision 0004 wrote: identifier, specification and digest of the specification.
+OPTIMIZER = (
+    '{"weight_decay":null,"clipnorm":null,"clipvalue":null,"global_clipnorm":null,"use_ema":false,"ema_momentum":0.99,'
+    '"ema_overwrite_frequency":null,"loss_scale_factor":null,"gradient_accumulation_steps":null,"kind":"sgd",'
+    '"learning_rate":%s,"momentum":0.0,"nesterov":false}'
+)
+SPEC_OF_0004 = (
+    '{"method":"FIT","loss":"SUM_OF_SQUARES","optimizer":%s,"dataset":"DIGITS","epochs":10,"batch_size":%d,"seed":0,'
+    '"shuffle_buffer":1000,"device":"AUTO","execution":"GRAPH","steps_per_execution":0,"replicas":%d,"meter":"%s",'
+    '"loss_report":"%s","tensorboard":false}'
+)
+ROWS_OF_0004 = (
+    (
+        "00000000-0000-4000-8000-000000000001",
+        SPEC_OF_0004 % (OPTIMIZER % "1e-7", 32, 1, "ARGMAX", "LAST_BATCH"),
+        "755164a777b36723aeb4780cc7847d17be9c07a987a999553998975cd9fac049",
+    ),
+    (
+        "00000000-0000-4000-8000-000000000002",
+        SPEC_OF_0004 % (OPTIMIZER % "0.01", 1438, 2, "SPARSE_CATEGORICAL", "MEAN"),
+        "084456cd9e3b86a1ea3f5085a1f874ab314f800b857943a6dc8478f5dbce550e",
+    ),
+)
+SPECS_OF_0004 = (
+    RunSpec(
+        method=Method.FIT,
+        dataset=Dataset.DIGITS,
+        accuracy_metric=AccuracyMetric.ARGMAX,
+        loss_aggregation=LossAggregation.LAST_BATCH,
+        optimizer=Sgd(learning_rate=1e-7),
+    ),
+    RunSpec(method=Method.FIT, dataset=Dataset.DIGITS, replicas=2, batch_size=1438),
+)
+INSERT_OF_0004 = sa.text(
+    "INSERT INTO runs (id, request_id, state, method, loss, optimizer, dataset, seed, spec, spec_digest, create_time, "
+    "owner, lease_end) VALUES (:run_id, :run_id, 'SUCCEEDED', 'FIT', 'SUM_OF_SQUARES', 'sgd', 'DIGITS', 0, :spec, "
+    ":digest, 1000000, 'gone', 1000000)"
+)
 
 
 def run_sql(url: str, *statements: str) -> None:
@@ -107,6 +148,20 @@ class TestSchemas:
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
         engine.dispose()
+
+    def test_specifications_of_revision_0004_keep_their_content_and_are_found(self, store_url: str) -> None:
+        engine = open_database(store_url)
+        with engine.begin() as connection:
+            # No table has changed since.
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+            for run_id, text, digest in ROWS_OF_0004:
+                connection.execute(INSERT_OF_0004, {"run_id": run_id, "spec": text, "digest": digest})
+        engine.dispose()
+        store = Store(open_database(store_url), owner="here", lease=LEASE)
+        for (run_id, _, _), expected in zip(ROWS_OF_0004, SPECS_OF_0004, strict=True):
+            assert store.get(run_id).spec == expected
+            assert store.latest_success(expected).id == run_id
+        store.close()
 
     def test_servers_that_start_at_once_migrate_once(self, store_url: str) -> None:
         failures: list[Exception] = []

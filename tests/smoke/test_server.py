@@ -28,13 +28,13 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from loopbench import wire
 from loopbench.spec import (
+    AccuracyMetric,
     Adam,
     Dataset,
     Device,
     Execution,
     Loss,
-    LossReport,
-    Meter,
+    LossAggregation,
     Method,
     Run,
     RunEvent,
@@ -204,14 +204,14 @@ def test_unknown_run(client: Client, call: str) -> None:
 
 def test_weights_are_evaluated_in_another_way(client: Client, trained: Run) -> None:
     assert trained.result is not None
-    evaluation = client.evaluate(trained.id, method=Method.FIT, meter=Meter.ARGMAX)
+    evaluation = client.evaluate(trained.id, method=Method.FIT, accuracy_metric=AccuracyMetric.ARGMAX)
     assert (evaluation.train, evaluation.validation) == (trained.result.train, trained.result.validation)
     assert evaluation.reported_validation.accuracy == pytest.approx(evaluation.validation.accuracy)
     assert evaluation.reported_validation.loss == pytest.approx(evaluation.validation.loss, rel=1e-5)
     assert evaluation.reported_train.accuracy == pytest.approx(evaluation.train.accuracy)
 
 
-def test_evaluating_by_another_loss_audits_that_loss(client: Client, trained: Run) -> None:
+def test_evaluating_by_another_loss_computes_that_loss(client: Client, trained: Run) -> None:
     mean = client.evaluate(trained.id, loss=Loss.MEAN_SQUARED_ERROR).validation
     assert trained.result is not None
     assert mean.loss * 10 == pytest.approx(trained.result.validation.loss)
@@ -264,7 +264,7 @@ def test_server_info(client: Client) -> None:
         Dataset.DIGITS: 1_438,
     }
     assert info.methods == tuple(Method)
-    assert info.loss_reports == tuple(LossReport)
+    assert info.loss_aggregations == tuple(LossAggregation)
 
 
 def check_tensorboard_logs(client: Client, method: Method) -> None:

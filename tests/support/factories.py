@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loopbench.spec import (
-    Audit,
     Dataset,
     Device,
     Environment,
     EpochRecord,
+    FinalMetrics,
     Phases,
-    Reported,
+    ReportedMetrics,
     Result,
     Run,
     RunSpec,
@@ -37,7 +37,7 @@ def make_environment(**fields: Any) -> Environment:
 
 def make_epoch(number: int = 1, **fields: Any) -> EpochRecord:
     """The record of one epoch on DIGITS."""
-    reported = Reported(loss=0.5, accuracy=0.875)
+    reported = ReportedMetrics(loss=0.5, accuracy=0.875)
     known: dict[str, Any] = {
         "train": reported,
         "validation": reported,
@@ -50,11 +50,11 @@ def make_epoch(number: int = 1, **fields: Any) -> EpochRecord:
 
 def make_result(**fields: Any) -> Result:
     """The result of two epochs on DIGITS; each accuracy and each loss differs from the others."""
-    reported = Reported(loss=0.25, accuracy=0.75)
+    reported = ReportedMetrics(loss=0.25, accuracy=0.75)
     known: dict[str, Any] = {
         "dataset": Dataset.DIGITS,
-        "train": Audit(loss=0.5, accuracy=0.5, correct=719, samples=1438),
-        "validation": Audit(loss=0.125, accuracy=0.0, correct=0, samples=359),
+        "train": FinalMetrics(loss=0.5, accuracy=0.5, correct=719, samples=1438),
+        "validation": FinalMetrics(loss=0.125, accuracy=0.0, correct=0, samples=359),
         "reported_train": reported,
         "reported_validation": reported,
         "history": (make_epoch(1), make_epoch(2)),

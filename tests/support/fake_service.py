@@ -26,9 +26,9 @@ RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
 def make_result(run: spec.RunSpec, digest: str = "") -> spec.Result:
     """96.86 % and 96.61 %; the weights depend on the loss alone."""
-    train = spec.Audit(loss=0.25, accuracy=0.9686, correct=58_116, samples=60_000)
-    validation = spec.Audit(loss=0.5, accuracy=0.9661, correct=9_661, samples=10_000)
-    reported = spec.Reported(loss=0.125, accuracy=0.9179)
+    train = spec.FinalMetrics(loss=0.25, accuracy=0.9686, correct=58_116, samples=60_000)
+    validation = spec.FinalMetrics(loss=0.5, accuracy=0.9661, correct=9_661, samples=10_000)
+    reported = spec.ReportedMetrics(loss=0.125, accuracy=0.9179)
     record = factories.make_epoch(train=reported, validation=reported, samples=60_000, examples_per_second=30_000)
     return factories.make_result(
         dataset=run.dataset,
@@ -160,7 +160,11 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         result = make_result(spec.RunSpec())
         figures = {name: getattr(result, name) for name in ("train", "validation")}
         figures |= {name: getattr(result, name) for name in ("reported_train", "reported_validation")}
-        ways = {"method": spec.Method.FIT, "loss": spec.Loss.SUM_OF_SQUARES, "meter": spec.Meter.ARGMAX}
+        ways = {
+            "method": spec.Method.FIT,
+            "loss": spec.Loss.SUM_OF_SQUARES,
+            "accuracy_metric": spec.AccuracyMetric.ARGMAX,
+        }
         return wire.evaluation_to_wire(spec.Evaluation(run_id=RUN_ID, **ways, **figures))
 
     def Compare(self, request: Any, context: Any) -> Any:

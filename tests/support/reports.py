@@ -9,18 +9,18 @@ from statistics import fmean, stdev
 from typing import Any
 
 from loopbench.spec import (
-    Audit,
     Cause,
     Comparison,
     Dataset,
     Diagnosis,
     Evidence,
+    FinalMetrics,
     GroupSummary,
     Loss,
     Method,
     PairComparison,
     Phases,
-    Reported,
+    ReportedMetrics,
     Run,
     RunSpec,
     RunState,
@@ -50,13 +50,13 @@ class ClaimOutcome:
 
 
 def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: Any) -> Run:
-    """A run that SUCCEEDED; every epoch reports an accuracy a tenth of a point below what is audited."""
-    audit = Audit(loss=losses[-1], accuracy=accuracy, correct=round(SAMPLES * accuracy), samples=SAMPLES)
+    """A run that SUCCEEDED; every epoch reports an accuracy a tenth of a point below the final one."""
+    final = FinalMetrics(loss=losses[-1], accuracy=accuracy, correct=round(SAMPLES * accuracy), samples=SAMPLES)
     history = tuple(
         make_epoch(
             epoch,
-            train=Reported(loss=loss, accuracy=accuracy - 0.001),
-            validation=Reported(loss=2 * loss, accuracy=accuracy - 0.001),
+            train=ReportedMetrics(loss=loss, accuracy=accuracy - 0.001),
+            validation=ReportedMetrics(loss=2 * loss, accuracy=accuracy - 0.001),
             train_seconds=1,
             examples_per_second=SAMPLES,
             samples=SAMPLES,
@@ -65,8 +65,8 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
     )
     known: dict[str, Any] = {
         "dataset": spec.dataset,
-        "train": audit,
-        "validation": audit,
+        "train": final,
+        "validation": final,
         "reported_train": history[-1].train,
         "reported_validation": history[-1].validation,
         "history": history,

@@ -25,8 +25,8 @@ HELP: dict[str, str] = {
     "execution": "How TensorFlow executes a step.",
     "steps_per_execution": "Steps in one call of the compiled function; 0 leaves it to the server.",
     "replicas": "Devices that share every batch; for fit and custom-train-step.",
-    "meter": "What counts the accuracy that the loop reports.",
-    "loss_report": "Which loss an epoch reports.",
+    "accuracy_metric": "What counts the accuracy that the loop reports.",
+    "loss_aggregation": "Which loss an epoch reports.",
     "tensorboard": "Write TensorBoard logs on the server.",
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from loopbench.spec import Audit, EpochRecord, Evaluation, Reported, Result, Run, RunSpec
+from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, ReportedMetrics, Result, Run, RunSpec
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
 
@@ -33,7 +33,9 @@ def describe_spec(spec: RunSpec) -> str:
     return " ".join(parts + [f"{kebab(name)}={kebab(str(value))}" for name, value in others.items()])
 
 
-def figures(title: str, train: Audit | Reported, validation: Audit | Reported) -> list[tuple[str, str, str]]:
+def figures(
+    title: str, train: FinalMetrics | ReportedMetrics, validation: FinalMetrics | ReportedMetrics
+) -> list[tuple[str, str, str]]:
     """Rows of accuracy and loss, train and validation."""
     return [
         (f"{title} accuracy", percent(train.accuracy), percent(validation.accuracy)),
@@ -42,8 +44,8 @@ def figures(title: str, train: Audit | Reported, validation: Audit | Reported) -
 
 
 def print_figures(found: Result | Evaluation) -> None:
-    """What was counted beside what the loop's own meter said."""
-    rows = figures("audited", found.train, found.validation)
+    """What was counted beside what the loop's own accuracy metric said."""
+    rows = figures("final", found.train, found.validation)
     rows += figures("reported", found.reported_train, found.reported_validation)
     out().print(table("", "train", "validation", rows=rows))
 

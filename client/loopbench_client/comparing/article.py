@@ -7,16 +7,16 @@ agree is checked against the row that it names, and where it names none against 
 they share, or scale to.
 """
 
-from loopbench.spec import Adam, Loss, Meter, Method, RunSpec, Sgd
+from loopbench.spec import AccuracyMetric, Adam, Loss, Method, RunSpec, Sgd
 from loopbench_client.comparing.claims import Row
 from loopbench_client.comparing.rules import (
     better_than,
     figure,
-    meter_far,
-    meter_right,
+    metric_far,
+    metric_right,
     overfits_more_than,
     same_as,
-    sampled_meter,
+    sampled_metric,
     up_to,
 )
 
@@ -58,25 +58,25 @@ ROWS = (
     ),
     Row(
         "6 train_step",
-        RunSpec(method=STEP, loss=HIS, optimizer=SGD, meter=Meter.CATEGORICAL),
+        RunSpec(method=STEP, loss=HIS, optimizer=SGD, accuracy_metric=AccuracyMetric.CATEGORICAL),
         "97.05 % / 96.76 %",
         (figure("train", "97.05"), figure("validation", "96.76"), same_as("1 tape")),
     ),
     Row(
-        "7 meter on labels",
-        RunSpec(method=STEP, loss=HIS, optimizer=SGD, meter=Meter.CATEGORICAL_ON_LABELS),
-        "meter 91.79 %, counted 96 %",
-        (sampled_meter("91.79"), figure("validation", "96"), meter_far()),
+        "7 metric on labels",
+        RunSpec(method=STEP, loss=HIS, optimizer=SGD, accuracy_metric=AccuracyMetric.CATEGORICAL_ON_LABELS),
+        "metric 91.79 %, counted 96 %",
+        (sampled_metric("91.79"), figure("validation", "96"), metric_far()),
     ),
     Row(
-        "8 meter on outputs",
-        RunSpec(method=STEP, loss=HIS, optimizer=SGD, meter=Meter.SPARSE_CATEGORICAL),
+        "8 metric on outputs",
+        RunSpec(method=STEP, loss=HIS, optimizer=SGD, accuracy_metric=AccuracyMetric.SPARSE_CATEGORICAL),
         "96.73 %",
-        (figure("validation", "96.73"), meter_right()),
+        (figure("validation", "96.73"), metric_right()),
     ),
     Row(
         "9 adam",
-        RunSpec(method=STEP, loss=HIS, optimizer=Adam(learning_rate=0.001), meter=Meter.CATEGORICAL),
+        RunSpec(method=STEP, loss=HIS, optimizer=Adam(learning_rate=0.001), accuracy_metric=AccuracyMetric.CATEGORICAL),
         "better than SGD",
         (better_than("6 train_step"), overfits_more_than("6 train_step")),
     ),

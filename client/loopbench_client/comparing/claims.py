@@ -26,7 +26,7 @@ class ClaimOutcome:
 
 @dataclass(frozen=True)
 class Figures:
-    """Means of a group: audited accuracies, and the validation accuracy that its loops reported.
+    """Means of a group: final accuracies, and the validation accuracy that its loops reported.
 
     ``batches`` is how many a validation takes.
     """

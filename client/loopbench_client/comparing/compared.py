@@ -58,7 +58,7 @@ class Compared:
         return summary.diverged_seeds if summary else ()
 
     def reported(self, label: str) -> float:
-        """Mean of the validation accuracies that the group's loops reported last; a meter may be wrong."""
+        """Mean of the validation accuracies that the group's loops reported last; an accuracy metric may be wrong."""
         return fmean(run.result.reported_validation.accuracy for run in self.runs[label] if run.result)
 
     def misreports(self, label: str) -> bool:

@@ -11,9 +11,9 @@ from loopbench_client.comparing.plan import Draft, NamedSpec
 from loopbench_client.comparing.values import OPTIMIZER, Given
 
 # What a row has of its own; the rest is common to all, and may be asked for otherwise.
-OWN = ("method", "loss", "meter")
+OWN = ("method", "loss", "accuracy_metric")
 # What changes neither the weights nor what was counted, beyond XLA's last bits.
-NEUTRAL = {"seed", "device", "execution", "steps_per_execution", "loss_report", "tensorboard"}
+NEUTRAL = {"seed", "device", "execution", "steps_per_execution", "loss_aggregation", "tensorboard"}
 
 
 @dataclass(frozen=True)

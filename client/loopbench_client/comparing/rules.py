@@ -36,8 +36,8 @@ def figure(split: Literal["train", "validation"], percent: str) -> Claim:
     return Claim(f"{split} {percent} %", judge, published=True)
 
 
-def sampled_meter(percent: str) -> Claim:
-    """What a meter says that counts one sample a batch: by so few, chance moves it further than the margin."""
+def sampled_metric(percent: str) -> Claim:
+    """What a metric reports that counts one sample per batch: with few samples, chance exceeds the margin."""
 
     def judge(label: str, evidence: Evidence) -> Judgement:
         figures, share = evidence.figures(label), float(percent) / 100
@@ -45,7 +45,7 @@ def sampled_meter(percent: str) -> Claim:
         holds, why = _near(figures.reported, percent, evidence.margin + half_a_unit(percent) + chance)
         return holds, f"{why}, as it counts {figures.batches:,} samples only"
 
-    return Claim(f"the meter says {percent} %", judge, published=True)
+    return Claim(f"the metric says {percent} %", judge, published=True)
 
 
 def up_to(percent: str) -> Claim:
@@ -59,28 +59,28 @@ def up_to(percent: str) -> Claim:
     return Claim(f"up to {percent} %", judge, published=True)
 
 
-def meter_far() -> Claim:
-    """The meter is far below what counting gives."""
+def metric_far() -> Claim:
+    """The accuracy metric is far below what counting gives."""
 
     def judge(label: str, evidence: Evidence) -> Judgement:
         figures = evidence.figures(label)
         below = figures.validation - figures.reported
-        return below > FAR, f"{_meter(evidence, label)}: {below:.2f} points below; far is more than {FAR:g}"
+        return below > FAR, f"{_metric(evidence, label)}: {below:.2f} points below; far is more than {FAR:g}"
 
-    return Claim("the meter is far below counting", judge)
+    return Claim("the metric is far below counting", judge)
 
 
-def meter_right() -> Claim:
-    """The meter says what counting gives, within the margin."""
+def metric_right() -> Claim:
+    """The accuracy metric says what counting gives, within the margin."""
 
     def judge(label: str, evidence: Evidence) -> Judgement:
         figures = evidence.figures(label)
-        return abs(figures.reported - figures.validation) <= evidence.margin, _meter(evidence, label)
+        return abs(figures.reported - figures.validation) <= evidence.margin, _metric(evidence, label)
 
-    return Claim("the meter agrees with counting", judge)
+    return Claim("the metric agrees with counting", judge)
 
 
-def _meter(evidence: Evidence, label: str) -> str:
+def _metric(evidence: Evidence, label: str) -> str:
     figures = evidence.figures(label)
     return f"it says {figures.reported:.2f} %, counting {figures.validation:.2f} %"
 

@@ -18,7 +18,7 @@ HOLDS: dict[bool | None, str] = {True: "holds", False: "does not hold", None: "n
 
 @dataclass(frozen=True)
 class GroupRow:
-    """A group's line; ``reported`` is empty for a split where it is as audited.
+    """A group's line; ``reported`` is empty for a split where it is as final.
 
     ``diverged`` says under how many seeds the runs did, and is empty where none did.
     """
@@ -27,7 +27,7 @@ class GroupRow:
     apart: Settings
     diverged: str
     seeds: str
-    audited: tuple[str, ...]
+    final: tuple[str, ...]
     reported: tuple[str, ...]
     updates: str
     train_seconds: str
@@ -72,7 +72,7 @@ def _row(group: GroupSummary, mark: Mark, own: Settings, found: tuple[Result, ..
         apart=own,
         diverged=_diverged(found),
         seeds=_seeds(group.seeds),
-        audited=tuple(
+        final=tuple(
             mean_and_sd(getattr(group, f"{split}_accuracy_mean"), getattr(group, f"{split}_accuracy_sd"))
             for split in SPLITS
         ),
@@ -101,7 +101,7 @@ def _reported(found: tuple[Result, ...], split: str) -> str:
 
 
 def claim_rows(report: Report) -> tuple[ClaimRow, ...]:
-    """Every claim with the audited accuracies of its group, train and validation."""
+    """Every claim with the final accuracies of its group, train and validation."""
     ours = {
         group.label: f"{percent(group.train_accuracy_mean)} / {percent(group.validation_accuracy_mean)}"
         for group in report.comparison.groups

@@ -43,7 +43,7 @@ class ComparisonRequest(Input):
 
 
 class GroupSummary(Model):
-    """A group's audited accuracies; the standard deviations need two seeds.
+    """A group's final accuracies; the standard deviations need two seeds.
 
     Accuracies under ``diverged_seeds`` mean nothing.
     """
@@ -61,7 +61,7 @@ class GroupSummary(Model):
 
 
 class PairComparison(Model):
-    """The verdict on two groups; ``difference`` is first minus second, audited validation accuracy."""
+    """The verdict on two groups; ``difference`` is first minus second, final validation accuracy."""
 
     first_label: str
     second_label: str

@@ -57,8 +57,8 @@ class Execution(StrEnum):
     XLA = "XLA"
 
 
-class Meter(StrEnum):
-    """What counts the accuracy that a loop reports; the audited accuracy does not depend on it."""
+class AccuracyMetric(StrEnum):
+    """What counts the accuracy that a loop reports; the final accuracy does not depend on it."""
 
     SPARSE_CATEGORICAL = "SPARSE_CATEGORICAL"
     CATEGORICAL = "CATEGORICAL"
@@ -66,8 +66,8 @@ class Meter(StrEnum):
     CATEGORICAL_ON_LABELS = "CATEGORICAL_ON_LABELS"
 
 
-class LossReport(StrEnum):
-    """Which loss an epoch reports; the audited loss does not depend on it."""
+class LossAggregation(StrEnum):
+    """Which loss an epoch reports; the final loss does not depend on it."""
 
     MEAN = "MEAN"
     LAST_BATCH = "LAST_BATCH"
@@ -107,8 +107,8 @@ class RunSpec(Input):
     execution: Execution = Execution.GRAPH
     steps_per_execution: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     replicas: Annotated[int, Field(ge=1, le=16)] = 1
-    meter: Meter = Meter.SPARSE_CATEGORICAL
-    loss_report: LossReport = LossReport.MEAN
+    accuracy_metric: AccuracyMetric = AccuracyMetric.SPARSE_CATEGORICAL
+    loss_aggregation: LossAggregation = LossAggregation.MEAN
     tensorboard: bool = False
 
     @property
@@ -151,7 +151,7 @@ def _against_replicas(replicas: int, given: Mapping[str, Any]) -> Iterator[str]:
         yield f"must be at most {validation % batch_size or batch_size}, the samples in the last validation batch"
 
 
-class Audit(Model):
+class FinalMetrics(Model):
     """Counted on given weights over a whole set; loss is the mean over the samples there are."""
 
     loss: float
@@ -165,8 +165,8 @@ class Audit(Model):
         return _finite(self)
 
 
-class Reported(Model):
-    """What a loop reported, by its own meter and loss report: may be wrong."""
+class ReportedMetrics(Model):
+    """What a loop reported, by its own accuracy metric and loss aggregation: may be wrong."""
 
     loss: float
     accuracy: float
@@ -177,7 +177,7 @@ class Reported(Model):
         return _finite(self)
 
 
-def _finite(figures: Audit | Reported) -> bool:
+def _finite(figures: FinalMetrics | ReportedMetrics) -> bool:
     return math.isfinite(figures.loss) and math.isfinite(figures.accuracy)
 
 
@@ -185,8 +185,8 @@ class EpochRecord(Model):
     """One epoch, counted from 1, as the loop reported it."""
 
     epoch: int
-    train: Reported
-    validation: Reported
+    train: ReportedMetrics
+    validation: ReportedMetrics
     train_seconds: float
     examples_per_second: float
     samples: int
@@ -241,10 +241,10 @@ class Result(Model):
     """
 
     dataset: Dataset
-    train: Audit
-    validation: Audit
-    reported_train: Reported
-    reported_validation: Reported
+    train: FinalMetrics
+    validation: FinalMetrics
+    reported_train: ReportedMetrics
+    reported_validation: ReportedMetrics
     history: tuple[EpochRecord, ...]
     weights_digest: str
     batch_order_digest: str
@@ -303,7 +303,7 @@ class Progress(Model):
     epochs: int
     step: int
     steps_per_epoch: int
-    train: Reported | None = None
+    train: ReportedMetrics | None = None
     examples_per_second: float | None = None
     seconds_left: float | None = None
 

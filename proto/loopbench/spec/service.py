@@ -8,15 +8,15 @@ from pydantic import Field, ValidationInfo, field_validator
 from loopbench.spec.base import LONGEST_LIST, Input, Model
 from loopbench.spec.optimizers import OPTIMIZERS
 from loopbench.spec.run import (
-    Audit,
+    AccuracyMetric,
     Dataset,
     Device,
     Execution,
+    FinalMetrics,
     Loss,
-    LossReport,
-    Meter,
+    LossAggregation,
     Method,
-    Reported,
+    ReportedMetrics,
     RunSpec,
     RunState,
 )
@@ -31,11 +31,11 @@ class Evaluation(Model):
     run_id: str
     method: Method
     loss: Loss
-    meter: Meter
-    reported_train: Reported
-    reported_validation: Reported
-    train: Audit
-    validation: Audit
+    accuracy_metric: AccuracyMetric
+    reported_train: ReportedMetrics
+    reported_validation: ReportedMetrics
+    train: FinalMetrics
+    validation: FinalMetrics
 
 
 class EvaluationRequest(Input):
@@ -45,7 +45,7 @@ class EvaluationRequest(Input):
     spec: Annotated[RunSpec | None, Field(validate_default=True)] = None
     method: Method | None = None
     loss: Loss | None = None
-    meter: Meter | None = None
+    accuracy_metric: AccuracyMetric | None = None
 
     @field_validator("spec")
     @classmethod
@@ -106,5 +106,5 @@ class ServerInfo(Model):
     losses: tuple[Loss, ...] = tuple(Loss)
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
     executions: tuple[Execution, ...] = tuple(Execution)
-    meters: tuple[Meter, ...] = tuple(Meter)
-    loss_reports: tuple[LossReport, ...] = tuple(LossReport)
+    accuracy_metrics: tuple[AccuracyMetric, ...] = tuple(AccuracyMetric)
+    loss_aggregations: tuple[LossAggregation, ...] = tuple(LossAggregation)

@@ -110,7 +110,7 @@ Global___RunGroup: _TypeAlias = RunGroup  # noqa: Y015
 
 @_typing.final
 class GroupSummary(_message.Message):
-    """A group and its audited accuracies."""
+    """A group and its final accuracies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -144,7 +144,7 @@ class GroupSummary(_message.Message):
 
     @_builtins.property
     def train_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Audited accuracies, 0 to 1, in the order of the seeds."""
+        """Final accuracies, 0 to 1, in the order of the seeds."""
 
     @_builtins.property
     def validation_accuracies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -208,7 +208,7 @@ class PairComparison(_message.Message):
     verdict: Global___Verdict.ValueType
     """What the runs say."""
     difference: _builtins.float
-    """Mean of first minus second, audited validation accuracy, 0 to 1; means nothing when DIVERGED."""
+    """Mean of first minus second, final validation accuracy, 0 to 1; means nothing when DIVERGED."""
     interval_low: _builtins.float
     """Confidence interval of the difference at 1 - alpha."""
     interval_high: _builtins.float

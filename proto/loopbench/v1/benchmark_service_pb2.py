@@ -28,7 +28,7 @@ from loopbench.v1 import analysis_pb2 as loopbench_dot_v1_dot_analysis__pb2
 from loopbench.v1 import run_pb2 as loopbench_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$loopbench/v1/benchmark_service.proto\x12\x0cloopbench.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bloopbench/v1/analysis.proto\x1a\x16loopbench/v1/run.proto\"W\n\x0cTrainRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.loopbench.v1.RunSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tach\x18\x03 \x01(\x08\"\xc0\x01\n\x0f\x45valuateRequest\x12\x10\n\x06run_id\x18\x01 \x01(\tH\x00\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x15.loopbench.v1.RunSpecH\x00\x12$\n\x06method\x18\x03 \x01(\x0e\x32\x14.loopbench.v1.Method\x12 \n\x04loss\x18\x04 \x01(\x0e\x32\x12.loopbench.v1.Loss\x12\"\n\x05meter\x18\x05 \x01(\x0e\x32\x13.loopbench.v1.MeterB\x08\n\x06source\"\xc0\x02\n\x10\x45valuateResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12$\n\x06method\x18\x02 \x01(\x0e\x32\x14.loopbench.v1.Method\x12 \n\x04loss\x18\x03 \x01(\x0e\x32\x12.loopbench.v1.Loss\x12\"\n\x05meter\x18\x04 \x01(\x0e\x32\x13.loopbench.v1.Meter\x12.\n\x0ereported_train\x18\x05 \x01(\x0b\x32\x16.loopbench.v1.Reported\x12\x33\n\x13reported_validation\x18\x06 \x01(\x0b\x32\x16.loopbench.v1.Reported\x12\"\n\x05train\x18\x07 \x01(\x0b\x32\x13.loopbench.v1.Audit\x12\'\n\nvalidation\x18\x08 \x01(\x0b\x32\x13.loopbench.v1.Audit\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\xde\x01\n\x10WatchRunResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.loopbench.v1.RunState\x12\x1b\n\x0equeue_position\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.loopbench.v1.Progress\x12)\n\x06\x65pochs\x18\x04 \x03(\x0b\x32\x19.loopbench.v1.EpochRecord\x12\x1e\n\x03run\x18\x05 \x01(\x0b\x32\x11.loopbench.v1.RunB\x11\n\x0f_queue_position\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\xb1\x02\n\tRunFilter\x12&\n\x06states\x18\x01 \x03(\x0e\x32\x16.loopbench.v1.RunState\x12%\n\x07methods\x18\x02 \x03(\x0e\x32\x14.loopbench.v1.Method\x12\"\n\x06losses\x18\x03 \x03(\x0e\x32\x12.loopbench.v1.Loss\x12\'\n\x08\x64\x61tasets\x18\x04 \x03(\x0e\x32\x15.loopbench.v1.Dataset\x12\x12\n\noptimizers\x18\x05 \x03(\t\x12\r\n\x05seeds\x18\x06 \x03(\r\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x0fListRunsRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.loopbench.v1.RunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.loopbench.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"v\n\x0e\x43ompareRequest\x12&\n\x06groups\x18\x01 \x03(\x0b\x32\x16.loopbench.v1.RunGroup\x12\x13\n\x06margin\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x61lpha\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_marginB\x08\n\x06_alpha\"\x9e\x01\n\x0f\x44iagnoseRequest\x12-\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1e.loopbench.v1.DiagnosisSubject\x12.\n\x06second\x18\x02 \x01(\x0b\x32\x1e.loopbench.v1.DiagnosisSubject\x12\x0e\n\x06verify\x18\x03 \x01(\x08\x12\x12\n\x05seeds\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_seeds\"\x16\n\x14GetServerInfoRequest\">\n\nDeviceInfo\x12\"\n\x04type\x18\x01 \x01(\x0e\x32\x14.loopbench.v1.Device\x12\x0c\n\x04name\x18\x02 \x01(\t\"{\n\x0b\x44\x61tasetInfo\x12&\n\x07\x64\x61taset\x18\x01 \x01(\x0e\x32\x15.loopbench.v1.Dataset\x12\x11\n\tavailable\x18\x02 \x01(\x08\x12\x15\n\rtrain_samples\x18\x03 \x01(\x03\x12\x1a\n\x12validation_samples\x18\x04 \x01(\x03\"H\n\x0cServerLimits\x12\r\n\x05slots\x18\x01 \x01(\x05\x12\x12\n\nqueue_size\x18\x02 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x03 \x01(\x05\"\x8c\x04\n\nServerInfo\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x38\n\x08versions\x18\x02 \x03(\x0b\x32&.loopbench.v1.ServerInfo.VersionsEntry\x12)\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x18.loopbench.v1.DeviceInfo\x12+\n\x08\x64\x61tasets\x18\x04 \x03(\x0b\x32\x19.loopbench.v1.DatasetInfo\x12*\n\x06limits\x18\x05 \x01(\x0b\x32\x1a.loopbench.v1.ServerLimits\x12\x0f\n\x07running\x18\x06 \x01(\x05\x12\x0e\n\x06queued\x18\x07 \x01(\x05\x12%\n\x07methods\x18\x08 \x03(\x0e\x32\x14.loopbench.v1.Method\x12\"\n\x06losses\x18\t \x03(\x0e\x32\x12.loopbench.v1.Loss\x12\x12\n\noptimizers\x18\n \x03(\t\x12+\n\nexecutions\x18\x0b \x03(\x0e\x32\x17.loopbench.v1.Execution\x12#\n\x06meters\x18\x0c \x03(\x0e\x32\x13.loopbench.v1.Meter\x12.\n\x0closs_reports\x18\r \x03(\x0e\x32\x18.loopbench.v1.LossReport\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xc2\x05\n\x10\x42\x65nchmarkService\x12\x36\n\x05Train\x12\x1a.loopbench.v1.TrainRequest\x1a\x11.loopbench.v1.Run\x12I\n\x08\x45valuate\x12\x1d.loopbench.v1.EvaluateRequest\x1a\x1e.loopbench.v1.EvaluateResponse\x12K\n\x08WatchRun\x12\x1d.loopbench.v1.WatchRunRequest\x1a\x1e.loopbench.v1.WatchRunResponse0\x01\x12\x38\n\x06GetRun\x12\x1b.loopbench.v1.GetRunRequest\x1a\x11.loopbench.v1.Run\x12I\n\x08ListRuns\x12\x1d.loopbench.v1.ListRunsRequest\x1a\x1e.loopbench.v1.ListRunsResponse\x12>\n\tCancelRun\x12\x1e.loopbench.v1.CancelRunRequest\x1a\x11.loopbench.v1.Run\x12\x43\n\tDeleteRun\x12\x1e.loopbench.v1.DeleteRunRequest\x1a\x16.google.protobuf.Empty\x12\x41\n\x07\x43ompare\x12\x1c.loopbench.v1.CompareRequest\x1a\x18.loopbench.v1.Comparison\x12\x42\n\x08\x44iagnose\x12\x1d.loopbench.v1.DiagnoseRequest\x1a\x17.loopbench.v1.Diagnosis\x12M\n\rGetServerInfo\x12\".loopbench.v1.GetServerInfoRequest\x1a\x18.loopbench.v1.ServerInfob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$loopbench/v1/benchmark_service.proto\x12\x0cloopbench.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bloopbench/v1/analysis.proto\x1a\x16loopbench/v1/run.proto\"W\n\x0cTrainRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.loopbench.v1.RunSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tach\x18\x03 \x01(\x08\"\xd3\x01\n\x0f\x45valuateRequest\x12\x10\n\x06run_id\x18\x01 \x01(\tH\x00\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x15.loopbench.v1.RunSpecH\x00\x12$\n\x06method\x18\x03 \x01(\x0e\x32\x14.loopbench.v1.Method\x12 \n\x04loss\x18\x04 \x01(\x0e\x32\x12.loopbench.v1.Loss\x12\x35\n\x0f\x61\x63\x63uracy_metric\x18\x05 \x01(\x0e\x32\x1c.loopbench.v1.AccuracyMetricB\x08\n\x06source\"\xef\x02\n\x10\x45valuateResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12$\n\x06method\x18\x02 \x01(\x0e\x32\x14.loopbench.v1.Method\x12 \n\x04loss\x18\x03 \x01(\x0e\x32\x12.loopbench.v1.Loss\x12\x35\n\x0f\x61\x63\x63uracy_metric\x18\x04 \x01(\x0e\x32\x1c.loopbench.v1.AccuracyMetric\x12\x35\n\x0ereported_train\x18\x05 \x01(\x0b\x32\x1d.loopbench.v1.ReportedMetrics\x12:\n\x13reported_validation\x18\x06 \x01(\x0b\x32\x1d.loopbench.v1.ReportedMetrics\x12)\n\x05train\x18\x07 \x01(\x0b\x32\x1a.loopbench.v1.FinalMetrics\x12.\n\nvalidation\x18\x08 \x01(\x0b\x32\x1a.loopbench.v1.FinalMetrics\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\xde\x01\n\x10WatchRunResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.loopbench.v1.RunState\x12\x1b\n\x0equeue_position\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x08progress\x18\x03 \x01(\x0b\x32\x16.loopbench.v1.Progress\x12)\n\x06\x65pochs\x18\x04 \x03(\x0b\x32\x19.loopbench.v1.EpochRecord\x12\x1e\n\x03run\x18\x05 \x01(\x0b\x32\x11.loopbench.v1.RunB\x11\n\x0f_queue_position\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\xb1\x02\n\tRunFilter\x12&\n\x06states\x18\x01 \x03(\x0e\x32\x16.loopbench.v1.RunState\x12%\n\x07methods\x18\x02 \x03(\x0e\x32\x14.loopbench.v1.Method\x12\"\n\x06losses\x18\x03 \x03(\x0e\x32\x12.loopbench.v1.Loss\x12\'\n\x08\x64\x61tasets\x18\x04 \x03(\x0e\x32\x15.loopbench.v1.Dataset\x12\x12\n\noptimizers\x18\x05 \x03(\t\x12\r\n\x05seeds\x18\x06 \x03(\r\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x0fListRunsRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.loopbench.v1.RunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.loopbench.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"v\n\x0e\x43ompareRequest\x12&\n\x06groups\x18\x01 \x03(\x0b\x32\x16.loopbench.v1.RunGroup\x12\x13\n\x06margin\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x61lpha\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_marginB\x08\n\x06_alpha\"\x9e\x01\n\x0f\x44iagnoseRequest\x12-\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1e.loopbench.v1.DiagnosisSubject\x12.\n\x06second\x18\x02 \x01(\x0b\x32\x1e.loopbench.v1.DiagnosisSubject\x12\x0e\n\x06verify\x18\x03 \x01(\x08\x12\x12\n\x05seeds\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_seeds\"\x16\n\x14GetServerInfoRequest\">\n\nDeviceInfo\x12\"\n\x04type\x18\x01 \x01(\x0e\x32\x14.loopbench.v1.Device\x12\x0c\n\x04name\x18\x02 \x01(\t\"{\n\x0b\x44\x61tasetInfo\x12&\n\x07\x64\x61taset\x18\x01 \x01(\x0e\x32\x15.loopbench.v1.Dataset\x12\x11\n\tavailable\x18\x02 \x01(\x08\x12\x15\n\rtrain_samples\x18\x03 \x01(\x03\x12\x1a\n\x12validation_samples\x18\x04 \x01(\x03\"H\n\x0cServerLimits\x12\r\n\x05slots\x18\x01 \x01(\x05\x12\x12\n\nqueue_size\x18\x02 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x03 \x01(\x05\"\xa9\x04\n\nServerInfo\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x38\n\x08versions\x18\x02 \x03(\x0b\x32&.loopbench.v1.ServerInfo.VersionsEntry\x12)\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x18.loopbench.v1.DeviceInfo\x12+\n\x08\x64\x61tasets\x18\x04 \x03(\x0b\x32\x19.loopbench.v1.DatasetInfo\x12*\n\x06limits\x18\x05 \x01(\x0b\x32\x1a.loopbench.v1.ServerLimits\x12\x0f\n\x07running\x18\x06 \x01(\x05\x12\x0e\n\x06queued\x18\x07 \x01(\x05\x12%\n\x07methods\x18\x08 \x03(\x0e\x32\x14.loopbench.v1.Method\x12\"\n\x06losses\x18\t \x03(\x0e\x32\x12.loopbench.v1.Loss\x12\x12\n\noptimizers\x18\n \x03(\t\x12+\n\nexecutions\x18\x0b \x03(\x0e\x32\x17.loopbench.v1.Execution\x12\x36\n\x10\x61\x63\x63uracy_metrics\x18\x0c \x03(\x0e\x32\x1c.loopbench.v1.AccuracyMetric\x12\x38\n\x11loss_aggregations\x18\r \x03(\x0e\x32\x1d.loopbench.v1.LossAggregation\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xc2\x05\n\x10\x42\x65nchmarkService\x12\x36\n\x05Train\x12\x1a.loopbench.v1.TrainRequest\x1a\x11.loopbench.v1.Run\x12I\n\x08\x45valuate\x12\x1d.loopbench.v1.EvaluateRequest\x1a\x1e.loopbench.v1.EvaluateResponse\x12K\n\x08WatchRun\x12\x1d.loopbench.v1.WatchRunRequest\x1a\x1e.loopbench.v1.WatchRunResponse0\x01\x12\x38\n\x06GetRun\x12\x1b.loopbench.v1.GetRunRequest\x1a\x11.loopbench.v1.Run\x12I\n\x08ListRuns\x12\x1d.loopbench.v1.ListRunsRequest\x1a\x1e.loopbench.v1.ListRunsResponse\x12>\n\tCancelRun\x12\x1e.loopbench.v1.CancelRunRequest\x1a\x11.loopbench.v1.Run\x12\x43\n\tDeleteRun\x12\x1e.loopbench.v1.DeleteRunRequest\x1a\x16.google.protobuf.Empty\x12\x41\n\x07\x43ompare\x12\x1c.loopbench.v1.CompareRequest\x1a\x18.loopbench.v1.Comparison\x12\x42\n\x08\x44iagnose\x12\x1d.loopbench.v1.DiagnoseRequest\x1a\x17.loopbench.v1.Diagnosis\x12M\n\rGetServerInfo\x12\".loopbench.v1.GetServerInfoRequest\x1a\x18.loopbench.v1.ServerInfob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,41 +40,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAINREQUEST']._serialized_start=169
   _globals['_TRAINREQUEST']._serialized_end=256
   _globals['_EVALUATEREQUEST']._serialized_start=259
-  _globals['_EVALUATEREQUEST']._serialized_end=451
-  _globals['_EVALUATERESPONSE']._serialized_start=454
-  _globals['_EVALUATERESPONSE']._serialized_end=774
-  _globals['_WATCHRUNREQUEST']._serialized_start=776
-  _globals['_WATCHRUNREQUEST']._serialized_end=809
-  _globals['_WATCHRUNRESPONSE']._serialized_start=812
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1034
-  _globals['_GETRUNREQUEST']._serialized_start=1036
-  _globals['_GETRUNREQUEST']._serialized_end=1067
-  _globals['_RUNFILTER']._serialized_start=1070
-  _globals['_RUNFILTER']._serialized_end=1375
-  _globals['_LISTRUNSREQUEST']._serialized_start=1377
-  _globals['_LISTRUNSREQUEST']._serialized_end=1474
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1476
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1552
-  _globals['_CANCELRUNREQUEST']._serialized_start=1554
-  _globals['_CANCELRUNREQUEST']._serialized_end=1588
-  _globals['_DELETERUNREQUEST']._serialized_start=1590
-  _globals['_DELETERUNREQUEST']._serialized_end=1624
-  _globals['_COMPAREREQUEST']._serialized_start=1626
-  _globals['_COMPAREREQUEST']._serialized_end=1744
-  _globals['_DIAGNOSEREQUEST']._serialized_start=1747
-  _globals['_DIAGNOSEREQUEST']._serialized_end=1905
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=1907
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=1929
-  _globals['_DEVICEINFO']._serialized_start=1931
-  _globals['_DEVICEINFO']._serialized_end=1993
-  _globals['_DATASETINFO']._serialized_start=1995
-  _globals['_DATASETINFO']._serialized_end=2118
-  _globals['_SERVERLIMITS']._serialized_start=2120
-  _globals['_SERVERLIMITS']._serialized_end=2192
-  _globals['_SERVERINFO']._serialized_start=2195
-  _globals['_SERVERINFO']._serialized_end=2719
-  _globals['_SERVERINFO_VERSIONSENTRY']._serialized_start=2672
-  _globals['_SERVERINFO_VERSIONSENTRY']._serialized_end=2719
-  _globals['_BENCHMARKSERVICE']._serialized_start=2722
-  _globals['_BENCHMARKSERVICE']._serialized_end=3428
+  _globals['_EVALUATEREQUEST']._serialized_end=470
+  _globals['_EVALUATERESPONSE']._serialized_start=473
+  _globals['_EVALUATERESPONSE']._serialized_end=840
+  _globals['_WATCHRUNREQUEST']._serialized_start=842
+  _globals['_WATCHRUNREQUEST']._serialized_end=875
+  _globals['_WATCHRUNRESPONSE']._serialized_start=878
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1100
+  _globals['_GETRUNREQUEST']._serialized_start=1102
+  _globals['_GETRUNREQUEST']._serialized_end=1133
+  _globals['_RUNFILTER']._serialized_start=1136
+  _globals['_RUNFILTER']._serialized_end=1441
+  _globals['_LISTRUNSREQUEST']._serialized_start=1443
+  _globals['_LISTRUNSREQUEST']._serialized_end=1540
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1542
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1618
+  _globals['_CANCELRUNREQUEST']._serialized_start=1620
+  _globals['_CANCELRUNREQUEST']._serialized_end=1654
+  _globals['_DELETERUNREQUEST']._serialized_start=1656
+  _globals['_DELETERUNREQUEST']._serialized_end=1690
+  _globals['_COMPAREREQUEST']._serialized_start=1692
+  _globals['_COMPAREREQUEST']._serialized_end=1810
+  _globals['_DIAGNOSEREQUEST']._serialized_start=1813
+  _globals['_DIAGNOSEREQUEST']._serialized_end=1971
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=1973
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=1995
+  _globals['_DEVICEINFO']._serialized_start=1997
+  _globals['_DEVICEINFO']._serialized_end=2059
+  _globals['_DATASETINFO']._serialized_start=2061
+  _globals['_DATASETINFO']._serialized_end=2184
+  _globals['_SERVERLIMITS']._serialized_start=2186
+  _globals['_SERVERLIMITS']._serialized_end=2258
+  _globals['_SERVERINFO']._serialized_start=2261
+  _globals['_SERVERINFO']._serialized_end=2814
+  _globals['_SERVERINFO_VERSIONSENTRY']._serialized_start=2767
+  _globals['_SERVERINFO_VERSIONSENTRY']._serialized_end=2814
+  _globals['_BENCHMARKSERVICE']._serialized_start=2817
+  _globals['_BENCHMARKSERVICE']._serialized_end=3523
 # @@protoc_insertion_point(module_scope)

@@ -63,7 +63,7 @@ class EvaluateRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
-    METER_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRIC_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """This run."""
     method: _run_pb2.Method.ValueType
@@ -72,7 +72,7 @@ class EvaluateRequest(_message.Message):
     """
     loss: _run_pb2.Loss.ValueType
     """Default: the run's."""
-    meter: _run_pb2.Meter.ValueType
+    accuracy_metric: _run_pb2.AccuracyMetric.ValueType
     """Default: the run's."""
     @_builtins.property
     def spec(self) -> _run_pb2.RunSpec:
@@ -85,11 +85,11 @@ class EvaluateRequest(_message.Message):
         spec: _run_pb2.RunSpec | None = ...,
         method: _run_pb2.Method.ValueType = ...,
         loss: _run_pb2.Loss.ValueType = ...,
-        meter: _run_pb2.Meter.ValueType = ...,
+        accuracy_metric: _run_pb2.AccuracyMetric.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "source", b"source", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss", "meter", b"meter", "method", b"method", "run_id", b"run_id", "source", b"source", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_metric", b"accuracy_metric", "loss", b"loss", "method", b"method", "run_id", b"run_id", "source", b"source", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["run_id", "spec"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
@@ -106,7 +106,7 @@ class EvaluateResponse(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
-    METER_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRIC_FIELD_NUMBER: _builtins.int
     REPORTED_TRAIN_FIELD_NUMBER: _builtins.int
     REPORTED_VALIDATION_FIELD_NUMBER: _builtins.int
     TRAIN_FIELD_NUMBER: _builtins.int
@@ -117,22 +117,22 @@ class EvaluateResponse(_message.Message):
     """As asked for, or the run's."""
     loss: _run_pb2.Loss.ValueType
     """Likewise."""
-    meter: _run_pb2.Meter.ValueType
+    accuracy_metric: _run_pb2.AccuracyMetric.ValueType
     """Likewise."""
     @_builtins.property
-    def reported_train(self) -> _run_pb2.Reported:
-        """By the way, the loss and the meter asked for."""
+    def reported_train(self) -> _run_pb2.ReportedMetrics:
+        """By the way, the loss and the accuracy metric asked for."""
 
     @_builtins.property
-    def reported_validation(self) -> _run_pb2.Reported:
+    def reported_validation(self) -> _run_pb2.ReportedMetrics:
         """Likewise."""
 
     @_builtins.property
-    def train(self) -> _run_pb2.Audit:
+    def train(self) -> _run_pb2.FinalMetrics:
         """Counted, for the same loss."""
 
     @_builtins.property
-    def validation(self) -> _run_pb2.Audit:
+    def validation(self) -> _run_pb2.FinalMetrics:
         """Likewise."""
 
     def __init__(
@@ -141,15 +141,15 @@ class EvaluateResponse(_message.Message):
         run_id: _builtins.str = ...,
         method: _run_pb2.Method.ValueType = ...,
         loss: _run_pb2.Loss.ValueType = ...,
-        meter: _run_pb2.Meter.ValueType = ...,
-        reported_train: _run_pb2.Reported | None = ...,
-        reported_validation: _run_pb2.Reported | None = ...,
-        train: _run_pb2.Audit | None = ...,
-        validation: _run_pb2.Audit | None = ...,
+        accuracy_metric: _run_pb2.AccuracyMetric.ValueType = ...,
+        reported_train: _run_pb2.ReportedMetrics | None = ...,
+        reported_validation: _run_pb2.ReportedMetrics | None = ...,
+        train: _run_pb2.FinalMetrics | None = ...,
+        validation: _run_pb2.FinalMetrics | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reported_train", b"reported_train", "reported_validation", b"reported_validation", "train", b"train", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss", b"loss", "meter", b"meter", "method", b"method", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "run_id", b"run_id", "train", b"train", "validation", b"validation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_metric", b"accuracy_metric", "loss", b"loss", "method", b"method", "reported_train", b"reported_train", "reported_validation", b"reported_validation", "run_id", b"run_id", "train", b"train", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -640,8 +640,8 @@ class ServerInfo(_message.Message):
     LOSSES_FIELD_NUMBER: _builtins.int
     OPTIMIZERS_FIELD_NUMBER: _builtins.int
     EXECUTIONS_FIELD_NUMBER: _builtins.int
-    METERS_FIELD_NUMBER: _builtins.int
-    LOSS_REPORTS_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRICS_FIELD_NUMBER: _builtins.int
+    LOSS_AGGREGATIONS_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     """Whether it takes runs: the training process is warm and the server is not draining."""
     running: _builtins.int
@@ -681,12 +681,12 @@ class ServerInfo(_message.Message):
         """What RunSpec.execution may be."""
 
     @_builtins.property
-    def meters(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.Meter.ValueType]:
-        """What RunSpec.meter may be."""
+    def accuracy_metrics(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.AccuracyMetric.ValueType]:
+        """What RunSpec.accuracy_metric may be."""
 
     @_builtins.property
-    def loss_reports(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.LossReport.ValueType]:
-        """What RunSpec.loss_report may be."""
+    def loss_aggregations(self) -> _containers.RepeatedScalarFieldContainer[_run_pb2.LossAggregation.ValueType]:
+        """What RunSpec.loss_aggregation may be."""
 
     def __init__(
         self,
@@ -702,12 +702,12 @@ class ServerInfo(_message.Message):
         losses: _abc.Iterable[_run_pb2.Loss.ValueType] | None = ...,
         optimizers: _abc.Iterable[_builtins.str] | None = ...,
         executions: _abc.Iterable[_run_pb2.Execution.ValueType] | None = ...,
-        meters: _abc.Iterable[_run_pb2.Meter.ValueType] | None = ...,
-        loss_reports: _abc.Iterable[_run_pb2.LossReport.ValueType] | None = ...,
+        accuracy_metrics: _abc.Iterable[_run_pb2.AccuracyMetric.ValueType] | None = ...,
+        loss_aggregations: _abc.Iterable[_run_pb2.LossAggregation.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "devices", b"devices", "executions", b"executions", "limits", b"limits", "loss_reports", b"loss_reports", "losses", b"losses", "meters", b"meters", "methods", b"methods", "optimizers", b"optimizers", "queued", b"queued", "ready", b"ready", "running", b"running", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_metrics", b"accuracy_metrics", "datasets", b"datasets", "devices", b"devices", "executions", b"executions", "limits", b"limits", "loss_aggregations", b"loss_aggregations", "losses", b"losses", "methods", b"methods", "optimizers", b"optimizers", "queued", b"queued", "ready", b"ready", "running", b"running", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -174,65 +174,65 @@ EXECUTION_XLA: Execution.ValueType  # 3
 """Compiled by XLA. Close to GRAPH (about 1e-7 after SGD), not the same bits."""
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
-class _Meter:
+class _AccuracyMetric:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _MeterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Meter.ValueType], _builtins.type):
+class _AccuracyMetricEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccuracyMetric.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    METER_UNSPECIFIED: _Meter.ValueType  # 0
+    ACCURACY_METRIC_UNSPECIFIED: _AccuracyMetric.ValueType  # 0
     """Counts as not set."""
-    METER_SPARSE_CATEGORICAL: _Meter.ValueType  # 1
+    ACCURACY_METRIC_SPARSE_CATEGORICAL: _AccuracyMetric.ValueType  # 1
     """keras.metrics.SparseCategoricalAccuracy on labels and raw outputs."""
-    METER_CATEGORICAL: _Meter.ValueType  # 2
+    ACCURACY_METRIC_CATEGORICAL: _AccuracyMetric.ValueType  # 2
     """keras.metrics.CategoricalAccuracy on one-hot labels and raw outputs."""
-    METER_ARGMAX: _Meter.ValueType  # 3
+    ACCURACY_METRIC_ARGMAX: _AccuracyMetric.ValueType  # 3
     """keras.metrics.Accuracy on labels and the index of the largest output."""
-    METER_CATEGORICAL_ON_LABELS: _Meter.ValueType  # 4
+    ACCURACY_METRIC_CATEGORICAL_ON_LABELS: _AccuracyMetric.ValueType  # 4
     """keras.metrics.CategoricalAccuracy on labels and the index of the largest output: the class that metrics=['accuracy']
     picks for these shapes. Wrong: it takes a batch for one distribution and counts one sample a batch.
     """
 
-class Meter(_Meter, metaclass=_MeterEnumTypeWrapper):
-    """What counts the accuracy that the run reports while it trains. The audited accuracy does not depend on it."""
+class AccuracyMetric(_AccuracyMetric, metaclass=_AccuracyMetricEnumTypeWrapper):
+    """What counts the accuracy that the run reports while it trains. The final accuracy does not depend on it."""
 
-METER_UNSPECIFIED: Meter.ValueType  # 0
+ACCURACY_METRIC_UNSPECIFIED: AccuracyMetric.ValueType  # 0
 """Counts as not set."""
-METER_SPARSE_CATEGORICAL: Meter.ValueType  # 1
+ACCURACY_METRIC_SPARSE_CATEGORICAL: AccuracyMetric.ValueType  # 1
 """keras.metrics.SparseCategoricalAccuracy on labels and raw outputs."""
-METER_CATEGORICAL: Meter.ValueType  # 2
+ACCURACY_METRIC_CATEGORICAL: AccuracyMetric.ValueType  # 2
 """keras.metrics.CategoricalAccuracy on one-hot labels and raw outputs."""
-METER_ARGMAX: Meter.ValueType  # 3
+ACCURACY_METRIC_ARGMAX: AccuracyMetric.ValueType  # 3
 """keras.metrics.Accuracy on labels and the index of the largest output."""
-METER_CATEGORICAL_ON_LABELS: Meter.ValueType  # 4
+ACCURACY_METRIC_CATEGORICAL_ON_LABELS: AccuracyMetric.ValueType  # 4
 """keras.metrics.CategoricalAccuracy on labels and the index of the largest output: the class that metrics=['accuracy']
 picks for these shapes. Wrong: it takes a batch for one distribution and counts one sample a batch.
 """
-Global___Meter: _TypeAlias = Meter  # noqa: Y015
+Global___AccuracyMetric: _TypeAlias = AccuracyMetric  # noqa: Y015
 
-class _LossReport:
+class _LossAggregation:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _LossReportEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossReport.ValueType], _builtins.type):
+class _LossAggregationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LossAggregation.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    LOSS_REPORT_UNSPECIFIED: _LossReport.ValueType  # 0
+    LOSS_AGGREGATION_UNSPECIFIED: _LossAggregation.ValueType  # 0
     """Counts as not set."""
-    LOSS_REPORT_MEAN: _LossReport.ValueType  # 1
+    LOSS_AGGREGATION_MEAN: _LossAggregation.ValueType  # 1
     """Mean over the batches, each weighted with the samples it holds."""
-    LOSS_REPORT_LAST_BATCH: _LossReport.ValueType  # 2
+    LOSS_AGGREGATION_LAST_BATCH: _LossAggregation.ValueType  # 2
     """Wrong, and kept because people write it: the last batch's loss as if it were the epoch's."""
 
-class LossReport(_LossReport, metaclass=_LossReportEnumTypeWrapper):
-    """Which loss an epoch reports. The audited loss does not depend on it."""
+class LossAggregation(_LossAggregation, metaclass=_LossAggregationEnumTypeWrapper):
+    """Which loss an epoch reports. The final loss does not depend on it."""
 
-LOSS_REPORT_UNSPECIFIED: LossReport.ValueType  # 0
+LOSS_AGGREGATION_UNSPECIFIED: LossAggregation.ValueType  # 0
 """Counts as not set."""
-LOSS_REPORT_MEAN: LossReport.ValueType  # 1
+LOSS_AGGREGATION_MEAN: LossAggregation.ValueType  # 1
 """Mean over the batches, each weighted with the samples it holds."""
-LOSS_REPORT_LAST_BATCH: LossReport.ValueType  # 2
+LOSS_AGGREGATION_LAST_BATCH: LossAggregation.ValueType  # 2
 """Wrong, and kept because people write it: the last batch's loss as if it were the epoch's."""
-Global___LossReport: _TypeAlias = LossReport  # noqa: Y015
+Global___LossAggregation: _TypeAlias = LossAggregation  # noqa: Y015
 
 class _RunState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -841,8 +841,8 @@ class RunSpec(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     STEPS_PER_EXECUTION_FIELD_NUMBER: _builtins.int
-    METER_FIELD_NUMBER: _builtins.int
-    LOSS_REPORT_FIELD_NUMBER: _builtins.int
+    ACCURACY_METRIC_FIELD_NUMBER: _builtins.int
+    LOSS_AGGREGATION_FIELD_NUMBER: _builtins.int
     TENSORBOARD_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
     method: Global___Method.ValueType
@@ -869,9 +869,9 @@ class RunSpec(_message.Message):
     Under XLA, more than 1 given with GRADIENT_TAPE is compiled as one program, which may end in other bits.
     EAGER takes one step at a time, so it accepts 0 and 1.
     """
-    meter: Global___Meter.ValueType
+    accuracy_metric: Global___AccuracyMetric.ValueType
     """Default SPARSE_CATEGORICAL."""
-    loss_report: Global___LossReport.ValueType
+    loss_aggregation: Global___LossAggregation.ValueType
     """Default MEAN."""
     tensorboard: _builtins.bool
     """Writes TensorBoard logs on the server: scalars by epoch, weight histograms and the graph."""
@@ -900,14 +900,14 @@ class RunSpec(_message.Message):
         device: Global___Device.ValueType = ...,
         execution: Global___Execution.ValueType = ...,
         steps_per_execution: _builtins.int | None = ...,
-        meter: Global___Meter.ValueType = ...,
-        loss_report: Global___LossReport.ValueType = ...,
+        accuracy_metric: Global___AccuracyMetric.ValueType = ...,
+        loss_aggregation: Global___LossAggregation.ValueType = ...,
         tensorboard: _builtins.bool | None = ...,
         replicas: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_replicas", b"_replicas", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "epochs", b"epochs", "optimizer", b"optimizer", "replicas", b"replicas", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_replicas", b"_replicas", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "batch_size", b"batch_size", "dataset", b"dataset", "device", b"device", "epochs", b"epochs", "execution", b"execution", "loss", b"loss", "loss_report", b"loss_report", "meter", b"meter", "method", b"method", "optimizer", b"optimizer", "replicas", b"replicas", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_replicas", b"_replicas", "_seed", b"_seed", "_shuffle_buffer", b"_shuffle_buffer", "_steps_per_execution", b"_steps_per_execution", "_tensorboard", b"_tensorboard", "accuracy_metric", b"accuracy_metric", "batch_size", b"batch_size", "dataset", b"dataset", "device", b"device", "epochs", b"epochs", "execution", b"execution", "loss", b"loss", "loss_aggregation", b"loss_aggregation", "method", b"method", "optimizer", b"optimizer", "replicas", b"replicas", "seed", b"seed", "shuffle_buffer", b"shuffle_buffer", "steps_per_execution", b"steps_per_execution", "tensorboard", b"tensorboard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__batch_size: _TypeAlias = _typing.Literal["batch_size"]  # noqa: Y015
     _WhichOneofArgType__batch_size: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size"]  # noqa: Y015
@@ -941,8 +941,8 @@ class RunSpec(_message.Message):
 Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
 
 @_typing.final
-class Audit(_message.Message):
-    """Counted on given weights over a whole set, whatever a meter says."""
+class FinalMetrics(_message.Message):
+    """Counted on given weights over a whole set, whatever an accuracy metric says."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -972,18 +972,18 @@ class Audit(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Audit: _TypeAlias = Audit  # noqa: Y015
+Global___FinalMetrics: _TypeAlias = FinalMetrics  # noqa: Y015
 
 @_typing.final
-class Reported(_message.Message):
-    """What the loop itself reported, by its own meter and loss report. May be wrong: see Meter and LossReport."""
+class ReportedMetrics(_message.Message):
+    """What the loop itself reported, by its own accuracy metric and loss aggregation. May be wrong: see AccuracyMetric and LossAggregation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOSS_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     loss: _builtins.float
-    """By the run's loss report."""
+    """By the run's loss aggregation."""
     accuracy: _builtins.float
     """0 to 1."""
     def __init__(
@@ -998,7 +998,7 @@ class Reported(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Reported: _TypeAlias = Reported  # noqa: Y015
+Global___ReportedMetrics: _TypeAlias = ReportedMetrics  # noqa: Y015
 
 @_typing.final
 class EpochRecord(_message.Message):
@@ -1021,19 +1021,19 @@ class EpochRecord(_message.Message):
     samples: _builtins.int
     """Samples trained on."""
     @_builtins.property
-    def train(self) -> Global___Reported:
+    def train(self) -> Global___ReportedMetrics:
         """Running figure over the epoch, on weights that changed meanwhile."""
 
     @_builtins.property
-    def validation(self) -> Global___Reported:
+    def validation(self) -> Global___ReportedMetrics:
         """After the epoch."""
 
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
-        train: Global___Reported | None = ...,
-        validation: Global___Reported | None = ...,
+        train: Global___ReportedMetrics | None = ...,
+        validation: Global___ReportedMetrics | None = ...,
         train_seconds: _builtins.float = ...,
         examples_per_second: _builtins.float = ...,
         samples: _builtins.int = ...,
@@ -1100,7 +1100,7 @@ class Phases(_message.Message):
     train_seconds: _builtins.float
     """All epochs, without their validation."""
     evaluate_seconds: _builtins.float
-    """Validation after every epoch and the final audit; after a divergence, also the search for the step."""
+    """Validation after every epoch and the final metrics; after a divergence, also the search for the step."""
     def __init__(
         self,
         *,
@@ -1221,19 +1221,19 @@ class Result(_message.Message):
     tensorboard_dir: _builtins.str
     """On the server; empty without TensorBoard logs."""
     @_builtins.property
-    def train(self) -> Global___Audit:
+    def train(self) -> Global___FinalMetrics:
         """The final weights on the training set."""
 
     @_builtins.property
-    def validation(self) -> Global___Audit:
+    def validation(self) -> Global___FinalMetrics:
         """The final weights on the validation set."""
 
     @_builtins.property
-    def reported_train(self) -> Global___Reported:
+    def reported_train(self) -> Global___ReportedMetrics:
         """What the last epoch reported."""
 
     @_builtins.property
-    def reported_validation(self) -> Global___Reported:
+    def reported_validation(self) -> Global___ReportedMetrics:
         """Likewise."""
 
     @_builtins.property
@@ -1250,7 +1250,7 @@ class Result(_message.Message):
 
     @_builtins.property
     def diverged(self) -> Global___Divergence:
-        """Set when the final weights, or any figure of the history or of the audits, are NaN or infinite. The weights digest
+        """Set when the final weights, or any figure of the history or of the final metrics, are NaN or infinite. The weights digest
         is then no evidence of what was trained: networks that diverged often end in the same bits, whatever trained them.
         """
 
@@ -1258,10 +1258,10 @@ class Result(_message.Message):
         self,
         *,
         dataset: Global___Dataset.ValueType = ...,
-        train: Global___Audit | None = ...,
-        validation: Global___Audit | None = ...,
-        reported_train: Global___Reported | None = ...,
-        reported_validation: Global___Reported | None = ...,
+        train: Global___FinalMetrics | None = ...,
+        validation: Global___FinalMetrics | None = ...,
+        reported_train: Global___ReportedMetrics | None = ...,
+        reported_validation: Global___ReportedMetrics | None = ...,
         history: _abc.Iterable[Global___EpochRecord] | None = ...,
         weights_digest: _builtins.str = ...,
         batch_order_digest: _builtins.str = ...,
@@ -1339,7 +1339,7 @@ class Progress(_message.Message):
     seconds_left: _builtins.float
     """Estimate for the rest of the run; not set before the first step."""
     @_builtins.property
-    def train(self) -> Global___Reported:
+    def train(self) -> Global___ReportedMetrics:
         """As the loop reports it so far in this epoch."""
 
     def __init__(
@@ -1349,7 +1349,7 @@ class Progress(_message.Message):
         epochs: _builtins.int = ...,
         step: _builtins.int = ...,
         steps_per_epoch: _builtins.int = ...,
-        train: Global___Reported | None = ...,
+        train: Global___ReportedMetrics | None = ...,
         examples_per_second: _builtins.float | None = ...,
         seconds_left: _builtins.float | None = ...,
     ) -> None: ...

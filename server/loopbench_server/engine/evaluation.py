@@ -3,14 +3,14 @@
 from loopbench.spec import Evaluation, RunSpec
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.final_metrics import audit
+from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.training import Surroundings, Weights
 
 
 def evaluate(run_id: str, spec: RunSpec, weights: Weights, surroundings: Surroundings) -> Evaluation:
-    """What the method, loss and meter of ``spec`` report of ``weights``, beside what counting gives.
+    """What the method, loss and accuracy metric of ``spec`` report of ``weights``, beside what counting gives.
 
     Raises:
         DeviceNotAvailableError: a GPU is asked for and absent.
@@ -26,9 +26,9 @@ def evaluate(run_id: str, spec: RunSpec, weights: Weights, surroundings: Surroun
         run_id=run_id,
         method=spec.method,
         loss=spec.loss,
-        meter=spec.meter,
+        accuracy_metric=spec.accuracy_metric,
         reported_train=method.evaluate(data.train),
         reported_validation=method.evaluate(data.validation),
-        train=audit(job.model, data.train, spec.loss),
-        validation=audit(job.model, data.validation, spec.loss),
+        train=compute_final_metrics(job.model, data.train, spec.loss),
+        validation=compute_final_metrics(job.model, data.validation, spec.loss),
     )

@@ -1,4 +1,4 @@
-"""The losses, as Keras objects that every method minimises, and as the float64 figures that the audit counts."""
+"""The losses, as Keras objects that every method minimises, and as the float64 values of the final metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a loop reports of itself: the accuracy that a meter counts and the loss of a batch or of an epoch.
+"""What a loop reports of itself: the accuracy that a metric counts and the loss of a batch or of an epoch.
 
 The wrong variants are wrong by the same Keras classes, or the same missing accumulation, that people run into.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from loopbench.spec import LossReport, Meter
+from loopbench.spec import AccuracyMetric, LossAggregation
 from loopbench_server.engine.replicas import of_whole_batch
 
 
@@ -19,7 +19,7 @@ def _labels(one_hot: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class MeterVariant:
+class MetricVariant:
     """A Keras metric class, and what it is fed: a view of one-hot labels [b, 10] and one of raw outputs [b, 10]."""
 
     metric: type[keras.metrics.Metric]
@@ -27,21 +27,21 @@ class MeterVariant:
     outputs: Callable[[Any], Any]
 
 
-METERS: dict[Meter, MeterVariant] = {
-    Meter.SPARSE_CATEGORICAL: MeterVariant(keras.metrics.SparseCategoricalAccuracy, _labels, tf.identity),
-    Meter.CATEGORICAL: MeterVariant(keras.metrics.CategoricalAccuracy, tf.identity, tf.identity),
-    Meter.ARGMAX: MeterVariant(keras.metrics.Accuracy, _labels, _labels),
+ACCURACY_METRICS: dict[AccuracyMetric, MetricVariant] = {
+    AccuracyMetric.SPARSE_CATEGORICAL: MetricVariant(keras.metrics.SparseCategoricalAccuracy, _labels, tf.identity),
+    AccuracyMetric.CATEGORICAL: MetricVariant(keras.metrics.CategoricalAccuracy, tf.identity, tf.identity),
+    AccuracyMetric.ARGMAX: MetricVariant(keras.metrics.Accuracy, _labels, _labels),
     # [b] against [b]: the class takes the batch for one distribution and counts one sample.
-    Meter.CATEGORICAL_ON_LABELS: MeterVariant(keras.metrics.CategoricalAccuracy, _labels, _labels),
+    AccuracyMetric.CATEGORICAL_ON_LABELS: MetricVariant(keras.metrics.CategoricalAccuracy, _labels, _labels),
 }
 
 
 class Accuracy(keras.metrics.Metric):
-    """The metric of a meter, fed with that meter's view of one-hot labels and raw outputs."""
+    """The Keras metric of an accuracy metric, fed with its view of one-hot labels and raw outputs."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, accuracy_metric: AccuracyMetric) -> None:
         super().__init__(name="accuracy")
-        self._variant = METERS[meter]
+        self._variant = ACCURACY_METRICS[accuracy_metric]
         self._metric = self._variant.metric()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -85,23 +85,23 @@ class LastBatch(keras.metrics.Metric):
         return tf.identity(self._value.value)
 
 
-LOSS_REPORTS: dict[LossReport, Callable[[], keras.metrics.Metric]] = {
-    LossReport.MEAN: EpochMean,
-    LossReport.LAST_BATCH: LastBatch,
+LOSS_AGGREGATIONS: dict[LossAggregation, Callable[[], keras.metrics.Metric]] = {
+    LossAggregation.MEAN: EpochMean,
+    LossAggregation.LAST_BATCH: LastBatch,
 }
 
 
 class Figures:
     """The two figures that a hand-written step keeps: ``metrics`` are their Keras metrics, loss and accuracy."""
 
-    def __init__(self, meter: Meter, loss_report: LossReport) -> None:
-        self.metrics = [LOSS_REPORTS[loss_report](), Accuracy(meter)]
+    def __init__(self, accuracy_metric: AccuracyMetric, loss_aggregation: LossAggregation) -> None:
+        self.metrics = [LOSS_AGGREGATIONS[loss_aggregation](), Accuracy(accuracy_metric)]
 
     def update(self, labels: Any, outputs: Any, loss: Any) -> dict[str, Any]:
         """Takes in a batch; gives the figures so far. The loss counts as often as the batch holds samples."""
-        report, meter = self.metrics
-        report.update_state(loss, sample_weight=tf.shape(outputs)[0])
-        meter.update_state(labels, outputs)
+        loss, accuracy = self.metrics
+        loss.update_state(loss, sample_weight=tf.shape(outputs)[0])
+        accuracy.update_state(labels, outputs)
         return self.result()
 
     def result(self) -> dict[str, Any]:

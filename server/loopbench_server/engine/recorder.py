@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from loopbench.spec import EpochRecord, Progress, Reported
+from loopbench.spec import EpochRecord, Progress, ReportedMetrics
 from loopbench_server.engine.methods import TrainingMethod
 
 # A watcher needs no more; reading the figures off the device for every eager step would cost the training time.
@@ -72,8 +72,8 @@ class Recorder(keras.callbacks.Callback):
         self.history.append(record)
         self._on_epoch(record)
 
-    def _reported(self, logs: dict[str, Any], prefix: str) -> Reported:
-        return Reported(
+    def _reported(self, logs: dict[str, Any], prefix: str) -> ReportedMetrics:
+        return ReportedMetrics(
             loss=float(logs[prefix + self._method.loss_log]),
             accuracy=float(logs[prefix + self._method.accuracy_log]),
         )

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loopbench.spec import Cause, Loss, LossReport, Meter, RunSpec, Side
+from loopbench.spec import AccuracyMetric, Cause, Loss, LossAggregation, RunSpec, Side
 
 # The sound value for a side that is at fault by itself.
 SOUND: dict[str, Mapping[str, Any]] = {
-    "ACCURACY_METRIC": {"meter": Meter.SPARSE_CATEGORICAL},
-    "LAST_BATCH": {"loss_report": LossReport.MEAN},
+    "ACCURACY_METRIC": {"accuracy_metric": AccuracyMetric.SPARSE_CATEGORICAL},
+    "LAST_BATCH": {"loss_aggregation": LossAggregation.MEAN},
     "FIXED_DIVISOR": {"loss": Loss.SUM_OF_SQUARES},
     "REPLICA_SCALING": {"loss": Loss.SUM_OF_SQUARES},
 }

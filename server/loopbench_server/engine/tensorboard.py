@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from loopbench.spec import EpochRecord, Reported
+from loopbench.spec import EpochRecord, ReportedMetrics
 from loopbench_server.disk import FULL, probe
 from loopbench_server.errors import LoopbenchServerError, TensorBoardFullError, TensorBoardNotWritableError
 
@@ -75,7 +75,7 @@ class TensorBoardLogs:
                 writer.flush()
 
     @staticmethod
-    def _scalars(writer: tf.summary.SummaryWriter, reported: Reported, step: int) -> None:
+    def _scalars(writer: tf.summary.SummaryWriter, reported: ReportedMetrics, step: int) -> None:
         with writer.as_default():
             tf.summary.scalar("epoch_loss", reported.loss, step)
             tf.summary.scalar("epoch_accuracy", reported.accuracy, step)

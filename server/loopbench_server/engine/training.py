@@ -14,7 +14,7 @@ from loopbench_server.engine import data as datasets
 from loopbench_server.engine import environment
 from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
-from loopbench_server.engine.final_metrics import audit
+from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
 from loopbench_server.engine.network import weights_digest
@@ -82,7 +82,7 @@ def train(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
 ) -> tuple[Result, Weights]:
-    """Trains as ``spec`` says, and audits the final weights on the training and the validation set.
+    """Train as ``spec`` says, and compute the final metrics on the training and the validation set.
 
     TensorFlow takes device and threads once a process, so a process makes one run.
 
@@ -103,17 +103,19 @@ def train(
     with clock.phase("train"):
         recorder, monitor = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
     with clock.phase("evaluate"):
-        audits = {name: audit(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")}
+        final_metrics = {
+            name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")
+        }
         weights: Weights = job.model.get_weights()
         updates = int(job.optimizer.iterations.numpy())
-        finite_end = are_finite(weights) and all(figures.finite for figures in audits.values())
+        finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())
         diverged = monitor.find(finite_end=finite_end)
     # The epochs without their validations, which count as evaluation.
     clock.seconds["train_seconds"] = recorder.train_seconds
     clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
     result = Result(
         dataset=spec.dataset,
-        **audits,
+        **final_metrics,
         reported_train=recorder.history[-1].train,
         reported_validation=recorder.history[-1].validation,
         history=tuple(recorder.history),

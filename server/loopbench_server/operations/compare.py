@@ -32,7 +32,7 @@ class Group:
         return {run.spec.seed: run for run in sorted(self.runs, key=lambda run: run.spec.seed)}
 
     def accuracies(self, split: str, seeds: Iterable[int] | None = None) -> tuple[float, ...]:
-        """Audited accuracies on ``split``, train or validation, under ``seeds``, or under all in their order."""
+        """Final accuracies on ``split``, train or validation, under ``seeds``, or under all in their order."""
         wanted = self.by_seed if seeds is None else seeds
         return tuple(getattr(self.by_seed[seed].result, split).accuracy for seed in wanted)
 
@@ -52,7 +52,7 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
 
     Args:
         groups: at least two, each with at least one run.
-        margin: differences of audited validation accuracy within it count as none; a fraction.
+        margin: differences of final validation accuracy within it count as none; a fraction.
         alpha: chance of a false verdict, over all pairs together.
     """
     pairs = [Pair(*pair) for pair in combinations(groups, 2)]

@@ -31,7 +31,7 @@ class Evaluations:
         run = logged_as(await in_thread(self._find, request))
         if run.result is None:
             raise WeightsNotStoredError(f"run {run.id} is {run.state} and has no weights", run_id=run.id)
-        wanted = request.model_dump(include={"method", "loss", "meter"}, exclude_none=True)
+        wanted = request.model_dump(include={"method", "loss", "accuracy_metric"}, exclude_none=True)
         task = Task(
             kind="evaluate",
             threads=self._surroundings.threads,

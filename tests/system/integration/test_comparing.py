@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.spec import Dataset, Device, Execution, Meter, Method, RunFilter, RunSpec, RunState, Verdict
+from loopbench.spec import AccuracyMetric, Dataset, Device, Execution, Method, RunFilter, RunSpec, RunState, Verdict
 from loopbench_client import Client
 from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
 from tests.support.servers import PATIENCE, ServerProcess
@@ -45,17 +45,17 @@ def test_a_file_is_a_plan(client: Client, tmp_path: Path) -> None:
     file.write_text(
         "seeds: [5, 3]\ndefaults: {dataset: digits, epochs: 1}\nspecs:\n"
         "  small: {optimizer: {sgd: {learning_rate: 0.001}}}\n"
-        "  meter: {optimizer: sgd, learning_rate: 0.001, meter: categorical-on-labels}\n"
+        "  metric: {optimizer: sgd, learning_rate: 0.001, accuracy_metric: categorical-on-labels}\n"
     )
     compared = compare_specs(client, make_plan(read_draft(file)))
     assert compared.comparison is not None
     assert [group.seeds for group in compared.comparison.groups] == [(3, 5), (3, 5)]
-    pair = compared.pair("meter", "small")
+    pair = compared.pair("metric", "small")
     assert pair is not None
     assert pair.verdict is Verdict.IDENTICAL
-    assert compared.specs["meter"].meter is Meter.CATEGORICAL_ON_LABELS
-    # The meter counts one sample a batch: 12 of 359.
-    assert compared.misreports("meter")
+    assert compared.specs["metric"].accuracy_metric is AccuracyMetric.CATEGORICAL_ON_LABELS
+    # The accuracy metric counts one sample a batch: 12 of 359.
+    assert compared.misreports("metric")
     assert not compared.misreports("small")
 
 
@@ -126,4 +126,4 @@ def test_the_article_on_digits(server: ServerProcess) -> None:
     for label in ("4 fit", "6 train_step"):
         assert holds[label, "the same as '1 tape'"] is True
     assert holds["5 tape mse", "the same as '2 fit mse'"] is True
-    assert holds["8 meter on outputs", "the meter agrees with counting"] is True
+    assert holds["8 metric on outputs", "the metric agrees with counting"] is True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench.spec import Adam, Loss, LossReport, Meter, Method, Sgd, Side
+from loopbench.spec import AccuracyMetric, Adam, Loss, LossAggregation, Method, Sgd, Side
 from loopbench_client import Client
 from tests.support.diagnoses import check_loss_scale, diagnose, loss_scale_pair, observed, only, spec
 
@@ -24,8 +24,8 @@ def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
     assert all("make up for each other" in cause.effect for cause in diagnosis.causes)
 
 
-def test_meter_on_labels(client: Client) -> None:
-    wrong = spec(method=CUSTOM, meter=Meter.CATEGORICAL_ON_LABELS)
+def test_accuracy_metric_on_labels(client: Client) -> None:
+    wrong = spec(method=CUSTOM, accuracy_metric=AccuracyMetric.CATEGORICAL_ON_LABELS)
     cause = only(diagnose(client, spec(method=CUSTOM), wrong))
     assert (cause.reason, cause.side) == ("ACCURACY_METRIC", Side.SECOND)
     counted = next(item for item in cause.evidence if item.name.startswith("metric/"))
@@ -35,12 +35,12 @@ def test_meter_on_labels(client: Client) -> None:
 
 
 def test_last_batch(client: Client) -> None:
-    wrong = spec(method=CUSTOM, loss_report=LossReport.LAST_BATCH)
+    wrong = spec(method=CUSTOM, loss_aggregation=LossAggregation.LAST_BATCH)
     diagnosis = diagnose(client, wrong, spec(method=TAPE))
     cause = only(diagnosis)
     assert (cause.reason, cause.side) == ("LAST_BATCH", Side.FIRST)
     assert set(observed(cause)) == {"first_loss", "first_val_loss"}
-    assert diagnosis.fixed_first == wrong.model_copy(update={"loss_report": LossReport.MEAN})
+    assert diagnosis.fixed_first == wrong.model_copy(update={"loss_aggregation": LossAggregation.MEAN})
     assert diagnosis.fixed_second is None
 
 
@@ -80,7 +80,7 @@ def test_the_methods_agree(client: Client, execution: str) -> None:
 
 
 def test_all_that_differs_is_named(client: Client) -> None:
-    first = spec(method=CUSTOM, loss=FIXED, meter=Meter.CATEGORICAL_ON_LABELS)
+    first = spec(method=CUSTOM, loss=FIXED, accuracy_metric=AccuracyMetric.CATEGORICAL_ON_LABELS)
     second = spec(
         method=FIT,
         loss=Loss.MEAN_SQUARED_ERROR,
@@ -94,7 +94,7 @@ def test_all_that_differs_is_named(client: Client) -> None:
     assert {cause.reason for cause in diagnosis.causes} == {
         *("OPTIMIZER", "LOSS_REDUCTION", "UPDATES", "ACCURACY_METRIC", "FIXED_DIVISOR", "SEED", "SHUFFLE"),
     }
-    fixed = first.model_copy(update={"loss": Loss.SUM_OF_SQUARES, "meter": Meter.SPARSE_CATEGORICAL})
+    fixed = first.model_copy(update={"loss": Loss.SUM_OF_SQUARES, "accuracy_metric": AccuracyMetric.SPARSE_CATEGORICAL})
     assert diagnosis.fixed_first == fixed
     assert diagnosis.fixed_second == fixed.model_copy(update={"method": FIT})
 

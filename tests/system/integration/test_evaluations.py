@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench.spec import Loss, Meter, Method, Run
+from loopbench.spec import AccuracyMetric, Loss, Method, Run
 from loopbench_client import Client
 from tests.smoke.test_server import check_tensorboard_logs, trained
 
@@ -12,11 +12,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("method", Method)
-@pytest.mark.parametrize("meter", [Meter.SPARSE_CATEGORICAL, Meter.CATEGORICAL, Meter.ARGMAX])
-def test_right_ways_of_evaluating_agree_with_the_audit(
-    client: Client, trained: Run, method: Method, meter: Meter
+@pytest.mark.parametrize(
+    "accuracy_metric", [AccuracyMetric.SPARSE_CATEGORICAL, AccuracyMetric.CATEGORICAL, AccuracyMetric.ARGMAX]
+)
+def test_right_ways_of_evaluating_agree_with_the_final_metrics(
+    client: Client, trained: Run, method: Method, accuracy_metric: AccuracyMetric
 ) -> None:
-    evaluation = client.evaluate(trained.id, method=method, meter=meter)
+    evaluation = client.evaluate(trained.id, method=method, accuracy_metric=accuracy_metric)
     assert trained.result is not None
     assert (evaluation.train, evaluation.validation) == (trained.result.train, trained.result.validation)
     assert evaluation.reported_validation.accuracy == pytest.approx(evaluation.validation.accuracy)

@@ -49,8 +49,8 @@ def test_accuracies_are_those_of_the_results(watched: Watched) -> None:
             f'method="{run.spec.method}", loss="{run.spec.loss}", optimizer="{run.spec.optimizer.kind}", '
             f'dataset="DIGITS", parameters="{parameters}"'
         )
-        for split, audit in (("train", run.result.train), ("validation", run.result.validation)):
-            assert watched.value(f'loopbench_accuracy_ratio{{{labels}, split="{split}"}}') == audit.accuracy
+        for split, final in (("train", run.result.train), ("validation", run.result.validation)):
+            assert watched.value(f'loopbench_accuracy_ratio{{{labels}, split="{split}"}}') == final.accuracy
         assert run.end_time is not None
         ended = watched.value(f"loopbench_last_success_timestamp_seconds{{{labels}}}")
         assert ended == pytest.approx(run.end_time.timestamp(), abs=1e-3)

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from loopbench.spec import Comparison, GroupSummary, PairComparison, Reported, RunSpec, Verdict
+from loopbench.spec import Comparison, GroupSummary, PairComparison, ReportedMetrics, RunSpec, Verdict
 from loopbench_client.comparing import PRESETS, Compared
 from loopbench_client.comparing.claims import Claim, Row, check_claims
 from loopbench_client.comparing.rules import (
     better_than,
     figure,
     half_a_unit,
-    meter_far,
-    meter_right,
+    metric_far,
+    metric_right,
     overfits_more_than,
     same_as,
-    sampled_meter,
+    sampled_metric,
     up_to,
 )
 
@@ -35,7 +35,9 @@ def results(run_of: Any) -> Build:
         runs = {}
         for label, (_, _, reported) in groups.items():
             run = run_of(RunSpec())
-            result = run.result.model_copy(update={"reported_validation": Reported(loss=1, accuracy=reported / 100)})
+            result = run.result.model_copy(
+                update={"reported_validation": ReportedMetrics(loss=1, accuracy=reported / 100)}
+            )
             runs[label] = (run.model_copy(update={"result": result}),)
         summaries = tuple(
             GroupSummary(
@@ -88,17 +90,17 @@ def test_half_a_unit_of_the_last_digit(percent: str, half: float) -> None:
         (figure("validation", "96"), (0, 95.01, 0), True),
         (figure("validation", "96"), (96, 97.01, 0), False),
         # 313 batches of 10,000: two standard errors at 91.79 % are 3.1034 points, so 88.1816 to 95.3984.
-        (sampled_meter("91.79"), (0, 0, 88.19), True),
-        (sampled_meter("91.79"), (0, 0, 88.17), False),
-        (sampled_meter("91.79"), (0, 0, 95.41), False),
+        (sampled_metric("91.79"), (0, 0, 88.19), True),
+        (sampled_metric("91.79"), (0, 0, 88.17), False),
+        (sampled_metric("91.79"), (0, 0, 95.41), False),
         (up_to("98"), (0, 97.5, 0), True),
         (up_to("98"), (99, 97.49, 99), False),
-        (meter_far(), (0, 96.7, 94.6), True),
-        (meter_far(), (0, 96.7, 94.8), False),
-        (meter_far(), (0, 96.7, 99.0), False),
-        (meter_right(), (0, 96.7, 96.3), True),
-        (meter_right(), (0, 96.7, 96.1), False),
-        (meter_right(), (0, 96.7, 97.3), False),
+        (metric_far(), (0, 96.7, 94.6), True),
+        (metric_far(), (0, 96.7, 94.8), False),
+        (metric_far(), (0, 96.7, 99.0), False),
+        (metric_right(), (0, 96.7, 96.3), True),
+        (metric_right(), (0, 96.7, 96.1), False),
+        (metric_right(), (0, 96.7, 97.3), False),
     ],
 )
 def test_claims_about_one_group(claim: Claim, figures: Means, holds: bool, results: Build) -> None:
@@ -138,17 +140,17 @@ def test_overfitting_is_a_gap_that_grows(train: float, holds: bool, results: Bui
 
 def test_the_reason_has_the_figures(results: Build) -> None:
     compared = results({"a": (97.1, 96.71, 90.1), "b": (97.1, 96.7, 0)})
-    rows = [Row("a", RunSpec(), "his", (figure("train", "96.86"), meter_far(), same_as("b")))]
-    train, meter, same = check_claims(rows, compared, comparable=True)
+    rows = [Row("a", RunSpec(), "his", (figure("train", "96.86"), metric_far(), same_as("b")))]
+    train, metric, same = check_claims(rows, compared, comparable=True)
     assert (train.label, train.his_figure, train.claim) == ("a", "his", "train 96.86 %")
     assert train.reason == "97.10 % here, +0.24 points; 0.505 either way are allowed"
-    assert meter.reason == "it says 90.10 %, counting 96.71 %: 6.61 points below; far is more than 2"
+    assert metric.reason == "it says 90.10 %, counting 96.71 %: 6.61 points below; far is more than 2"
     assert same.reason == "inconclusive, +0.01 points; the margin is 0.5"
 
 
 def test_without_results_nothing_is_said(results: Build) -> None:
     compared = results({"b": (0, 0, 0), "c": (0, 0, 0)})
-    rows = [Row("a", RunSpec(), "", (meter_far(),)), Row("b", RunSpec(), "", (same_as("gone"),))]
+    rows = [Row("a", RunSpec(), "", (metric_far(),)), Row("b", RunSpec(), "", (same_as("gone"),))]
     assert [(one.holds, one.reason) for one in check_claims(rows, compared, comparable=True)] == [
         (None, "no results of 'a'"),
         (None, "no results of 'gone'"),
@@ -158,7 +160,7 @@ def test_without_results_nothing_is_said(results: Build) -> None:
 
 
 def test_other_jobs_are_held_against_no_published_figure(results: Build) -> None:
-    rows = [Row("a", RunSpec(), "", (figure("train", "90"), up_to("98"), sampled_meter("90"), meter_right()))]
+    rows = [Row("a", RunSpec(), "", (figure("train", "90"), up_to("98"), sampled_metric("90"), metric_right()))]
     compared = results({"a": (90, 99, 99), "b": (0, 0, 0)})
     assert [one.holds for one in check_claims(rows, compared, comparable=False)] == [None, None, None, True]
 
@@ -171,8 +173,8 @@ MEASURED: dict[str, Means] = {
     "4 fit": (97.15, 96.75, 96.75),
     "5 tape mse": (92.41, 92.73, 92.73),
     "6 train_step": (97.15, 96.75, 96.75),
-    "7 meter on labels": (97.15, 96.75, 90.73),
-    "8 meter on outputs": (97.15, 96.75, 96.75),
+    "7 metric on labels": (97.15, 96.75, 90.73),
+    "8 metric on outputs": (97.15, 96.75, 96.75),
     "9 adam": (99.59, 97.80, 97.80),
     "10 tape 0.001": (92.41, 92.74, 92.74),
 }
@@ -189,7 +191,7 @@ def test_the_article_holds_but_for_its_last_row(results: Build) -> None:
 
 def test_the_article_would_not_hold_of_other_results(results: Build) -> None:
     mirrored = {label: (150 - train, 150 - validation, 57.0) for label, (train, validation, _) in MEASURED.items()}
-    mirrored |= {"1 tape": (0, 0, 0), "2 fit mse": (0, 0, 0), "7 meter on labels": (60, 56, 56)}
+    mirrored |= {"1 tape": (0, 0, 0), "2 fit mse": (0, 0, 0), "7 metric on labels": (60, 56, 56)}
     compared = results(mirrored, {("6 train_step", "9 adam"): Verdict.DIFFERENT})
     outcomes = [*check_claims(ARTICLE.rows, compared, comparable=True)]
     assert [outcome for outcome in outcomes if outcome.holds] == []

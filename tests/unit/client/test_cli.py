@@ -111,11 +111,15 @@ def test_compare_refuses_what_is_no_group(group: str, cli: Cli, service: Any) ->
 
 
 def test_evaluate(cli: Cli, service: Any) -> None:
-    output = cli("evaluate", "x", "--method", "fit", "--meter", "argmax").stdout
+    output = cli("evaluate", "x", "--method", "fit", "--accuracy-metric", "argmax").stdout
     assert "fit sum-of-squares argmax" in output
     assert "96.61 %" in output
     request = service.requests["Evaluate"][0]
-    assert (request.run_id, request.method, request.meter) == ("x", run_pb2.METHOD_FIT, run_pb2.METER_ARGMAX)
+    assert (request.run_id, request.method, request.accuracy_metric) == (
+        "x",
+        run_pb2.METHOD_FIT,
+        run_pb2.ACCURACY_METRIC_ARGMAX,
+    )
     done = cli("evaluate", "x", "--json")
     assert json_format.Parse(done.stdout, benchmark_service_pb2.EvaluateResponse()).validation.correct == 9_661
 

@@ -26,8 +26,8 @@ FULL_SPEC = spec.RunSpec(
     device=spec.Device.CPU,
     execution=spec.Execution.XLA,
     steps_per_execution=5,
-    meter=spec.Meter.CATEGORICAL_ON_LABELS,
-    loss_report=spec.LossReport.LAST_BATCH,
+    accuracy_metric=spec.AccuracyMetric.CATEGORICAL_ON_LABELS,
+    loss_aggregation=spec.LossAggregation.LAST_BATCH,
     tensorboard=True,
 )
 FULL_FLAGS = [
@@ -45,8 +45,8 @@ FULL_FLAGS = [
     "--device=cpu",
     "--execution=xla",
     "--steps-per-execution=5",
-    "--meter=categorical-on-labels",
-    "--loss-report=last-batch",
+    "--accuracy-metric=categorical-on-labels",
+    "--loss-aggregation=last-batch",
     "--tensorboard",
 ]
 

@@ -222,12 +222,12 @@ async def test_watch_yields_every_event(either: Any, service: Any) -> None:
 
 async def test_evaluate_takes_a_run_or_a_spec(either: Any, service: Any) -> None:
     evaluation = await either.evaluate("a", spec.Method.FIT)
-    await either.evaluate(SPEC, loss=spec.Loss.SUM_OF_SQUARES, meter=spec.Meter.ARGMAX)
+    await either.evaluate(SPEC, loss=spec.Loss.SUM_OF_SQUARES, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     by_id, by_spec = service.requests["Evaluate"]
     assert evaluation.validation.correct == 9_661
     assert (by_id.run_id, by_id.method, by_id.loss) == ("a", run_pb2.METHOD_FIT, run_pb2.LOSS_UNSPECIFIED)
     assert by_spec.WhichOneof("source") == "spec"
-    assert by_spec.meter == run_pb2.METER_ARGMAX
+    assert by_spec.accuracy_metric == run_pb2.ACCURACY_METRIC_ARGMAX
 
 
 async def test_compare_sends_the_groups(either: Any, service: Any) -> None:

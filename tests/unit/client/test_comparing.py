@@ -216,7 +216,7 @@ def test_groups_of_runs_are_read_for_what_they_reported(client: Client, service:
     assert not service.requests["GetServerInfo"]
 
 
-def test_a_meter_that_is_off_is_told_by_the_margin(client: Client, service: Any, run_of: Any) -> None:
+def test_an_accuracy_metric_that_is_off_is_told_by_the_margin(client: Client, service: Any, run_of: Any) -> None:
     service.runs = [run_of(STEP)]
     # The service says that 80 % were counted; the loops reported 91.79 %.
     compared = compare_specs(client, Plan({}, (), tuple(RunGroup(label=name, run_ids=("1",)) for name in "ab")))

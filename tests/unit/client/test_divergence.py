@@ -21,7 +21,7 @@ from loopbench_client.cli.sweeps import print_sweep, print_sweep_json
 from loopbench_client.cli.verdicts import print_verdicts
 from loopbench_client.comparing import Compared, Plan
 from loopbench_client.comparing.claims import Claim, Row, check_claims
-from loopbench_client.comparing.rules import better_than, figure, meter_right, overfits_more_than, same_as, up_to
+from loopbench_client.comparing.rules import better_than, figure, metric_right, overfits_more_than, same_as, up_to
 from loopbench_client.report import write_report
 from loopbench_client.sweeping.local import Attempt
 from tests.support.reports import make_group, make_report, two_groups
@@ -36,9 +36,9 @@ def lost(run_of: Any) -> Callable[..., spec.Run]:
 
     def make(wanted: RunSpec | None = None) -> spec.Run:
         run: spec.Run = run_of(wanted)
-        audit = spec.Audit(loss=math.nan, accuracy=0.105, correct=6_300, samples=60_000)
+        final = spec.FinalMetrics(loss=math.nan, accuracy=0.105, correct=6_300, samples=60_000)
         return run.model_copy(
-            update={"result": run.result.model_copy(update={"train": audit, "diverged": WHERE})} if run.result else {}
+            update={"result": run.result.model_copy(update={"train": final, "diverged": WHERE})} if run.result else {}
         )
 
     return make
@@ -139,7 +139,7 @@ def test_a_table_of_verdicts_gives_them_no_figure(compared: Compared, capsys: py
 @pytest.mark.parametrize("label", ["a", "b"])
 @pytest.mark.parametrize(
     "claim",
-    [figure("train", "10.5"), up_to("5"), meter_right(), same_as("a"), better_than("a"), overfits_more_than("a")],
+    [figure("train", "10.5"), up_to("5"), metric_right(), same_as("a"), better_than("a"), overfits_more_than("a")],
     ids=lambda claim: claim.words,
 )
 def test_claims_about_them_are_open(compared: Compared, claim: Claim, label: str) -> None:

@@ -136,7 +136,7 @@ def test_one_error_names_everything_that_is_wrong() -> None:
     )
     assert faults["spec 'a', method"] == "'magic' is not one of gradient-tape, fit, custom-train-step"
     assert faults["spec 'a', epochs"] == "is given twice"
-    assert faults["spec 'a', lerning-rate"].startswith("there is no such name; there are amsgrad, ")
+    assert faults["spec 'a', lerning-rate"].startswith("there is no such name; there are accuracy_metric, amsgrad, ")
     assert faults["spec 'a', seed"] == "the seeds are given for all specs together"
     assert faults["spec 'a', nonsense"] == "is not of the form NAME=VALUE"
     assert faults["spec 'b', epochs"] == "Input should be greater than or equal to 1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench.spec import Adam, Dataset, Execution, InvalidFieldsError, Loss, Meter, Method, RunSpec, Sgd
+from loopbench.spec import AccuracyMetric, Adam, Dataset, Execution, InvalidFieldsError, Loss, Method, RunSpec, Sgd
 from loopbench_client.comparing import PRESETS, Draft, Preset, make_plan
 from loopbench_client.comparing.values import Given
 
@@ -17,29 +17,29 @@ def flags(**common: str) -> Draft:
 
 def test_the_articles_rows() -> None:
     rows = [
-        (TAPE, HIS, Sgd(learning_rate=0.01), Meter.SPARSE_CATEGORICAL),
-        (FIT, MSE, Sgd(learning_rate=0.01), Meter.SPARSE_CATEGORICAL),
-        (FIT, MSE, Sgd(learning_rate=0.1), Meter.SPARSE_CATEGORICAL),
-        (FIT, HIS, Sgd(learning_rate=0.01), Meter.SPARSE_CATEGORICAL),
-        (TAPE, MSE, Sgd(learning_rate=0.01), Meter.SPARSE_CATEGORICAL),
-        (STEP, HIS, Sgd(learning_rate=0.01), Meter.CATEGORICAL),
-        (STEP, HIS, Sgd(learning_rate=0.01), Meter.CATEGORICAL_ON_LABELS),
-        (STEP, HIS, Sgd(learning_rate=0.01), Meter.SPARSE_CATEGORICAL),
-        (STEP, HIS, Adam(learning_rate=0.001), Meter.CATEGORICAL),
-        (TAPE, HIS, Sgd(learning_rate=0.001), Meter.SPARSE_CATEGORICAL),
+        (TAPE, HIS, Sgd(learning_rate=0.01), AccuracyMetric.SPARSE_CATEGORICAL),
+        (FIT, MSE, Sgd(learning_rate=0.01), AccuracyMetric.SPARSE_CATEGORICAL),
+        (FIT, MSE, Sgd(learning_rate=0.1), AccuracyMetric.SPARSE_CATEGORICAL),
+        (FIT, HIS, Sgd(learning_rate=0.01), AccuracyMetric.SPARSE_CATEGORICAL),
+        (TAPE, MSE, Sgd(learning_rate=0.01), AccuracyMetric.SPARSE_CATEGORICAL),
+        (STEP, HIS, Sgd(learning_rate=0.01), AccuracyMetric.CATEGORICAL),
+        (STEP, HIS, Sgd(learning_rate=0.01), AccuracyMetric.CATEGORICAL_ON_LABELS),
+        (STEP, HIS, Sgd(learning_rate=0.01), AccuracyMetric.SPARSE_CATEGORICAL),
+        (STEP, HIS, Adam(learning_rate=0.001), AccuracyMetric.CATEGORICAL),
+        (TAPE, HIS, Sgd(learning_rate=0.001), AccuracyMetric.SPARSE_CATEGORICAL),
     ]
     expected = [
         RunSpec(
             method=method,
             loss=loss,
             optimizer=optimizer,
-            meter=meter,
+            accuracy_metric=accuracy_metric,
             dataset=Dataset.MNIST,
             epochs=10,
             batch_size=32,
             shuffle_buffer=1_000,
         )
-        for method, loss, optimizer, meter in rows
+        for method, loss, optimizer, accuracy_metric in rows
     ]
     plan = make_plan(ARTICLE.draft())
     assert [*plan.specs.values()] == expected
@@ -66,7 +66,7 @@ def test_what_changes_no_result_is_comparable() -> None:
     assert ARTICLE.departures(plan.specs) == ()
 
 
-@pytest.mark.parametrize(("name", "text"), [("method", "fit"), ("learning_rate", "1"), ("meter", "argmax")])
+@pytest.mark.parametrize(("name", "text"), [("method", "fit"), ("learning_rate", "1"), ("accuracy_metric", "argmax")])
 def test_what_a_row_is_about_cannot_be_asked_for_otherwise(name: str, text: str) -> None:
     with pytest.raises(InvalidFieldsError, match=f"--{name}: has no effect"):
         make_plan(ARTICLE.draft(), flags(**{name: text}))

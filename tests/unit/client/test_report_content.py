@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.spec import Comparison, Method, Reported, RunSpec, Verdict
+from loopbench.spec import Comparison, Method, ReportedMetrics, RunSpec, Verdict
 from loopbench_client.report import Report, write_report
 from loopbench_client.report.specifications import changes
 from tests.support.pages import Page
@@ -33,9 +33,9 @@ def written(tmp_path: Path) -> Written:
 def test_figures_are_those_given(written: Written) -> None:
     page = written(make_report(two_groups()))
     # 89, 90 and 91 %: the mean is 90, the standard deviation 1. The loop reports 0.1 less.
-    audited, reported = "90.00 ± 1.00 %", "89.90 %"
+    final, reported = "90.00 ± 1.00 %", "89.90 %"
     words = page.row("1 tape").split()
-    assert " ".join(words[-14:]) == f"{audited} {audited} {reported} {reported} 64 2.50"
+    assert " ".join(words[-14:]) == f"{final} {final} {reported} {reported} 64 2.50"
     assert "0 to 2" in page.row("1 tape")
     assert page.row(f"tape {MINUS} fit") == f"tape {MINUS} fit -5.00, -6.00 to -4.00 -5.00 -6.00 to -4.00"
     assert page.row("tape seed 0: 89.00 %") == ("tape seed 0: 89.00 % seed 1: 90.00 % seed 2: 91.00 % 90.00 ± 1.00 %")
@@ -43,9 +43,9 @@ def test_figures_are_those_given(written: Written) -> None:
 
 
 def test_reported_accuracy_is_shown_where_it_differs(written: Written) -> None:
-    honest = make_group(Method.FIT, (0.9, 0.9), reported_validation=Reported(loss=0.1, accuracy=0.9))
+    honest = make_group(Method.FIT, (0.9, 0.9), reported_validation=ReportedMetrics(loss=0.1, accuracy=0.9))
     page = written(make_report({"honest": honest, "other": two_groups()["tape"]}))
-    assert page.row("1 honest").endswith("90.00 ± 0.00 % 89.90 % as audited 64 2.50")
+    assert page.row("1 honest").endswith("90.00 ± 0.00 % 89.90 % as final 64 2.50")
 
 
 def test_curves_say_mean_and_range(written: Written) -> None:

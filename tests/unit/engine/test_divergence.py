@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from loopbench.spec import Divergence, Execution, Loss, LossReport, Method, RunSpec
+from loopbench.spec import Divergence, Execution, Loss, LossAggregation, Method, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.divergence import DivergenceMonitor
@@ -67,7 +67,7 @@ def test_rates_and_momentum(digits: Data, rate: float, momentum: float) -> None:
         {"optimizer": {"kind": "rmsprop", "learning_rate": 1e6}},
         {"loss": Loss.CATEGORICAL_CROSSENTROPY},
         {"loss": Loss.MEAN_SQUARED_ERROR},
-        {"loss_report": LossReport.LAST_BATCH},
+        {"loss_aggregation": LossAggregation.LAST_BATCH},
         {"batch_size": 1},
         {"batch_size": 2_000},
         {"steps_per_execution": 7},

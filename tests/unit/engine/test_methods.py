@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopbench.spec import OPTIMIZERS, Execution, Loss, LossReport, Meter, Method, RunSpec
+from loopbench.spec import OPTIMIZERS, AccuracyMetric, Execution, Loss, LossAggregation, Method, RunSpec
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.training import Surroundings, train
@@ -155,9 +155,9 @@ def test_mean_squared_error_is_sum_of_squares_at_a_tenth_of_the_rate() -> None:
 
 
 @pytest.mark.parametrize("method", Method)
-def test_wrong_meter_reports_batches_and_leaves_the_audit_alone(digits: Data, method: Method) -> None:
+def test_wrong_accuracy_metric_reports_batches_and_leaves_the_final_metrics_alone(digits: Data, method: Method) -> None:
     right, _ = run(method=method)
-    wrong, weights = run(method=method, meter=Meter.CATEGORICAL_ON_LABELS)
+    wrong, weights = run(method=method, accuracy_metric=AccuracyMetric.CATEGORICAL_ON_LABELS)
     outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
     predictions, labels = outputs.argmax(1), digits.validation.labels
     starts = range(0, len(labels), BATCH_SIZE)
@@ -168,7 +168,7 @@ def test_wrong_meter_reports_batches_and_leaves_the_audit_alone(digits: Data, me
 
 
 @pytest.mark.parametrize("method", Method)
-def test_fixed_divisor_reports_too_little_and_leaves_the_audit_alone(digits: Data, method: Method) -> None:
+def test_fixed_divisor_reports_too_little_and_leaves_the_final_metrics_alone(digits: Data, method: Method) -> None:
     result, weights = run(method=method, loss=Loss.SUM_OF_SQUARES_FIXED_BATCH)
     outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
     squares = np.square(outputs - digits.validation.one_hot).sum(1)
@@ -180,7 +180,7 @@ def test_fixed_divisor_reports_too_little_and_leaves_the_audit_alone(digits: Dat
 
 @pytest.mark.parametrize("method", Method)
 def test_last_batch_is_reported_as_the_epoch(digits: Data, method: Method) -> None:
-    result, weights = run(method=method, loss_report=LossReport.LAST_BATCH)
+    result, weights = run(method=method, loss_aggregation=LossAggregation.LAST_BATCH)
     outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]
     squares = np.square(outputs - digits.validation.one_hot).sum(1)
     assert result.reported_validation.loss == pytest.approx(squares[-7:].mean(), rel=1e-5)
@@ -190,8 +190,8 @@ def test_last_batch_is_reported_as_the_epoch(digits: Data, method: Method) -> No
 
 @pytest.mark.parametrize("method", Method)
 def test_the_last_batch_of_training_is_not_that_of_validation(method: Method) -> None:
-    graph, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
-    eager, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1, execution=Execution.EAGER)
+    graph, _ = run(method=method, loss_aggregation=LossAggregation.LAST_BATCH, epochs=1)
+    eager, _ = run(method=method, loss_aggregation=LossAggregation.LAST_BATCH, epochs=1, execution=Execution.EAGER)
     assert eager.reported_train.loss == pytest.approx(graph.reported_train.loss, rel=1e-6)
     assert eager.reported_train.loss != eager.reported_validation.loss
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Execution, Loss, LossReport, Method, RunSpec, Sgd
+from loopbench.spec import Execution, Loss, LossAggregation, Method, RunSpec, Sgd
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.replicas import strategy_for
 from loopbench_server.engine.training import Surroundings, train
@@ -104,8 +104,8 @@ def test_figures_are_of_all_replicas(digits: Data, method: Method) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
 def test_the_last_batch_is_that_of_all_replicas(method: Method) -> None:
-    two, _ = shared(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
-    one, _ = run(method=method, loss_report=LossReport.LAST_BATCH, epochs=1)
+    two, _ = shared(method=method, loss_aggregation=LossAggregation.LAST_BATCH, epochs=1)
+    one, _ = run(method=method, loss_aggregation=LossAggregation.LAST_BATCH, epochs=1)
     assert two.reported_train.loss == pytest.approx(one.reported_train.loss, rel=1e-5)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import keras
 import pytest
 
-from loopbench.spec import EpochRecord, Reported
+from loopbench.spec import EpochRecord, ReportedMetrics
 from loopbench_server.engine.network import build_model
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.errors import TensorBoardFullError
 from tests.support.limits import full_disk
 
-REPORTED = Reported(loss=0.5, accuracy=0.5)
+REPORTED = ReportedMetrics(loss=0.5, accuracy=0.5)
 RECORD = EpochRecord(
     epoch=1, train=REPORTED, validation=REPORTED, samples=1, train_seconds=1.0, examples_per_second=1.0
 )

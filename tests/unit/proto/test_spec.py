@@ -43,8 +43,8 @@ def test_defaults_are_the_documented_job() -> None:
         "execution": "GRAPH",
         "steps_per_execution": 0,
         "replicas": 1,
-        "meter": "SPARSE_CATEGORICAL",
-        "loss_report": "MEAN",
+        "accuracy_metric": "SPARSE_CATEGORICAL",
+        "loss_aggregation": "MEAN",
         "tensorboard": False,
     }
 
@@ -146,8 +146,8 @@ def test_the_table_of_optimizer_figures_is_complete() -> None:
         ({"dataset": "CIFAR10"}, "dataset"),
         ({"device": "TPU"}, "device"),
         ({"execution": 2}, "execution"),
-        ({"meter": None}, "meter"),
-        ({"loss_report": "mean"}, "loss_report"),
+        ({"accuracy_metric": None}, "accuracy_metric"),
+        ({"loss_aggregation": "mean"}, "loss_aggregation"),
         ({"tensorboard": "perhaps"}, "tensorboard"),
         ({"optimizer": {"kind": "lion"}}, "optimizer"),
         ({"optimizer": {"learning_rate": 0.1}}, "optimizer"),
@@ -245,8 +245,8 @@ def test_all_that_is_against_replicas_is_told_at_once() -> None:
 
 
 def test_a_result_may_hold_what_diverged(make_result: Callable[..., spec.Result]) -> None:
-    audit = spec.Audit(loss=math.nan, accuracy=0, correct=0, samples=359)
-    result = make_result(validation=audit, reported_train=spec.Reported(loss=math.inf, accuracy=math.nan))
+    final = spec.FinalMetrics(loss=math.nan, accuracy=0, correct=0, samples=359)
+    result = make_result(validation=final, reported_train=spec.ReportedMetrics(loss=math.inf, accuracy=math.nan))
     read = spec.Result.model_validate_json(result.model_dump_json())
     assert math.isnan(read.validation.loss)
     assert read.reported_train.loss == math.inf
@@ -271,7 +271,7 @@ def test_ended_states() -> None:
         ({}, "spec"),
         ({"run_id": "x", "spec": {}}, "spec"),
         ({"spec": {"epochs": 0}}, "spec.epochs"),
-        ({"run_id": "x", "meter": "MEAN"}, "meter"),
+        ({"run_id": "x", "accuracy_metric": "MEAN"}, "accuracy_metric"),
     ],
 )
 def test_an_evaluation_is_of_one_source(given: dict[str, Any], path: str) -> None:

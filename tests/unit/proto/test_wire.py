@@ -74,8 +74,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "device": st.sampled_from(spec.Device),
     "execution": st.sampled_from([spec.Execution.GRAPH, spec.Execution.XLA]),
     "steps_per_execution": st.integers(0, 1_000_000),
-    "meter": st.sampled_from(spec.Meter),
-    "loss_report": st.sampled_from(spec.LossReport),
+    "accuracy_metric": st.sampled_from(spec.AccuracyMetric),
+    "loss_aggregation": st.sampled_from(spec.LossAggregation),
     "tensorboard": st.booleans(),
     "replicas": st.just(1),
 }
@@ -111,8 +111,8 @@ def test_a_spec_survives_the_wire(fields: dict[str, Any]) -> None:
 PAIRS: dict[type[BaseModel], type[Message]] = {
     **{model: getattr(run_pb2, model.__name__) for model in (spec.Sgd, spec.Adam, spec.AdamW, spec.RmsProp)},
     spec.RunSpec: run_pb2.RunSpec,
-    spec.Audit: run_pb2.Audit,
-    spec.Reported: run_pb2.Reported,
+    spec.FinalMetrics: run_pb2.FinalMetrics,
+    spec.ReportedMetrics: run_pb2.ReportedMetrics,
     spec.Divergence: run_pb2.Divergence,
     spec.EpochRecord: run_pb2.EpochRecord,
     spec.Phases: run_pb2.Phases,
@@ -166,8 +166,8 @@ ENUMS: dict[type[StrEnum], Any] = {
     spec.Dataset: run_pb2.Dataset,
     spec.Device: run_pb2.Device,
     spec.Execution: run_pb2.Execution,
-    spec.Meter: run_pb2.Meter,
-    spec.LossReport: run_pb2.LossReport,
+    spec.AccuracyMetric: run_pb2.AccuracyMetric,
+    spec.LossAggregation: run_pb2.LossAggregation,
     spec.RunState: run_pb2.RunState,
     spec.Verdict: analysis_pb2.Verdict,
     spec.Side: analysis_pb2.Side,
@@ -192,7 +192,7 @@ def test_enums_have_the_same_names_after_the_prefix(enum: type[StrEnum]) -> None
 
 
 def test_prefixes() -> None:
-    assert wire.enum_prefix(run_pb2.LossReport.DESCRIPTOR) == "LOSS_REPORT_"
+    assert wire.enum_prefix(run_pb2.LossAggregation.DESCRIPTOR) == "LOSS_AGGREGATION_"
     assert wire.enum_prefix(run_pb2.Method.DESCRIPTOR) == "METHOD_"
 
 
@@ -203,9 +203,9 @@ def violated(convert: Callable[[Any], Any], message: Message) -> list[str]:
 
 
 def test_an_unknown_enum_number_is_refused_by_its_field() -> None:
-    # Field 1 (method) is 99, field 12 (meter) is 98: a newer client's.
+    # Field 1 (method) is 99, field 12 (accuracy_metric) is 98: a newer client's.
     newer = run_pb2.RunSpec.FromString(b"\x08\x63\x60\x62")
-    assert violated(wire.spec_from_wire, newer) == ["spec.method", "spec.meter"]
+    assert violated(wire.spec_from_wire, newer) == ["spec.method", "spec.accuracy_metric"]
 
 
 def test_an_unspecified_enum_in_a_list_is_refused() -> None:

@@ -28,8 +28,8 @@ def failed(make_run: Callable[..., spec.Run]) -> spec.Run:
     return make_run(state=spec.RunState.FAILED, end_time=LATER, error=error)
 
 
-AUDIT = spec.Audit(loss=0.5, accuracy=0.25, correct=1, samples=4)
-REPORTED = spec.Reported(loss=0.75, accuracy=1.0)
+FINAL = spec.FinalMetrics(loss=0.5, accuracy=0.25, correct=1, samples=4)
+REPORTED = spec.ReportedMetrics(loss=0.75, accuracy=1.0)
 PROGRESS = spec.Progress(
     epoch=1, epochs=2, step=0, steps_per_epoch=45, train=REPORTED, examples_per_second=0, seconds_left=0.5
 )
@@ -81,7 +81,7 @@ INFO = spec.ServerInfo(
     running=0,
     queued=3,
     methods=(spec.Method.FIT,),
-    meters=(),
+    accuracy_metrics=(),
 )
 GROUPS = (spec.RunGroup(label="tape", run_ids=("a", "b")), spec.RunGroup(label="fit", run_ids=("c",)))
 EXAMPLES: list[tuple[str, BaseModel]] = [
@@ -92,7 +92,7 @@ EXAMPLES: list[tuple[str, BaseModel]] = [
     ("evaluation_request", spec.EvaluationRequest(run_id="a", loss=spec.Loss.SUM_OF_SQUARES)),
     (
         "evaluation_request",
-        spec.EvaluationRequest(spec=spec.RunSpec(), method=spec.Method.FIT, meter=spec.Meter.ARGMAX),
+        spec.EvaluationRequest(spec=spec.RunSpec(), method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX),
     ),
     (
         "evaluation",
@@ -100,11 +100,11 @@ EXAMPLES: list[tuple[str, BaseModel]] = [
             run_id="a",
             method=spec.Method.CUSTOM_TRAIN_STEP,
             loss=spec.Loss.CATEGORICAL_CROSSENTROPY,
-            meter=spec.Meter.CATEGORICAL_ON_LABELS,
+            accuracy_metric=spec.AccuracyMetric.CATEGORICAL_ON_LABELS,
             reported_train=REPORTED,
             reported_validation=REPORTED,
-            train=AUDIT,
-            validation=AUDIT,
+            train=FINAL,
+            validation=FINAL,
         ),
     ),
     ("filter", FILTER),
@@ -181,7 +181,7 @@ def test_json_speaks_the_contract(succeeded: spec.Run) -> None:
 
 
 def test_nan_survives(make_result: Callable[..., spec.Result], make_run: Callable[..., spec.Run]) -> None:
-    lost = spec.Reported(loss=math.nan, accuracy=math.nan)
+    lost = spec.ReportedMetrics(loss=math.nan, accuracy=math.nan)
     run = make_run(state=spec.RunState.SUCCEEDED, result=make_result(reported_validation=lost))
     read = there_and_back("run", run)
     assert math.isnan(read.result.reported_validation.accuracy)

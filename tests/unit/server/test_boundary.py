@@ -195,7 +195,7 @@ async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
     assert [(entry["path"], entry["code"]) for entry in logs] == [(f"/{SERVICE}/Guess", "UNIMPLEMENTED")]
 
 
-# What a newer client may send: 99 for method, loss, dataset, device, execution, meter and loss_report.
+# What a newer client may send: 99 for method, loss, dataset, device, execution, accuracy_metric and loss_aggregation.
 UNKNOWN_ENUMS = bytes(byte for field in (1, 2, 4, 9, 10, 12, 13) for byte in (field << 3, 99))
 
 

@@ -21,12 +21,12 @@ MARGIN, ALPHA = 0.005, 0.05
 
 
 def run(accuracy: float, seed: int, digest: str, **fields: Any) -> Run:
-    audit = spec.Audit(loss=0.1, accuracy=accuracy, correct=round(accuracy * 10_000), samples=10_000)
-    reported = spec.Reported(loss=0.1, accuracy=accuracy)
+    final = spec.FinalMetrics(loss=0.1, accuracy=accuracy, correct=round(accuracy * 10_000), samples=10_000)
+    reported = spec.ReportedMetrics(loss=0.1, accuracy=accuracy)
     result = make_result(
         dataset=spec.Dataset.MNIST,
-        train=audit,
-        validation=audit,
+        train=final,
+        validation=final,
         reported_train=reported,
         reported_validation=reported,
         weights_digest=digest,

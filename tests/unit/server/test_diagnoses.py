@@ -77,13 +77,13 @@ def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
     """Accuracies by the loss, with a little of the seed, which also gives the weights."""
     asked = worker.task.spec
     accuracy = ACCURACIES[asked.loss] + asked.seed / 1000
-    audit = spec.Audit(loss=0.5, accuracy=accuracy, correct=1, samples=10_000)
+    final = spec.FinalMetrics(loss=0.5, accuracy=accuracy, correct=1, samples=10_000)
     digest = f"{asked.loss}{asked.seed}"
     # Under the mean, which is the second side's, the loop reports something else.
     off = asked.loss is Loss.MEAN_SQUARED_ERROR
-    reported = spec.Reported(loss=0.75 if off else 0.5, accuracy=accuracy)
+    reported = spec.ReportedMetrics(loss=0.75 if off else 0.5, accuracy=accuracy)
     worker.send(
-        Trained(result=make_result(validation=audit, weights_digest=digest, reported_validation=reported)), b"w"
+        Trained(result=make_result(validation=final, weights_digest=digest, reported_validation=reported)), b"w"
     )
 
 

@@ -34,6 +34,7 @@ from loopbench_server.operations.task_runner import Questions
 from loopbench_server.operations.verify import Verification
 from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.store.database import open_database
+from loopbench_server.store.migrate import HEAD
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.results import ResultMetrics
@@ -41,8 +42,8 @@ from loopbench_server.workers.protocol import Diagnosed, Task, Trained
 from tests.support.factories import START
 
 WHERE = Divergence(epoch=1, step=3)
-NAN_AUDIT = spec.Audit(loss=math.nan, accuracy=0.105, correct=38, samples=359)
-NAN = spec.Reported(loss=math.nan, accuracy=0.105)
+NAN_FINAL = spec.FinalMetrics(loss=math.nan, accuracy=0.105, correct=38, samples=359)
+NAN = spec.ReportedMetrics(loss=math.nan, accuracy=0.105)
 Make = Callable[..., Any]
 
 
@@ -55,7 +56,7 @@ Make = Callable[..., Any]
 def test_an_epoch_that_is_not_finite_marks_a_result_of_before(
     make_result: Make, make_epoch: Make, split: str, field: str, bad: float
 ) -> None:
-    sound = spec.Reported(loss=0.5, accuracy=0.5)
+    sound = spec.ReportedMetrics(loss=0.5, accuracy=0.5)
     broken = make_epoch(2, **{split: sound.model_copy(update={field: bad})})
     result = make_result(history=(make_epoch(1), broken, make_epoch(3)))
     assert result.diverged == Divergence(epoch=2, step=None)
@@ -63,20 +64,20 @@ def test_an_epoch_that_is_not_finite_marks_a_result_of_before(
 
 @pytest.mark.parametrize("field", ["train", "validation", "reported_train", "reported_validation"])
 def test_an_end_that_is_not_finite_marks_it_too(make_result: Make, field: str) -> None:
-    value = NAN if field.startswith("reported") else NAN_AUDIT
+    value = NAN if field.startswith("reported") else NAN_FINAL
     assert make_result(**{field: value}).diverged == Divergence(epoch=2)
 
 
 def test_a_mark_stays_as_it_is(make_result: Make, make_run: Make) -> None:
     assert make_result().diverged is None
-    result = make_result(train=NAN_AUDIT, diverged=WHERE)
+    result = make_result(train=NAN_FINAL, diverged=WHERE)
     assert result.diverged == WHERE
     assert wire.run_to_wire(make_run(result=result)).result.diverged.step == 3
     assert spec.Result.model_validate_json(result.model_dump_json()).diverged == WHERE
 
 
 def test_json_of_a_run_that_diverged_is_valid(make_result: Make, make_run: Make) -> None:
-    message = wire.run_to_wire(make_run(result=make_result(train=NAN_AUDIT, diverged=WHERE)))
+    message = wire.run_to_wire(make_run(result=make_result(train=NAN_FINAL, diverged=WHERE)))
 
     def no_constant(name: str) -> None:
         raise AssertionError(f"{name} is no JSON")
@@ -170,7 +171,7 @@ def test_rows_of_the_revision_before_are_marked_by_their_figures(
     def opened() -> Store:
         return Store(open_database(url), "server", timedelta(seconds=30))
 
-    broken = make_result(train=NAN_AUDIT, history=(make_epoch(1), make_epoch(2, train=NAN), make_epoch(3, train=NAN)))
+    broken = make_result(train=NAN_FINAL, history=(make_epoch(1), make_epoch(2, train=NAN), make_epoch(3, train=NAN)))
     made = [
         make_run(number, spec=RunSpec(seed=number), state=RunState.SUCCEEDED, result=result)
         for number, result in enumerate((broken, broken, make_result()))
@@ -195,7 +196,7 @@ def test_rows_of_the_revision_before_are_marked_by_their_figures(
     verdicts = [pair.verdict for pair in compare_stored(store, request).pairs]
     assert verdicts == [Verdict.DIVERGED] * 3
     with store.transaction() as connection:
-        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "0004"
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == HEAD
     store.close()
 
 
@@ -308,11 +309,11 @@ async def test_verification_draws_nothing_from_runs_that_diverged(
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
     known = Diagnosis(causes=(CAUSE,), controls=(), first=FIRST, second=SECOND)
     (await processes.begun()).send(Diagnosed(diagnosis=known))
-    same = spec.Audit(loss=0.25, accuracy=0.75, correct=3, samples=4)
+    same = spec.FinalMetrics(loss=0.25, accuracy=0.75, correct=3, samples=4)
     for _ in range(2 * seeds):
         worker = await processes.begun()
         broken = worker.task.spec.method is Method.FIT and worker.task.spec.seed == 7
-        fields = {"validation": NAN_AUDIT, "reported_validation": NAN, "diverged": WHERE} if broken else {}
+        fields = {"validation": NAN_FINAL, "reported_validation": NAN, "diverged": WHERE} if broken else {}
         worker.send(Trained(result=make_result(**{"validation": same} | fields)), b"w")
     verified = await waiting
     assert verified.causes == (CAUSE,), "no false report"

@@ -44,7 +44,7 @@ def run(store: Store, make_run: Callable[..., spec.Run], make_result: Callable[.
 @pytest.fixture
 def evaluation(run: spec.Run, make_result: Callable[..., spec.Result]) -> spec.Evaluation:
     figures = make_result().model_dump(include={"train", "validation", "reported_train", "reported_validation"})
-    ways = {"method": "FIT", "loss": "SUM_OF_SQUARES", "meter": "ARGMAX"}
+    ways = {"method": "FIT", "loss": "SUM_OF_SQUARES", "accuracy_metric": "ARGMAX"}
     return spec.Evaluation(run_id=run.id, **ways, **figures)
 
 
@@ -59,12 +59,12 @@ async def test_the_weights_of_a_run_are_evaluated(
     by_spec: bool,
 ) -> None:
     source = {"spec": run.spec} if by_spec else {"run_id": run.id}
-    request = EvaluationRequest(**source, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
+    request = EvaluationRequest(**source, method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     waiting = asyncio.create_task(evaluations.evaluate(request))
     worker = await processes.begun()
     assert worker.weights == b"weights"
     # What is not given is the run's own.
-    asked = RunSpec(seed=5, method=spec.Method.FIT, meter=spec.Meter.ARGMAX)
+    asked = RunSpec(seed=5, method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     assert worker.task == Task(
         kind="evaluate",
         threads=surroundings.threads,

@@ -222,7 +222,7 @@ def test_other_ends_leave_none(runs: RunMetrics, value: Any, ended: Any, state: 
 
 
 def test_a_diverged_run_is_counted(runs: RunMetrics, value: Any, ended: Any, make_result: Any) -> None:
-    lost = spec.Audit(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
+    lost = spec.FinalMetrics(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
     runs.run_ended(ended(RunState.SUCCEEDED, result=make_result(train=lost)), had_slot=True)
     assert value("loopbench_runs_total", **OTHER, device="CPU", outcome="SUCCEEDED") == 1
 

@@ -37,8 +37,8 @@ def ended(make_run: Callable[..., spec.Run], make_result: Callable[..., spec.Res
         method: Method, *, digest: str = "a", correct: int = 9_661, seconds: int = 1, number: int = 1, **fields: Any
     ) -> spec.Run:
         environment = make_result().environment.model_copy(update=fields.pop("environment", {}))
-        audit = spec.Audit(loss=0.1, accuracy=correct / 10_000, correct=correct, samples=10_000)
-        result = make_result(validation=audit, weights_digest=64 * digest, environment=environment)
+        final = spec.FinalMetrics(loss=0.1, accuracy=correct / 10_000, correct=correct, samples=10_000)
+        result = make_result(validation=final, weights_digest=64 * digest, environment=environment)
         end = START + timedelta(seconds=seconds)
         wanted = spec.RunSpec(method=method, **fields)
         return make_run(number, spec=wanted, state=RunState.SUCCEEDED, result=result, end_time=end)
@@ -71,7 +71,7 @@ def test_the_last_success_is_shown(metrics: ResultMetrics, registry: CollectorRe
 @pytest.mark.parametrize(
     ("fields", "parameters"),
     [
-        ({"seed": 7, "meter": "ARGMAX", "loss_report": "LAST_BATCH", "tensorboard": True}, "default"),
+        ({"seed": 7, "accuracy_metric": "ARGMAX", "loss_aggregation": "LAST_BATCH", "tensorboard": True}, "default"),
         ({"execution": "EAGER", "steps_per_execution": 1, "device": "CPU"}, "default"),
         ({"epochs": 9}, "other"),
         ({"batch_size": 33}, "other"),
@@ -113,7 +113,7 @@ def test_one_method_agrees_with_nobody(metrics: ResultMetrics, agreement: Any, e
 
 def test_methods_agree_while_their_weights_do(metrics: ResultMetrics, agreement: Any, ended: Ended) -> None:
     metrics.run_found(ended(FIT))
-    metrics.run_found(ended(TAPE, execution="EAGER", meter="ARGMAX"))
+    metrics.run_found(ended(TAPE, execution="EAGER", accuracy_metric="ARGMAX"))
     assert agreement() == (1, 0)
     metrics.run_found(ended(STEP, digest="b", correct=9_600))
     assert agreement() == (0, pytest.approx(0.0061))
@@ -166,7 +166,7 @@ def test_a_tape_that_xla_compiles_by_several_steps_is_not_compared(
 def test_training_that_diverged_is_shown(metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended) -> None:
     run = ended(FIT)
     assert run.result is not None
-    lost = spec.Audit(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
+    lost = spec.FinalMetrics(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
     metrics.run_found(run.model_copy(update={"result": run.result.model_copy(update={"validation": lost})}))
     shown = registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"})
     assert shown is not None

@@ -41,7 +41,7 @@ def test_a_request_id_gives_the_run_that_has_it(store: Store, make_run: MakeRun)
 
 def test_what_has_become_of_a_run(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
     run = store.add(make_run())
-    diverged = make_result(reported_train=spec.Reported(loss=math.inf, accuracy=0))
+    diverged = make_result(reported_train=spec.ReportedMetrics(loss=math.inf, accuracy=0))
     ended = succeeded(run, diverged)
     store.update(ended, b"first")
     assert store.get(run.id) == ended
@@ -53,7 +53,7 @@ def test_what_has_become_of_a_run(store: Store, make_run: MakeRun, make_result: 
 
 
 def test_nan_is_kept(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
-    lost = make_result(train=spec.Audit(loss=math.nan, accuracy=0, correct=0, samples=9))
+    lost = make_result(train=spec.FinalMetrics(loss=math.nan, accuracy=0, correct=0, samples=9))
     store.add(succeeded(make_run(), lost))
     read = store.get(make_run().id).result
     assert read is not None

@@ -24,7 +24,7 @@ from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision, and the digest of what its rows hold.
-PINNED = ("0004", "61d7a6757f014d2d6d0024f8db9913f3c393e0b2018afd63559acfa14c69b444")
+PINNED = ("0005", "c6f570e8641a83c460e291ba677929c4b810611d9290fd488af57bcdb06a4a2d")
 
 
 def without_words(schema: Any) -> Any:
@@ -38,7 +38,7 @@ def test_what_is_stored_is_what_the_newest_revision_stands_for() -> None:
     schemas = [without_words(model.model_json_schema()) for model in STORED]
     digest = hashlib.sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()
     assert (HEAD, digest) == PINNED, (
-        "What rows hold has changed: older servers cannot read it. Add a revision to runs/migrations/versions, "
+        "What rows hold has changed: older servers cannot read it. Add a revision to store/migrations/versions, "
         "though no table changes, so that they refuse the database; then put it here with the digest."
     )
 

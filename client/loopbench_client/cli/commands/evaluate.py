@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from loopbench import wire
-from loopbench.spec import Loss, Meter, Method
+from loopbench.spec import AccuracyMetric, Loss, Method
 from loopbench_client.cli.options import Json, RunId, Server, enum_option, kebab
 from loopbench_client.cli.output import out, print_json, waiting
 from loopbench_client.cli.session import connect
@@ -15,16 +15,18 @@ def evaluate(
     *,
     method: Annotated[Method | None, enum_option(Method, "The way of evaluating; default: the run's.")] = None,
     loss: Annotated[Loss | None, enum_option(Loss, "The loss to evaluate; default: the run's.")] = None,
-    meter: Annotated[Meter | None, enum_option(Meter, "What counts the accuracy; default: the run's.")] = None,
+    accuracy_metric: Annotated[
+        AccuracyMetric | None, enum_option(AccuracyMetric, "What counts the accuracy; default: the run's.")
+    ] = None,
     server: Server = None,
     json: Json = False,
 ) -> None:
     """Evaluate the stored final weights of a run in one of the ways."""
     with connect(server, ready=True) as client, waiting("evaluating"):
-        evaluation = client.evaluate(run_id, method, loss, meter)
+        evaluation = client.evaluate(run_id, method, loss, accuracy_metric)
     if json:
         print_json(wire.evaluation_to_wire(evaluation))
         return
-    ways = (evaluation.method, evaluation.loss, evaluation.meter)
+    ways = (evaluation.method, evaluation.loss, evaluation.accuracy_metric)
     out().print(f"run {evaluation.run_id}  {' '.join(map(kebab, ways))}", soft_wrap=True)
     print_figures(evaluation)

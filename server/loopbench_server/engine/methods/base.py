@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from loopbench.spec import Reported
+from loopbench.spec import ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 
@@ -53,5 +53,5 @@ class TrainingMethod(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, samples: Samples) -> Reported:
+    def evaluate(self, samples: Samples) -> ReportedMetrics:
         """What this way of evaluating reports of ``samples`` on the present weights."""

@@ -16,7 +16,7 @@ class CustomModel(keras.Model):
     def __init__(self, job: Job) -> None:
         super().__init__(job.model.inputs, job.model.outputs)
         self._loss_function = job.loss
-        self._figures = Figures(job.spec.meter, job.spec.loss_report)
+        self._figures = Figures(job.spec.accuracy_metric, job.spec.loss_aggregation)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from loopbench.spec import LossReport
+from loopbench.spec import LossAggregation
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.fitting import FittingMethod
 from loopbench_server.engine.metrics import Accuracy, LastBatch
@@ -36,10 +36,10 @@ class LastBatchLoss(keras.metrics.Metric):
 
 
 class Fit(FittingMethod):
-    """The job's model, compiled with its loss and meter."""
+    """The job's model, compiled with its loss and accuracy metric."""
 
     def __init__(self, job: Job) -> None:
-        if job.spec.loss_report is LossReport.LAST_BATCH:
+        if job.spec.loss_aggregation is LossAggregation.LAST_BATCH:
             self.loss_log = "last_batch_loss"
         super().__init__(job)
 
@@ -49,7 +49,7 @@ class Fit(FittingMethod):
 
     def compile_options(self) -> dict[str, Any]:
         """Loss and metrics."""
-        metrics: list[keras.metrics.Metric] = [Accuracy(self.job.spec.meter)]
-        if self.job.spec.loss_report is LossReport.LAST_BATCH:
+        metrics: list[keras.metrics.Metric] = [Accuracy(self.job.spec.accuracy_metric)]
+        if self.job.spec.loss_aggregation is LossAggregation.LAST_BATCH:
             metrics.append(LastBatchLoss(self.job.loss))
         return {"loss": self.job.loss, "metrics": metrics}

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from loopbench.spec import Execution, Reported
+from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
@@ -70,7 +70,7 @@ class FittingMethod(TrainingMethod):
             self.model.train_function(batch)
             yield self.model.get_metrics_result()
 
-    def evaluate(self, samples: Samples) -> Reported:
+    def evaluate(self, samples: Samples) -> ReportedMetrics:
         """``Model.evaluate`` in batches of the run's size."""
         logs = self.model.evaluate(**self.feed.evaluation(samples), verbose=0, return_dict=True)
-        return Reported(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))
+        return ReportedMetrics(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from loopbench.spec import Execution, Reported
+from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
@@ -33,7 +33,7 @@ class GradientTape(TrainingMethod):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.figures = Figures(job.spec.meter, job.spec.loss_report)
+        self.figures = Figures(job.spec.accuracy_metric, job.spec.loss_aggregation)
         self.training = self._over(self._train_step, job.data.train)
         self.validation = self._over(self._test_step, job.data.validation)
 
@@ -124,14 +124,14 @@ class GradientTape(TrainingMethod):
                 self.training(batches, tf.constant(row), tf.constant(row + 1))
                 yield self.figures.result()
 
-    def evaluate(self, samples: Samples) -> Reported:
+    def evaluate(self, samples: Samples) -> ReportedMetrics:
         """By hand, the whole set in one batch."""
         return self._evaluate(samples, len(samples))
 
-    def _evaluate(self, samples: Samples, batch_size: int) -> Reported:
+    def _evaluate(self, samples: Samples, batch_size: int) -> ReportedMetrics:
         self.figures.reset()
         over = self.validation if samples is self.job.data.validation else self._over(self._test_step, samples)
         for rows in batches_of(np.arange(len(samples), dtype=np.int32), batch_size):
             over(tf.constant(rows), tf.constant(0), tf.constant(len(rows)))
         figures = self.figures.result()
-        return Reported(loss=float(figures["loss"]), accuracy=float(figures["accuracy"]))
+        return ReportedMetrics(loss=float(figures["loss"]), accuracy=float(figures["accuracy"]))

@@ -16,7 +16,7 @@ MOST_SPECS, MOST_SEEDS = 500, 500
 
 @dataclass(frozen=True)
 class Agreement:
-    """``difference`` is the largest between audited validation accuracies under one seed, a fraction."""
+    """``difference`` is the largest between final validation accuracies under one seed, a fraction."""
 
     identical: bool
     difference: float

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from loopbench.spec import Audit, Method, Run
+from loopbench.spec import FinalMetrics, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
 from loopbench_server.telemetry.metrics.parity import Parity
@@ -41,7 +41,7 @@ class ResultMetrics(ResultObserver):
         self._diverged = gauge(
             "loopbench_last_run_diverged", "1 where the last run that succeeded diverged, 0 where not.", *KEY
         )
-        self._accuracy = gauge("loopbench_accuracy_ratio", f"Audited accuracy of the last run {SOUND}.", *KEY, "split")
+        self._accuracy = gauge("loopbench_accuracy_ratio", f"Final accuracy of the last run {SOUND}.", *KEY, "split")
         self._success = gauge("loopbench_last_success_timestamp_seconds", f"When the last run {SOUND} ended.", *KEY)
         self._agree = gauge(
             "loopbench_methods_agree",
@@ -51,7 +51,7 @@ class ResultMetrics(ResultObserver):
         )
         self._difference = gauge(
             "loopbench_parity_difference_ratio",
-            "Largest difference of audited validation accuracy between methods under that specification and one seed. "
+            "Largest difference of final validation accuracy between methods under that specification and one seed. "
             "Runs that diverged are left out.",
             *AGREEMENT,
         )
@@ -88,12 +88,12 @@ class ResultMetrics(ResultObserver):
         if self._is_newest(time, *key, "any"):
             self._diverged.labels(*key).set(diverged)
 
-    def _show_accuracy(self, key: tuple[str, ...], time: datetime, audits: dict[str, Audit]) -> None:
+    def _show_accuracy(self, key: tuple[str, ...], time: datetime, final_metrics: dict[str, FinalMetrics]) -> None:
         if not self._is_newest(time, *key, "finite"):
             return
         self._success.labels(*key).set(time.timestamp())
-        for split, audit in audits.items():
-            self._accuracy.labels(*key, split).set(audit.accuracy)
+        for split, final in final_metrics.items():
+            self._accuracy.labels(*key, split).set(final.accuracy)
 
     def _show_parity(self, run: Run) -> None:
         if agreement := self._parity.add(run):

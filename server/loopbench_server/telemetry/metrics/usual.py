@@ -4,7 +4,10 @@ from loopbench.spec import OPTIMIZERS, Execution, Method, RunSpec
 
 # What leaves the final weights alone: how a run reports of itself, and where it was asked to be trained, as its
 # environment says where it was.
-NEUTRAL = {name: RunSpec.model_fields[name].get_default() for name in ("device", "meter", "loss_report", "tensorboard")}
+NEUTRAL = {
+    name: RunSpec.model_fields[name].get_default()
+    for name in ("device", "accuracy_metric", "loss_aggregation", "tensorboard")
+}
 
 
 def without_method(spec: RunSpec) -> RunSpec:

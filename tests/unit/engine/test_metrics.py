@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from loopbench.spec import LossReport, Meter
-from loopbench_server.engine.metrics import LOSS_REPORTS, METERS, Accuracy, Figures
+from loopbench.spec import AccuracyMetric, LossAggregation
+from loopbench_server.engine.metrics import ACCURACY_METRICS, LOSS_AGGREGATIONS, Accuracy, Figures
 
 # Labels 1, 2, 3 and predictions 1, 2, 2: two of three are right.
 ONE_HOT = np.eye(4, dtype="float32")[[1, 2, 3]]
@@ -11,19 +11,21 @@ OUTPUTS = np.array([[0, 9, 0, 0], [0, 0, 9, 1], [0, 0, 9, 1]], "float32")
 
 
 def test_tables_are_complete() -> None:
-    assert set(METERS) == set(Meter)
-    assert set(LOSS_REPORTS) == set(LossReport)
+    assert set(ACCURACY_METRICS) == set(AccuracyMetric)
+    assert set(LOSS_AGGREGATIONS) == set(LossAggregation)
 
 
-@pytest.mark.parametrize("meter", [Meter.SPARSE_CATEGORICAL, Meter.CATEGORICAL, Meter.ARGMAX])
-def test_right_meters_count_samples(meter: Meter) -> None:
-    accuracy = Accuracy(meter)
+@pytest.mark.parametrize(
+    "accuracy_metric", [AccuracyMetric.SPARSE_CATEGORICAL, AccuracyMetric.CATEGORICAL, AccuracyMetric.ARGMAX]
+)
+def test_right_metrics_count_samples(accuracy_metric: AccuracyMetric) -> None:
+    accuracy = Accuracy(accuracy_metric)
     accuracy.update_state(ONE_HOT, OUTPUTS)
     assert float(accuracy.result()) == pytest.approx(2 / 3)
 
 
-def test_wrong_meter_takes_a_batch_for_one_sample() -> None:
-    accuracy = Accuracy(Meter.CATEGORICAL_ON_LABELS)
+def test_wrong_accuracy_metric_takes_a_batch_for_one_sample() -> None:
+    accuracy = Accuracy(AccuracyMetric.CATEGORICAL_ON_LABELS)
     # Largest label at index 2, largest prediction at index 1: the one sample counted is wrong.
     accuracy.update_state(ONE_HOT, OUTPUTS)
     assert float(accuracy.result()) == 0.0
@@ -32,7 +34,7 @@ def test_wrong_meter_takes_a_batch_for_one_sample() -> None:
     assert float(accuracy.result()) == 0.5
 
 
-def test_wrong_meter_is_the_class_that_keras_picks() -> None:
+def test_wrong_accuracy_metric_is_the_class_that_keras_picks() -> None:
     labels, predictions = np.array([1, 2, 3]), np.array([1, 2, 2])
     model = keras.Sequential([keras.Input(()), keras.layers.Identity()])
     model.compile(metrics=["accuracy"])
@@ -43,9 +45,11 @@ def test_wrong_meter_is_the_class_that_keras_picks() -> None:
     assert float(right.result()) == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize(("report", "expected"), [(LossReport.MEAN, (3 * 1 + 1 * 5) / 4), (LossReport.LAST_BATCH, 5.0)])
-def test_loss_of_an_epoch(report: LossReport, expected: float) -> None:
-    figures = Figures(Meter.CATEGORICAL, report)
+@pytest.mark.parametrize(
+    ("report", "expected"), [(LossAggregation.MEAN, (3 * 1 + 1 * 5) / 4), (LossAggregation.LAST_BATCH, 5.0)]
+)
+def test_loss_of_an_epoch(report: LossAggregation, expected: float) -> None:
+    figures = Figures(AccuracyMetric.CATEGORICAL, report)
     figures.update(ONE_HOT, OUTPUTS, 1.0)
     figures.update(ONE_HOT[:1], OUTPUTS[:1], 5.0)
     assert {name: float(value) for name, value in figures.result().items()} == {"loss": expected, "accuracy": 0.75}
