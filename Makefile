@@ -118,7 +118,7 @@ monitoring: $(STAMP)  ## Write dashboards, the rules' object and the names in do
 	$(BIN)/python -m scripts.monitoring.write
 
 define generate
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
