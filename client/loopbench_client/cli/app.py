@@ -35,7 +35,7 @@ for _command in COMMANDS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"loopbench {version('loopbench')}")
+        typer.echo(f"loopbench {version('keras-loopbench')}")
         raise typer.Exit
 
 
