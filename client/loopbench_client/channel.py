@@ -19,7 +19,7 @@ DIAGNOSE_TIMEOUT = 3_600.0
 def channel_options(address: str) -> list[tuple[str, str | int]]:
     """Options for a channel to ``address``."""
     return [
-        # The client repeats calls itself; see resubmission.py.
+        # The client repeats calls itself; see retry.py.
         ("grpc.enable_retries", 0),
         # A name of several servers, such as that of a headless Service: calls go to all of them in turn.
         ("grpc.lb_policy_name", "round_robin"),

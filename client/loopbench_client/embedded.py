@@ -43,7 +43,7 @@ READY_TIMEOUT = 180.0
 DRAIN_TIMEOUT = 20.0
 TERMINATE_TIMEOUT = 5.0
 
-HINT = "name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install loopbench with its extra 'server'"
+HINT = "name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install keras-loopbench with its extra 'server'"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Startup steps that the server and the sweep program share."""
 
 import os
+import sys
 import uuid
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from tempfile import gettempdir
+from typing import Any
 
 import prometheus_client
 import sqlalchemy as sa
+import structlog
 
 from loopbench_server.config import TrainingSettings
 from loopbench_server.errors import SettingError, StartError
@@ -15,8 +18,12 @@ from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
-from loopbench_server.telemetry.metrics_port import MetricsServer
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
+
+log = structlog.get_logger()
+
+# The connection of a scraper is closed after this time without a byte.
+SCRAPE_TIMEOUT_SECONDS = 10.0
 
 # Errors of opening a database that persist until a person changes something.
 PERMANENT_ERRORS = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
@@ -97,7 +104,11 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
         return address
     host, _, port = address.rpartition(":")
     try:
-        server = MetricsServer(host.strip("[]"), int(port), registry)
+        server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
     except (OSError, OverflowError) as error:
         raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
-    return f"{host}:{server.port}"
+    # The library waits for a silent scraper for ever, and prints a traceback when one disconnects.
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("Handler", (handler,), {"timeout": SCRAPE_TIMEOUT_SECONDS})
+    server.handle_error = lambda *_: log.debug("scrape failed", error=str(sys.exception()))  # type: ignore[method-assign]
+    return f"{host}:{server.server_port}"

@@ -145,10 +145,10 @@ def test_every_answer_is_a_result_or_names_what_is_wrong(ready: ServerProcess, r
                 send_all(sender, requests_to(path, ids), -(-wanted // len(METHODS)))
         print(*sender.table(), sep="\n")
         assert sender.answers.total() >= wanted
-        assert all(client.get(run_id).result for run_id in ids)
+        assert all(client.get_run(run_id).result for run_id in ids)
         # A detached Train whose deadline passed after it was taken up.
-        for run in client.list(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
-            client.cancel(run.id)
-        eventually(lambda: client.server_info().running == client.server_info().queued == 0)
+        for run in client.list_runs(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
+            client.cancel_run(run.id)
+        eventually(lambda: client.get_server_info().running == client.get_server_info().queued == 0)
         eventually(lambda: not ready.workers())
     assert ready.faults() == []

@@ -64,7 +64,7 @@ def test_calls_at_once_are_bounded_and_others_are_told(server: ServerProcess, cl
     asyncio.run(_with_calls_that_stay(server.address, CALLS_OF_A_CALLER, grpc.StatusCode.RESOURCE_EXHAUSTED))
     # Once they have gone, there is room again.
     eventually(lambda: code_of_a_call(server) is grpc.StatusCode.INVALID_ARGUMENT)
-    assert client.server_info().ready
+    assert client.get_server_info().ready
     assert server.faults() == []
 
 

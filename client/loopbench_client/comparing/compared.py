@@ -7,7 +7,7 @@ from statistics import fmean
 
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec
 from loopbench_client.client import Client
-from loopbench_client.comparing.earlier import finished_runs
+from loopbench_client.comparing.cached_runs import finished_runs
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Plan
 from loopbench_client.comparing.training import train_all
 from loopbench_client.errors import InvalidSpecError, LoopbenchError, RunEndedError
@@ -100,7 +100,7 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     comparison = None
     if len(groups) >= FEWEST_GROUPS:
         comparison = client.compare(groups, plan.margin, plan.alpha, timeout=COMPARE_TIMEOUT)
-    given = {group.label: _by_seed(map(client.get, group.run_ids)) for group in plan.groups}
+    given = {group.label: _by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
     return Compared(
         specs={label: found[0].spec for label, found in given.items()} | {**plan.specs},
         runs=given | {label: found for label, found in by_label.items() if found},

@@ -73,7 +73,7 @@ class _Crew:
         self._stop.set()
         for run_id in self._running.copy().values():
             with suppress(LoopbenchError):
-                self._client.cancel(run_id)
+                self._client.cancel_run(run_id)
         for thread in self._threads:
             thread.join(STOP_TIMEOUT)
 

@@ -8,13 +8,12 @@ made its file.
 import hashlib
 import math
 import os
-import types
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,9 @@ ALIGNMENT = 64
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 MNIST_FILE = "mnist.npz"
 MNIST_BYTES = 11_490_434
+# Keras's loader has the same; its own downloader caches a file before it checks the hash.
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 # SHA-256 of each array's bytes: archives of the same arrays differ by their time stamps.
 MNIST_DIGESTS = {
@@ -112,33 +114,10 @@ def find_mnist(data_dir: Path | None) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-class _AskedFor(Exception):  # noqa: N818  no error: it ends Keras's function before its download
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self.source = source
-
-
-def mnist_source() -> Source:
-    """Where Keras has MNIST, and the digest that it knows of it: what its own loader would hand to its downloader."""
-    import keras  # noqa: PLC0415  only a download needs it
-
-    def answer(*, origin: str, file_hash: str, **_: Any) -> NoReturn:
-        raise _AskedFor(Source(origin, file_hash))
-
-    load = keras.datasets.mnist.load_data
-    ask = types.FunctionType(load.__code__, {**load.__globals__, "get_file": answer})
-    try:
-        ask(MNIST_FILE)
-    except _AskedFor as asked:
-        return asked.source
-    raise AssertionError("Keras loads MNIST in another way than it did")
-
-
 def _download_mnist() -> Path:
     cache = _keras_cache()
     try:
-        # Keras's own downloader takes whatever comes, and puts it into the cache before it looks at it.
-        download(mnist_source(), cache, MNIST_BYTES)
+        download(Source(MNIST_URL, MNIST_SHA256), cache, MNIST_BYTES)
     except DownloadError as error:
         raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
     return cache

@@ -10,13 +10,17 @@ import tensorflow as tf
 from loopbench.spec import Device, Environment
 from loopbench_server.revision import source_revision
 
-PACKAGES = ("loopbench", "keras", "numpy")
+PACKAGES = ("keras", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a result."""
     # TensorFlow has distributions by several names.
-    own = {"python": platform.python_version(), "tensorflow": tf.__version__}
+    own = {
+        "python": platform.python_version(),
+        "loopbench": version("keras-loopbench"),
+        "tensorflow": tf.__version__,
+    }
     return own | {package: version(package) for package in PACKAGES}
 
 

@@ -99,8 +99,8 @@ class Figures:
 
     def update(self, labels: Any, outputs: Any, loss: Any) -> dict[str, Any]:
         """Takes in a batch; gives the figures so far. The loss counts as often as the batch holds samples."""
-        loss, accuracy = self.metrics
-        loss.update_state(loss, sample_weight=tf.shape(outputs)[0])
+        mean_loss, accuracy = self.metrics
+        mean_loss.update_state(loss, sample_weight=tf.shape(outputs)[0])
         accuracy.update_state(labels, outputs)
         return self.result()
 

@@ -25,7 +25,7 @@ class ServerStatus:
         """Return the current information."""
         return ServerInfo(
             ready=self.ready and not self._scheduler.draining,
-            versions={"loopbench": version("loopbench"), "grpcio": version("grpcio"), **self._described.versions},
+            versions={"loopbench": version("keras-loopbench"), "grpcio": version("grpcio"), **self._described.versions},
             devices=self._described.devices,
             datasets=self._described.datasets,
             limits=self._limits,

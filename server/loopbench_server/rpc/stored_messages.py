@@ -64,11 +64,11 @@ def _result(text: str | None) -> Any:
     return values
 
 
-def _state(value: str) -> run_pb2.RunState.ValueType:
-    return run_pb2.RunState.Value(enum_prefix(run_pb2.RunState.DESCRIPTOR) + RunState(value))
+def _state(value: str) -> str:
+    return enum_prefix(run_pb2.RunState.DESCRIPTOR) + RunState(value)
 
 
-def _parse(model: type[BaseModel], descriptor: Descriptor, text: str | None) -> Any:
+def _parse(model: type[BaseModel], descriptor: Any, text: str | None) -> Any:
     """Return the stored JSON of ``model`` in the form that the constructor of the message type accepts."""
     return _converter(model, descriptor)(from_json(text)) if text else None
 

@@ -69,7 +69,7 @@ def _make_provider(names: list[str]) -> "SdkTracerProvider":
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider  # noqa: PLC0415  an extra
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  an extra
 
-    ours = Resource.create({"service.name": NAME, "service.version": version("loopbench")})
+    ours = Resource.create({"service.name": NAME, "service.version": version("keras-loopbench")})
     # The environment takes precedence.
     provider = SdkTracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     for name in names:
@@ -78,7 +78,7 @@ def _make_provider(names: list[str]) -> "SdkTracerProvider":
 
 
 def _get_tracer(provider: TracerProvider) -> Tracer:
-    return provider.get_tracer(NAME, version("loopbench"))
+    return provider.get_tracer(NAME, version("keras-loopbench"))
 
 
 @contextmanager

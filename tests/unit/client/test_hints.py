@@ -11,7 +11,7 @@ from typer.testing import Result
 from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_client import Client, LoopbenchError
-from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_server.errors import LoopbenchServerError, subclasses
 from loopbench_server.rpc.error_mapping import STATUSES, to_status
 
@@ -56,7 +56,7 @@ def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> 
 def test_the_client_bears_reason_and_hint(kind: Kind, client: Client, service: Any) -> None:
     service.failures["DeleteRun"].append(sent(kind))
     with pytest.raises(LoopbenchError) as caught:
-        client.delete("x")
+        client.delete_run("x")
     assert (caught.value.reason, caught.value.hint) == (kind.reason, kind.hint)
     assert EXIT_CODES[type(caught.value)] == EXITS.get(STATUSES[kind].name, ExitCode.RUN_FAILED)
 

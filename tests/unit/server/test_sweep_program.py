@@ -58,7 +58,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["loopbench-sweep-index", "--metrics-address", "none", *map(str, arguments)])
-        monkeypatch.setattr("loopbench_server.sweep.program.Training", lambda *_: pytest.fail("it trains"))
+        monkeypatch.setattr("loopbench_server.sweep.program.IndexTrainer", lambda *_: pytest.fail("it trains"))
         with pytest.raises(SystemExit) as ended:
             main()
         return Ended(ended.value.code, capsys.readouterr().err)

@@ -10,7 +10,6 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Verdict
-from loopbench_client.cli.board import watching
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -20,8 +19,9 @@ from loopbench_client.cli.comparisons import (
     print_diagnoses,
     print_failures,
 )
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.cli.failures import command_line
+from loopbench_client.cli.error_output import command_line
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, enum_option
 from loopbench_client.cli.output import err, print_json, waiting
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from loopbench.spec import InvalidFieldsError, Violation, violations_of
 from loopbench.sweep import Sweep
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.cli.failures import command_line
+from loopbench_client.cli.error_output import command_line
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err
 from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, telling

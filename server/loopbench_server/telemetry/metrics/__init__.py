@@ -20,7 +20,7 @@ class TrainingMetrics:
         self.registry = new_registry()
         self.runs = RunMetrics(self.registry, slots, queue_size, specs)
         self.store = StoreMetrics(self.registry)
-        self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
+        self.build = BuildMetrics(self.registry, version("keras-loopbench"), source_revision())
 
     def set_description(self, described: Described) -> None:
         """Set packages and devices as a worker describes them."""

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.errors import (

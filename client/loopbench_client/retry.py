@@ -15,7 +15,7 @@ PAUSES = (0.2, 0.4, 0.8, 1.6)
 PAUSES_FOR_A_LEASE = (1.0, 2.0, 4.0, 8.0, *[15.0] * 5)
 
 
-class Resubmission:
+class Retry:
     """Decides after a failed attempt; both clients ask, each sleeps in its own way.
 
     ``timeout`` is in seconds, for all attempts together; None is no limit.
