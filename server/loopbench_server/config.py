@@ -59,7 +59,7 @@ class TrainingSettings(BaseSettings):
         1, description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA"
     )
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        30.0, description="seconds that running runs may go on after SIGTERM"
+        30.0, description="seconds that runs may continue after SIGTERM"
     )
     log_format: Literal["json", "console"] = Field("json", description="format of log lines on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")

@@ -48,14 +48,14 @@ class Verifier:
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
         comparison = await run_blocking(compare, groups, defaults["margin"].default, defaults["alpha"].default)
-        told = {label: [*_collect_reports(label, made)] for label, made in runs.items()}
+        reports = {label: [*_collect_reports(label, made)] for label, made in runs.items()}
         return diagnosis.model_copy(
             update={
                 "verification": comparison,
-                "causes": tuple(_add_false_reports(cause, told) for cause in diagnosis.causes),
+                "causes": tuple(_add_false_reports(cause, reports) for cause in diagnosis.causes),
                 "controls": (
                     *diagnosis.controls,
-                    *(item for items in told.values() for item in items if _agrees(item)),
+                    *(item for items in reports.values() for item in items if _agrees(item)),
                 ),
             }
         )
@@ -102,7 +102,7 @@ def _agrees(item: Evidence) -> bool:
     return math.isclose(item.expected, item.observed, rel_tol=ROUNDING)
 
 
-def _add_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
+def _add_false_reports(cause: Cause, reports: Mapping[str, list[Evidence]]) -> Cause:
     """Return ``cause`` with the false reports of its side in whole runs."""
-    false = [item for item in told.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
+    false = [item for item in reports.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
     return cause.model_copy(update={"evidence": (*cause.evidence, *false)})

@@ -62,7 +62,7 @@ def find_token(secret: str, tokens: Sequence[Token]) -> Token | None:
 
 
 def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
-    """Return the tokens of a file; with an empty file nobody may call.
+    """Return the tokens of a file; an empty file admits no caller.
 
     Raises:
         BrokenFileError: names every bad line and quotes none, since a line may contain a secret.

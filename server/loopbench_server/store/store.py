@@ -40,7 +40,7 @@ RUN_COLUMNS = [
     runs.c[name]
     for name in ("id", "request_id", "state", "spec", "create_time", "start_time", "end_time", "result", "error")
 ]
-# Runs deleted in one transaction, so that it ends soon and delays nobody.
+# Runs deleted in one transaction, so that it ends soon.
 DELETE_BATCH = 100
 
 

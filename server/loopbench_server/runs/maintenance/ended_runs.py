@@ -43,21 +43,21 @@ async def follow_results(
 
     ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.maintenance.polling.repeat` says.
     """
-    told: set[_End] = set()
+    reported: set[_End] = set()
     since = datetime.fromtimestamp(0, UTC)
 
     async def poll() -> None:
         nonlocal since
         began = datetime.now(UTC)
         found = await run_blocking(_ends, store, since)
-        for ends in _in_parts([end for end in found if end not in told]):
+        for ends in _in_parts([end for end in found if end not in reported]):
             for run in await run_blocking(_runs, store, ends):
                 assert run.end_time is not None
                 # Before the report, so that a run whose report fails does not block the others in later polls.
-                told.add(_End(run.id, run.end_time))
+                reported.add(_End(run.id, run.end_time))
                 observer.run_found(run)
-            told.update(ends)
-        told.intersection_update(found)
+            reported.update(ends)
+        reported.intersection_update(found)
         since = began - OVERLAP_IN_LEASES * store.lease
 
     await repeat(RESULTS, POLL_INTERVAL_SECONDS, poll, failed)

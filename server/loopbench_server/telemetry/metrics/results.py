@@ -27,14 +27,14 @@ class ResultMetrics(ResultObserver):
         self._start = start
         self._stored = Counter(
             "loopbench_stored_runs",
-            "Runs that ended in the store since this server started, whoever trained them: every server counts all.",
+            "Runs that ended in the store since this server started. Every server of the store counts all of them.",
             ("method", "outcome"),
             registry=registry,
         )
         self._stored_diverged = Counter(
             "loopbench_stored_runs_diverged",
-            "Runs that diverged and ended in the store since this server started, whoever trained them: every server "
-            "counts all.",
+            "Runs that diverged and ended in the store since this server started. Every server of the store counts all "
+            "of them.",
             ("method",),
             registry=registry,
         )
