@@ -366,7 +366,7 @@ def test_the_command_line_says_what_to_do_about_access(server: ServerProcess) ->
     code, _, stderr = loopbench(server, "delete", NOBODYS_RUN, role="read")
     assert code == ExitCode.NO_ACCESS
     assert "error: not allowed: DeleteRun needs the role write, and the token has read" in stderr
-    assert "hint: Ask whoever runs the server" in stderr
+    assert "hint: Ask the operator of the server" in stderr
 
 
 # Ports, metrics, health and reflection.
