@@ -1,4 +1,8 @@
-"""How the C library keeps freed memory."""
+"""How the C library keeps freed memory.
+
+Environment variables of glibc could set the same, but workers would inherit them, and each program that starts a server
+would have to set them. Without them a server of 1,000 runs grows by more than 2 %, the benchmark's limit.
+"""
 
 import ctypes
 
