@@ -1,4 +1,4 @@
-"""Finds out why two ways of training a Keras model disagree, in process and on code of one's own.
+"""Finds out why two aggregations of training a Keras model disagree, in process and on code of one's own.
 
 >>> from loopbench_diagnose import Data, compile_and_fit, describe, diagnose
 >>> fit = compile_and_fit(optimizer="sgd", loss="mse")  # doctest: +SKIP
@@ -9,8 +9,8 @@
 from loopbench.text import describe
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosing import diagnose
-from loopbench_diagnose.lab import NoUpdateError, StructureError
+from loopbench_diagnose.harness import NoUpdateError, StructureError
 from loopbench_diagnose.loops import compile_and_fit, steps
-from loopbench_diagnose.sides import Side
+from loopbench_diagnose.side import Side
 
 __all__ = ["Data", "NoUpdateError", "Side", "StructureError", "compile_and_fit", "describe", "diagnose", "steps"]

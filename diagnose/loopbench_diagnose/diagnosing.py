@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from loopbench.spec import Diagnosis
-from loopbench_diagnose.case import Case
 from loopbench_diagnose.data import Data
+from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
-from loopbench_diagnose.lab import Lab
+from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.probes import PROBES, Probe
-from loopbench_diagnose.sides import Factory, Side
+from loopbench_diagnose.replay import Replay
+from loopbench_diagnose.side import Factory, Side
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003
@@ -24,7 +25,7 @@ def diagnose(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> Diagnosis:
-    """Finds by experiment why two ways of training the same model end, or report, differently.
+    """Finds by experiment why two aggregations of training the same model end, or report, differently.
 
     Both are run from the same initial weights, on one batch and over some epochs, watched and unwatched. Nothing of
     them is read: what counts is what they do to gradients, weights and figures.
@@ -45,16 +46,34 @@ def diagnose(
         StructureError: the factory builds different models.
     """
     one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
-    return examine(build_model, data, (one, other), samples=samples, seed=seed, probes=PROBES).diagnosis()
+    experiment = _experiment(build_model, data, (one, other), samples=samples, seed=seed)
+    findings = _ask(experiment, PROBES)
+    return Diagnosis(**findings.fields(), replay=Replay())
 
 
 def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
+    return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+
+
+def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
     used = data.prime(samples)
-    case = Case(Lab(build_model, used, seed), used, sides)
+    return Experiment(Harness(build_model, used, seed), used, sides)
+
+
+def _ask(experiment: Experiment, probes: Sequence[Probe]) -> Findings:
     findings = Findings()
+    # Without a replay there is nothing to compare: its errors are the caller's.
+    experiment.epochs  # noqa: B018  made here
     for probe in probes:
-        probe(case, findings)
+        try:
+            probe(experiment, findings)
+        except Exception as error:  # noqa: BLE001  the other results stand
+            findings.not_tested(_name(probe), error)
     return findings
+
+
+def _name(probe: Probe) -> str:
+    return probe.__module__.rpartition(".")[2].replace("_", " ")

@@ -52,7 +52,7 @@ def test_a_sum_over_outputs() -> None:
     for name in ("loss_ratio", "gradient_ratio", "movement_ratio/1"):
         assert found[name].observed == pytest.approx(3, rel=1e-4)
     assert found["gradient_ratio_spread"].observed == pytest.approx(0, abs=1e-4)
-    assert "0.15 instead of 0.05" in diagnosis.causes[0].effect
+    assert "0.15 instead of 0.05" in diagnosis.causes[0].consequence
     assert "3 is the number of outputs" in diagnosis.causes[0].fix
 
 
@@ -88,7 +88,7 @@ def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
     found = only(diagnosis, Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
     assert found["movement_ratio/1"].observed == pytest.approx(1, rel=1e-2)
-    assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
+    assert diagnosis.causes[0].consequence.startswith("Next to none under Adam")
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_fixed_divisor() -> None:
     diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), fixed)
     found = only(diagnosis, Reason.FIXED_DIVISOR, Side.SECOND)
     assert found["partial_batch"].observed == pytest.approx((SIZE // 2) / SIZE, rel=1e-4)
-    assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].effect
+    assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].consequence
 
 
 @pytest.mark.slow

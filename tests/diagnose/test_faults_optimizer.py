@@ -201,4 +201,4 @@ def test_a_scale_that_clipping_hides() -> None:
     diagnosis = diagnose(build, data, taped(squared, optimizer=clipped), halved)
     found = only(diagnosis, Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(0.5)
-    assert "which clips the gradient's length" in diagnosis.causes[0].effect
+    assert "which clips the gradient's length" in diagnosis.causes[0].consequence

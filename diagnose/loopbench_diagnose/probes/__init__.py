@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loopbench_diagnose.case import Case
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.probes import (
     accuracy,
@@ -24,7 +24,7 @@ from loopbench_diagnose.probes import (
     validation,
 )
 
-Probe = Callable[[Case, Findings], None]
+Probe = Callable[[Experiment, Findings], None]
 
 PROBES: tuple[Probe, ...] = (
     non_finite.probe,

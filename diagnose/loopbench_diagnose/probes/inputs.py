@@ -2,33 +2,33 @@
 
 import numpy as np
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
+from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.findings import Findings, Severity, evidence, word
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.reasons import Reason
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares what the model was given of the same batch: pixels scaled on one side alone, for example."""
-    if case.same_inputs:
+    if experiment.same_inputs:
         findings.control("inputs", "Both sides feed the model the same samples.")
         return
     findings.cause(
         Cause(
             reason=Reason.INPUTS,
             title="The model is fed other inputs from the same data",
-            evidence=tuple(_range(case, side) for side in (0, 1)),
-            effect="Nothing that follows can be compared, and neither can the accuracies.",
+            evidence=tuple(_range(experiment, side) for side in (0, 1)),
+            consequence="Nothing that follows can be compared, and neither can the accuracies.",
             fix="Prepare the inputs in the same way on both sides: the same scaling, the same order of axes.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         1e9,
     )
 
 
-def _range(case: Case, side: int) -> Evidence:
-    steps = case.batch()[side].steps
+def _range(experiment: Experiment, side: int) -> Evidence:
+    steps = experiment.batch()[side].steps
     values = [np.asarray(leaf, np.float64) for step in steps[:1] for leaf in leaves(step.call.inputs)]
     told = ", ".join(
         f"shape {value.shape}, {value.min():.4g} to {value.max():.4g}, mean {value.mean():.4g}" for value in values

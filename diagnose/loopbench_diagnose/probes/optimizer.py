@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.spec import Cause, Evidence
+from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose import clips
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import copy_of, effect_of_field, finite, inner, updates
-from loopbench_diagnose.findings import Findings, Severity, evidence, percent
+from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, evidence, percent
 from loopbench_diagnose.gradients import gap
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Step, Trace
@@ -36,7 +36,7 @@ class Field:
 
 CLIPPING = Field(
     Reason.CLIPPING,
-    "The gradients are clipped in different ways",
+    "The gradients are clipped in different aggregations",
     "Clip in one way: clipnorm clips every variable by its own norm, global_clipnorm all of them by their common norm.",
 )
 FIELDS: dict[str, Field] = {
@@ -55,16 +55,16 @@ OTHER_FIELD = Field(Reason.OPTIMIZER, "The optimizers are configured differently
 CANCELLED = "Here loss and learning rate make up for each other: after the first step the weights have moved alike."
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares optimizers by copies that are fed the same gradients, then the updates themselves."""
-    first, second = case.batch(case.explained)
-    if not first.steps or not second.steps or not case.same_inputs or not case.explanation.closed:
+    first, second = experiment.batch(experiment.explained)
+    if not first.steps or not second.steps or not experiment.same_inputs or not experiment.explanation.closed:
         return
-    real = _real_gap(first, second, case)
-    found = _configuration(first, second, real, findings, case) or _by_hand(first, second, real, findings)
+    real = _real_gap(first, second, experiment)
+    found = _configuration(first, second, real, findings, experiment) or _by_hand(first, second, real, findings)
     _cancel(first, second, findings)
     if not found and not findings.reasons & {Reason.LOSS_SCALING, Reason.NOT_REPEATABLE}:
-        _update_rule(first, second, real, findings, case)
+        _update_rule(first, second, real, findings, experiment)
 
 
 def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
@@ -74,12 +74,12 @@ def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
         return
     for cause in findings.causes:
         if cause.reason in both:
-            findings.reword(cause.reason, Severity.ROUNDING, effect=f"{cause.effect} {CANCELLED}")
+            findings.reword(cause.reason, Effect.TRAINING, 0.0, consequence=f"{cause.consequence} {CANCELLED}")
 
 
-def _real_gap(first: Trace, second: Trace, case: Case) -> float:
+def _real_gap(first: Trace, second: Trace, experiment: Experiment) -> float:
     """Distance of the first updates; a scale of the loss, told elsewhere, is taken out of it."""
-    if abs(case.explanation.ratio.scale - 1) < case.tolerance or not first.optimizers:
+    if abs(experiment.explanation.ratio.scale - 1) < experiment.tolerance or not first.optimizers:
         return _gap(first, second, 1)
     weights, gradients = first.steps[0].weights, second.steps[0].gradients
     assert weights is not None
@@ -110,7 +110,7 @@ def _gap(first: Trace, second: Trace, steps: int) -> float:
     return max(0.0, whole - MOST_NOISE * gap(*made))
 
 
-def _configuration(first: Trace, second: Trace, real: float, findings: Findings, case: Case) -> bool:
+def _configuration(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> bool:
     if not first.optimizers or not second.optimizers:
         return False
     one, other = inner(first.optimizers[-1]), inner(second.optimizers[-1])
@@ -119,7 +119,7 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
         told = "Copies of both optimizers make the same updates of the same gradients."
         findings.control("optimizer", told, 0.0, whole)
         return False
-    if _made_up(first, second, real, whole, case):
+    if _made_up(first, second, real, whole, experiment):
         told = "The optimizers are configured differently, and a loop makes up for it: distance of the first updates."
         findings.control("optimizer", told, 0.0, real)
         return False
@@ -137,20 +137,20 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
     return True
 
 
-def _made_up(first: Trace, second: Trace, real: float, whole: float, case: Case) -> bool:
+def _made_up(first: Trace, second: Trace, real: float, whole: float, experiment: Experiment) -> bool:
     """Whether the updates agree where copies of the optimizers would make different ones."""
     one, other = inner(first.optimizers[-1]), inner(second.optimizers[-1])
     start = _copies_gap(one, other, first.steps[:1])
     if start > MEASURABLE:
         return real < MADE_UP * start
     # Momentum, for example, makes no difference in step 1.
-    steps = _steps(first, second, case)
+    steps = _steps(first, second, experiment)
     return steps > 1 and whole > MEASURABLE and _gap(first, second, steps) < MADE_UP * whole
 
 
-def _steps(first: Trace, second: Trace, case: Case) -> int:
+def _steps(first: Trace, second: Trace, experiment: Experiment) -> int:
     """How many updates can be compared: a scale of the loss is taken out of the first one alone."""
-    scaled = abs(case.explanation.ratio.scale - 1) >= case.tolerance
+    scaled = abs(experiment.explanation.ratio.scale - 1) >= experiment.tolerance
     return 1 if scaled else min(len(first.steps), len(second.steps))
 
 
@@ -192,10 +192,10 @@ def _tell(
                 evidence("update_gap", "Copies of the first optimizer, without and with this difference.", 0.0, change),
                 *more,
             ),
-            effect=f"On the same gradients the updates differ by {percent(change)} of their length.{effect}",
+            consequence=f"On the same gradients the updates differ by {percent(change)} of their length.{effect}",
             fix=field.fix,
         ),
-        Severity.TRAINING if change > ROUNDING else Severity.ROUNDING,
+        Effect.TRAINING,
         finite(change),
     )
 
@@ -224,24 +224,24 @@ def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bo
                 *clips.measured(first, second),
                 evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
             ),
-            effect=f"The first update differs by {percent(real)} of its length.",
+            consequence=f"The first update differs by {percent(real)} of its length.",
             fix=CLIPPING.fix,
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(real),
     )
     return True
 
 
-def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, case: Case) -> None:
+def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> None:
     """Updates that differ although gradients and optimizers do not."""
-    steps = _steps(first, second, case)
+    steps = _steps(first, second, experiment)
     later = max([real, *(_gap(first, second, step) for step in range(2, steps + 1))])
     measured = [evidence("weights_after_1_step", "Distance of the weights' movement after 1 step.", 0.0, real)]
     if steps > 1:
         told = f"The same after {steps} steps on one batch."
         measured.append(evidence(f"weights_after_{steps}_steps", told, 0.0, later))
-    if later < max(ROUNDING, case.tolerance):
+    if later < max(ROUNDING, experiment.tolerance):
         findings.agree(measured)
         return
     if first.optimizers and second.optimizers:
@@ -255,11 +255,11 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, c
             if real >= ROUNDING
             else "The updates part later on",
             evidence=tuple(measured),
-            effect=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} of "
+            consequence=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} of "
             "their length.",
             fix="Compare what happens between tape.gradient and the weights: rates that change, constraints, averages, "
             "updates by hand.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(later),
     )

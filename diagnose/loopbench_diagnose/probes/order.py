@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import EPOCHS, Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.experiment import EPOCHS, Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence
 from loopbench_diagnose.orders import Order, Shuffle, describe, indices
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
@@ -13,9 +13,9 @@ from loopbench_diagnose.trace import Trace
 FEWEST = 10
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the kinds of shuffle; that two shuffles differ by chance is no cause."""
-    orders = [_order(case, trace) for trace in case.shuffled]
+    orders = [_order(experiment, trace) for trace in experiment.shuffled]
     if any(order is None for order in orders):
         return
     first, second = (order for order in orders if order is not None)
@@ -35,20 +35,20 @@ def probe(case: Case, findings: Findings) -> None:
             evidence=(
                 evidence(
                     "reach",
-                    f"Places that the farthest of {len(case.data)} samples was moved to the front, first and second.",
+                    f"Places that the farthest of {len(experiment.data)} samples was moved to the front, first and second.",
                     float(first.reach),
                     float(second.reach),
                 ),
                 evidence("batch_order", f"Digests of the orders: {_digests(first, second)}."),
             ),
-            effect="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the "
+            consequence="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the "
             "more the data are sorted.",
             fix="Shuffle over the whole set and anew every epoch: shuffle(buffer_size=len(data), "
             "reshuffle_each_iteration=True) before batch(); fit's shuffle= does nothing for a tf.data.Dataset.",
             side=SIDES[weaker],
         ),
-        Severity.TRAINING,
-        abs(first.reach - second.reach) / len(case.data),
+        Effect.TRAINING,
+        abs(first.reach - second.reach) / len(experiment.data),
     )
 
 
@@ -60,12 +60,12 @@ def _rank(order: Order) -> tuple[int, int]:
     return list(Shuffle).index(order.shuffle), order.reach
 
 
-def _order(case: Case, trace: Trace) -> Order | None:
+def _order(experiment: Experiment, trace: Trace) -> Order | None:
     """None where the samples of an epoch cannot be told, or there are too few to shuffle."""
     count = len(trace.steps) // EPOCHS
     # Equal samples cannot be told from each other; a shuffle of all is one of the others as well.
-    times = Counter(case.rows(case.data))
-    known = [key for key in case.rows(case.data) if times[key] == 1]
+    times = Counter(experiment.rows(experiment.data))
+    known = [key for key in experiment.rows(experiment.data) if times[key] == 1]
     epochs = [
         indices(
             [key for step in trace.steps[start : start + count] for key in step.call.rows if times[key] <= 1], known

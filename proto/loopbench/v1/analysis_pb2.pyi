@@ -80,6 +80,38 @@ SIDE_SECOND: Side.ValueType  # 2
 """DiagnoseRequest.second."""
 Global___Side: _TypeAlias = Side  # noqa: Y015
 
+class _Effect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EFFECT_UNSPECIFIED: _Effect.ValueType  # 0
+    """Not known."""
+    EFFECT_TRAINING: _Effect.ValueType  # 1
+    """The trained weights differ."""
+    EFFECT_STATE: _Effect.ValueType  # 2
+    """The trained weights agree, predictions do not."""
+    EFFECT_REPORT: _Effect.ValueType  # 3
+    """Only a reported metric differs."""
+    EFFECT_ROUNDING: _Effect.ValueType  # 4
+    """No more than single precision, or a repeat of the same side, explains."""
+
+class Effect(_Effect, metaclass=_EffectEnumTypeWrapper):
+    """What a cause touches."""
+
+EFFECT_UNSPECIFIED: Effect.ValueType  # 0
+"""Not known."""
+EFFECT_TRAINING: Effect.ValueType  # 1
+"""The trained weights differ."""
+EFFECT_STATE: Effect.ValueType  # 2
+"""The trained weights agree, predictions do not."""
+EFFECT_REPORT: Effect.ValueType  # 3
+"""Only a reported metric differs."""
+EFFECT_ROUNDING: Effect.ValueType  # 4
+"""No more than single precision, or a repeat of the same side, explains."""
+Global___Effect: _TypeAlias = Effect  # noqa: Y015
+
 @_typing.final
 class RunGroup(_message.Message):
     """Runs of one specification under several seeds."""
@@ -360,19 +392,22 @@ class Cause(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
-    EFFECT_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_FIELD_NUMBER: _builtins.int
     FIX_FIELD_NUMBER: _builtins.int
     SIDE_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Stable and upper case, for example LOSS_REDUCTION."""
     title: _builtins.str
     """The cause in a few words."""
-    effect: _builtins.str
-    """What the cause does to the outcome under this optimizer."""
+    consequence: _builtins.str
+    """What the cause does to the outcome under this optimizer, in words."""
     fix: _builtins.str
     """What to change."""
     side: Global___Side.ValueType
     """The side that is at fault; not set where the two only differ."""
+    effect: Global___Effect.ValueType
+    """What the cause touches."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """What was measured."""
@@ -383,13 +418,14 @@ class Cause(_message.Message):
         reason: _builtins.str = ...,
         title: _builtins.str = ...,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
-        effect: _builtins.str = ...,
+        consequence: _builtins.str = ...,
         fix: _builtins.str = ...,
         side: Global___Side.ValueType = ...,
+        effect: Global___Effect.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "evidence", b"evidence", "fix", b"fix", "reason", b"reason", "side", b"side", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequence", b"consequence", "effect", b"effect", "evidence", b"evidence", "fix", b"fix", "reason", b"reason", "side", b"side", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,6 +444,8 @@ class Diagnosis(_message.Message):
     SECOND_FIELD_NUMBER: _builtins.int
     FIXED_FIRST_FIELD_NUMBER: _builtins.int
     FIXED_SECOND_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    NOT_TESTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cause]:
         """The strongest first; empty where nothing differs."""
@@ -438,6 +476,14 @@ class Diagnosis(_message.Message):
     def fixed_second(self) -> _run_pb2.RunSpec:
         """Likewise."""
 
+    @_builtins.property
+    def rounding(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cause]:
+        """Differences that single precision, or a repeat of the same side, explains; they are never among the causes."""
+
+    @_builtins.property
+    def not_tested(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why an experiment could not be made, one sentence each; the other results stand."""
+
     def __init__(
         self,
         *,
@@ -448,10 +494,12 @@ class Diagnosis(_message.Message):
         second: _run_pb2.RunSpec | None = ...,
         fixed_first: _run_pb2.RunSpec | None = ...,
         fixed_second: _run_pb2.RunSpec | None = ...,
+        rounding: _abc.Iterable[Global___Cause] | None = ...,
+        not_tested: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "fixed_first", b"fixed_first", "fixed_second", b"fixed_second", "second", b"second", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "controls", b"controls", "first", b"first", "fixed_first", b"fixed_first", "fixed_second", b"fixed_second", "second", b"second", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "controls", b"controls", "first", b"first", "fixed_first", b"fixed_first", "fixed_second", b"fixed_second", "not_tested", b"not_tested", "rounding", b"rounding", "second", b"second", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

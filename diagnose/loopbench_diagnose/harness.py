@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.execution import executing
+from loopbench_diagnose.instrumentation import float64, recording, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
-from loopbench_diagnose.sides import Factory, Side
-from loopbench_diagnose.spies import float64, snapshot, watching
+from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 
 SAMPLES_OF_A_TRIAL = 32
@@ -67,7 +67,7 @@ def _tensors(arrays: Any) -> Any:
     return keras.tree.map_structure(keras.ops.convert_to_tensor, arrays)
 
 
-class Lab:
+class Harness:
     """Gives every training the same start.
 
     Initial weights, the state of random layers and the global seeds are those of one model, made at the beginning.
@@ -129,7 +129,7 @@ class Lab:
             keras.utils.set_random_seed(self._seed)
             if not seeded:
                 tf.random.set_seed(None)
-            watch = stack.enter_context(watching(model, force_training=force))
+            watch = stack.enter_context(recording(model, force_training=force))
             reported = side.train(model, data.copied(), epochs)
             watch.trace.drawn = _drawn()
             return watch.finish(figures(reported))

@@ -10,6 +10,8 @@ import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
+from loopbench_diagnose.harness import Harness, NoUpdateError
+from loopbench_diagnose.instrumentation import row_keys
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -23,9 +25,7 @@ from loopbench_diagnose.interventions import (
     Intervention,
     has_weights,
 )
-from loopbench_diagnose.lab import Lab, NoUpdateError
-from loopbench_diagnose.sides import Side
-from loopbench_diagnose.spies import row_keys
+from loopbench_diagnose.side import Side
 from loopbench_diagnose.trace import Arrays, Step, Trace
 
 Pair = tuple[Trace, Trace]
@@ -66,11 +66,11 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
     return 1.0 if first is None or second is None else ratio(first, second).scale
 
 
-class Case:
+class Experiment:
     """What is known of two sides. Experiments on one batch are made with the size of the smaller first batch."""
 
-    def __init__(self, lab: Lab, data: Data, sides: tuple[Side, Side]) -> None:
-        self.lab = lab
+    def __init__(self, harness: Harness, data: Data, sides: tuple[Side, Side]) -> None:
+        self.harness = harness
         self.data = data
         self.sides = sides
         # By samples and interventions: the epochs that were run, and the traces.
@@ -81,7 +81,7 @@ class Case:
     @cached_property
     def epochs(self) -> Pair:
         """Both sides over all samples."""
-        first, second = (self.lab.watch(side, self.data, EPOCHS) for side in self.sides)
+        first, second = (self.harness.watch(side, self.data, EPOCHS) for side in self.sides)
         for name, trace in (("first", first), ("second", second)):
             if not trace.steps:
                 raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
@@ -92,7 +92,7 @@ class Case:
         """Both sides over all samples once more, with orders that are drawn anew."""
         # Nothing but the orders is looked at, which need no long validation.
         data = replace(self.data, validation=self.first(self.batch_size).validation)
-        first, second = (self.lab.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
+        first, second = (self.harness.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
     @cached_property
@@ -102,7 +102,7 @@ class Case:
 
     def on_batch(self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = ()) -> Trace:
         """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
-        trace = self.lab.watch(side, data, epochs, interventions)
+        trace = self.harness.watch(side, data, epochs, interventions)
         return trace.finite_part() if self.diverges else trace
 
     def rows(self, data: Data) -> list[bytes]:
@@ -118,7 +118,7 @@ class Case:
     def tolerance(self) -> float:
         """Relative differences of gradients below it are rounding."""
         # A model may leave the computing to layers of another type than its own.
-        return max(TOLERANCES.get(dtype, TOLERANCE) for dtype in self.lab.compute_dtypes)
+        return max(TOLERANCES.get(dtype, TOLERANCE) for dtype in self.harness.compute_dtypes)
 
     def first(self, count: int) -> Data:
         """The first samples, of either set: what one batch does to the weights needs no long validation."""
@@ -156,18 +156,18 @@ class Case:
     def final_outputs(self, side: int) -> Any:
         """The outputs of the model that a side ended with, on all training samples."""
         if side not in self._final_outputs:
-            self._final_outputs[side] = self.lab.outputs(self.epochs[side], self.data)
+            self._final_outputs[side] = self.harness.outputs(self.epochs[side], self.data)
         return self._final_outputs[side]
 
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
         data = self.first(self.batch_size).rows(slice(None, None, -1))
-        return self.lab.watch(self.sides[side], data, 1, interventions)
+        return self.harness.watch(self.sides[side], data, 1, interventions)
 
     @cached_property
     def has_additional_losses(self) -> bool:
         """Whether the model adds losses of its own, regularization for the most part."""
-        return bool(self.lab.prototype.losses)
+        return bool(self.harness.prototype.losses)
 
     @cached_property
     def same_inputs(self) -> bool:
@@ -219,18 +219,18 @@ class Case:
 
     @cached_property
     def _on_replicas(self) -> tuple[tuple[Intervention, ...], ...]:
-        """On one replica, on all of them, or both ways: the more telling one first."""
+        """On one replica, on all of them, or both aggregations: the more telling one first."""
         if max(self.replicas) == 1:
             return ((),)
         if self._scales_differ:
             return (ONE_REPLICA,), ()
-        # A batch normalization of shares is only comparable on one: two loops divide a batch in two ways. Where one
+        # A batch normalization of shares is only comparable on one: two loops divide a batch in two aggregations. Where one
         # side does not divide it at all, that is a difference and has to be told.
         return ((), (ONE_REPLICA,)) if self.replicas[0] == self.replicas[1] else ((),)
 
     @cached_property
     def is_scaled_by_replicas(self) -> bool:
-        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two ways."""
+        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two aggregations."""
         return ONE_REPLICA in self.explanation.interventions and self._scales_differ
 
     def _candidates(self) -> list[Intervention]:
@@ -243,7 +243,7 @@ class Case:
             UNIT_WEIGHTS: True,
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
-            RIGHT_LOGITS if self.lab.gives_probabilities else ALL_LOGITS: True,
+            RIGHT_LOGITS if self.harness.gives_probabilities else ALL_LOGITS: True,
             EQUAL_LABELS: True,
         }
         return [intervention for intervention, applies in applicable.items() if applies]

@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from loopbench_diagnose.data import have_values, leaves
 from loopbench_diagnose.execution import eagerly
-from loopbench_diagnose.noise import SampleNoise
 from loopbench_diagnose.patching import replaced
+from loopbench_diagnose.per_sample_rng import PerSampleRng
 from loopbench_diagnose.replicas import Shares, replica
 from loopbench_diagnose.trace import Arrays, Call, MetricUse, NonFinite, Step, Trace, whole_call, whole_step
 
@@ -64,13 +64,13 @@ class _Replica:
     step: Step | None = None
 
 
-class Watch:
+class Recorder:
     """Writes what it is told by the wrappers into ``trace``."""
 
     def __init__(self, model: keras.Model, *, force_training: bool) -> None:
         self.trace = Trace()
         self._noisy = threading.Event()
-        self.noise = SampleNoise(self._noisy)
+        self.rng = PerSampleRng(self._noisy)
         self._model = model
         self._force_training = force_training
         self._places = {
@@ -115,7 +115,7 @@ class Watch:
                 kwargs["training"] = True
             self._remember_weights()
             rows = row_keys(args[0])
-            self.noise.begin(rows)
+            self.rng.begin(rows)
             here.calls += 1
             try:
                 outputs = original(layer, *args, **kwargs)
@@ -317,12 +317,12 @@ def _training_flag(layer: Any, args: Any, kwargs: Any) -> bool:
 
 
 @contextmanager
-def watching(model: keras.Model, *, force_training: bool) -> Iterator[Watch]:
+def recording(model: keras.Model, *, force_training: bool) -> Iterator[Recorder]:
     """Watches ``model`` within the block, in which everything runs eagerly."""
-    watch = Watch(model, force_training=force_training)
+    watch = Recorder(model, force_training=force_training)
     with ExitStack() as stack:
         stack.enter_context(eagerly())
         for owner, name, make in watch.wrappers():
             stack.enter_context(replaced(owner, name, make))
-        stack.enter_context(watch.noise.installed())
+        stack.enter_context(watch.rng.installed())
         yield watch

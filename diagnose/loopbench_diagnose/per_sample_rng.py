@@ -17,7 +17,7 @@ import tensorflow as tf
 from loopbench_diagnose.patching import replaced
 
 
-class SampleNoise(threading.local):
+class PerSampleRng(threading.local):
     """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call.
 
     The replicas of a strategy have a thread each, and one may call the model while another is in the middle of a call.
