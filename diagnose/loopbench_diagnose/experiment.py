@@ -32,6 +32,9 @@ Pair = tuple[Trace, Trace]
 
 # Epochs over all samples: two, so that a reshuffle shows.
 EPOCHS = 2
+# Updates that a replay has at least, where so many epochs are enough for them.
+UPDATES = 6
+MOST_EPOCHS = 8
 # Epochs over one batch, each of them a step.
 BATCH_EPOCHS = 3
 # Interventions that are tried together.
@@ -74,18 +77,39 @@ class Experiment:
         self.data = data
         self.sides = sides
         # By samples and interventions: the epochs that were run, and the traces.
+        # Whether a side fails on a smaller last batch.
+        self.demands_whole_batches = False
         self._batches: dict[tuple[int, tuple[str, ...]], tuple[int, Pair]] = {}
         self._repeat_gaps: dict[int, float] = {}
         self._final_outputs: dict[int, Any] = {}
 
     @cached_property
     def epochs(self) -> Pair:
-        """Both sides over all samples."""
-        first, second = (self.harness.watch(side, self.data, EPOCHS) for side in self.sides)
-        for name, trace in (("first", first), ("second", second)):
+        """The replay: both sides over all samples, in one common order, for at least six updates."""
+        pair = self._replayed(EPOCHS)
+        for name, trace in (("first", pair[0]), ("second", pair[1])):
             if not trace.steps:
                 raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
+        fewest = min(len(trace.updates_made) or len(trace.steps) for trace in pair)
+        if fewest >= UPDATES:
+            return pair
+        return self._replayed(min(MOST_EPOCHS, -(-UPDATES * EPOCHS // fewest)))
+
+    def _replayed(self, epochs: int) -> Pair:
+        first, second = (self._whole_batches(side, epochs) for side in self.sides)
         return first, second
+
+    def _whole_batches(self, side: Side, epochs: int) -> Trace:
+        """A side on all samples; where it fails on a smaller last batch, on as many as make whole ones."""
+        try:
+            return self.harness.watch(side, self.data, epochs, ordered=True)
+        except Exception:
+            size = self.harness.first_batch
+            if size < 1 or len(self.data) % size == 0 or len(self.data) < size:
+                raise
+        self.data = self.data.rows(slice(len(self.data) // size * size))
+        self.demands_whole_batches = True
+        return self.harness.watch(side, self.data, epochs, ordered=True)
 
     @cached_property
     def shuffled(self) -> Pair:

@@ -11,12 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from loopbench_diagnose.common_order import common_order
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.execution import executing
-from loopbench_diagnose.instrumentation import float64, recording, snapshot
+from loopbench_diagnose.instrumentation import float64, numbers, recording, row_keys, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
+from loopbench_diagnose.variables import parameters, shapes, state
 
 SAMPLES_OF_A_TRIAL = 32
 # Times a weight; small enough for float16.
@@ -63,8 +65,52 @@ def _is_number(value: Any) -> bool:
     return value is not None and not isinstance(value, str | Sequence | Mapping)
 
 
+def _tensor(leaf: Any) -> Any:
+    is_text = np.asarray(leaf).dtype.kind in "OUS"
+    return tf.convert_to_tensor(leaf) if is_text else keras.ops.convert_to_tensor(leaf)
+
+
 def _tensors(arrays: Any) -> Any:
-    return keras.tree.map_structure(keras.ops.convert_to_tensor, arrays)
+    return keras.tree.map_structure(_tensor, arrays)
+
+
+def fixed_batch(model: keras.Model) -> int | None:
+    """Samples that the model demands in every batch; None where it takes any number."""
+    inputs = getattr(model, "inputs", None) or []
+    sizes = {leaf.shape[0] for leaf in keras.tree.flatten(inputs) if getattr(leaf, "shape", None)} - {None}
+    return int(min(sizes)) if sizes else None
+
+
+def snapshot_all(model: keras.Model) -> list[Any]:
+    """Every variable's value in its own type: weights, and seeds of random layers."""
+    return [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
+
+
+def _assign(model: keras.Model, initial: Sequence[Any], *, own: bool) -> None:
+    """Gives ``model`` the initial values; one of a side's own factory may have other seeds and states."""
+    variables = list(model.variables)
+    if shapes(variables) == [value.shape for value in initial]:
+        pairs = zip(variables, initial, strict=True)
+    elif own:
+        trained = parameters(model)
+        values = [value for value in initial if np.issubdtype(value.dtype, np.floating)]
+        kept = [value for value, variable in zip(values, [v for v in variables if _floats(v)], strict=False) if variable is not None]
+        if shapes([v for v in variables if _floats(v)]) != [value.shape for value in kept]:
+            raise StructureError(_other_variables(trained))
+        pairs = zip([v for v in variables if _floats(v)], kept, strict=True)
+    else:
+        raise StructureError("the model factory built two models with different variables")
+    for variable, value in pairs:
+        variable.assign(value)
+
+
+def _floats(variable: Any) -> bool:
+    return str(variable.dtype).startswith(("float", "bfloat"))
+
+
+def _other_variables(trained: Sequence[Any]) -> str:
+    told = ", ".join(f"{variable.path} {tuple(variable.shape)}" for variable in trained)
+    return f"the sides' model factories build models with different variables; one of them has {told}"
 
 
 class Harness:
@@ -76,47 +122,58 @@ class Harness:
     def __init__(self, build_model: Factory, data: Data, seed: int) -> None:
         self._build_model = build_model
         self._seed = seed
-        self._sample = data.rows(slice(1)).x
-        self._trial = data.rows(slice(SAMPLES_OF_A_TRIAL)).x
-        model = self._made(build_model)
-        self._initial = [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
-        self.names = [variable.path for variable in model.trainable_variables]
+        self._data = data
+        # Samples of the first batch of the last training, which may have failed.
+        self.first_batch = 0
+        model = self.made()
+        self._trial = data.rows(slice(self.fixed_batch or SAMPLES_OF_A_TRIAL)).x
+        self._initial = snapshot_all(model)
+        self.names = [variable.path for variable in parameters(model)]
+        self.state_names = [variable.path for variable in state(model)]
         self.prototype = model
-        self.initial_weights = snapshot(model.trainable_variables)
+        self.initial_weights = snapshot(parameters(model))
         self.compute_dtypes = {layer.compute_dtype for layer in (model, *model._flatten_layers())}  # noqa: SLF001
 
-    def _made(self, build_model: Factory) -> keras.Model:
-        keras.utils.set_random_seed(self._seed)
-        model = build_model()
+    def made(self, build_model: Factory | None = None, seed: int | None = None) -> keras.Model:
+        """A new model with weights of its factory's making."""
+        keras.utils.set_random_seed(self._seed if seed is None else seed)
+        model = (build_model or self._build_model)()
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
+        self.fixed_batch = fixed_batch(model)
         # A model that was never called may have no variables yet; they belong to its strategy as well.
         with model.distribute_strategy.scope():
-            model(_tensors(self._sample), training=False)
+            model(_tensors(self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
         return model
 
     def model(self, side: Side | None = None) -> keras.Model:
-        """A new model in the initial state, as ``side`` builds it where it does so in a way of its own.
+        """A new model in the initial state, as ``side`` builds it where it has its own factory.
 
         Raises:
             StructureError: its variables are not those of the first one.
         """
-        model = self._made((side and side.build_model) or self._build_model)
-        shapes = [tuple(variable.shape) for variable in model.variables]
-        if shapes != [value.shape for value in self._initial]:
-            raise StructureError("the model factory built two models with different variables")
-        for variable, value in zip(model.variables, self._initial, strict=True):
-            variable.assign(value)
+        model = self.made(side.build_model if side else None)
+        _assign(model, self._initial, own=bool(side and side.build_model))
         return model
 
     def watch(
-        self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, seeded: bool = True
+        self,
+        side: Side,
+        data: Data,
+        epochs: int,
+        interventions: Sequence[Intervention] = (),
+        *,
+        seeded: bool = True,
+        ordered: bool = False,
+        forced_inputs: Sequence[Any] = (),
     ) -> Trace:
         """The trace of ``side`` under ``interventions``, run eagerly.
 
         With TensorFlow's global seed set, Keras's ``fit`` shuffles arrays into the same order in every epoch; an
-        experiment on orders is therefore not ``seeded``.
+        experiment on orders is therefore not ``seeded``. Where it is ``ordered``, nothing shuffles. ``forced_inputs``
+        take the place of the inputs of the model's calls under a tape.
         """
+        known = frozenset(row_keys(data.x))
         for intervention in interventions:
             data = intervention.data(data)
         force = any(intervention.force_training for intervention in interventions)
@@ -129,10 +186,19 @@ class Harness:
             keras.utils.set_random_seed(self._seed)
             if not seeded:
                 tf.random.set_seed(None)
-            watch = stack.enter_context(recording(model, force_training=force))
-            reported = side.train(model, data.copied(), epochs)
-            watch.trace.drawn = _drawn()
-            return watch.finish(figures(reported))
+            if ordered:
+                stack.enter_context(common_order())
+            recorder = stack.enter_context(
+                recording(model, force_training=force, known=known, forced_inputs=forced_inputs)
+            )
+            self.first_batch = 0
+            try:
+                reported = side.train(model, data.copied(), epochs)
+            finally:
+                self.first_batch = recorder.first_batch
+            recorder.trace.drawn = _drawn()
+            recorder.trace.epochs = epochs
+            return recorder.finish(figures(reported))
 
     def run(self, side: Side, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
         """What ``side`` comes to in its own way of execution, or eagerly; random layers draw nothing.
@@ -144,12 +210,12 @@ class Harness:
         with executing(by_python=eagerly) as compiled:
             side.train(model, data.copied(), epochs)
         return Execution(
-            snapshot(model.trainable_variables), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn()
+            snapshot(parameters(model)), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn()
         )
 
     def outputs(self, trace: Trace, data: Data) -> Any:
         """The outputs, float64, of the model that ``trace`` ended with."""
-        return keras.tree.map_structure(float64, self._trained(trace)(_tensors(data.x), training=False))
+        return numbers(self.predicted(self._trained(trace), data.x))
 
     def additional_loss(self, trace: Trace, data: Data) -> float:
         """What the model that ``trace`` ended with adds to the loss by itself where it is called on ``data``."""
@@ -163,19 +229,29 @@ class Harness:
         with tf.GradientTape() as tape:
             model(_tensors(data.x), training=True)
             loss = sum(model.losses)
-        variables = model.trainable_variables
+        variables = parameters(model)
         gradients = tape.gradient(loss, variables)
         return [
             np.zeros(tuple(variable.shape)) if gradient is None else float64(gradient)
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
 
+    def predicted(self, model: keras.Model, x: Any) -> Any:
+        """Outputs for all of ``x``, in batches of the size that the model demands, where it does."""
+        size = self.fixed_batch
+        if size is None:
+            return model(_tensors(x), training=False)
+        count = len(leaves(x)[0]) // size
+        parts = [
+            model(_tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)), training=False)  # noqa: B023
+            for place in range(count)
+        ]
+        return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)
+
     def _trained(self, trace: Trace) -> keras.Model:
-        model = self.model()
-        for variables, values in (
-            (model.trainable_variables, trace.weights),
-            (model.non_trainable_weights, trace.state),
-        ):
+        # Of the side's own making: an activation or an epsilon of the other would give other outputs.
+        model = trace.model if trace.model is not None else self.model()
+        for variables, values in ((parameters(model), trace.weights), (state(model), trace.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         return model
@@ -187,13 +263,13 @@ class Harness:
         Behind a softmax or a sigmoid it still does with weights of another size.
         """
         model = self.model()
-        for variable in model.trainable_variables:
+        for variable in parameters(model):
             variable.assign(LARGE * variable)
         return any(are_probabilities(leaf) for leaf in leaves(model(_tensors(self._trial), training=False)))
 
     def depends_on_training(self, data: Data) -> bool:
         """Whether the model gives other outputs while it trains."""
-        inputs = _tensors(data.rows(slice(min(len(data), SAMPLES_OF_A_TRIAL))).x)
+        inputs = _tensors(data.rows(slice(self.fixed_batch or min(len(data), SAMPLES_OF_A_TRIAL))).x)
         training, inference = (
             keras.tree.flatten(keras.tree.map_structure(float64, self.model()(inputs, training=flag)))
             for flag in (True, False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.experiment import EPOCHS, Experiment
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.trace import Call, Trace
@@ -130,7 +130,7 @@ class Reports:
         return made
 
     def _training(self, kind: str) -> dict[Aggregation, float]:
-        steps = self._trace.steps[-(len(self._trace.steps) // EPOCHS) :]
+        steps = self._trace.steps[-(len(self._trace.steps) // self._trace.epochs) :]
         calls = [step.call for step in steps]
         if kind == "loss":
             samples = np.asarray([len(call.rows) for call in calls])

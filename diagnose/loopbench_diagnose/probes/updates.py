@@ -3,7 +3,7 @@
 from collections import Counter
 
 from loopbench.spec import Cause, Effect
-from loopbench_diagnose.experiment import EPOCHS, Experiment
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
@@ -11,8 +11,8 @@ from loopbench_diagnose.trace import Trace
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Counts gradients an epoch, samples an epoch and the sizes of the batches."""
-    updates = [trace.updates / EPOCHS for trace in experiment.epochs]
-    samples = [sum(len(step.call.rows) for step in trace.steps) / EPOCHS for trace in experiment.epochs]
+    updates = [trace.updates / trace.epochs for trace in experiment.epochs]
+    samples = [sum(len(step.call.rows) for step in trace.steps) / trace.epochs for trace in experiment.epochs]
     measured = (
         evidence("updates", f"Updates an epoch on {len(experiment.data)} samples, first and second.", *updates),
         evidence("samples", "Samples trained on in an epoch, first and second.", *samples),
@@ -41,4 +41,4 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 def _sizes(trace: Trace) -> str:
     counts = Counter(len(step.call.rows) for step in trace.steps)
-    return ", ".join(f"{size} × {count / EPOCHS:g}" for size, count in sorted(counts.items(), reverse=True))
+    return ", ".join(f"{size} × {count / trace.epochs:g}" for size, count in sorted(counts.items(), reverse=True))
