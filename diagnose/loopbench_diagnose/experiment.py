@@ -37,6 +37,8 @@ EPOCHS = 2
 UPDATES = 6
 MOST_EPOCHS = 8
 RESEED = 1
+# Places of an update's chain that come after its gradients.
+AFTER_GRADIENTS = ("applied gradient", "update", "state after")
 # Samples that are few enough to take them all, and updates an epoch that the replay and the orders need at most.
 SMALL = 211
 MOST_UPDATES = 30
@@ -184,9 +186,17 @@ class Experiment:
         """Whether a side ends with weights or reported losses that are not finite."""
         return any(trace.divergence for trace in self.epochs)
 
-    def on_batch(self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = ()) -> Trace:
+    def on_batch(
+        self,
+        side: Side,
+        data: Data,
+        epochs: int,
+        interventions: Sequence[Intervention] = (),
+        *,
+        ordered: bool = False,
+    ) -> Trace:
         """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
-        return self._finished(self.harness.watch(side, data, epochs, interventions))
+        return self._finished(self.harness.watch(side, data, epochs, interventions, ordered=ordered))
 
     def _finished(self, trace: Trace) -> Trace:
         trace = restricted(combined(trace), self.observed.common)
@@ -238,7 +248,7 @@ class Experiment:
         """Both sides; the second on the first's inputs where its own differ, so that they hide nothing else."""
         if self._fails_on_part(data, epochs):
             return self._first_updates(epochs, interventions)
-        first = self.on_batch(self.sides[0], data, epochs, interventions)
+        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.inputs_differ)
         if not self.inputs_differ:
             return first, self.on_batch(self.sides[1], data, epochs, interventions)
         return first, self._forced(first, data, epochs, interventions, ordered=True)
@@ -358,7 +368,7 @@ class Experiment:
             if side and self.inputs_differ:
                 again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
             else:
-                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS)
+                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.inputs_differ)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]
@@ -462,13 +472,13 @@ class Experiment:
             return ((),)
         if self._scales_differ:
             return (ONE_REPLICA,), ()
-        # A batch normalization of shares is only comparable on one: two loops divide a batch in two aggregations. Where one
+        # A batch normalization of shares is only comparable on one: two loops divide a batch in two ways. Where one
         # side does not divide it at all, that is a difference and has to be told.
         return ((), (ONE_REPLICA,)) if self.replicas[0] == self.replicas[1] else ((),)
 
     @cached_property
     def is_scaled_by_replicas(self) -> bool:
-        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two aggregations."""
+        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two ways."""
         return ONE_REPLICA in self.explanation.interventions and self._scales_differ
 
     def _candidates(self) -> list[Intervention]:
@@ -482,7 +492,8 @@ class Experiment:
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
             RIGHT_LOGITS if self.harness.gives_probabilities else ALL_LOGITS: True,
-            EQUAL_LABELS: True,
+            # Inputs that are exchanged come in one order.
+            EQUAL_LABELS: not self.inputs_differ,
         }
         return [intervention for intervention, applies in applicable.items() if applies]
 
@@ -495,6 +506,8 @@ class Experiment:
             return Explanation((), plain, closed=False)
         if plain is None or not self.same_inputs:
             return Explanation((), plain or Ratio(1.0, 0.0, ()), closed=plain is None)
+        if self.gradients_agree:
+            return self._of_orders(plain)
         closing: list[Explanation] = []
         for together in self._tries(closed=plain.residual < self.tolerance):
             found = self.ratio(together)
@@ -510,6 +523,27 @@ class Experiment:
         replicas = self._on_replicas[0]
         return Explanation(replicas, self.ratio(replicas) or plain, closed=False)
 
+    @cached_property
+    def gradients_agree(self) -> bool:
+        """Whether the replay shows equal gradients of the same first update."""
+        comparison = self.comparison
+        if max(self.replicas) > 1 or not comparison.aligned or self.diverges:
+            return False
+        first = comparison.first
+        return first is None or first.update > 0 or first.place in AFTER_GRADIENTS
+
+    def _of_orders(self, plain: Ratio) -> Explanation:
+        """For gradients that agree in one order: where they differ in the sides' own, labels are shuffled apart."""
+        if max(plain.residual, abs(plain.scale - 1)) < self.tolerance:
+            return Explanation((), plain, closed=True)
+        found = None if self.inputs_differ else self.ratio((EQUAL_LABELS,))
+        apart = any(self.depends_on_order(side, (EQUAL_LABELS,)) for side in (0, 1))
+        if found is not None and found.residual < self.tolerance and apart:
+            return Explanation((EQUAL_LABELS,), found, closed=True)
+        if self.parts_by_order:
+            return Explanation((), plain, closed=False)
+        return Explanation((), Ratio(1.0, 0.0, tuple(1.0 for _ in plain.by_variable)), closed=True)
+
     def _tries(self, *, closed: bool) -> list[tuple[Intervention, ...]]:
         if closed:
             # Nothing but weights that are all the same, and replicas, can look like a constant scale.
@@ -519,6 +553,28 @@ class Experiment:
         sizes = range(min(MOST_TOGETHER, len(candidates)) + 1)
         sets = [together for size in sizes for together in combinations(candidates, size)]
         return [(*replicas, *together) for together in sets for replicas in self._on_replicas]
+
+    @cached_property
+    def _ordered_batch(self) -> Pair:
+        data = self.first(self.batch_size)
+        first, second = (self.on_batch(side, data, 1, ordered=True) for side in self.sides)
+        return first, second
+
+    @property
+    def ordered_gap(self) -> float:
+        """Distance of the first gradients where nothing shuffles."""
+        found = _ratio_of(self._ordered_batch)
+        return float("inf") if found is None else max(found.residual, abs(found.scale - 1))
+
+    @property
+    def parts_by_order(self) -> bool:
+        """Whether the sides agree in one order, and not in their own orders of the same samples."""
+        return self.comparison.first is None and not self.inputs_differ and self.ordered_gap < self.tolerance
+
+    def order_gap(self, side: int) -> float:
+        """Distance of a side's first gradients, shuffled and not."""
+        shuffled, ordered = (pair[side].steps[0].gradients for pair in (self.batch(), self._ordered_batch))
+        return 0.0 if shuffled is None or ordered is None else gap(ordered, shuffled)
 
     @cached_property
     def settled(self) -> bool:

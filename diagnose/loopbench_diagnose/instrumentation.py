@@ -474,8 +474,7 @@ class Recorder:
             applied = self._in_order(grads, variables)
             here = self._here
             if here.step is not None and applied is not None:
-                here.step.updated = True
-                here.step.applied = applied if here.step.gradients is not None else None
+                self._note_applied(here.step, applied, variables)
             if applied is None or replica() != OUTSIDE:
                 return original(optimizer, grads, variables)
             before = self._weights()
@@ -485,6 +484,16 @@ class Recorder:
             return result
 
         return apply
+
+    def _note_applied(self, step: Step, applied: Arrays, variables: list[Any]) -> None:
+        """Of several optimizers after one gradient, each adds its own variables."""
+        own = {self._places.get(id(variable)) for variable in variables}
+        if step.gradients is not None:
+            before = step.applied or applied
+            step.applied = [
+                new if place in own else old for place, (old, new) in enumerate(zip(before, applied, strict=True))
+            ]
+        step.updated = True
 
     def _applied(
         self, optimizer: Any, grads: list[Any], variables: list[Any], rate: float | None, before: Arrays

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopbench_diagnose import Data, diagnose
+from loopbench_diagnose import Data, Side, diagnose
+from loopbench_diagnose.diagnosing import examine
+from loopbench_diagnose.probes import closure
 from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, reasons, signals, squared, taped
@@ -77,6 +79,15 @@ def test_an_update_that_nothing_explains() -> None:
     found = diagnose(build, data, *sides).causes
     assert [cause.reason for cause in found] == [Reason.UNEXPLAINED_UPDATE]
     assert "update 6" in found[0].title
+
+
+def test_state_that_nothing_explains() -> None:
+    """Without the probe that names the state."""
+    fault = FAULTS["momentum of a batch normalization"]()
+    build, data = fault.problem
+    sides = [side if isinstance(side, Side) else Side(side) for side in (fault.first, fault.faulty)]
+    found = examine(build, data, (sides[0], sides[1]), samples=61, seed=0, probes=(closure.probe,))
+    assert found.reasons == {Reason.UNEXPLAINED_STATE}
 
 
 def test_a_metric_that_nothing_explains() -> None:

@@ -15,7 +15,7 @@ CHANCE = 0.1
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
-    """Runs each side on one batch both aggregations."""
+    """Runs each side on one batch both ways."""
     data = experiment.first(experiment.batch_size)
     own = [experiment.harness.run(side, data, BATCH_EPOCHS) for side in experiment.sides]
     eager = [_eagerly(experiment, side, own[side]) for side in (0, 1)]

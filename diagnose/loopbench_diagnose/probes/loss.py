@@ -29,6 +29,9 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         or findings.reasons & {Reason.NOT_REPEATABLE, Reason.ACCUMULATION}
     ):
         return
+    if experiment.parts_by_order:
+        _pairs(experiment, findings)
+        return
     first, second = experiment.forward
     if not first.steps or not second.steps:
         return
@@ -52,6 +55,24 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         if kind(experiment, findings, steps, parts):
             return
     _named(experiment, findings, steps, certain=False)
+
+
+def _pairs(experiment: Experiment, findings: Findings) -> None:
+    """In one order the sides agree; shuffled, one of them gives the samples the labels of others."""
+    changes = [experiment.order_gap(side) for side in (0, 1)]
+    side = 0 if changes[0] > changes[1] else 1
+    _tell(
+        findings,
+        Reason.PAIRS_SHUFFLED_APART,
+        f"The {word(side)} side trains on samples with the labels of other samples: its shuffles take them apart",
+        [
+            evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, _size(experiment)),
+            evidence("gradient_gap_without_cause", "The same where nothing shuffles.", 0.0, experiment.ordered_gap),
+        ],
+        _size(experiment),
+        "Shuffle samples and labels together: one permutation for both, or a dataset of pairs.",
+        side,
+    )
 
 
 Parts = list[tuple[OutputGradient, OutputGradient]]

@@ -38,7 +38,7 @@ class Field:
 
 CLIPPING = Field(
     Reason.CLIPPING,
-    "The gradients are clipped in different aggregations",
+    "The gradients are clipped in different ways",
     "Clip in one way: clipnorm clips every variable by its own norm, global_clipnorm all of them by their common norm.",
 )
 # Fields that other probes compare, by what they do in the replay, and values that take them out.

@@ -12,6 +12,8 @@ from loopbench_diagnose.reasons import Reason
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the gradient's ratio on part of a batch with that on a whole one."""
+    if experiment.harness.fixed_batch is not None or experiment.demands_whole_batches:
+        return
     whole, part = experiment.batch_size, max(1, experiment.batch_size // 2)
     # On one replica: of a small batch some may have no share, and no gradient.
     interventions = dict.fromkeys(

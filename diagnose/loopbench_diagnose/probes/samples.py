@@ -61,11 +61,8 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
             "Keep the validation set apart: concatenate and shuffle the training set alone.",
             len(seen),
         )
-    if (
-        len(fed) > trace.epochs
-        and len({tuple(sorted(rows)) for rows in fed if len(rows) == len(fed[0])}) == 1
-        and len(fed[0]) < len(known)
-    ):
+    size = max(map(len, fed))
+    if len(seen) == size < len(known) and sum(len(rows) == size for rows in fed) > trace.epochs:
         return (
             "trains on the same batch at every update",
             "Take the next batch at every update: keep one iterator over the data, or advance the index.",

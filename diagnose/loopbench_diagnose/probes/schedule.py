@@ -1,6 +1,8 @@
 """Learning rates, update by update."""
 
-from loopbench.spec import Effect
+from typing import Any
+
+from loopbench.spec import Effect, Evidence
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
@@ -37,7 +39,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     elif len(apart) == len(pairs) and _proportional(pairs):
         _constant(experiment, findings, pairs[0])
     else:
-        _schedule(findings, pairs, apart[0], changes)
+        _schedule(findings, traces, pairs, apart[0], changes)
 
 
 def _classes(trace: Trace) -> set[str]:
@@ -107,7 +109,9 @@ def _constant(experiment: Experiment, findings: Findings, pair: tuple[Rates, Rat
     )
 
 
-def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, changes: list[bool]) -> None:
+def _schedule(
+    findings: Findings, traces: tuple[Trace, Trace], pairs: list[tuple[Rates, Rates]], start: int, changes: list[bool]
+) -> None:
     values = [[next(iter(rates.values()), float("nan")) for rates in side] for side in zip(*pairs, strict=True)]
     shown = [", ".join(f"{rate:.6g}" for rate in side[start : start + SHOWN]) for side in values]
     changing = [side for side in (0, 1) if changes[side]]
@@ -126,7 +130,8 @@ def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, 
                     f"Rates from update {start + 1} on, first: {shown[0]}; second: {shown[1]}.",
                     values[0][start],
                     values[1][start],
-                )
+                ),
+                *_words(traces),
             ],
             consequence=f"From update {start + 1} on, the updates have other lengths.",
             fix="Use the same schedule on both sides, and count in the same unit: per update or per epoch.",
@@ -134,6 +139,20 @@ def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, 
         Effect.TRAINING,
         min(1e9, abs(values[1][start] / values[0][start] - 1)) if values[0][start] else 1e9,
     )
+
+
+def _words(traces: tuple[Trace, Trace]) -> list[Evidence]:
+    """Keras schedules with their options."""
+    return [
+        evidence(f"{word(side)}_schedule", f"The {word(side)} side's schedule: {_told(rate)}.")
+        for side, trace in enumerate(traces)
+        if hasattr(rate := _schedule_of(trace), "get_config")
+    ]
+
+
+def _told(rate: Any) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in rate.get_config().items() if name != "name")
+    return f"{type(rate).__name__}({options})"
 
 
 def _later(experiment: Experiment, findings: Findings) -> None:
@@ -161,7 +180,7 @@ def _later(experiment: Experiment, findings: Findings) -> None:
     findings.control("learning_rates", f"The learning rates agree over {made} updates.")
 
 
-def _schedule_of(trace: Trace) -> object:
+def _schedule_of(trace: Trace) -> Any:
     """The schedule of a side's one optimizer, or its rate; None where there is none, or several."""
     if len(trace.optimizers) != 1:
         return None
@@ -175,7 +194,7 @@ def _schedule_of(trace: Trace) -> object:
     )
 
 
-def _value(rate: object, step: int) -> float:
+def _value(rate: Any, step: int) -> float:
     from loopbench_diagnose.instrumentation import float64  # noqa: PLC0415
 
-    return float(float64(rate(step))) if callable(rate) else float(rate)  # type: ignore[arg-type]
+    return float(float64(rate(step))) if callable(rate) else float(rate)
