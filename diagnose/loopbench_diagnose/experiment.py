@@ -79,9 +79,11 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
 
 # What Keras and TensorFlow say where an object of an earlier training is used in another one.
 REUSED: dict[str, str] = {
-    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer within the loop",
+    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer "
+    "within the loop",
     "Unknown variable": "an optimizer that was built for another model; create the optimizer within the loop",
-    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; create the "
+    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier "
+    "model; create the "
     "tf.function within the loop",
 }
 
@@ -120,7 +122,8 @@ class Experiment:
         for name, trace in (("first", pair[0]), ("second", pair[1])):
             if trace.trains_another_model and not trace.steps:
                 raise NoUpdateError(
-                    f"the {name} loop trains another model than the one that it is given; train its argument `model`, and "
+                    f"the {name} loop trains another model than the one that it is given; train its argument "
+                    f"`model`, and "
                     "no model from outside of the loop"
                 )
             if not trace.steps:
@@ -264,7 +267,7 @@ class Experiment:
             return False
         try:
             return not self.on_batch(side, data, epochs).steps
-        except Exception:  # noqa: BLE001  a loop that divides by the number of its batches, for example
+        except Exception:  # noqa: BLE001  the replay itself says why
             return True
 
     def _first_updates(self, updates: int, interventions: Sequence[Intervention]) -> Pair:
@@ -578,7 +581,7 @@ class Experiment:
 
     @cached_property
     def settled(self) -> bool:
-        """Whether both sides make the same updates: of all samples in one order, and of the first batch in their own."""
+        """Whether both sides make the same updates: of all samples in one order, of the first batch in their own."""
         if max(self.replicas) > 1 or self.diverges or self.comparison.first is not None or self.inputs_differ:
             return False
         if self.comparison.final_distance > self.tolerance:

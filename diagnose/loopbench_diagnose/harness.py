@@ -265,7 +265,7 @@ class Harness:
             model(
                 _tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)),
                 training=False,
-            )  # noqa: B023
+            )
             for place in range(count)
         ]
         return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)

@@ -1,4 +1,4 @@
-"""Kinds of training in which both sides are right: accumulation, schedules, averages, generators, pipelines, resumes."""
+"""Kinds of training, right on both sides: accumulation, schedules, averages, generators, pipelines, resumes."""
 
 import tempfile
 from collections.abc import Callable
@@ -366,7 +366,7 @@ def _frozen_by_hand() -> Triple:
 
     def first(model: Any, data: Data, epochs: int) -> Any:
         for epoch in range(epochs):
-            if epoch < 2:  # noqa: PLR2004  the layer is trained from the second epoch on
+            if epoch < 2:
                 model.layers[0].trainable = epoch > 0
                 model.compile(optimizer=sgd()(), loss="mse")
             model.fit(data.x, data.y, batch_size=SIZE, epochs=1, verbose=0)

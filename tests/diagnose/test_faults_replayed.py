@@ -71,7 +71,7 @@ def test_an_update_that_nothing_explains() -> None:
     build, data = signals()
 
     def roll(model: Any, gradients: Any, update: int) -> None:
-        if update >= 6:  # noqa: PLR2004  beyond the first batches
+        if update >= 6:
             variable, gradient = model.trainable_variables[0], gradients[0]
             variable.assign_sub(0.02 * np.roll(np.asarray(gradient), 1, axis=-1))
 

@@ -21,7 +21,7 @@ FITS = 1e-3
 SAME_FACTOR = 1e-3
 
 
-def probe(experiment: Experiment, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PLR0911  one early end a case
     """Compares the gradients of the outputs where those of the weights differ."""
     if (
         experiment.explanation.closed
@@ -171,11 +171,11 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
     for one, other in zip(*fits, strict=True):
         if one is None or other is None or not (one.fits and other.fits) or one.labels == other.labels:
             continue
-        told = [fit.labels or "labels as given" for fit in (one, other)]
+        words = [fit.labels or "labels as given" for fit in (one, other)]
         _tell(
             findings,
             Reason.LABELS,
-            f"The losses are of different labels: first of {told[0]}, second of {told[1]}",
+            f"The losses are of different labels: first of {words[0]}, second of {words[1]}",
             [*_fit_evidence((one, other)), *_gaps(parts)],
             _size(experiment),
             "Prepare the labels in the same way on both sides.",
@@ -231,7 +231,8 @@ def _values(given: list[list[LossCall]]) -> list[Evidence]:
     return [
         evidence(
             f"{word(side)}_labels",
-            f"The {word(side)} side's labels: {call.labels.min():.5g} to {call.labels.max():.5g}, mean {call.labels.mean():.5g}.",
+            f"The {word(side)} side's labels: {call.labels.min():.5g} to {call.labels.max():.5g}, mean "
+            f"{call.labels.mean():.5g}.",
         )
         for side, calls in enumerate(given)
         for call in calls
@@ -254,7 +255,7 @@ def _gaps(parts: Parts) -> list[Evidence]:
 # Weights of outputs.
 
 
-def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
+def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     if len(parts) == 1:
         return False
     found = [ratio([a.gradient], [b.gradient]) for a, b in parts]
@@ -264,7 +265,8 @@ def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, part
     return _tell(
         findings,
         Reason.LOSS_WEIGHTS,
-        f"The outputs' losses are weighted differently: second over first {', '.join(f'{scale:.5g}' for scale in scales)}",
+        f"The outputs' losses are weighted differently: second over first "
+        f"{', '.join(f'{scale:.5g}' for scale in scales)}",
         [
             evidence(f"loss_weight/{place}", f"Gradient of output {place + 1}, second over first.", 1.0, scale)
             for place, scale in enumerate(scales)
@@ -282,7 +284,7 @@ def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, part
 # Masks and weights of samples.
 
 
-def _factors(a: Array, b: Array) -> tuple[Array, Array, Array] | None:
+def _factors(a: Array, b: Array) -> tuple[Array, Any, Any] | None:
     """Second over first at every position, and where either is zero; None where they are not proportional."""
     if a.ndim > 1:
         size, other = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
@@ -304,7 +306,7 @@ def _few(values: Array, most: int = 1) -> bool:
     return found.size > 0 and 1 + int((np.diff(found) > SAME_FACTOR * np.abs(found[1:])).sum()) <= most
 
 
-def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
+def _mask(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     for a, b in parts:
         found = _factors(a.gradient, b.gradient)
         if found is None:
@@ -318,10 +320,16 @@ def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts
                 continue
             side = 1 if only_first else 0
             share = only_first or only_second
-            title = f"The {word(side)} side takes {percent(share)} of the positions into the loss that the {word(1 - side)} side masks"
+            title = (
+                f"The {word(side)} side takes {percent(share)} of the positions into the loss that the "
+                f"{word(1 - side)} side masks"
+            )
         elif masked and (by_sample or _few(factors)):
             side, share = None, float((none & none_other).mean())
-            title = "The masked losses are divided by different numbers: of all positions, of those that count, or sample by sample"
+            title = (
+                "The masked losses are divided by different numbers: of all positions, of those that count, or "
+                "sample by sample"
+            )
         else:
             continue
         return _tell(
@@ -338,7 +346,8 @@ def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts
                 *_gaps(parts),
             ],
             _size(experiment),
-            "Multiply the loss of every position by the mask (outputs._keras_mask, or model.compute_mask) and divide by the sum "
+            "Multiply the loss of every position by the mask (outputs._keras_mask, or model.compute_mask) and divide "
+            "by the sum "
             "of the mask, on both sides.",
             side,
         )
@@ -366,7 +375,8 @@ def _sample_weights(experiment: Experiment, findings: Findings, steps: Steps, pa
             [
                 evidence(
                     "weights",
-                    f"Factors of the samples, second over first: {np.nanmin(by_sample):.5g} to {np.nanmax(by_sample):.5g}.",
+                    f"Factors of the samples, second over first: {np.nanmin(by_sample):.5g} to "
+                    f"{np.nanmax(by_sample):.5g}.",
                 ),
                 *_gaps(parts),
             ],
@@ -494,8 +504,10 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
                         "gradient_gap", "Distance of the first gradients.", 0.0, gap(first.gradients, second.gradients)
                     ),
                 ],
-                consequence=f"The gradient differs by {percent(share)} of its length: weights or outputs are penalized differently.",
-                fix="Add sum(model.losses) to the loss, once and unscaled, on both sides, and no penalty by hand beside it.",
+                consequence=f"The gradient differs by {percent(share)} of its length: weights or outputs are "
+                f"penalized differently.",
+                fix="Add sum(model.losses) to the loss, once and unscaled, on both sides, and no penalty by hand "
+                "beside it.",
             ),
             Effect.TRAINING,
             finite(share),

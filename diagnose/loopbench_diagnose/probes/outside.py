@@ -109,7 +109,8 @@ def _kind(trace: Trace, number: int, before: Arrays, after: Arrays, loads: list[
     return (
         Reason.WEIGHTS_RESET,
         told,
-        "Restore or re-initialize weights on both sides at the same time, or on none (EarlyStopping(restore_best_weights=True) "
+        "Restore or re-initialize weights on both sides at the same time, or on none "
+        "(EarlyStopping(restore_best_weights=True) "
         "does so at the end).",
     )
 
@@ -149,7 +150,7 @@ def average(trace: Trace, number: int, weights: Arrays) -> str | None:
 
 
 def moving_average(path: list[Arrays], momentum: float, start: Arrays | None) -> Arrays:
-    """m ← momentum · m + (1 - momentum) · weights, over all updates."""
+    """M ← momentum · m + (1 - momentum) · weights, over all updates."""
     current = [np.zeros_like(array) for array in path[0]] if start is None else start
     for arrays in path:
         current = [momentum * a + (1 - momentum) * b for a, b in zip(current, arrays, strict=True)]

@@ -48,7 +48,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 part_ratio,
                 evidence("partial_batch", f"{told} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
             ),
-            consequence=f"The last batch of every epoch counts for less: one of {last} samples for {percent(last / whole)} "
+            consequence=f"The last batch of every epoch counts for less: one of {last} samples for "
+            f"{percent(last / whole)} "
             f"of what it should. A set that {whole} divides is not touched in its gradients; a reported loss is wrong "
             "wherever a batch is smaller.",
             fix="Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant.",

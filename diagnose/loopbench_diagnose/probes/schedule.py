@@ -34,9 +34,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         return
     changes = [_changes(rates) for rates in made]
     constant = not any(changes) and 0 in apart
-    if constant:
-        _constant(experiment, findings, pairs[0])
-    elif len(apart) == len(pairs) and _proportional(pairs):
+    if constant or (len(apart) == len(pairs) and _proportional(pairs)):
         _constant(experiment, findings, pairs[0])
     else:
         _schedule(findings, traces, pairs, apart[0], changes)
@@ -100,7 +98,8 @@ def _constant(experiment: Experiment, findings: Findings, pair: tuple[Rates, Rat
                     abs(second / first - 1) if first else float("inf"),
                 ),
             ],
-            consequence=f"A rate {second / first if first else float('inf'):.6g} times as large makes updates as many times "
+            consequence=f"A rate {second / first if first else float('inf'):.6g} times as large makes updates as "
+            f"many times "
             "as large.",
             fix="Give both optimizers the same learning_rate.",
         ),
@@ -168,7 +167,8 @@ def _later(experiment: Experiment, findings: Findings) -> None:
             findings.cause(
                 difference(
                     Reason.LEARNING_RATE_SCHEDULE,
-                    f"The learning rates agree over {made} updates and differ at update {step:,}: {first:.6g} and {second:.6g}",
+                    f"The learning rates agree over {made} updates and differ at update {step:,}: {first:.6g} and "
+                    f"{second:.6g}",
                     [evidence("rates", f"Rates of the two schedules at update {step:,}.", first, second)],
                     consequence="In a longer training the updates have other lengths.",
                     fix="Use the same schedule on both sides.",
