@@ -122,6 +122,10 @@ def _other_variables(trained: Sequence[Any]) -> str:
     return f"the sides' model factories build models with different variables; one of them has {told}"
 
 
+def _taken(arrays: Any, rows: slice) -> Any:
+    return keras.tree.map_structure(lambda leaf: leaf[rows], arrays)
+
+
 class Harness:
     """Gives every training the same start.
 
@@ -261,13 +265,8 @@ class Harness:
         if size is None:
             return model(_tensors(x), training=False)
         count = len(leaves(x)[0]) // size
-        parts = [
-            model(
-                _tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)),
-                training=False,
-            )
-            for place in range(count)
-        ]
+        rows = [slice(place * size, (place + 1) * size) for place in range(count)]
+        parts = [model(_tensors(_taken(x, part)), training=False) for part in rows]
         return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)
 
     def _trained(self, trace: Trace) -> keras.Model:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from loopbench_diagnose.comparison import Comparison, dense, tape_sum
+from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.gradients import norm, ratio
@@ -32,7 +32,7 @@ def overview(experiment: Experiment, findings: Findings) -> Replay:
         variables=_variables(comparison),
         layers=layers,
         first_differing_layer=next(
-            (one.name for one in layers if one.difference is None or one.difference > 1e-4), None
+            (one.name for one in layers if one.difference is None or one.difference > VALUES), None
         ),
         metrics=_metrics(experiment),
         first_difference=None
@@ -126,10 +126,14 @@ def _compared(experiment: Experiment) -> tuple[str, ...]:
     first, second = experiment.epochs
     shared = sorted(first.reported.keys() & second.reported.keys())
     return (
-        f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and {_count(second)} "
-        f"updates.",
-        f"{len(experiment.harness.names)} trainable variables and {len(experiment.harness.state_names)} other "
-        f"weights after every update.",
+        (
+            f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and {_count(second)} "
+            f"updates."
+        ),
+        (
+            f"{len(experiment.harness.names)} trainable variables and {len(experiment.harness.state_names)} other "
+            f"weights after every update."
+        ),
         f"Metrics: {', '.join(shared)}." if shared else "No metric is reported by both sides.",
     )
 

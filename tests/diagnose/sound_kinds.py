@@ -194,7 +194,7 @@ class Pairs(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
         self.data, self.order = data, np.random.permutation(len(data))  # noqa: NPY002  as people write it
 
     def __len__(self) -> int:
-        return -(-len(self.data) // SIZE)
+        return (len(self.data) + SIZE - 1) // SIZE
 
     def __getitem__(self, index: int) -> Any:
         rows = self.data.rows(self.order[index * SIZE : (index + 1) * SIZE])

@@ -92,9 +92,7 @@ def test_state_that_nothing_explains() -> None:
 
 def test_a_metric_that_nothing_explains() -> None:
     build, data = signals()
-    sides = [
-        _by_hand(lambda *_: None, report) for report in (lambda losses: sum(losses), lambda losses: losses[3] ** 2 + 1)
-    ]
+    sides = [_by_hand(lambda *_: None, report) for report in (sum, lambda losses: losses[3] ** 2 + 1)]
     assert reasons(diagnose(build, data, *sides)) == [Reason.UNEXPLAINED_FIGURE]
 
 

@@ -123,7 +123,7 @@ def _fits_of(experiment: Experiment, step: Step) -> list[Fit | None]:
     return [None if y is None else identify(y, g) for y, g in zip(labels, given, strict=True)]
 
 
-def _tell(
+def _tell(  # noqa: PLR0917  the parts of a cause, in the order in which they are read
     findings: Findings,
     reason: Reason,
     title: str,

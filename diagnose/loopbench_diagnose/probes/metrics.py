@@ -17,6 +17,7 @@ from loopbench_diagnose.probes.outside import average
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Aggregation, Batches
 from loopbench_diagnose.trace import Array, Call, Step, Trace
+import itertools
 
 # Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by
 # rounding.
@@ -293,8 +294,10 @@ def _micro_batches(experiment: Experiment, metric: Metric) -> Iterator[Explanati
                 wrong = WRONG[Aggregation.LAST]
                 yield (
                     wrong.reason,
-                    f"What the {word(side)} side reports as {metric.name} is made of each update's last micro-batch "
-                    f"alone",
+                    (
+                        f"What the {word(side)} side reports as {metric.name} is made of each update's last micro-batch "
+                        f"alone"
+                    ),
                     side,
                     wrong.effect,
                     "Add up the losses of all micro-batches of an update before they are reported.",
@@ -412,7 +415,7 @@ def _joined(experiment: Experiment, data: Data, calls: list[Call]) -> Joined | N
         np.concatenate([labels for labels, _, _ in parts]),
         np.concatenate([outputs for _, outputs, _ in parts]),
         weights,
-        [slice(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)],
+        [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)],
     )
 
 

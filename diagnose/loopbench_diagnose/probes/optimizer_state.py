@@ -91,11 +91,7 @@ def restarts(trace: Trace) -> list[int]:
     for number, update in enumerate(updates):
         for place, optimizer in update.optimizers.items():
             known = last.get(place)
-            if (
-                known is not None
-                and _has_state(optimizer)
-                and _forgets(known, optimizer, update.iterations[place], trace, number, place)
-            ):
+            if known is not None and _has_state(optimizer) and _forgets(known, trace, number, place):
                 found.append(number)
                 break
         for place, optimizer in update.optimizers.items():
@@ -103,8 +99,10 @@ def restarts(trace: Trace) -> list[int]:
     return found
 
 
-def _forgets(known: tuple[Any, int], optimizer: Any, iterations: int, trace: Trace, number: int, place: int) -> bool:
+def _forgets(known: tuple[Any, int], trace: Trace, number: int, place: int) -> bool:
     former, count = known
+    update = trace.updates_made[number]
+    optimizer, iterations = update.optimizers[place], update.iterations[place]
     if former is optimizer:
         return iterations < count
     # Two optimizers may take turns, as those of a generator and a discriminator.

@@ -109,9 +109,11 @@ def _kind(trace: Trace, number: int, before: Arrays, after: Arrays, loads: list[
     return (
         Reason.WEIGHTS_RESET,
         told,
-        "Restore or re-initialize weights on both sides at the same time, or on none "
-        "(EarlyStopping(restore_best_weights=True) "
-        "does so at the end).",
+        (
+            "Restore or re-initialize weights on both sides at the same time, or on none "
+            "(EarlyStopping(restore_best_weights=True) "
+            "does so at the end)."
+        ),
     )
 
 

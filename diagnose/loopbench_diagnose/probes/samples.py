@@ -80,8 +80,10 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
     if missing >= max(len(rows) for rows in fed) and missing > REPEATED * len(known):
         return (
             f"never trains on {missing} of {len(known)} samples",
-            "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, take, "
-            "skip).",
+            (
+                "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, take, "
+                "skip)."
+            ),
             len(seen),
         )
     return None

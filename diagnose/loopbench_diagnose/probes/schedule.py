@@ -65,10 +65,7 @@ def _close(first: float, second: float, tolerance: float = SAME) -> bool:
 
 def _changes(rates: list[Rates]) -> bool:
     known: Rates = {}
-    for made in rates:
-        if any(not _close(known.setdefault(place, rate), rate) for place, rate in made.items()):
-            return True
-    return False
+    return any(any(not _close(known.setdefault(place, rate), rate) for place, rate in made.items()) for made in rates)
 
 
 def _proportional(pairs: list[tuple[Rates, Rates]]) -> bool:
