@@ -127,7 +127,8 @@ def _compared(experiment: Experiment) -> tuple[str, ...]:
     shared = sorted(first.reported.keys() & second.reported.keys())
     return (
         (
-            f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and {_count(second)} "
+            f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and "
+            f"{_count(second)} "
             f"updates."
         ),
         (

@@ -1,5 +1,6 @@
 """Reported metrics, whatever their names: equal weights and samples have to give equal values."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from loopbench_diagnose.probes.outside import average
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Aggregation, Batches
 from loopbench_diagnose.trace import Array, Call, Step, Trace
-import itertools
 
 # Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by
 # rounding.
@@ -295,7 +295,8 @@ def _micro_batches(experiment: Experiment, metric: Metric) -> Iterator[Explanati
                 yield (
                     wrong.reason,
                     (
-                        f"What the {word(side)} side reports as {metric.name} is made of each update's last micro-batch "
+                        f"What the {word(side)} side reports as {metric.name} is made of each update's last "
+                        f"micro-batch "
                         f"alone"
                     ),
                     side,

@@ -81,7 +81,8 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
         return (
             f"never trains on {missing} of {len(known)} samples",
             (
-                "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, take, "
+                "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, "
+                "take, "
                 "skip)."
             ),
             len(seen),
