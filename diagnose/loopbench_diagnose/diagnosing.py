@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from loopbench.spec import Diagnosis
-from loopbench_diagnose.case import Case
 from loopbench_diagnose.data import Data
+from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
-from loopbench_diagnose.lab import Lab
+from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.probes import PROBES, Probe
-from loopbench_diagnose.sides import Factory, Side
+from loopbench_diagnose.overview import overview
+from loopbench_diagnose.probes import OF_UPDATES, PROBES, Probe
+from loopbench_diagnose.side import Factory, Side
+from loopbench_diagnose.user_state import preserved
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003
@@ -41,20 +43,53 @@ def diagnose(
         seed: of the initial weights and of all that is drawn at random.
 
     Raises:
-        NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
+        NoUpdateError: a loop takes no gradient of the given model's weights with ``tf.GradientTape``.
+        ReusedObjectError: a loop uses an optimizer or a ``tf.function`` of an earlier training.
         StructureError: the factory builds different models.
     """
     one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
-    return examine(build_model, data, (one, other), samples=samples, seed=seed, probes=PROBES).diagnosis()
+    with preserved():
+        experiment = _experiment(build_model, data, (one, other), samples=samples, seed=seed)
+        findings = _ask(experiment, PROBES)
+        return Diagnosis(**findings.fields(), replay=overview(experiment, findings))
 
 
 def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
+    with preserved():
+        return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+
+
+def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
     used = data.prime(samples)
-    case = Case(Lab(build_model, used, seed), used, sides)
+    return Experiment(Harness(build_model, used, seed), used, sides)
+
+
+def _ask(experiment: Experiment, probes: Sequence[Probe]) -> Findings:
     findings = Findings()
+    # Without a replay there is nothing to compare: its errors are the caller's.
+    experiment.epochs  # noqa: B018  made here
     for probe in probes:
-        probe(case, findings)
+        if probe in OF_UPDATES and _settled(experiment):
+            continue
+        try:
+            probe(experiment, findings)
+        except Exception as error:  # noqa: BLE001  the other results stand
+            findings.not_tested(_name(probe), error)
+    if _settled(experiment):
+        told = "Both sides make the same updates: of all samples in one order, and of the first batch."
+        findings.control("updates_agree", told, 0.0, experiment.comparison.final_distance)
     return findings
+
+
+def _name(probe: Probe) -> str:
+    return probe.__module__.rpartition(".")[2].replace("_", " ")
+
+
+def _settled(experiment: Experiment) -> bool:
+    try:
+        return experiment.settled
+    except Exception:  # noqa: BLE001  the probes say what fails
+        return False

@@ -27,7 +27,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _cause(number: int, cause: Cause) -> Iterator[str]:
     yield f"{number}. {cause.title}  [{cause.reason}]"
-    yield f"   effect: {cause.effect}"
+    yield f"   effect: {cause.consequence}"
     yield f"   fix: {cause.fix}"
     yield from _evidence(cause.evidence, indent=5)
 

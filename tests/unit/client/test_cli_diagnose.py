@@ -83,7 +83,7 @@ def test_what_a_diagnosis_says_in_words() -> None:
         Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
         Evidence(name="note", description="A note."),
     )
-    cause = Cause(reason="LOSS_REDUCTION", title="A tenth", evidence=measured, effect="Slower.", fix="Sum.")
+    cause = Cause(reason="LOSS_REDUCTION", title="A tenth", evidence=measured, consequence="Slower.", fix="Sum.")
     pair = PairComparison(
         first_label="first",
         second_label="second, fixed",
