@@ -1,12 +1,14 @@
 """The one function of this package."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.harness import Harness
+from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.probes import PROBES, Probe
 from loopbench_diagnose.replay import Replay
@@ -18,7 +20,7 @@ SAMPLES = 2_003
 
 def diagnose(
     build_model: Factory,
-    data: Data,
+    data: Any,
     first: Loop | Side,
     second: Loop | Side,
     *,
@@ -32,7 +34,9 @@ def diagnose(
 
     Args:
         build_model: makes the model, the same every time but for its initial weights.
-        data: training samples and, where the loops validate, a validation set.
+        data: training samples and, where the loops validate, a validation set: :class:`Data`, arrays, ``(x, y)``,
+            ``((x, y), (x, y))``, a mapping, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a function without
+            arguments that returns one of them. Loops receive the same kind.
         first: the way that is held to be right, for example :func:`compile_and_fit`. It is called as
             ``first(model, data, epochs)`` some ten times, with a new model each time, so it has to make its optimizer
             and its metrics anew; it trains on what it is given and returns what it reports: a Keras History, a
@@ -42,11 +46,13 @@ def diagnose(
         seed: of the initial weights and of all that is drawn at random.
 
     Raises:
+        DataError: ``data`` cannot be read, or its arrays do not fit together.
         NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
         StructureError: the factory builds different models.
     """
-    one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
-    experiment = _experiment(build_model, data, (one, other), samples=samples, seed=seed)
+    inputs = Inputs(data, build_model, samples)
+    one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
+    experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
     findings = _ask(experiment, PROBES)
     return Diagnosis(**findings.fields(), replay=Replay())
 
