@@ -11,8 +11,7 @@ from google.protobuf import json_format
 from typer.testing import Result
 
 from loopbench import wire
-from loopbench.spec import Adam, Cause, Comparison, Diagnosis, Evidence, Loss, Method, PairComparison, RunSpec, Verdict
-from loopbench.text import describe
+from loopbench.spec import Adam, Loss, Method, RunSpec
 from loopbench.v1 import analysis_pb2
 from loopbench_client.cli.exits import ExitCode
 
@@ -76,38 +75,6 @@ def test_one_error_names_every_place(words: tuple[str, ...], complaints: list[st
 def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
     done = cli("diagnose", *RUN_IDS, "--verify", "--seeds", "0")
     assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
-
-
-def test_what_a_diagnosis_says_in_words() -> None:
-    measured = (
-        Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
-        Evidence(name="note", description="A note."),
-    )
-    cause = Cause(reason="LOSS_REDUCTION", title="A tenth", evidence=measured, consequence="Slower.", fix="Sum.")
-    pair = PairComparison(
-        first_label="first",
-        second_label="second, fixed",
-        verdict=Verdict.IDENTICAL,
-        difference=0,
-        paired=True,
-        explanation="The same bits.",
-    )
-    verification = Comparison(groups=(), pairs=(pair,), margin=0.005, alpha=0.05)
-    text = describe(Diagnosis(causes=(cause,), controls=measured[:1], verification=verification))
-    assert text.splitlines() == [
-        "1. A tenth  [LOSS_REDUCTION]",
-        "   effect: Slower.",
-        "   fix: Sum.",
-        "     Second over first.  (expected 1, observed 0.1)",
-        "     A note.",
-        "",
-        "No difference in:",
-        "  Second over first.  (expected 1, observed 0.1)",
-        "",
-        "With the fix:",
-        "  first and second, fixed: identical. The same bits.",
-    ]
-    assert describe(Diagnosis(causes=(), controls=())).startswith("No cause of a difference was found.")
 
 
 @pytest.fixture
