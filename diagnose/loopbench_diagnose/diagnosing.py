@@ -11,6 +11,7 @@ from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.probes import PROBES, Probe
+from loopbench_diagnose.progress import Progress, shown, silent
 from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Factory, Side
 
@@ -26,6 +27,7 @@ def diagnose(
     *,
     samples: int = SAMPLES,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Diagnosis:
     """Finds by experiment why two aggregations of training the same model end, or report, differently.
 
@@ -44,6 +46,8 @@ def diagnose(
         second: the way in question.
         samples: at most so many samples are used, of either set.
         seed: of the initial weights and of all that is drawn at random.
+        progress: called as ``progress(experiment, done, total)`` before each experiment; by default a terminal or a
+            notebook shows one line.
 
     Raises:
         DataError: ``data`` cannot be read, or its arrays do not fit together.
@@ -53,7 +57,8 @@ def diagnose(
     inputs = Inputs(data, build_model, samples)
     one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
     experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
-    findings = _ask(experiment, PROBES)
+    with shown(progress) as show:
+        findings = _ask(experiment, PROBES, show)
     return Diagnosis(**findings.fields(), replay=Replay())
 
 
@@ -69,11 +74,13 @@ def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, s
     return Experiment(Harness(build_model, used, seed), used, sides)
 
 
-def _ask(experiment: Experiment, probes: Sequence[Probe]) -> Findings:
+def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = silent) -> Findings:
     findings = Findings()
+    progress("both sides over all samples", 0, len(probes) + 1)
     # Without a replay there is nothing to compare: its errors are the caller's.
     experiment.epochs  # noqa: B018  made here
-    for probe in probes:
+    for number, probe in enumerate(probes, start=1):
+        progress(_name(probe), number, len(probes) + 1)
         try:
             probe(experiment, findings)
         except Exception as error:  # noqa: BLE001  the other results stand

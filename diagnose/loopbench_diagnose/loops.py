@@ -137,9 +137,7 @@ def steps(step: Step, *, optimizer: Optimizer, batch_size: int = 32, shuffle: bo
     return train
 
 
-def _batches(
-    data: Data, batch_size: int, model: keras.Model, generator: np.random.Generator | None
-) -> Iterable[Data]:
+def _batches(data: Data, batch_size: int, model: keras.Model, generator: np.random.Generator | None) -> Iterable[Data]:
     """One epoch, in an order that ``generator`` draws; a data set has its own batches and its own order."""
     if isinstance(data.x, PIPELINES):
         return pipeline_of(batched(data.x, batch_size, model), lambda: model).batches()

@@ -16,10 +16,11 @@ READ_AT_ONCE = 256
 
 
 class Pipeline(Protocol):
-    """One kind of data set; ``batch_size`` counts the samples of its first batch, None if it yields single samples."""
+    """One kind of data set."""
 
     @property
-    def batch_size(self) -> int | None: ...
+    def batch_size(self) -> int | None:
+        """Samples in the first batch; None where it yields single samples."""
 
     def read(self, most: int) -> Data:
         """The first samples as arrays: at least ``most``, or all.

@@ -1,5 +1,6 @@
 """Loops that receive the kind of data that the user has: a fault is found, and the sound pair has no cause."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,9 +36,9 @@ def build_model() -> keras.Model:
 X, Y = samples(130, 1)
 
 
-class Sequence(keras.utils.PyDataset):
+class Sequence(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     def __len__(self) -> int:
-        return -(-len(X) // SIZE)
+        return math.ceil(len(X) / SIZE)
 
     def __getitem__(self, index: int) -> Any:
         rows = slice(index * SIZE, (index + 1) * SIZE)
@@ -145,7 +146,7 @@ def vae_loss(x: Any, outputs: Any) -> Any:
     return tf.reduce_mean(tf.square(x - outputs))
 
 
-class Reconstruction(keras.Model):
+class Reconstruction(keras.Model):  # type: ignore[misc]  # Keras has no types
     """Needs no labels: the inputs are the targets."""
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
@@ -175,7 +176,7 @@ def test_a_model_without_labels_is_compared() -> None:
     assert diagnose(build_autoencoder, Data(X), first, unsupervised).causes == ()
 
 
-WORDS = np.array("good bad fine awful film plot very the".split())
+WORDS = np.array(["good", "bad", "fine", "awful", "film", "plot", "very", "the"])
 TEXTS = np.array([" ".join(row) for row in WORDS[np.random.default_rng(3).integers(0, len(WORDS), (110, 5))]])
 RATINGS = np.array([text.count("good") + text.count("fine") > 1 for text in TEXTS], "float32")[:, None]
 VECTORS = keras.layers.TextVectorization(max_tokens=12, output_sequence_length=5)

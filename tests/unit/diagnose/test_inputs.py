@@ -17,7 +17,7 @@ W = np.linspace(1, 2, 10, dtype=np.float32)
 TEXTS = np.array([f"text {n}" for n in range(10)])
 
 
-class Sequence(keras.utils.PyDataset):
+class Sequence(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     def __len__(self) -> int:
         return 4
 
@@ -171,9 +171,11 @@ def test_data_sets_in_data_and_pairs_of_them() -> None:
     train, validation = slices(X, Y).batch(3), slices(X[:4], Y[:4]).batch(2)
     for given in ((train, validation), Data(train, validation=Data(validation))):
         inputs = read(given)
-        assert (len(inputs.data), inputs.data.validation and len(inputs.data.validation)) == (10, 4)
-        back = inputs.give(inputs.data.rows(slice(5)))
-        made = (back.x, back.validation.x) if isinstance(back, Data) else back
+        validation_data = inputs.data.validation
+        assert validation_data is not None
+        assert (len(inputs.data), len(validation_data)) == (10, 4)
+        back: Any = inputs.give(inputs.data.rows(slice(5)))
+        made = (back.x, back.validation.x) if isinstance(given, Data) else back
         assert [len(dataset) for dataset in made] == [2, 2]
 
 
