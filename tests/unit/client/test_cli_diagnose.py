@@ -14,6 +14,7 @@ from loopbench import wire
 from loopbench.spec import Adam, Loss, Method, RunSpec
 from loopbench.v1 import analysis_pb2
 from loopbench_client.cli.exits import ExitCode
+from tests.support.pages import Page
 
 Cli = Callable[..., Result]
 RUN_IDS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
@@ -75,6 +76,24 @@ def test_one_error_names_every_place(words: tuple[str, ...], complaints: list[st
 def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
     done = cli("diagnose", *RUN_IDS, "--verify", "--seeds", "0")
     assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
+
+
+def test_the_answer_comes_first_and_the_report_is_the_same_page(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "report.html"
+    done = cli("diagnose", *RUN_IDS, "--report", str(path))
+    assert (done.exit_code, done.stderr) == (ExitCode.SUCCESS, f"report: {path}\n")
+    assert done.stdout.splitlines()[0] == "t: f."
+    assert "t: f. Causes 1. t LOSS_REDUCTION" in Page(path).text
+
+
+def test_a_report_of_a_diagnosis_that_cannot_be_written_is_refused_first(
+    cli: Cli, service: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "report.html"):
+        done = cli("diagnose", *RUN_IDS, "--report", str(path))
+        assert (done.exit_code, "the report cannot be written: " in done.stderr) == (ExitCode.RUN_FAILED, True)
+    assert not service.requests["Diagnose"]
 
 
 @pytest.fixture
