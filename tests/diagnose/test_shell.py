@@ -51,4 +51,4 @@ def test_a_program_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
     assert "is 16 times the first: " in done.stdout.splitlines()[0]
     assert "[LOSS_REDUCTION]" in done.stdout
     assert done.stderr.endswith("report: report.html\n")
-    assert "Gradient ratios" in Page(tmp_path / "report.html").text
+    assert "LOSS_REDUCTION trained weights" in Page(tmp_path / "report.html").text

@@ -46,7 +46,8 @@ def diagnose(
         typer.Option(min=1, help="Most samples to use of the data of --python; default: 2003.", show_default=False),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the specs; default: 0.", show_default=False)
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="Of the specs, or of --python; default: 0.", show_default=False),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also train both with and without the fixes, and compare.")
