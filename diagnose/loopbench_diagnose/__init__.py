@@ -10,7 +10,7 @@ from loopbench_diagnose.assertions import assert_same_training
 from loopbench_diagnose.data import Data, DataError
 from loopbench_diagnose.diagnosing import diagnose
 from loopbench_diagnose.diagnosis import Diagnosis, describe
-from loopbench_diagnose.harness import NoUpdateError, StructureError
+from loopbench_diagnose.harness import NoUpdateError, ReusedObjectError, StructureError
 from loopbench_diagnose.loops import compile_and_fit, steps
 from loopbench_diagnose.side import Side
 
@@ -19,6 +19,7 @@ __all__ = [
     "DataError",
     "Diagnosis",
     "NoUpdateError",
+    "ReusedObjectError",
     "Side",
     "StructureError",
     "assert_same_training",

@@ -26,7 +26,11 @@ class _Ordered(np.random.Generator):
         """Leaves ``x`` as it is."""
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
-        return _whole_choice(a, size) if _is_permutation(a, size, replace) else super().choice(a, size, replace, *args, **kwargs)
+        return (
+            _whole_choice(a, size)
+            if _is_permutation(a, size, replace)
+            else super().choice(a, size, replace, *args, **kwargs)
+        )
 
 
 class _OrderedState(np.random.RandomState):

@@ -10,10 +10,11 @@ from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.probes import PROBES, Probe
+from loopbench_diagnose.overview import overview
+from loopbench_diagnose.probes import OF_UPDATES, PROBES, Probe
 from loopbench_diagnose.progress import Progress, shown, silent
-from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Factory, Side
+from loopbench_diagnose.user_state import preserved
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003
@@ -51,22 +52,24 @@ def diagnose(
 
     Raises:
         DataError: ``data`` cannot be read, or its arrays do not fit together.
-        NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
+        NoUpdateError: a loop takes no gradient of the given model's weights with ``tf.GradientTape``.
+        ReusedObjectError: a loop uses an optimizer or a ``tf.function`` of an earlier training.
         StructureError: the factory builds different models.
     """
-    inputs = Inputs(data, build_model, samples)
-    one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
-    experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
-    with shown(progress) as show:
+    with preserved(), shown(progress) as show:
+        inputs = Inputs(data, build_model, samples)
+        one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
+        experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
         findings = _ask(experiment, PROBES, show)
-    return Diagnosis(**findings.fields(), replay=Replay())
+        return Diagnosis(**findings.fields(), replay=overview(experiment, findings))
 
 
 def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
-    return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+    with preserved():
+        return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
 
 
 def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
@@ -80,13 +83,25 @@ def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = s
     # Without a replay there is nothing to compare: its errors are the caller's.
     experiment.epochs  # noqa: B018  made here
     for number, probe in enumerate(probes, start=1):
+        if probe in OF_UPDATES and _settled(experiment):
+            continue
         progress(_name(probe), number, len(probes) + 1)
         try:
             probe(experiment, findings)
         except Exception as error:  # noqa: BLE001  the other results stand
             findings.not_tested(_name(probe), error)
+    if _settled(experiment):
+        told = "Both sides make the same updates: of all samples in one order, and of the first batch."
+        findings.control("updates_agree", told, 0.0, experiment.comparison.final_distance)
     return findings
 
 
 def _name(probe: Probe) -> str:
     return probe.__module__.rpartition(".")[2].replace("_", " ")
+
+
+def _settled(experiment: Experiment) -> bool:
+    try:
+        return experiment.settled
+    except Exception:  # noqa: BLE001  the probes say what fails
+        return False

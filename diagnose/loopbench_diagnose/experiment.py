@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
+from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
-from loopbench_diagnose.harness import Harness, NoUpdateError
-from loopbench_diagnose.instrumentation import row_keys
+from loopbench_diagnose.harness import Harness, NoUpdateError, ReusedObjectError
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -26,7 +26,7 @@ from loopbench_diagnose.interventions import (
     has_weights,
 )
 from loopbench_diagnose.side import Side
-from loopbench_diagnose.trace import Arrays, Step, Trace
+from loopbench_diagnose.trace import Arrays, Step, Trace, combined, restricted
 
 Pair = tuple[Trace, Trace]
 
@@ -35,6 +35,11 @@ EPOCHS = 2
 # Updates that a replay has at least, where so many epochs are enough for them.
 UPDATES = 6
 MOST_EPOCHS = 8
+RESEED = 1
+# Samples that are few enough to take them all, and updates an epoch that the replay and the orders need at most.
+SMALL = 211
+MOST_UPDATES = 30
+MOST_ORDERED = 100
 # Epochs over one batch, each of them a step.
 BATCH_EPOCHS = 3
 # Interventions that are tried together.
@@ -69,25 +74,52 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
     return 1.0 if first is None or second is None else ratio(first, second).scale
 
 
+# What Keras and TensorFlow say where an object of an earlier training is used in another one.
+REUSED: dict[str, str] = {
+    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer within the loop",
+    "Unknown variable": "an optimizer that was built for another model; create the optimizer within the loop",
+    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; create the "
+    "tf.function within the loop",
+}
+
+
+def _reused(error: Exception) -> str | None:
+    return next((words for told, words in REUSED.items() if told in str(error)), None)
+
+
+def _first_rows(trace: Trace) -> int:
+    return len(trace.updates_made[0].rows) if trace.updates_made else len(trace.steps[0].call.rows)
+
+
 class Experiment:
     """What is known of two sides. Experiments on one batch are made with the size of the smaller first batch."""
 
     def __init__(self, harness: Harness, data: Data, sides: tuple[Side, Side]) -> None:
         self.harness = harness
-        self.data = data
+        # All samples, those of the replay, and those that orders are looked at on.
+        self.whole = self.data = self.ordered_data = data
         self.sides = sides
+        self._fit_batches()
         # By samples and interventions: the epochs that were run, and the traces.
         # Whether a side fails on a smaller last batch.
         self.demands_whole_batches = False
         self._batches: dict[tuple[int, tuple[str, ...]], tuple[int, Pair]] = {}
+        self._failing: dict[int, bool] = {}
+        self._random_inputs: dict[int, bool] = {}
         self._repeat_gaps: dict[int, float] = {}
         self._final_outputs: dict[int, Any] = {}
 
     @cached_property
     def epochs(self) -> Pair:
         """The replay: both sides over all samples, in one common order, for at least six updates."""
+        self._reduce()
         pair = self._replayed(EPOCHS)
         for name, trace in (("first", pair[0]), ("second", pair[1])):
+            if trace.trains_another_model and not trace.steps:
+                raise NoUpdateError(
+                    f"the {name} loop trains another model than the one that it is given; train its argument `model`, and "
+                    "no model from outside of the loop"
+                )
             if not trace.steps:
                 raise NoUpdateError(f"the {name} loop took no gradient of the model's weights with tf.GradientTape")
         fewest = min(len(trace.updates_made) or len(trace.steps) for trace in pair)
@@ -96,14 +128,39 @@ class Experiment:
         return self._replayed(min(MOST_EPOCHS, -(-UPDATES * EPOCHS // fewest)))
 
     def _replayed(self, epochs: int) -> Pair:
-        first, second = (self._whole_batches(side, epochs) for side in self.sides)
-        return first, second
+        first, data = self._whole_batches(self.sides[0], epochs), self.data
+        second = self._whole_batches(self.sides[1], epochs)
+        # The second side may take fewer samples than the first was given.
+        return (first if self.data is data else self._whole_batches(self.sides[0], epochs)), second
+
+    def _reduce(self) -> None:
+        """Takes as many samples as some tens of updates need: what they show, more would not."""
+        if len(self.data) <= SMALL:
+            return
+        try:
+            traces = [self.harness.watch(side, self.data, 1, ordered=True, updates=1) for side in self.sides]
+        except Exception:  # noqa: BLE001  the replay itself says why
+            return
+        sizes = [_first_rows(trace) for trace in traces if trace.steps]
+        if len(sizes) == len(self.sides):
+            self.data = self.whole.prime(max(2 * max(sizes) + 1, MOST_UPDATES * min(sizes), SMALL))
+            self.ordered_data = self.whole.prime(max(2 * max(sizes) + 1, MOST_ORDERED * min(sizes), SMALL))
+            self._fit_batches()
+
+    def _fit_batches(self) -> None:
+        size = self.harness.fixed_batch
+        if size:
+            self.data = self.data.rows(slice(len(self.data) // size * size))
+            self.ordered_data = self.ordered_data.rows(slice(len(self.ordered_data) // size * size))
 
     def _whole_batches(self, side: Side, epochs: int) -> Trace:
         """A side on all samples; where it fails on a smaller last batch, on as many as make whole ones."""
         try:
             return self.harness.watch(side, self.data, epochs, ordered=True)
-        except Exception:
+        except Exception as error:
+            if (reused := _reused(error)) is not None:
+                name = "first" if side is self.sides[0] else "second"
+                raise ReusedObjectError(f"the {name} loop uses {reused}") from error
             size = self.harness.first_batch
             if size < 1 or len(self.data) % size == 0 or len(self.data) < size:
                 raise
@@ -115,7 +172,9 @@ class Experiment:
     def shuffled(self) -> Pair:
         """Both sides over all samples once more, with orders that are drawn anew."""
         # Nothing but the orders is looked at, which need no long validation.
-        data = replace(self.data, validation=self.first(self.batch_size).validation)
+        self.epochs  # noqa: B018  the sizes of the batches come first
+        data = self.data if self.demands_whole_batches else self.ordered_data
+        data = replace(data, validation=self.first(self.batch_size).validation)
         first, second = (self.harness.watch(side, data, EPOCHS, seeded=False) for side in self.sides)
         return first, second
 
@@ -126,17 +185,25 @@ class Experiment:
 
     def on_batch(self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = ()) -> Trace:
         """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
-        trace = self.harness.watch(side, data, epochs, interventions)
+        return self._finished(self.harness.watch(side, data, epochs, interventions))
+
+    def _finished(self, trace: Trace) -> Trace:
+        trace = restricted(combined(trace), self.observed.common)
         return trace.finite_part() if self.diverges else trace
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Paths of the variables that both sides train, in the order of all gradients on one batch."""
+        return [self.harness.names[place] for place in self.observed.common]
 
     def rows(self, data: Data) -> list[bytes]:
         """The keys of all samples of ``data``."""
-        return row_keys(data.x)
+        return sample_keys(data.x)
 
     @cached_property
     def batch_size(self) -> int:
-        """Samples in the smaller of the first batches."""
-        return min(len(trace.steps[0].call.rows) for trace in self.epochs)
+        """Samples in the smaller of the first updates."""
+        return min(_first_rows(trace) for trace in self.epochs)
 
     @cached_property
     def tolerance(self) -> float:
@@ -162,17 +229,135 @@ class Experiment:
         key = samples, tuple(one.name for one in interventions)
         known, pair = self._batches.get(key, (0, None))
         if pair is None or known < epochs:
-            data = self.first(samples)
-            first, second = (self.on_batch(side, data, epochs, interventions) for side in self.sides)
-            pair = first, second
+            pair = self._new_pair(self.first(samples), epochs, interventions)
             self._batches[key] = epochs, pair
         return pair
 
+    def _new_pair(self, data: Data, epochs: int, interventions: Sequence[Intervention]) -> Pair:
+        """Both sides; the second on the first's inputs where its own differ, so that they hide nothing else."""
+        if self._fails_on_part(data, epochs):
+            return self._first_updates(epochs, interventions)
+        first = self.on_batch(self.sides[0], data, epochs, interventions)
+        if not self.inputs_differ:
+            return first, self.on_batch(self.sides[1], data, epochs, interventions)
+        return first, self._forced(first, data, epochs, interventions, ordered=True)
+
+    def _fails_on_part(self, data: Data, epochs: int) -> bool:
+        """Whether a side fails, or makes no update, where it is given so few samples alone."""
+        if len(data) not in self._failing:
+            self._failing[len(data)] = any(self._fails(side, data, epochs) for side in self.sides)
+        return self._failing[len(data)]
+
+    def _fails(self, side: Side, data: Data, epochs: int) -> bool:
+        if not self.may_fail_on_part:
+            return False
+        try:
+            return not self.on_batch(side, data, epochs).steps
+        except Exception:  # noqa: BLE001  a loop that divides by the number of its batches, for example
+            return True
+
+    def _first_updates(self, updates: int, interventions: Sequence[Intervention]) -> Pair:
+        """The first updates on all samples, in one order: for loops that fail on fewer."""
+        made = [
+            self.harness.watch(side, self.data, 1, interventions, ordered=True, updates=updates) for side in self.sides
+        ]
+        first, second = (self._finished(trace) for trace in made)
+        return first, second
+
+    def _forced(
+        self, first: Trace, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, ordered: bool
+    ) -> Trace:
+        inputs = [step.call.inputs for step in first.steps]
+        trace = self.harness.watch(self.sides[1], data, epochs, interventions, ordered=ordered, forced_inputs=inputs)
+        return self._finished(trace) if data is not self.data else trace
+
+    @cached_property
+    def may_fail_on_part(self) -> bool:
+        """Whether a side drops a smaller last batch, or fails on one: it may then make nothing of few samples."""
+        sizes = [_first_rows(trace) for trace in self.epochs]
+        dropped = [
+            sum(len(update.rows) for update in trace.updates_made) < trace.epochs * len(self.data)
+            for trace in self.epochs
+        ]
+        return self.demands_whole_batches or sizes[0] != sizes[1] or any(dropped)
+
+    @cached_property
+    def known(self) -> frozenset[bytes]:
+        """Keys of all training samples."""
+        return frozenset(self.rows(self.data))
+
+    @cached_property
+    def observed(self) -> Comparison:
+        """The replays as they are."""
+        return Comparison(self.epochs, self.harness.names, self.tolerance, self.known)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The replays, the second one on the first's inputs where its own differ."""
+        if not self.inputs_differ or not self.observed.aligned:
+            return self.observed
+        second = self._forced(self.epochs[0], self.data, self.epochs[0].epochs, ordered=True)
+        return Comparison((self.epochs[0], second), self.harness.names, self.tolerance, self.known)
+
+    @cached_property
+    def inputs_differ(self) -> bool:
+        """Whether the model is fed other values of the same samples."""
+        if max(self.replicas) > 1:
+            return False
+        found = self.observed.first_inputs
+        if found is not None:
+            return found
+        data = self.first(self.batch_size)
+        pair = [self.harness.watch(side, data, 1, ordered=True) for side in self.sides]
+        if not all(trace.steps for trace in pair):
+            return False
+        one, other = (combined(trace).steps[0] for trace in pair)
+        if len(one.call.rows) != len(other.call.rows) or self.known.issuperset([*one.call.rows, *other.call.rows]):
+            return False
+        return not same_step_inputs(one, other)
+
+    def random_inputs(self, side: int) -> bool:
+        """Whether a side feeds other values under another seed, or other values of a sample in every epoch."""
+        if side not in self._random_inputs:
+            data = self.first(min(len(self.data), 2 * self.batch_size))
+            one, other = (
+                self.harness.watch(self.sides[side], data, 2, ordered=True, reseed=seed) for seed in (0, RESEED)
+            )
+            pairs = [
+                *zip(one.steps, other.steps, strict=False),
+                *zip(one.steps, one.steps[len(one.steps) // 2 :], strict=False),
+            ]
+            self._random_inputs[side] = not all(
+                same_step_inputs(a, b) for a, b in pairs if len(a.call.rows) == len(b.call.rows)
+            )
+        return self._random_inputs[side]
+
+    def with_one_sample(self, side: int) -> Trace:
+        """A side on two batches and more of one sample in every place."""
+        data = ONE_SAMPLE.data(self.first(2 * self.batch_size + 1))
+        return self.harness.watch(self.sides[side], data, 1, ordered=True)
+
+    def micro_batch(self, samples: int) -> Pair:
+        """Both sides on so few samples that an update of theirs holds one gradient."""
+        data = self.first(samples)
+        first, second = (
+            restricted(combined(self.harness.watch(side, data, 1, ordered=True)), self.observed.common)
+            for side in self.sides
+        )
+        return first, second
+
     def repeat_gap(self, side: int) -> float:
         """Distance of the weights' movements where a side is run twice on the first batch."""
+        if self.settled and self.comparison.final_distance == 0:
+            # Two trainings that end in the same bits repeat each other.
+            return 0.0
         if side not in self._repeat_gaps:
             trace = self.batch()[side]
-            again = self.on_batch(self.sides[side], self.first(self.batch_size), BATCH_EPOCHS)
+            data = self.first(self.batch_size)
+            if side and self.inputs_differ:
+                again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
+            else:
+                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]
@@ -186,18 +371,46 @@ class Experiment:
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
         data = self.first(self.batch_size).rows(slice(None, None, -1))
-        return self.harness.watch(self.sides[side], data, 1, interventions)
+        return self._finished(self.harness.watch(self.sides[side], data, 1, interventions))
 
     @cached_property
     def has_additional_losses(self) -> bool:
         """Whether the model adds losses of its own, regularization for the most part."""
-        return bool(self.harness.prototype.losses)
+        return bool(self.harness.prototype.losses) or any(step.call.penalty for step in self.epochs[0].steps[:1])
+
+    @cached_property
+    def penalty_gradient(self) -> Arrays:
+        """The gradient of what an untrained model adds to the loss on the first batch, of the variables in common."""
+        whole = self.harness.additional_gradient(self.first(self.batch_size))
+        return [whole[place] for place in self.observed.common]
+
+    @cached_property
+    def forward(self) -> Pair:
+        """Both sides in the first step on the first batch, in training mode where their flags differ."""
+        flags = {trace.steps[0].call.training for trace in self.batch() if trace.steps}
+        return self.first_step((TRAINING_MODE,)) if len(flags) > 1 else self.batch()
+
+    @cached_property
+    def models_differ(self) -> bool:
+        """Whether the same weights make other outputs of the same samples."""
+        first, second = self.forward
+        if not first.steps or not second.steps or not self.same_inputs:
+            return False
+        one, other = first.steps[0], second.steps[0]
+        if one.state and other.state and not same_values(one.state, other.state):
+            return False
+        if len(one.call.rows) != len(other.call.rows) or max(self.replicas) > 1:
+            return False
+        found = outputs_distance(one, other)
+        return found > max(VALUES, self.tolerance / 10)
 
     @cached_property
     def same_inputs(self) -> bool:
         """Whether both sides feed the model the same samples from the same data."""
-        rows = [sorted(trace.steps[0].call.rows) if trace.steps else [] for trace in self.batch()]
-        return rows[0] == rows[1]
+        first, second = self.batch()
+        if not first.steps or not second.steps:
+            return first.steps == second.steps
+        return same_step_inputs(first.steps[0], second.steps[0])
 
     def ratio(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Ratio | None:
         """Of the first gradients; None where a side takes none."""
@@ -277,12 +490,16 @@ class Experiment:
         """The fewest interventions that close the gap between the first gradients."""
         # For several steps: where nothing else is needed to close the gap, they are looked at later.
         plain = _ratio_of(self.batch(self._base))
+        if plain is not None and self.models_differ:
+            return Explanation((), plain, closed=False)
         if plain is None or not self.same_inputs:
             return Explanation((), plain or Ratio(1.0, 0.0, ()), closed=plain is None)
         closing: list[Explanation] = []
         for together in self._tries(closed=plain.residual < self.tolerance):
             found = self.ratio(together)
-            if found is None or found.residual >= self.tolerance:
+            if found is None or not found.residual < self.tolerance:
+                continue
+            if EQUAL_LABELS in together and not any(self.depends_on_order(side, together) for side in (0, 1)):
                 continue
             closing.append(Explanation(together, found, closed=True))
             if abs(found.scale - 1) < self.tolerance:
@@ -301,6 +518,28 @@ class Experiment:
         sizes = range(min(MOST_TOGETHER, len(candidates)) + 1)
         sets = [together for size in sizes for together in combinations(candidates, size)]
         return [(*replicas, *together) for together in sets for replicas in self._on_replicas]
+
+    @cached_property
+    def settled(self) -> bool:
+        """Whether both sides make the same updates: of all samples in one order, and of the first batch in their own."""
+        if max(self.replicas) > 1 or self.diverges or self.comparison.first is not None or self.inputs_differ:
+            return False
+        if self.comparison.final_distance > self.tolerance:
+            return False
+        found = _ratio_of(self.batch())
+        return found is not None and max(found.residual, abs(found.scale - 1)) < self.tolerance
+
+    def depends_on_order(self, side: int, together: Sequence[Intervention]) -> bool:
+        """Whether a side's gradient changes with the order of the samples, as that of loose pairs does."""
+        if any(len(update.steps) > 1 for update in self.epochs[side].updates_made[:1]):
+            # Another order makes other micro-batches.
+            return False
+        others = tuple(one for one in together if one is not EQUAL_LABELS)
+        straight = self.first_step((*self._base, *others))[side].steps[0].gradients
+        turned = self.reversed_batch(side, (*self._base, *others)).steps[0].gradients
+        assert straight is not None
+        assert turned is not None
+        return ratio(straight, turned).residual > self.tolerance
 
     def _acts(self, intervention: Intervention) -> bool:
         """Whether an intervention changes a first gradient at all."""

@@ -86,6 +86,26 @@ class Findings:
         return Diagnosis(**self.fields())
 
 
+def difference(
+    reason: str,
+    title: str,
+    measured: Iterable[Evidence],
+    *,
+    consequence: str,
+    fix: str,
+    side: int | None = None,
+) -> Cause:
+    """A cause; ``side`` is 0 or 1 where one side is at fault."""
+    return Cause(
+        reason=reason,
+        title=title,
+        evidence=tuple(measured),
+        consequence=consequence,
+        fix=fix,
+        side=None if side is None else SIDES[side],
+    )
+
+
 def evidence(name: str, description: str, expected: float | None = None, observed: float | None = None) -> Evidence:
     """A measurement; what is expected is what both sides would show without the cause."""
     return Evidence(name=name, description=description, expected=expected, observed=observed)

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from loopbench_diagnose.common_order import common_order
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.execution import executing
-from loopbench_diagnose.instrumentation import float64, numbers, recording, row_keys, snapshot
+from loopbench_diagnose.instrumentation import Enough, float64, numbers, recording, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
+from loopbench_diagnose.user_state import is_deterministic
 from loopbench_diagnose.variables import parameters, shapes, state
 
 SAMPLES_OF_A_TRIAL = 32
@@ -27,6 +28,10 @@ LARGE = 30
 
 class NoUpdateError(ValueError):
     """A loop called the model in no ``tf.GradientTape``, so that there is nothing to compare."""
+
+
+class ReusedObjectError(ValueError):
+    """A loop uses an optimizer or a tf.function of an earlier training; every training needs its own."""
 
 
 class StructureError(ValueError):
@@ -94,7 +99,11 @@ def _assign(model: keras.Model, initial: Sequence[Any], *, own: bool) -> None:
     elif own:
         trained = parameters(model)
         values = [value for value in initial if np.issubdtype(value.dtype, np.floating)]
-        kept = [value for value, variable in zip(values, [v for v in variables if _floats(v)], strict=False) if variable is not None]
+        kept = [
+            value
+            for value, variable in zip(values, [v for v in variables if _floats(v)], strict=False)
+            if variable is not None
+        ]
         if shapes([v for v in variables if _floats(v)]) != [value.shape for value in kept]:
             raise StructureError(_other_variables(trained))
         pairs = zip([v for v in variables if _floats(v)], kept, strict=True)
@@ -142,8 +151,13 @@ class Harness:
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
         self.fixed_batch = fixed_batch(model)
         # A model that was never called may have no variables yet; they belong to its strategy as well.
+        before = snapshot_all(model)
         with model.distribute_strategy.scope():
             model(_tensors(self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
+        # A call moves the state of a stateful layer.
+        for variable, value in zip(model.variables, before, strict=False):
+            if tuple(variable.shape) == value.shape:
+                variable.assign(value)
         return model
 
     def model(self, side: Side | None = None) -> keras.Model:
@@ -166,14 +180,17 @@ class Harness:
         seeded: bool = True,
         ordered: bool = False,
         forced_inputs: Sequence[Any] = (),
+        reseed: int = 0,
+        updates: int | None = None,
     ) -> Trace:
         """The trace of ``side`` under ``interventions``, run eagerly.
 
         With TensorFlow's global seed set, Keras's ``fit`` shuffles arrays into the same order in every epoch; an
         experiment on orders is therefore not ``seeded``. Where it is ``ordered``, nothing shuffles. ``forced_inputs``
-        take the place of the inputs of the model's calls under a tape.
+        take the place of the inputs of the model's calls under a tape. ``reseed`` starts the global random generators
+        from another seed. The training ends after so many ``updates``, where they are given.
         """
-        known = frozenset(row_keys(data.x))
+        known = frozenset(sample_keys(data.x))
         for intervention in interventions:
             data = intervention.data(data)
         force = any(intervention.force_training for intervention in interventions)
@@ -183,17 +200,21 @@ class Harness:
                 stack.enter_context(context)
             # Within the patches: a model belongs to the strategy that it is built under.
             model = self.model(side)
-            keras.utils.set_random_seed(self._seed)
-            if not seeded:
+            keras.utils.set_random_seed(self._seed + reseed)
+            if not seeded and not is_deterministic():
                 tf.random.set_seed(None)
             if ordered:
                 stack.enter_context(common_order())
             recorder = stack.enter_context(
                 recording(model, force_training=force, known=known, forced_inputs=forced_inputs)
             )
-            self.first_batch = 0
+            recorder.trace.start_state = snapshot(state(model))
+            self.first_batch, recorder.most_updates = 0, updates
+            reported = None
             try:
                 reported = side.train(model, data.copied(), epochs)
+            except Enough:
+                pass
             finally:
                 self.first_batch = recorder.first_batch
             recorder.trace.drawn = _drawn()
@@ -209,9 +230,7 @@ class Harness:
         keras.utils.set_random_seed(self._seed + reseed)
         with executing(by_python=eagerly) as compiled:
             side.train(model, data.copied(), epochs)
-        return Execution(
-            snapshot(parameters(model)), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn()
-        )
+        return Execution(snapshot(parameters(model)), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn())
 
     def outputs(self, trace: Trace, data: Data) -> Any:
         """The outputs, float64, of the model that ``trace`` ended with."""
@@ -243,7 +262,10 @@ class Harness:
             return model(_tensors(x), training=False)
         count = len(leaves(x)[0]) // size
         parts = [
-            model(_tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)), training=False)  # noqa: B023
+            model(
+                _tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)),
+                training=False,
+            )  # noqa: B023
             for place in range(count)
         ]
         return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)

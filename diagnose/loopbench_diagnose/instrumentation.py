@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import have_values, leaves
+from loopbench_diagnose.data import have_values, leaves, sample_keys
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.per_sample_rng import PerSampleRng
@@ -76,19 +76,8 @@ def snapshot(variables: Any) -> Arrays:
     return [float64(variable) for variable in variables]
 
 
-def row_keys(inputs: Any) -> list[bytes]:
-    """A key for every sample: the bytes of its values over all inputs, numbers as float32."""
-    arrays = []
-    for leaf in leaves(inputs):
-        array = np.asarray(keras.ops.convert_to_numpy(leaf))
-        arrays.append(array.astype(np.float32) if np.issubdtype(array.dtype, np.number) or array.dtype == bool else array)
-    return [b"\0".join(_key(array[index]) for array in arrays) for index in range(len(arrays[0]))]
-
-
-def _key(row: Any) -> bytes:
-    if getattr(row, "dtype", None) is not None and row.dtype != object:
-        return row.tobytes()
-    return b"\0".join(item if isinstance(item, bytes) else str(item).encode() for item in np.ravel(np.asarray(row, object)))
+class Enough(BaseException):
+    """Ends a training after as many updates as are wanted; no loop's ``except Exception`` takes it."""
 
 
 @dataclass
@@ -133,6 +122,8 @@ class Recorder:
         self._taped_calls = 0
         # Samples of the first call under a tape.
         self.first_batch = 0
+        # Updates after which the training ends; None where it goes on.
+        self.most_updates: int | None = None
         self._places: dict[int, int] = {}
         self._adopt(model)
         self._shapes = shapes(self._parameters)
@@ -211,12 +202,14 @@ class Recorder:
         if here.tapes:
             args = self._with_forced_inputs(args)
         self._remember_weights()
-        rows = row_keys(args[0])
+        rows = sample_keys(args[0])
         self.rng.begin(rows)
         if here.tapes and not self.first_batch:
             self.first_batch = len(rows)
         here.calls += 1
-        here.layers = [] if here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS and here.pending is None else None
+        here.layers = (
+            [] if here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS and here.pending is None else None
+        )
         try:
             outputs = original(layer, *args, **kwargs)
         finally:
@@ -232,14 +225,19 @@ class Recorder:
         if [np.shape(leaf) for leaf in own] != [np.shape(leaf) for leaf in other]:
             return args
         self.trace.replaced_inputs = True
-        given = iter([tf.cast(tf.convert_to_tensor(new), tf.convert_to_tensor(old).dtype) for old, new in zip(own, other, strict=True)])
+        given = iter(
+            [
+                tf.cast(tf.convert_to_tensor(new), tf.convert_to_tensor(old).dtype)
+                for old, new in zip(own, other, strict=True)
+            ]
+        )
         return (keras.tree.map_structure(lambda leaf: None if leaf is None else next(given), args[0]), *args[1:])
 
     def _stranger_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """A model with other variables of the same shapes may be the one that a loop goes on with."""
         outputs = original(layer, *args, **kwargs)
         if self._here.tapes and shapes(parameters(layer)) == self._shapes:
-            call = self._call_of(layer, args, kwargs, outputs, row_keys(args[0]))
+            call = self._call_of(layer, args, kwargs, outputs, sample_keys(args[0]))
             self._here.stranger = layer, call, leaves(outputs)
         return outputs
 
@@ -258,6 +256,8 @@ class Recorder:
         self._look_at_weights(self._steps.place(replica()))
         if replica() == OUTSIDE:
             self._settle()
+            if self.most_updates is not None and len(self.trace.updates_made) >= self.most_updates:
+                raise Enough
         if self._keeps():
             here.before = (self._weights(), self._state())
             if not self._open.steps and self._open.before is None:
@@ -373,6 +373,9 @@ class Recorder:
         if here.stranger is None or self._concerns(sources):
             return
         model, call, outputs = here.stranger
+        if not self._steps.groups and not self._open.loads:
+            self.trace.trains_another_model = True
+            return
         own = {id(key) for v in parameters(model) for key in (v, getattr(v, "value", v))}
         if any(id(source) in own for source in sources):
             self._adopt(model)
@@ -464,7 +467,9 @@ class Recorder:
 
         return apply
 
-    def _applied(self, optimizer: Any, grads: list[Any], variables: list[Any], rate: float | None, before: Arrays) -> None:
+    def _applied(
+        self, optimizer: Any, grads: list[Any], variables: list[Any], rate: float | None, before: Arrays
+    ) -> None:
         update = self._open
         if not update.steps and self.trace.updates_made:
             # A second optimizer, or a second call, after the same gradient.
@@ -482,6 +487,11 @@ class Recorder:
                 update.rates[place] = rate
             update.iterations[place] = int(float64(optimizer.iterations))
         update.complete = not _accumulates(optimizer) or not _same(before, after)
+        steps = getattr(optimizer, "gradient_accumulation_steps", None)
+        if update.complete and steps:
+            # Keras applies the mean of the gradients that it has accumulated.
+            own = [place for place, made in update.optimizers.items() if made is optimizer]
+            update.applied.update({place: update.applied[place] / steps for place in own})
         if update.complete and self._keeps_update():
             update.after, update.state_after = after, self._state()
         if update.complete:
@@ -643,7 +653,9 @@ def _silent_calls(here: _Replica) -> Iterator[None]:
 
 
 def _same(first: Arrays, second: Arrays) -> bool:
-    return len(first) == len(second) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second, strict=True))
+    return len(first) == len(second) and all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second, strict=True)
+    )
 
 
 def _rate(optimizer: Any) -> float | None:
@@ -669,7 +681,9 @@ def _output_gradients(pairs: Sequence[tuple[Any, Any]], found: Sequence[Any], sc
         of_logits = rest.pop(0) if logits is not None else None
         gradient, values = (of_output, output) if of_output is not None else (of_logits, logits)
         if gradient is not None:
-            made.append(OutputGradient(float64(values), float64(tf.convert_to_tensor(gradient)) / scale, of_output is None))
+            made.append(
+                OutputGradient(float64(values), float64(tf.convert_to_tensor(gradient)) / scale, of_output is None)
+            )
     return made
 
 

@@ -120,6 +120,60 @@ def _sum(parts: Sequence[Arrays | None]) -> Arrays | None:
     return [np.sum(arrays, axis=0) for arrays in zip(*known, strict=True)] if known else None
 
 
+def restricted(trace: "Trace", places: Sequence[int]) -> "Trace":
+    """The trace with those variables alone, by their places."""
+
+    def taken(arrays: Arrays | None) -> Arrays | None:
+        return None if arrays is None else [arrays[place] for place in places]
+
+    steps = [
+        replace(step, gradients=taken(step.gradients), applied=taken(step.applied), weights=taken(step.weights))
+        for step in trace.steps
+    ]
+    return replace(trace, steps=steps, weights=taken(trace.weights) or [], whole_weights=trace.weights)
+
+
+def combined(trace: "Trace") -> "Trace":
+    """The trace with one step an update: gradients that an update combines are taken together.
+
+    Their sum, or what an optimizer was given where that is something else, is the gradient of that step.
+    """
+    if all(len(update.steps) <= 1 for update in trace.updates_made):
+        return trace
+    return replace(trace, steps=[_combined(update) for update in trace.updates_made])
+
+
+def _combined(update: "Update") -> Step:
+    first = update.steps[0]
+    if len(update.steps) == 1:
+        return first
+    calls = [
+        step.call
+        for place, step in enumerate(update.steps)
+        if step.call.rows not in [s.call.rows for s in update.steps[:place]]
+    ]
+    total = _sum([step.gradients for step in update.steps])
+    applied = None
+    if update.applied and total is not None:
+        applied = [update.applied.get(place, np.zeros_like(array)) for place, array in enumerate(total)]
+    return replace(
+        first,
+        call=whole_call(calls) if len(calls) > 1 else calls[0],
+        loss=_scale(total, applied) * float(np.sum([step.loss for step in update.steps])),
+        gradients=total if applied is None else applied,
+        applied=applied,
+        updated=True,
+        output_gradients=[],
+    )
+
+
+def _scale(total: Arrays | None, applied: Arrays | None) -> float:
+    if total is None or applied is None:
+        return 1.0
+    size = sum(float((array * array).sum()) for array in total)
+    return sum(float((a * b).sum()) for a, b in zip(total, applied, strict=True)) / size if size else 1.0
+
+
 def _samples(shares: Sequence[Step]) -> list[int]:
     return [len(step.call.rows) for step in shares]
 
@@ -246,10 +300,13 @@ class Trace:
     updates_made: list[Update] = field(default_factory=list)
     trailing_loads: list[str] = field(default_factory=list)
     start: Arrays = field(default_factory=list)
+    whole_weights: Arrays = field(default_factory=list)
+    start_state: Arrays = field(default_factory=list)
     means: list[MeanUse] = field(default_factory=list)
     results: list[MetricResult] = field(default_factory=list)
     epochs: int = 2
     replaced_inputs: bool = False
+    trains_another_model: bool = False
 
     @property
     def divergence(self) -> NonFinite | None:

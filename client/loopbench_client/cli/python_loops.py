@@ -41,14 +41,14 @@ def diagnose_python(names: Names, *, samples: int | None, seed: int | None) -> "
     _check_installed()
     # TensorFlow logs what it finds on the machine before anything else.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from loopbench_diagnose import DataError, NoUpdateError, StructureError, diagnose  # noqa: PLC0415  see above
+    import loopbench_diagnose as library  # noqa: PLC0415  see above
 
     build_model, data, first, second = _load(names)
     given = {"samples": samples, "seed": seed}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        return diagnose(build_model, data, first, second, **options)
-    except (DataError, NoUpdateError, StructureError) as error:
+        return library.diagnose(build_model, data, first, second, **options)
+    except (library.DataError, library.NoUpdateError, library.ReusedObjectError, library.StructureError) as error:
         raise InvalidSpecError(ErrorDetails(str(error), "CANNOT_BE_DIAGNOSED")) from error
     except Exception as error:
         raise _raised("the diagnosis", error) from error

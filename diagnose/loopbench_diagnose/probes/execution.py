@@ -40,8 +40,12 @@ def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:
         return own
     watched = experiment.batch()[side]
     # Without random layers, watched is as it is; what repeats itself to the bit would do so once more.
-    if watched.steps and not (watched.noisy or experiment.diverges) and experiment.repeat_gap(side) == 0:
-        return Execution(watched.weights, in_graph=False, by_xla=False, drawn=watched.drawn)
+    if (
+        watched.steps
+        and not (watched.replaced_inputs or watched.noisy or experiment.diverges)
+        and experiment.repeat_gap(side) == 0
+    ):
+        return Execution(watched.whole_weights, in_graph=False, by_xla=False, drawn=watched.drawn)
     return experiment.harness.run(
         experiment.sides[side], experiment.first(experiment.batch_size), BATCH_EPOCHS, eagerly=True
     )

@@ -10,7 +10,7 @@ from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
-from loopbench_diagnose.gradients import gap, ratio
+from loopbench_diagnose.gradients import gap
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -48,13 +48,7 @@ def _changes_under(intervention: Intervention) -> Callable[[Experiment, int], bo
 
 
 def _depends_on_order(experiment: Experiment, side: int) -> bool:
-    """Samples and labels that belong together give the same gradient in whatever order they come."""
-    others = tuple(one for one in experiment.explained if one is not EQUAL_LABELS)
-    straight = experiment.first_step(others)[side].steps[0].gradients
-    turned = experiment.reversed_batch(side, others).steps[0].gradients
-    assert straight is not None
-    assert turned is not None
-    return ratio(straight, turned).residual > experiment.tolerance
+    return experiment.depends_on_order(side, experiment.explanation.interventions)
 
 
 def _flags(experiment: Experiment) -> list[Evidence]:

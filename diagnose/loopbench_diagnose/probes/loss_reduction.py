@@ -6,7 +6,7 @@ from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_scale
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, evidence
+from loopbench_diagnose.findings import Findings, difference, evidence, percent, word
 from loopbench_diagnose.gradients import ratio
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
@@ -32,6 +32,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     if abs(found.scale - 1) < experiment.tolerance:
         findings.agree(measured)
         return
+    if _is_of_masks(experiment, findings, found.scale, measured) or Reason.ACCUMULATION in findings.reasons:
+        return
     effect = effect_of_scale(second.optimizers, first.steps, found.scale)
     findings.cause(
         Cause(
@@ -45,6 +47,36 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         Effect.TRAINING,
         effect.change,
     )
+
+
+def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measured: tuple[Evidence, ...]) -> bool:
+    """A scale that is the share of positions that count: masked losses, divided by all positions or by those."""
+    first, second = experiment.batch()
+    given = [trace.steps[0].output_gradients for trace in (first, second)]
+    if not all(given):
+        return False
+    gradient = given[0][0].gradient
+    counted = float((np.any(gradient != 0, axis=-1) if gradient.ndim > 1 else gradient != 0).mean())
+    if (
+        counted > 1 - experiment.tolerance
+        or min(abs(scale / counted - 1), abs(scale * counted - 1)) > experiment.tolerance
+    ):
+        return False
+    side = 1 if scale < 1 else 0
+    effect = effect_of_scale(second.optimizers, first.steps, scale)
+    findings.cause(
+        difference(
+            Reason.MASK,
+            f"The {word(side)} side divides its masked loss by all positions, the other by the {percent(counted)} that count",
+            measured,
+            consequence=effect.text,
+            fix="Divide by the sum of the mask on both sides.",
+            side=side,
+        ),
+        Effect.TRAINING,
+        effect.change,
+    )
+    return True
 
 
 def _over(numerator: float, denominator: float) -> float:
@@ -66,7 +98,7 @@ def _movements(first: Trace, second: Trace) -> list[Evidence]:
 
 
 def _by_variable(experiment: Experiment) -> list[Evidence]:
-    ratios = zip(experiment.harness.names, experiment.explanation.ratio.by_variable, strict=False)
+    ratios = zip(experiment.names, experiment.explanation.ratio.by_variable, strict=False)
     return [
         evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
         for name, value in ratios

@@ -14,6 +14,8 @@ from loopbench_diagnose.trace import Arrays, Trace
 # Of the gradient's length; below it the part is rounding.
 SMALLEST_PART = 1e-5
 SAME = 0.05
+# Causes that say all of it, or that leave no gradients to compare.
+ELSEWHERE = frozenset({Reason.REGULARIZATION, Reason.MODEL, Reason.ACCUMULATION})
 # Parts that differ by more than the whole gradients do are made up for elsewhere.
 MADE_UP = 0.5
 
@@ -23,7 +25,7 @@ MORE = "The gradient holds {} of its length too much: weights or outputs are pen
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares what ``sum(model.losses)`` adds to either gradient."""
-    if not experiment.has_additional_losses or not experiment.same_inputs:
+    if not experiment.has_additional_losses or not experiment.same_inputs or findings.reasons & ELSEWHERE:
         return
     parts = _parts(experiment, _with_replicas(experiment))
     sizes = [norm(part) for part in parts]
@@ -46,7 +48,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 def _tell(experiment: Experiment, findings: Findings, parts: list[Arrays], whole: float) -> None:
     sizes = [norm(part) for part in parts]
     # Once and as they are is right, whatever the rest of the loss is scaled by.
-    once = experiment.harness.additional_gradient(experiment.first(experiment.batch_size))
+    once = experiment.penalty_gradient
     guilty = 0 if gap(once, parts[0]) > gap(once, parts[1]) else 1
     own, other = sizes[guilty], sizes[1 - guilty]
     share = abs(own - other) / whole

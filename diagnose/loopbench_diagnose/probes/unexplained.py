@@ -8,13 +8,30 @@ from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.reasons import Reason
 
+# Causes of a difference of gradients that no intervention takes away.
+EXPLAINED = frozenset(
+    {
+        Reason.NOT_REPEATABLE,
+        Reason.NON_FINITE,
+        Reason.MODEL,
+        Reason.LOSS_FUNCTION,
+        Reason.LABELS,
+        Reason.MASK,
+        Reason.LOSS_WEIGHTS,
+        Reason.SAMPLE_WEIGHTS,
+        Reason.REGULARIZATION,
+        Reason.ACCUMULATION,
+        Reason.LAYER_STATE,
+        Reason.SAMPLES,
+    }
+)
 TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs, regularization, a scale"
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Tells the gradients' ratios, variable by variable."""
     # What does not repeat itself differs from everything.
-    if experiment.explanation.closed or not experiment.same_inputs or Reason.NOT_REPEATABLE in findings.reasons:
+    if experiment.explanation.closed or not experiment.same_inputs or findings.reasons & EXPLAINED:
         return
     found = experiment.explanation.ratio
     findings.cause(
@@ -25,7 +42,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, found.residual),
                 *(
                     evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
-                    for name, value in zip(experiment.harness.names, found.by_variable, strict=True)
+                    for name, value in zip(experiment.names, found.by_variable, strict=True)
                     if np.isfinite(value)
                 ),
             ),

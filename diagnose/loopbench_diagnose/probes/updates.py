@@ -11,8 +11,8 @@ from loopbench_diagnose.trace import Trace
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Counts gradients an epoch, samples an epoch and the sizes of the batches."""
-    updates = [trace.updates / trace.epochs for trace in experiment.epochs]
-    samples = [sum(len(step.call.rows) for step in trace.steps) / trace.epochs for trace in experiment.epochs]
+    updates = [(len(trace.updates_made) or trace.updates) / trace.epochs for trace in experiment.epochs]
+    samples = [_samples(trace) / trace.epochs for trace in experiment.epochs]
     measured = (
         evidence("updates", f"Updates an epoch on {len(experiment.data)} samples, first and second.", *updates),
         evidence("samples", "Samples trained on in an epoch, first and second.", *samples),
@@ -23,6 +23,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     )
     if updates[0] == updates[1] and samples[0] == samples[1]:
         findings.agree(measured)
+        return
+    if _explained(experiment, findings):
         return
     findings.cause(
         Cause(
@@ -37,6 +39,19 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         Effect.TRAINING,
         abs(updates[1] / updates[0] - 1) + abs(samples[1] / samples[0] - 1),
     )
+
+
+def _samples(trace: Trace) -> int:
+    """Samples of all updates; several gradients of the same batch count once."""
+    if not trace.updates_made:
+        return sum(len(step.call.rows) for step in trace.steps)
+    return sum(len(update.rows) for update in trace.updates_made)
+
+
+def _explained(experiment: Experiment, findings: Findings) -> bool:
+    """Whether updates of the same size differ in number by a cause that is known."""
+    sizes = {len(trace.updates_made[0].rows) if trace.updates_made else 0 for trace in experiment.epochs}
+    return len(sizes) == 1 and bool(findings.reasons & {Reason.ACCUMULATION, Reason.SAMPLES})
 
 
 def _sizes(trace: Trace) -> str:

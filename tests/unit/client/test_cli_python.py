@@ -45,7 +45,7 @@ class DataError(ValueError):
 class Library(ModuleType):
     """Stands for ``loopbench_diagnose``."""
 
-    DataError = NoUpdateError = StructureError = DataError
+    DataError = NoUpdateError = ReusedObjectError = StructureError = DataError
 
     def __init__(self) -> None:
         super().__init__("loopbench_diagnose")
