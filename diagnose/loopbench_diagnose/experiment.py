@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
 from loopbench_diagnose.harness import Harness, NoUpdateError, ReusedObjectError
-from loopbench_diagnose.instrumentation import row_keys
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -212,7 +211,7 @@ class Experiment:
 
     def rows(self, data: Data) -> list[bytes]:
         """The keys of all samples of ``data``."""
-        return row_keys(data.x)
+        return sample_keys(data.x)
 
     @cached_property
     def batch_size(self) -> int:

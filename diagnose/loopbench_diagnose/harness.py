@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from loopbench_diagnose.common_order import common_order
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.execution import executing
-from loopbench_diagnose.instrumentation import Enough, float64, numbers, recording, row_keys, snapshot
+from loopbench_diagnose.instrumentation import Enough, float64, numbers, recording, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
@@ -194,7 +194,7 @@ class Harness:
         take the place of the inputs of the model's calls under a tape. ``reseed`` starts the global random generators
         from another seed. The training ends after so many ``updates``, where they are given.
         """
-        known = frozenset(row_keys(data.x))
+        known = frozenset(sample_keys(data.x))
         for intervention in interventions:
             data = intervention.data(data)
         force = any(intervention.force_training for intervention in interventions)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import have_values, leaves
+from loopbench_diagnose.data import have_values, leaves, sample_keys
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.per_sample_rng import PerSampleRng
@@ -74,25 +74,6 @@ def _is_finite(value: Any) -> bool:
 def snapshot(variables: Any) -> Arrays:
     """The present values."""
     return [float64(variable) for variable in variables]
-
-
-def row_keys(inputs: Any) -> list[bytes]:
-    """A key for every sample: the bytes of its values over all inputs, numbers as float32."""
-    arrays = []
-    for leaf in leaves(inputs):
-        array = np.asarray(keras.ops.convert_to_numpy(leaf))
-        arrays.append(
-            array.astype(np.float32) if np.issubdtype(array.dtype, np.number) or array.dtype == bool else array
-        )
-    return [b"\0".join(_key(array[index]) for array in arrays) for index in range(len(arrays[0]))]
-
-
-def _key(row: Any) -> bytes:
-    if getattr(row, "dtype", None) is not None and row.dtype != object:
-        return row.tobytes()
-    return b"\0".join(
-        item if isinstance(item, bytes) else str(item).encode() for item in np.ravel(np.asarray(row, object))
-    )
 
 
 class Enough(BaseException):
@@ -228,7 +209,7 @@ class Recorder:
         if here.tapes:
             args = self._with_forced_inputs(args)
         self._remember_weights()
-        rows = row_keys(args[0])
+        rows = sample_keys(args[0])
         self._key_noise(rows)
         if here.tapes and not self.first_batch:
             self.first_batch = len(rows)
@@ -273,7 +254,7 @@ class Recorder:
         """A model with other variables of the same shapes may be the one that a loop goes on with."""
         outputs = original(layer, *args, **kwargs)
         if self._here.tapes and shapes(parameters(layer)) == self._shapes:
-            call = self._call_of(layer, args, kwargs, outputs, row_keys(args[0]))
+            call = self._call_of(layer, args, kwargs, outputs, sample_keys(args[0]))
             self._here.stranger = layer, call, leaves(outputs)
         return outputs
 
@@ -282,7 +263,7 @@ class Recorder:
         here = self._here
         if id(layer) not in self._layers or (here.pending is not None and here.pending is not here.chain):
             return original(layer, *args, **kwargs)
-        rows = row_keys(args[0]) if np.ndim(leaves(args[0])[0]) else []
+        rows = sample_keys(args[0]) if np.ndim(leaves(args[0])[0]) else []
         starts = here.chain is None or (bool(rows) and self._known.issuperset(rows))
         if starts:
             self._end_chain()
