@@ -8,13 +8,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loopbench_client.cli.exits import ExitCode
 from rich.console import Console
 from typer.testing import Result
 
 from loopbench.spec import Cause, Diagnosis
 from loopbench_client.cli import python_loops
 from loopbench_client.cli.commands import diagnose as command
+from loopbench_client.cli.exit_codes import ExitCode
 
 Cli = Callable[..., Result]
 CAUSE = Cause(
