@@ -6,7 +6,7 @@ would count both alike. A call whose token is refused counts nowhere: it ends be
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +17,8 @@ from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
 from loopbench_server.runs.caller_turns import CallerTurns, ReadLimit
 
 T = TypeVar("T")
+# Makes the block in which a call sends its answer.
+Sending = Callable[[], AbstractContextManager[None]]
 
 # Time for the first message of a call to come, as a whole.
 MESSAGE_SECONDS = 10.0
@@ -137,17 +139,17 @@ class Admission:
             self._open_without_message.pop(deadline, None)
 
     @asynccontextmanager
-    async def answering(self, call: Call) -> AsyncIterator[None]:
-        """For a block that works on a call whose message is there, and sends the answer.
+    async def answering(self, call: Call) -> AsyncIterator[Sending]:
+        """For a block that works on a call whose message is there, and sends the answer within a second block.
 
         Raises:
             TooManyCallsError: as many calls of this kind are held or wait as may.
         """
         if turns := self._reads.get(call.path):
             async with turns.turn(call.caller):
-                yield
+                yield turns.sending
         elif call.path == WATCH:
             with self._open_watchers.one(call.connection):
-                yield
+                yield nullcontext
         else:
-            yield
+            yield nullcontext

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
@@ -17,7 +17,7 @@ from opentelemetry.trace import Tracer, get_current_span
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_server.access.identity import connection, recognise
-from loopbench_server.admission import READS, Admission, Call
+from loopbench_server.admission import READS, Admission, Call, Sending
 from loopbench_server.errors import InternalError, MessageTimeoutError, TooManyCallsError
 from loopbench_server.metrics.rpcs import RpcMetrics
 from loopbench_server.rate_limited_log import RateLimitedLog
@@ -144,7 +144,10 @@ class Boundary(ServerInterceptor):
 
     def _unary(self, method: Method) -> Any:
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> Any:
-            async with self._observed(context, method) as call, self._admitted(method, call, raw, context) as given:
+            async with (
+                self._observed(context, method) as call,
+                self._admitted(method, call, raw, context) as (given, _),
+            ):
                 answer = await method.behaviour(given, context)
                 self._metrics.sent(method.labels)
                 return answer
@@ -153,12 +156,16 @@ class Boundary(ServerInterceptor):
 
     def _streaming(self, method: Method) -> Any:
         async def wrapped(raw: AsyncIterator[bytes], context: Any) -> None:
-            async with self._observed(context, method) as call, self._admitted(method, call, raw, context) as given:
+            async with (
+                self._observed(context, method) as call,
+                self._admitted(method, call, raw, context) as (given, sending),
+            ):
                 answers = method.behaviour(given, context)
                 if isawaitable(answers):
                     # A read, whose turn ends when its one answer is sent; or a method that writes its answers itself.
                     if (answer := await answers) is not None:
-                        await context.write(answer)
+                        with sending():
+                            await context.write(answer)
                         self._metrics.sent(method.labels)
                     return
                 async with aclosing(answers):
@@ -171,16 +178,19 @@ class Boundary(ServerInterceptor):
     @asynccontextmanager
     async def _admitted(
         self, method: Method, call: Call, raw: AsyncIterator[bytes], context: ServicerContext[Any, Any]
-    ) -> AsyncIterator[Any]:
-        """What the behaviour takes, for a block in which it answers; nothing is read of a call that is refused."""
+    ) -> AsyncIterator[tuple[Any, Sending]]:
+        """What the behaviour takes, for a block in which it answers, and what makes the block that sends the answer.
+
+        Nothing is read of a call that is refused.
+        """
         if method.parse is None:
-            yield raw
+            yield raw, nullcontext
             return
         with self._admission.held(call):
             first = await self._admission.first_message(call, context.read())
             given = await method.given(first, raw, partial(self._metrics.received, method.labels))
-            async with self._admission.answering(call):
-                yield given
+            async with self._admission.answering(call) as sending:
+                yield given, sending
 
     @asynccontextmanager
     async def _observed(self, context: ServicerContext[Any, Any], method: Method) -> AsyncIterator[Call]:

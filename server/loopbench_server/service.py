@@ -171,7 +171,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             async with self._ended_watched.turn(caller()):
                 if ended := await in_read_thread(self._ended_event, run_id):
                     logged_as(ended.run)
-                    yield ended
+                    with self._ended_watched.sending():
+                        yield ended
                     return
         async for event in self._scheduler.watch(run_id):
             yield wire.event_to_wire(event)

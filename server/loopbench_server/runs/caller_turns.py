@@ -2,14 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from loopbench_server.errors import TooManyCallsError
 
 # In the order they came, and each quick to remove.
 _Waiting = dict[asyncio.Future[None], None]
+
+# Time for a caller to take an answer. Afterwards the answer takes a turn of its caller, and none of all others.
+SENDING_SECONDS = 5.0
+# Answers that callers do not take, and that still leave all turns to others. Each may have four megabytes.
+MOST_UNTAKEN = 32
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,15 @@ class CallerTurns:
     def __init__(self, work: str, limit: ReadLimit) -> None:
         self._work = work
         self._limit = limit
+        # With reads whose callers do not take the answer.
         self._running: Counter[str] = Counter()
+        self._untaken = 0
         # In the order of their turns.
         self._callers: dict[str, _Waiting] = {}
 
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
-        """A read of ``caller`` goes on for as long as the block lasts.
+        """A read of ``caller`` goes on for as long as the block lasts. It sends its answer within :meth:`sending`.
 
         Raises:
             TooManyCallsError: no more reads of this caller may wait.
@@ -62,13 +69,32 @@ class CallerTurns:
         finally:
             self._end(caller)
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """A read sends its answer for as long as the block lasts, and makes room for another where that takes long."""
+        untaken = False
+
+        def make_room() -> None:
+            nonlocal untaken
+            if self._untaken < MOST_UNTAKEN:
+                untaken = True
+                self._untaken += 1
+                self._start_next()
+
+        timer = asyncio.get_running_loop().call_later(SENDING_SECONDS, make_room)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._untaken -= untaken
+
     def _end(self, caller: str) -> None:
         self._running -= Counter({caller: 1})
         self._start_next()
 
     def _start_next(self) -> None:
         """Starts the first read of the first caller that may have another; that caller then comes after all others."""
-        if self._running.total() >= self._limit.at_once:
+        if self._running.total() - self._untaken >= self._limit.at_once:
             return
         for caller, waiting in self._callers.items():
             # One that is done was cancelled a moment ago, and has not removed itself yet.
