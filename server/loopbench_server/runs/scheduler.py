@@ -27,7 +27,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.live import LiveRun
 from loopbench_server.runs.naming import logged_as
 from loopbench_server.runs.store import Store
-from loopbench_server.runs.threads import in_reserved_thread, in_thread, to_the_end
+from loopbench_server.runs.threads import in_thread, to_the_end
 
 log = structlog.get_logger()
 
@@ -217,7 +217,7 @@ class Scheduler:
         run = await self.get(run_id)
         if run.state.ended:
             return run
-        await in_reserved_thread(self._store.request_cancel, run_id)
+        await in_thread(self._store.request_cancel, run_id)
         async with self._elsewhere.follow(run_id) as live:
             return await live.ended()
 

@@ -1,6 +1,7 @@
 """A scheduler and its store: ends that cannot be stored, and runs that another server works on."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.messages import Trained
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.runs.store import Store
+from loopbench_server.runs.threads import in_reserved_thread
 
 
 async def submitted(scheduler: Scheduler, request: str) -> str:
@@ -225,3 +227,20 @@ class TestRunsOfTheStore:
         with pytest.raises(errors.ServerLostError):
             store.update(make_run(state=RunState.SUCCEEDED))
         assert store.get(mine.id) == again
+
+
+async def test_cancellations_of_runs_elsewhere_leave_threads_to_the_leases(
+    scheduler: Scheduler, store: Store, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database does not answer those who ask for them."""
+    run, may_end = there.add(make_run()), threading.Event()
+    monkeypatch.setattr(store, "request_cancel", lambda _: may_end.wait())
+    cancelling = [asyncio.create_task(scheduler.cancel(run.id)) for _ in range(20)]
+    try:
+        await asyncio.sleep(0.05)
+        assert await asyncio.wait_for(in_reserved_thread(abs, -1), 10) == 1
+    finally:
+        may_end.set()
+        for task in cancelling:
+            task.cancel()
+        await asyncio.gather(*cancelling, return_exceptions=True)
