@@ -27,12 +27,13 @@ from loopbench_server.runs.evaluations import Evaluations
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.leases import end_abandoned, keep_leases
 from loopbench_server.runs.observers import Observers
+from loopbench_server.runs.polling import FORKSERVER, STORE, repeat
 from loopbench_server.runs.processes import Processes
 from loopbench_server.runs.questions import Questions
 from loopbench_server.runs.retention import keep_tidy, retention_of
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.stored_results import follow_results
-from loopbench_server.runs.threads import in_thread, start_threads
+from loopbench_server.runs.threads import in_own_thread, start_threads
 from loopbench_server.service import BenchmarkService
 from loopbench_server.serving import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
 from loopbench_server.settings import Settings
@@ -49,7 +50,7 @@ log = structlog.get_logger()
 
 # Seconds for the background work to end, once the server has drained.
 BACKGROUND_SECONDS = 1.0
-SECONDS_BETWEEN_LOOKS = 1.0
+STORE_SECONDS, FORKSERVER_SECONDS = 1.0, 15.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -133,7 +134,8 @@ class App:
             keep_tidy(self._store, self._executor, retention_of(self._settings)),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._examine_store(),
-            self._watch_store(),
+            repeat(STORE, STORE_SECONDS, self._look_at_store, self._executor.observer.work_failed),
+            repeat(FORKSERVER, FORKSERVER_SECONDS, self._processes.check, self._executor.observer.work_failed),
         )
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -161,15 +163,13 @@ class App:
 
     async def _examine_store(self) -> None:
         try:
-            await in_thread(self._store.examine)
+            await in_own_thread(self._store.examine, "examine")
         except StoreFailedError as error:
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
-    async def _watch_store(self) -> None:
-        """Never returns. The server is not ready while the store cannot keep results."""
-        while True:
-            self._set_ready(store=self._store.keeps)
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+    async def _look_at_store(self) -> None:
+        """The server is not ready while the store cannot keep results."""
+        self._set_ready(store=self._store.keeps)
 
     def _set_ready(self, **able: bool) -> None:
         """Ready as long as every part is able to do its work."""

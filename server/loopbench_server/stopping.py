@@ -18,6 +18,19 @@ END_SECONDS = 8.0
 LOG_SECONDS = 1.0
 
 
+class Stop(asyncio.Event):
+    """Set once the program has to end; from then on it has a limited time, whatever ends it."""
+
+    def __init__(self, deadline: "Deadline") -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def set(self) -> None:
+        """On the event loop."""
+        self._deadline.begin()
+        super().set()
+
+
 class Deadline:
     """Ends the process, and those below it, ``seconds`` after :meth:`begin`.
 
@@ -50,13 +63,13 @@ class Deadline:
         log.critical("the server does not end by itself: ended at once", seconds=self._seconds, threads=threads)
 
 
-def stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
+def stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> Stop:
     """Set by SIGTERM, SIGINT and, where asked for, the end of standard input.
 
     From then on the process has ``drain_seconds`` and END_SECONDS to end.
     """
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    deadline = Deadline(drain_seconds + END_SECONDS)
+    deadline, loop = Deadline(drain_seconds + END_SECONDS), asyncio.get_running_loop()
+    stop = Stop(deadline)
 
     def begin(*_: object) -> None:
         deadline.begin()

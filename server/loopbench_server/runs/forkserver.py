@@ -10,7 +10,7 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.runs.forkserver_program import ANSWER, REQUEST
+from loopbench_server.runs.forkserver_program import ANSWER, PING, REQUEST
 
 log = structlog.get_logger()
 
@@ -69,6 +69,18 @@ class Forkserver:
             else:
                 self._failures += 1
         raise NotReadyError("no training process can be started: the forkserver does not answer")
+
+    async def check(self) -> None:
+        """Ask the forkserver, if there is one, for a sign of life, and kill it where none comes."""
+        async with self._turn:
+            if self._process and self._process.returncode is None and self._control:
+                try:
+                    self._control.send(PING)
+                    await self._answer(self._control)
+                except OSError as error:
+                    await self._end(f"the socket to it is broken: {error.strerror}")
+                except _BrokenError as error:
+                    await self._end(str(error))
 
     def _checked(self, answer: int) -> int:
         if answer > 0:

@@ -2,7 +2,8 @@
 
 The server asks over a socket without a path: one byte, and with it the read end of the worker's orders and the write
 end of its answers. The forkserver answers with the worker's process id, or with a negative errno where the machine
-refuses a process. It ends when the server closes its end, however the server died.
+refuses a process. To a byte that only asks for a sign of life it answers with its own process id. It ends when the
+server closes its end, however the server died.
 """
 
 import os
@@ -18,7 +19,7 @@ from typing import NoReturn, Self
 
 # One per request, and one at the start, with the forkserver's own process id, once everything is imported.
 ANSWER = struct.Struct("q")
-REQUEST = b"f"
+REQUEST, PING = b"f", b"p"
 PIPES = 2
 
 
@@ -76,6 +77,9 @@ def _serve(control: socket.socket) -> bool:
     request, pipes, _, _ = socket.recv_fds(control, len(REQUEST), PIPES)
     if not request:
         return False
+    if request == PING:
+        control.sendall(ANSWER.pack(os.getpid()))
+        return True
     try:
         pid = os.fork()
     except OSError as error:

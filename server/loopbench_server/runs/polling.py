@@ -10,12 +10,14 @@ from loopbench_server.errors import StoreFailedError
 log = structlog.get_logger()
 
 # Values of a label: all background work there is.
-LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS = WORKS = (
+LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS, STORE, FORKSERVER = WORKS = (
     "renew_leases",
     "end_abandoned",
     "poll_cancellations",
     "retention",
     "stored_results",
+    "watch_store",
+    "check_forkserver",
 )
 
 

@@ -129,6 +129,10 @@ class Processes:
         """Return when the forkserver has ended, or gave no process, since a process last started."""
         await self._forkserver.broken.wait()
 
+    async def check(self) -> None:
+        """Replace a forkserver that gives no answer, also where nobody wants a process."""
+        await self._forkserver.check()
+
     async def close(self) -> None:
         """End the forkserver; no process starts afterwards."""
         await self._forkserver.close()

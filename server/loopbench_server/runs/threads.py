@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -97,6 +97,25 @@ async def in_read_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kw
 async def in_run_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As :func:`in_thread`, on a thread for what runs write."""
     return await _on(_FOR_RUNS, partial(function, *args, **kwargs))
+
+
+async def in_own_thread(function: Callable[[], T], name: str) -> T:
+    """``function`` on a thread that takes no other work, and that no server which ends waits for.
+
+    Raises:
+        RuntimeError: the system allows no more threads.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001  whoever waits raises it
+                future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name=name).start()
+    return await asyncio.wrap_future(future)
 
 
 async def in_reserved_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
