@@ -15,7 +15,7 @@ from loopbench_client.access import Access, Tls
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
-from loopbench_client.resubmission import Resubmission
+from loopbench_client.resubmission import Resubmission, Watching
 from loopbench_client.translation import translated_errors
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class AsyncClient:
         on_progress: Callable[[spec.RunEvent], object],
         timeout: float | None,  # noqa: ASYNC109  # as in train,
     ) -> None:
-        async with aclosing(self._watch(run_id, timeout)) as events:
+        async with aclosing(self._watch(run_id, timeout, resume=False)) as events:
             async for event in events:
                 on_progress(event)
 
@@ -103,24 +103,23 @@ class AsyncClient:
 
     def watch(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
-        return self._watch(run_id, None)
+        return self._watch(run_id, None, resume=True)
 
     async def _watch(
         self,
         run_id: str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
+        *,
+        resume: bool,
     ) -> AsyncGenerator[spec.RunEvent, None]:
-        resubmission, begun = Resubmission(timeout), False
+        watching = Watching(timeout, resume=resume)
         while True:
             try:
-                async with aclosing(self._watch_once(run_id, resubmission.left)) as events:
+                async with aclosing(self._watch_once(run_id, watching.resubmission.left)) as events:
                     async for event in events:
-                        begun = True
-                        yield event
+                        yield watching.rest(event)
             except ServerUnavailableError as error:
-                if begun:  # the events so far would come again
-                    raise
-                await asyncio.sleep(resubmission.pause(error))
+                await asyncio.sleep(watching.pause(error))
             else:
                 return
 

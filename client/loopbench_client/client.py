@@ -15,7 +15,7 @@ from loopbench_client.access import Access, Tls
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
-from loopbench_client.resubmission import Resubmission
+from loopbench_client.resubmission import Resubmission, Watching
 from loopbench_client.translation import translated_errors
 
 T = TypeVar("T")
@@ -99,7 +99,8 @@ class Client:
         on_progress: Callable[[spec.RunEvent], object],
         timeout: float | None,
     ) -> None:
-        with closing(self._watch(run_id, timeout)) as events:
+        # Train, which ends with the connection as well, starts both again.
+        with closing(self._watch(run_id, timeout, resume=False)) as events:
             for event in events:
                 on_progress(event)
 
@@ -116,20 +117,20 @@ class Client:
         return self._answer(calls.evaluate(source, method, loss, meter), timeout)
 
     def watch(self, run_id: str) -> Iterator[spec.RunEvent]:
-        """Events from the present state to the end of the run."""
-        return self._watch(run_id, None)
+        """Events from the present state to the end of the run.
 
-    def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        resubmission, begun = Resubmission(timeout), False
+        Where the connection breaks, the client connects and watches again; no epoch comes twice.
+        """
+        return self._watch(run_id, None, resume=True)
+
+    def _watch(self, run_id: str, timeout: float | None, *, resume: bool) -> Generator[spec.RunEvent, None, None]:
+        watching = Watching(timeout, resume=resume)
         while True:
             try:
-                for event in self._watch_once(run_id, resubmission.left):
-                    begun = True
-                    yield event
+                for event in self._watch_once(run_id, watching.resubmission.left):
+                    yield watching.rest(event)
             except ServerUnavailableError as error:
-                if begun:  # the events so far would come again
-                    raise
-                time.sleep(resubmission.pause(error))
+                time.sleep(watching.pause(error))
             else:
                 return
 

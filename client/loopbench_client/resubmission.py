@@ -7,6 +7,7 @@ hang.
 
 import time
 
+from loopbench.spec import RunEvent
 from loopbench_client.errors import ServerUnavailableError
 
 # Seconds between attempts, for a server that restarts or is replaced.
@@ -36,6 +37,10 @@ class Resubmission:
         if not self._accepted:
             self._accepted, self._pauses = True, iter(PAUSES_FOR_A_LEASE)
 
+    def answered(self) -> None:
+        """A server has answered: the next failure is the first again."""
+        self._pauses = iter(PAUSES)
+
     def pause(self, error: ServerUnavailableError) -> float:
         """Seconds to sleep before the next attempt.
 
@@ -46,3 +51,36 @@ class Resubmission:
         if pause is None or (self._end is not None and time.monotonic() + pause >= self._end):
             raise error
         return pause
+
+
+class Watching:
+    """Decides after a broken watch whether it is resumed; both clients ask.
+
+    The first event of every watch has all epochs so far. ``rest`` leaves out those that the caller has seen: a run that
+    was restarted meanwhile has the same epochs.
+    """
+
+    def __init__(self, timeout: float | None, *, resume: bool) -> None:
+        self.resubmission = Resubmission(timeout)
+        self._resume = resume
+        self._begun = False
+        self._seen = 0
+
+    def rest(self, event: RunEvent) -> RunEvent:
+        """``event`` without epochs that an earlier event had."""
+        self._begun = True
+        self.resubmission.answered()
+        epochs = tuple(record for record in event.epochs if record.epoch > self._seen)
+        self._seen = max([self._seen, *(record.epoch for record in epochs)])
+        return event.model_copy(update={"epochs": epochs})
+
+    def pause(self, error: ServerUnavailableError) -> float:
+        """Seconds to sleep before the next attempt.
+
+        Raises:
+            ServerUnavailableError: ``error``, as :meth:`Resubmission.pause`; or the server itself ended the watch, or
+                the caller does not want it resumed.
+        """
+        if self._begun and (error.reason or not self._resume):
+            raise error
+        return self.resubmission.pause(error)

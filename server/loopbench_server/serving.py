@@ -1,5 +1,6 @@
 """The ports that the server listens on: gRPC, and health alone."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,12 +35,14 @@ OPTIONS = {
     "grpc.server_handshake_timeout_ms": 10_000,
     # A second server on the same port is an error, not a silent half of the traffic.
     "grpc.so_reuseport": 0,
-    # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
-    "grpc.http2.min_ping_interval_without_data_ms": 10_000,
+    # A client pings every twelve seconds to notice a dead server; by default gRPC takes that for abuse and hangs up.
+    "grpc.http2.min_ping_interval_without_data_ms": 5_000,
     # A caller whose host vanishes is noticed as well, and its run called off; so is a connection without calls.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
+    # gRPC waits for the answer of a ping for as long as this, whatever the keepalive timeout: a minute by default.
+    "grpc.http2.ping_timeout_ms": 10_000,
 }
 # Whoever asks for health alone has a call or two.
 HEALTH_CALLS_A_CONNECTION = 100
@@ -61,8 +64,22 @@ def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise StartError(f"{flag}: cannot serve on {address}; is the port taken?") from error
+        raise StartError(f"{flag}: cannot serve on {address}: {_cause(address)}") from error
     return address if address.startswith(UNIX) else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _cause(address: str) -> str:
+    """The system's words for why ``address`` cannot be served on, which gRPC does not pass on."""
+    if address.startswith(UNIX):
+        return "is the path taken, or its folder missing?"
+    host, _, port = address.rpartition(":")
+    try:
+        for family, kind, _, _, found in socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.bind(found)
+    except (OSError, OverflowError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return "is the port taken?"
 
 
 @asynccontextmanager
