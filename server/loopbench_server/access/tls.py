@@ -1,12 +1,14 @@
 """The server's side of TLS."""
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from loopbench_server.access.files import BrokenFileError, Watched
+from loopbench_server.access.expiry import expiry
+from loopbench_server.access.files import BrokenFileError, Watched, read_all
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class TlsFiles:
         faults = [f"{path} is no certificate in PEM form" for path, content in certificates if not _is_pem(content)]
         if not faults and not _is_pair(self.certificate, self.key):
             faults.append(f"{self.key} is not the key of {self.certificate}, or not an unencrypted one in PEM form")
+        if not faults and expiry(self.certificate, self.key) < time.time():
+            faults.append(f"{self.certificate} has expired")
+        # Python takes a key from a path only: the pair may be a later one than ``contents``.
+        if not faults and read_all(self.paths) != contents:
+            faults.append(f"{self.certificate} and {self.key} are being replaced")
         if faults:
             raise BrokenFileError(faults)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
