@@ -14,7 +14,9 @@ import traceback
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
 # Training yields to the server, so that it answers under load.
 NICENESS = 10
+# The largest that Linux knows.
+FIRST_TO_BE_KILLED = "1000"
 EXIT_ORPHANED = 70
 # Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
 LONGEST_MESSAGE = 2_000
@@ -166,6 +170,7 @@ def main(orders: Connection, answers: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
     os.nice(NICENESS)
+    _be_the_first_to_be_killed()
     try:
         task_json, weights = orders.recv_bytes(), orders.recv_bytes()
     except EOFError:
@@ -191,6 +196,12 @@ def main(orders: Connection, answers: Connection) -> None:
         message = without_paths(f"{type(error).__name__}: {error}", *_folders(task))
         send(Failed(reason=RunFailedError.reason, message=shortened(message), traceback=traceback.format_exc()))
     answers.close()
+
+
+def _be_the_first_to_be_killed() -> None:
+    """Where memory runs out, Linux kills this process and no other of the server's."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_BE_KILLED)
 
 
 def _folders(task: Task) -> tuple[str, ...]:
