@@ -164,7 +164,7 @@ class App:
     async def _examine_store(self) -> None:
         try:
             await in_own_thread(self._store.examine, "examine")
-        except StoreFailedError as error:
+        except (StoreFailedError, RuntimeError) as error:  # or the system allows no more threads
             log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
 
     async def _look_at_store(self) -> None:
