@@ -67,14 +67,23 @@ def test_a_server_on_a_host_without_ipv4_trains(tmp_path: Path) -> None:
     assert len({digest for _, digest in lines}) == 1
 
 
-def test_a_server_of_ones_own_starts_on_a_host_without_ipv4() -> None:
+def test_a_server_of_ones_own_starts_on_a_host_without_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPBENCH_STORE_URL", f"sqlite:///{tmp_path / 'runs.db'}")
     words = ["train", "--dataset", "digits", "--epochs", "1"]
     done = apart(sys.executable, "-c", "from loopbench_client.cli import main; main()", *words)
     assert done.returncode == 0, done.stderr
 
 
-def test_an_address_that_the_host_lacks_is_named_with_the_cause() -> None:
-    done = apart(sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none")
+def test_an_address_that_the_host_lacks_is_named_with_the_cause(tmp_path: Path) -> None:
+    flags = (
+        "--address",
+        "127.0.0.1:0",
+        "--metrics-address",
+        "none",
+        "--store-url",
+        f"sqlite:///{tmp_path / 'runs.db'}",
+    )
+    done = apart(sys.executable, "-m", "loopbench_server", *flags)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "loopbench-server: --address: cannot serve on 127.0.0.1:0: Cannot assign requested address"
