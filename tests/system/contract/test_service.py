@@ -81,10 +81,12 @@ def test_liveness_and_readiness_are_apart(start: Start) -> None:
 
 @ON_A_PROCESS
 def test_a_mean_that_replicas_do_not_divide_is_found_and_remedied(client: Client) -> None:
-    unscaled = spec(method=Method.CUSTOM_TRAIN_STEP, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
-    diagnosis = diagnose(client, spec(), unscaled)
+    first = spec(batch_size=240)
+    second = spec(method=Method.CUSTOM_TRAIN_STEP, batch_size=240)
+    unscaled = second.model_copy(update={"loss": Loss.SUM_OF_SQUARES_REPLICA_MEAN, "replicas": 2})
+    diagnosis = diagnose(client, first, unscaled)
     assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING", "REPLICAS"]
-    assert diagnosis.fixed_second == spec(method=Method.CUSTOM_TRAIN_STEP)
+    assert diagnosis.fixed_second == second
 
 
 def test_runs_are_diagnosed_and_the_fix_is_verified(client: Client) -> None:

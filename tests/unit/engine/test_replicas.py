@@ -67,8 +67,9 @@ def test_on_one_replica_a_mean_of_its_own_is_that_of_the_batch() -> None:
     "loss", [Loss.MEAN_SQUARED_ERROR, Loss.SUM_OF_SQUARES_FIXED_BATCH, Loss.CATEGORICAL_CROSSENTROPY]
 )
 def test_losses_are_those_of_one_replica(loss: Loss) -> None:
-    (fitted, weights), (stepped, _) = (shared(method=method, loss=loss, epochs=1) for method in DISTRIBUTED)
-    alone, expected = run(method=Method.FIT, loss=loss, epochs=1)
+    spec = {"loss": loss, "epochs": 1, "batch_size": 240}
+    (fitted, weights), (stepped, _) = (shared(method=method, **spec) for method in DISTRIBUTED)
+    alone, expected = run(method=Method.FIT, **spec)
     assert fitted.weights_digest == stepped.weights_digest
     for ours, theirs in zip(weights, expected, strict=True):
         assert np.allclose(ours, theirs, atol=1e-6)
@@ -83,8 +84,8 @@ def test_losses_are_those_of_one_replica(loss: Loss) -> None:
     ids=lambda options: next(iter(options)),
 )
 def test_options_of_the_optimizer_do_what_they_do_on_one_replica(options: dict[str, Any]) -> None:
-    optimizer = {"kind": "sgd", **options}
-    (_, ours), (_, theirs) = shared(optimizer=optimizer, epochs=1), run(optimizer=optimizer, epochs=1)
+    spec = {"optimizer": {"kind": "sgd", **options}, "epochs": 1, "batch_size": 100}
+    (_, ours), (_, theirs) = shared(**spec), run(**spec)
     for two, one in zip(ours, theirs, strict=True):
         assert np.allclose(two, one, atol=1e-5)
 
