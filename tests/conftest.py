@@ -17,7 +17,7 @@ MARK_OF_FIXTURE = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options that set how thoroughly tests/chaos works, and where a table is written."""
-    parser.addoption("--kills", type=int, default=10, help="processes that tests/chaos kills, for each database")
+    parser.addoption("--kills", type=int, default=20, help="processes that tests/chaos kills, for each database")
     parser.addoption(
         "--requests",
         type=int,
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak-minutes",
         type=float,
-        default=0.25,
+        default=0.5,
         help="minutes for which tests/chaos keeps a server under load; 30 for a full measurement",
     )
     parser.addoption("--answers", type=Path, help="file for a table of the answers of Prometheus to tests/system")
