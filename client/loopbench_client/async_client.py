@@ -45,7 +45,7 @@ class AsyncClient:
         request_id: str | None = None,
         detach: bool = False,
         on_progress: Callable[[spec.RunEvent], object] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the call's deadline, which the server is told
+        timeout: float | None = None,  # noqa: ASYNC109  # the deadline of the call, which the server receives
     ) -> spec.Run:
         """Trains, and returns the run when it has SUCCEEDED; with ``detach`` at once, QUEUED.
 
@@ -139,7 +139,7 @@ class AsyncClient:
                 stream.cancel()
 
     async def get_run(self, run_id: str) -> spec.Run:
-        """The run, in whatever state."""
+        """The run, in any state."""
         return await self._answer(requests.get_run(run_id))
 
     async def list_runs(

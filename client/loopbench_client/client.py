@@ -143,7 +143,7 @@ class Client:
                 stream.cancel()
 
     def get_run(self, run_id: str) -> spec.Run:
-        """The run, in whatever state."""
+        """The run, in any state."""
         return self._answer(requests.get_run(run_id))
 
     def list_runs(

@@ -1,6 +1,6 @@
 """When a call that found no server, or a Train that lost its own, is sent again.
 
-gRPC could repeat calls by itself. It is told not to: a call that it repeats may never end, not even by its deadline
+gRPC could repeat calls by itself. That is switched off: a call that it repeats may never end, not even by its deadline
 (https://github.com/grpc/grpc/issues/41036). Within some twenty kills of a server all five callers of a test came to
 hang.
 """

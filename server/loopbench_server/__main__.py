@@ -1,4 +1,4 @@
-"""Starts the server. Imports are inside: every worker process imports this module anew and needs none of them."""
+"""Starts the server. Imports are local: every worker process imports this module and needs none of them."""
 
 import sys
 

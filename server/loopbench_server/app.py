@@ -1,4 +1,4 @@
-"""Puts the server together, and runs it until it is told to stop."""
+"""Wires the parts of a server and runs it until a signal stops it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -29,7 +29,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.ended_runs import follow_results
 from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
-from loopbench_server.runs.maintenance.polling import STORE_HEALTH, repeat
+from loopbench_server.runs.maintenance.polling import STORE_CHECK, repeat
 from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -44,7 +44,7 @@ from loopbench_server.workers.pool import WorkerPool
 
 log = structlog.get_logger()
 
-# Seconds for the background work to end, once the server has drained.
+# Time for the background work to end after the server has drained.
 BACKGROUND_TIMEOUT_SECONDS = 1.0
 POLL_INTERVAL_SECONDS = 1.0
 
@@ -52,7 +52,7 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 
 class App:
-    """All parts of a server, wired."""
+    """A server with all of its parts."""
 
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
@@ -65,7 +65,7 @@ class App:
         self._metrics = metrics = Metrics(limits.slots, limits.queue_size, METHODS.values())
         self._store = open_store(settings, metrics.store)
         self._interceptors = make_interceptors(metrics.rpcs, tracer, self._access.tokens)
-        # Probes come all the time, and a trace of each shows nothing.
+        # Probes come all the time; a trace of each would show nothing.
         self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
         self._pool = WorkerPool(self._worker_config)
@@ -91,7 +91,7 @@ class App:
         self._stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
 
     async def serve(self) -> None:
-        """Until the server is told to stop and has drained."""
+        """Serve until a stop is requested and the server has drained."""
         self._health.set(OVERALL, SERVING)
         self._health.set(BENCHMARK, NOT_SERVING)
         serving = grpc_server(self._settings.address, self._service, self._health, self._interceptors, self._access)
@@ -99,19 +99,19 @@ class App:
         async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
-            # Last: whoever started us reads it, and then may look into the log for the rest.
+            # Last: the program that started the server waits for this line, and then reads the rest from the log.
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201
             background = [self._start_background(work) for work in self._background_work()]
             await self._stop.wait()
             await self._drain()
             for task in background:
                 task.cancel()
-            # One that waits for a database is left behind.
+            # Work that waits for a database is left behind.
             await asyncio.wait(background, timeout=BACKGROUND_TIMEOUT_SECONDS)
             await self._pool.close()
         self._store.close()
         if self._failed:
-            raise StartError("the server could not go on; its log says why")
+            raise StartError("the server cannot continue; see its log for the cause")
         log.info("stopped")
 
     def _background_work(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -127,11 +127,11 @@ class App:
         )
 
     def _start_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Without such work the server is of no use: if it fails, the server stops, and its log says why."""
+        """Start work without which the server is of no use: if it fails, the server stops."""
 
         def check(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception():
-                log.critical("the server cannot go on", exc_info=task.exception())
+                log.critical("the server cannot continue", exc_info=task.exception())
                 self._failed = True
                 self._stop.set()
 
@@ -140,7 +140,7 @@ class App:
         return task
 
     async def _track_workers(self) -> None:
-        """For ever: ready once a worker has described the machine, until no training process can be started."""
+        """Keep the server ready while worker processes start. Never returns."""
         while True:
             described = await describe(self._pool, self._worker_config)
             self._status.set_description(described)
@@ -153,18 +153,18 @@ class App:
         try:
             await run_blocking(self._store.check_integrity)
         except StoreFailedError as error:
-            log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
+            log.error("database integrity check failed", error=str(error))  # noqa: TRY400  no traceback
 
     async def _watch_store(self) -> None:
-        """The server is not ready while the store cannot keep results."""
+        """Keep the server not ready while the store cannot keep results. Never returns."""
 
         async def check() -> None:
             self._set_ready(store=self._store.is_durable)
 
-        await repeat(STORE_HEALTH, POLL_INTERVAL_SECONDS, check, self._executor.observer.work_failed)
+        await repeat(STORE_CHECK, POLL_INTERVAL_SECONDS, check, self._executor.observer.work_failed)
 
     def _set_ready(self, **conditions: bool) -> None:
-        """Ready as long as every part is able to do its work."""
+        """Update conditions; the server is ready while all of them hold."""
         self._conditions |= conditions
         self._status.ready = ready = all(self._conditions.values())
         if ready == self._ready:
@@ -186,21 +186,19 @@ class App:
 
 async def _run(settings: Settings, tracer: Tracer) -> None:
     try:
-        # Each slot may have a run, and beside it an evaluation or a diagnosis.
+        # Each slot may hold a run, and an evaluation or a diagnosis beside it.
         start_threads(processes=2 * settings.slots)
     except RuntimeError as error:
-        raise StartError(
-            f"{error}: raise the limit of threads (ulimit -u, or the container's limit of pids)"
-        ) from error
+        raise StartError(f"{error}: raise the limit of threads (ulimit -u, or the container's pids limit)") from error
     await App(settings, tracer).serve()
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; then drains and returns.
+    """Serve until SIGTERM or SIGINT, then drain and return.
 
     Raises:
-        StartError: the address is taken or open to others, the database or a file cannot be opened, traces are asked
-            for and not there.
+        StartError: the address is taken or is open to other machines without protection, the database or a file cannot
+            be opened, or traces are requested and cannot be exported.
     """
     tune_malloc()
     raise_fd_limit()

@@ -37,13 +37,13 @@ class LoopbenchServerError(Exception):
 
 
 class InvalidRequestError(LoopbenchServerError):
-    """The request breaks the contract.
+    """The request violates the contract.
 
     ``violations`` names every bad field.
     """
 
     reason = "INVALID_FIELDS"
-    hint = "Mend the fields that are named; the contract (the .proto files) says what each may hold."
+    hint = "Correct the named fields; the contract (the .proto files) defines what each may hold."
 
     def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
         super().__init__(message, **metadata)
@@ -51,45 +51,45 @@ class InvalidRequestError(LoopbenchServerError):
 
 
 class RunNotFoundError(LoopbenchServerError):
-    """No such run."""
+    """No run has this id, or matches the specification."""
 
     reason = "RUN_NOT_FOUND"
-    hint = "ListRuns shows the runs there are."
+    hint = "ListRuns lists the existing runs."
 
 
 class RequestConflictError(LoopbenchServerError):
     """The request_id was used with another spec."""
 
     reason = "REQUEST_ID_REUSED"
-    hint = "Give every new specification a new request_id."
+    hint = "Use a new request_id for every new specification."
 
 
 class QueueFullError(LoopbenchServerError):
-    """No room for another waiting run."""
+    """The queue has no room for another run."""
 
     reason = "QUEUE_FULL"
-    hint = "Try again when a run has ended."
+    hint = "Retry when a run has ended."
     retryable = True
 
 
 class CallerLimitError(LoopbenchServerError):
-    """The caller has as many unfinished runs as one may have."""
+    """The caller has as many unfinished runs as one caller may have."""
 
     reason = "CALLER_LIMIT"
-    hint = "Try again when one of your runs has ended."
+    hint = "Retry when one of your runs has ended."
     retryable = True
 
 
 class TooManyCallsError(LoopbenchServerError):
-    """The server holds as many calls of this kind, of one caller or in all, as it may."""
+    """The server holds the maximum number of calls of this kind, of one caller or in total."""
 
     reason = "TOO_MANY_CALLS"
-    hint = "Try again when other calls have ended; make fewer calls at once."
+    hint = "Retry when other calls have ended; make fewer concurrent calls."
     retryable = True
 
 
 class MessageTimeoutError(LoopbenchServerError):
-    """The call's first message did not come in time."""
+    """The call's first message did not arrive in time."""
 
     reason = "MESSAGE_TIMEOUT"
     hint = "Send the request as soon as the call begins."
@@ -100,15 +100,15 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
-    hint = "Send the same request_id again, to this server once it is back or to another."
+    hint = "Retry with the same request_id, on this server once it is back or on another one."
     retryable = True
 
 
 class NotReadyError(LoopbenchServerError):
-    """The process that trains cannot be started."""
+    """No worker process can be started."""
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
-    hint = "The server's log says why no training process starts. Send the same request_id again."
+    hint = "The server's log has the cause. Retry with the same request_id."
     retryable = True
 
 
@@ -116,51 +116,49 @@ class RunNotEndedError(LoopbenchServerError):
     """The run is queued or running."""
 
     reason = "RUN_NOT_ENDED"
-    hint = "Cancel the run first, or wait for its end."
+    hint = "Cancel the run first, or wait until it has ended."
 
 
 class RunWithoutResultError(LoopbenchServerError):
-    """A run that is to be compared has no result."""
+    """A run of the comparison has no result."""
 
     reason = "RUN_WITHOUT_RESULT"
-    hint = "Only runs that SUCCEEDED can be compared."
+    hint = "Compare only runs that SUCCEEDED."
 
 
 class WeightsNotStoredError(LoopbenchServerError):
-    """The run has no final weights, or has them no longer."""
+    """The run has no final weights, or they have been deleted."""
 
     reason = "WEIGHTS_NOT_STORED"
-    hint = (
-        "Only a run that SUCCEEDED has weights, for as long as the server keeps them. Training it again gives the same."
-    )
+    hint = "Only runs that SUCCEEDED have weights, until these are deleted. Repeating the run gives the same weights."
 
 
 class WeightsCorruptError(LoopbenchServerError):
-    """The stored weights are not those that the run ended with."""
+    """The stored weights differ from the run's final weights."""
 
     reason = "WEIGHTS_CORRUPT"
-    hint = "Restore the database from a backup, or delete the run and train it again, which gives the same weights."
+    hint = "Restore the database from a backup, or delete the run and repeat it, which gives the same weights."
 
 
 class TimeExceededError(LoopbenchServerError):
-    """The process ran for too long."""
+    """The run's process exceeded the time limit."""
 
     reason = "TIME_EXCEEDED"
-    hint = "Train for fewer epochs, under GRAPH or XLA, or start the server with more --run-seconds."
+    hint = "Train fewer epochs, use GRAPH or XLA, or start the server with more --run-seconds."
 
 
 class MemoryExceededError(LoopbenchServerError):
-    """The process took too much memory."""
+    """The run's process exceeded the memory limit."""
 
     reason = "MEMORY_EXCEEDED"
-    hint = "Train in smaller batches, or start the server with more --run-megabytes."
+    hint = "Use smaller batches, or start the server with more --run-megabytes."
 
 
 class DeviceNotAvailableError(LoopbenchServerError):
-    """A GPU was asked for where there is none."""
+    """The run needs a GPU that the server does not have."""
 
     reason = "DEVICE_NOT_AVAILABLE"
-    hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
+    hint = "GetServerInfo lists the devices; AUTO uses a GPU only if there is one."
 
 
 class DatasetNotAvailableError(LoopbenchServerError):
@@ -171,32 +169,32 @@ class DatasetNotAvailableError(LoopbenchServerError):
 
 
 class DatasetCorruptError(LoopbenchServerError):
-    """The dataset's file does not hold what it should."""
+    """The dataset's file has unexpected contents."""
 
     reason = "DATASET_CORRUPT"
     hint = "Replace the file with the original."
 
 
 class TensorBoardNotWritableError(LoopbenchServerError):
-    """TensorBoard logs were asked for, and the server cannot write any."""
+    """The server cannot write the TensorBoard logs."""
 
     reason = "TENSORBOARD_NOT_WRITABLE"
-    hint = "Start the server with a --tensorboard-dir that it may write to."
+    hint = "Start the server with a writable --tensorboard-dir."
 
 
 class TensorBoardFullError(LoopbenchServerError):
-    """The file system of the TensorBoard logs has no room."""
+    """The file system of the TensorBoard logs is full."""
 
     reason = "TENSORBOARD_FULL"
-    hint = "Free space or inodes below --tensorboard-dir, then send the same request_id again."
+    hint = "Free space or inodes below --tensorboard-dir, then retry with the same request_id."
     retryable = True
 
 
 class TemporaryFolderError(LoopbenchServerError):
-    """The server's temporary folder takes no files."""
+    """The server's temporary folder does not accept files."""
 
     reason = "TEMPORARY_FOLDER_NOT_WRITABLE"
-    hint = "Free space or inodes in the server's temporary folder (TMPDIR), then send the same request_id again."
+    hint = "Free space or inodes in the server's temporary folder (TMPDIR), then retry with the same request_id."
     retryable = True
 
 
@@ -204,7 +202,7 @@ class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
     reason = "RUN_CANCELLED"
-    hint = "Start the run again with a new request_id."
+    hint = "Submit the run again with a new request_id."
 
 
 class RunFailedError(LoopbenchServerError):
@@ -215,30 +213,30 @@ class RunFailedError(LoopbenchServerError):
 
 
 class CallerGoneError(LoopbenchServerError):
-    """The run was cancelled because the caller that waited for it went away."""
+    """The run was cancelled because the caller that waited for it disconnected."""
 
     reason = "CALLER_GONE"
-    hint = "Send the same request_id again, or train detached."
+    hint = "Retry with the same request_id, or train detached."
     retryable = True
 
 
 class StoreFailedError(LoopbenchServerError):
-    """The database refused."""
+    """The database failed."""
 
     reason = "STORE_FAILED"
-    hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
+    hint = "The server's log has the database's error. Retry with the same request_id once the database works."
     retryable = True
 
 
 class StoreReplacedError(StoreFailedError):
-    """The database file was deleted or replaced under the server."""
+    """The database file was deleted or replaced while the server ran."""
 
     reason = "STORE_REPLACED"
-    hint = "Put the file back or restart the server, then send the same request_id again."
+    hint = "Restore the file or restart the server, then retry with the same request_id."
 
 
 class StoreCorruptError(StoreFailedError):
-    """The database has pages that cannot be read."""
+    """The database has unreadable pages."""
 
     reason = "STORE_CORRUPT"
     hint = "Stop the server and restore the database from a backup."
@@ -249,53 +247,51 @@ class RunUnreadableError(LoopbenchServerError):
     """The run is stored in a form that this server does not know."""
 
     reason = "RUN_UNREADABLE"
-    hint = "Ask a server of the version that stored the run, or replace this one by it."
+    hint = "Use a server of the version that stored the run."
 
 
 class ServerLostError(LoopbenchServerError):
-    """The server that worked on the run ended before the run did."""
+    """The server that worked on the run vanished before the run ended."""
 
     reason = "SERVER_LOST"
-    hint = "Send the same request_id again."
+    hint = "Retry with the same request_id."
     retryable = True
 
 
 class WorkerLostError(LoopbenchServerError):
-    """The run's process ended without an answer."""
+    """The run's process ended without a result."""
 
     reason = "WORKER_LOST"
-    hint = (
-        "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
-    )
+    hint = "Retry with the same request_id; if it recurs, the logs of the server and the kernel name the cause."
     retryable = True
 
 
 class UnauthenticatedError(LoopbenchServerError):
-    """The call carries no token that is known here."""
+    """The call carries no token that this server knows."""
 
     reason = "UNAUTHENTICATED"
-    hint = "Give the token that you have for this server as LOOPBENCH_TOKEN or by --token-file."
+    hint = "Pass your token for this server in LOOPBENCH_TOKEN or with --token-file."
 
 
 class RoleMissingError(LoopbenchServerError):
-    """The call's token may not do this."""
+    """The call's token lacks the required role."""
 
     reason = "ROLE_MISSING"
-    hint = "Ask whoever runs the server for a token with that role; loopbench-token makes one."
+    hint = "Ask the operator of the server for a token with that role; loopbench-token makes one."
 
 
 class InternalError(LoopbenchServerError):
-    """The server erred."""
+    """The server failed unexpectedly."""
 
     reason = "INTERNAL"
-    hint = "The server's log has the details. Report them: this is a fault of loopbench."
+    hint = "The server's log has the details. Please report them: this is a bug in loopbench."
 
 
 def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:
-    """Every error of the tree."""
+    """Return every error class below ``base``."""
     return [error for child in base.__subclasses__() for error in (child, *subclasses(child))]
 
 
 def from_reason(reason: str) -> type[LoopbenchServerError]:
-    """The error that a stored reason stands for; a reason of another version is a failed run."""
+    """Return the error class of a stored reason; an unknown reason counts as a failed run."""
     return next((error for error in subclasses() if error.reason == reason), RunFailedError)

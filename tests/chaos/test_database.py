@@ -88,7 +88,7 @@ def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql
                 assert not cancelling.done(), "its end cannot be stored"
             assert not all(refusal.done() for refusal in refusals)
             assert {getattr(refusal.exception(), "reason", None) for refusal in refusals} == {"STORE_FAILED"}
-            assert "the database refused" in server.log
+            assert "database error" in server.log
             assert client.get_server_info().ready
         assert cancelling.result().state is RunState.CANCELLED
         assert client.get_run(ended.id) == ended
@@ -191,7 +191,7 @@ def test_a_read_only_store_is_refused_in_one_line(tmp_path: Path) -> None:
     refused = start_on(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert refused.returncode == 1
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
-    assert line.startswith("loopbench-server: --store-url: the database cannot be opened: ")
+    assert line.startswith("loopbench-server: --store-url: cannot open the database: ")
     assert "readonly" in line
 
 

@@ -196,7 +196,7 @@ def test_cancelling_an_ended_run_leaves_it_alone(client: Client, trained: Run) -
     assert client.cancel_run(trained.id) == trained
 
 
-@pytest.mark.parametrize("call", ["get", "cancel", "delete", "evaluate"])
+@pytest.mark.parametrize("call", ["get_run", "cancel_run", "delete_run", "evaluate"])
 def test_unknown_run(client: Client, call: str) -> None:
     with pytest.raises(NotFoundError):
         getattr(client, call)(str(uuid.uuid4()))
@@ -366,7 +366,7 @@ def test_the_command_line_says_what_to_do_about_access(server: ServerProcess) ->
     code, _, stderr = loopbench(server, "delete", NOBODYS_RUN, role="read")
     assert code == ExitCode.NO_ACCESS
     assert "error: not allowed: DeleteRun needs the role write, and the token has read" in stderr
-    assert "hint: Ask whoever runs the server" in stderr
+    assert "hint: Ask the operator of the server" in stderr
 
 
 # Ports, metrics, health and reflection.

@@ -70,7 +70,7 @@ class Compared:
 
 
 class Watcher:
-    """Is told how a comparison goes, in the thread that asked for it. This one keeps it to itself."""
+    """Receives the progress of a comparison, in the thread that started it. This class ignores it."""
 
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
         """Everything to train with the labels it goes by, and the runs that are there already."""
@@ -123,14 +123,14 @@ def _trained(
     reused, failures = len(runs), dict[RunSpec, Failure]()
     watcher.begin(jobs, runs)
     with closing(train_all(client, [spec for spec in jobs if spec not in runs], info.limits.slots)) as outcomes:
-        for spec, told in outcomes:
-            if isinstance(told, RunEvent):
-                watcher.progress(spec, told)
+        for spec, outcome in outcomes:
+            if isinstance(outcome, RunEvent):
+                watcher.progress(spec, outcome)
                 continue
-            if isinstance(told, Run):
-                runs[spec] = told
+            if isinstance(outcome, Run):
+                runs[spec] = outcome
             else:
-                failures[spec] = _failure(spec, jobs[spec], told)
+                failures[spec] = _failure(spec, jobs[spec], outcome)
             watcher.ended(spec, runs.get(spec) or failures[spec])
     return runs, failures, reused
 

@@ -21,7 +21,7 @@ def diagnose_pairs(client: Client, compared: Compared) -> dict[Pair, Diagnosis |
         found = pool.map(lambda other: _diagnosed(client, compared, (first, other)), others)
         return {(first, other): diagnosis for other, diagnosis in zip(others, found, strict=True)}
     finally:
-        # Whoever interrupts this closes the client next, which ends the calls under way.
+        # After an interrupt the caller closes the client, which ends the calls under way.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

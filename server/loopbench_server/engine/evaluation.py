@@ -1,4 +1,4 @@
-"""Final weights of a run, evaluated in any of the ways."""
+"""Evaluates the final weights of a run with any method, loss and accuracy metric."""
 
 from loopbench.spec import Evaluation, RunSpec
 from loopbench_server.engine import data as datasets
@@ -11,12 +11,12 @@ from loopbench_server.worker_config import WorkerConfig
 
 
 def evaluate(run_id: str, spec: RunSpec, weights: Weights, config: WorkerConfig) -> Evaluation:
-    """What the method, loss and accuracy metric of ``spec`` report of ``weights``, beside what counting gives.
+    """Return what the method, loss and accuracy metric of ``spec`` report of ``weights``, and the final metrics.
 
     Raises:
-        DeviceNotAvailableError: a GPU is asked for and absent.
+        DeviceNotAvailableError: a GPU is required and absent.
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetCorruptError: its file has unexpected contents.
     """
     choose_device(spec.device, config.threads)
     data = datasets.load(spec.dataset, config.data_dir)

@@ -1,4 +1,4 @@
-"""A whole run: from a specification to its result and final weights."""
+"""Trains a whole run: from a specification to its result and final weights."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ Weights = list[NDArray[np.float32]]
 
 
 class Clock:
-    """Takes the seconds of each phase, by the names that :class:`loopbench.spec.Phases` has, and tells of its start."""
+    """Measures each phase of :class:`loopbench.spec.Phases` in seconds, and reports its start."""
 
     def __init__(self, on_phase: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
@@ -33,7 +33,7 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Times its block."""
+        """Measure the block."""
         self._on_phase(name)
         start = time.perf_counter()
         yield
@@ -54,7 +54,7 @@ def _train(
         on_epoch(epoch)
 
     recorder, monitor = Recorder(method, on_progress, record), DivergenceMonitor(method)
-    # The monitor first: what it does counts for no training time.
+    # The monitor first, so that its work does not count as training time.
     method.train([monitor, recorder])
     if logs:
         logs.close()
@@ -72,12 +72,13 @@ def train(
 ) -> tuple[Result, Weights]:
     """Train as ``spec`` says, and compute the final metrics on the training and the validation set.
 
-    TensorFlow takes device and threads once a process, so a process makes one run. TensorBoard logs go to ``log_dir``.
+    TensorFlow takes device and threads once per process, so a process trains one run. TensorBoard logs go to
+    ``log_dir``.
 
     Raises:
-        DeviceNotAvailableError: a GPU is asked for and absent.
+        DeviceNotAvailableError: a GPU is required and absent.
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetCorruptError: its file has unexpected contents.
     """
     clock = Clock(on_phase)
     with clock.phase("start"):
@@ -98,7 +99,7 @@ def train(
         updates = int(job.optimizer.iterations.numpy())
         finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())
         diverged = monitor.find(finite_end=finite_end)
-    # The epochs without their validations, which count as evaluation.
+    # Validations within the epochs count as evaluation.
     clock.seconds["train_seconds"] = recorder.train_seconds
     clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
     result = Result(

@@ -1,4 +1,4 @@
-"""Groups of runs against each other: a summary a group, and a verdict a pair."""
+"""Compares groups of runs: a summary per group, and a verdict per pair."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import numpy as np
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
 from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
-# What two groups ended in: their seeds and digests.
+# Seeds and digests of two groups: pairs with the same weights test the same hypothesis.
 Hypothesis = frozenset[tuple[tuple[int, str], ...]]
 
-# Seeds that diverged and are named in a sentence with where they did; there may be a thousand.
+# Diverged seeds that a sentence names with their places; there may be a thousand.
 MAX_NAMED = 3
-# Below this no spread is known, and no test possible.
+# Fewer seeds have no spread and allow no test.
 MIN_SEEDS = 2
 
 
@@ -28,7 +28,7 @@ class Group:
 
     @cached_property
     def by_seed(self) -> dict[int, Run]:
-        """The runs, by seed, in the order of the seeds."""
+        """Runs by seed, in order of the seeds."""
         return {run.spec.seed: run for run in sorted(self.runs, key=lambda run: run.spec.seed)}
 
     def accuracies(self, split: str, seeds: Iterable[int] | None = None) -> tuple[float, ...]:
@@ -37,22 +37,22 @@ class Group:
         return tuple(getattr(self.by_seed[seed].result, split).accuracy for seed in wanted)
 
     def digests(self) -> dict[int, str]:
-        """Weights digest by seed."""
+        """Return the digest of the weights by seed."""
         return {seed: run.result.weights_digest for seed, run in self.by_seed.items() if run.result}
 
     @cached_property
     def diverged(self) -> dict[int, Divergence]:
-        """Where the runs diverged that did, by seed."""
+        """Places of divergence by seed, of the runs that diverged."""
         results = {seed: run.result for seed, run in self.by_seed.items()}
         return {seed: result.diverged for seed, result in results.items() if result and result.diverged}
 
 
 def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
-    """All groups and all pairs.
+    """Compare all pairs of ``groups``.
 
     Args:
         groups: at least two, each with at least one run.
-        margin: differences of final validation accuracy within it count as none; a fraction.
+        margin: fraction; smaller differences of final validation accuracy count as none.
         alpha: chance of a false verdict, over all pairs together.
     """
     pairs = [Pair(*pair) for pair in combinations(groups, 2)]
@@ -68,24 +68,24 @@ def compare(groups: Sequence[Group], margin: float, alpha: float) -> Comparison:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two groups that are compared."""
+    """Two groups to compare."""
 
     first: Group
     second: Group
 
     @cached_property
     def shared(self) -> tuple[int, ...]:
-        """The seeds that both have."""
+        """Seeds that both groups have."""
         return tuple(seed for seed in self.first.by_seed if seed in self.second.by_seed)
 
     @property
     def paired(self) -> bool:
-        """Whether the runs are paired by seed; those of other seeds are left out then."""
+        """Whether runs are paired by seed; runs of other seeds are then left out."""
         return len(self.shared) >= MIN_SEEDS
 
     @cached_property
     def difference(self) -> Difference | None:
-        """None where a group is too small to have a spread."""
+        """Difference of the accuracies, or None where a group is too small to have a spread."""
         first, second = self.first, self.second
         if not self.paired and min(len(first.by_seed), len(second.by_seed)) < MIN_SEEDS:
             return None
@@ -94,32 +94,32 @@ class Pair:
 
     @property
     def _step(self) -> float:
-        """The smallest difference that two accuracies can have: a sample."""
+        """Smallest possible difference of two accuracies: one sample."""
         return max(1 / run.result.validation.samples for run in self.first.runs + self.second.runs if run.result)
 
     @property
     def diverged(self) -> bool:
-        """Whether a run of either group did: whatever else the runs show is no evidence then."""
+        """Whether a run of either group diverged; nothing else that the runs show is then evidence."""
         return bool(self.first.diverged or self.second.diverged)
 
     @cached_property
     def identical(self) -> bool:
-        """Whether the weights are the same for every seed that both have, which is all that the smaller one has."""
+        """Whether the weights are the same for every shared seed, and all seeds of the smaller group are shared."""
         first, second = self.first.digests(), self.second.digests()
         whole = len(self.shared) == min(len(first), len(second))
         return whole and all(first[seed] == second[seed] for seed in self.shared)
 
     @property
     def hypothesis(self) -> Hypothesis:
-        """Pairs of the same weights ask the same question."""
+        """Key of the tested hypothesis, which is the same for pairs of the same weights."""
         return frozenset(tuple(group.digests().items()) for group in (self.first, self.second))
 
 
 def _test_hypotheses(pairs: Sequence[Pair], margin: float) -> dict[Hypothesis, tuple[float, float]]:
-    """The p-values of difference and equivalence, corrected for as many questions as there are.
+    """Return the p-values of difference and equivalence, corrected for the number of hypotheses.
 
-    Bit-identical groups are no matter of chance: neither they nor the repetition of a question among them counts.
-    Nothing is asked of groups that diverged.
+    Identical groups are not a matter of chance: neither they nor repetitions of a hypothesis count. Groups that
+    diverged are not tested.
     """
     counted = [pair for pair in pairs if not (pair.identical or pair.diverged)]
     asked = {pair.hypothesis: pair.difference for pair in counted if pair.difference}
@@ -164,14 +164,14 @@ def _summary(group: Group) -> GroupSummary:
 
 
 def _describe_divergence(group: Group) -> str:
-    """Which runs of a group diverged, and where: ``a diverged under 1 of 3 seeds (seed 5: epoch 1, step 3)``."""
-    told, found = f"{group.label} diverged under", group.diverged
+    """Return which runs of a group diverged, and where: ``a diverged under 1 of 3 seeds (seed 5: epoch 1, step 3)``."""
+    start, found = f"{group.label} diverged under", group.diverged
     if not found:
-        return f"{told} none of {len(group.by_seed)}"
+        return f"{start} none of {len(group.by_seed)}"
     places = [f"seed {seed}: {place}" for seed, place in found.items()]
     more = [f"{len(places) - MAX_NAMED:,} more"] if len(places) > MAX_NAMED else []
     seeds = "seed" if len(group.by_seed) == 1 else "seeds"
-    return f"{told} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MAX_NAMED] + more)})"
+    return f"{start} {len(found)} of {len(group.by_seed)} {seeds} ({'; '.join(places[:MAX_NAMED] + more)})"
 
 
 def _points(fraction: float) -> str:
@@ -185,14 +185,14 @@ def _mean_difference(pair: Pair) -> float:
 
 @dataclass(frozen=True)
 class Judge:
-    """Turns figures into a verdict with a sentence; ``tests`` is how many pairs share ``alpha``."""
+    """Turns statistics into a verdict with an explanation; ``tests`` hypotheses share ``alpha``."""
 
     margin: float
     alpha: float
     tests: int
 
     def judge_diverged(self, pair: Pair) -> PairComparison:
-        """Of groups of which one has a run that diverged: the same bits, or accuracies, would say nothing."""
+        """Judge a pair in which a run diverged: neither equal bits nor accuracies are evidence."""
         first, second = pair.first, pair.second
         return PairComparison(
             first_label=first.label,
@@ -205,7 +205,7 @@ class Judge:
         )
 
     def judge_single_seed(self, pair: Pair) -> PairComparison:
-        """Of groups of which one has a single seed: the same bits, or nothing can be said."""
+        """Judge a pair in which a group has a single seed: only equal bits give a verdict."""
         first, second = pair.first, pair.second
         difference = _mean_difference(pair)
         verdict, explanation = (
@@ -230,7 +230,7 @@ class Judge:
     def judge_seeds(
         self, pair: Pair, difference: Difference, difference_p: float, equivalence_p: float
     ) -> PairComparison:
-        """Of groups with a spread; the p-values are corrected already."""
+        """Judge a pair with a spread; the p-values are already corrected."""
         first, second = pair.first, pair.second
         low, high = difference.interval(self.alpha)
         verdict, needed = self._verdict(pair, difference, difference_p, equivalence_p)
@@ -254,7 +254,7 @@ class Judge:
     ) -> tuple[Verdict, int | None]:
         if pair.identical:
             return Verdict.IDENTICAL, None
-        # A difference that is certain and yet within the margin is one that does not matter.
+        # A difference that is significant and within the margin does not matter.
         if equivalence_p < self.alpha:
             return Verdict.EQUIVALENT, None
         if difference_p < self.alpha:

@@ -1,4 +1,4 @@
-"""Diagnoses two specifications, or those of two runs."""
+"""Diagnoses two specifications, or the specifications of two runs."""
 
 from loopbench.spec import Diagnosis, DiagnosisRequest, DiagnosisSubject, Divergence, Run, RunSpec
 from loopbench_server.blocking import run_blocking
@@ -11,7 +11,7 @@ from loopbench_server.workers.protocol import Diagnosed, Task
 
 
 class Diagnoser:
-    """Has a process make the experiments and, where asked for, trains with the fixes."""
+    """Runs the experiments in a worker process and, on request, verifies the fixes."""
 
     def __init__(self, store: Store, tasks: TaskRunner, verifier: Verifier, config: WorkerConfig) -> None:
         self._store = store
@@ -20,12 +20,12 @@ class Diagnoser:
         self._config = config
 
     async def diagnose(self, request: DiagnosisRequest, caller: str) -> Diagnosis:
-        """The causes; when ``caller`` goes away, the process and the runs, which are the caller's, are ended.
+        """Return the diagnosis. If the ``caller`` leaves, the process and the runs for verification are ended.
 
         Raises:
-            RunNotFoundError: no such run.
+            RunNotFoundError: no run has an id of the request.
             QueueFullError: no more diagnoses may wait.
-            LoopbenchServerError: what the process, or a run that verifies, ended with.
+            LoopbenchServerError: the error of the process, or of a run for verification.
         """
         subjects = (request.first, request.second)
         (first, one), (second, other) = [await run_blocking(self._resolve, subject) for subject in subjects]
@@ -43,7 +43,7 @@ class Diagnoser:
         return await self._verifier.verify(diagnosis, request.seeds, caller)
 
     def _resolve(self, subject: DiagnosisSubject) -> tuple[RunSpec, Divergence | None]:
-        """The specification, and where a whole run of it diverged: the one that is named, or the last."""
+        """Return the specification, and where a whole run of it diverged: the named run, or the last one."""
         if subject.spec is None:
             assert subject.run_id is not None
             run = self._store.get(subject.run_id)

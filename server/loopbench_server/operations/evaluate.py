@@ -11,7 +11,7 @@ from loopbench_server.workers.protocol import Evaluated, Task
 
 
 class Evaluator:
-    """Finds the run and its weights, and has a process evaluate them."""
+    """Reads the run and its weights from the store, and evaluates the weights in a worker process."""
 
     def __init__(self, store: Store, tasks: TaskRunner, config: WorkerConfig) -> None:
         self._store = store
@@ -19,14 +19,14 @@ class Evaluator:
         self._config = config
 
     async def evaluate(self, request: EvaluationRequest) -> Evaluation:
-        """The figures that ``request`` asks for; when the caller goes away, its process is ended.
+        """Return the evaluation that ``request`` asks for. If the caller leaves, its process is ended.
 
         Raises:
-            RunNotFoundError: no such run, or none of the specification that succeeded.
-            WeightsNotStoredError: the run has no weights, or they are no longer kept.
-            WeightsCorruptError: they are not those that the run ended with.
+            RunNotFoundError: no run has this id, or no run of the specification succeeded.
+            WeightsNotStoredError: the run has no weights, or they have been deleted.
+            WeightsCorruptError: the stored weights differ from the run's final weights.
             QueueFullError: no more evaluations may wait.
-            LoopbenchServerError: what the process ended with.
+            LoopbenchServerError: the error of the process.
         """
         run = bind_run_ids(await run_blocking(self._find, request))
         if run.result is None:
@@ -36,15 +36,15 @@ class Evaluator:
             kind="evaluate",
             config=self._config,
             run_id=run.id,
-            # Given weights have the same figures on one device, and not every method distributes.
+            # The metrics of given weights do not depend on replicas, and not every method supports them.
             spec=run.spec.model_copy(update={"replicas": 1, **wanted}),
             weights_digest=run.result.weights_digest,
         )
-        # Those who wait do not hold a megabyte each.
+        # Read within the slot, so that waiting callers do not hold a megabyte each.
         async with self._tasks.slot():
             weights = await run_blocking(self._store.get_weights, run.id)
             if weights is None:
-                raise WeightsNotStoredError(f"the weights of run {run.id} are no longer kept", run_id=run.id)
+                raise WeightsNotStoredError(f"the weights of run {run.id} have been deleted", run_id=run.id)
             return (await self._tasks.run(task, Evaluated, weights, run_id=run.id)).evaluation
 
     def _find(self, request: EvaluationRequest) -> Run:

@@ -15,13 +15,13 @@ from loopbench_server.workers.protocol import Failed, Task
 
 log = structlog.get_logger()
 
-Answer = TypeVar("Answer", bound=Model)
+Response = TypeVar("Response", bound=Model)
 
 
 class TaskRunner(ConcurrencyLimiter):
-    """As many at once as there are slots for runs, beside them: an answer takes seconds and need not queue.
+    """Runs as many tasks at the same time as there are slots for runs, beside these: a task takes seconds.
 
-    As many may wait as runs may. Whoever has a :meth:`turn` may :meth:`ask`.
+    As many tasks may wait as runs may. A caller that holds a :meth:`slot` may call :meth:`run`.
     """
 
     def __init__(self, pool: WorkerPool, slots: int, queue_size: int, limits: WorkerLimits) -> None:
@@ -29,24 +29,26 @@ class TaskRunner(ConcurrencyLimiter):
         self._pool = pool
         self._limits = limits
 
-    async def run(self, task: Task, answer: type[Answer], weights: bytes = b"", **about: str) -> Answer:
-        """What a process answers to ``task``; it is ended when the caller goes away. Errors bear what it is ``about``.
+    async def run(self, task: Task, response: type[Response], weights: bytes = b"", **about: str) -> Response:
+        """Return the worker's response to ``task``. If the caller leaves, the process is ended.
+
+        ``about`` is metadata for errors.
 
         Raises:
-            LoopbenchServerError: what the process ended with.
+            LoopbenchServerError: the error of the process.
         """
         asked = time.monotonic()
         async with self._pool.run(task, weights) as worker:
             try:
                 message = await enforce_limits(self._limits, worker, read_final_message(worker), asked)
             except WorkerDiedError as error:
-                log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
+                log.error("task failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  a traceback would not help
                 raise WorkerLostError(str(error), **about) from error
         if isinstance(message, Failed):
-            # A traceback is of a fault of ours; what is asked of a machine that cannot do it is none.
-            tell = log.error if message.traceback else log.warning
-            tell("question failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
+            # Only an unexpected error has a traceback.
+            log_failure = log.error if message.traceback else log.warning
+            log_failure("task failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
             raise from_reason(message.reason)(message.message, **about)
-        if not isinstance(message, answer):
-            raise RunFailedError(f"a process that is to {task.kind} does not answer {message.kind}", **about)
+        if not isinstance(message, response):
+            raise RunFailedError(f"unexpected response {message.kind} to {task.kind}", **about)
         return message

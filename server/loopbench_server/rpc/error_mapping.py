@@ -89,20 +89,20 @@ STATUSES: dict[type[LoopbenchServerError], grpc.StatusCode] = {
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
 
-# gRPC's clients take 8 KiB of metadata with a status, in which the message is twice, and all but the first in Base64.
+# gRPC clients accept 8 KiB of metadata with a status. It contains the message twice, and all but the first in Base64.
 MAX_MESSAGE_BYTES, MAX_DETAILS_BYTES = 1_000, 3_800
-# Of a message; the rest is for the number of those that are left out.
+# Part of the message for violations; the rest is for the number of omitted ones.
 MAX_VIOLATIONS_BYTES = 950
-# What joins a violation to the next, in the message as in the details.
+# Characters between violations, in the message as in the details.
 PUNCTUATION = 6
-# At the end of what is cut.
+# End of a cut text.
 ELLIPSIS = "..."
-# gRPC sends these characters of a message as they are, and three for every byte of others.
+# gRPC sends these characters unchanged, and three characters for each byte of others.
 UNESCAPED = (ascii_letters + digits + punctuation + " ").replace("%", "")
 
 
 def from_exception(error: Exception) -> LoopbenchServerError:
-    """What a caller is told of ``error``; of what is not in the table, no more than that it is a fault of ours."""
+    """Return the domain error for ``error``; callers learn nothing else about an unexpected exception."""
     if isinstance(error, LoopbenchServerError):
         return error
     if isinstance(error, InvalidFieldsError):
@@ -111,13 +111,13 @@ def from_exception(error: Exception) -> LoopbenchServerError:
 
 
 def _take_fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, ...]:
-    """As many of the first as have room."""
+    """Return as many of the first violations as fit."""
     used = accumulate(len(violation.field) + len(violation.description) + PUNCTUATION for violation in violations)
     return violations[: max(1, sum(1 for _ in takewhile(lambda total: total <= room, used)))]
 
 
 def _cut(text: str, room: int) -> str:
-    """As much of the beginning as has room as gRPC sends it."""
+    """Return the longest beginning that fits, in the form in which gRPC sends it."""
     text = text.encode(errors="replace").decode()
     used = accumulate(len(quote(character, safe=UNESCAPED)) for character in text[:room])
     fits = sum(1 for _ in takewhile(lambda total: total <= room - len(ELLIPSIS), used))
@@ -127,9 +127,9 @@ def _cut(text: str, room: int) -> str:
 def _message(error: LoopbenchServerError) -> str:
     if not isinstance(error, InvalidRequestError) or not error.violations:
         return str(error)
-    told = _take_fitting(error.violations, MAX_VIOLATIONS_BYTES)
-    more = len(error.violations) - len(told)
-    return f"{InvalidFieldsError(told)}" + (f"; and {more:,} more" if more else "")
+    fitting = _take_fitting(error.violations, MAX_VIOLATIONS_BYTES)
+    more = len(error.violations) - len(fitting)
+    return f"{InvalidFieldsError(fitting)}" + (f"; and {more:,} more" if more else "")
 
 
 def _details(error: LoopbenchServerError) -> list[Message]:
@@ -147,7 +147,7 @@ def _details(error: LoopbenchServerError) -> list[Message]:
 
 
 def to_status(error: LoopbenchServerError) -> grpc.Status:
-    """The status that a caller receives for ``error``."""
+    """Return the status that a caller receives for ``error``."""
     packed = []
     for detail in _details(error):
         packed.append(AnyMessage())

@@ -1,4 +1,4 @@
-"""The ports that the server listens on: gRPC, and health alone."""
+"""Ports of the server: gRPC, and health only."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,29 +18,29 @@ from loopbench_server.security.access import Access
 
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
-# Calls at once on one connection. Admission bounds those of the port, by who calls and what.
+# Concurrent calls on one connection. Admission limits the calls of the port by caller and kind.
 CONCURRENT_CALLS_A_CONNECTION = 1_000
 OPTIONS = {
-    # What is larger, once it is decompressed, ends with RESOURCE_EXHAUSTED.
+    # A larger message, after decompression, ends with RESOURCE_EXHAUSTED.
     "grpc.max_receive_message_length": MESSAGE_BYTES,
-    # Between the two, gRPC would refuse at random.
+    # Between the two limits gRPC would refuse at random.
     "grpc.max_metadata_size": METADATA_BYTES,
     "grpc.absolute_max_metadata_size": METADATA_BYTES,
     "grpc.max_concurrent_streams": CONCURRENT_CALLS_A_CONNECTION,
-    # A connection that does not begin to speak HTTP/2 is closed.
+    # A connection that does not begin HTTP/2 in time is closed.
     "grpc.server_handshake_timeout_ms": 10_000,
-    # A second server on the same port is an error, not a silent half of the traffic.
+    # A second server on the same port is an error, instead of silently taking half of the traffic.
     "grpc.so_reuseport": 0,
-    # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
+    # A client that waits for a run pings to detect a dead server; by default gRPC closes such connections.
     "grpc.http2.min_ping_interval_without_data_ms": 10_000,
-    # A caller whose host vanishes is noticed as well, and its run called off; so is a connection without calls.
+    # Detects callers whose host vanished, whose runs are then cancelled, and dead connections without calls.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
 }
-# Whoever asks for health alone has a call or two.
+# A prober has one or two calls.
 HEALTH_CALLS_A_CONNECTION = 100
-# Open streams, after the runs they wait for have ended, get this long to end by themselves.
+# Time for open streams to end after the runs they wait for have ended.
 GRACE_SECONDS = 2.0
 
 
@@ -63,12 +63,12 @@ async def _started(server: grpc.aio.Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def health_server(address: str, health: Health, interceptors: Sequence[ServerInterceptor]) -> AsyncIterator[str]:
-    """As :func:`grpc_server`, of the health service alone and to anybody, unless ``address`` is "none".
+    """Serve the health service only, without TLS and tokens, unless ``address`` is "none".
 
-    The probes of Kubernetes know neither TLS nor tokens.
+    The probes of Kubernetes support neither TLS nor tokens.
 
     Raises:
-        StartError: the port is taken, or the host is not this one.
+        StartError: the port is taken, or the host is not this machine.
     """
     if address == "none":
         yield address
@@ -89,10 +89,10 @@ async def grpc_server(
     interceptors: Sequence[ServerInterceptor],
     access: Access,
 ) -> AsyncIterator[str]:
-    """Serves while the block lasts; gives the address with the port that 0 became.
+    """Serve within the block; yield the address with the actual port.
 
     Raises:
-        StartError: the port is taken, or the host is not this one.
+        StartError: the port is taken, or the host is not this machine.
     """
     server = grpc.aio.server(interceptors=interceptors, options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)

@@ -1,4 +1,4 @@
-"""What the server says of itself."""
+"""Information about the server for callers."""
 
 from importlib.metadata import version
 
@@ -8,7 +8,7 @@ from loopbench_server.workers.protocol import Described
 
 
 class ServerStatus:
-    """Not ready until a worker has described the machine, and again once the server drains."""
+    """State of the server: not ready until a worker has described the machine, and again once the server drains."""
 
     def __init__(self, scheduler: Scheduler, limits: ServerLimits) -> None:
         self._scheduler = scheduler
@@ -17,12 +17,12 @@ class ServerStatus:
         self.ready = False
 
     def set_description(self, described: Described) -> None:
-        """A worker has answered."""
+        """Store a worker's description of the machine."""
         self._described = described
         self.ready = True
 
     def info(self) -> ServerInfo:
-        """Everything, as of now."""
+        """Return the current information."""
         return ServerInfo(
             ready=self.ready and not self._scheduler.draining,
             versions={"loopbench": version("keras-loopbench"), "grpcio": version("grpcio"), **self._described.versions},

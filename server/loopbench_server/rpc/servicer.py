@@ -1,4 +1,4 @@
-"""The RPCs of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
+"""Methods of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -34,7 +34,7 @@ from loopbench_server.store.store import UNFINISHED, Store
 from loopbench_server.telemetry.metrics.host import ServiceMetrics
 
 RUN_ID_METADATA = "loopbench-run-id"
-# WatchRun of runs that have ended: each event has all epochs of its run.
+# WatchRun calls of ended runs: each event contains all epochs of its run.
 WATCHED_ENDED = ReadLimit(at_once=16, each=4, waiting=2_000)
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 
@@ -42,10 +42,10 @@ Context = ServicerContext[Any, Any]
 
 
 def parse_uuid(field: str, value: str) -> str:
-    """``value`` in its usual form.
+    """Return the normalized form of ``value``.
 
     Raises:
-        InvalidFieldsError: it is not a UUID.
+        InvalidFieldsError: ``value`` is not a UUID.
     """
     if not (found := normalize_uuid(value)):
         raise InvalidFieldsError((Violation(field=field, description=NO_UUID),))
@@ -53,10 +53,10 @@ def parse_uuid(field: str, value: str) -> str:
 
 
 def parse_run_id(request: Any) -> str:
-    """The run_id of ``request``, checked; every later line of the call bears it.
+    """Return the run_id of ``request``, and add it to later log lines of the call.
 
     Raises:
-        InvalidFieldsError: it is not a UUID.
+        InvalidFieldsError: the run_id is not a UUID.
     """
     run_id = parse_uuid("run_id", request.run_id)
     bind_contextvars(run_id=run_id)
@@ -64,10 +64,10 @@ def parse_run_id(request: Any) -> str:
 
 
 def collect_violations(*checks: Callable[[], Any]) -> list[Any]:
-    """What each check gives.
+    """Return the results of ``checks``.
 
     Raises:
-        InvalidFieldsError: one for all that they find wrong.
+        InvalidFieldsError: one error with the violations of all checks.
     """
     given: list[Any] = []
     violations: list[Violation] = []
@@ -82,7 +82,7 @@ def collect_violations(*checks: Callable[[], Any]) -> list[Any]:
 
 
 def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str]:
-    """Specification and request_id."""
+    """Return specification and request_id."""
     request_id = request.request_id or str(uuid.uuid4())
     spec, request_id = collect_violations(
         lambda: wire.spec_from_wire(request.spec), lambda: parse_uuid("request_id", request_id)
@@ -91,7 +91,7 @@ def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[Ru
 
 
 def parse_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> EvaluationRequest:
-    """The request, with the run's id in its usual form."""
+    """Return the request with a normalized run id."""
     has_id = request.HasField("run_id")
     wanted, update = collect_violations(
         lambda: wire.evaluation_request_from_wire(request),
@@ -101,7 +101,7 @@ def parse_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> Ev
 
 
 def parse_diagnose_request(request: benchmark_service_pb2.DiagnoseRequest) -> DiagnosisRequest:
-    """The request, with the runs' ids in their usual form."""
+    """Return the request with normalized run ids."""
 
     def subject(side: str) -> dict[str, str]:
         given = getattr(request, side)
@@ -115,10 +115,10 @@ def parse_diagnose_request(request: benchmark_service_pb2.DiagnoseRequest) -> Di
 
 
 def parse_page_size(value: int) -> int:
-    """Runs on a page: the default for 0, and at most the largest.
+    """Return the number of runs on a page: the default for 0, and at most the maximum.
 
     Raises:
-        InvalidFieldsError: it is negative.
+        InvalidFieldsError: ``value`` is negative.
     """
     if value < 0:
         raise InvalidFieldsError((Violation(field="page_size", description="must not be negative"),))
@@ -126,7 +126,7 @@ def parse_page_size(value: int) -> int:
 
 
 class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
-    """Errors are raised as they are: the boundary turns them into statuses."""
+    """Implements the methods. Errors pass through: the interceptors turn them into statuses."""
 
     def __init__(
         self,

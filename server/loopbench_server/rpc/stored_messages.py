@@ -1,7 +1,7 @@
-"""Stored runs as messages.
+"""Converts stored runs to messages.
 
 The store holds JSON that a server has written from its models. These functions parse that JSON and pass it to the
-constructors of the messages, which are C. Models between the two would take five times as long, and a page has a
+constructors of the messages, which are C. Models in between would take five times as long, and a page has up to a
 thousand runs.
 """
 
@@ -24,10 +24,10 @@ Convert = Callable[[Any], Any]
 
 
 def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
-    """The run that a row of ``runs`` holds.
+    """Return the run of a row of ``runs``.
 
     Raises:
-        RunUnreadableError: the row holds a field or a value that this server does not know; the log has it.
+        RunUnreadableError: the row has a field or a value that this server does not know; the log has details.
     """
     with reading_run(row.id):
         return run_pb2.Run(
@@ -44,7 +44,7 @@ def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
 
 
 def row_to_ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
-    """The only event of a run that has ended: its row of ``runs``, and the records of ``epochs``.
+    """Return the only event of a run that has ended, from its row of ``runs`` and its records of ``epochs``.
 
     Raises:
         RunUnreadableError: as :func:`row_to_run_message`.
@@ -57,7 +57,7 @@ def row_to_ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_se
 
 def _result(text: str | None) -> Any:
     values = _parse(Result, run_pb2.Result.DESCRIPTOR, text)
-    # Older servers stored no mark of a divergence, and the model derives it. Only such a result has these words.
+    # Older servers stored no field for divergence, and the model derives it. Only such a result contains these words.
     if text and values.get("diverged") is None and ("NaN" in text or "Infinity" in text):
         diverged = Result.model_validate_json(text).diverged
         return {**values, "diverged": diverged and diverged.model_dump(exclude_none=True)}
@@ -69,13 +69,13 @@ def _state(value: str) -> str:
 
 
 def _parse(model: type[BaseModel], descriptor: Any, text: str | None) -> Any:
-    """The stored ``text`` of ``model`` in the form that a constructor takes for the message of ``descriptor``."""
+    """Return the stored JSON of ``model`` in the form that the constructor of the message type accepts."""
     return _converter(model, descriptor)(from_json(text)) if text else None
 
 
 @cache
 def _converter(model: type[BaseModel], descriptor: Descriptor) -> Convert:
-    """Adds the defaults of fields that the JSON lacks, and changes the values that messages hold in another form."""
+    """Return a function that adds defaults of missing fields and converts values that messages hold in another form."""
     defaults = {
         name: to_jsonable_python(default)
         for name, field in model.model_fields.items()
@@ -104,7 +104,7 @@ def _unchanged(stored: Any) -> Any:
 
 
 def _make_conversion(annotation: Any, field: FieldDescriptor) -> Convert | None:
-    """The change of a field's value, if it needs one."""
+    """Return the conversion of a field's value, or None if it needs none."""
     if field.enum_type is not None:
         prefix = enum_prefix(field.enum_type)
         numbers = {value.name.removeprefix(prefix): value.number for value in field.enum_type.values}
@@ -125,14 +125,14 @@ def _convert_each(change: Convert) -> Convert:
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
-    """The model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
+    """Return the model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _find_model(part))), None)
 
 
 def _optimizer(stored: Values) -> Values:
-    """The one union of the contract: a oneof whose member is named by the discriminator."""
+    """Convert the only union of the contract: the discriminator names the member of the oneof."""
     kind = stored["kind"]
     field = run_pb2.Optimizer.DESCRIPTOR.fields_by_name[kind]
     values = _converter(OPTIMIZERS[kind], field.message_type)(stored)
@@ -140,5 +140,5 @@ def _optimizer(stored: Values) -> Values:
 
 
 def make_page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
-    """A page of runs, as ``ListRuns`` answers it."""
+    """Return a page of runs as the response of ``ListRuns``."""
     return benchmark_service_pb2.ListRunsResponse(runs=runs, next_page_token=next_page_token)

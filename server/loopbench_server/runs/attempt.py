@@ -1,4 +1,4 @@
-"""One attempt at a run: a worker process from its start to an outcome."""
+"""One attempt of a run: a worker process from its start to an outcome."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt went: SUCCEEDED with a result and packed weights, or FAILED or CANCELLED with an error."""
+    """End of an attempt: SUCCEEDED with a result and packed weights, or FAILED or CANCELLED with an error."""
 
     state: RunState
     result: Result | None = None
@@ -28,13 +28,13 @@ class Outcome:
 
 
 def now(not_before: datetime | None = None) -> datetime:
-    """The present, with its zone; ``not_before`` where the clock was set back behind that."""
+    """Return the current time in UTC, but never a time before ``not_before``: the clock may have been set back."""
     present = datetime.now(UTC)
     return max(present, not_before) if not_before else present
 
 
 def make_error(error: type[LoopbenchServerError], message: str) -> RunError:
-    """What a run keeps of an error."""
+    """Return the stored form of an error."""
     return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
@@ -48,14 +48,14 @@ async def run_attempt(
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
-    """Trains ``run``, which is RUNNING, in a process that is gone when this returns, however it returns.
+    """Train ``run``, which is RUNNING, in a process that has ended when this function returns or raises.
 
-    It waited for ``queue_seconds``. Durations are those of the monotonic clock, whatever becomes of the time of day.
+    Durations use the monotonic clock. ``queue_seconds`` is the time that the run waited for a slot.
 
     Raises:
         NotReadyError: no process can be started.
-        TimeExceededError, MemoryExceededError: the process left its bounds.
-        WorkerDiedError: the process ended without an answer.
+        TimeExceededError, MemoryExceededError: the process exceeded a limit.
+        WorkerDiedError: the process ended without a final message.
     """
     asked = time.monotonic()
     async with pool.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
@@ -67,7 +67,7 @@ async def run_attempt(
 
 @dataclass
 class _QueueTimes:
-    """What the process cannot know: how long the run waited, and when the server asked for the process."""
+    """Times that the process cannot know: how long the run waited, and when the server asked for the process."""
 
     queue_seconds: float
     asked: float
@@ -106,9 +106,9 @@ async def _read_messages(
             case Trained():
                 return Outcome(RunState.SUCCEEDED, result=times.added_to(message.result), weights=attachment)
             case Failed():
-                tell = log.error if message.traceback else log.warning
-                tell("run failed", reason=message.reason, traceback=message.traceback)
+                log_failure = log.error if message.traceback else log.warning
+                log_failure("run failed", reason=message.reason, traceback=message.traceback)
                 return Outcome(RunState.FAILED, error=make_error(from_reason(message.reason), message.message))
             case _:
-                raise AssertionError(f"a training process does not send {message.kind}")
-    raise WorkerDiedError("the training process ended without a result")
+                raise AssertionError(f"a worker that trains does not send {message.kind}")
+    raise WorkerDiedError("worker process ended without a result")

@@ -1,4 +1,4 @@
-"""Gives runs slots in turn, and sees each to its end."""
+"""Runs attempts on slots, and stores the end of every run."""
 
 import asyncio
 import shutil
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class RunExecutor:
-    """``live`` holds the runs under way here, by id, in the order they came. ``observer`` is told of them."""
+    """Executes runs. ``active`` holds the queued and running runs of this server by id, in order of submission."""
 
     def __init__(self, store: Store, pool: WorkerPool, slots: int, config: WorkerConfig, observer: Observer) -> None:
         self.active: dict[str, ActiveRun] = {}
@@ -38,13 +38,13 @@ class RunExecutor:
         self._slots = asyncio.Semaphore(slots)
         self._config = config
         self.observer = observer
-        # An attempt may be cancelled. Its supervisor never is: whatever happens, the run gets its end.
+        # An attempt may be cancelled. Its supervisor never is: the run gets its end, whatever happens.
         self._attempts: dict[str, asyncio.Task[Outcome]] = {}
         self._supervisors: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, RunError] = {}
 
     def enqueue(self, run: Run, caller: str, queued_time: datetime | None = None) -> ActiveRun:
-        """Queues a run that is stored, for ``caller``; since ``queued_time`` if this is not its first attempt."""
+        """Queue a stored run of ``caller``; ``queued_time`` is given if this is not the first attempt."""
         active = self.active[run.id] = ActiveRun(run, caller, queued_time)
         with run_log_context(run):
             self._attempts[run.id] = asyncio.create_task(self._attempt(active))
@@ -55,27 +55,27 @@ class RunExecutor:
         return active
 
     def cancel(self, run_id: str, error: RunError) -> None:
-        """Ends a run that is queued or running, with ``error``. The first call counts: a second would disturb it."""
+        """End a queued or running run with ``error``. Only the first call has an effect."""
         if run_id in self.active and run_id not in self._cancelled:
             self._cancelled[run_id] = error
             self._attempts[run_id].cancel()
 
     def is_cancelled(self, run_id: str) -> bool:
-        """Whether the run is about to end without a result."""
+        """Return whether the run is about to end without a result."""
         return run_id in self._cancelled
 
     def remove_logs(self, run_id: str) -> None:
-        """Removes the run's TensorBoard logs, if it has any."""
+        """Remove the run's TensorBoard logs, if it has any."""
         shutil.rmtree(self._config.log_dir(run_id), ignore_errors=True)
 
     async def wait_ended(self, *run_ids: str, seconds: float | None = None) -> None:
-        """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""
+        """Return when those of the runs that are active have ended and are stored, or after ``seconds``."""
         supervisors = [self._supervisors[run_id] for run_id in run_ids if run_id in self._supervisors]
         if supervisors:
             await asyncio.wait(supervisors, timeout=seconds)
 
     def in_state(self, state: RunState) -> list[ActiveRun]:
-        """The live runs in ``state``, in the order they came."""
+        """Return the active runs in ``state``, in order of submission."""
         return [active for active in self.active.values() if active.run.state is state]
 
     def _update_queue_positions(self) -> None:
@@ -119,7 +119,9 @@ class RunExecutor:
             outcome = Outcome(RunState.FAILED, error=make_error(WorkerLostError, str(error)))
         except Exception:
             log.exception("run failed")
-            outcome = Outcome(RunState.FAILED, error=make_error(RunFailedError, "the server failed; its log says how"))
+            outcome = Outcome(
+                RunState.FAILED, error=make_error(RunFailedError, "internal error; the server's log has the details")
+            )
         await self._finish(active, outcome)
 
     async def _finish(self, active: ActiveRun, outcome: Outcome) -> None:
@@ -132,25 +134,25 @@ class RunExecutor:
             kept.pop(run.id, None)
         try:
             self.observer.run_ended(run, had_slot=had_slot)
-        finally:  # whoever waits is told, whatever becomes of the figures
+        finally:  # callers must learn of the end even if an observer fails
             active.update(run=run)
             self._update_queue_positions()
         reason = run.error.reason if run.error else None
         log.info("run ended", state=run.state, reason=reason)
 
     async def _store_outcome(self, run: Run, weights: bytes) -> Run:
-        """What callers are told of ``run``, which has ended: never of a result that the store would not have."""
+        """Store ``run``, which has ended, and return what callers receive: never a result that the store lacks."""
         try:
             await retry_until(self._store.lease, self._store.update, run, weights)
         except ServerLostError as lost:
-            # A connection may have broken between the commit and its confirmation. Otherwise another server took this
-            # one for dead, as it could not say anything for longer than its lease.
+            # The connection may have broken between commit and confirmation. Otherwise another server has declared this
+            # one lost, because it could not renew its lease.
             with suppress(LoopbenchServerError):
                 if (kept := await run_blocking_for_run(self._store.get, run.id)).state.ended:
                     return kept
             return _end_run(run, Outcome(RunState.FAILED, error=make_error(ServerLostError, str(lost))))
         except Exception as failed:
-            # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
+            # The run's lease expires, after which the store also says that the run failed and can be retried.
             log.exception("run not stored")
             kind = type(failed) if isinstance(failed, StoreFailedError) else StoreFailedError
             return _end_run(run, Outcome(RunState.FAILED, error=make_error(kind, "the run could not be stored")))
@@ -158,7 +160,7 @@ class RunExecutor:
 
 
 def _this_attempt(active: ActiveRun, run: Run) -> Run:
-    """``run`` as if its present attempt were the only one: how long it waits is counted from there."""
+    """Return ``run`` with the creation time of its current attempt, from which its waiting time counts."""
     return run.model_copy(update={"create_time": active.queued_time})
 
 

@@ -1,4 +1,4 @@
-"""Runs that other servers work on, and runs that have ended: the store is all that is known of them here."""
+"""Runs of other servers, and runs that have ended: read from the store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ POLL_INTERVAL_SECONDS = 0.5
 
 
 class _Followed:
-    """A run that somebody here follows, and the task that keeps it up to date."""
+    """A run that callers of this server follow, and the task that polls it."""
 
     def __init__(self, active: ActiveRun, following: asyncio.Task[None]) -> None:
         self.active = active
@@ -26,7 +26,7 @@ class _Followed:
 
 
 class RemoteRuns:
-    """Reads each such run once for all who follow it here, however many they are."""
+    """Polls each followed run once, for all callers that follow it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,17 +34,17 @@ class RemoteRuns:
 
     @asynccontextmanager
     async def follow(self, run_id: str) -> AsyncIterator[ActiveRun]:
-        """The run with its epochs, kept up to date for as long as the block lasts.
+        """Yield the run with its epochs, kept up to date within the block.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
         if run_id not in self._followed:
             active = await self._read(run_id)
             if active.run.state.ended:
                 yield active
                 return
-            # Somebody else may have been as fast.
+            # Another caller may have been faster.
             if run_id not in self._followed:
                 self._followed[run_id] = _Followed(active, asyncio.create_task(self._poll(active)))
         followed = self._followed[run_id]
@@ -71,20 +71,20 @@ class RemoteRuns:
         try:
             while not active.run.state.ended:
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
-                with suppress(StoreFailedError):  # the store has logged it, and may come back
+                with suppress(StoreFailedError):  # the store has logged it and may recover
                     await self._refresh(active)
         except (RunNotFoundError, RunUnreadableError, ServerLostError) as error:
             active.fail(error)
         except Exception:
-            log.exception("a run of another server cannot be read", run_id=active.run.id)
+            log.exception("cannot read a run of another server", run_id=active.run.id)
             active.fail(StoreFailedError(f"run {active.run.id} cannot be read", run_id=active.run.id))
-        # Whoever comes next reads it anew: it may be restarted.
+        # The next caller reads the run again: it may have been restarted.
         self._forget(self._followed[active.run.id])
 
     async def _refresh(self, active: ActiveRun) -> None:
         before, run = active.run, await run_blocking(self._store.get, active.run.id)
         if before.start_time is not None and before.start_time != run.start_time:
-            raise ServerLostError(f"run {run.id} was lost, and has been started anew", run_id=run.id)
+            raise ServerLostError(f"run {run.id} was lost and has been restarted", run_id=run.id)
         for record in await run_blocking(self._store.get_epochs, run.id, after=len(active.epochs)):
             active.update(epoch=record)
         if run != before:

@@ -1,4 +1,4 @@
-"""What callers may ask of runs: those under way here are in the executor, all others in the store."""
+"""Operations on runs for callers: active runs are in the executor, all others in the store."""
 
 import asyncio
 import uuid
@@ -31,13 +31,13 @@ from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 
-# Seconds that a drain waits: for a run that is being submitted, and for the ends of runs that it called off.
+# Time that a drain waits for a run that is being submitted, and for the ends of cancelled runs.
 SUBMIT_TIMEOUT_SECONDS, CANCEL_TIMEOUT_SECONDS = 2.0, 4.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Runs at once, runs that may wait, and runs that one caller may have of both."""
+    """Runs that train at the same time, runs that may wait, and the sum of both for one caller."""
 
     slots: int
     queue_size: int
@@ -45,7 +45,7 @@ class Limits:
 
 
 class Scheduler:
-    """Takes runs in, tells of them, and calls them off."""
+    """Submits, returns, watches, cancels and deletes runs."""
 
     def __init__(self, store: Store, executor: RunExecutor, limits: Limits) -> None:
         self._store = store
@@ -56,23 +56,23 @@ class Scheduler:
         self._draining = False
 
     async def submit(self, spec: RunSpec, request_id: str, caller: str) -> Run:
-        """The run that ``request_id`` stands for: a new one, the one there is, or that one once more if it may retry.
+        """Return the run of ``request_id``: a new run, or the existing one, which is restarted if it may be retried.
 
-        It goes on without its caller, and counts among the runs of ``caller`` until it has ended.
+        The run continues without its caller, and counts among the runs of ``caller`` until it has ended.
 
         Raises:
             DrainingError: the server is shutting down.
             QueueFullError: no more runs may wait.
-            CallerLimitError: no more runs of this caller may.
+            CallerLimitError: the caller has as many runs as it may have.
             RequestConflictError: the request_id was used with another specification.
         """
-        # What is begun is stored and under way, or neither, whenever the caller goes.
+        # A run is stored and queued, or neither, whenever the caller leaves.
         run, _ = await shielded(self._submit(spec, request_id, caller, detach=True))
         return bind_run_ids(run)
 
     @asynccontextmanager
     async def attached(self, spec: RunSpec, request_id: str, caller: str) -> AsyncIterator[Run]:
-        """As :meth:`submit`, but when the last caller leaves its block before the run has ended, the run is called off.
+        """Submit as :meth:`submit` does, and cancel the run if its last caller leaves the block before the end.
 
         Raises:
             DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
@@ -93,15 +93,15 @@ class Scheduler:
         if active is None:
             return
         active.callers -= 1
-        # Under the same id there may be another attempt by now, for other callers.
+        # By now the same id may have another attempt, for other callers.
         if not active.callers and not active.detached and self._executor.active.get(active.run.id) is active:
-            error = make_error(CallerGoneError, "the caller that waited for the run went away")
+            error = make_error(CallerGoneError, "the caller that waited for the run disconnected")
             self._executor.cancel(active.run.id, error)
 
     async def _submit(
         self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
     ) -> tuple[Run, ActiveRun | None]:
-        """The run, and what its caller has joined, if it is under way here."""
+        """Return the run, and its active state if this server works on it."""
         async with self._submitting:
             run = await self._find_or_create(spec, request_id, caller)
             if run.spec != spec:
@@ -123,14 +123,14 @@ class Scheduler:
             return existing
         self._check_capacity(caller)
         run = _make_queued_run(str(uuid.uuid4()), request_id, spec, now())
-        # Another server may have stored the same request meanwhile.
+        # Another server may have stored the same request in the meantime.
         stored = await run_blocking(self._store.add, run)
         if stored.id == run.id:
             self._executor.enqueue(run, caller)
         return stored
 
     async def _wait_if_cancelled(self, run: Run) -> Run:
-        """A run that goes on here, but ends: it was called off, or other servers took this one for dead."""
+        """Return the run. If it was cancelled here, or other servers declared this one lost, wait for its end first."""
         if run.id not in self._executor.active:
             return run
         if run.error:
@@ -151,16 +151,19 @@ class Scheduler:
     def _check_capacity(self, caller: str) -> None:
         if self._draining:
             raise DrainingError("the server is shutting down")
-        if len(self._executor.active) >= self._limits.slots + self._limits.queue_size:
-            raise QueueFullError(f"{self.running} runs train and {self.queued} wait, and no more may")
+        capacity = self._limits.slots + self._limits.queue_size
+        if len(self._executor.active) >= capacity:
+            raise QueueFullError(f"queue is full: {self.running} running, {self.queued} queued (limit {capacity})")
         if sum(active.owner == caller for active in self._executor.active.values()) >= self._limits.caller_runs:
-            raise CallerLimitError(f"this caller has {self._limits.caller_runs} runs under way, and may have no more")
+            raise CallerLimitError(
+                f"this caller has {self._limits.caller_runs} unfinished runs (limit {self._limits.caller_runs})"
+            )
 
     async def wait(self, run_id: str) -> Run:
-        """The run, once it has ended.
+        """Return the run once it has ended.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
             LoopbenchServerError: the run ended without a result; the error is that of its reason.
         """
         active = self._executor.active.get(run_id)
@@ -173,29 +176,29 @@ class Scheduler:
         async with self._remote_runs.follow(run_id) as active:
             run = await active.wait_ended()
         if run.error and run.error.reason == CallerGoneError.reason:
-            # Its end was meant for a caller of another server; asked for again, the run begins anew.
-            raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
+            # The end was for a caller of another server; the same request restarts the run.
+            raise ServerLostError("the server that worked on the run cancelled it", run_id=run_id)
         return run
 
     def get_active(self, run_id: str) -> Run | None:
-        """The run as it is now, if it is under way here."""
+        """Return the current state of the run if this server works on it."""
         active = self._executor.active.get(run_id)
         return active.run if active else None
 
     async def get(self, run_id: str) -> Run:
-        """The run as it is now.
+        """Return the current state of the run.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
         active = self._executor.active.get(run_id)
         return bind_run_ids(active.run if active else await run_blocking(self._store.get, run_id))
 
     async def watch(self, run_id: str) -> AsyncIterator[RunEvent]:
-        """The state and all epochs so far, then what changes, until the run has ended.
+        """Yield the state with all epochs so far, then every change, until the run has ended.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
         active = self._executor.active.get(run_id)
         async with nullcontext(active) if active else self._remote_runs.follow(run_id) as followed:
@@ -205,12 +208,12 @@ class Scheduler:
                 yield event
 
     async def cancel(self, run_id: str) -> Run:
-        """Ends a run that is under way, here or elsewhere; its process is gone when this returns.
+        """Cancel a run of this or another server; its process has ended when this method returns.
 
-        An ended run stays as it is.
+        A run that has ended stays as it is.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
         self._executor.cancel(run_id, CANCELLED)
         await self._executor.wait_ended(run_id)
@@ -222,27 +225,27 @@ class Scheduler:
             return await active.wait_ended()
 
     async def delete(self, run_id: str) -> None:
-        """Forgets a run that has ended, with its weights and logs.
+        """Delete a run that has ended, with its weights and logs.
 
         Raises:
-            RunNotFoundError: there is none of that id.
-            RunNotEndedError: it is under way.
+            RunNotFoundError: no run has this id.
+            RunNotEndedError: the run has not ended.
         """
         run = await self.get(run_id)
         if not run.state.ended:
             raise RunNotEndedError(f"run {run_id} is {run.state}", run_id=run_id)
         if not await run_blocking(self._store.delete, run_id):
-            raise RunNotEndedError(f"run {run_id} has been started anew", run_id=run_id)
+            raise RunNotEndedError(f"run {run_id} has been restarted", run_id=run_id)
         await run_blocking(self._executor.remove_logs, run_id)
 
     @property
     def running(self) -> int:
-        """Runs that have a slot."""
+        """Number of runs that have a slot."""
         return len(self._executor.in_state(RunState.RUNNING))
 
     @property
     def queued(self) -> int:
-        """Runs that wait for one."""
+        """Number of runs that wait for a slot."""
         return len(self._executor.in_state(RunState.QUEUED))
 
     @property
@@ -251,12 +254,12 @@ class Scheduler:
         return self._draining
 
     async def drain(self, seconds: float) -> None:
-        """Takes no more runs, calls off those that wait, and those still running after ``seconds``.
+        """Refuse new runs, cancel queued runs, and cancel runs that still run after ``seconds``.
 
-        Returns some seconds later at the latest, whatever holds up their ends.
+        Returns a few seconds after that at the latest, whatever delays the ends of runs.
         """
         self._draining = True
-        # Who passed the check before has begun by then, unless a database holds it up.
+        # A caller that has passed the check has queued its run by then, unless the database delays it.
         with suppress(TimeoutError):
             async with asyncio.timeout(SUBMIT_TIMEOUT_SECONDS), self._submitting:
                 pass
@@ -269,7 +272,7 @@ class Scheduler:
             self._executor.cancel(run_id, error)
         await self._executor.wait_ended(*active, seconds=CANCEL_TIMEOUT_SECONDS)
         if active:
-            log.error("runs left without an end: their leases expire", run_ids=[*active])
+            log.error("runs left without an end: their leases will expire", run_ids=[*active])
 
 
 def _make_queued_run(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:

@@ -1,4 +1,4 @@
-"""The settings about access, as gRPC's server takes them."""
+"""Settings of access in the form that gRPC's server takes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Access:
-    """Credentials where there is TLS, tokens where callers need them, and whether reflection is served.
+    """Credentials if there is TLS, tokens if callers need them, and whether reflection is served.
 
-    ``expiry`` says when the certificate does, where there is one, in seconds since 1970.
+    ``expiry`` returns when the certificate expires, in seconds since 1970.
     """
 
     credentials: grpc.ServerCredentials | None
@@ -64,8 +64,8 @@ def _check_exposure(settings: Settings) -> list[str]:
     )
     if not lacking:
         return []
-    needs = f"can be reached from other machines, and so needs {' and '.join(lacking)}"
-    return [f"--address: {settings.address} {needs}; or --insecure, to let in anybody who reaches it"]
+    needs = f"other machines can reach it, so it needs {' and '.join(lacking)}"
+    return [f"--address {settings.address}: {needs}; or allow it with --insecure"]
 
 
 @contextmanager

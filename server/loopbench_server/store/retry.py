@@ -1,4 +1,4 @@
-"""Writes that a database which is away for a while does not lose."""
+"""Retries writes, so that a short outage of the database loses none."""
 
 import asyncio
 import time
@@ -16,10 +16,10 @@ RETRY_INTERVAL_SECONDS = 0.5
 
 
 async def retry_until(lease: timedelta, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``write`` on a thread, again and again until the database takes it, for as long as a lease lasts.
+    """Run ``write`` on a thread, and retry it for the time of a lease while the database refuses.
 
     Raises:
-        StoreFailedError: it never did, or never will.
+        StoreFailedError: the database still refused at the end, or the error is permanent.
     """
     end = time.monotonic() + lease.total_seconds()
     while True:

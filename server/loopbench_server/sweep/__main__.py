@@ -1,4 +1,4 @@
-"""Trains one index. Imports are inside: the worker process imports this module anew and needs none of them."""
+"""Trains one index. Imports are local: the worker process imports this module and needs none of them."""
 
 import sys
 

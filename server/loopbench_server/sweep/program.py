@@ -1,4 +1,4 @@
-"""From the file and the number of an index to an exit code."""
+"""Runs an index from its file and number to an exit code."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def run(settings: SweepSettings) -> IndexExit:
-    """Trains the index that the environment names. A failure is told in one line on standard error."""
+    """Train the index that the environment names. A failure prints one line on standard error."""
     logging.configure(settings)
     what = "loopbench-sweep-index"
     try:
@@ -41,34 +41,34 @@ def run(settings: SweepSettings) -> IndexExit:
     except LoopbenchServerError as error:
         return _report_failure(what, f"{error.reason}: {error}", get_exit_code(error))
     except Exception:
-        log.critical("the index cannot be trained", exc_info=True)
-        return _report_failure(what, "a fault of loopbench; the log says more", IndexExit.FAILED)
+        log.critical("cannot train the index", exc_info=True)
+        return _report_failure(what, "internal error; see the log", IndexExit.FAILED)
     print(json_format.MessageToJson(wire.run_to_wire(trained), indent=None), flush=True)  # noqa: T201  the answer
     return IndexExit.DONE
 
 
 def get_exit_code(error: LoopbenchServerError) -> IndexExit:
-    """What a failed run, or a store that refuses, means for whoever might try again."""
+    """Return the exit code for a failed run, or for a store that refuses."""
     if isinstance(error, DrainingError):
         return IndexExit.STOPPED
     return IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
 
 
 def _report_failure(what: str, why: str, code: IndexExit) -> IndexExit:
-    print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201  whoever started us reads it
+    print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201  for the program that started this one
     return code
 
 
 def _read_index_number(sweep: Sweep) -> int:
-    """The index that the environment names.
+    """Return the index that the environment names.
 
     Raises:
-        InvalidFieldsError: it names none of ``sweep``.
+        InvalidFieldsError: the environment names no index of ``sweep``.
     """
     text = os.environ.get(INDEX_VARIABLE, "")
     if text.isascii() and text.isdigit() and len(text) <= len(str(sweep.size)) and int(text) < sweep.size:
         return int(text)
-    words = f"must be a number from 0 to {sweep.size - 1}, and is {text!r}"
+    words = f"must be a number from 0 to {sweep.size - 1}, not {text!r}"
     raise InvalidFieldsError((Violation(field=INDEX_VARIABLE, description=words),))
 
 

@@ -1,4 +1,4 @@
-"""Trains one run by the parts that the server is made of, against the store that all share."""
+"""Trains one run with the parts of the server, on the shared store."""
 
 import asyncio
 from functools import partial
@@ -28,7 +28,7 @@ ONE_RUN = Limits(slots=1, queue_size=0, caller_runs=1)
 
 
 class IndexTrainer:
-    """One run, to its end here or elsewhere. Metrics are served from the start on.
+    """Trains one run to its end, here or elsewhere. Metrics are served from the start.
 
     Raises:
         StartError: the port of the metrics is taken.
@@ -48,11 +48,11 @@ class IndexTrainer:
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
     async def run(self, spec: RunSpec, request_id: str, stop: asyncio.Event) -> Run:
-        """The run of ``request_id`` once it has succeeded: now, before, or in another process that works on it.
+        """Return the run of ``request_id`` once it has succeeded: now, before, or in another process.
 
         Raises:
-            DrainingError: told to ``stop`` before; where the run was under way here, it is stored as one to try again.
-            LoopbenchServerError: it failed, or the store did.
+            DrainingError: ``stop`` was set before the end; a run of this process is stored as retryable.
+            LoopbenchServerError: the run or the store failed.
         """
         training = asyncio.create_task(self._train_until_done(spec, request_id))
         stopping = asyncio.create_task(stop.wait())
@@ -75,11 +75,12 @@ class IndexTrainer:
     async def _drain(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
         await self._scheduler.drain(self._drain_seconds)
-        # A run of this process has its end by now, and the task with it; for another's there is no time left to wait.
+        # A run of this process has its end by now, and the task with it. There is no time left to wait for a run of
+        # another process.
         training.cancel()
 
     async def _describe(self) -> None:
-        """Beside the run, which does not wait for it; a process that says nothing else has soon done so."""
+        """Describe the machine beside the run, which does not wait for it."""
         self._metrics.set_description(await self._description())
 
     async def _train_until_done(self, spec: RunSpec, request_id: str) -> Run:
@@ -94,8 +95,8 @@ class IndexTrainer:
                 try:
                     return await self._scheduler.wait(run.id)
                 except LoopbenchServerError as error:
-                    # What another process left can be taken up here.
+                    # This process can take over a run that another process left.
                     if here or not error.retryable:
                         raise
         except asyncio.CancelledError:
-            raise DrainingError("told to stop while another process works on the run") from None
+            raise DrainingError("stopped while another process works on the run") from None

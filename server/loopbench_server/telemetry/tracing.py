@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, as the standard ``OTEL_*`` variables ask for; without them nothing of the SDK is imported."""
+"""OpenTelemetry traces, configured by the standard ``OTEL_*`` variables; without them the SDK is not imported."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def _otlp() -> "SpanExporter":
 def _console() -> "SpanExporter":
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415  an extra
 
-    # Beside the log, a line a span: standard output is for the server's address alone.
+    # One line per span, in the log's stream: standard output is reserved for the server's address.
     return ConsoleSpanExporter(out=sys.stderr, formatter=lambda span: span.to_json(indent=None) + "\n")
 
 
@@ -37,22 +37,22 @@ EXPORTERS: dict[str, Callable[[], "SpanExporter"]] = {"otlp": _otlp, "console": 
 
 
 def _first_variable(*names: str) -> str:
-    """The value of the first of the variables that is set to something."""
+    """Return the value of the first variable that is set and not empty."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
 
 
 def _requested_exporters() -> list[str]:
-    """Names of the exporters that the environment asks for.
+    """Return the names of the exporters that the environment requests.
 
     Raises:
-        StartError: it asks for what is not there; everything that is wrong is named.
+        StartError: an exporter or a protocol is not supported; all faults are named.
     """
     if _first_variable("OTEL_SDK_DISABLED").lower() == "true":
         return []
     asked = _first_variable("OTEL_TRACES_EXPORTER") or ("otlp" if _first_variable(*ENDPOINTS) else "none")
     names = [name.strip() for name in asked.split(",")]
     wrong = [
-        f"OTEL_TRACES_EXPORTER: '{name}' is none of {', '.join([*EXPORTERS, 'none'])}"
+        f"OTEL_TRACES_EXPORTER: '{name}' is not one of {', '.join([*EXPORTERS, 'none'])}"
         for name in names
         if name not in {*EXPORTERS, "none"}
     ]
@@ -70,7 +70,7 @@ def _make_provider(names: list[str]) -> "SdkTracerProvider":
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  an extra
 
     ours = Resource.create({"service.name": NAME, "service.version": version("keras-loopbench")})
-    # The environment has the last word on names.
+    # The environment takes precedence.
     provider = SdkTracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     for name in names:
         provider.add_span_processor(BatchSpanProcessor(EXPORTERS[name]()))
@@ -83,10 +83,10 @@ def _get_tracer(provider: TracerProvider) -> Tracer:
 
 @contextmanager
 def tracing() -> Iterator[Tracer]:
-    """The tracer that the environment asks for, or one that does nothing; at the end of the block all is exported.
+    """Yield the requested tracer, or one that does nothing; export all spans at the end of the block.
 
     Raises:
-        StartError: the environment asks for what is not installed, or not there.
+        StartError: the requested traces cannot be set up.
     """
     names = _requested_exporters()
     if not names:
@@ -95,9 +95,9 @@ def tracing() -> Iterator[Tracer]:
     try:
         provider = _make_provider(names)
     except ImportError as error:
-        raise StartError(f"OTEL_*: traces need what loopbench's extra 'telemetry' installs: {error}") from error
-    except Exception as error:  # each exporter has its own errors for a variable that it cannot read
-        raise StartError(f"OTEL_*: traces cannot be set up: {error}") from error
+        raise StartError(f"OTEL_*: traces need loopbench's extra 'telemetry': {error}") from error
+    except Exception as error:  # each exporter raises its own errors for bad variables
+        raise StartError(f"OTEL_*: cannot set up traces: {error}") from error
     try:
         yield _get_tracer(provider)
     finally:

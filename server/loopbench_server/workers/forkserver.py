@@ -1,4 +1,4 @@
-"""The forkserver as the server sees it: started, asked for processes, and replaced where it gives no answer."""
+"""The forkserver from the server's side: started, asked for workers, and replaced when it stops responding."""
 
 import asyncio
 import os
@@ -20,12 +20,12 @@ PROGRAM = (
     "main({fd}, {data_dir!r})"
 )
 POLL_INTERVAL_SECONDS = 1.0
-# Looks, one a second, at a forkserver that owes an answer: without processor time it is stopped or hung. The import of
-# TensorFlow takes processor time all along.
+# Polls, one per second, of a forkserver that owes a response. Without processor time it is stopped or hung: the import
+# of TensorFlow uses processor time all along.
 MAX_IDLE_POLLS = 10
-# The same for one that works and gives no answer.
+# Polls of a forkserver that uses processor time and does not respond.
 MAX_POLLS = 120
-# Seconds to end after SIGKILL, and after the server has closed the socket.
+# Time to end after SIGKILL, and after the server has closed the socket.
 KILL_TIMEOUT_SECONDS, CLOSE_TIMEOUT_SECONDS = 5.0, 2.0
 
 
@@ -34,7 +34,7 @@ class _BrokenError(Exception):
 
 
 class Forkserver:
-    """One process at a time. ``broken`` is set where it has ended or gave no worker, until it gives one again."""
+    """Holds one process at a time. ``broken`` is set while the last request failed or the process has ended."""
 
     def __init__(self, data_dir: Path | None) -> None:
         self._data_dir = str(data_dir) if data_dir else None
@@ -42,46 +42,46 @@ class Forkserver:
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._watching: asyncio.Task[None] | None = None
-        # One request at a time, so that an answer is that of the last request.
+        # One request at a time: a response always belongs to the last request.
         self._lock = asyncio.Lock()
         self._failures = 0
         self._closed = False
 
     async def fork(self, task_pipe: int, message_pipe: int) -> int:
-        """The process id of a new worker that has these two descriptors.
+        """Return the process id of a new worker that owns the two pipe descriptors.
 
-        A forkserver that does not answer is killed, and a second one is asked.
+        A forkserver that does not respond is killed and replaced once.
 
         Raises:
-            NotReadyError: the second did not answer either, or the machine refuses a process.
+            NotReadyError: the second forkserver did not respond either, or the machine refuses a process.
         """
         failures = self._failures
         async with self._lock:
             if self._closed:
-                raise NotReadyError("no training process can be started: the server shuts down")
+                raise NotReadyError("no worker process can be started: the server is shutting down")
             for _ in range(2):
-                # Whoever waited while another request failed shares its end.
+                # A request that waited while another one failed shares its failure.
                 if self._failures != failures:
                     break
                 try:
                     pid = await self._request_worker(task_pipe, message_pipe)
                 except OSError as error:
-                    await self._discard(f"the socket to it is broken: {error.strerror}")
+                    await self._discard(f"its socket is broken: {error.strerror}")
                 except _BrokenError as error:
                     await self._discard(str(error))
                 else:
                     return self._check_pid(pid)
             else:
                 self._failures += 1
-        raise NotReadyError("no training process can be started: the forkserver does not answer")
+        raise NotReadyError("no worker process can be started: the forkserver does not respond")
 
     def _check_pid(self, response: int) -> int:
         if response > 0:
             self.broken.clear()
             return response
         self.broken.set()
-        log.error("the machine refuses a training process", error=os.strerror(-response))
-        raise NotReadyError(f"no training process can be started: {os.strerror(-response)}")
+        log.error("the machine refuses a worker process", error=os.strerror(-response))
+        raise NotReadyError(f"no worker process can be started: {os.strerror(-response)}")
 
     async def _request_worker(self, task_pipe: int, message_pipe: int) -> int:
         control = self._control if self._process and self._process.returncode is None else None
@@ -107,7 +107,7 @@ class Forkserver:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if process is self._process:
-            log.error("the forkserver ended", pid=process.pid, exit_code=code)
+            log.error("forkserver ended", pid=process.pid, exit_code=code)
             self.broken.set()
 
     async def _read_response(self, control: socket.socket) -> int:
@@ -125,8 +125,8 @@ class Forkserver:
                 before, used = used, self._processor_seconds()
                 idle = idle + 1 if used == before else 0
                 if idle == MAX_IDLE_POLLS:
-                    raise _BrokenError(f"no answer, and no processor time, for {MAX_IDLE_POLLS} s")
-            raise _BrokenError(f"no answer for {MAX_POLLS} s")
+                    raise _BrokenError(f"no response and no processor time for {MAX_IDLE_POLLS} s")
+            raise _BrokenError(f"no response for {MAX_POLLS} s")
         finally:
             response.cancel()
 
@@ -138,15 +138,15 @@ class Forkserver:
         return 0.0
 
     async def _discard(self, cause: str) -> None:
-        """Kill the forkserver, by its id, for ``cause``."""
+        """Kill the forkserver by its id, and log the cause."""
         process, self._process = self._process, None
         self.broken.set()
-        log.error("the forkserver is replaced", pid=process.pid if process else None, cause=cause)
+        log.error("forkserver is being replaced", pid=process.pid if process else None, cause=cause)
         if process:
             await _kill(process)
 
     async def close(self) -> None:
-        """Let the forkserver end; kill it where it does not. No other one starts."""
+        """Let the forkserver end, or kill it after a time limit. No other forkserver starts."""
         self._closed = True
         process, self._process = self._process, None
         if self._control:
@@ -155,7 +155,7 @@ class Forkserver:
             try:
                 await asyncio.wait_for(process.wait(), CLOSE_TIMEOUT_SECONDS)
             except TimeoutError:
-                log.warning("the forkserver does not end and is killed", pid=process.pid)
+                log.warning("forkserver does not end and is killed", pid=process.pid)
                 await _kill(process)
 
 
@@ -165,4 +165,4 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), KILL_TIMEOUT_SECONDS)
     except TimeoutError:
-        log.error("the forkserver outlives SIGKILL: the system holds it", pid=process.pid)  # noqa: TRY400  no traceback is of use
+        log.error("forkserver survives SIGKILL: the system holds it", pid=process.pid)  # noqa: TRY400  a traceback would not help

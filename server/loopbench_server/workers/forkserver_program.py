@@ -1,8 +1,8 @@
-"""The program of the forkserver: imports TensorFlow once, then forks a worker process for every request.
+"""Program of the forkserver: imports TensorFlow once, then forks one worker process per request.
 
-The server asks over a socket without a path: one byte, and with it the read end of the worker's orders and the write
-end of its answers. The forkserver answers with the worker's process id, or with a negative errno where the machine
-refuses a process. It ends when the server closes its end, however the server died.
+The server sends requests over a socket without a path: one byte, with the read end of the worker's task pipe and the
+write end of its message pipe. The forkserver responds with the worker's process id, or with a negative errno where the
+machine refuses a process. It ends when the server's end of the socket closes, however the server died.
 """
 
 import os
@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn, Self
 
-# One per request, and one at the start, with the forkserver's own process id, once everything is imported.
+# One per request, and one with the forkserver's own process id after the imports.
 RESPONSE = struct.Struct("q")
 REQUEST = b"f"
 PIPES = 2
@@ -25,8 +25,8 @@ PIPES = 2
 
 def main(control_fd: int, data_dir: str | None) -> None:
     """Serve requests until the server closes ``control_fd``; ``data_dir`` is the folder to search for MNIST first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    from loopbench_server.workers.preload import preload  # noqa: PLC0415  not for the server, which imports this module
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
+    from loopbench_server.workers.preload import preload  # noqa: PLC0415  the server imports this module too
 
     preload(Path(data_dir) if data_dir else None)
 
@@ -44,15 +44,15 @@ def main(control_fd: int, data_dir: str | None) -> None:
 
 
 def _exit() -> NoReturn:
-    from loopbench_server.workers import xla_cache  # noqa: PLC0415  as it is imported by then
+    from loopbench_server.workers import xla_cache  # noqa: PLC0415  already imported
 
     xla_cache.remove()
-    # The interpreter takes seconds to take TensorFlow apart.
+    # The interpreter needs seconds to unload TensorFlow.
     os._exit(0)
 
 
 class _Children:
-    """Reaps worker processes as they end, so that the system adds up the processor time that they used."""
+    """Reaps worker processes as they end, so that the system adds up their processor time."""
 
     def __enter__(self) -> Self:
         self.ended, self._wake = socket.socketpair()
@@ -75,7 +75,7 @@ class _Children:
 
 
 def _handle_request(control: socket.socket) -> bool:
-    """Fork for one request; False once the server has closed its end."""
+    """Fork for one request; return False once the server has closed its end."""
     request, pipes, _, _ = socket.recv_fds(control, len(REQUEST), PIPES)
     if not request:
         return False
@@ -87,23 +87,23 @@ def _handle_request(control: socket.socket) -> bool:
         _run_worker(control, *pipes)
     for pipe in pipes:
         os.close(pipe)
-    with suppress(BrokenPipeError):  # the server is gone, and the worker ends by itself
+    with suppress(BrokenPipeError):  # the server is gone, and the worker will end
         control.sendall(RESPONSE.pack(pid))
     return True
 
 
 def _run_worker(control: socket.socket, task_pipe: int, message_pipe: int) -> NoReturn:
-    """The worker's life, in the forked process."""
+    """Run a worker in the forked process."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
-        from loopbench_server.workers import process  # noqa: PLC0415  imported before the fork, unless it cannot be
+        from loopbench_server.workers import process  # noqa: PLC0415  already imported, unless its import fails
 
         process.main(Connection(task_pipe, writable=False), Connection(message_pipe, readable=False))
         code = 0
-    except BaseException:  # noqa: BLE001  nothing of the forkserver may run on in the worker
+    except BaseException:  # noqa: BLE001  the worker must not return to the forkserver's code
         traceback.print_exc()
     finally:
         with suppress(OSError, ValueError):

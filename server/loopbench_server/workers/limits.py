@@ -1,4 +1,4 @@
-"""How long a worker process may run, and how much memory it may have."""
+"""Limits of a worker process: time and memory."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from loopbench_server.workers.pool import Worker
 T = TypeVar("T")
 
 POLL_INTERVAL_SECONDS = 1.0
-# A process that starts later than this after it was asked for had no fair share of its time.
+# A process that starts later than this did not have its full time.
 LATE_SECONDS = 1.0
 MEGABYTE = 1_000_000
 
@@ -50,15 +50,19 @@ async def _watch(limits: WorkerLimits, pid: int, asked: float) -> NoReturn:
     while (left := end - time.monotonic()) > 0:
         used = await run_process_io(get_private_memory, pid)
         if used > limits.megabytes * MEGABYTE:
-            raise MemoryExceededError(f"its process took {used // MEGABYTE} MB, and may take {limits.megabytes}")
+            raise MemoryExceededError(
+                f"process exceeded the memory limit of {limits.megabytes} MB: it used {used // MEGABYTE} MB"
+            )
         await asyncio.sleep(min(left, POLL_INTERVAL_SECONDS))
     if late > LATE_SECONDS:
-        raise NotReadyError(f"the training process started {late:.0f} s late, and its {limits.seconds:g} s are over")
-    raise TimeExceededError(f"its process ran for {limits.seconds:g} s, and may run no longer")
+        raise NotReadyError(
+            f"worker process started {late:.0f} s late and reached the time limit of {limits.seconds:g} s"
+        )
+    raise TimeExceededError(f"process exceeded the time limit of {limits.seconds:g} s")
 
 
 def get_private_memory(pid: int) -> int:
-    """Bytes that only this process holds; 0 once it is gone."""
+    """Return the bytes that only this process holds; 0 if the process has ended."""
     with suppress(psutil.Error):
         uss: int = psutil.Process(pid).memory_full_info().uss
         return uss

@@ -1,4 +1,4 @@
-"""Worker processes as the server sees them: forked from a warm forkserver, read over a pipe, killed at any time."""
+"""Worker processes from the server's side: forked from a warm forkserver, read over a pipe, killed at any time."""
 
 import asyncio
 import multiprocessing
@@ -19,20 +19,20 @@ from loopbench_server.workers.protocol import MESSAGE, Message, Task, Trained
 
 log = structlog.get_logger()
 
-# Messages after which a process says no more.
+# Kinds of the last message of a process.
 FINAL_MESSAGES = ("trained", "evaluated", "diagnosed", "described", "failed")
-# Seconds for a worker to take in its orders.
+# Time for a worker to read its task.
 TASK_TIMEOUT_SECONDS = 60.0
-# Seconds that a start under way may take once nobody waits for its worker.
+# Time that a start may still take after its caller has left.
 START_CANCEL_TIMEOUT_SECONDS = 2.0
-# Seconds for a killed process to end, and then for the forkserver to reap it. Nothing depends on either: a process that
-# the system holds in the kernel, or a zombie, uses no processor time.
+# Time for a killed process to end, and then for the forkserver to reap it. Nothing depends on either: a process that
+# the system holds, or a zombie, uses no processor time.
 KILL_TIMEOUT_SECONDS, REAP_TIMEOUT_SECONDS = 5.0, 0.5
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.02
 
 
 class WorkerDiedError(Exception):
-    """The process ended without an answer: it was killed, or it crashed."""
+    """The process ended without a final message: it was killed, or it crashed."""
 
 
 class Worker:
@@ -44,23 +44,23 @@ class Worker:
         self._task_pipe = task_pipe
         self._process: psutil.Process | None = None
         with suppress(psutil.NoSuchProcess):  # it may have crashed already
-            # By its id and the time of its start: another process may get the id later.
+            # psutil compares the id and the start time, as another process may get the id later.
             self._process = psutil.Process(pid)
 
     def send_task(self, task: str, weights: bytes) -> None:
-        """Send the task. Blocks until the process has taken it in, or is gone.
+        """Send the task. Blocks until the process has read it or has ended.
 
         Raises:
-            OSError: it is gone.
+            OSError: the process has ended.
         """
         self._task_pipe.send_bytes(task.encode())
         self._task_pipe.send_bytes(weights)
 
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
-        """Each message, with the packed weights that follow :class:`Trained` and no bytes after others.
+        """Yield each message, with the packed weights that follow :class:`Trained`, or with no bytes.
 
         Raises:
-            WorkerDiedError: the process ended without a closing message.
+            WorkerDiedError: the process ended without a final message.
         """
         closed = False
         while True:
@@ -72,18 +72,18 @@ class Worker:
             except (EOFError, OSError) as error:
                 if closed:
                     return
-                raise WorkerDiedError("the training process ended without an answer") from error
+                raise WorkerDiedError("worker process ended without a response") from error
             closed = message.kind in FINAL_MESSAGES
             yield message, attachment
 
     async def kill(self) -> None:
-        """Kill the process and wait until it is gone, for a limited time."""
+        """Kill the process and wait for its end, for a limited time."""
         if self._process:
             with suppress(psutil.Error):
                 self._process.kill()
             if not await _poll_until(self._has_ended, KILL_TIMEOUT_SECONDS):
-                log.error("a training process outlives SIGKILL: the system holds it", pid=self.pid)
-                return  # its pipes stay open: a thread may wait for them
+                log.error("worker process survives SIGKILL: the system holds it", pid=self.pid)
+                return  # its pipes stay open: a thread may be reading them
             await _poll_until(self._is_reaped, REAP_TIMEOUT_SECONDS)
         self._message_pipe.close()
         self._task_pipe.close()
@@ -99,7 +99,7 @@ class Worker:
 
 
 async def _poll_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether ``condition`` is met within ``seconds``."""
+    """Return whether ``condition`` is met within ``seconds``."""
     end, pause = time.monotonic() + seconds, MIN_PAUSE_SECONDS
     while not condition():
         if time.monotonic() >= end:
@@ -110,17 +110,17 @@ async def _poll_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class WorkerPool:
-    """Starts worker processes; one that does not start within the time limit of ``config`` is given up."""
+    """Starts worker processes; a start that exceeds the time limit of ``config`` is given up."""
 
     def __init__(self, config: WorkerConfig) -> None:
-        # TensorFlow's greeting says nothing that a run's result does not.
+        # TensorFlow's greeting repeats what each result says.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._forkserver = Forkserver(config.data_dir)
         self._start_seconds = config.limits.seconds
         self._released: set[asyncio.Task[None]] = set()
 
     async def wait_broken(self) -> None:
-        """Return when the forkserver has ended, or gave no process, since a process last started."""
+        """Return when the forkserver has ended or has failed to start a worker since the last successful start."""
         await self._forkserver.broken.wait()
 
     async def close(self) -> None:
@@ -139,18 +139,18 @@ class WorkerPool:
                 raise
         worker = Worker(pid, message_pipe, task_pipe)
         try:
-            ordering = run_process_io(worker.send_task, task.model_dump_json(), weights)
-            await asyncio.wait_for(ordering, TASK_TIMEOUT_SECONDS)
-        except TimeoutError:  # before OSError, of which it is one
+            sending = run_process_io(worker.send_task, task.model_dump_json(), weights)
+            await asyncio.wait_for(sending, TASK_TIMEOUT_SECONDS)
+        except TimeoutError:  # before OSError, its base class
             await worker.kill()
-            raise NotReadyError(f"a training process did not take its task within {TASK_TIMEOUT_SECONDS:g} s") from None
+            raise NotReadyError(f"worker process did not read its task within {TASK_TIMEOUT_SECONDS:g} s") from None
         except OSError:
             pass  # the process crashed; reading its messages shows that
         return worker
 
     @asynccontextmanager
     async def run(self, task: Task, weights: bytes = b"") -> AsyncIterator[Worker]:
-        """A process that works on ``task``; it is killed and gone when the block is left, whatever the reason.
+        """Yield a process that works on ``task``; it is killed when the block ends, for whatever reason.
 
         Raises:
             NotReadyError: no process can be started.
@@ -159,13 +159,16 @@ class WorkerPool:
         try:
             await asyncio.wait({starting}, timeout=self._start_seconds)
             if not starting.done():
-                raise NotReadyError(f"no training process started within {self._start_seconds:g} s")
+                raise NotReadyError(f"no worker process started within {self._start_seconds:g} s")
             yield starting.result()
         finally:
             await shielded(self._release(starting))
 
     async def _release(self, starting: asyncio.Task[Worker]) -> None:
-        """Whoever leaves during the start does not wait for long: the worker is ended as soon as it is there."""
+        """Kill the worker.
+
+        A caller that leaves during the start waits briefly; the worker is then killed once it has started.
+        """
         await asyncio.wait({starting}, timeout=START_CANCEL_TIMEOUT_SECONDS)
         ending = asyncio.create_task(_kill_started(starting))
         if starting.done():
@@ -182,9 +185,9 @@ async def _kill_started(starting: asyncio.Task[Worker]) -> None:
 
 
 async def read_final_message(worker_process: Worker) -> Message:
-    """The last message of a worker.
+    """Return the last message of a worker.
 
     Raises:
-        WorkerDiedError: it ended without one.
+        WorkerDiedError: the process ended without a final message.
     """
     return [message async for message, _ in worker_process.messages()][-1]

@@ -20,7 +20,7 @@ def preload(data_dir: Path | None) -> None:
         from loopbench_server.workers import process, xla_cache  # noqa: F401, PLC0415  as above
 
         xla_cache.create()
-        data.share(Dataset.MNIST, data_dir)
+        data.preload(Dataset.MNIST, data_dir)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Inside a worker process: one task from start to end, told to the server over a pipe.
+"""Runs one task in a worker process and sends its messages to the server over a pipe.
 
-The engine is imported here and nowhere else on the server; the forkserver has it loaded before the fork.
+Only this module and :mod:`.preload` import the engine; the forkserver has loaded it before the fork.
 """
 
 import io
@@ -47,30 +47,30 @@ from loopbench_server.workers.scratch import scratch
 if TYPE_CHECKING:
     from loopbench_server.engine.training import Weights
 
-# Training yields to the server, so that it answers under load.
+# The server keeps priority, so that it responds under load.
 NICENESS = 10
 EXIT_ORPHANED = 70
-# Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
+# Characters of an error that are stored; errors of TensorFlow may have many kilobytes. The log has the traceback.
 MAX_MESSAGE_LENGTH = 2_000
 
-# Errors whose details are in the log, where callers see no path.
+# Errors whose traceback goes to the log; callers must not see paths of this machine.
 MACHINE_ERRORS = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
 
 Send = Callable[[Message], None]
 
 
 def pack(weights: "Weights") -> bytes:
-    """The arrays, in order, as the bytes of an ``.npz`` file."""
+    """Return the arrays, in order, as the bytes of an ``.npz`` file."""
     buffer = io.BytesIO()
     np.savez(buffer, *weights)
     return buffer.getvalue()
 
 
 def unpack(packed: bytes) -> "Weights":
-    """The arrays that :func:`pack` packed.
+    """Return the arrays that :func:`pack` packed.
 
     Raises:
-        WeightsCorruptError: these bytes are not what it made.
+        WeightsCorruptError: the bytes are not the output of :func:`pack`.
     """
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
@@ -80,7 +80,7 @@ def unpack(packed: bytes) -> "Weights":
 
 
 def truncate(message: str) -> str:
-    """``message``, of which no more than the beginning is kept where it is very long."""
+    """Return ``message``, cut to MAX_MESSAGE_LENGTH characters."""
     return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
 
@@ -119,7 +119,7 @@ def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     assert task.spec is not None
     arrays = unpack(weights)
     if weights_digest(arrays) != task.weights_digest:
-        raise WeightsCorruptError("the stored weights are not those that the run ended with")
+        raise WeightsCorruptError("the stored weights differ from the run's final weights")
     evaluation = evaluate(task.run_id, task.spec, arrays, task.config)
     return [_encode(Evaluated(evaluation=evaluation))]
 
@@ -133,7 +133,7 @@ def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     return [_encode(Diagnosed(diagnosis=diagnosis))]
 
 
-# What each gives are the frames that end the task.
+# Each returns the frames that end the task.
 HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
     "describe": _describe,
     "train": _train,
@@ -143,7 +143,7 @@ HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
 
 
 def _exit_with_server(task_pipe: Connection) -> None:
-    """Wait for the server's end of ``orders`` to close, however the server died, and end the process."""
+    """End the process when the server's end of ``task_pipe`` closes, however the server died."""
 
     def wait() -> None:
         task_pipe.poll(None)
@@ -153,13 +153,13 @@ def _exit_with_server(task_pipe: Connection) -> None:
 
 
 def main(task_pipe: Connection, message_pipe: Connection) -> None:
-    """Work on the task that comes over ``orders``, with packed weights, which are empty unless the task is EVALUATE.
+    """Run the task that arrives over ``task_pipe``, with packed weights, which are empty except for EVALUATE.
 
-    Messages go to ``answers``. The server closes its end of ``orders`` only when it ends.
+    Messages go to ``message_pipe``. The server closes its end of ``task_pipe`` only when the server ends.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is reserved for the server's address
     os.nice(NICENESS)
     try:
         task_json, weights = task_pipe.recv_bytes(), task_pipe.recv_bytes()
@@ -173,7 +173,7 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
     send(Started(monotonic=time.monotonic()))
     task = Task.model_validate_json(task_json)
     try:
-        # The server may end the process as soon as it has the last frame, so everything else comes before.
+        # The server may kill the process after the last frame, so everything else comes before.
         with scratch():
             xla_cache.enable()
             frames = HANDLERS[task.kind](task, weights, send)
@@ -182,14 +182,14 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
     except LoopbenchServerError as error:
         details = traceback.format_exc() if isinstance(error, MACHINE_ERRORS) else ""
         send(Failed(reason=error.reason, message=truncate(str(error)), traceback=details))
-    except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
+    except Exception as error:  # noqa: BLE001  the server logs it and fails the run
         message = redact_paths(f"{type(error).__name__}: {error}", *_private_folders(task))
         send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
     message_pipe.close()
 
 
 def _private_folders(task: Task) -> tuple[str, ...]:
-    """Folders that an error may name: where its code is, where it works, and what it was given."""
+    """Return folders that an error may name: those of the code, the temporary folder and the configured folders."""
     config = task.config
     given = (tempfile.tempdir, config.data_dir, config.tensorboard_dir, config.log_dir(task.run_id))
     return (sys.prefix, sys.base_prefix, *(str(path) for path in given if path))

@@ -21,7 +21,7 @@ def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
     second = spec(loss=Loss.MEAN_SQUARED_ERROR, optimizer=Sgd(learning_rate=0.1))
     diagnosis = diagnose(client, spec(), second)
     assert {cause.reason for cause in diagnosis.causes} == {"LOSS_REDUCTION", "LEARNING_RATE"}
-    assert all("make up for each other" in cause.effect for cause in diagnosis.causes)
+    assert all("make up for each other" in cause.consequence for cause in diagnosis.causes)
 
 
 def test_accuracy_metric_on_labels(client: Client) -> None:
@@ -66,7 +66,7 @@ def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
     cause = only(diagnose(client, spec(**whole), spec(loss=FIXED, **whole)))
     assert cause.reason == "FIXED_DIVISOR"
     assert "divides by 1,797" in cause.title
-    assert "holds 1,438 samples and counts for 0.8 of" in cause.effect
+    assert "holds 1,438 samples and counts for 0.8 of" in cause.consequence
 
 
 @pytest.mark.parametrize("execution", ["GRAPH", "EAGER", "XLA"])

@@ -46,7 +46,7 @@ def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, a
     words = ["--tls-certificate", str(pair.certificate), "--tls-key", str(callers_pair.key)]
     done = run_server(*words, "--tokens-file", str(tmp_path / "tokens"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert [part in done.stderr for part in ("is not the key of", "line 1", "line 2")] == [True] * 3
+    assert [part in done.stderr for part in ("is not the unencrypted PEM key of", "line 1", "line 2")] == [True] * 3
     done = run_server("--address", "0.0.0.0:0", "--tokens-file", str(tmp_path / "none"))
     assert [part in done.stderr for part in ("--tls-certificate", "cannot be read")] == [True] * 2
 

@@ -83,7 +83,7 @@ def test_a_certificate_that_is_replaced_serves_the_next_connection(
         shutil.copy(other.certificate, used.certificate)
         assert answers(authority)
         assert not answers(foreign)
-        assert "is not the key of" in server.log()
+        assert "is not the unencrypted PEM key of" in server.log()
         shutil.copy(other.key, used.key)
         assert answers(foreign)
         assert not answers(authority)

@@ -102,7 +102,7 @@ def test_tensors_have_the_memory_of_digits() -> None:
 
 @pytest.mark.parametrize("offset", [0, 4])
 def test_tensors_hold_what_arrays_hold(offset: int) -> None:
-    memory = data.aligned((2, 28, 29))
+    memory = data.empty_aligned((2, 28, 29))
     assert memory.ctypes.data % 64 == 0
     memory[:] = np.random.default_rng(0).random(memory.shape)
     # Beginning at a multiple of 64 bytes, or four bytes beside it.

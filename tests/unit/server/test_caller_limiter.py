@@ -80,7 +80,7 @@ async def test_callers_take_turns_however_many_reads_one_has() -> None:
 async def test_of_one_caller_only_so_many_wait() -> None:
     async with reading(at_once=1, each=1, waiting=2) as reads:
         await reads.begin("a1", "a2", "a3")
-        with pytest.raises(TooManyCallsError, match=r"2 of this caller wait \(limit 2\)"):
+        with pytest.raises(TooManyCallsError, match=r"this caller has 2 waiting \(limit 2\)"):
             async with reads.limiter.slot("a"):
                 pass
         await reads.begin("b1")

@@ -78,7 +78,7 @@ async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
     assert current(starting) != old
     assert not old.is_running()
     await broken
-    lines = [line for line in logged if line["event"] in {"the forkserver is replaced", "the forkserver ended"}]
+    lines = [line for line in logged if line["event"] in {"forkserver is being replaced", "forkserver ended"}]
     assert lines
     assert all(line["pid"] == old.pid and (line.get("cause") or line.get("exit_code")) for line in lines)
 
@@ -90,7 +90,7 @@ async def test_who_waits_with_a_request_that_fails_shares_its_end(
     with capture_logs() as logged:
         calls = await asyncio.gather(*(started(starting) for _ in range(20)), return_exceptions=True)
     assert {type(call) for call in calls} == {NotReadyError}
-    assert len([line for line in logged if line["event"] == "the forkserver is replaced"]) == 2
+    assert len([line for line in logged if line["event"] == "forkserver is being replaced"]) == 2
     # And is not held against the next.
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
     await started(starting)
@@ -151,7 +151,7 @@ async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: WorkerPool) 
 
 
 async def test_a_stopped_forkserver_is_closed(starting: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forkserver, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(forkserver, "CLOSE_TIMEOUT_SECONDS", 0.1)
     await started(starting)
     stopped = current(starting)
     stopped.send_signal(signal.SIGSTOP)
@@ -171,7 +171,7 @@ async def test_a_worker_that_does_not_take_its_task_is_ended(
 ) -> None:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM.replace("orders.recv_bytes(), orders.recv_bytes()", "pass"))
     monkeypatch.setattr(pool, "TASK_TIMEOUT_SECONDS", 0.5)
-    with pytest.raises(NotReadyError, match="did not take its task"):
+    with pytest.raises(NotReadyError, match="did not read its task"):
         # More than a pipe holds.
         async with starting.run(TASK, b"x" * 1_000_000):
             pass

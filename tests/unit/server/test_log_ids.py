@@ -88,7 +88,7 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     worker.send(EpochEnded(record=make_epoch(samples=123_456)))
     with pytest.raises(errors.StoreFailedError):
         await scheduler.wait(run.id)
-    assert "the database refused" in of(lines, run)
+    assert "database error" in of(lines, run)
     assert "no such table" in str(lines)
     assert "123456" not in str(lines)
 
@@ -116,7 +116,7 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     with pytest.raises(errors.LoopbenchServerError) as caught:
         await waiting
     (line,) = lines
-    assert (line["event"], ids(line)) == ("question failed", (run.id, run.request_id))
+    assert (line["event"], ids(line)) == ("task failed", (run.id, run.request_id))
     assert (line["kind"], line["reason"]) == ("evaluate", caught.value.reason)
     assert line.get("traceback") == (None if killed else "all of it")
 

@@ -42,7 +42,7 @@ def test_silent_scrapers_do_not_delay_others(address: tuple[str, int], scrape: C
 
 
 def test_silent_scrapers_are_disconnected(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(bootstrap, "SCRAPE_TIMEOUT", 0.01)
+    monkeypatch.setattr(bootstrap, "SCRAPE_TIMEOUT_SECONDS", 0.01)
     host, _, port = bootstrap.serve_metrics("127.0.0.1:0", CollectorRegistry()).rpartition(":")
     with socket.create_connection((host, int(port)), timeout=LONGEST) as silent:
         silent.sendall(b"GET /met")

@@ -81,7 +81,7 @@ def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with pytest.raises(StartError, match="soon") as caught, tracing():
         pass
-    assert str(caught.value).startswith("OTEL_*: traces cannot be set up: ")
+    assert str(caught.value).startswith("OTEL_*: cannot set up traces: ")
 
 
 WITHOUT_SDK = """

@@ -18,7 +18,7 @@ from loopbench_server.telemetry.rate_limited_log import RateLimitedLog
 
 log = structlog.get_logger()
 
-# Errors of too many or too slow calls: somebody may be flooding the server.
+# Errors of too many or too slow calls, which may be a flood.
 OVERLOAD = (TooManyCallsError, MessageTimeoutError)
 
 

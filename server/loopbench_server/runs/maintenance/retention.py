@@ -1,4 +1,4 @@
-"""Forgets old runs and old weights."""
+"""Deletes old runs and old weights."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,14 +19,14 @@ POLL_INTERVAL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Retention:
-    """How long runs that have ended are kept, and their weights; None is for ever."""
+    """How long ended runs and their weights are kept; None keeps them."""
 
     runs: timedelta | None = None
     weights: timedelta | None = None
 
 
 def make_retention(settings: Settings) -> Retention:
-    """The retention that the flags ``--keep-runs-days`` and ``--keep-weights-days`` set."""
+    """Return the retention that the flags ``--keep-runs-days`` and ``--keep-weights-days`` set."""
 
     def period(days: float | None) -> timedelta | None:
         return None if days is None else timedelta(days=days)
@@ -35,15 +35,15 @@ def make_retention(settings: Settings) -> Retention:
 
 
 async def enforce_retention(store: Store, executor: RunExecutor, retention: Retention) -> None:
-    """For ever; a database that refuses is asked again the next time."""
+    """Delete old runs and weights. Never returns; errors of the database are retried at the next interval."""
 
-    async def forget() -> None:
+    async def delete() -> None:
         while retention.weights and (count := await run_blocking(store.delete_old_weights, now() - retention.weights)):
-            log.info("forgot weights", count=count)
+            log.info("deleted old weights", count=count)
         while retention.runs and (run_ids := await run_blocking(store.delete_old_runs, now() - retention.runs)):
             for run_id in run_ids:
                 await run_blocking(executor.remove_logs, run_id)
-            log.info("forgot runs", count=len(run_ids))
+            log.info("deleted old runs", count=len(run_ids))
 
     if retention.runs or retention.weights:
-        await repeat(RETENTION, POLL_INTERVAL_SECONDS, forget, executor.observer.work_failed)
+        await repeat(RETENTION, POLL_INTERVAL_SECONDS, delete, executor.observer.work_failed)

@@ -1,4 +1,4 @@
-"""The labels, and all values that each may have: nothing that a caller makes up becomes one."""
+"""Labels, and all values of each: no label takes a value that a caller chooses."""
 
 from loopbench.spec import OPTIMIZERS, Dataset, Device, Loss, Method, Phases, Run, RunSpec, RunState
 from loopbench_server.errors import from_reason, subclasses
@@ -32,7 +32,7 @@ GO_CODES = {
 REASONS = tuple(sorted(error.reason for error in subclasses()))
 OUTCOMES = tuple(state for state in RunState if state.ended)
 PHASES = tuple(phase.removesuffix("_seconds") for phase in Phases.model_fields)
-# Of a run that is under way or over, AUTO has become one of them.
+# Devices of runs: AUTO has been resolved by then.
 DEVICES = tuple(device for device in Device if device is not Device.AUTO)
 SPECS: tuple[Spec, ...] = tuple(
     (method, loss, optimizer, dataset)
@@ -44,11 +44,11 @@ SPECS: tuple[Spec, ...] = tuple(
 
 
 def spec_labels(spec: RunSpec) -> Spec:
-    """What ``spec`` is counted by."""
+    """Return the label values of ``spec``."""
     return (spec.method, spec.loss, spec.optimizer.kind, spec.dataset)
 
 
 def get_reason(run: Run) -> str:
-    """Why a run has no result; what another version called something else is a failed run."""
+    """Return why a run has no result; a reason of another version counts as a failed run."""
     assert run.error is not None
     return from_reason(run.error.reason).reason

@@ -1,4 +1,4 @@
-"""Whether the methods agree, of runs as they come."""
+"""Agreement of the methods, from runs as they end."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from loopbench_server.telemetry.metrics.normalization import normalize_method
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Specifications, and seeds of one, that are remembered; the oldest give way.
+# Limits of remembered specifications, and of seeds per specification; the oldest are dropped.
 MAX_SPECS, MAX_SEEDS = 500, 500
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """``difference`` is the largest between final validation accuracies under one seed, a fraction."""
+    """``difference`` is the largest difference of final validation accuracies under one seed, a fraction."""
 
     identical: bool
     difference: float
@@ -38,9 +38,9 @@ class Parity:
         self._specs: OrderedDict[tuple[str, ...], _Seeds] = OrderedDict()
 
     def add(self, run: Run) -> Agreement | None:
-        """What the specification of ``run``, which succeeded, shows now; nothing as long as it has one method.
+        """Return what the specification of ``run``, which succeeded, now shows; None while it has a single method.
 
-        A run that diverged shows nothing: its weights are often those of any other that did.
+        A run that diverged is ignored: its weights often equal those of any other such run.
         """
         assert run.result is not None
         if run.result.diverged:
@@ -52,7 +52,7 @@ class Parity:
 
 
 def _key(run: Run, result: Result) -> tuple[str, ...]:
-    # Other processors and versions may round otherwise, and say nothing of the methods.
+    # Other processors and versions may round differently, which says nothing about the methods.
     environment = result.environment
     return (
         normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
@@ -65,7 +65,7 @@ def _key(run: Run, result: Result) -> tuple[str, ...]:
 
 
 def _get_newest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
-    """What is kept under ``key``, which becomes the youngest."""
+    """Return the value of ``key``, which becomes the newest entry."""
     value = kept.setdefault(key, new)
     kept.move_to_end(key)
     if len(kept) > most:

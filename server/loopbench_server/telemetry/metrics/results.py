@@ -1,4 +1,4 @@
-"""What the store holds of accuracy and agreement, whoever trained it: every server on it shows the same."""
+"""Accuracy and agreement of all runs in the store: every server of the store exports the same values."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ SAME = "The same on every server of the store."
 
 
 class ResultMetrics(ResultObserver):
-    """Runs that ended before ``start`` are shown, but not counted."""
+    """Exports runs that ended; those that ended before ``start`` are not counted."""
 
     def __init__(self, registry: CollectorRegistry, start: datetime) -> None:
         def gauge(name: str, text: str, *names: str) -> Gauge:
@@ -27,14 +27,14 @@ class ResultMetrics(ResultObserver):
         self._start = start
         self._stored = Counter(
             "loopbench_stored_runs",
-            "Runs that ended in the store since this server started, whoever trained them: every server counts all.",
+            "Runs that ended in the store since this server started. Every server of the store counts all of them.",
             ("method", "outcome"),
             registry=registry,
         )
         self._stored_diverged = Counter(
             "loopbench_stored_runs_diverged",
-            "Runs that diverged and ended in the store since this server started, whoever trained them: every server "
-            "counts all.",
+            "Runs that diverged and ended in the store since this server started. Every server of the store counts all "
+            "of them.",
             ("method",),
             registry=registry,
         )
@@ -55,7 +55,7 @@ class ResultMetrics(ResultObserver):
             "Runs that diverged are left out.",
             *AGREEMENT,
         )
-        # By kind, and by whether runs that diverged count.
+        # By label values, and by whether diverged runs count.
         self._find_newest: dict[tuple[str, ...], datetime] = {}
         self._parity = Parity()
         for method in Method:
@@ -64,7 +64,7 @@ class ResultMetrics(ResultObserver):
                 self._stored.labels(method, outcome)
 
     def run_found(self, run: Run) -> None:
-        """A run that has ended is in the store."""
+        """See :class:`ResultObserver`."""
         assert run.end_time is not None
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
