@@ -286,7 +286,8 @@ class Comparison:
         return (size, named) if size > tolerance else (0.0, ())
 
     def _applied(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
-        if not one.applied or not other.applied:
+        # What an optimizer clips by itself, a loop may clip before: the same update.
+        if not one.applied or not other.applied or not self._update(number, one, other)[0]:
             return 0.0, ()
         return self._arrays(number, dense(one, self.shapes), dense(other, self.shapes))
 

@@ -79,12 +79,14 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
 
 # What Keras and TensorFlow say where an object of an earlier training is used in another one.
 REUSED: dict[str, str] = {
-    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer "
-    "within the loop",
-    "Unknown variable": "an optimizer that was built for another model; create the optimizer within the loop",
-    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier "
-    "model; create the "
-    "tf.function within the loop",
+    **dict.fromkeys(
+        ("optimizer cannot recognize variable", "Unknown variable"),
+        "an optimizer that was built for other variables: of an earlier model, or before a layer was unfrozen; "
+        "create the "
+        "optimizer within the loop, and build it on all variables that it will train",
+    ),
+    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; "
+    "create the tf.function within the loop",
 }
 
 
