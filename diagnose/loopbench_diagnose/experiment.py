@@ -253,9 +253,9 @@ class Experiment:
         """Both sides; the second on the first's inputs where its own differ, so that they hide nothing else."""
         if self._fails_on_part(data, epochs):
             return self._first_updates(epochs, interventions)
-        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.inputs_differ)
+        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.needs_order)
         if not self.inputs_differ:
-            return first, self.on_batch(self.sides[1], data, epochs, interventions)
+            return first, self.on_batch(self.sides[1], data, epochs, interventions, ordered=self.needs_order)
         return first, self._forced(first, data, epochs, interventions, ordered=True)
 
     def _fails_on_part(self, data: Data, epochs: int) -> bool:
@@ -362,6 +362,14 @@ class Experiment:
         )
         return first, second
 
+    @cached_property
+    def needs_order(self) -> bool:
+        """Whether samples can be matched by their places alone: their keys are not the same on both sides."""
+        if self.inputs_differ:
+            return True
+        calls = [trace.steps[0].call for trace in self.epochs]
+        return any(call.lone for call in calls) and not all(self.known.issuperset(call.rows) for call in calls)
+
     def repeat_gap(self, side: int) -> float:
         """Distance of the weights' movements where a side is run twice on the first batch."""
         if self.settled and self.comparison.final_distance == 0:
@@ -373,7 +381,7 @@ class Experiment:
             if side and self.inputs_differ:
                 again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
             else:
-                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.inputs_differ)
+                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.needs_order)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]

@@ -89,7 +89,9 @@ def _paired(steps: Steps) -> Parts | None:
     places = _places(steps)
     made = []
     for a, b in zip(one, other, strict=True):
-        if a.gradient.shape != b.gradient.shape or a.of_logits != b.of_logits:
+        if a.gradient.shape != b.gradient.shape or (
+            a.of_logits != b.of_logits and a.gradient.any() and b.gradient.any()
+        ):
             return None
         if places is not None and len(b.gradient) == len(places):
             b = OutputGradient(b.values[places], b.gradient[places], b.of_logits)  # noqa: PLW2901
@@ -269,10 +271,10 @@ def _gaps(parts: Parts) -> list[Evidence]:
 def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     if len(parts) == 1:
         return False
-    found = [ratio([a.gradient], [b.gradient]) for a, b in parts]
-    if any(one.residual > FITS for one in found):
+    found = [ratio([a.gradient], [b.gradient]) for a, b in parts if a.gradient.any() and b.gradient.any()]
+    if not found or any(one.residual > FITS for one in found):
         return False
-    scales = [one.scale for one in found]
+    scales = [_weight(a, b) for a, b in parts]
     return _tell(
         findings,
         Reason.LOSS_WEIGHTS,
@@ -290,6 +292,12 @@ def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: P
         _size(experiment),
         "Give both sides the same loss_weights: compile(loss_weights=…), and the same factors in the sum by hand.",
     )
+
+
+def _weight(a: OutputGradient, b: OutputGradient) -> float:
+    if a.gradient.any():
+        return ratio([a.gradient], [b.gradient]).scale if b.gradient.any() else 0.0
+    return float("inf") if b.gradient.any() else 1.0
 
 
 # Masks and weights of samples.
