@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.experiment import Experiment
@@ -48,7 +50,7 @@ def diagnose(
         StructureError: the factory builds different models.
     """
     one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
-    with preserved():
+    with preserved(), np.errstate(all="ignore"):
         experiment = _experiment(build_model, data, (one, other), samples=samples, seed=seed)
         findings = _ask(experiment, PROBES)
         return Diagnosis(**findings.fields(), replay=overview(experiment, findings))
@@ -58,7 +60,7 @@ def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
-    with preserved():
+    with preserved(), np.errstate(all="ignore"):
         return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
 
 

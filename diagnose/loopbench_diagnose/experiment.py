@@ -94,6 +94,11 @@ def _reused(error: Exception) -> str | None:
     return next((words for told, words in REUSED.items() if told in str(error)), None)
 
 
+def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    config = optimizer.get_config()
+    return type(optimizer).__name__, {name: value for name, value in config.items() if name != "name"}
+
+
 def _first_rows(trace: Trace) -> int:
     return len(trace.updates_made[0].rows) if trace.updates_made else len(trace.steps[0].call.rows)
 
@@ -589,12 +594,18 @@ class Experiment:
         shuffled, ordered = (pair[side].steps[0].gradients for pair in (self.batch(), self._ordered_batch))
         return 0.0 if shuffled is None or ordered is None else gap(ordered, shuffled)
 
+    @property
+    def _same_options(self) -> bool:
+        """Whether the optimizers are configured alike: a difference may be too small for a few updates."""
+        options = [[_options(optimizer) for optimizer in trace.optimizers] for trace in self.epochs]
+        return not all(options) or options[0] == options[1]
+
     @cached_property
     def settled(self) -> bool:
         """Whether both sides make the same updates: of all samples in one order, of the first batch in their own."""
         if max(self.replicas) > 1 or self.diverges or self.comparison.first is not None or self.inputs_differ:
             return False
-        if self.comparison.final_distance > self.tolerance:
+        if self.comparison.final_distance > self.tolerance or not self._same_options:
             return False
         found = _ratio_of(self.batch())
         return found is not None and max(found.residual, abs(found.scale - 1)) < self.tolerance
