@@ -25,7 +25,7 @@ class _Ordered(np.random.Generator):
     def shuffle(self, x: Any, axis: int = 0) -> None:
         """Leaves ``x`` as it is."""
 
-    def choice(self, a: Any, size: Any = None, replace: bool = True, *args: Any, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    def choice(self, a: Any, size: Any = None, replace: bool = True, *args: Any, **kwargs: Any) -> Any:
         return (
             _whole_choice(a, size)
             if _is_permutation(a, size, replace)
@@ -42,7 +42,7 @@ class _OrderedState(np.random.RandomState):
     def shuffle(self, x: Any) -> None:
         """Leaves ``x`` as it is."""
 
-    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:  # noqa: FBT001, FBT002
+    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
         return _whole_choice(a, size) if _is_permutation(a, size, replace) else super().choice(a, size, replace, p)
 
 
@@ -85,7 +85,7 @@ def _sample(original: Any) -> Any:
 
 
 def _choice(original: Any) -> Any:
-    def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:  # noqa: FBT001, FBT002
+    def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
         return _whole_choice(a, size) if _is_permutation(a, size, replace) else original(a, size, replace, p)
 
     return choice

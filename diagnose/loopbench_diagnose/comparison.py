@@ -106,13 +106,17 @@ class Comparison:
     @cached_property
     def first_inputs(self) -> bool | None:
         """Whether inputs differ in an update of the same samples; None where no update can be compared."""
-        compared = [
-            same_step_inputs(a, b)
-            for one, other in self.pairs[: self.aligned]
-            if len(one.steps) == len(other.steps)
-            for a, b in zip(one.steps, other.steps, strict=True)
-            if len(a.call.rows) == len(b.call.rows) and not self._known.issuperset([*a.call.rows, *b.call.rows])
-        ]
+        compared: list[bool] = []
+        for one, other in self.pairs[: self.aligned]:
+            # Weights that differ make other inputs of a model's own, as those of a discriminator.
+            if one.before is None or other.before is None or gap(one.before, other.before) > VALUES:
+                break
+            if len(one.steps) == len(other.steps):
+                compared += [
+                    same_step_inputs(a, b)
+                    for a, b in zip(one.steps, other.steps, strict=True)
+                    if len(a.call.rows) == len(b.call.rows) and not self._known.issuperset([*a.call.rows, *b.call.rows])
+                ]
         if not compared and self.aligned:
             return False
         return None if not compared else not all(compared)
@@ -286,7 +290,7 @@ class Comparison:
             return 0.0, ()
         return self._arrays(number, dense(one, self.shapes), dense(other, self.shapes))
 
-    def _update(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:  # noqa: ARG002
+    def _update(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         """Movements, less what the rounding of the gradients up to here may make of them."""
         if any(arrays is None for arrays in (one.before, one.after, other.before, other.after)):
             return 0.0, ()

@@ -30,7 +30,7 @@ def diagnose(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
-    """Finds by experiment why two aggregations of training the same model end, or report, differently.
+    """Finds by experiment why two ways of training the same model end, or report, differently.
 
     Both are run from the same initial weights, on one batch and over some epochs, watched and unwatched. Nothing of
     them is read: what counts is what they do to gradients, weights and figures.

@@ -36,6 +36,8 @@ EPOCHS = 2
 UPDATES = 6
 MOST_EPOCHS = 8
 RESEED = 1
+# Places of an update's chain that come after its gradients.
+AFTER_GRADIENTS = ("applied gradient", "update", "state after")
 # Samples that are few enough to take them all, and updates an epoch that the replay and the orders need at most.
 SMALL = 211
 MOST_UPDATES = 30
@@ -76,9 +78,11 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
 
 # What Keras and TensorFlow say where an object of an earlier training is used in another one.
 REUSED: dict[str, str] = {
-    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer within the loop",
+    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer "
+    "within the loop",
     "Unknown variable": "an optimizer that was built for another model; create the optimizer within the loop",
-    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; create the "
+    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier "
+    "model; create the "
     "tf.function within the loop",
 }
 
@@ -117,7 +121,8 @@ class Experiment:
         for name, trace in (("first", pair[0]), ("second", pair[1])):
             if trace.trains_another_model and not trace.steps:
                 raise NoUpdateError(
-                    f"the {name} loop trains another model than the one that it is given; train its argument `model`, and "
+                    f"the {name} loop trains another model than the one that it is given; train its argument "
+                    f"`model`, and "
                     "no model from outside of the loop"
                 )
             if not trace.steps:
@@ -183,9 +188,17 @@ class Experiment:
         """Whether a side ends with weights or reported losses that are not finite."""
         return any(trace.divergence for trace in self.epochs)
 
-    def on_batch(self, side: Side, data: Data, epochs: int, interventions: Sequence[Intervention] = ()) -> Trace:
+    def on_batch(
+        self,
+        side: Side,
+        data: Data,
+        epochs: int,
+        interventions: Sequence[Intervention] = (),
+        *,
+        ordered: bool = False,
+    ) -> Trace:
         """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
-        return self._finished(self.harness.watch(side, data, epochs, interventions))
+        return self._finished(self.harness.watch(side, data, epochs, interventions, ordered=ordered))
 
     def _finished(self, trace: Trace) -> Trace:
         trace = restricted(combined(trace), self.observed.common)
@@ -237,7 +250,7 @@ class Experiment:
         """Both sides; the second on the first's inputs where its own differ, so that they hide nothing else."""
         if self._fails_on_part(data, epochs):
             return self._first_updates(epochs, interventions)
-        first = self.on_batch(self.sides[0], data, epochs, interventions)
+        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.inputs_differ)
         if not self.inputs_differ:
             return first, self.on_batch(self.sides[1], data, epochs, interventions)
         return first, self._forced(first, data, epochs, interventions, ordered=True)
@@ -253,7 +266,7 @@ class Experiment:
             return False
         try:
             return not self.on_batch(side, data, epochs).steps
-        except Exception:  # noqa: BLE001  a loop that divides by the number of its batches, for example
+        except Exception:  # noqa: BLE001  the replay itself says why
             return True
 
     def _first_updates(self, updates: int, interventions: Sequence[Intervention]) -> Pair:
@@ -357,7 +370,7 @@ class Experiment:
             if side and self.inputs_differ:
                 again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
             else:
-                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS)
+                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.inputs_differ)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]
@@ -461,13 +474,13 @@ class Experiment:
             return ((),)
         if self._scales_differ:
             return (ONE_REPLICA,), ()
-        # A batch normalization of shares is only comparable on one: two loops divide a batch in two aggregations. Where one
+        # A batch normalization of shares is only comparable on one: two loops divide a batch in two ways. Where one
         # side does not divide it at all, that is a difference and has to be told.
         return ((), (ONE_REPLICA,)) if self.replicas[0] == self.replicas[1] else ((),)
 
     @cached_property
     def is_scaled_by_replicas(self) -> bool:
-        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two aggregations."""
+        """Whether the gap closes on one replica alone, and the sides' gradients follow the replicas in two ways."""
         return ONE_REPLICA in self.explanation.interventions and self._scales_differ
 
     def _candidates(self) -> list[Intervention]:
@@ -481,7 +494,8 @@ class Experiment:
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
             RIGHT_LOGITS if self.harness.gives_probabilities else ALL_LOGITS: True,
-            EQUAL_LABELS: True,
+            # Inputs that are exchanged come in one order.
+            EQUAL_LABELS: not self.inputs_differ,
         }
         return [intervention for intervention, applies in applicable.items() if applies]
 
@@ -494,6 +508,8 @@ class Experiment:
             return Explanation((), plain, closed=False)
         if plain is None or not self.same_inputs:
             return Explanation((), plain or Ratio(1.0, 0.0, ()), closed=plain is None)
+        if self.gradients_agree:
+            return self._of_orders(plain)
         closing: list[Explanation] = []
         for together in self._tries(closed=plain.residual < self.tolerance):
             found = self.ratio(together)
@@ -509,6 +525,27 @@ class Experiment:
         replicas = self._on_replicas[0]
         return Explanation(replicas, self.ratio(replicas) or plain, closed=False)
 
+    @cached_property
+    def gradients_agree(self) -> bool:
+        """Whether the replay shows equal gradients of the same first update."""
+        comparison = self.comparison
+        if max(self.replicas) > 1 or not comparison.aligned or self.diverges:
+            return False
+        first = comparison.first
+        return first is None or first.update > 0 or first.place in AFTER_GRADIENTS
+
+    def _of_orders(self, plain: Ratio) -> Explanation:
+        """For gradients that agree in one order: where they differ in the sides' own, labels are shuffled apart."""
+        if max(plain.residual, abs(plain.scale - 1)) < self.tolerance:
+            return Explanation((), plain, closed=True)
+        found = None if self.inputs_differ else self.ratio((EQUAL_LABELS,))
+        apart = any(self.depends_on_order(side, (EQUAL_LABELS,)) for side in (0, 1))
+        if found is not None and found.residual < self.tolerance and apart:
+            return Explanation((EQUAL_LABELS,), found, closed=True)
+        if self.parts_by_order:
+            return Explanation((), plain, closed=False)
+        return Explanation((), Ratio(1.0, 0.0, tuple(1.0 for _ in plain.by_variable)), closed=True)
+
     def _tries(self, *, closed: bool) -> list[tuple[Intervention, ...]]:
         if closed:
             # Nothing but weights that are all the same, and replicas, can look like a constant scale.
@@ -520,8 +557,30 @@ class Experiment:
         return [(*replicas, *together) for together in sets for replicas in self._on_replicas]
 
     @cached_property
+    def _ordered_batch(self) -> Pair:
+        data = self.first(self.batch_size)
+        first, second = (self.on_batch(side, data, 1, ordered=True) for side in self.sides)
+        return first, second
+
+    @property
+    def ordered_gap(self) -> float:
+        """Distance of the first gradients where nothing shuffles."""
+        found = _ratio_of(self._ordered_batch)
+        return float("inf") if found is None else max(found.residual, abs(found.scale - 1))
+
+    @property
+    def parts_by_order(self) -> bool:
+        """Whether the sides agree in one order, and not in their own orders of the same samples."""
+        return self.comparison.first is None and not self.inputs_differ and self.ordered_gap < self.tolerance
+
+    def order_gap(self, side: int) -> float:
+        """Distance of a side's first gradients, shuffled and not."""
+        shuffled, ordered = (pair[side].steps[0].gradients for pair in (self.batch(), self._ordered_batch))
+        return 0.0 if shuffled is None or ordered is None else gap(ordered, shuffled)
+
+    @cached_property
     def settled(self) -> bool:
-        """Whether both sides make the same updates: of all samples in one order, and of the first batch in their own."""
+        """Whether both sides make the same updates: of all samples in one order, of the first batch in their own."""
         if max(self.replicas) > 1 or self.diverges or self.comparison.first is not None or self.inputs_differ:
             return False
         if self.comparison.final_distance > self.tolerance:

@@ -19,7 +19,7 @@ from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 from loopbench_diagnose.user_state import is_deterministic
-from loopbench_diagnose.variables import parameters, shapes, state
+from loopbench_diagnose.variables import everything, parameters, shapes, state
 
 SAMPLES_OF_A_TRIAL = 32
 # Times a weight; small enough for float16.
@@ -88,12 +88,12 @@ def fixed_batch(model: keras.Model) -> int | None:
 
 def snapshot_all(model: keras.Model) -> list[Any]:
     """Every variable's value in its own type: weights, and seeds of random layers."""
-    return [np.asarray(tf.convert_to_tensor(variable)) for variable in model.variables]
+    return [np.asarray(tf.convert_to_tensor(variable)) for variable in everything(model)]
 
 
 def _assign(model: keras.Model, initial: Sequence[Any], *, own: bool) -> None:
     """Gives ``model`` the initial values; one of a side's own factory may have other seeds and states."""
-    variables = list(model.variables)
+    variables = everything(model)
     if shapes(variables) == [value.shape for value in initial]:
         pairs = zip(variables, initial, strict=True)
     elif own:
@@ -120,6 +120,10 @@ def _floats(variable: Any) -> bool:
 def _other_variables(trained: Sequence[Any]) -> str:
     told = ", ".join(f"{variable.path} {tuple(variable.shape)}" for variable in trained)
     return f"the sides' model factories build models with different variables; one of them has {told}"
+
+
+def _taken(arrays: Any, rows: slice) -> Any:
+    return keras.tree.map_structure(lambda leaf: leaf[rows], arrays)
 
 
 class Harness:
@@ -155,7 +159,7 @@ class Harness:
         with model.distribute_strategy.scope():
             model(_tensors(self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
         # A call moves the state of a stateful layer.
-        for variable, value in zip(model.variables, before, strict=False):
+        for variable, value in zip(everything(model), before, strict=False):
             if tuple(variable.shape) == value.shape:
                 variable.assign(value)
         return model
@@ -261,13 +265,8 @@ class Harness:
         if size is None:
             return model(_tensors(x), training=False)
         count = len(leaves(x)[0]) // size
-        parts = [
-            model(
-                _tensors(keras.tree.map_structure(lambda leaf: leaf[place * size : (place + 1) * size], x)),
-                training=False,
-            )  # noqa: B023
-            for place in range(count)
-        ]
+        rows = [slice(place * size, (place + 1) * size) for place in range(count)]
+        parts = [model(_tensors(_taken(x, part)), training=False) for part in rows]
         return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)
 
     def _trained(self, trace: Trace) -> keras.Model:

@@ -9,7 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -96,7 +96,7 @@ class _Replica:
     losses: list[LossCall] = field(default_factory=list)
     loss_depth: int = 0
     layers: list[LayerOutput] | None = None
-    applying: int = 0
+    chain: Call | None = None
 
 
 class Recorder:
@@ -120,6 +120,8 @@ class Recorder:
         self._known = known
         self._forced = list(forced_inputs)
         self._taped_calls = 0
+        # Whether a call was made on samples as the data holds them.
+        self._met_known = False
         # Samples of the first call under a tape.
         self.first_batch = 0
         # Updates after which the training ends; None where it goes on.
@@ -142,12 +144,14 @@ class Recorder:
         """Follows ``model``; a loop may go on with one that it has loaded."""
         self._model = model
         self._parameters = parameters(model)
+        self._layers = {id(layer) for layer in model._flatten_layers(include_self=False)}  # noqa: SLF001  Keras has no public way
         for place, variable in enumerate(self._parameters):
             self._places[id(variable)] = place
             self._places[id(getattr(variable, "value", variable))] = place
 
     def finish(self, reported: dict[str, float]) -> Trace:
         """The trace, complete."""
+        self._end_chain()
         self._settle()
         trace = self.trace
         trace.trailing_loads = self._open.loads
@@ -187,8 +191,10 @@ class Recorder:
             here = self._here
             if here.calls:
                 return self._inner_call(original, layer, args, kwargs)
-            if not isinstance(layer, keras.Model) or not args or not have_values(args[0]):
+            if not args or not have_values(args[0]):
                 return original(layer, *args, **kwargs)
+            if not isinstance(layer, keras.Model):
+                return self._lone_call(original, layer, args, kwargs)
             if not self._is_ours(layer):
                 return self._stranger_call(original, layer, args, kwargs)
             return self._outer_call(original, layer, args, kwargs)
@@ -197,13 +203,14 @@ class Recorder:
 
     def _outer_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         here = self._here
+        self._end_chain()
         if here.tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
             kwargs["training"] = True
         if here.tapes:
             args = self._with_forced_inputs(args)
         self._remember_weights()
         rows = sample_keys(args[0])
-        self.rng.begin(rows)
+        self._key_noise(rows)
         if here.tapes and not self.first_batch:
             self.first_batch = len(rows)
         here.calls += 1
@@ -216,6 +223,16 @@ class Recorder:
             here.calls -= 1
         self._record_call(layer, args, kwargs, outputs, rows)
         return outputs
+
+    def _key_noise(self, rows: list[bytes]) -> None:
+        """Random layers draw for these samples; values that a model made of others go on with the last ones.
+
+        What a generator makes differs with its weights: noise that followed it would differ as well.
+        """
+        known = bool(rows) and self._known.issuperset(rows)
+        if known or not self._met_known:
+            self.rng.begin(rows)
+        self._met_known = self._met_known or known
 
     def _with_forced_inputs(self, args: Any) -> Any:
         number, self._taped_calls = self._taped_calls, self._taped_calls + 1
@@ -240,6 +257,43 @@ class Recorder:
             call = self._call_of(layer, args, kwargs, outputs, sample_keys(args[0]))
             self._here.stranger = layer, call, leaves(outputs)
         return outputs
+
+    def _lone_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
+        """A layer that a loop calls by itself: one after the other they stand for a call of the model."""
+        here = self._here
+        if id(layer) not in self._layers or (here.pending is not None and here.pending is not here.chain):
+            return original(layer, *args, **kwargs)
+        rows = sample_keys(args[0]) if np.ndim(leaves(args[0])[0]) else []
+        starts = here.chain is None or (bool(rows) and self._known.issuperset(rows))
+        if starts:
+            self._end_chain()
+            self._remember_weights()
+            self._key_noise(rows)
+            if here.tapes and not self.first_batch:
+                self.first_batch = len(rows)
+            here.layers = [] if here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS else None
+        here.calls += 1
+        try:
+            outputs = self._inner_call(original, layer, args, kwargs)
+        finally:
+            here.calls -= 1
+        if not have_values(outputs):
+            return outputs
+        call = self._call_of(layer, args, kwargs, outputs, rows)
+        if not starts and here.chain is not None:
+            former = here.chain
+            call = replace(call, rows=former.rows, inputs=former.inputs, training=former.training or call.training)
+        here.chain = call
+        if here.tapes:
+            here.pending, here.outputs = call, leaves(outputs)
+        return outputs
+
+    def _end_chain(self) -> None:
+        """Layers that were called one by one beside a tape evaluate their samples."""
+        here = self._here
+        chain, here.chain = here.chain, None
+        if chain is not None and not chain.taped and self._parameters:
+            self._evaluations.add(chain, replica())
 
     def _inner_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         outputs = original(layer, *args, **kwargs)
@@ -323,6 +377,7 @@ class Recorder:
         def enter(tape: Any) -> Any:
             here = self._here
             if here.tapes == 0:
+                self._end_chain()
                 here.pending, here.outputs, here.losses, here.stranger = None, [], [], None
             here.tapes += 1
             return original(tape)
@@ -411,6 +466,7 @@ class Recorder:
         if replica() == OUTSIDE:
             self._open.steps.append(step)
         here.step, here.pending, here.loss_scale, here.losses, here.before = step, None, 1.0, [], None
+        here.chain = None
 
     def _complete_step(self, gradients: Arrays) -> None:
         """More gradients from the same tape: of other variables, where every part of a model has its own optimizer."""
@@ -455,8 +511,7 @@ class Recorder:
             applied = self._in_order(grads, variables)
             here = self._here
             if here.step is not None and applied is not None:
-                here.step.updated = True
-                here.step.applied = applied if here.step.gradients is not None else None
+                self._note_applied(here.step, applied, variables)
             if applied is None or replica() != OUTSIDE:
                 return original(optimizer, grads, variables)
             before = self._weights()
@@ -466,6 +521,16 @@ class Recorder:
             return result
 
         return apply
+
+    def _note_applied(self, step: Step, applied: Arrays, variables: list[Any]) -> None:
+        """Of several optimizers after one gradient, each adds its own variables."""
+        own = {self._places.get(id(variable)) for variable in variables}
+        if step.gradients is not None:
+            before = step.applied or applied
+            step.applied = [
+                new if place in own else old for place, (old, new) in enumerate(zip(before, applied, strict=True))
+            ]
+        step.updated = True
 
     def _applied(
         self, optimizer: Any, grads: list[Any], variables: list[Any], rate: float | None, before: Arrays
@@ -691,14 +756,14 @@ def _result(metric: Any) -> MetricResult | None:
     try:
         value = float(np.mean(keras.ops.convert_to_numpy(metric.result())))
         return MetricResult(metric.name, type(metric).__name__, dict(metric.get_config()), value)
-    except Exception:  # noqa: BLE001  a metric that was never fed, or one of one's own
+    except Exception:  # noqa: BLE001  an optimizer of one's own may have none
         return None
 
 
 def _config(layer: Any) -> dict[str, Any]:
     try:
         return dict(layer.get_config())
-    except Exception:  # noqa: BLE001  a layer of one's own may have none
+    except Exception:  # noqa: BLE001  an optimizer of one's own may have none
         return {}
 
 

@@ -138,5 +138,5 @@ def _ranked(kind: str, y: Array, z: Array, batches: list[slice]) -> Iterator[Var
                         made.update_state(y[part], z[part])
                         parts.append(float(np.asarray(keras.ops.convert_to_numpy(made.result()))))
                     yield f"the mean over batches, {curve} curve", float(np.mean(parts))
-                except Exception:  # noqa: BLE001  outputs that are no probabilities
+                except Exception:  # noqa: BLE001, S112  outputs that are no probabilities
                     continue

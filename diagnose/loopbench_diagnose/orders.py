@@ -32,7 +32,8 @@ BUFFERS = frozenset({Shuffle.WEAK, Shuffle.FULL})
 class Order:
     """``reach`` is by how many places the farthest sample was moved to the front, ``digest`` a SHA-256.
 
-    ``fixed_batches`` says that every epoch has the same batches, in another order. ``samples`` is how many there are to choose from, ``places`` how many of them an epoch holds.
+    ``fixed_batches`` says that every epoch has the same batches, in another order. ``samples`` is how many there are to
+    choose from, ``places`` how many of them an epoch holds.
     """
 
     shuffle: Shuffle

@@ -1,8 +1,10 @@
 """The replay of an experiment as plain data for reports."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
-from loopbench_diagnose.comparison import Comparison, dense, tape_sum
+from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.gradients import norm, ratio
@@ -10,13 +12,14 @@ from loopbench_diagnose.probes.metrics import Metric, agrees, comparable
 from loopbench_diagnose.probes.model import records
 from loopbench_diagnose.replay import (
     FirstDifference,
+    LayerRecord,
     MetricRecord,
     Pair,
     Replay,
     UpdateRecord,
     VariableRecord,
 )
-from loopbench_diagnose.trace import Trace, Update
+from loopbench_diagnose.trace import Array, Trace, Update
 
 
 def overview(experiment: Experiment, findings: Findings) -> Replay:
@@ -29,8 +32,8 @@ def overview(experiment: Experiment, findings: Findings) -> Replay:
         variables=_variables(comparison),
         layers=layers,
         first_differing_layer=next(
-            (one.name for one in layers if one.difference is None or one.difference > 1e-4), None
-        ),  # noqa: PLR2004
+            (one.name for one in layers if one.difference is None or one.difference > VALUES), None
+        ),
         metrics=_metrics(experiment),
         first_difference=None
         if first is None
@@ -60,7 +63,7 @@ def _updates(comparison: Comparison) -> tuple[UpdateRecord, ...]:
     return tuple(records_made)
 
 
-def _pair(updates: list[Update | None], value) -> Pair:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _pair(updates: list[Update | None], value: Callable[[Update], float | None]) -> Pair:
     first, second = (None if update is None else value(update) for update in updates)
     return first, second
 
@@ -95,12 +98,12 @@ def _variables(comparison: Comparison) -> tuple[VariableRecord, ...]:
     return tuple(made)
 
 
-def _scale(first: np.ndarray, second: np.ndarray) -> float | None:  # type: ignore[type-arg]
+def _scale(first: Array, second: Array) -> float | None:
     found = ratio([first], [second]).by_variable[0]
     return float(found) if np.isfinite(found) else None
 
 
-def _layers(comparison: Comparison):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _layers(comparison: Comparison) -> tuple[LayerRecord, ...]:
     steps = [trace.steps[0].call.layers if trace.steps else [] for trace in comparison.traces]
     return records(*steps)
 
@@ -123,13 +126,20 @@ def _compared(experiment: Experiment) -> tuple[str, ...]:
     first, second = experiment.epochs
     shared = sorted(first.reported.keys() & second.reported.keys())
     return (
-        f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and {_count(second)} updates.",
-        f"{len(experiment.harness.names)} trainable variables and {len(experiment.harness.state_names)} other weights after every update.",
+        (
+            f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and "
+            f"{_count(second)} "
+            f"updates."
+        ),
+        (
+            f"{len(experiment.harness.names)} trainable variables and {len(experiment.harness.state_names)} other "
+            f"weights after every update."
+        ),
         f"Metrics: {', '.join(shared)}." if shared else "No metric is reported by both sides.",
     )
 
 
-def _not_compared(experiment: Experiment, findings: Findings):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _not_compared(experiment: Experiment, findings: Findings) -> Iterator[str]:
     first, second = experiment.epochs
     yield "Initial weights were made equal."
     if first.noisy or second.noisy:

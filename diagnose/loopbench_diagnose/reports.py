@@ -15,7 +15,7 @@ from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.trace import Call, Trace
 
-# Relative; float32 sums over some hundred batches agree better. A wider one would be met by chance: the aggregations of making
+# Relative; float32 sums over some hundred batches agree better. A wider one would be met by chance: the ways of making
 # a figure come to nearly the same where the batches are alike.
 MATCH = 2e-5
 ACCURACIES = frozenset({"accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"})

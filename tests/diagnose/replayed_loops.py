@@ -556,9 +556,9 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "a logarithm of nothing": lambda: Fault(
         Reason.NON_FINITE,
         images(activation=None),
-        taped(lambda y, z: -tf.reduce_mean(tf.nn.log_softmax(z))),
-        taped(lambda y, z: _log_of_nothing(1.0, z)),
-        taped(lambda y, z: -tf.reduce_mean(tf.nn.log_softmax(z))),
+        taped(lambda _, z: -tf.reduce_mean(tf.nn.log_softmax(z))),
+        taped(lambda _, z: _log_of_nothing(1.0, z)),
+        taped(lambda _, z: -tf.reduce_mean(tf.nn.log_softmax(z))),
         (Reason.LOSS_FUNCTION,),
     ),
 }

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopbench_diagnose import Data, diagnose
+from loopbench_diagnose import Data, Side, diagnose
+from loopbench_diagnose.diagnosing import examine
+from loopbench_diagnose.probes import closure
 from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, reasons, signals, squared, taped
@@ -69,7 +71,7 @@ def test_an_update_that_nothing_explains() -> None:
     build, data = signals()
 
     def roll(model: Any, gradients: Any, update: int) -> None:
-        if update >= 6:  # noqa: PLR2004  beyond the first batches
+        if update >= 6:
             variable, gradient = model.trainable_variables[0], gradients[0]
             variable.assign_sub(0.02 * np.roll(np.asarray(gradient), 1, axis=-1))
 
@@ -79,11 +81,18 @@ def test_an_update_that_nothing_explains() -> None:
     assert "update 6" in found[0].title
 
 
+def test_state_that_nothing_explains() -> None:
+    """Without the probe that names the state."""
+    fault = FAULTS["momentum of a batch normalization"]()
+    build, data = fault.problem
+    sides = [side if isinstance(side, Side) else Side(side) for side in (fault.first, fault.faulty)]
+    found = examine(build, data, (sides[0], sides[1]), samples=61, seed=0, probes=(closure.probe,))
+    assert found.reasons == {Reason.UNEXPLAINED_STATE}
+
+
 def test_a_metric_that_nothing_explains() -> None:
     build, data = signals()
-    sides = [
-        _by_hand(lambda *_: None, report) for report in (lambda losses: sum(losses), lambda losses: losses[3] ** 2 + 1)
-    ]
+    sides = [_by_hand(lambda *_: None, report) for report in (sum, lambda losses: losses[3] ** 2 + 1)]
     assert reasons(diagnose(build, data, *sides)) == [Reason.UNEXPLAINED_FIGURE]
 
 

@@ -124,7 +124,8 @@ def _accumulation(experiment: Experiment, findings: Findings, combined: list[int
     if parted.place in ("samples", "number of updates"):
         title = _boundaries(experiment, parted.update)
         fix = (
-            "Make an update of what is left at the end of an epoch and divide it by the number of gradients in it, or drop it, "
+            "Make an update of what is left at the end of an epoch and divide it by the number of gradients in it, "
+            "or drop it, "
             "alike on both sides."
         )
     else:
@@ -143,7 +144,8 @@ def _accumulation(experiment: Experiment, findings: Findings, combined: list[int
             else "The sides combine the gradients of micro-batches with other weights"
         )
         fix = (
-            "Add up sums and divide once by what the whole batch holds: samples, or positions that are not masked. A mean of "
+            "Add up sums and divide once by what the whole batch holds: samples, or positions that are not masked. A "
+            "mean of "
             "the micro-batches' means is the same only where they are of the same size."
         )
     findings.cause(
@@ -168,6 +170,7 @@ def _boundaries(experiment: Experiment, number: int) -> str:
         updates = trace.updates_made
         counts.append(len(updates[number].rows) if number < len(updates) else 0)
     return (
-        f"The sides combine gradients up to other samples: update {number + 1} holds {counts[0]} samples on the first side, "
+        f"The sides combine gradients up to other samples: update {number + 1} holds {counts[0]} samples on the "
+        f"first side, "
         f"{counts[1]} on the second"
     )

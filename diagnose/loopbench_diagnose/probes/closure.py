@@ -41,7 +41,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("gap", f"Relative distance {where}{': ' + names if names else ''}.", 0.0, size),
                 measured,
             ],
-            consequence=f"The trained weights differ by {percent(min(comparison.final_distance, 1e9))} of their movement.",
+            consequence=f"The trained weights differ by {percent(min(comparison.final_distance, 1e9))} of their "
+            f"movement.",
             fix="Compare both programs at this place.",
         ),
         Effect.STATE if state and comparison.final_distance < ROUNDING else Effect.TRAINING,

@@ -15,7 +15,7 @@ CHANCE = 0.1
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
-    """Runs each side on one batch both aggregations."""
+    """Runs each side on one batch both ways."""
     data = experiment.first(experiment.batch_size)
     own = [experiment.harness.run(side, data, BATCH_EPOCHS) for side in experiment.sides]
     eager = [_eagerly(experiment, side, own[side]) for side in (0, 1)]
@@ -72,7 +72,8 @@ def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
                     "eager_and_graph", "As it is against eagerly: distance of the weights' movement.", 0.0, distance
                 ),
             ),
-            consequence=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: what is "
+            consequence=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: "
+            f"what is "
             "Python in a tf.function runs once, when it is traced.",
             fix="Keep what changes, such as a learning rate, a counter or noise, in tf.Variables and TensorFlow's "
             "operations; run both sides eagerly to see them agree.",
@@ -91,7 +92,8 @@ def _tell_xla(findings: Findings, side: int, distances: list[float]) -> None:
             evidence=(
                 evidence("distance_from_eager", "Movement of the weights against eager, first and second.", *distances),
             ),
-            consequence="Sums are taken in another order: the weights differ by rounding, the accuracies hardly at all.",
+            consequence="Sums are taken in another order: the weights differ by rounding, the accuracies hardly at "
+            "all.",
             fix="Set jit_compile alike on both sides for the same bits; Model.compile's default turns it on where "
             "there is a GPU.",
             side=SIDES[side],

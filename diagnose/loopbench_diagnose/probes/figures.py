@@ -125,7 +125,8 @@ def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str
                 for name in sorted(names)
                 for side, figures in enumerate((first, second))
             ),
-            consequence="A running figure lags behind: it holds batches from before the weights had learnt. The weights are "
+            consequence="A running figure lags behind: it holds batches from before the weights had learnt. The "
+            "weights are "
             "not touched.",
             fix="Compare evaluate(training data) on both sides after the last epoch.",
         ),

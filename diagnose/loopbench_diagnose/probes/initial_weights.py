@@ -33,7 +33,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 Reason.INITIAL_WEIGHTS,
                 f"The factories initialize {name} differently: {told}",
                 [evidence("spread", f"Standard deviation of the initial {name}, first and second.", *spreads)],
-                consequence="The trainings start from other weights. All other experiments start from the first side's.",
+                consequence="The trainings start from other weights. All other experiments start from the first "
+                "side's.",
                 fix="Use the same initializers, and load the same weights, in both factories.",
             ),
             Effect.TRAINING,

@@ -7,6 +7,7 @@ from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.reasons import Reason
+from loopbench_diagnose.trace import Array
 
 # Standard deviations of two random augmentations are told apart where they differ by more than this part.
 SPREAD = 0.15
@@ -32,14 +33,15 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             f"The model is fed other inputs from the same data{told}",
             [_range(experiment, side) for side in (0, 1)],
             consequence="The gradients are those of other inputs. The other experiments feed both sides the first's.",
-            fix="Prepare the inputs in the same way on both sides: the same scaling, the same augmentation, the same order of axes.",
+            fix="Prepare the inputs in the same way on both sides: the same scaling, the same augmentation, the same "
+            "order of axes.",
         ),
         Effect.TRAINING,
         1e9,
     )
 
 
-def _first_inputs(experiment: Experiment, side: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _first_inputs(experiment: Experiment, side: int) -> list[Array]:
     steps = experiment.epochs[side].steps[:4]
     return [
         np.asarray(leaf, np.float64)

@@ -28,8 +28,14 @@ def _report(experiment: Experiment, findings: Findings, comparison: Comparison, 
     changed = [side for side in (0, 1) if comparison.state_changed_before(side, found.update)] if before else []
     side = changed[0] if len(changed) == 1 else None
     if side is not None:
-        title = f"The {word(side)} side changes {joined(names)} before update {found.update + 1}, outside of the model's call"
-        fix = "Reset the state of recurrent layers at the same times on both sides: fit resets nothing between batches and epochs."
+        title = (
+            f"The {word(side)} side changes {joined(names)} before update {found.update + 1}, outside of the "
+            f"model's call"
+        )
+        fix = (
+            "Reset the state of recurrent layers at the same times on both sides: fit resets nothing between "
+            "batches and epochs."
+        )
     else:
         title = f"{joined(names)} differ after update {found.update + 1}, although weights and inputs agree"
         fix = "Use the same momentum, and call the model in the same mode and as often, on both sides."
@@ -49,5 +55,5 @@ def _report(experiment: Experiment, findings: Findings, comparison: Comparison, 
             side=side,
         ),
         Effect.TRAINING if trained else Effect.STATE,
-        found.size if found.size < 1e9 else 1e9,  # noqa: PLR2004
+        min(1000000000.0, found.size),
     )

@@ -8,7 +8,8 @@ from loopbench_diagnose.findings import Findings, difference, evidence, joined, 
 from loopbench_diagnose.reasons import Reason
 
 FIX = (
-    "Pass the same list of variables to tape.gradient and to the optimizer on both sides: model.trainable_variables, read "
+    "Pass the same list of variables to tape.gradient and to the optimizer on both sides: model.trainable_variables, "
+    "read "
     "after all layers are built and after `trainable` is set."
 )
 MOST_NAMED = 6
@@ -61,7 +62,8 @@ def _report(experiment: Experiment, findings: Findings, side: int, missing: Iter
                     *(float(len(found)) for found in experiment.comparison.trained_at_all),
                 ),
             ],
-            consequence=f"{len(names)} of {len(experiment.harness.names)} variables stay as they are on the {word(side)} side.",
+            consequence=f"{len(names)} of {len(experiment.harness.names)} variables stay as they are on the "
+            f"{word(side)} side.",
             fix=FIX,
             side=side,
         ),

@@ -21,13 +21,16 @@ FITS = 1e-3
 SAME_FACTOR = 1e-3
 
 
-def probe(experiment: Experiment, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PLR0911  one early end a case
     """Compares the gradients of the outputs where those of the weights differ."""
     if (
         experiment.explanation.closed
         or not experiment.same_inputs
         or findings.reasons & {Reason.NOT_REPEATABLE, Reason.ACCUMULATION}
     ):
+        return
+    if experiment.parts_by_order:
+        _pairs(experiment, findings)
         return
     first, second = experiment.forward
     if not first.steps or not second.steps:
@@ -52,6 +55,24 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         if kind(experiment, findings, steps, parts):
             return
     _named(experiment, findings, steps, certain=False)
+
+
+def _pairs(experiment: Experiment, findings: Findings) -> None:
+    """In one order the sides agree; shuffled, one of them gives the samples the labels of others."""
+    changes = [experiment.order_gap(side) for side in (0, 1)]
+    side = 0 if changes[0] > changes[1] else 1
+    _tell(
+        findings,
+        Reason.PAIRS_SHUFFLED_APART,
+        f"The {word(side)} side trains on samples with the labels of other samples: its shuffles take them apart",
+        [
+            evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, _size(experiment)),
+            evidence("gradient_gap_without_cause", "The same where nothing shuffles.", 0.0, experiment.ordered_gap),
+        ],
+        _size(experiment),
+        "Shuffle samples and labels together: one permutation for both, or a dataset of pairs.",
+        side,
+    )
 
 
 Parts = list[tuple[OutputGradient, OutputGradient]]
@@ -102,7 +123,7 @@ def _fits_of(experiment: Experiment, step: Step) -> list[Fit | None]:
     return [None if y is None else identify(y, g) for y, g in zip(labels, given, strict=True)]
 
 
-def _tell(
+def _tell(  # noqa: PLR0917  the parts of a cause, in the order in which they are read
     findings: Findings,
     reason: Reason,
     title: str,
@@ -150,11 +171,11 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
     for one, other in zip(*fits, strict=True):
         if one is None or other is None or not (one.fits and other.fits) or one.labels == other.labels:
             continue
-        told = [fit.labels or "labels as given" for fit in (one, other)]
+        words = [fit.labels or "labels as given" for fit in (one, other)]
         _tell(
             findings,
             Reason.LABELS,
-            f"The losses are of different labels: first of {told[0]}, second of {told[1]}",
+            f"The losses are of different labels: first of {words[0]}, second of {words[1]}",
             [*_fit_evidence((one, other)), *_gaps(parts)],
             _size(experiment),
             "Prepare the labels in the same way on both sides.",
@@ -210,7 +231,8 @@ def _values(given: list[list[LossCall]]) -> list[Evidence]:
     return [
         evidence(
             f"{word(side)}_labels",
-            f"The {word(side)} side's labels: {call.labels.min():.5g} to {call.labels.max():.5g}, mean {call.labels.mean():.5g}.",
+            f"The {word(side)} side's labels: {call.labels.min():.5g} to {call.labels.max():.5g}, mean "
+            f"{call.labels.mean():.5g}.",
         )
         for side, calls in enumerate(given)
         for call in calls
@@ -233,7 +255,7 @@ def _gaps(parts: Parts) -> list[Evidence]:
 # Weights of outputs.
 
 
-def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
+def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     if len(parts) == 1:
         return False
     found = [ratio([a.gradient], [b.gradient]) for a, b in parts]
@@ -243,7 +265,8 @@ def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, part
     return _tell(
         findings,
         Reason.LOSS_WEIGHTS,
-        f"The outputs' losses are weighted differently: second over first {', '.join(f'{scale:.5g}' for scale in scales)}",
+        f"The outputs' losses are weighted differently: second over first "
+        f"{', '.join(f'{scale:.5g}' for scale in scales)}",
         [
             evidence(f"loss_weight/{place}", f"Gradient of output {place + 1}, second over first.", 1.0, scale)
             for place, scale in enumerate(scales)
@@ -261,7 +284,7 @@ def _loss_weights(experiment: Experiment, findings: Findings, steps: Steps, part
 # Masks and weights of samples.
 
 
-def _factors(a: Array, b: Array) -> tuple[Array, Array, Array] | None:
+def _factors(a: Array, b: Array) -> tuple[Array, Any, Any] | None:
     """Second over first at every position, and where either is zero; None where they are not proportional."""
     if a.ndim > 1:
         size, other = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
@@ -283,7 +306,7 @@ def _few(values: Array, most: int = 1) -> bool:
     return found.size > 0 and 1 + int((np.diff(found) > SAME_FACTOR * np.abs(found[1:])).sum()) <= most
 
 
-def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
+def _mask(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     for a, b in parts:
         found = _factors(a.gradient, b.gradient)
         if found is None:
@@ -297,10 +320,16 @@ def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts
                 continue
             side = 1 if only_first else 0
             share = only_first or only_second
-            title = f"The {word(side)} side takes {percent(share)} of the positions into the loss that the {word(1 - side)} side masks"
+            title = (
+                f"The {word(side)} side takes {percent(share)} of the positions into the loss that the "
+                f"{word(1 - side)} side masks"
+            )
         elif masked and (by_sample or _few(factors)):
             side, share = None, float((none & none_other).mean())
-            title = "The masked losses are divided by different numbers: of all positions, of those that count, or sample by sample"
+            title = (
+                "The masked losses are divided by different numbers: of all positions, of those that count, or "
+                "sample by sample"
+            )
         else:
             continue
         return _tell(
@@ -317,7 +346,8 @@ def _mask(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts
                 *_gaps(parts),
             ],
             _size(experiment),
-            "Multiply the loss of every position by the mask (outputs._keras_mask, or model.compute_mask) and divide by the sum "
+            "Multiply the loss of every position by the mask (outputs._keras_mask, or model.compute_mask) and divide "
+            "by the sum "
             "of the mask, on both sides.",
             side,
         )
@@ -345,7 +375,8 @@ def _sample_weights(experiment: Experiment, findings: Findings, steps: Steps, pa
             [
                 evidence(
                     "weights",
-                    f"Factors of the samples, second over first: {np.nanmin(by_sample):.5g} to {np.nanmax(by_sample):.5g}.",
+                    f"Factors of the samples, second over first: {np.nanmin(by_sample):.5g} to "
+                    f"{np.nanmax(by_sample):.5g}.",
                 ),
                 *_gaps(parts),
             ],
@@ -473,8 +504,10 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
                         "gradient_gap", "Distance of the first gradients.", 0.0, gap(first.gradients, second.gradients)
                     ),
                 ],
-                consequence=f"The gradient differs by {percent(share)} of its length: weights or outputs are penalized differently.",
-                fix="Add sum(model.losses) to the loss, once and unscaled, on both sides, and no penalty by hand beside it.",
+                consequence=f"The gradient differs by {percent(share)} of its length: weights or outputs are "
+                f"penalized differently.",
+                fix="Add sum(model.losses) to the loss, once and unscaled, on both sides, and no penalty by hand "
+                "beside it.",
             ),
             Effect.TRAINING,
             finite(share),

@@ -41,7 +41,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
             evidence=measured,
             consequence=effect.text,
-            fix=f"Reduce both losses in the same way{_named(experiment, found.scale)}, or divide the second's learning rate "
+            fix=f"Reduce both losses in the same way{_named(experiment, found.scale)}, or divide the second's "
+            f"learning rate "
             f"by {found.scale:.6g} where the optimizer is plain SGD.",
         ),
         Effect.TRAINING,
@@ -67,7 +68,8 @@ def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measu
     findings.cause(
         difference(
             Reason.MASK,
-            f"The {word(side)} side divides its masked loss by all positions, the other by the {percent(counted)} that count",
+            f"The {word(side)} side divides its masked loss by all positions, the other by the {percent(counted)} "
+            f"that count",
             measured,
             consequence=effect.text,
             fix="Divide by the sum of the mask on both sides.",

@@ -31,7 +31,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("loss_scale", "Scale of the first batch's loss, first and second.", *_scales(experiment)),
                 evidence("update_length", "Length of the first update, first and second.", *moved),
             ),
-            consequence=f"The second's first update is {times:.3g} times as long as the first's. Without the scale small "
+            consequence=f"The second's first update is {times:.3g} times as long as the first's. Without the scale "
+            f"small "
             "gradients vanish in float16.",
             fix="Wrap the optimizer in keras.optimizers.LossScaleOptimizer, and take the gradient of "
             "optimizer.scale_loss(loss).",

@@ -1,7 +1,9 @@
 """Reported metrics, whatever their names: equal weights and samples have to give equal values."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +17,10 @@ from loopbench_diagnose.probes.figures import WRONG
 from loopbench_diagnose.probes.outside import average
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Aggregation, Batches
-from loopbench_diagnose.trace import Call, Trace
+from loopbench_diagnose.trace import Array, Call, Step, Trace
 
-# Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by rounding.
+# Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by
+# rounding.
 SAME = 1e-4
 MATCH = 2e-5
 # Weights that are further apart make other metrics.
@@ -129,7 +132,8 @@ def _alone(experiment: Experiment, findings: Findings) -> None:
                     Reason.ACCURACY_METRIC,
                     f"The {word(side)} side reports {names[0]} of labels that are no classes",
                     [evidence(f"{word(side)}_{names[0]}", f"{names[0]} as reported.", None, reported[side][names[0]])],
-                    consequence="It counts outputs that equal a number exactly, which is close to none. The weights are not touched.",
+                    consequence="It counts outputs that equal a number exactly, which is close to none. The weights "
+                    "are not touched.",
                     fix="Report an error for a regression: mae, or RootMeanSquaredError.",
                     side=side,
                 ),
@@ -228,7 +232,7 @@ def _penalty(trace: Trace, metric: Metric) -> float:
     return float(np.average([call.penalty for call in calls], weights=[len(call.rows) for call in calls]))
 
 
-def _last_epoch(trace: Trace) -> list:  # type: ignore[type-arg]
+def _last_epoch(trace: Trace) -> list[Step]:
     return trace.steps[-(len(trace.steps) // trace.epochs) :]
 
 
@@ -285,12 +289,16 @@ def _micro_batches(experiment: Experiment, metric: Metric) -> Iterator[Explanati
             losses = [last.loss * factor for last, factor in zip(lasts, factors, strict=True)]
             if any(
                 _close(found, metric.values[side])
-                for found in (np.average(losses, weights=sizes), np.mean(losses), losses[-1])
+                for found in (float(np.average(losses, weights=sizes)), float(np.mean(losses)), losses[-1])
             ):
                 wrong = WRONG[Aggregation.LAST]
                 yield (
                     wrong.reason,
-                    f"What the {word(side)} side reports as {metric.name} is made of each update's last micro-batch alone",
+                    (
+                        f"What the {word(side)} side reports as {metric.name} is made of each update's last "
+                        f"micro-batch "
+                        f"alone"
+                    ),
                     side,
                     wrong.effect,
                     "Add up the losses of all micro-batches of an update before they are reported.",
@@ -316,7 +324,7 @@ def _mean(fed: list[tuple[float, float]]) -> float:
     return sum(value * weight for value, weight in fed) / total if total else 0.0
 
 
-def _windows(values: list[float], weights: list[float], epochs: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # type: ignore[type-arg]
+def _windows(values: list[float], weights: list[float], epochs: int) -> Iterator[tuple[Array, Any]]:
     """The whole of what a mean was fed with, and its last epoch where it was not reset."""
     sizes = np.asarray(weights)
     if len(values) < 2 or not sizes.sum():  # noqa: PLR2004
@@ -387,7 +395,10 @@ def _way(experiment: Experiment, side: int, metric: Metric) -> str | None:
     )
 
 
-def _joined(experiment: Experiment, data: Data, calls: list[Call]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+Joined = tuple[Any, Array, Any, list[slice]]
+
+
+def _joined(experiment: Experiment, data: Data, calls: list[Call]) -> Joined | None:
     """Labels, outputs, weights and the places of the batches, of one model output."""
     known, parts = experiment.rows(data), []
     for call in calls:
@@ -405,16 +416,17 @@ def _joined(experiment: Experiment, data: Data, calls: list[Call]):  # type: ign
         np.concatenate([labels for labels, _, _ in parts]),
         np.concatenate([outputs for _, outputs, _ in parts]),
         weights,
-        [slice(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)],
+        [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)],
     )
 
 
 def _configured(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
     """Keras metrics of that name, or of that value, with different options."""
     found = [_results(trace, metric, side) for side, trace in enumerate(experiment.epochs)]
-    if found[0] is None or found[1] is None:
+    left, right = found
+    if left is None or right is None:
         return
-    (one, first), (other, second) = found
+    (one, first), (other, second) = left, right
     apart = [
         f"{name} {value} and {second.get(name)}"
         for name, value in first.items()

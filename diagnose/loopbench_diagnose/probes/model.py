@@ -33,7 +33,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("outputs", "Distance of the outputs on equal weights and samples.", 0.0, size),
                 *_layers(first.steps[0].call.layers, second.steps[0].call.layers),
             ],
-            consequence=f"The outputs of the first batch differ by {percent(min(size, 1e9))} of their length. What follows "
+            consequence=f"The outputs of the first batch differ by {percent(min(size, 1e9))} of their length. What "
+            f"follows "
             "from them, the first gradients and the trained weights, cannot be compared.",
             fix="Build the same layers with the same options on both sides, and call them in the same way.",
         ),

@@ -38,7 +38,7 @@ class Field:
 
 CLIPPING = Field(
     Reason.CLIPPING,
-    "The gradients are clipped in different aggregations",
+    "The gradients are clipped in different ways",
     "Clip in one way: clipnorm clips every variable by its own norm, global_clipnorm all of them by their common norm.",
 )
 # Fields that other probes compare, by what they do in the replay, and values that take them out.
@@ -326,7 +326,8 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
             if real >= ROUNDING
             else "The updates part later on",
             evidence=tuple(measured),
-            consequence=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} of "
+            consequence=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} "
+            f"of "
             "their length.",
             fix="Compare what happens between tape.gradient and the weights: rates that change, constraints, averages, "
             "updates by hand.",

@@ -42,7 +42,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                     "weight_distance", "Distance of the trained weights.", 0.0, experiment.comparison.final_distance
                 ),
             ],
-            consequence="Momentum and running averages are lost each time, and the bias correction of Adam restarts: the "
+            consequence="Momentum and running averages are lost each time, and the bias correction of Adam restarts: "
+            "the "
             f"trained weights differ by {percent(min(experiment.comparison.final_distance, 1e9))} of their movement.",
             fix="Create the optimizer, or call compile, once before the first epoch.",
             side=side,
@@ -58,7 +59,8 @@ def _lost(experiment: Experiment, findings: Findings, side: int, number: int, ho
     findings.cause(
         difference(
             Reason.RESUME,
-            f"The {word(side)} side loses the state of its optimizer where it reloads by {how}, before update {number + 1}",
+            f"The {word(side)} side loses the state of its optimizer where it reloads by {how}, before update "
+            f"{number + 1}",
             [
                 evidence(
                     "iterations",
@@ -71,7 +73,8 @@ def _lost(experiment: Experiment, findings: Findings, side: int, number: int, ho
                 ),
             ],
             consequence="Momentum, running averages and the iteration count restart at zero.",
-            fix="Save and load the whole model with its optimizer (model.save, load_model with compile=True), or restore a "
+            fix="Save and load the whole model with its optimizer (model.save, load_model with compile=True), or "
+            "restore a "
             "tf.train.Checkpoint(model=…, optimizer=…).",
             side=side,
         ),
@@ -88,11 +91,7 @@ def restarts(trace: Trace) -> list[int]:
     for number, update in enumerate(updates):
         for place, optimizer in update.optimizers.items():
             known = last.get(place)
-            if (
-                known is not None
-                and _has_state(optimizer)
-                and _forgets(known, optimizer, update.iterations[place], trace, number, place)
-            ):
+            if known is not None and _has_state(optimizer) and _forgets(known, trace, number, place):
                 found.append(number)
                 break
         for place, optimizer in update.optimizers.items():
@@ -100,8 +99,10 @@ def restarts(trace: Trace) -> list[int]:
     return found
 
 
-def _forgets(known: tuple[Any, int], optimizer: Any, iterations: int, trace: Trace, number: int, place: int) -> bool:
+def _forgets(known: tuple[Any, int], trace: Trace, number: int, place: int) -> bool:
     former, count = known
+    update = trace.updates_made[number]
+    optimizer, iterations = update.optimizers[place], update.iterations[place]
     if former is optimizer:
         return iterations < count
     # Two optimizers may take turns, as those of a generator and a discriminator.

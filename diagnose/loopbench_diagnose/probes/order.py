@@ -45,13 +45,15 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             evidence=(
                 evidence(
                     "reach",
-                    f"Places that the farthest of {len(experiment.ordered_data)} samples was moved to the front, first and second.",
+                    f"Places that the farthest of {len(experiment.ordered_data)} samples was moved to the front, "
+                    f"first and second.",
                     float(first.reach),
                     float(second.reach),
                 ),
                 evidence("batch_order", f"Digests of the orders: {_digests(first, second)}."),
             ),
-            consequence="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the "
+            consequence="Batches that hold neighbours, or the same samples every epoch, give other gradients: more "
+            "so the "
             "more the data are sorted.",
             fix="Shuffle over the whole set and anew every epoch: shuffle(buffer_size=len(data), "
             "reshuffle_each_iteration=True) before batch(); fit's shuffle= does nothing for a tf.data.Dataset.",

@@ -59,7 +59,7 @@ def _report(experiment: Experiment, findings: Findings, side: int, number: int) 
     assert before is not None
     where = "after the last update" if at_end else f"before update {number + 1}"
     loads = trace.trailing_loads if at_end else updates[number].loads
-    reason, what, fix = _kind(trace, number, before, after, loads)
+    reason, what, fix = _kind(trace, number, after, loads, _average_at_end(experiment.comparison.traces[1 - side]))
     size = gap(before, after)
     findings.cause(
         difference(
@@ -83,8 +83,8 @@ def _report(experiment: Experiment, findings: Findings, side: int, number: int) 
     )
 
 
-def _kind(trace: Trace, number: int, before: Arrays, after: Arrays, loads: list[str]) -> tuple[Reason, str, str]:
-    averaged = average(trace, number, after)
+def _kind(trace: Trace, number: int, after: Arrays, loads: list[str], other: str | None) -> tuple[Reason, str, str]:
+    averaged = average(trace, number, after) or other
     if averaged or _uses_ema(trace):
         told = averaged or "the optimizer's use_ema"
         return (
@@ -109,9 +109,17 @@ def _kind(trace: Trace, number: int, before: Arrays, after: Arrays, loads: list[
     return (
         Reason.WEIGHTS_RESET,
         told,
-        "Restore or re-initialize weights on both sides at the same time, or on none (EarlyStopping(restore_best_weights=True) "
-        "does so at the end).",
+        (
+            "Restore or re-initialize weights on both sides at the same time, or on none "
+            "(EarlyStopping(restore_best_weights=True) "
+            "does so at the end)."
+        ),
     )
+
+
+def _average_at_end(trace: Trace) -> str | None:
+    """The other side's average, where it keeps one at its end."""
+    return average(trace, len(trace.updates_made), trace.weights) if changed_at_end(trace) else None
 
 
 def _equal(first: Arrays | None, second: Arrays) -> bool:
@@ -135,21 +143,23 @@ def average(trace: Trace, number: int, weights: Arrays) -> str | None:
     def fits(candidate: Arrays) -> bool:
         return norm(subtract(candidate, weights)) < max(FITS * scale, 1e-6 * norm(weights))
 
-    if len(path) > 1 and fits([np.mean(parts, axis=0) for parts in zip(*path, strict=True)]):
-        return f"the mean over {len(path)} updates"
-    for momentum in MOMENTA:
-        for start, name in (
-            (trace.start, "from the initial weights"),
-            (path[0], "from the first update"),
-            (None, "from zero"),
-        ):
-            if fits(moving_average(path, momentum, start)):
-                return f"a moving average of momentum {momentum:g}, {name}"
+    count = max(1, number // trace.epochs)
+    for points, name in ((path, "updates"), (path[count - 1 :: count], "epochs")):
+        if len(points) > 1 and fits([np.mean(parts, axis=0) for parts in zip(*points, strict=True)]):
+            return f"the mean over {len(points)} {name}"
+        for momentum in MOMENTA:
+            for start, told in (
+                (trace.start, "from the initial weights"),
+                (points[0], f"from the first of the {name}"),
+                (None, "from zero"),
+            ):
+                if fits(moving_average(points, momentum, start)):
+                    return f"a moving average over {name} of momentum {momentum:g}, {told}"
     return None
 
 
 def moving_average(path: list[Arrays], momentum: float, start: Arrays | None) -> Arrays:
-    """m ← momentum · m + (1 - momentum) · weights, over all updates."""
+    """M ← momentum · m + (1 - momentum) · weights, over all updates."""
     current = [np.zeros_like(array) for array in path[0]] if start is None else start
     for arrays in path:
         current = [momentum * a + (1 - momentum) * b for a, b in zip(current, arrays, strict=True)]

@@ -12,6 +12,8 @@ from loopbench_diagnose.reasons import Reason
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the gradient's ratio on part of a batch with that on a whole one."""
+    if experiment.harness.fixed_batch is not None or experiment.demands_whole_batches:
+        return
     whole, part = experiment.batch_size, max(1, experiment.batch_size // 2)
     # On one replica: of a small batch some may have no share, and no gradient.
     interventions = dict.fromkeys(
@@ -46,7 +48,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 part_ratio,
                 evidence("partial_batch", f"{told} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
             ),
-            consequence=f"The last batch of every epoch counts for less: one of {last} samples for {percent(last / whole)} "
+            consequence=f"The last batch of every epoch counts for less: one of {last} samples for "
+            f"{percent(last / whole)} "
             f"of what it should. A set that {whole} divides is not touched in its gradients; a reported loss is wrong "
             "wherever a batch is smaller.",
             fix="Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant.",

@@ -17,7 +17,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the seeds that random layers draw with, and what is done to the same sample in several batches."""
     traces = experiment.epochs
     repeated = [_repeats_draws(trace) for trace in traces]
-    if not any(repeated) and experiment.inputs_differ and not experiment.observed.first_inputs is None:
+    if not any(repeated) and experiment.inputs_differ and experiment.observed.first_inputs is not None:
         repeated = [_repeats_inputs(experiment, side) for side in (0, 1)]
     if repeated[0] == repeated[1]:
         return
@@ -28,7 +28,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             f"The {word(side)} side draws the same random numbers at every step",
             [evidence("repeated", "Whether consecutive steps draw the same, first and second.", *map(float, repeated))],
             consequence="Masks or augmentations do not vary over the training: the model sees one draw of them.",
-            fix="Create the random generator once, before the loop, and set no seed within it; give layers a SeedGenerator "
+            fix="Create the random generator once, before the loop, and set no seed within it; give layers a "
+            "SeedGenerator "
             "in place of a number.",
             side=side,
         ),

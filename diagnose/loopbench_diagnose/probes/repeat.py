@@ -22,7 +22,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 reason=Reason.NOT_REPEATABLE,
                 title=f"The {word(side)} side does not repeat itself",
                 evidence=(evidence("repeat", "The same run twice: distance of the weights' movement.", 0.0, distance),),
-                consequence="Part of the difference is chance, or what an earlier run left behind. Differences that have no "
+                consequence="Part of the difference is chance, or what an earlier run left behind. Differences that "
+                "have no "
                 "name of their own are told once both sides repeat themselves.",
                 fix="Make model, optimizer and metrics anew within the loop, and draw all that is random from a seed.",
                 side=SIDES[side],

@@ -48,7 +48,8 @@ def _tell(experiment: Experiment, findings: Findings, side: int, measured: tuple
     findings.cause(
         Cause(
             reason=Reason.REPLICA_SCALING,
-            title=f"The {word(side)} side's gradient on {experiment.replicas[side]} replicas is {scale:.6g} times that on 1",
+            title=f"The {word(side)} side's gradient on {experiment.replicas[side]} replicas is {scale:.6g} times "
+            f"that on 1",
             evidence=measured,
             consequence=effect.text,
             fix=TOO_LARGE if scale > 1 else TOO_SMALL,

@@ -6,7 +6,7 @@ from loopbench.spec import Effect
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.trace import Step, Trace
 
 # Samples that come again within an epoch, of those that are fed: more than by a padded last batch.
 REPEATED = 0.1
@@ -61,11 +61,8 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
             "Keep the validation set apart: concatenate and shuffle the training set alone.",
             len(seen),
         )
-    if (
-        len(fed) > trace.epochs
-        and len({tuple(sorted(rows)) for rows in fed if len(rows) == len(fed[0])}) == 1
-        and len(fed[0]) < len(known)
-    ):
+    size = max(map(len, fed))
+    if len(seen) == size < len(known) and sum(len(rows) == size for rows in fed) > trace.epochs:
         return (
             "trains on the same batch at every update",
             "Take the next batch at every update: keep one iterator over the data, or advance the index.",
@@ -83,13 +80,17 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
     if missing >= max(len(rows) for rows in fed) and missing > REPEATED * len(known):
         return (
             f"never trains on {missing} of {len(known)} samples",
-            "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, take, skip).",
+            (
+                "Train both sides on the same samples: hold out the same part (validation_split, steps_per_epoch, "
+                "take, "
+                "skip)."
+            ),
             len(seen),
         )
     return None
 
 
-def _distinct(trace: Trace) -> list:  # type: ignore[type-arg]
+def _distinct(trace: Trace) -> list[Step]:
     """Steps without those that take another gradient of the same batch for the same update."""
     if not trace.updates_made:
         return trace.steps

@@ -1,6 +1,8 @@
 """Learning rates, update by update."""
 
-from loopbench.spec import Effect
+from typing import Any
+
+from loopbench.spec import Effect, Evidence
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
@@ -32,12 +34,10 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         return
     changes = [_changes(rates) for rates in made]
     constant = not any(changes) and 0 in apart
-    if constant:
-        _constant(experiment, findings, pairs[0])
-    elif len(apart) == len(pairs) and _proportional(pairs):
+    if constant or (len(apart) == len(pairs) and _proportional(pairs)):
         _constant(experiment, findings, pairs[0])
     else:
-        _schedule(findings, pairs, apart[0], changes)
+        _schedule(findings, traces, pairs, apart[0], changes)
 
 
 def _classes(trace: Trace) -> set[str]:
@@ -65,10 +65,7 @@ def _close(first: float, second: float, tolerance: float = SAME) -> bool:
 
 def _changes(rates: list[Rates]) -> bool:
     known: Rates = {}
-    for made in rates:
-        if any(not _close(known.setdefault(place, rate), rate) for place, rate in made.items()):
-            return True
-    return False
+    return any(any(not _close(known.setdefault(place, rate), rate) for place, rate in made.items()) for made in rates)
 
 
 def _proportional(pairs: list[tuple[Rates, Rates]]) -> bool:
@@ -98,7 +95,8 @@ def _constant(experiment: Experiment, findings: Findings, pair: tuple[Rates, Rat
                     abs(second / first - 1) if first else float("inf"),
                 ),
             ],
-            consequence=f"A rate {second / first if first else float('inf'):.6g} times as large makes updates as many times "
+            consequence=f"A rate {second / first if first else float('inf'):.6g} times as large makes updates as "
+            f"many times "
             "as large.",
             fix="Give both optimizers the same learning_rate.",
         ),
@@ -107,7 +105,9 @@ def _constant(experiment: Experiment, findings: Findings, pair: tuple[Rates, Rat
     )
 
 
-def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, changes: list[bool]) -> None:
+def _schedule(
+    findings: Findings, traces: tuple[Trace, Trace], pairs: list[tuple[Rates, Rates]], start: int, changes: list[bool]
+) -> None:
     values = [[next(iter(rates.values()), float("nan")) for rates in side] for side in zip(*pairs, strict=True)]
     shown = [", ".join(f"{rate:.6g}" for rate in side[start : start + SHOWN]) for side in values]
     changing = [side for side in (0, 1) if changes[side]]
@@ -126,7 +126,8 @@ def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, 
                     f"Rates from update {start + 1} on, first: {shown[0]}; second: {shown[1]}.",
                     values[0][start],
                     values[1][start],
-                )
+                ),
+                *_words(traces),
             ],
             consequence=f"From update {start + 1} on, the updates have other lengths.",
             fix="Use the same schedule on both sides, and count in the same unit: per update or per epoch.",
@@ -134,6 +135,20 @@ def _schedule(findings: Findings, pairs: list[tuple[Rates, Rates]], start: int, 
         Effect.TRAINING,
         min(1e9, abs(values[1][start] / values[0][start] - 1)) if values[0][start] else 1e9,
     )
+
+
+def _words(traces: tuple[Trace, Trace]) -> list[Evidence]:
+    """Keras schedules with their options."""
+    return [
+        evidence(f"{word(side)}_schedule", f"The {word(side)} side's schedule: {_told(rate)}.")
+        for side, trace in enumerate(traces)
+        if hasattr(rate := _schedule_of(trace), "get_config")
+    ]
+
+
+def _told(rate: Any) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in rate.get_config().items() if name != "name")
+    return f"{type(rate).__name__}({options})"
 
 
 def _later(experiment: Experiment, findings: Findings) -> None:
@@ -149,7 +164,8 @@ def _later(experiment: Experiment, findings: Findings) -> None:
             findings.cause(
                 difference(
                     Reason.LEARNING_RATE_SCHEDULE,
-                    f"The learning rates agree over {made} updates and differ at update {step:,}: {first:.6g} and {second:.6g}",
+                    f"The learning rates agree over {made} updates and differ at update {step:,}: {first:.6g} and "
+                    f"{second:.6g}",
                     [evidence("rates", f"Rates of the two schedules at update {step:,}.", first, second)],
                     consequence="In a longer training the updates have other lengths.",
                     fix="Use the same schedule on both sides.",
@@ -161,7 +177,7 @@ def _later(experiment: Experiment, findings: Findings) -> None:
     findings.control("learning_rates", f"The learning rates agree over {made} updates.")
 
 
-def _schedule_of(trace: Trace) -> object:
+def _schedule_of(trace: Trace) -> Any:
     """The schedule of a side's one optimizer, or its rate; None where there is none, or several."""
     if len(trace.optimizers) != 1:
         return None
@@ -175,7 +191,7 @@ def _schedule_of(trace: Trace) -> object:
     )
 
 
-def _value(rate: object, step: int) -> float:
+def _value(rate: Any, step: int) -> float:
     from loopbench_diagnose.instrumentation import float64  # noqa: PLC0415
 
-    return float(float64(rate(step))) if callable(rate) else float(rate)  # type: ignore[arg-type]
+    return float(float64(rate(step))) if callable(rate) else float(rate)

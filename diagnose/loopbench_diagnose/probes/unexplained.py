@@ -23,6 +23,7 @@ EXPLAINED = frozenset(
         Reason.ACCUMULATION,
         Reason.LAYER_STATE,
         Reason.SAMPLES,
+        Reason.PAIRS_SHUFFLED_APART,
     }
 )
 TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs, regularization, a scale"

@@ -18,7 +18,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         evidence("samples", "Samples trained on in an epoch, first and second.", *samples),
         evidence(
             "batches",
-            f"Samples in a batch, by how many batches: {_sizes(experiment.epochs[0])} and {_sizes(experiment.epochs[1])}.",
+            f"Samples in a batch, by how many batches: {_sizes(experiment.epochs[0])} and "
+            f"{_sizes(experiment.epochs[1])}.",
         ),
     )
     if updates[0] == updates[1] and samples[0] == samples[1]:
@@ -31,7 +32,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             reason=Reason.UPDATES,
             title=f"{updates[0]:g} updates an epoch against {updates[1]:g}",
             evidence=measured,
-            consequence=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's updates "
+            consequence=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's "
+            f"updates "
             f"on {'the same' if samples[0] == samples[1] else f'{samples[1] / samples[0]:.3g} times its'} samples.",
             fix="Give both the same batch_size and the same samples an epoch, and keep or drop the smaller last batch "
             "alike.",

@@ -60,7 +60,8 @@ def _tell_mode(experiment: Experiment, findings: Findings, calls: list[list[Call
             reason=Reason.EVALUATED_IN_TRAINING_MODE,
             title=f"The {word(side)} side evaluates with training=True",
             evidence=(evidence("training_flag", "The flag while evaluating; 0 is inference.", 0.0, 1.0),),
-            consequence="Dropout stays on and batch normalization takes the batch's own statistics, and moves its averages.",
+            consequence="Dropout stays on and batch normalization takes the batch's own statistics, and moves its "
+            "averages.",
             fix="Call model(x, training=False) to evaluate.",
             side=SIDES[side],
         ),

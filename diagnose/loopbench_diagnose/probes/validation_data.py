@@ -32,9 +32,14 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     elif len(inconsistent) == 1 and keys[0] != keys[1]:
         side = inconsistent[0]
         _report(findings, side, "other" if "other" in kinds[side] else "validation", keys)
-    elif keys[0] != keys[1] and all("other" in found for found in kinds) and len(keys[0]) == len(keys[1]):
-        if not experiment.inputs_differ:
-            _report(findings, None, "other", keys)
+    elif keys[0] != keys[1] and len(keys[0]) == len(keys[1]) and all("other" in found for found in kinds):
+        # Inputs that differ as well may be the same preparation of both sets.
+        _unless_inputs(experiment, findings, keys)
+
+
+def _unless_inputs(experiment: Experiment, findings: Findings, keys: list[set[bytes]]) -> None:
+    if not experiment.inputs_differ:
+        _report(findings, None, "other", keys)
 
 
 def _validates(trace: Trace) -> bool:
@@ -54,7 +59,7 @@ def _kinds(calls: list[Call], held: frozenset[bytes], known: frozenset[bytes]) -
 
 
 def _changes_samples(experiment: Experiment, side: int) -> bool:
-    """Whether a side feeds other training samples than the data holds; it then has to prepare the validation set alike."""
+    """Whether a side feeds other training samples than the data holds: it has to prepare both sets alike."""
     rows = {key for step in experiment.epochs[side].steps for key in step.call.rows}
     return not rows <= experiment.known
 
@@ -76,7 +81,8 @@ def _report(findings: Findings, side: int | None, kind: str, keys: list[set[byte
                 )
             ],
             consequence="The validation metrics are those of other data. The weights are not touched.",
-            fix="Evaluate the validation set, prepared as the training samples are: scaled by the training set's numbers.",
+            fix="Evaluate the validation set, prepared as the training samples are: scaled by the training set's "
+            "numbers.",
             side=side,
         ),
         Effect.REPORT,

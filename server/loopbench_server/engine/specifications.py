@@ -107,7 +107,8 @@ def _seed(wholes: Wholes, findings: Findings) -> None:
             reason="SEED",
             title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
             evidence=(evidence("initial_weights", told),),
-            consequence="The accuracies differ by chance, by as much as those of one specification under several seeds.",
+            consequence="The accuracies differ by chance, by as much as those of one specification under several "
+            "seeds.",
             fix="Compare runs of the same seed, and of several.",
         ),
         Effect.TRAINING,
@@ -132,7 +133,8 @@ def _order(wholes: Wholes, findings: Findings) -> None:
                 evidence("batch_order", told),
                 evidence("reach", reach, float(orders[0].reach), float(orders[1].reach)),
             ),
-            consequence="The batches hold other samples. On data in random order, such as MNIST, that is as good as chance; "
+            consequence="The batches hold other samples. On data in random order, such as MNIST, that is as good as "
+            "chance; "
             "on sorted data a small buffer harms.",
             fix="Give both the same shuffle_buffer; 0 shuffles the whole set.",
         ),
@@ -179,7 +181,8 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
             reason="REPLICAS",
             title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
             evidence=(told,),
-            consequence="Sums over a batch are made in another order, so that the weights differ by rounding. Gradients are "
+            consequence="Sums over a batch are made in another order, so that the weights differ by rounding. "
+            "Gradients are "
             "clipped share by share, where they are.",
             fix="Train both on as many devices, where the same bits are wanted.",
         ),
