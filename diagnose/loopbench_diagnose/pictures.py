@@ -179,8 +179,12 @@ def _metrics(metrics: tuple[MetricRecord, ...]) -> Html | None:
 
 
 def _verdict(metric: MetricRecord) -> Html:
-    if None in metric.values:
+    first, second = metric.values
+    if first is None or second is None:
         return element("span", "one side only", class_="quiet")
+    if metric.agrees and not math.isclose(first, second, rel_tol=ROUNDING):
+        # Both report it correctly, of weights that differ.
+        return element("span", "differs with the weights", class_="quiet")
     kind = "agrees" if metric.agrees else "differs"
     return element("span", kind, class_=f"tag {kind}")
 

@@ -43,8 +43,9 @@ def answer(diagnosis: Diagnosis) -> str:
         return NO_DIFFERENCE
     cause = diagnosis.causes[0]
     title = cause.title.rstrip(".")
-    joint = "; " if ": " in title else ": "
     first = re.split(r"(?<=\.)\s", cause.fix, maxsplit=1)[0].rstrip(".")
+    # One colon per sentence.
+    joint = "; " if ": " in title + first else ": "
     return f"{title}{joint}{_lowered(first)}." if first else f"{title}."
 
 

@@ -48,7 +48,7 @@ def test_a_program_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "is 16 times the first: " in done.stdout.splitlines()[0]
+    assert "is 16 times the first" in done.stdout.splitlines()[0]
     assert "[LOSS_REDUCTION]" in done.stdout
     assert done.stderr.endswith("report: report.html\n")
     assert "LOSS_REDUCTION trained weights" in Page(tmp_path / "report.html").text

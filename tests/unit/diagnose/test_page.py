@@ -73,6 +73,12 @@ def test_metrics_are_side_by_side(page: Page) -> None:
     ]
 
 
+def test_a_metric_of_different_weights_does_not_agree(tmp_path: Path) -> None:
+    replay = Replay(metrics=(MetricRecord("loss", (0.83, 0.74), agrees=True),))
+    page = Page(Diagnosis(causes=(), controls=(), replay=replay).save(tmp_path / "report.html"))
+    assert page.row("loss") == "loss 0.83 0.74 differs with the weights"
+
+
 def test_distances_are_a_line_with_the_first_difference(page: Page) -> None:
     assert len(page.all("circle")) == 3
     (line,) = [path["d"] for path in page.all("path")]

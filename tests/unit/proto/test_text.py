@@ -29,6 +29,7 @@ def diagnosis(*causes: Cause, **fields: Any) -> Diagnosis:
         ({}, "The loss is a tenth: sum it up."),
         ({"fix": "Sum it up. Then train again."}, "The loss is a tenth: sum it up."),
         ({"title": "Rates: 0.1 and 0.01"}, "Rates: 0.1 and 0.01; sum it up."),
+        ({"fix": "Name the class: Accuracy."}, "The loss is a tenth; name the class: Accuracy."),
         ({"title": "A tenth.", "fix": "XLA on both sides"}, "A tenth: XLA on both sides."),
         ({"fix": "Divide by 0.5 and not by 2."}, "The loss is a tenth: divide by 0.5 and not by 2."),
         ({"fix": ""}, "The loss is a tenth."),
