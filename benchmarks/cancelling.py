@@ -54,7 +54,7 @@ class Place:
 
     def wait_for_running(self, count: int) -> None:
         """Until so many runs have a slot."""
-        while len([*self.server.client.list(RUNNING)]) != count:
+        while len([*self.server.client.list_runs(RUNNING)]) != count:
             time.sleep(0.01)
 
 
@@ -70,12 +70,12 @@ def _now(act: Callable[[], object]) -> float:
 
 def _asked(place: Place) -> Callable[[], float]:
     run = place.server.client.train(VICTIM, detach=True)
-    return lambda: _now(lambda: place.server.client.cancel(run.id))
+    return lambda: _now(lambda: place.server.client.cancel_run(run.id))
 
 
 def _asked_elsewhere(place: Place) -> Callable[[], float]:
     run = place.server.client.train(VICTIM, detach=True)
-    return lambda: _now(lambda: place.other.client.cancel(run.id))
+    return lambda: _now(lambda: place.other.client.cancel_run(run.id))
 
 
 def _call_cancelled(place: Place) -> Callable[[], float]:
@@ -123,9 +123,9 @@ def _seconds(place: Place, way: Way) -> float:
     waiting = client.train(NEXT, detach=True)
     time.sleep(0.5)  # in the midst of it
     begin = call_off()
-    while not (started := client.get(waiting.id).start_time):
+    while not (started := client.get_run(waiting.id).start_time):
         time.sleep(0.005)
-    client.cancel(waiting.id)
+    client.cancel_run(waiting.id)
     place.wait_for_running(1)
     return started.timestamp() - begin
 
@@ -151,5 +151,5 @@ def measure(setting: Setting) -> Cancelling:
         for _ in range(ROUNDS):
             for name, way in WAYS.items():
                 found[name].append(_seconds(place, way))
-        place.server.client.cancel(filler.id)
+        place.server.client.cancel_run(filler.id)
     return Cancelling(seconds=found)

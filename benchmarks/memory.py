@@ -80,7 +80,7 @@ def _of_a_run(running: RunningServer, spec: RunSpec) -> ProcessMemory:
 def _train_short_runs(running: RunningServer, count: int) -> None:
     ids = [running.client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1), detach=True).id for _ in range(count)]
     for run_id in ids:
-        *_, last = running.client.watch(run_id)
+        *_, last = running.client.watch_run(run_id)
         assert last.run is not None
         assert last.run.result is not None
 

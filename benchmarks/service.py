@@ -94,7 +94,7 @@ def _train_on_all_cores(running: RunningServer, epochs: int) -> list[str]:
 
 
 def _train(running: RunningServer, ids: list[str]) -> bool:
-    states = {running.client.get(run_id).state for run_id in ids}
+    states = {running.client.get_run(run_id).state for run_id in ids}
     assert not any(state.ended for state in states), "a run ended before it was measured"
     return states == {RunState.RUNNING}
 
@@ -133,8 +133,8 @@ def _watched_load(running: RunningServer, ended_id: str) -> tuple[Load, Watched]
         load = _load(running, list(ids), ended_id)
         told = json.loads(process.communicate()[0])["watchers"]
     for other in others:
-        running.client.cancel(other)
-    run = running.client.get(run_id)
+        running.client.cancel_run(other)
+    run = running.client.get_run(run_id)
     assert run.result is not None
     complete = [
         each["epochs"] == list(range(1, WATCHED_EPOCHS + 1)) and each["final_digest"] == run.result.weights_digest
@@ -152,7 +152,7 @@ def measure(setting: Setting) -> Service:
         ids = _train_on_all_cores(running, ENDLESS)
         load = _load(running, ids, ended_id)
         for run_id in ids:
-            running.client.cancel(run_id)
+            running.client.cancel_run(run_id)
         watched_load, watched = _watched_load(running, ended_id)
     return Service(
         health_seconds=healthy,

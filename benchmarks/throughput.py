@@ -37,7 +37,7 @@ def compare(running: RunningServer, groups: dict[str, Sequence[RunSpec]]) -> flo
     start, client = time.perf_counter(), running.client
     ids = {label: tuple(client.train(spec, detach=True).id for spec in specs) for label, specs in groups.items()}
     for run_id in (run_id for members in ids.values() for run_id in members):
-        *_, last = client.watch(run_id)
+        *_, last = client.watch_run(run_id)
         assert last.run is not None
         assert last.run.result is not None
     client.compare([RunGroup(label=label, run_ids=members) for label, members in ids.items()])

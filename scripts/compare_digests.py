@@ -41,9 +41,9 @@ def specs(arguments: argparse.Namespace) -> Iterator[tuple[str, RunSpec]]:
 
 def ended(client: Client, run: Run) -> Run:
     """``run`` once it has a result."""
-    for _ in client.watch(run.id):
+    for _ in client.watch_run(run.id):
         pass
-    return client.get(run.id)
+    return client.get_run(run.id)
 
 
 def main() -> int:

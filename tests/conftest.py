@@ -16,7 +16,7 @@ MARK_OF_FIXTURE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options that set how thoroughly tests/chaos works, and where tables are written."""
+    """Options that set how thoroughly tests/chaos works, and where a table is written."""
     parser.addoption("--kills", type=int, default=20, help="processes that tests/chaos kills, for each database")
     parser.addoption(
         "--requests",
@@ -31,7 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="minutes for which tests/chaos keeps a server under load; 30 for a full measurement",
     )
     parser.addoption("--answers", type=Path, help="file for a table of the answers of Prometheus to tests/system")
-    parser.addoption("--manifests", type=Path, help="file for a table of the checks of tests/manifests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,7 +46,8 @@ def mnist_dir() -> Path:
     """Folder with ``mnist.npz``."""
     folder = os.environ.get("LOOPBENCH_DATA_DIR")
     if not folder:
-        pytest.skip("no MNIST: set LOOPBENCH_DATA_DIR to a folder with mnist.npz")
+        load = ".venv/bin/python -c 'import keras; keras.datasets.mnist.load_data()'"
+        pytest.skip(f"no MNIST: run {load}, then set LOOPBENCH_DATA_DIR to ~/.keras/datasets")
     if not (Path(folder) / "mnist.npz").is_file():
         pytest.skip(f"no mnist.npz in {folder}: set LOOPBENCH_DATA_DIR to a folder with that file")
     return Path(folder)

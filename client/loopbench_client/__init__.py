@@ -1,6 +1,6 @@
 """Client of loopbench: :class:`Client`, :class:`AsyncClient` and the errors they raise."""
 
-from loopbench_client import verbosity  # noqa: F401  for what it does
+from loopbench_client import grpc_logging  # noqa: F401  for what it does
 
 # isort: split
 from loopbench_client.access import Access, Tls

@@ -14,7 +14,7 @@ from loopbench.addresses import is_loopback
 from loopbench_client.errors import AccessError, TlsError
 
 TOKEN_VARIABLE = "LOOPBENCH_TOKEN"  # noqa: S105  # nosec B105  # the name of a variable
-# Field of Given → variable. A server's own certificate has variables of its own, as both may be set on one machine.
+# Field of Given → variable. The server's certificate has other variables, as both may be set on one machine.
 VARIABLES = {
     "token_file": "LOOPBENCH_TOKEN_FILE",  # nosec B105  # the name of a variable
     "tls": "LOOPBENCH_TLS",

@@ -10,13 +10,13 @@ import grpc.aio
 
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
-from loopbench_client import calls
+from loopbench_client import requests
 from loopbench_client.access import Access, Tls
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
+from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
-from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
-from loopbench_client.resubmission import Resubmission
-from loopbench_client.translation import translated_errors
+from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
+from loopbench_client.retry import Retry
 
 T = TypeVar("T")
 
@@ -45,37 +45,37 @@ class AsyncClient:
         request_id: str | None = None,
         detach: bool = False,
         on_progress: Callable[[spec.RunEvent], object] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the call's deadline, which the server is told
+        timeout: float | None = None,  # noqa: ASYNC109  # the deadline of the call, which the server receives
     ) -> spec.Run:
         """Trains, and returns the run when it has SUCCEEDED; with ``detach`` at once, QUEUED.
 
         ``on_progress`` is a plain function that is called in the event loop.
         """
-        calls.check_progress(on_progress, detach=detach)
-        call = calls.train(run, request_id, detach=detach)
-        resubmission = Resubmission(timeout)
+        requests.check_progress(on_progress, detach=detach)
+        call = requests.train(run, request_id, detach=detach)
+        retry = Retry(timeout)
         while True:
             try:
-                return await self._train_once(call, on_progress, resubmission)
+                return await self._train_once(call, on_progress, retry)
             except ServerUnavailableError as error:
-                await asyncio.sleep(resubmission.pause(error))
+                await asyncio.sleep(retry.pause(error))
 
     async def _train_once(
         self,
-        call: calls.Call[spec.Run],
+        call: requests.Call[spec.Run],
         on_progress: Callable[[spec.RunEvent], object] | None,
-        resubmission: Resubmission,
+        retry: Retry,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=resubmission.left, metadata=self._metadata)
+            answer = self._train(call.request, timeout=retry.left, metadata=self._metadata)
             try:
-                run_id = dict(await answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+                run_id = dict(await answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
                 if run_id is not None:
-                    resubmission.accept()
+                    retry.accept()
                 if run_id is not None and on_progress is not None:
-                    await self._follow(run_id, on_progress, resubmission.left)
-                return call.read(calls.only([message async for message in answer]))
+                    await self._follow(run_id, on_progress, retry.left)
+                return call.read(requests.only([message async for message in answer]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 
@@ -99,9 +99,9 @@ class AsyncClient:
         timeout: float = EVALUATE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Evaluation:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
-        return await self._answer(calls.evaluate(source, method, loss, accuracy_metric), timeout)
+        return await self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
-    def watch(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
+    def watch_run(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
         return self._watch(run_id, None)
 
@@ -110,17 +110,17 @@ class AsyncClient:
         run_id: str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
     ) -> AsyncGenerator[spec.RunEvent, None]:
-        resubmission, begun = Resubmission(timeout), False
+        retry, begun = Retry(timeout), False
         while True:
             try:
-                async with aclosing(self._watch_once(run_id, resubmission.left)) as events:
+                async with aclosing(self._watch_once(run_id, retry.left)) as events:
                     async for event in events:
                         begun = True
                         yield event
             except ServerUnavailableError as error:
                 if begun:  # the events so far would come again
                     raise
-                await asyncio.sleep(resubmission.pause(error))
+                await asyncio.sleep(retry.pause(error))
             else:
                 return
 
@@ -129,7 +129,7 @@ class AsyncClient:
         run_id: str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
     ) -> AsyncGenerator[spec.RunEvent, None]:
-        call = calls.watch(run_id)
+        call = requests.watch_run(run_id)
         with translated_errors():
             stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
             try:
@@ -138,32 +138,32 @@ class AsyncClient:
             finally:
                 stream.cancel()
 
-    async def get(self, run_id: str) -> spec.Run:
-        """The run, in whatever state."""
-        return await self._answer(calls.get(run_id))
+    async def get_run(self, run_id: str) -> spec.Run:
+        """The run, in any state."""
+        return await self._answer(requests.get_run(run_id))
 
-    async def list(
+    async def list_runs(
         self,
         filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
         *,
-        page_size: int = calls.PAGE_SIZE,
+        page_size: int = requests.PAGE_SIZE,
     ) -> AsyncIterator[spec.Run]:
         """All runs that match, the newest first, fetched page by page as they are taken."""
         token = ""  # nosec B105  # of a page
         while True:
-            runs, token = await self._answer(calls.list_page(filter, page_size, token))
+            runs, token = await self._answer(requests.list_runs(filter, page_size, token))
             for run in runs:
                 yield run
             if not token:
                 return
 
-    async def cancel(self, run_id: str) -> spec.Run:
+    async def cancel_run(self, run_id: str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
-        return await self._answer(calls.cancel(run_id))
+        return await self._answer(requests.cancel_run(run_id))
 
-    async def delete(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         """Deletes a run that has ended."""
-        await self._answer(calls.delete(run_id))
+        await self._answer(requests.delete_run(run_id))
 
     async def compare(
         self,
@@ -174,7 +174,7 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109  # as in train
     ) -> spec.Comparison:
         """Verdicts on every pair of groups; ``margin`` is an accuracy, 0 to 1. The server has defaults for both."""
-        return await self._answer(calls.compare(groups, margin, alpha), timeout)
+        return await self._answer(requests.compare(groups, margin, alpha), timeout)
 
     async def diagnose(
         self,
@@ -189,11 +189,11 @@ class AsyncClient:
 
         ``verify`` also trains both with and without the fixes, under ``seeds`` seeds, and compares.
         """
-        return await self._answer(calls.diagnose(first, second, verify=verify, seeds=seeds), timeout)
+        return await self._answer(requests.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
-    async def server_info(self) -> spec.ServerInfo:
+    async def get_server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""
-        return await self._answer(calls.server_info())
+        return await self._answer(requests.get_server_info())
 
     async def wait_ready(
         self,
@@ -204,35 +204,35 @@ class AsyncClient:
         Raises:
             ServerUnavailableError: it does not within ``timeout`` seconds.
         """
-        patience = Patience(timeout)
+        poll = ReadinessPoll(timeout)
         while True:
             why = NO_RUNS_YET
             try:
-                info = await self._answer_once(calls.server_info(), patience.left)
+                info = await self._answer_once(requests.get_server_info(), poll.left)
             except TRANSIENT as error:
                 why = error.message
             else:
                 if info.ready:
                     return info
-            await asyncio.sleep(patience.pause(why))
+            await asyncio.sleep(poll.pause(why))
 
     async def _answer(
         self,
-        call: calls.Call[T],
+        call: requests.Call[T],
         timeout: float | None = None,  # noqa: ASYNC109  # as in train
     ) -> T:
-        resubmission = Resubmission(self._timeout if timeout is None else timeout)
+        retry = Retry(self._timeout if timeout is None else timeout)
         while True:
             try:
-                return await self._answer_once(call, resubmission.left)
+                return await self._answer_once(call, retry.left)
             except ServerUnavailableError as error:
                 if not call.repeatable:
                     raise
-                await asyncio.sleep(resubmission.pause(error))
+                await asyncio.sleep(retry.pause(error))
 
     async def _answer_once(
         self,
-        call: calls.Call[T],
+        call: requests.Call[T],
         timeout: float | None,  # noqa: ASYNC109  # as in train
     ) -> T:
         with translated_errors():

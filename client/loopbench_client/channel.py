@@ -19,13 +19,13 @@ DIAGNOSE_TIMEOUT = 3_600.0
 def channel_options(address: str) -> list[tuple[str, str | int]]:
     """Options for a channel to ``address``."""
     return [
-        # The client repeats calls itself; see resubmission.py.
+        # The client repeats calls itself; see retry.py.
         ("grpc.enable_retries", 0),
         # A name of several servers, such as that of a headless Service: calls go to all of them in turn.
         ("grpc.lb_policy_name", "round_robin"),
         # A server that was away for long is found again within seconds, and not within two minutes.
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        # A run can be silent for long: only pings tell silence from death. The server has to allow them this often
+        # A run can be silent for long: only pings show that the server lives. The server must allow them this often
         # (grpc.http2.min_ping_interval_without_data_ms), or it ends the connection with "too_many_pings".
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

@@ -10,13 +10,13 @@ import grpc
 
 from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2_grpc
-from loopbench_client import calls
+from loopbench_client import requests
 from loopbench_client.access import Access, Tls
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
+from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
-from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, Patience
-from loopbench_client.resubmission import Resubmission
-from loopbench_client.translation import translated_errors
+from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
+from loopbench_client.retry import Retry
 
 T = TypeVar("T")
 
@@ -60,36 +60,36 @@ class Client:
         returns the same run.
 
         Raises:
-            ValueError: ``on_progress`` together with ``detach``; use :meth:`watch`.
+            ValueError: ``on_progress`` together with ``detach``; use :meth:`watch_run`.
             InvalidSpecError: bad fields, all of them named.
             RunFailedError: the run failed.
             RunCancelledError: somebody cancelled the run.
         """
-        calls.check_progress(on_progress, detach=detach)
-        call = calls.train(run, request_id, detach=detach)
-        resubmission = Resubmission(timeout)
+        requests.check_progress(on_progress, detach=detach)
+        call = requests.train(run, request_id, detach=detach)
+        retry = Retry(timeout)
         while True:
             try:
-                return self._train_once(call, on_progress, resubmission)
+                return self._train_once(call, on_progress, retry)
             except ServerUnavailableError as error:
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
 
     def _train_once(
         self,
-        call: calls.Call[spec.Run],
+        call: requests.Call[spec.Run],
         on_progress: Callable[[spec.RunEvent], object] | None,
-        resubmission: Resubmission,
+        retry: Retry,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=resubmission.left, metadata=self._metadata)
+            answer = self._train(call.request, timeout=retry.left, metadata=self._metadata)
             try:
-                run_id = dict(answer.initial_metadata()).get(calls.RUN_ID_METADATA)
+                run_id = dict(answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
                 if run_id is not None:
-                    resubmission.accept()
+                    retry.accept()
                 if run_id is not None and on_progress is not None:
-                    self._follow(run_id, on_progress, resubmission.left)
-                return call.read(calls.only([*answer]))
+                    self._follow(run_id, on_progress, retry.left)
+                return call.read(requests.only([*answer]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 
@@ -113,28 +113,28 @@ class Client:
         timeout: float = EVALUATE_TIMEOUT,
     ) -> spec.Evaluation:
         """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
-        return self._answer(calls.evaluate(source, method, loss, accuracy_metric), timeout)
+        return self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
-    def watch(self, run_id: str) -> Iterator[spec.RunEvent]:
+    def watch_run(self, run_id: str) -> Iterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
         return self._watch(run_id, None)
 
     def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        resubmission, begun = Resubmission(timeout), False
+        retry, begun = Retry(timeout), False
         while True:
             try:
-                for event in self._watch_once(run_id, resubmission.left):
+                for event in self._watch_once(run_id, retry.left):
                     begun = True
                     yield event
             except ServerUnavailableError as error:
                 if begun:  # the events so far would come again
                     raise
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
             else:
                 return
 
     def _watch_once(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        call = calls.watch(run_id)
+        call = requests.watch_run(run_id)
         with translated_errors():
             stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
             try:
@@ -142,31 +142,31 @@ class Client:
             finally:
                 stream.cancel()
 
-    def get(self, run_id: str) -> spec.Run:
-        """The run, in whatever state."""
-        return self._answer(calls.get(run_id))
+    def get_run(self, run_id: str) -> spec.Run:
+        """The run, in any state."""
+        return self._answer(requests.get_run(run_id))
 
-    def list(
+    def list_runs(
         self,
         filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
         *,
-        page_size: int = calls.PAGE_SIZE,
+        page_size: int = requests.PAGE_SIZE,
     ) -> Iterator[spec.Run]:
         """All runs that match, the newest first, fetched page by page as they are taken."""
         token = ""  # nosec B105  # of a page
         while True:
-            runs, token = self._answer(calls.list_page(filter, page_size, token))
+            runs, token = self._answer(requests.list_runs(filter, page_size, token))
             yield from runs
             if not token:
                 return
 
-    def cancel(self, run_id: str) -> spec.Run:
+    def cancel_run(self, run_id: str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
-        return self._answer(calls.cancel(run_id))
+        return self._answer(requests.cancel_run(run_id))
 
-    def delete(self, run_id: str) -> None:
+    def delete_run(self, run_id: str) -> None:
         """Deletes a run that has ended."""
-        self._answer(calls.delete(run_id))
+        self._answer(requests.delete_run(run_id))
 
     def compare(
         self,
@@ -177,7 +177,7 @@ class Client:
         timeout: float | None = None,
     ) -> spec.Comparison:
         """Verdicts on every pair of groups; ``margin`` is an accuracy, 0 to 1. The server has defaults for both."""
-        return self._answer(calls.compare(groups, margin, alpha), timeout)
+        return self._answer(requests.compare(groups, margin, alpha), timeout)
 
     def diagnose(
         self,
@@ -192,11 +192,11 @@ class Client:
 
         ``verify`` also trains both with and without the fixes, under ``seeds`` seeds, and compares.
         """
-        return self._answer(calls.diagnose(first, second, verify=verify, seeds=seeds), timeout)
+        return self._answer(requests.diagnose(first, second, verify=verify, seeds=seeds), timeout)
 
-    def server_info(self) -> spec.ServerInfo:
+    def get_server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""
-        return self._answer(calls.server_info())
+        return self._answer(requests.get_server_info())
 
     def wait_ready(self, timeout: float = 60.0) -> spec.ServerInfo:
         """Waits until the server takes runs.
@@ -204,29 +204,29 @@ class Client:
         Raises:
             ServerUnavailableError: it does not within ``timeout`` seconds.
         """
-        patience = Patience(timeout)
+        poll = ReadinessPoll(timeout)
         while True:
             why = NO_RUNS_YET
             try:
-                info = self._answer_once(calls.server_info(), patience.left)
+                info = self._answer_once(requests.get_server_info(), poll.left)
             except TRANSIENT as error:
                 why = error.message
             else:
                 if info.ready:
                     return info
-            time.sleep(patience.pause(why))
+            time.sleep(poll.pause(why))
 
-    def _answer(self, call: calls.Call[T], timeout: float | None = None) -> T:
-        resubmission = Resubmission(self._timeout if timeout is None else timeout)
+    def _answer(self, call: requests.Call[T], timeout: float | None = None) -> T:
+        retry = Retry(self._timeout if timeout is None else timeout)
         while True:
             try:
-                return self._answer_once(call, resubmission.left)
+                return self._answer_once(call, retry.left)
             except ServerUnavailableError as error:
                 if not call.repeatable:
                     raise
-                time.sleep(resubmission.pause(error))
+                time.sleep(retry.pause(error))
 
-    def _answer_once(self, call: calls.Call[T], timeout: float | None) -> T:
+    def _answer_once(self, call: requests.Call[T], timeout: float | None) -> T:
         with translated_errors():
             return call.read(getattr(self._stub, call.method)(call.request, timeout=timeout, metadata=self._metadata))
 

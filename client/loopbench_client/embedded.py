@@ -1,4 +1,4 @@
-"""A server of one's own on loopback, for trying things out with one command."""
+"""An embedded server on loopback, for trying things out with one command."""
 
 import os
 import queue
@@ -27,7 +27,7 @@ COMMAND = (
     *("--metrics-address", "none"),
     "--exit-on-stdin-eof",
 )
-# What a server for others, or a client of one, was told on this machine; a server of one's own is for loopback.
+# Variables of a shared server or of its clients on this machine; the embedded server listens on loopback.
 OF_OTHER_SERVERS = frozenset(
     {
         *("LOOPBENCH_TLS_CERTIFICATE", "LOOPBENCH_TLS_KEY", "LOOPBENCH_TLS_CLIENT_CA", "LOOPBENCH_TOKENS_FILE"),
@@ -37,13 +37,13 @@ OF_OTHER_SERVERS = frozenset(
 LISTENING = "loopbench-server listening on "
 LOG_LINES = 15
 
-# Seconds. A server that is told to end lets go of its runs first.
+# Seconds. A server that receives SIGTERM first drains its runs.
 START_TIMEOUT = 60.0
 READY_TIMEOUT = 180.0
 DRAIN_TIMEOUT = 20.0
 TERMINATE_TIMEOUT = 5.0
 
-HINT = "name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install loopbench with its extra 'server'"
+HINT = "name a server with --server HOST:PORT or LOOPBENCH_SERVER, or install keras-loopbench with its extra 'server'"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     # One for each process that starts a server: several may at once.
     log = log_file(f"server-{os.getpid()}")
     with log.open("wb") as stderr:
-        # The server watches its stdin, so that it ends even where this process is killed. It has a session of its own:
+        # The server watches its stdin, so that it ends even where this process is killed. It has a separate session:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
             COMMAND,

@@ -1,4 +1,4 @@
-"""Everything that the client raises of its own accord.
+"""Every error that the client raises.
 
 ::
 
@@ -17,7 +17,7 @@
     │   ├── PermissionDeniedError   it may not do this
     │   └── TlsError                no TLS with this server, or none where a token needs it
     ├── ServerUnavailableError      nobody answers, or the server is not ready
-    │   └── EmbeddedServerError     the server of one's own did not start
+    │   └── EmbeddedServerError     the embedded server did not start
     ├── DeadlineError               no answer in time
     ├── UnsupportedError            this server cannot do that
     └── ServerError                 the server erred, or gave an answer outside the contract
@@ -123,7 +123,7 @@ class PermissionDeniedError(AccessError):
 
 
 class TlsError(AccessError):
-    """TLS with this server does not come about, or a token would travel without it."""
+    """The TLS handshake with this server failed, or a token would be sent without TLS."""
 
 
 class ServerUnavailableError(LoopbenchError):

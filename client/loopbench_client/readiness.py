@@ -12,7 +12,7 @@ TRANSIENT = (ServerUnavailableError, DeadlineError)
 NO_RUNS_YET = "it answers, but takes no runs yet"
 
 
-class Patience:
+class ReadinessPoll:
     """Decides after every answer whether to ask again; both clients ask, each in its own way."""
 
     def __init__(self, timeout: float) -> None:

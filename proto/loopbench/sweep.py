@@ -18,7 +18,7 @@ from loopbench.spec import Input, RunSpec
 # Of the file that names a sweep; Kubernetes keeps no more in a ConfigMap.
 FILE_BYTES = 1 << 20
 MOST_INDICES = 10_000
-# In the environment of whoever runs an index; Kubernetes gives it the name.
+# Environment variable with the number of the index; Kubernetes sets it.
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 # Ids of requests are made below this one.
 NAMESPACE = uuid.UUID("0c7be3f3-5d0e-4b0b-9c53-6a2f3d1f7e52")
@@ -50,7 +50,7 @@ class Index:
 
     @property
     def title(self) -> str:
-        """The index as it is told of."""
+        """The index, as messages name it."""
         return f"index {self.number} ({self.label}, seed {self.spec.seed})"
 
 
@@ -124,7 +124,7 @@ class Sweep(Input):
         return f"{self.name}-{self._digest[:DIGEST_LENGTH]}"
 
     def request_id(self, number: int) -> str:
-        """The UUID under which the run with that ``number`` is asked for, whoever asks and how often."""
+        """The UUID under which the run with that ``number`` is requested, by every caller and every time."""
         return str(uuid.uuid5(NAMESPACE, f"{self._digest}/{number}"))
 
 

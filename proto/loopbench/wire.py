@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ValidationError
@@ -23,7 +22,7 @@ M = TypeVar("M", bound=Message)
 T = TypeVar("T", bound=BaseModel)
 
 
-def enum_prefix(descriptor: EnumDescriptor) -> str:
+def enum_prefix(descriptor: Any) -> str:
     """``LossAggregation`` → ``LOSS_REPORT_``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", descriptor.name).upper() + "_"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from loopbench_server.rpc.interceptors.auth import NEEDED
+from loopbench_server.rpc.methods import METHOD_ROLES
 from scripts.documents.contract import File, contract
 from scripts.documents.errors import entries
 from scripts.documents.rendering import render
@@ -39,6 +39,6 @@ def api() -> str:
         "api.md.jinja",
         files=files,
         anchors=_anchors(files),
-        roles={path: role.name.lower() for path, role in NEEDED.items()},
+        roles={path: role.name.lower() for path, role in METHOD_ROLES.items()},
         linked=lambda comment: _with_links(comment, reasons),
     )

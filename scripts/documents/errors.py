@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from inspect import getdoc
 
 from loopbench_server.errors import LoopbenchServerError, subclasses
+from loopbench_server.rpc.error_mapping import STATUSES
 from scripts.documents.rendering import render
 
 
@@ -20,7 +21,7 @@ class Entry:
 
 def _entry(error: type[LoopbenchServerError]) -> Entry:
     meaning = (getdoc(error) or "").splitlines()[0]
-    return Entry(error.reason, error.status, "yes" if error.retryable else "no", meaning, error.hint)
+    return Entry(error.reason, STATUSES[error].name, "yes" if error.retryable else "no", meaning, error.hint)
 
 
 def entries() -> dict[str, Entry]:

@@ -1,67 +1,179 @@
-"""Dashboards as tables of panels."""
+"""Dashboards by Grafana's foundation SDK: what all panels, queries and variables of loopbench have in common."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from grafana_foundation_sdk.builders import common as build_common
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders import prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
 GREEN, YELLOW, ORANGE, RED, NEUTRAL = "green", "yellow", "orange", "red", "text"
 Thresholds = tuple[tuple[float | None, str], ...]
+Panel = Builder[models.Panel]
+# A heading and the panels below it.
+Row = tuple[str, Sequence[Panel]]
+
+DATA_SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
-@dataclass(frozen=True)
-class Query:
-    """A PromQL expression and what its series are called."""
-
-    expression: str
-    legend: str = "__auto"
+def query(expression: str, legend: str = "__auto") -> prometheus.Dataquery:
+    """A PromQL expression and the name of its series."""
+    code = QueryEditorMode.CODE
+    return prometheus.Dataquery().datasource(DATA_SOURCE).expr(expression).legend_format(legend).editor_mode(code)
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A picture of queries; ``width`` is in columns of the 24 there are, ``height`` in units of 30 pixels.
+def variable(name: str, label: str, selector: str) -> build.QueryVariable:
+    """A choice of the values of a label in the series of ``selector``."""
+    expression = f"label_values({selector}, {name})"
+    made = build.QueryVariable(name).label(label).datasource(DATA_SOURCE)
+    made.query({"query": expression, "refId": name}).multi(True).include_all(True).current(
+        models.VariableOption(selected=True, text=["All"], value=["$__all"])
+    )
+    # It includes series without the label, such as the namespace outside of Kubernetes.
+    made.all_value(".*")
+    return made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
+
+
+class _Alerts(models.AnnotationQuery, Builder[models.AnnotationQuery]):
+    """The alerts that fire, by their names, for which the SDK has no field."""
+
+    def __init__(self) -> None:
+        alerts = 'ALERTS{alertname=~"Loopbench.*", alertstate="firing"}'
+        super().__init__("Alerts", DATA_SOURCE, icon_color=RED, expr=alerts)
+
+    def build(self) -> models.AnnotationQuery:
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | {"titleFormat": "{{alertname}}", "step": "60s"}
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    description: str,
+    *,
+    variables: Iterable[build.QueryVariable],
+    rows: Iterable[Row],
+    links: dict[str, str],
+    since: str = "now-6h",
+) -> models.Dashboard:
+    """A dashboard; ``links`` are titles of other dashboards by their uid."""
+    made = build.Dashboard(title).uid(uid).description(description).tags(["loopbench"]).version(1).editable()
+    made.tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser").refresh("30s").time(since, "now")
+    made.with_variable(build.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+    for choice in variables:
+        made.with_variable(choice)
+    made.annotation(_Alerts())
+    for other, text in links.items():
+        link = build.DashboardLink(text).type(models.DashboardLinkType.LINK).icon("dashboard").url(f"/d/{other}")
+        made.link(link.keep_time(True).include_vars(True))
+    for heading, panels in rows:
+        made.with_row(build.Row(heading))
+        for panel in panels:
+            made.with_panel(panel)
+    built = made.build()
+    for number, placed in enumerate(built.panels or (), start=1):
+        placed.id_val = number
+    return built
+
+
+def panel(
+    title: str,
+    description: str,
+    unit: str,
+    *queries: prometheus.Dataquery,
+    kind: str = "timeseries",
+    width: int = 8,
+    height: int = 8,
+    thresholds: Thresholds = ((None, NEUTRAL),),
+    words: dict[str, tuple[str, str]] | None = None,
+    stacked: bool = False,
+    most: float | None = None,
+    columns: dict[str, str] | None = None,
+    units: dict[str, str] | None = None,
+) -> Panel:
+    """A panel of 24 columns and of units of 30 pixels.
 
     ``thresholds`` are colours from a value on, the first from anywhere. ``words`` are shown instead of values. Of a
-    table, ``table`` are the columns in their order: label, or query by its letter, and heading; ``units`` are theirs.
+    table, ``columns`` are headings in their order, by a label or the letter of a query; ``units`` are theirs.
     """
-
-    title: str
-    description: str
-    unit: str
-    queries: tuple[Query, ...]
-    kind: str = "timeseries"
-    width: int = 8
-    height: int = 8
-    thresholds: Thresholds = ((None, NEUTRAL),)
-    words: dict[str, tuple[str, str]] = field(default_factory=dict)
-    stacked: bool = False
-    most: float | None = None
-    table: dict[str, str] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Row:
-    """Panels below a heading."""
-
-    title: str
-    panels: tuple[Panel, ...]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A choice of the values that a label has in the series that ``selector`` gives."""
-
-    name: str
-    label: str
-    selector: str
+    made: Any = {"timeseries": _timeseries, "stat": _stat, "table": _table, "state-timeline": _timeline}[kind]()
+    made.title(title).description(description).unit(unit).datasource(DATA_SOURCE).span(width).height(height)
+    steps = [models.Threshold(value=value, color=color) for value, color in thresholds]
+    made.thresholds(build.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
+    by_threshold = kind in ("stat", "state-timeline")
+    colors = models.FieldColorModeId
+    made.color_scheme(build.FieldColor().mode(colors.THRESHOLDS if by_threshold else colors.PALETTE_CLASSIC))
+    if kind == "timeseries":
+        _draw(made, stacked=stacked, limits=len(steps) > 1)
+    if kind != "state-timeline":
+        made.min(0)
+    if most is not None:
+        made.max(most)
+    if words:
+        options = {
+            value: models.ValueMappingResult(text=text, color=color, index=0) for value, (text, color) in words.items()
+        }
+        made.mappings([models.ValueMap(options=options)])
+    for letter, asked in zip(ascii_uppercase, queries, strict=False):
+        made.with_target(_evaluated(asked, kind).ref_id(letter))
+    if columns:
+        _arrange(made, columns, units or {}, lone=len(queries) == 1)
+    return made  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Dashboard:
-    """All that a file holds; ``links`` are titles of other dashboards by their uid."""
+def _evaluated(asked: prometheus.Dataquery, kind: str) -> prometheus.Dataquery:
+    asked = asked.instant() if kind in ("stat", "table") else asked.range()
+    return asked.format(PromQueryFormat.TABLE if kind == "table" else PromQueryFormat.TIME_SERIES)
 
-    uid: str
-    title: str
-    description: str
-    variables: tuple[Variable, ...]
-    rows: tuple[Row, ...]
-    links: dict[str, str]
-    since: str = "now-6h"
+
+def _timeseries() -> timeseries.Panel:
+    legend = build_common.VizLegendOptions().display_mode(common.LegendDisplayMode.TABLE).show_legend(True)
+    legend.placement(common.LegendPlacement.BOTTOM).calcs(["lastNotNull", "max"])
+    tooltip = build_common.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+    return timeseries.Panel().legend(legend).tooltip(tooltip)
+
+
+def _draw(made: timeseries.Panel, *, stacked: bool, limits: bool) -> None:
+    stacking = common.StackingMode.NORMAL if stacked else common.StackingMode.NONE
+    lines = common.GraphThresholdsStyleMode.LINE if limits else common.GraphThresholdsStyleMode.OFF
+    made.draw_style(common.GraphDrawStyle.LINE).fill_opacity(20 if stacked else 5).span_nulls(False)
+    made.show_points(common.VisibilityMode.AUTO).stacking(build_common.StackingConfig().mode(stacking).group("A"))
+    made.thresholds_style(build_common.GraphThresholdsStyleConfig().mode(lines))
+
+
+def _stat() -> stat.Panel:
+    made = stat.Panel().reduce_options(build_common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
+    return made.color_mode(common.BigValueColorMode.VALUE).graph_mode(common.BigValueGraphMode.NONE)
+
+
+def _table() -> table.Panel:
+    return table.Panel().show_header(True).cell_height(common.TableCellHeight.SM)
+
+
+def _timeline() -> statetimeline.Panel:
+    legend = build_common.VizLegendOptions().show_legend(False)
+    return (
+        statetimeline.Panel().merge_values(True).show_value(common.VisibilityMode.AUTO).row_height(0.8).legend(legend)
+    )
+
+
+def _arrange(made: table.Panel, columns: dict[str, str], units: dict[str, str], *, lone: bool) -> None:
+    """One row for all queries of the same labels, and the columns in their order."""
+    # Grafana names the values of a lone query without its letter.
+    names = {name.removesuffix(" #A") if lone else name: heading for name, heading in columns.items()}
+    order = {"indexByName": {name: index for index, name in enumerate(names)}, "renameByName": names}
+    for transformation, options in (
+        ("merge", {}),
+        ("filterFieldsByName", {"include": {"names": list(names)}}),
+        ("organize", order),
+    ):
+        made.with_transformation(models.DataTransformerConfig(id_val=transformation, options=options))
+    for name, unit in units.items():
+        made.override_by_name(columns[name], [models.DynamicConfigValue(id_val="unit", value=unit)])

@@ -1,6 +1,6 @@
 """PromQL that both dashboards are made of."""
 
-from scripts.monitoring.grafana import NEUTRAL, Panel, Query, Thresholds
+from scripts.monitoring.grafana import NEUTRAL, Panel, Thresholds, panel, query
 
 RATE = "$__rate_interval"
 SERVERS = 'job="loopbench", namespace=~"$namespace", instance=~"$instance"'
@@ -26,6 +26,6 @@ def stat(
     title: str, description: str, unit: str, expression: str, thresholds: Thresholds = ((None, NEUTRAL),)
 ) -> Panel:
     """A figure of now; six of them make a line."""
-    return Panel(
-        title, description, unit, (Query(expression, title),), kind="stat", width=4, height=4, thresholds=thresholds
+    return panel(
+        title, description, unit, query(expression, title), kind="stat", width=4, height=4, thresholds=thresholds
     )

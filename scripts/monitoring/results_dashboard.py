@@ -1,6 +1,6 @@
 """The dashboard of the results: accuracy, parity, throughput."""
 
-from scripts.monitoring.grafana import GREEN, ORANGE, RED, Dashboard, Panel, Query, Row, Variable
+from scripts.monitoring.grafana import GREEN, ORANGE, RED, dashboard, panel, query, variable
 from scripts.monitoring.queries import RATE, mean, quantile, rate
 
 SCOPE = 'job="loopbench", namespace=~"$namespace"'
@@ -33,23 +33,21 @@ def _diverged_by(by: str) -> str:
     return f"max by ({by}) ({each})"
 
 
-NOW = Row(
+NOW = (
     "The last run that succeeded of each kind, whoever trained it",
     (
-        Panel(
+        panel(
             "Accuracy",
             "Counted on the final weights over all training and validation samples. Parameters are 'default' where "
             "nothing but method, loss, optimizer and dataset was chosen.",
             "none",
-            (
-                Query(_accuracy("train")),
-                Query(_accuracy("validation")),
-                Query(f"1000 * max by ({KEY}) (loopbench_last_success_timestamp_seconds{{{RESULTS}}})"),
-            ),
+            query(_accuracy("train")),
+            query(_accuracy("validation")),
+            query(f"1000 * max by ({KEY}) (loopbench_last_success_timestamp_seconds{{{RESULTS}}})"),
             kind="table",
             width=16,
             height=10,
-            table={
+            columns={
                 "method": "Method",
                 "loss": "Loss",
                 "optimizer": "Optimizer",
@@ -61,54 +59,54 @@ NOW = Row(
             },
             units={"Value #A": "percentunit", "Value #B": "percentunit", "Value #C": "dateTimeAsLocal"},
         ),
-        Panel(
+        panel(
             "Methods agree",
             "Whether all methods ended in the same weights, for the last specification that several of them trained, "
             "under every seed. An alert fires where they did not.",
             "none",
-            (Query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),
             kind="stat",
             height=10,
             thresholds=((None, RED), (1, GREEN)),
             words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
         ),
-        Panel(
+        panel(
             "Diverged",
             "How many kinds of runs ended, the last time, with weights or figures that are NaN or infinite. Accuracies "
             "and agreement leave such runs out.",
             "none",
-            (Query(f"sum(max by ({KEY}) (loopbench_last_run_diverged{{{RESULTS}}}))", "kinds"),),
+            query(f"sum(max by ({KEY}) (loopbench_last_run_diverged{{{RESULTS}}}))", "kinds"),
             kind="stat",
             width=12,
             thresholds=((None, GREEN), (1, RED)),
         ),
-        Panel(
+        panel(
             "Runs that diverged",
             "A minute, by method, whoever trained them.",
             "opm",
-            (Query(f"60 * {_diverged_by('method')}", "{{method}}"),),
+            query(f"60 * {_diverged_by('method')}", "{{method}}"),
             width=12,
         ),
     ),
 )
 
-ACCURACY = Row(
+ACCURACY = (
     "Accuracy over time",
     (
-        Panel(
+        panel(
             "Validation accuracy",
             "Of the last run that succeeded and did not diverge.",
             "percentunit",
-            (Query(_accuracy("validation"), NAME),),
+            query(_accuracy("validation"), NAME),
             width=12,
             height=10,
             most=1,
         ),
-        Panel(
+        panel(
             "Train accuracy",
             "Of the last run that succeeded and did not diverge.",
             "percentunit",
-            (Query(_accuracy("train"), NAME),),
+            query(_accuracy("train"), NAME),
             width=12,
             height=10,
             most=1,
@@ -116,104 +114,96 @@ ACCURACY = Row(
     ),
 )
 
-PARITY = Row(
+PARITY = (
     "Parity",
     (
-        Panel(
+        panel(
             "Agreement over time",
             "Whether all methods ended in the same weights, for the last specification that several of them trained.",
             "none",
-            (Query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            query(_agreement("min", "loopbench_methods_agree"), "{{loss}} {{optimizer}} {{dataset}}"),
             kind="state-timeline",
             thresholds=((None, RED), (1, GREEN)),
             words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
         ),
-        Panel(
+        panel(
             "Largest difference between methods",
             "Of validation accuracies under one specification and seed. An alert fires above 0.5 %, the margin.",
             "percentunit",
-            (Query(_agreement("max", "loopbench_parity_difference_ratio"), "{{loss}} {{optimizer}} {{dataset}}"),),
+            query(_agreement("max", "loopbench_parity_difference_ratio"), "{{loss}} {{optimizer}} {{dataset}}"),
             thresholds=((None, GREEN), (0.005, RED)),
         ),
-        Panel(
+        panel(
             "Verdicts of comparisons",
             "Pairs of groups that callers had compared, in the range shown.",
             "short",
-            (
-                Query(
-                    f"sum by (verdict) (increase(loopbench_comparison_pairs_total{{{SCOPE}}}[$__range]))", "{{verdict}}"
-                ),
-            ),
+            query(f"sum by (verdict) (increase(loopbench_comparison_pairs_total{{{SCOPE}}}[$__range]))", "{{verdict}}"),
             kind="stat",
         ),
     ),
 )
 
-THROUGHPUT = Row(
+THROUGHPUT = (
     "Throughput",
     (
-        Panel(
+        panel(
             "Training examples",
             "A second, by method, with sweeps.",
             "count:examples/s",
-            (Query(rate("loopbench_examples_total", "method", RUNS), "{{method}}"),),
+            query(rate("loopbench_examples_total", "method", RUNS), "{{method}}"),
             stacked=True,
         ),
-        Panel(
+        panel(
             "Speed of an epoch",
             "Training examples a second while an epoch is trained: the median by method.",
             "count:examples/s",
-            (
-                Query(
-                    quantile(0.5, "loopbench_run_examples_per_second", "method", f'{TRAINERS}, method=~"$method"'),
-                    "{{method}}",
-                ),
+            query(
+                quantile(0.5, "loopbench_run_examples_per_second", "method", f'{TRAINERS}, method=~"$method"'),
+                "{{method}}",
             ),
         ),
-        Panel(
+        panel(
             "Time to train",
             "Mean time of the phase 'train' of a run that succeeded, by method.",
             "s",
-            (
-                Query(
-                    mean("loopbench_run_phase_seconds", "method", f'{TRAINERS}, method=~"$method", phase="train"'),
-                    "{{method}}",
-                ),
+            query(
+                mean("loopbench_run_phase_seconds", "method", f'{TRAINERS}, method=~"$method", phase="train"'),
+                "{{method}}",
             ),
         ),
-        Panel(
+        panel(
             "Runs that ended, by outcome",
             "A minute, of the whole store.",
             "opm",
-            (Query(_stored("outcome"), "{{outcome}}"),),
+            query(_stored("outcome"), "{{outcome}}"),
             stacked=True,
         ),
-        Panel(
+        panel(
             "Runs that ended, by method",
             "A minute, of the whole store.",
             "opm",
-            (Query(_stored("method"), "{{method}}"),),
+            query(_stored("method"), "{{method}}"),
             stacked=True,
         ),
-        Panel(
+        panel(
             "Runs that failed",
             "Share of the runs of the store that FAILED within a quarter of an hour. An alert fires above 20 %.",
             "percentunit",
-            (Query('max(namespace:loopbench_runs_failed:ratio_rate15m{namespace=~"$namespace"})', "failed"),),
+            query('max(namespace:loopbench_runs_failed:ratio_rate15m{namespace=~"$namespace"})', "failed"),
             thresholds=((None, GREEN), (0.05, ORANGE), (0.2, RED)),
             most=1,
         ),
     ),
 )
 
-RESULTS_DASHBOARD = Dashboard(
+RESULTS_DASHBOARD = dashboard(
     "loopbench-results",
     "loopbench / Results",
     "What was trained, by whichever server or sweep: accuracy, parity, throughput.",
-    (
-        Variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
+    variables=(
+        variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
         *(
-            Variable(name, label, f"loopbench_accuracy_ratio{{{SCOPE}}}")
+            variable(name, label, f"loopbench_accuracy_ratio{{{SCOPE}}}")
             for name, label in (
                 ("method", "Method"),
                 ("loss", "Loss"),
@@ -223,7 +213,7 @@ RESULTS_DASHBOARD = Dashboard(
             )
         ),
     ),
-    (NOW, ACCURACY, PARITY, THROUGHPUT),
-    {"loopbench-service": "loopbench / Service"},
+    rows=(NOW, ACCURACY, PARITY, THROUGHPUT),
+    links={"loopbench-service": "loopbench / Service"},
     since="now-24h",
 )

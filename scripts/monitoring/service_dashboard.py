@@ -1,13 +1,13 @@
 """The dashboard of the service: calls, runs, processes, store."""
 
-from scripts.monitoring.grafana import GREEN, ORANGE, RED, Dashboard, Panel, Query, Row, Variable
+from scripts.monitoring.grafana import GREEN, ORANGE, RED, dashboard, panel, query, variable
 from scripts.monitoring.queries import SERVERS, quantile, rate, stat
 from scripts.monitoring.service_calls import CALLS_ROW
 from scripts.monitoring.service_runs import RUNS_ROW
 
 DAY = 86_400
 
-GLANCE = Row(
+GLANCE = (
     "At a glance",
     (
         stat(
@@ -55,109 +55,101 @@ GLANCE = Row(
     ),
 )
 
-PROCESSES_ROW = Row(
+PROCESSES_ROW = (
     "Processes",
     (
-        Panel(
+        panel(
             "Worker processes",
             "Processes that train, evaluate or diagnose.",
             "short",
-            (Query(f"sum by (instance) (loopbench_worker_processes{{{SERVERS}}})", "{{instance}}"),),
+            query(f"sum by (instance) (loopbench_worker_processes{{{SERVERS}}})", "{{instance}}"),
         ),
-        Panel(
+        panel(
             "Processors in use",
             "Seconds of processor time a second, of the server and of its workers.",
             "short",
-            (
-                Query(rate("loopbench_worker_cpu_seconds_total", "instance", SERVERS), "{{instance}} workers"),
-                Query(rate("process_cpu_seconds_total", "instance", SERVERS), "{{instance}} server"),
-            ),
+            query(rate("loopbench_worker_cpu_seconds_total", "instance", SERVERS), "{{instance}} workers"),
+            query(rate("process_cpu_seconds_total", "instance", SERVERS), "{{instance}} server"),
         ),
-        Panel(
+        panel(
             "Memory",
             "Of the server, resident, and what its workers have to themselves.",
             "bytes",
-            (
-                Query(f"sum by (instance) (loopbench_worker_memory_bytes{{{SERVERS}}})", "{{instance}} workers"),
-                Query(f"sum by (instance) (process_resident_memory_bytes{{{SERVERS}}})", "{{instance}} server"),
-            ),
+            query(f"sum by (instance) (loopbench_worker_memory_bytes{{{SERVERS}}})", "{{instance}} workers"),
+            query(f"sum by (instance) (process_resident_memory_bytes{{{SERVERS}}})", "{{instance}} server"),
         ),
-        Panel(
+        panel(
             "Open files",
             "Of the files that a server may have open; each connection is one.",
             "percentunit",
-            (Query(f"process_open_fds{{{SERVERS}}} / process_max_fds{{{SERVERS}}}", "{{instance}}"),),
+            query(f"process_open_fds{{{SERVERS}}} / process_max_fds{{{SERVERS}}}", "{{instance}}"),
             thresholds=((None, GREEN), (0.8, RED)),
             most=1,
         ),
-        Panel(
+        panel(
             "Certificate",
             "Time until it expires. An alert fires below two weeks.",
             "s",
-            (
-                Query(
-                    f"loopbench_tls_certificate_expiry_timestamp_seconds{{{SERVERS}}} - time()",
-                    "{{instance}}",
-                ),
+            query(
+                f"loopbench_tls_certificate_expiry_timestamp_seconds{{{SERVERS}}} - time()",
+                "{{instance}}",
             ),
             kind="stat",
             thresholds=((None, RED), (14 * DAY, GREEN)),
         ),
-        Panel(
+        panel(
             "Versions",
             "What the servers were made of.",
             "none",
-            (Query(f"loopbench_build_info{{{SERVERS}}}"),),
+            query(f"loopbench_build_info{{{SERVERS}}}"),
             kind="table",
-            table={"instance": "Server", "version": "Version", "revision": "Revision", "python": "Python"},
+            columns={"instance": "Server", "version": "Version", "revision": "Revision", "python": "Python"},
         ),
     ),
 )
 
-STORE_ROW = Row(
+STORE_ROW = (
     "Store",
     (
-        Panel(
+        panel(
             "Transactions",
             "A second, by server.",
             "ops",
-            (Query(rate("loopbench_store_transaction_seconds_count", "instance", SERVERS), "{{instance}}"),),
+            query(rate("loopbench_store_transaction_seconds_count", "instance", SERVERS), "{{instance}}"),
         ),
-        Panel(
+        panel(
             "Duration of transactions",
             "With waiting for a connection: half of them, and 99 in 100. An alert fires above 1 s.",
             "s",
-            (
-                Query(quantile(0.5, "loopbench_store_transaction_seconds", "", SERVERS), "50 %"),
-                Query(quantile(0.99, "loopbench_store_transaction_seconds", "", SERVERS), "99 %"),
-            ),
+            query(quantile(0.5, "loopbench_store_transaction_seconds", "", SERVERS), "50 %"),
+            query(quantile(0.99, "loopbench_store_transaction_seconds", "", SERVERS), "99 %"),
             thresholds=((None, GREEN), (1, RED)),
         ),
-        Panel(
+        panel(
             "Transactions that failed",
             "A second: the database refused, or did not answer. An alert fires above 0.",
             "ops",
-            (Query(rate("loopbench_store_errors_total", "instance", SERVERS), "{{instance}}"),),
+            query(rate("loopbench_store_errors_total", "instance", SERVERS), "{{instance}}"),
         ),
-        Panel(
+        panel(
             "Errors of background work",
             "Unexpected errors within a quarter of an hour, by the work; it goes on. The log has the traceback.",
             "short",
-            (Query(f"sum by (work) (increase(loopbench_background_errors_total{{{SERVERS}}}[15m]))", "{{work}}"),),
+            query(f"sum by (work) (increase(loopbench_background_errors_total{{{SERVERS}}}[15m]))", "{{work}}"),
             thresholds=((None, GREEN), (0.5, RED)),
         ),
     ),
 )
 
-SERVICE = Dashboard(
+SERVICE = dashboard(
     "loopbench-service",
     "loopbench / Service",
     "Calls, runs, processes and store of the servers.",
-    (
-        Variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
-        Variable("instance", "Server", 'loopbench_build_info{job="loopbench", namespace=~"$namespace"}'),
-        Variable("grpc_method", "Call", 'grpc_server_started_total{grpc_service="loopbench.v1.BenchmarkService"}'),
+    variables=(
+        variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
+        variable("instance", "Server", 'loopbench_build_info{job="loopbench", namespace=~"$namespace"}'),
+        variable("grpc_method", "Call", 'grpc_server_started_total{grpc_service="loopbench.v1.BenchmarkService"}'),
     ),
-    (GLANCE, CALLS_ROW, RUNS_ROW, PROCESSES_ROW, STORE_ROW),
-    {"loopbench-results": "loopbench / Results"},
+    rows=(GLANCE, CALLS_ROW, RUNS_ROW, PROCESSES_ROW, STORE_ROW),
+    links={"loopbench-results": "loopbench / Results"},
 )

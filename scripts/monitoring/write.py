@@ -1,17 +1,16 @@
 """Writes what is made of tables: dashboards, the rules as an object of Kubernetes, and the names in docs/metrics.md."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from loopbench_server.rpc.server import served_methods
+from loopbench_server.rpc.methods import METHODS
 from loopbench_server.telemetry.metrics import Metrics
-from scripts.monitoring.grafana_json import as_json
 from scripts.monitoring.results_dashboard import RESULTS_DASHBOARD
 from scripts.monitoring.service_dashboard import SERVICE
 
@@ -37,7 +36,7 @@ def files() -> dict[Path, str]:
     """What each file has to hold."""
     dashboards = {"service": SERVICE, "results": RESULTS_DASHBOARD}
     made = {
-        MONITORING / "dashboards" / f"{name}.json": json.dumps(as_json(dashboard), indent=2) + "\n"
+        MONITORING / "dashboards" / f"{name}.json": JSONEncoder(indent=2).encode(dashboard) + "\n"
         for name, dashboard in dashboards.items()
     }
     return made | {MONITORING / "prometheusrule.yaml": _rule_object(), DOCUMENT: _document()}
@@ -66,8 +65,8 @@ def _document() -> str:
 
 
 def _lines() -> Iterator[str]:
-    metrics = Metrics(slots=1, queue_size=1, methods=served_methods())
-    metrics.service.certificate_expires(lambda: 0.0)
+    metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
+    metrics.service.watch_certificate(lambda: 0.0)
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         unit = next((unit for suffix, unit in UNITS.items() if family.name.endswith(suffix)), "number")

@@ -41,11 +41,11 @@ def _accuracy(run: Run) -> str:
 
 
 def _cancel(client: Client, spec: RunSpec) -> None:
-    client.cancel(client.train(spec.model_copy(update={"epochs": 1_000}), detach=True).id)
+    client.cancel_run(client.train(spec.model_copy(update={"epochs": 1_000}), detach=True).id)
 
 
 FAILURES: tuple[tuple[str, Callable[[Client, RunSpec], object]], ...] = (
     ("cancelled a run", _cancel),
     ("asked for a GPU", lambda client, spec: client.train(spec.model_copy(update={"device": Device.GPU}))),
-    ("asked for a run that there is not", lambda client, _: client.get("00000000-0000-4000-8000-000000000000")),
+    ("asked for a run that there is not", lambda client, _: client.get_run("00000000-0000-4000-8000-000000000000")),
 )

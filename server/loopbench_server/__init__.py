@@ -1,1 +1,1 @@
-"""The benchmark service: a gRPC server, and a process of its own for every run."""
+"""The benchmark service: a gRPC server that trains each run in its own process."""

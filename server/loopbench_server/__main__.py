@@ -1,4 +1,4 @@
-"""Starts the server. Imports are inside: every worker process imports this module anew and needs none of them."""
+"""Starts the server. Imports are local: every worker process imports this module and needs none of them."""
 
 import sys
 
@@ -6,10 +6,10 @@ import sys
 def main() -> None:
     """The command ``loopbench-server``."""
     from loopbench_server.app import run  # noqa: PLC0415
-    from loopbench_server.bootstrap import StartError  # noqa: PLC0415
-    from loopbench_server.config import Settings, given  # noqa: PLC0415
+    from loopbench_server.config import Settings, load_settings  # noqa: PLC0415
+    from loopbench_server.errors import StartError  # noqa: PLC0415
 
-    settings = given(Settings)
+    settings = load_settings(Settings)
     try:
         run(settings)
     except StartError as error:

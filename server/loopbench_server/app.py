@@ -1,4 +1,4 @@
-"""Puts the server together, and runs it until it is told to stop."""
+"""Wires the parts of a server and runs it until a signal stops it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,181 +9,173 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
-from loopbench_server.blocking import in_thread, start_threads
-from loopbench_server.bootstrap import (
-    StartError,
-    open_store,
-    serve_metrics,
-    surroundings_of,
-)
+from loopbench_server.blocking import run_blocking, start_threads
+from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
-from loopbench_server.errors import StoreFailedError
-from loopbench_server.fd_limit import allow_as_many_as_possible
-from loopbench_server.malloc import keep_little
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
-from loopbench_server.rpc.boundary import Boundary
+from loopbench_server.errors import StartError, StoreFailedError
+from loopbench_server.fd_limit import raise_fd_limit
+from loopbench_server.malloc import tune_malloc
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.rpc.health import OVERALL, Health
-from loopbench_server.rpc.server import MESSAGE_BYTES, SERVICE_NAME, grpc_server, health_server, served_methods
+from loopbench_server.rpc.interceptors import make_interceptors
+from loopbench_server.rpc.methods import BENCHMARK, METHODS
+from loopbench_server.rpc.server import MESSAGE_BYTES, grpc_server, health_server
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.ended_runs import follow_results
-from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
-from loopbench_server.runs.maintenance.retention import keep_tidy, retention_of
+from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
+from loopbench_server.runs.maintenance.polling import STORE_CHECK, repeat
+from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
-from loopbench_server.security.access import Access, AccessError, access_of
-from loopbench_server.stopping import stop_event
+from loopbench_server.security.access import load_access
+from loopbench_server.stopping import make_stop_event
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import Metrics
 from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.telemetry.tracing import tracing
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.pool import WorkerPool
 
 log = structlog.get_logger()
 
-# Seconds for the background work to end, once the server has drained.
-BACKGROUND_SECONDS = 1.0
-SECONDS_BETWEEN_LOOKS = 1.0
+# Time for the background work to end after the server has drained.
+BACKGROUND_TIMEOUT_SECONDS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _access(settings: Settings) -> Access:
-    try:
-        return access_of(settings)
-    except AccessError as error:
-        raise StartError(str(error)) from error
-
-
 class App:
-    """All parts of a server, wired."""
+    """A server with all of its parts."""
 
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
         limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
         self._settings = settings
         self._failed = False
         self._ready = False
-        self._able = {"processes": False, "store": True, "taking_runs": True}
-        self._access = _access(settings)
-        self._surroundings = surroundings_of(settings)
-        self._metrics = metrics = Metrics(limits.slots, limits.queue_size, served_methods())
+        self._conditions = {"processes": False, "store": True, "taking_runs": True}
+        self._access = load_access(settings)
+        self._worker_config = make_worker_config(settings)
+        self._metrics = metrics = Metrics(limits.slots, limits.queue_size, METHODS.values())
         self._store = open_store(settings, metrics.store)
-        self._boundary = Boundary(metrics.rpcs, tracer)
-        # Probes come all the time, and a trace of each shows nothing.
-        self._health_boundary = Boundary(metrics.rpcs, NoOpTracer())
+        self._interceptors = make_interceptors(metrics.rpcs, tracer, self._access.tokens)
+        # Probes come all the time; a trace of each would show nothing.
+        self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = Processes(settings.data_dir, settings.run_seconds)
-        self._executor = RunExecutor(self._store, self._processes, settings.slots, self._surroundings, observers)
+        self._pool = WorkerPool(self._worker_config)
+        self._executor = RunExecutor(self._store, self._pool, settings.slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        questions = Questions(self._processes, settings.slots, settings.queue_size, self._surroundings.bounds)
+        tasks = TaskRunner(self._pool, settings.slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
-            Evaluations(self._store, questions, self._surroundings),
-            Diagnoses(self._store, questions, Verification(self._scheduler, settings.slots), self._surroundings),
+            Evaluator(self._store, tasks, self._worker_config),
+            Diagnoser(self._store, tasks, Verifier(self._scheduler, settings.slots), self._worker_config),
             self._store,
             self._status,
             metrics=metrics.service,
         )
-        metrics.service.asks(questions)
+        metrics.service.watch_tasks(tasks)
         if self._access.expiry:
-            metrics.service.certificate_expires(self._access.expiry)
-        self._stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
+            metrics.service.watch_certificate(self._access.expiry)
+        self._stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
 
     async def serve(self) -> None:
-        """Until the server is told to stop and has drained."""
+        """Serve until a stop is requested and the server has drained."""
         self._health.set(OVERALL, SERVING)
-        self._health.set(SERVICE_NAME, NOT_SERVING)
-        serving = grpc_server(self._settings.address, self._service, self._health, self._boundary, self._access)
-        probed = health_server(self._settings.health_address, self._health, self._health_boundary)
+        self._health.set(BENCHMARK, NOT_SERVING)
+        serving = grpc_server(self._settings.address, self._service, self._health, self._interceptors, self._access)
+        probed = health_server(self._settings.health_address, self._health, self._health_interceptors)
         async with serving as address, probed as health_address:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
-            # Last: whoever started us reads it, and then may look into the log for the rest.
+            # Last: the program that started the server waits for this line, and then reads the rest from the log.
             print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201
-            background = [self._in_background(work) for work in self._works()]
+            background = [self._start_background(work) for work in self._background_work()]
             await self._stop.wait()
             await self._drain()
             for task in background:
                 task.cancel()
-            # One that waits for a database is left behind.
-            await asyncio.wait(background, timeout=BACKGROUND_SECONDS)
-            await self._processes.close()
+            # Work that waits for a database is left behind.
+            await asyncio.wait(background, timeout=BACKGROUND_TIMEOUT_SECONDS)
+            await self._pool.close()
         self._store.close()
         if self._failed:
-            raise StartError("the server could not go on; its log says why")
+            raise StartError("the server cannot continue; see its log for the cause")
         log.info("stopped")
 
-    def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
+    def _background_work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (
-            self._keep_ready(),
-            keep_leases(self._store, self._executor),
-            end_abandoned(self._store, self._executor),
-            heed_cancellations(self._store, self._executor),
-            keep_tidy(self._store, self._executor, retention_of(self._settings)),
+            self._track_workers(),
+            renew_leases(self._store, self._executor),
+            reap_expired(self._store, self._executor),
+            poll_cancel_requests(self._store, self._executor),
+            enforce_retention(self._store, self._executor, make_retention(self._settings)),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
-            self._examine_store(),
+            self._check_store_integrity(),
             self._watch_store(),
         )
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Without such work the server is of no use: if it fails, the server stops, and its log says why."""
+    def _start_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start work without which the server is of no use: if it fails, the server stops."""
 
-        def look(task: asyncio.Task[None]) -> None:
+        def check(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception():
-                log.critical("the server cannot go on", exc_info=task.exception())
+                log.critical("the server cannot continue", exc_info=task.exception())
                 self._failed = True
                 self._stop.set()
 
         task = asyncio.create_task(work)
-        task.add_done_callback(look)
+        task.add_done_callback(check)
         return task
 
-    async def _keep_ready(self) -> None:
-        """For ever: ready once a worker has described the machine, until no training process can be started."""
+    async def _track_workers(self) -> None:
+        """Keep the server ready while worker processes start. Never returns."""
         while True:
-            described = await describe(self._processes, self._surroundings)
-            self._status.warmed_up(described)
-            self._metrics.described(described)
+            described = await describe(self._pool, self._worker_config)
+            self._status.set_description(described)
+            self._metrics.set_description(described)
             self._set_ready(processes=True)
-            await self._processes.broke()
+            await self._pool.wait_broken()
             self._set_ready(processes=False)
 
-    async def _examine_store(self) -> None:
+    async def _check_store_integrity(self) -> None:
         try:
-            await in_thread(self._store.examine)
+            await run_blocking(self._store.check_integrity)
         except StoreFailedError as error:
-            log.error("the database cannot be examined, or is damaged", error=str(error))  # noqa: TRY400  no traceback
+            log.error("database integrity check failed", error=str(error))  # noqa: TRY400  no traceback
 
     async def _watch_store(self) -> None:
-        """Never returns. The server is not ready while the store cannot keep results."""
-        while True:
-            self._set_ready(store=self._store.keeps)
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        """Keep the server not ready while the store cannot keep results. Never returns."""
 
-    def _set_ready(self, **able: bool) -> None:
-        """Ready as long as every part is able to do its work."""
-        self._able |= able
-        self._status.warm = ready = all(self._able.values())
+        async def check() -> None:
+            self._set_ready(store=self._store.is_durable)
+
+        await repeat(STORE_CHECK, POLL_INTERVAL_SECONDS, check, self._executor.observer.work_failed)
+
+    def _set_ready(self, **conditions: bool) -> None:
+        """Update conditions; the server is ready while all of them hold."""
+        self._conditions |= conditions
+        self._status.ready = ready = all(self._conditions.values())
         if ready == self._ready:
             return
         self._ready = ready
         self._metrics.service.ready.set(ready)
-        self._health.set(SERVICE_NAME, SERVING if ready else NOT_SERVING)
+        self._health.set(BENCHMARK, SERVING if ready else NOT_SERVING)
         if ready:
             log.info("ready", devices=[device.name for device in self._status.info().devices])
         else:
-            log.info("not ready", cause=[part for part, is_able in self._able.items() if not is_able])
+            log.info("not ready", cause=[part for part, is_able in self._conditions.items() if not is_able])
 
     async def _drain(self) -> None:
         seconds = self._settings.drain_seconds
@@ -194,24 +186,22 @@ class App:
 
 async def _run(settings: Settings, tracer: Tracer) -> None:
     try:
-        # Each slot may have a run, and beside it an evaluation or a diagnosis.
+        # Each slot may hold a run, and an evaluation or a diagnosis beside it.
         start_threads(processes=2 * settings.slots)
     except RuntimeError as error:
-        raise StartError(
-            f"{error}: raise the limit of threads (ulimit -u, or the container's limit of pids)"
-        ) from error
+        raise StartError(f"{error}: raise the limit of threads (ulimit -u, or the container's pids limit)") from error
     await App(settings, tracer).serve()
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; then drains and returns.
+    """Serve until SIGTERM or SIGINT, then drain and return.
 
     Raises:
-        StartError: the address is taken or open to others, the database or a file cannot be opened, traces are asked
-            for and not there.
+        StartError: the address is taken or is open to other machines without protection, the database or a file cannot
+            be opened, or traces are requested and cannot be exported.
     """
-    keep_little()
-    allow_as_many_as_possible()
+    tune_malloc()
+    raise_fd_limit()
     logging.configure(settings)
     with tracing() as tracer:
         asyncio.run(_run(settings, tracer))

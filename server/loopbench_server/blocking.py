@@ -1,7 +1,7 @@
-"""Blocking calls on threads, which cannot be called off half-way.
+"""Blocking calls on threads, which cannot be interrupted.
 
-Each kind of work has threads that no other kind can take. All of them exist from the start, so that a limit of threads
-is an error of the start and not of a call or of the leases.
+Each kind of work has its own thread pool, so that no kind can exhaust the threads of another. All threads start with
+the server: a limit of threads is an error at startup, not of a call or of a lease renewal.
 """
 
 import asyncio
@@ -16,42 +16,42 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# For what callers write to the store, and the short reads beside that.
+# Writes of callers to the store, and short reads beside them.
 STORE_THREADS = 3
-# For what callers read: pages, comparisons and single runs.
+# Reads of callers: pages, comparisons and single runs.
 READ_THREADS = 3
-# For what runs write. A run that is cancelled waits for its write, and would wait for those of all callers otherwise.
+# Writes of runs. A cancelled run waits for its write, and must not wait for the writes of callers.
 RUN_THREADS = 2
-# For leases, abandoned runs and cancellations.
+# Leases, expired runs and cancellation requests.
 RESERVED_THREADS = 2
-# Of worker processes; each has one that reads its pipe.
+# Each worker process has one thread that reads its pipe.
 THREADS_PER_PROCESS = 1
 
-# Pipes, ends and memory of worker processes are waited for apart: a database that hangs holds threads, and runs have to
-# go on and be killed all the same. A thread is made where none is idle; there are a few for each process.
-_FOR_PROCESSES = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="processes")
-# asyncio's own executor is not used: ending it takes one more thread.
-_FOR_STORE = ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store")
-_FOR_READS = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="reads")
-_FOR_RUNS = ThreadPoolExecutor(max_workers=RUN_THREADS, thread_name_prefix="runs")
-_RESERVED = ThreadPoolExecutor(max_workers=RESERVED_THREADS, thread_name_prefix="reserved")
+# Process I/O uses a separate pool, so that a hung database cannot keep runs from being read and killed. The pool adds a
+# thread where none is idle; each process needs a few.
+_PROCESS_POOL = ThreadPoolExecutor(max_workers=4_096, thread_name_prefix="processes")
+# asyncio's default executor is not used: shutting it down takes one more thread.
+_STORE_POOL = ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store")
+_READ_POOL = ThreadPoolExecutor(max_workers=READ_THREADS, thread_name_prefix="reads")
+_RUN_POOL = ThreadPoolExecutor(max_workers=RUN_THREADS, thread_name_prefix="runs")
+_RESERVED_POOL = ThreadPoolExecutor(max_workers=RESERVED_THREADS, thread_name_prefix="reserved")
 
 
 def start_threads(processes: int) -> None:
-    """Makes the threads of all kinds; of those for worker processes as many as ``processes`` need.
+    """Start the threads of all pools; the pool of process I/O gets enough for ``processes`` worker processes.
 
     Raises:
         RuntimeError: the system allows no more threads.
     """
-    _start(_FOR_STORE, STORE_THREADS)
-    _start(_FOR_READS, READ_THREADS)
-    _start(_FOR_RUNS, RUN_THREADS)
-    _start(_RESERVED, RESERVED_THREADS)
-    _start(_FOR_PROCESSES, THREADS_PER_PROCESS * processes)
+    _start_pool(_STORE_POOL, STORE_THREADS)
+    _start_pool(_READ_POOL, READ_THREADS)
+    _start_pool(_RUN_POOL, RUN_THREADS)
+    _start_pool(_RESERVED_POOL, RESERVED_THREADS)
+    _start_pool(_PROCESS_POOL, THREADS_PER_PROCESS * processes)
 
 
-def _start(executor: ThreadPoolExecutor, count: int) -> None:
-    """Makes ``count`` threads, each of which waits for the last."""
+def _start_pool(executor: ThreadPoolExecutor, count: int) -> None:
+    """Start ``count`` threads, each of which waits for the last."""
     barrier = threading.Barrier(count + 1)
     try:
         for _ in range(count):
@@ -62,10 +62,10 @@ def _start(executor: ThreadPoolExecutor, count: int) -> None:
         raise
 
 
-async def to_the_end(awaitable: Awaitable[T]) -> T:
-    """What ``awaitable`` gives; a caller that is cancelled meanwhile, however often, learns of it once that is done.
+async def shielded(awaitable: Awaitable[T]) -> T:
+    """Return the result of ``awaitable``, even if the caller is cancelled meanwhile; then the cancellation is raised.
 
-    An error of it then has nobody to go to, and is dropped.
+    An error of ``awaitable`` is dropped if the caller was cancelled.
     """
     task = asyncio.ensure_future(awaitable)
     try:
@@ -75,35 +75,35 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # asyncio would log what nobody has looked at
+            task.exception()  # or asyncio logs it as never retrieved
         raise
 
 
-async def for_processes(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``function`` on a thread that nothing but worker processes may hold up; not to the end, as it only waits."""
-    return await asyncio.get_running_loop().run_in_executor(_FOR_PROCESSES, partial(function, *args, **kwargs))
+async def run_process_io(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` on the threads of process I/O. A cancelled caller does not wait for it."""
+    return await asyncio.get_running_loop().run_in_executor(_PROCESS_POOL, partial(function, *args, **kwargs))
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``function`` on a thread, to the end: what comes after a cancellation finds it done and not still under way."""
-    return await _on(_FOR_STORE, partial(function, *args, **kwargs))
+async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` on a thread of the store. A cancelled caller still waits until the function returns."""
+    return await _run_on(_STORE_POOL, partial(function, *args, **kwargs))
 
 
-async def in_read_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread for what callers read."""
-    return await _on(_FOR_READS, partial(function, *args, **kwargs))
+async def run_blocking_read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` as :func:`run_blocking` does, on a thread for reads of callers."""
+    return await _run_on(_READ_POOL, partial(function, *args, **kwargs))
 
 
-async def in_run_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread for what runs write."""
-    return await _on(_FOR_RUNS, partial(function, *args, **kwargs))
+async def run_blocking_for_run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` as :func:`run_blocking` does, on a thread for writes of runs."""
+    return await _run_on(_RUN_POOL, partial(function, *args, **kwargs))
 
 
-async def in_reserved_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, on a thread that callers cannot exhaust: for leases and cancellations."""
-    return await _on(_RESERVED, partial(function, *args, **kwargs))
+async def run_blocking_reserved(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``function`` as :func:`run_blocking` does, on a thread that callers cannot exhaust."""
+    return await _run_on(_RESERVED_POOL, partial(function, *args, **kwargs))
 
 
-async def _on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+async def _run_on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     in_context = partial(contextvars.copy_context().run, function)
-    return await to_the_end(asyncio.get_running_loop().run_in_executor(executor, in_context))
+    return await shielded(asyncio.get_running_loop().run_in_executor(executor, in_context))

@@ -1,4 +1,4 @@
-"""Settings of the programs that train: a flag each, and an environment variable each."""
+"""Settings of the server and of the sweep program: one flag and one environment variable each."""
 
 import os
 import sys
@@ -11,8 +11,9 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from loopbench.spec import violations_of
+from loopbench_server.worker_config import WorkerLimits
 
-# Long enough for a server that is busy, or a database that is away for a moment.
+# Long enough for a busy server and for a short outage of the database.
 LEASE = timedelta(seconds=30)
 STATE_DIR = platformdirs.user_state_path("loopbench")
 
@@ -22,7 +23,7 @@ Address = Annotated[str, Field(pattern=r"^(unix:.+|.+:\d{1,5})$")]
 
 
 class TrainingSettings(BaseSettings):
-    """What every program that trains runs by."""
+    """Settings of every program that trains."""
 
     model_config = SettingsConfigDict(
         env_prefix="LOOPBENCH_",
@@ -41,35 +42,37 @@ class TrainingSettings(BaseSettings):
         description="SQLAlchemy URL of the database with runs, epochs and weights; by default a file of SQLite. "
         "A password in it is safer in the environment variable, as others may see flags",
     )
-    data_dir: Path | None = Field(None, description="folder with mnist.npz; without it Keras's cache, then a download")
-    tensorboard_dir: Path = Field(STATE_DIR / "tensorboard", description="folder for TensorBoard logs, one a run")
+    data_dir: Path | None = Field(None, description="folder with mnist.npz; by default Keras's cache, then a download")
+    tensorboard_dir: Path = Field(
+        STATE_DIR / "tensorboard", description="folder for TensorBoard logs, with one subfolder per run"
+    )
     run_seconds: Annotated[float, Field(gt=0, le=30 * 86_400)] = Field(
-        6 * 3_600.0, description="seconds that a run's process may take"
+        WorkerLimits.seconds, description="time limit of a run's process in seconds"
     )
     run_megabytes: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        4_000, description="memory that a run's process may have to itself"
+        WorkerLimits.megabytes, description="limit of the private memory of a run's process in megabytes"
     )
     lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = Field(
-        LEASE.total_seconds(), description="seconds after which the runs of a server that died can be tried again"
+        LEASE.total_seconds(), description="seconds after which the runs of a dead server can be retried"
     )
     threads_per_run: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA"
     )
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        30.0, description="seconds that running runs may go on after SIGTERM"
+        30.0, description="seconds that runs may continue after SIGTERM"
     )
-    log_format: Literal["json", "console"] = Field("json", description="how log lines are written to standard error")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    log_format: Literal["json", "console"] = Field("json", description="format of log lines on standard error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     exit_on_stdin_eof: bool = Field(
-        default=False, description="shut down when standard input ends: for a process that belongs to its parent"
+        default=False, description="shut down when standard input ends, so that the process ends with its parent"
     )
 
 
 S = TypeVar("S", bound=TrainingSettings)
 
 
-def given(kind: type[S]) -> S:
-    """What flags and environment say; what is wrong with them is told flag by flag, and ends the process with 2."""
+def load_settings(kind: type[S]) -> S:
+    """Read flags and environment; print each fault with its flag and exit with status 2."""
     try:
         return CliApp.run(kind)
     except ValidationError as error:
@@ -80,7 +83,7 @@ def given(kind: type[S]) -> S:
 
 
 class Settings(TrainingSettings):
-    """Trains one small network in several ways and says whether the ways agree.
+    """Trains one small network in several ways and reports whether the ways agree.
 
     Every flag can be given as an environment variable too: --store-url is LOOPBENCH_STORE_URL. A flag wins.
     """
@@ -88,43 +91,43 @@ class Settings(TrainingSettings):
     model_config = SettingsConfigDict(cli_prog_name="loopbench-server")
 
     address: Address = Field(
-        "127.0.0.1:50051", description="HOST:PORT to serve gRPC on, or unix:PATH; port 0 takes a free one"
+        "127.0.0.1:50051", description="HOST:PORT to serve gRPC on, or unix:PATH; port 0 picks a free port"
     )
     health_address: Address | Literal["none"] = Field(
-        "none", description="HOST:PORT to serve the health service alone on, for probes that know no TLS and no tokens"
+        "none", description="HOST:PORT to serve only the health service on, for probes without TLS and tokens"
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
-        os.cpu_count() or 1, description="runs that train at once; by default one a core"
+        os.cpu_count() or 1, description="runs that train at the same time; by default one per core"
     )
     queue_size: Annotated[int, Field(ge=0, le=10_000)] = Field(1_000, description="runs that may wait for a slot")
     caller_runs: Annotated[int, Field(ge=1, le=20_000)] = Field(
-        500, description="runs that one caller may have under way or waiting"
+        500, description="running and queued runs that one caller may have"
     )
     keep_runs_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
-        None, description="days that runs which have ended are kept; without it for ever"
+        None, description="days to keep ended runs; by default they are kept"
     )
     keep_weights_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
-        None, description="days that the weights of runs which have ended are kept; without it as long as the runs"
+        None, description="days to keep the weights of ended runs; by default as long as the runs"
     )
     tls_certificate: Path | None = Field(None, description="PEM file with the server's certificate chain: turns on TLS")
     tls_key: Path | None = Field(None, description="PEM file with the certificate's key", validate_default=True)
     tls_client_ca: Path | None = Field(
-        None, description="PEM file with the CA that has to have signed the certificates of callers: mutual TLS"
+        None, description="PEM file with the CA that signs the certificates of callers: turns on mutual TLS"
     )
     tokens_file: Path | None = Field(
-        None, description="file with the hashes of the tokens that callers need, made by loopbench-token"
+        None, description="file with hashes of the tokens that callers need, written by loopbench-token"
     )
     insecure: bool = Field(
-        default=False, description="serve on an address that others can reach without TLS or without tokens"
+        default=False, description="allow an address that other machines can reach without TLS or without tokens"
     )
-    reflection: bool = Field(default=True, description="serve gRPC's reflection, which tells callers of the methods")
+    reflection: bool = Field(default=True, description="serve gRPC reflection, which lists the methods to callers")
 
     @field_validator("tls_key", "tls_client_ca")
     @classmethod
-    def _goes_with_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         certificate = info.data.get("tls_certificate")
         if value and not certificate:
-            raise ValueError("makes no sense without --tls-certificate")
+            raise ValueError("requires --tls-certificate")
         if certificate and not value and info.field_name == "tls_key":
-            raise ValueError("is needed with --tls-certificate")
+            raise ValueError("is required with --tls-certificate")
         return value

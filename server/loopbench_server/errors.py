@@ -1,43 +1,33 @@
-"""What can go wrong, in the domain's own words, and how each appears to a caller: the one table of errors.
+"""Errors of the domain. :mod:`loopbench_server.rpc.error_mapping` maps them to gRPC statuses.
 
-A new error is a class below, with its ``reason``, ``status`` and ``hint``, and a section in the template of
-``docs/troubleshooting.md``; ``make docs`` writes both pages.
+A new error takes a class with a ``reason`` and a ``hint`` in this module, a row in the table of statuses, and a section
+in the template of ``docs/troubleshooting.md``. ``make docs`` writes the pages.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from loopbench.spec import Violation
 
-# gRPC's names, and nothing else of gRPC: runs raise these errors too.
-Status = Literal[
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
+
+class StartError(Exception):
+    """The program cannot start."""
+
+
+class SettingError(StartError):
+    """The program cannot start with these settings in this installation, however often it is started."""
 
 
 class LoopbenchServerError(Exception):
-    """Base: ``reason`` is stable and for machines, the message is for people, ``hint`` says what to do.
+    """Base class of the errors that callers receive. The first line of an error's docstring is its meaning in the docs.
 
-    ``status`` is what a call ends with, ``retryable`` whether the same request can succeed later. ``metadata`` holds
-    further facts for machines, such as the run's id. The first line of an error's docstring is its meaning.
+    Attributes:
+        reason: stable identifier for programs.
+        hint: what to do, for people.
+        retryable: whether the same request can succeed later.
+        metadata: further facts for programs, such as the run's id.
     """
 
     reason: ClassVar[str]
-    status: ClassVar[Status]
     hint: ClassVar[str]
     retryable: ClassVar[bool] = False
 
@@ -47,14 +37,13 @@ class LoopbenchServerError(Exception):
 
 
 class InvalidRequestError(LoopbenchServerError):
-    """The request breaks the contract.
+    """The request violates the contract.
 
     ``violations`` names every bad field.
     """
 
     reason = "INVALID_FIELDS"
-    status = "INVALID_ARGUMENT"
-    hint = "Mend the fields that are named; the contract (the .proto files) says what each may hold."
+    hint = "Correct the named fields; the contract (the .proto files) defines what each may hold."
 
     def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
         super().__init__(message, **metadata)
@@ -62,53 +51,47 @@ class InvalidRequestError(LoopbenchServerError):
 
 
 class RunNotFoundError(LoopbenchServerError):
-    """No such run."""
+    """No run has this id, or matches the specification."""
 
     reason = "RUN_NOT_FOUND"
-    status = "NOT_FOUND"
-    hint = "ListRuns shows the runs there are."
+    hint = "ListRuns lists the existing runs."
 
 
 class RequestConflictError(LoopbenchServerError):
     """The request_id was used with another spec."""
 
     reason = "REQUEST_ID_REUSED"
-    status = "ALREADY_EXISTS"
-    hint = "Give every new specification a new request_id."
+    hint = "Use a new request_id for every new specification."
 
 
 class QueueFullError(LoopbenchServerError):
-    """No room for another waiting run."""
+    """The queue has no room for another run."""
 
     reason = "QUEUE_FULL"
-    status = "RESOURCE_EXHAUSTED"
-    hint = "Try again when a run has ended."
+    hint = "Retry when a run has ended."
     retryable = True
 
 
 class CallerLimitError(LoopbenchServerError):
-    """The caller has as many unfinished runs as one may have."""
+    """The caller has as many unfinished runs as one caller may have."""
 
     reason = "CALLER_LIMIT"
-    status = "RESOURCE_EXHAUSTED"
-    hint = "Try again when one of your runs has ended."
+    hint = "Retry when one of your runs has ended."
     retryable = True
 
 
 class TooManyCallsError(LoopbenchServerError):
-    """The server holds as many calls of this kind, of one caller or in all, as it may."""
+    """The server holds the maximum number of calls of this kind, of one caller or in total."""
 
     reason = "TOO_MANY_CALLS"
-    status = "RESOURCE_EXHAUSTED"
-    hint = "Try again when other calls have ended; make fewer calls at once."
+    hint = "Retry when other calls have ended; make fewer concurrent calls."
     retryable = True
 
 
 class MessageTimeoutError(LoopbenchServerError):
-    """The call's first message did not come in time."""
+    """The call's first message did not arrive in time."""
 
     reason = "MESSAGE_TIMEOUT"
-    status = "DEADLINE_EXCEEDED"
     hint = "Send the request as soon as the call begins."
     retryable = True
 
@@ -117,17 +100,15 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
-    status = "UNAVAILABLE"
-    hint = "Send the same request_id again, to this server once it is back or to another."
+    hint = "Retry with the same request_id, on this server once it is back or on another one."
     retryable = True
 
 
 class NotReadyError(LoopbenchServerError):
-    """The process that trains cannot be started."""
+    """No worker process can be started."""
 
     reason = "TRAINING_PROCESS_UNAVAILABLE"
-    status = "UNAVAILABLE"
-    hint = "The server's log says why no training process starts. Send the same request_id again."
+    hint = "The server's log has the cause. Retry with the same request_id."
     retryable = True
 
 
@@ -135,99 +116,85 @@ class RunNotEndedError(LoopbenchServerError):
     """The run is queued or running."""
 
     reason = "RUN_NOT_ENDED"
-    status = "FAILED_PRECONDITION"
-    hint = "Cancel the run first, or wait for its end."
+    hint = "Cancel the run first, or wait until it has ended."
 
 
 class RunWithoutResultError(LoopbenchServerError):
-    """A run that is to be compared has no result."""
+    """A run of the comparison has no result."""
 
     reason = "RUN_WITHOUT_RESULT"
-    status = "FAILED_PRECONDITION"
-    hint = "Only runs that SUCCEEDED can be compared."
+    hint = "Compare only runs that SUCCEEDED."
 
 
 class WeightsNotStoredError(LoopbenchServerError):
-    """The run has no final weights, or has them no longer."""
+    """The run has no final weights, or they have been deleted."""
 
     reason = "WEIGHTS_NOT_STORED"
-    status = "FAILED_PRECONDITION"
-    hint = (
-        "Only a run that SUCCEEDED has weights, for as long as the server keeps them. Training it again gives the same."
-    )
+    hint = "Only runs that SUCCEEDED have weights, until these are deleted. Repeating the run gives the same weights."
 
 
 class WeightsCorruptError(LoopbenchServerError):
-    """The stored weights are not those that the run ended with."""
+    """The stored weights differ from the run's final weights."""
 
     reason = "WEIGHTS_CORRUPT"
-    status = "DATA_LOSS"
-    hint = "Restore the database from a backup, or delete the run and train it again, which gives the same weights."
+    hint = "Restore the database from a backup, or delete the run and repeat it, which gives the same weights."
 
 
 class TimeExceededError(LoopbenchServerError):
-    """The process ran for too long."""
+    """The run's process exceeded the time limit."""
 
     reason = "TIME_EXCEEDED"
-    status = "ABORTED"
-    hint = "Train for fewer epochs, under GRAPH or XLA, or start the server with more --run-seconds."
+    hint = "Train fewer epochs, use GRAPH or XLA, or start the server with more --run-seconds."
 
 
 class MemoryExceededError(LoopbenchServerError):
-    """The process took too much memory."""
+    """The run's process exceeded the memory limit."""
 
     reason = "MEMORY_EXCEEDED"
-    status = "ABORTED"
-    hint = "Train in smaller batches, or start the server with more --run-megabytes."
+    hint = "Use smaller batches, or start the server with more --run-megabytes."
 
 
 class DeviceNotAvailableError(LoopbenchServerError):
-    """A GPU was asked for where there is none."""
+    """The run needs a GPU that the server does not have."""
 
     reason = "DEVICE_NOT_AVAILABLE"
-    status = "FAILED_PRECONDITION"
-    hint = "GetServerInfo lists the devices; AUTO takes a GPU only where there is one."
+    hint = "GetServerInfo lists the devices; AUTO uses a GPU only if there is one."
 
 
 class DatasetNotAvailableError(LoopbenchServerError):
     """The dataset was not found and could not be downloaded."""
 
     reason = "DATASET_NOT_AVAILABLE"
-    status = "FAILED_PRECONDITION"
     hint = "Put mnist.npz into the folder that LOOPBENCH_DATA_DIR names, or train on DIGITS, which needs no download."
 
 
 class DatasetCorruptError(LoopbenchServerError):
-    """The dataset's file does not hold what it should."""
+    """The dataset's file has unexpected contents."""
 
     reason = "DATASET_CORRUPT"
-    status = "FAILED_PRECONDITION"
     hint = "Replace the file with the original."
 
 
 class TensorBoardNotWritableError(LoopbenchServerError):
-    """TensorBoard logs were asked for, and the server cannot write any."""
+    """The server cannot write the TensorBoard logs."""
 
     reason = "TENSORBOARD_NOT_WRITABLE"
-    status = "FAILED_PRECONDITION"
-    hint = "Start the server with a --tensorboard-dir that it may write to."
+    hint = "Start the server with a writable --tensorboard-dir."
 
 
 class TensorBoardFullError(LoopbenchServerError):
-    """The file system of the TensorBoard logs has no room."""
+    """The file system of the TensorBoard logs is full."""
 
     reason = "TENSORBOARD_FULL"
-    status = "ABORTED"
-    hint = "Free space or inodes below --tensorboard-dir, then send the same request_id again."
+    hint = "Free space or inodes below --tensorboard-dir, then retry with the same request_id."
     retryable = True
 
 
 class TemporaryFolderError(LoopbenchServerError):
-    """The server's temporary folder takes no files."""
+    """The server's temporary folder does not accept files."""
 
     reason = "TEMPORARY_FOLDER_NOT_WRITABLE"
-    status = "ABORTED"
-    hint = "Free space or inodes in the server's temporary folder (TMPDIR), then send the same request_id again."
+    hint = "Free space or inodes in the server's temporary folder (TMPDIR), then retry with the same request_id."
     retryable = True
 
 
@@ -235,49 +202,43 @@ class RunCancelledError(LoopbenchServerError):
     """The run was cancelled while its caller waited."""
 
     reason = "RUN_CANCELLED"
-    status = "ABORTED"
-    hint = "Start the run again with a new request_id."
+    hint = "Submit the run again with a new request_id."
 
 
 class RunFailedError(LoopbenchServerError):
     """The run ended without a result."""
 
     reason = "RUN_FAILED"
-    status = "ABORTED"
     hint = "GetRun and the server's log have the details."
 
 
 class CallerGoneError(LoopbenchServerError):
-    """The run was cancelled because the caller that waited for it went away."""
+    """The run was cancelled because the caller that waited for it disconnected."""
 
     reason = "CALLER_GONE"
-    status = "ABORTED"
-    hint = "Send the same request_id again, or train detached."
+    hint = "Retry with the same request_id, or train detached."
     retryable = True
 
 
 class StoreFailedError(LoopbenchServerError):
-    """The database refused."""
+    """The database failed."""
 
     reason = "STORE_FAILED"
-    status: ClassVar[Status] = "UNAVAILABLE"
-    hint = "The server's log says why the database refused. Send the same request_id again once that is mended."
+    hint = "The server's log has the database's error. Retry with the same request_id once the database works."
     retryable = True
 
 
 class StoreReplacedError(StoreFailedError):
-    """The database file was deleted or replaced under the server."""
+    """The database file was deleted or replaced while the server ran."""
 
     reason = "STORE_REPLACED"
-    status = "UNAVAILABLE"
-    hint = "Put the file back or restart the server, then send the same request_id again."
+    hint = "Restore the file or restart the server, then retry with the same request_id."
 
 
 class StoreCorruptError(StoreFailedError):
-    """The database has pages that cannot be read."""
+    """The database has unreadable pages."""
 
     reason = "STORE_CORRUPT"
-    status = "DATA_LOSS"
     hint = "Stop the server and restore the database from a backup."
     retryable = False
 
@@ -286,59 +247,51 @@ class RunUnreadableError(LoopbenchServerError):
     """The run is stored in a form that this server does not know."""
 
     reason = "RUN_UNREADABLE"
-    status = "FAILED_PRECONDITION"
-    hint = "Ask a server of the version that stored the run, or replace this one by it."
+    hint = "Use a server of the version that stored the run."
 
 
 class ServerLostError(LoopbenchServerError):
-    """The server that worked on the run ended before the run did."""
+    """The server that worked on the run vanished before the run ended."""
 
     reason = "SERVER_LOST"
-    status = "UNAVAILABLE"
-    hint = "Send the same request_id again."
+    hint = "Retry with the same request_id."
     retryable = True
 
 
 class WorkerLostError(LoopbenchServerError):
-    """The run's process ended without an answer."""
+    """The run's process ended without a result."""
 
     reason = "WORKER_LOST"
-    status = "ABORTED"
-    hint = (
-        "Send the same request_id again; if it recurs, the server's log and the kernel's say what killed the process."
-    )
+    hint = "Retry with the same request_id; if it recurs, the logs of the server and the kernel name the cause."
     retryable = True
 
 
 class UnauthenticatedError(LoopbenchServerError):
-    """The call carries no token that is known here."""
+    """The call carries no token that this server knows."""
 
     reason = "UNAUTHENTICATED"
-    status = "UNAUTHENTICATED"
-    hint = "Give the token that you have for this server as LOOPBENCH_TOKEN or by --token-file."
+    hint = "Pass your token for this server in LOOPBENCH_TOKEN or with --token-file."
 
 
 class RoleMissingError(LoopbenchServerError):
-    """The call's token may not do this."""
+    """The call's token lacks the required role."""
 
     reason = "ROLE_MISSING"
-    status = "PERMISSION_DENIED"
-    hint = "Ask whoever runs the server for a token with that role; loopbench-token makes one."
+    hint = "Ask the operator of the server for a token with that role; loopbench-token makes one."
 
 
 class InternalError(LoopbenchServerError):
-    """The server erred."""
+    """The server failed unexpectedly."""
 
     reason = "INTERNAL"
-    status = "INTERNAL"
-    hint = "The server's log has the details. Report them: this is a fault of loopbench."
+    hint = "The server's log has the details. Please report them: this is a bug in loopbench."
 
 
 def subclasses(base: type[LoopbenchServerError] = LoopbenchServerError) -> list[type[LoopbenchServerError]]:
-    """Every error of the tree."""
+    """Return every error class below ``base``."""
     return [error for child in base.__subclasses__() for error in (child, *subclasses(child))]
 
 
 def from_reason(reason: str) -> type[LoopbenchServerError]:
-    """The error that a stored reason stands for; a reason of another version is a failed run."""
+    """Return the error class of a stored reason; an unknown reason counts as a failed run."""
     return next((error for error in subclasses() if error.reason == reason), RunFailedError)

@@ -1,13 +1,13 @@
-"""How many files and connections the process may have open."""
+"""Limit of open files and connections of this process."""
 
 import contextlib
 import resource
 
 
-def allow_as_many_as_possible() -> None:
-    """Raises the soft limit of open files to the hard one; every connection is one, and the usual 1,024 are soon taken.
+def raise_fd_limit() -> None:
+    """Raise the soft limit of open files to the hard limit: each connection takes one, and the usual 1,024 are too few.
 
-    Where the system refuses, which some do for a hard limit without end, the limit stays as it is.
+    The limit stays as it is where the system refuses, as some systems do for an unlimited hard limit.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which source this is."""
+"""Revision of the source code."""
 
 import os
 import subprocess
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def source_revision() -> str:
-    """``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout that tracks this file, or nothing.
+    """Return ``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout that tracks this file, or an empty string.
 
-    ``-dirty`` follows where tracked files were changed since.
+    The suffix ``-dirty`` marks a checkout with changed tracked files.
     """
     given = os.environ.get("LOOPBENCH_SOURCE_REVISION")
     if given is not None:
         return given
-    # A repository that merely surrounds an installed package does not track it.
+    # A repository that only surrounds an installed package does not track this file.
     if not _git("ls-files", "--error-unmatch", Path(__file__).name):
         return ""
     return _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")

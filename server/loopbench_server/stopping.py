@@ -1,4 +1,4 @@
-"""The signals that stop a program, and a deadline after which it ends although something hangs."""
+"""Signals that stop a program, and a deadline that ends it although something hangs."""
 
 import asyncio
 import os
@@ -13,63 +13,63 @@ import structlog
 
 log = structlog.get_logger()
 
-# Seconds beyond the drain time that an end may take; another two pass at most until the process is gone.
-END_SECONDS = 8.0
-LOG_SECONDS = 1.0
+# Time beyond the drain time until the process is killed; killing takes up to two seconds more.
+SHUTDOWN_TIMEOUT_SECONDS = 8.0
+LOG_TIMEOUT_SECONDS = 1.0
 
 
 class Deadline:
-    """Ends the process, and those below it, ``seconds`` after :meth:`begin`.
+    """Kills the process and its children ``seconds`` after :meth:`begin`.
 
-    It has a thread from the start, and needs nothing that may hang: no event loop, no pool, no database.
+    The thread exists from the start and needs nothing that may hang: no event loop, no pool, no database.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begun, self._begin = os.pipe()
+        self._read_end, self._write_end = os.pipe()
         threading.Thread(target=self._enforce, daemon=True, name="deadline").start()
 
     def begin(self) -> None:
-        """Start the time, once; also from a signal handler."""
-        os.write(self._begin, b"b")
+        """Start the countdown, once. Safe in a signal handler."""
+        os.write(self._write_end, b"b")
 
     def _enforce(self) -> None:
-        os.read(self._begun, 1)
+        os.read(self._read_end, 1)
         time.sleep(self._seconds)
-        # On a thread: standard error may hang as well.
-        telling = threading.Thread(target=self._tell, daemon=True)
+        # On a thread, because standard error may hang as well.
+        telling = threading.Thread(target=self._log_threads, daemon=True)
         telling.start()
-        telling.join(LOG_SECONDS)
+        telling.join(LOG_TIMEOUT_SECONDS)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 process.kill()
         os._exit(1)
 
-    def _tell(self) -> None:
+    def _log_threads(self) -> None:
         threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
-        log.critical("the server does not end by itself: ended at once", seconds=self._seconds, threads=threads)
+        log.critical("shutdown deadline exceeded: process killed", seconds=self._seconds, threads=threads)
 
 
-def stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
-    """Set by SIGTERM, SIGINT and, where asked for, the end of standard input.
+def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
+    """Return an event that SIGTERM, SIGINT and, if requested, the end of standard input set.
 
-    From then on the process has ``drain_seconds`` and END_SECONDS to end.
+    The process then has ``drain_seconds`` and SHUTDOWN_TIMEOUT_SECONDS to end.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    deadline = Deadline(drain_seconds + END_SECONDS)
+    deadline = Deadline(drain_seconds + SHUTDOWN_TIMEOUT_SECONDS)
 
     def begin(*_: object) -> None:
         deadline.begin()
         with suppress(RuntimeError):  # the loop may have ended first
             loop.call_soon_threadsafe(stop.set)
 
-    # Not by the event loop, which may hang.
+    # Not through the event loop, which may hang.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin)
     if on_stdin_eof:
 
         def read() -> None:
-            # On a thread, because not everything that standard input may be can be waited for by an event loop.
+            # On a thread, because event loops cannot wait for every kind of standard input.
             while os.read(sys.stdin.fileno(), 4096):
                 pass
             begin()

@@ -88,7 +88,7 @@ class Cluster:
     def under_way(self, number: int) -> Run:
         """The run of that index, once it has stored an epoch."""
         request_id = self.sweep.request_id(number)
-        eventually(lambda: (run := self.store.find_request(request_id)) and self.store.epochs_of(run.id), TIMEOUT)
+        eventually(lambda: (run := self.store.find_request(request_id)) and self.store.get_epochs(run.id), TIMEOUT)
         run = self.store.find_request(request_id)
         assert run is not None
         return run

@@ -134,7 +134,7 @@ def is_well(address: str, run: Run) -> bool:
     """A new caller is answered."""
     with grpc.insecure_channel(address) as channel, Client(address) as client:
         health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
-        return bool(health.status == health_pb2.HealthCheckResponse.SERVING and client.get(run.id) == run)
+        return bool(health.status == health_pb2.HealthCheckResponse.SERVING and client.get_run(run.id) == run)
 
 
 def held_by(server: ServerProcess) -> tuple[int, int]:
@@ -202,7 +202,7 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
         for watcher in watchers:
             watcher.sendall(http2.hello(window=0) + watch)
         heard = time.monotonic()
-        for event in client.watch(run.id):
+        for event in client.watch_run(run.id):
             for record in event.epochs:
                 assert record.epoch == len(memory) + 1
                 memory.append(rss(server))
@@ -223,5 +223,5 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
             assert wire.run_from_wire(told[-1].run).state is RunState.SUCCEEDED
     # What is left are some more connections to the database, which are kept.
     eventually(lambda: held_by(server)[0] < files + WATCHERS // 2)
-    assert is_well(server.address, client.get(run.id))
+    assert is_well(server.address, client.get_run(run.id))
     assert server.faults() == []

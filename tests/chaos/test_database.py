@@ -50,24 +50,24 @@ def test_a_database_that_is_away_for_a_while_loses_nothing(
     with victim(tmp_path, postgresql_url, "--slots", "2") as server, Client(server.address) as client:
         ended = client.train(SHORT)
         run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=30, execution=Execution.EAGER), detach=True)
-        events = client.watch(run.id)
+        events = client.watch_run(run.id)
         while not next(events).epochs:
             pass
         with away(postgresql):
             end = time.monotonic() + SECONDS_AWAY
             while time.monotonic() < end:
                 with pytest.raises(ServerUnavailableError) as caught:
-                    client.get(ended.id)
+                    client.get_run(ended.id)
                 assert caught.value.reason == "STORE_FAILED"
-                assert client.server_info().ready
+                assert client.get_server_info().ready
                 time.sleep(1)
         last = [*events][-1].run
         assert last is not None
         assert last.state is RunState.SUCCEEDED
-        assert client.get(run.id) == last
-        assert client.get(ended.id) == ended
+        assert client.get_run(run.id) == last
+        assert client.get_run(ended.id) == ended
         # The epochs that ended while the database was away are stored as well.
-        assert [record.epoch for record in next(client.watch(run.id)).epochs] == [*range(1, 31)]
+        assert [record.epoch for record in next(client.watch_run(run.id)).epochs] == [*range(1, 31)]
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
@@ -77,24 +77,24 @@ def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql
     with victim(tmp_path, postgresql_url, *flags) as server, Client(server.address, timeout=240) as client:
         ended = client.train(SHORT)
         first, second = (client.train(long, detach=True) for _ in range(2))
-        events = client.watch(first.id)
+        events = client.watch_run(first.id)
         while not next(events).epochs:
             pass
         with ThreadPoolExecutor(MANY) as callers, postgresql.standing_still():
             # More than there are threads and connections for the store. DeleteRun, because it is not tried again.
-            refusals = [callers.submit(client.delete, ended.id) for _ in range(MANY)]
-            cancelling = callers.submit(client.cancel, second.id)
+            refusals = [callers.submit(client.delete_run, ended.id) for _ in range(MANY)]
+            cancelling = callers.submit(client.cancel_run, second.id)
             while len(server.workers()) > 1:
                 assert not cancelling.done(), "its end cannot be stored"
             assert not all(refusal.done() for refusal in refusals)
             assert {getattr(refusal.exception(), "reason", None) for refusal in refusals} == {"STORE_FAILED"}
-            assert "the database refused" in server.log
-            assert client.server_info().ready
+            assert "database error" in server.log
+            assert client.get_server_info().ready
         assert cancelling.result().state is RunState.CANCELLED
-        assert client.get(ended.id) == ended
+        assert client.get_run(ended.id) == ended
         while not next(events).epochs:
             pass
-        assert client.cancel(first.id).state is RunState.CANCELLED
+        assert client.cancel_run(first.id).state is RunState.CANCELLED
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
@@ -115,7 +115,7 @@ def trained_until_refused(client: Client) -> tuple[list[Run], RunError]:
     told: list[Run] = []
     for seed in range(10):
         begun = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, seed=seed), detach=True)
-        run = [*client.watch(begun.id)][-1].run
+        run = [*client.watch_run(begun.id)][-1].run
         assert run is not None
         if run.error:
             return told, run.error
@@ -130,7 +130,7 @@ def test_a_full_disk_is_told_and_no_result_that_is_not_kept(tmp_path: Path, tiny
         assert told
         assert refused.reason == "STORE_FAILED"
         assert "database or disk is full" in server.log
-        assert [client.get(run.id) for run in told] == told
+        assert [client.get_run(run.id) for run in told] == told
         subprocess.run(["mount", "-o", "remount,size=40m", str(tiny_disk)], check=True)
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
@@ -164,8 +164,8 @@ def test_a_store_that_becomes_read_only_is_told_and_serves_again(tmp_path: Path,
                 client.train(SHORT)
             assert caught.value.reason == "STORE_FAILED"
             assert "read-only transaction" in server.log
-            assert client.server_info().ready
-            assert client.get(told.id) == told
+            assert client.get_server_info().ready
+            assert client.get_run(told.id) == told
         again = client.train(SHORT)
         assert again.result is not None
         assert told.result is not None
@@ -191,7 +191,7 @@ def test_a_read_only_store_is_refused_in_one_line(tmp_path: Path) -> None:
     refused = start_on(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert refused.returncode == 1
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
-    assert line.startswith("loopbench-server: --store-url: the database cannot be opened: ")
+    assert line.startswith("loopbench-server: --store-url: cannot open the database: ")
     assert "readonly" in line
 
 
@@ -268,6 +268,6 @@ def test_a_process_that_leaves_its_bounds_is_ended(tmp_path: Path, flags: tuple[
         with pytest.raises(RunFailedError) as caught:
             client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER))
         assert caught.value.reason == reason
-        assert client.get(caught.value.run_id).state is RunState.FAILED
+        assert client.get_run(caught.value.run_id).state is RunState.FAILED
         assert not server.workers()
-        assert client.server_info().running == 0
+        assert client.get_server_info().running == 0

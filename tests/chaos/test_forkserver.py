@@ -72,7 +72,7 @@ def test_a_forkserver_that_gives_no_process_is_replaced(server: Victim, harm: si
         assert again.weights_digest == expected.weights_digest
         eventually(lambda: not old.is_running())
         assert forkserver_of(server) != old
-        eventually(lambda: client.server_info().ready)
+        eventually(lambda: client.get_server_info().ready)
     events = [line for line in server.log.splitlines() if '"not ready"' in line or '"the forkserver ' in line]
     assert any('"cause": ["processes"]' in line for line in events)
     assert any("the forkserver " in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
@@ -81,9 +81,9 @@ def test_a_forkserver_that_gives_no_process_is_replaced(server: Victim, harm: si
 def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(server: Victim) -> None:
     with Client(server.address) as client, stopped(forkserver_of(server)):
         run = client.train(SHORT, detach=True)
-        eventually(lambda: client.get(run.id).state is RunState.RUNNING)
+        eventually(lambda: client.get_run(run.id).state is RunState.RUNNING)
         start = time.monotonic()
-        assert client.cancel(run.id).state is RunState.CANCELLED
+        assert client.cancel_run(run.id).state is RunState.CANCELLED
         assert time.monotonic() - start < END_SECONDS
 
 
@@ -92,8 +92,8 @@ def test_a_result_is_stored_while_nobody_reaps_its_process(server: Victim) -> No
         run = client.train(SHORT.model_copy(update={"epochs": 4, "execution": Execution.EAGER}), detach=True)
         eventually(server.workers)
         with stopped(forkserver_of(server)):
-            assert [*client.watch(run.id)][-1].state is RunState.SUCCEEDED
-            assert client.get(run.id).state is RunState.SUCCEEDED
+            assert [*client.watch_run(run.id)][-1].state is RunState.SUCCEEDED
+            assert client.get_run(run.id).state is RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("what", ["forkserver", "worker", "both"])
@@ -106,8 +106,8 @@ def test_sigterm_ends_a_server_whose_processes_are_stopped(server: Victim, what:
         for process in found.get(what, [*workers, forkserver_of(server)]):
             process.send_signal(signal.SIGSTOP)
         queued = client.train(LONG, detach=True)
-        eventually(lambda: client.get(queued.id).state is RunState.RUNNING or what == "worker")
-        assert client.get(run.id).state is RunState.RUNNING
+        eventually(lambda: client.get_run(queued.id).state is RunState.RUNNING or what == "worker")
+        assert client.get_run(run.id).state is RunState.RUNNING
     below = server.processes()
     assert seconds_to_stop(server) < DRAIN_SECONDS + END_SECONDS
     eventually(lambda: not any(process.is_running() for process in below), seconds=10)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from loopbench.spec import Dataset, RunFilter, RunSpec, RunState
 from loopbench.v1 import run_pb2
 from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
-from loopbench_server.rpc.boundary import WHOLE_REQUEST
+from loopbench_server.rpc.interceptors.parsing import WHOLE_REQUEST
 from tests.support.messages import kinds_of
 from tests.support.requests import SERVICE, exists
 from tests.support.servers import ServerProcess, Start, eventually
@@ -145,10 +145,10 @@ def test_every_answer_is_a_result_or_names_what_is_wrong(ready: ServerProcess, r
                 send_all(sender, requests_to(path, ids), -(-wanted // len(METHODS)))
         print(*sender.table(), sep="\n")
         assert sender.answers.total() >= wanted
-        assert all(client.get(run_id).result for run_id in ids)
+        assert all(client.get_run(run_id).result for run_id in ids)
         # A detached Train whose deadline passed after it was taken up.
-        for run in client.list(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
-            client.cancel(run.id)
-        eventually(lambda: client.server_info().running == client.server_info().queued == 0)
+        for run in client.list_runs(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
+            client.cancel_run(run.id)
+        eventually(lambda: client.get_server_info().running == client.get_server_info().queued == 0)
         eventually(lambda: not ready.workers())
     assert ready.faults() == []

@@ -127,7 +127,7 @@ def test_kills_lose_nothing(kind: str, tmp_path: Path, pytestconfig: pytest.Conf
 def _assert_nothing_is_lost(client: Client, expected: dict[RunSpec, Run], told: list[Run]) -> None:
     for run in told:
         assert run.result is not None
-        assert client.get(run.id) == run
+        assert client.get_run(run.id) == run
         first = expected[run.spec].result
         assert first is not None
         assert run.result.weights_digest == first.weights_digest
@@ -138,6 +138,6 @@ def _assert_nothing_is_lost(client: Client, expected: dict[RunSpec, Run], told: 
 
 def _assert_nothing_is_stuck(client: Client) -> None:
     end = time.monotonic() + PATIENCE
-    while [*client.list(UNFINISHED)]:
+    while [*client.list_runs(UNFINISHED)]:
         assert time.monotonic() < end, "a run is stuck"
         time.sleep(0.1)

@@ -10,7 +10,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench_client import Client
-from loopbench_server.fd_limit import allow_as_many_as_possible
+from loopbench_server.fd_limit import raise_fd_limit
 from loopbench_server.rpc.admission import CALLS_OF_A_CALLER
 from loopbench_server.rpc.server import CONCURRENT_CALLS_A_CONNECTION
 from tests.support.servers import PATIENCE, ServerProcess, eventually
@@ -64,7 +64,7 @@ def test_calls_at_once_are_bounded_and_others_are_told(server: ServerProcess, cl
     asyncio.run(_with_calls_that_stay(server.address, CALLS_OF_A_CALLER, grpc.StatusCode.RESOURCE_EXHAUSTED))
     # Once they have gone, there is room again.
     eventually(lambda: code_of_a_call(server) is grpc.StatusCode.INVALID_ARGUMENT)
-    assert client.server_info().ready
+    assert client.get_server_info().ready
     assert server.faults() == []
 
 
@@ -72,7 +72,7 @@ def test_a_server_may_open_as_many_files_as_the_system_allows() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
     try:
-        allow_as_many_as_possible()
+        raise_fd_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

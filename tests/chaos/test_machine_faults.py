@@ -161,15 +161,15 @@ def test_nothing_succeeds_that_the_database_file_does_not_keep(
         running = client.train(LONG.model_copy(update={"epochs": 5}), detach=True)
         eventually(server.workers)
         harm(tmp_path)
-        eventually(lambda: not client.server_info().ready, seconds=10)
-        for call in (lambda: client.train(SHORT), lambda: [*client.list()], lambda: client.delete(running.id)):
+        eventually(lambda: not client.get_server_info().ready, seconds=10)
+        for call in (lambda: client.train(SHORT), lambda: [*client.list_runs()], lambda: client.delete_run(running.id)):
             with pytest.raises(LoopbenchError) as caught:
                 call()
             # A run that is still live cannot be deleted, whatever became of the file.
             assert caught.value.reason in {"STORE_REPLACED", "RUN_NOT_ENDED", ""}
         eventually(lambda: not server.workers())
         with pytest.raises(LoopbenchError):
-            client.get(running.id)
+            client.get_run(running.id)
         assert "deleted or replaced" in server.log
 
 
@@ -188,10 +188,10 @@ def test_a_damaged_database_takes_no_runs(tmp_path: Path) -> None:
     try:
         with Client(server.address, timeout=60) as client:
             eventually(lambda: '"database disk image is malformed"' in server.log or "damaged" in server.log)
-            assert refusal(lambda: [*client.list()], tmp_path) == ("STORE_CORRUPT", "false")
+            assert refusal(lambda: [*client.list_runs()], tmp_path) == ("STORE_CORRUPT", "false")
             assert refusal(lambda: client.train(SHORT), tmp_path) == ("STORE_CORRUPT", "false")
             time.sleep(15)
-            assert not client.server_info().ready
+            assert not client.get_server_info().ready
     finally:
         server.stop()
 
@@ -216,9 +216,9 @@ def test_servers_that_slept_leave_each_other_their_runs(tmp_path: Path) -> None:
             process.send_signal(signal.SIGCONT)
         time.sleep(6)
         for run, client in zip(runs, clients, strict=True):
-            assert client.get(run.id).state is RunState.RUNNING
-            client.cancel(run.id)
-        assert not [*clients[0].list(RunFilter(states=(RunState.FAILED,)))]
+            assert client.get_run(run.id).state is RunState.RUNNING
+            client.cancel_run(run.id)
+        assert not [*clients[0].list_runs(RunFilter(states=(RunState.FAILED,)))]
 
 
 def test_sigterm_ends_a_server_whose_database_stands_still(tmp_path: Path, postgresql: Cluster) -> None:

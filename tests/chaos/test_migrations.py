@@ -160,7 +160,7 @@ class TestSchemas:
         store = Store(open_database(store_url), owner="here", lease=LEASE)
         for (run_id, _, _), expected in zip(ROWS_OF_0004, SPECS_OF_0004, strict=True):
             assert store.get(run_id).spec == expected
-            assert store.latest_success(expected).id == run_id
+            assert store.find_latest_success(expected).id == run_id
         store.close()
 
     def test_servers_that_start_at_once_migrate_once(self, store_url: str) -> None:
@@ -219,16 +219,16 @@ def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> No
     with victim(tmp_path, f"sqlite:///{file}", "--slots", "1") as server, Client(server.address) as client:
         told = client.train(SHORT)
         going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
-        while not next(client.watch(going_on.id)).epochs:
+        while not next(client.watch_run(going_on.id)).epochs:
             pass
         subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
-        client.cancel(going_on.id)
+        client.cancel_run(going_on.id)
     assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
     flags = ("--lease-seconds", "1")
     with victim(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
-        assert client.get(told.id) == told
+        assert client.get_run(told.id) == told
         assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
-        lost = [*client.watch(going_on.id)][-1].run
+        lost = [*client.watch_run(going_on.id)][-1].run
         assert lost is not None
         assert lost.error is not None
         assert (lost.state, lost.error.reason) == (RunState.FAILED, "SERVER_LOST")
@@ -243,11 +243,11 @@ def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql_url: str)
         assert pg_dump
         assert pg_restore
         subprocess.run([pg_dump, "--format=custom", f"--file={dump}", plain], check=True)
-        client.delete(told.id)
+        client.delete_run(told.id)
     restore = [pg_restore, "--clean", "--if-exists", "--no-owner", f"--dbname={plain}", str(dump)]
     subprocess.run(restore, check=True)
     with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
-        assert client.get(told.id) == told
+        assert client.get_run(told.id) == told
         assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
 
 
@@ -267,8 +267,8 @@ def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path) -> Non
     flags = ("--keep-weights-days", "0.000001")
     with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
         eventually(lambda: weights() == 0)
-        assert [run.id for run in client.list()] == [told.id]
+        assert [run.id for run in client.list_runs()] == [told.id]
     flags = ("--keep-runs-days", "0.000001")
     with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
-        eventually(lambda: [*client.list()] == [])
+        eventually(lambda: [*client.list_runs()] == [])
     database.close()

@@ -87,7 +87,7 @@ def is_well(ports: Ports) -> None:
     for address in (ports.server.address, ports.health):
         asyncio.run(check(address))
     with Client(ports.server.address, token="alice") as client:  # noqa: S106  a token of this test
-        assert client.server_info().ready
+        assert client.get_server_info().ready
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 

@@ -61,12 +61,12 @@ def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, st
     process = psutil.Process(server.process.pid)
     with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
         run = client.train(LONG, detach=True)
-        while client.get(run.id).state is not RunState.RUNNING:
+        while client.get_run(run.id).state is not RunState.RUNNING:
             time.sleep(0.1)
         seen = asyncio.run(readers(process, server.address, health, calls, SECONDS))
         with Client(other.address, token="alice") as there:  # noqa: S106  a token of this test
-            state = there.get(run.id).state
-        client.cancel(run.id)
+            state = there.get_run(run.id).state
+        client.cancel_run(run.id)
     figures = {
         "kind": kind,
         "calls": calls,
@@ -121,8 +121,8 @@ def test_a_limit_of_threads_ends_neither_the_server_nor_a_run(folder: Path, monk
             process = psutil.Process(server.process.pid)
             for _ in range(3):
                 asyncio.run(readers(process, server.address, health, 300, 5.0))
-            assert client.get(run.id).state in (RunState.RUNNING, RunState.SUCCEEDED)
-            client.cancel(run.id)
+            assert client.get_run(run.id).state in (RunState.RUNNING, RunState.SUCCEEDED)
+            client.cancel_run(run.id)
             assert client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1)).state is RunState.SUCCEEDED
         assert "start new thread" not in server.log
     finally:

@@ -186,9 +186,9 @@ def test_nothing_grows_and_nothing_is_left(ready: ServerProcess, request: pytest
         samples = sampled_under_load(ready, load, 60 * minutes)
         counts = (f"{name}: {code} {count}" for (name, code), count in sorted(load.answers.items()))
         print(HEADINGS, *samples, *counts, sep="\n")
-        eventually(lambda: client.server_info().running == client.server_info().queued == 0)
+        eventually(lambda: client.get_server_info().running == client.get_server_info().queued == 0)
         stuck_or_failed = RunFilter(states=(RunState.QUEUED, RunState.RUNNING, RunState.FAILED))
-        assert [*client.list(stuck_or_failed)] == []
+        assert [*client.list_runs(stuck_or_failed)] == []
     third = SAMPLES // 3
     parts = (samples[third : 2 * third], samples[-third:])
     middle, last = (statistics.median(sample.rss for sample in part) for part in parts)

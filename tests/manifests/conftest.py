@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench_server.security.tokens import Role, new_token
-from tests.manifests.passed import Passed
 from tests.manifests.running import AsProcesses, InContainers, Node, Runtime
 from tests.support.certificates import Authority
 from tests.support.containers import image
@@ -17,15 +16,6 @@ __all__ = ["image"]
 Secrets = dict[str, dict[str, str]]
 # Numbers of databases.
 NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def passed(request: pytest.FixtureRequest) -> Iterator[Passed]:
-    """Collects the table that --manifests asks for."""
-    made = Passed()
-    yield made
-    if path := request.config.getoption("--manifests"):
-        path.write_text(made.table())
 
 
 @pytest.fixture(scope="module", params=["process", pytest.param("container", marks=pytest.mark.container)])

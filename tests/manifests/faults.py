@@ -14,44 +14,7 @@ GONE = object()
 # By the check that has to find the fault: the build, the beginning of the name of the object to change, the path of the
 # value to change, and the new value.
 FAULTS: dict[str, tuple[str, str, str, Any]] = {
-    "no process of the host": (
-        "overlays/cpu",
-        "Deployment",
-        f"{POD}.securityContext.windowsOptions",
-        {"hostProcess": True},
-    ),
-    "no network of the host": ("overlays/cpu", "Deployment", f"{POD}.hostNetwork", True),
-    "no processes of the host": ("overlays/cpu", "Deployment", f"{POD}.hostPID", True),
-    "no memory of the host": ("overlays/cpu", "Deployment", f"{POD}.hostIPC", True),
-    "not privileged": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.privileged", True),
-    "no capabilities": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.capabilities.add", ["SYS_PTRACE"]),
-    "volumes of a restricted pod": ("overlays/cpu", "Deployment", f"{POD}.volumes.0.hostPath", {"path": "/"}),
-    "no ports of the host": ("overlays/cpu", "Deployment", f"{CONTAINER}.ports.0.hostPort", 80),
-    "no probes of other hosts": (
-        "overlays/cpu",
-        "Deployment",
-        f"{CONTAINER}.livenessProbe.tcpSocket",
-        {"host": "db", "port": 1},
-    ),
-    "AppArmor stays": ("overlays/cpu", "Deployment", f"{POD}.securityContext.appArmorProfile", {"type": "Unconfined"}),
-    "SELinux's type stays": ("overlays/cpu", "Deployment", f"{POD}.securityContext.seLinuxOptions", {"type": "spc_t"}),
-    "SELinux's user and role stay": (
-        "overlays/cpu",
-        "Deployment",
-        f"{POD}.securityContext.seLinuxOptions",
-        {"user": "root"},
-    ),
-    "/proc is masked": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.procMount", "Unmasked"),
-    "safe sysctls": (
-        "overlays/cpu",
-        "Deployment",
-        f"{POD}.securityContext.sysctls",
-        [{"name": "kernel.msgmax", "value": "1"}],
-    ),
-    "no escalation": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.allowPrivilegeEscalation", GONE),
-    "non-root": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.runAsNonRoot", False),
-    "a numeric user other than root": ("jobs/compare", "Job", f"{CONTAINER}.securityContext.runAsUser", 0),
-    "seccomp": ("jobs/compare", "Job", f"{POD}.securityContext.seccompProfile", GONE),
+    "restricted pods": ("overlays/cpu", "Deployment", f"{POD}.hostNetwork", True),
     "mounts have their volumes": ("overlays/cpu", "Deployment", f"{POD}.volumes.0", {"name": "other", "emptyDir": {}}),
     "mounts are apart": (
         "overlays/cpu",
@@ -95,10 +58,40 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "jobs come to an end": ("jobs/compare", "Job", "spec.ttlSecondsAfterFinished", GONE),
 }
 
+# What Pod Security's level "restricted" forbids, by the path in a pod.
+FORBIDDEN: dict[str, Any] = {
+    "securityContext.windowsOptions": {"hostProcess": True},
+    "hostNetwork": True,
+    "hostPID": True,
+    "hostIPC": True,
+    "containers.0.securityContext.privileged": True,
+    "containers.0.securityContext.capabilities.add": ["SYS_PTRACE"],
+    "containers.0.securityContext.capabilities.drop": [],
+    "initContainers": [{"name": "init", "image": "loopbench:0.1.0"}],
+    "volumes.0.hostPath": {"path": "/"},
+    "containers.0.ports.0.hostPort": 80,
+    "containers.0.livenessProbe.tcpSocket": {"host": "db", "port": 1},
+    "containers.0.lifecycle": {"preStop": {"httpGet": {"host": "db", "port": 1}}},
+    "securityContext.appArmorProfile": {"type": "Unconfined"},
+    "securityContext.seLinuxOptions": {"type": "spc_t"},
+    "containers.0.securityContext.seLinuxOptions": {"user": "root"},
+    "containers.0.securityContext.procMount": "Unmasked",
+    "securityContext.sysctls": [{"name": "kernel.msgmax", "value": "1"}],
+    "containers.0.securityContext.allowPrivilegeEscalation": GONE,
+    "containers.0.securityContext.runAsNonRoot": False,
+    "containers.0.securityContext.runAsUser": 0,
+    "securityContext.runAsUser": 0,
+    "securityContext.seccompProfile": GONE,
+}
+
 
 def faulty(check: str) -> Objects:
     """The build with the fault that ``check`` has to find."""
-    build, name, path, new = FAULTS[check]
+    return changed(*FAULTS[check])
+
+
+def changed(build: str, name: str, path: str, new: Any) -> Objects:
+    """The build with a new value at the path of the object whose name begins so."""
     objects = copy.deepcopy(surroundings(build))
     _change(next(made for made in objects if label_of(made).startswith(name)), path, new)
     return objects

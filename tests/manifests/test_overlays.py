@@ -10,11 +10,13 @@ import yaml
 from pydantic_settings import CliApp
 
 from loopbench.spec import Method
+from loopbench.sweep import IndexExit
 from loopbench.sweep_file import read_sweep
 from loopbench_client.cli import app
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.comparing import make_plan, read_draft
 from loopbench_server.config import Settings, TrainingSettings
-from loopbench_server.security.bind_policy import missing
+from loopbench_server.security.bind_policy import find_missing_protection
 from loopbench_server.sweep.settings import SweepSettings
 from tests.manifests.builds import EMITTED, OFFERED, Object, Objects, built
 from tests.manifests.mounting import NAMES
@@ -76,7 +78,7 @@ def test_server_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) 
     assert given == SERVERS[build]
     assert isinstance(settings, Settings)
     tls, tokens = settings.tls_certificate is not None, settings.tokens_file is not None
-    assert missing(settings.address, tls=tls, tokens=tokens, insecure=settings.insecure) == []
+    assert find_missing_protection(settings.address, tls=tls, tokens=tokens, insecure=settings.insecure) == []
 
 
 @pytest.mark.parametrize("build", SWEEPS)
@@ -192,6 +194,25 @@ def test_compare_job_passes_flags_and_a_plan_that_the_command_takes(
     assert list(plan.specs) == ["tape", "fit", "train_step"]
     assert len(plan.seeds) == 3
     assert yaml.safe_load(config_map["data"]["plan.yaml"])["defaults"] == {"dataset": "digits", "epochs": 5}
+
+
+# Exit codes of a compare that no further pod can change, as in docs/kubernetes.md.
+HOPELESS = {ExitCode.BAD_INPUT, ExitCode.NOT_FOUND, ExitCode.UNSUPPORTED, ExitCode.NOT_MET, ExitCode.NO_ACCESS}
+
+
+def test_jobs_end_at_a_hopeless_exit_code_and_ignore_disruptions() -> None:
+    disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    compare, sweep = (lone(build, "Job")[0].owner["spec"] for build in ("jobs/compare", "jobs/sweep.yaml"))
+    codes = {"operator": "In", "values": sorted(HOPELESS)}
+    assert compare["podFailurePolicy"]["rules"] == [disrupted, {"action": "FailJob", "onExitCodes": codes}]
+    codes = {"containerName": "sweep-index", "operator": "In", "values": [IndexExit.HOPELESS]}
+    assert sweep["podFailurePolicy"]["rules"] == [{"action": "FailIndex", "onExitCodes": codes}, disrupted]
+
+
+def test_nightly_job_is_the_compare_job() -> None:
+    nightly = lone("jobs/nightly", "CronJob")[0].owner
+
+    assert at(nightly, "spec.jobTemplate.spec") == lone("jobs/compare", "Job")[0].owner["spec"]
 
 
 def test_every_build_with_a_container_has_expected_settings() -> None:

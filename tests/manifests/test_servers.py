@@ -13,7 +13,7 @@ import yaml
 
 from loopbench.spec import Dataset, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError, Tls, UnauthenticatedError, UnsupportedError
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_server.security.tokens import Role, new_token
 from tests.manifests.builds import built
 from tests.manifests.kubelet import Server, ready
@@ -67,7 +67,7 @@ def test_probes_succeed(cpu: Server, laptop: Server) -> None:
 def test_health_port_serves_the_health_service_alone(cpu: Server, laptop: Server) -> None:
     for server in (cpu, laptop):
         with Client(server.health) as client, pytest.raises(UnsupportedError):
-            client.server_info()
+            client.get_server_info()
 
 
 def test_server_trains_for_callers_with_access(cpu: Server, laptop: Server, node: Node, ca: Path) -> None:
@@ -79,13 +79,13 @@ def test_server_trains_for_callers_with_access(cpu: Server, laptop: Server, node
         with caller as client:
             run = client.train(SPEC)
             assert run.state is RunState.SUCCEEDED
-            assert client.get(run.id).result == run.result
-            assert str(client.server_info().limits.slots) == variable(server.container, "LOOPBENCH_SLOTS")
+            assert client.get_run(run.id).result == run.result
+            assert str(client.get_server_info().limits.slots) == variable(server.container, "LOOPBENCH_SLOTS")
 
 
 def test_cpu_overlay_requires_tls_and_a_token(cpu: Server, ca: Path) -> None:
     with Client(cpu.address) as client, pytest.raises(ServerUnavailableError):
-        client.server_info()
+        client.get_server_info()
     with Client(cpu.address, tls=Tls(ca)) as client, pytest.raises(UnauthenticatedError):
         client.train(SPEC)
 
@@ -95,10 +95,10 @@ def test_server_accepts_a_token_that_the_secret_gets_later(cpu: Server, node: No
     (mounted,) = cpu.running.folder.glob("root/etc/loopbench/tokens")
     with Client(cpu.address, token=secret, tls=Tls(ca)) as client:
         with pytest.raises(UnauthenticatedError):
-            [*client.list()]
+            [*client.list_runs()]
         project(mounted, {"tokens": node.secrets["loopbench-tokens"]["tokens"] + token.line}, 0o440, 65532)
 
-        [*client.list()]
+        [*client.list_runs()]
 
 
 def test_server_serves_the_metrics_of_its_autoscaler(cpu: Server) -> None:

@@ -1,19 +1,19 @@
-"""The sweep's Job, all indices at once on one database, with a pod that is killed and one that is evicted."""
+"""Pods of the sweep's Job, run as its manifest says. tests/chaos runs many at once, and disturbs them."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 from tests.manifests.builds import built
-from tests.manifests.kubelet import IndexedJob
 from tests.manifests.mounting import Held
-from tests.manifests.running import AsProcesses, Node, Running, lone
+from tests.manifests.running import PATIENCE, Node, Running, lone
+from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
 
 SWEEP = "jobs/sweep.yaml"
-KILLED, EVICTED = 1, 4
 
 
 def with_epochs(number: int) -> Held:
@@ -25,32 +25,23 @@ def with_epochs(number: int) -> Held:
     return {("ConfigMap", pod.spec["volumes"][0]["configMap"]["name"]): {"sweep.json": changed}}
 
 
-def test_every_index_has_one_result_whatever_happens_to_its_pods(node: Node, store_url: str) -> None:
-    # Long enough that the pods to disturb still train when they are disturbed.
-    job = IndexedJob(node, SWEEP, with_epochs(60))
-    if not isinstance(node.runtime, AsProcesses):
-        # The image adds the signals and the exit codes of its init; tests/system/container compares its bits.
-        job.indices = (KILLED, EVICTED)
-    plans = {KILLED: Running.kill, EVICTED: Running.terminate}
+@pytest.mark.parametrize(("index", "end", "code"), [(1, Running.kill, 137), (4, Running.terminate, 143)])
+def test_index_whose_pod_ends_early_is_trained_by_the_next_pod(
+    node: Node, store_url: str, index: int, end: Callable[[Running], None], code: int
+) -> None:
+    # Long enough that the pod still trains when it is ended.
+    texts = with_epochs(60)
+    first = node.run(SWEEP, "Job", texts=texts, JOB_COMPLETION_INDEX=str(index))
+    eventually(lambda: first.event("run started") or first.process.poll() is not None, PATIENCE)
+    end(first)
+    assert first.wait() == code, first.errors()
 
-    def disturb(running: dict[int, Running]) -> None:
-        for index in [*plans]:
-            if index in running and running[index].event("run started"):
-                job.evicted |= {running[index]} if index == EVICTED else set()
-                plans.pop(index)(running[index])
+    second = node.run(SWEEP, "Job", texts=texts, JOB_COMPLETION_INDEX=str(index))
 
-    job.complete(disturb)
-
-    assert {index: codes for index, codes in job.codes.items() if codes != [0]} == {KILLED: [137, 0], EVICTED: [143, 0]}
-    results = {index: json.loads(pod.output()) for index, pod in job.ended.items()}
-    assert set(results) == {*(range(8) if job.indices is None else job.indices)}
-    assert {run["state"] for run in results.values()} == {"RUN_STATE_SUCCEEDED"}
-    assert stored(store_url) == {run["id"]: "SUCCEEDED" for run in results.values()}
-    if job.indices is None:
-        digests = {index: run["result"]["weightsDigest"] for index, run in results.items()}
-        # Three methods under one seed end in the same weights, also where a pod was killed on the way.
-        assert digests[0] == digests[2] == digests[4]
-        assert digests[1] == digests[3] == digests[5]
+    assert second.wait() == 0, second.errors()
+    run = json.loads(second.output())
+    assert run["state"] == "RUN_STATE_SUCCEEDED"
+    assert stored(store_url)[run["id"]] == "SUCCEEDED"
 
 
 def stored(url: str) -> dict[str, str]:

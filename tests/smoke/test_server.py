@@ -60,7 +60,7 @@ from loopbench_client import (
     TlsError,
     UnauthenticatedError,
 )
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_server.rpc.server import MESSAGE_BYTES, METADATA_BYTES
 from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
@@ -82,7 +82,7 @@ def long_spec(**fields: Any) -> RunSpec:
 def under_way(client: Client, run: RunSpec, request_id: str | None = None) -> str:
     """The id of a new detached run that trains."""
     run_id = client.train(run, request_id=request_id, detach=True).id
-    for event in client.watch(run_id):
+    for event in client.watch_run(run_id):
         if event.progress and event.progress.step:
             return run_id
     pytest.fail("the run ended by itself")
@@ -141,15 +141,15 @@ def test_result_is_whole(trained: Run) -> None:
 
 
 def test_stored_run_is_the_one_returned(client: Client, trained: Run) -> None:
-    assert client.get(trained.id) == trained
-    assert trained in list(client.list(RunFilter(states=(RunState.SUCCEEDED,), datasets=(Dataset.DIGITS,))))
+    assert client.get_run(trained.id) == trained
+    assert trained in list(client.list_runs(RunFilter(states=(RunState.SUCCEEDED,), datasets=(Dataset.DIGITS,))))
 
 
 def test_runs_are_listed_by_filter_and_page(client: Client, channel: grpc.Channel) -> None:
     seeds = (8_001, 8_002, 8_003)
     ids = [client.train(spec(epochs=1, seed=seed)).id for seed in seeds]
-    assert [run.id for run in client.list(RunFilter(seeds=seeds), page_size=2)] == ids[::-1]
-    assert [run.id for run in client.list(RunFilter(seeds=seeds[:1], methods=(Method.FIT,)))] == []
+    assert [run.id for run in client.list_runs(RunFilter(seeds=seeds), page_size=2)] == ids[::-1]
+    assert [run.id for run in client.list_runs(RunFilter(seeds=seeds[:1], methods=(Method.FIT,)))] == []
     stub = pb_grpc.BenchmarkServiceStub(channel)
     request = pb.ListRunsRequest(filter=pb.RunFilter(seeds=seeds), page_size=2)
     first = stub.ListRuns(request)
@@ -169,7 +169,7 @@ def test_progress_and_epochs_reach_a_watcher(client: Client) -> None:
 
 
 def test_late_watcher_misses_nothing(client: Client, trained: Run) -> None:
-    (event,) = client.watch(trained.id)
+    (event,) = client.watch_run(trained.id)
     assert event.run == trained
     assert trained.result is not None
     assert event.epochs == trained.result.history
@@ -185,15 +185,15 @@ def test_same_request_is_one_run(client: Client) -> None:
 
 def test_deleted_run_is_gone(client: Client) -> None:
     run = client.train(spec(epochs=1, seed=3), detach=True)
-    *_, last = client.watch(run.id)
+    *_, last = client.watch_run(run.id)
     assert last.state is RunState.SUCCEEDED
-    client.delete(run.id)
+    client.delete_run(run.id)
     with pytest.raises(NotFoundError):
-        client.get(run.id)
+        client.get_run(run.id)
 
 
 def test_cancelling_an_ended_run_leaves_it_alone(client: Client, trained: Run) -> None:
-    assert client.cancel(trained.id) == trained
+    assert client.cancel_run(trained.id) == trained
 
 
 @pytest.mark.parametrize("call", ["get", "cancel", "delete", "evaluate"])
@@ -225,7 +225,7 @@ def test_evaluating_a_specification_takes_its_latest_run(client: Client, trained
 
 
 def test_gpu_asked_for_and_absent(client: Client) -> None:
-    if any(device.type is Device.GPU for device in client.server_info().devices):
+    if any(device.type is Device.GPU for device in client.get_server_info().devices):
         pytest.skip("this machine has a GPU")
     with pytest.raises(PreconditionError) as caught:
         client.train(spec(device=Device.GPU))
@@ -257,7 +257,7 @@ def test_every_bad_field_is_named(channel: grpc.Channel) -> None:
 
 
 def test_server_info(client: Client) -> None:
-    info = client.server_info()
+    info = client.get_server_info()
     assert info.ready
     assert {dataset.dataset: dataset.train_samples for dataset in info.datasets} == {
         Dataset.MNIST: 60_000,
@@ -343,7 +343,7 @@ def test_the_command_line_compares(server: ServerProcess) -> None:
     assert (code, document["reused"], stderr.splitlines()[0]) == (8, 6, "6 of 8 runs are there already")
     assert [len(runs) for runs in document["runs"].values()] == [2, 2, 2, 2]
     with server.client() as client:
-        assert len([*client.list(RunFilter(seeds=(8200, 8201)))]) == 8
+        assert len([*client.list_runs(RunFilter(seeds=(8200, 8201)))]) == 8
 
 
 def test_the_command_line_diagnoses(server: ServerProcess) -> None:
@@ -366,7 +366,7 @@ def test_the_command_line_says_what_to_do_about_access(server: ServerProcess) ->
     code, _, stderr = loopbench(server, "delete", NOBODYS_RUN, role="read")
     assert code == ExitCode.NO_ACCESS
     assert "error: not allowed: DeleteRun needs the role write, and the token has read" in stderr
-    assert "hint: Ask whoever runs the server" in stderr
+    assert "hint: Ask the operator of the server" in stderr
 
 
 # Ports, metrics, health and reflection.
@@ -515,14 +515,14 @@ def test_reflection_needs_a_token(server: ServerProcess) -> None:
 async def test_both_clients_show_a_token(server: ServerProcess) -> None:
     read = server.tokens["read"]
     with Client(server.address, token=read, tls=server.tls) as client:
-        assert client.server_info().versions["loopbench"]
+        assert client.get_server_info().versions["loopbench"]
     async with AsyncClient(server.address, token=read, tls=server.tls) as client:
-        assert (await client.server_info()).versions["loopbench"]
-        assert not [run async for run in client.list(RunFilter(seeds=(998,)))]
+        assert (await client.get_server_info()).versions["loopbench"]
+        assert not [run async for run in client.list_runs(RunFilter(seeds=(998,)))]
     # Every call has its line in the log.
     eventually(lambda: {line.get("method") for line in server.events()} >= {"GetServerInfo", "ListRuns"})
     with Client(server.address, tls=server.tls) as client, pytest.raises(UnauthenticatedError) as caught:
-        client.server_info()
+        client.get_server_info()
     assert "LOOPBENCH_TOKEN" in caught.value.hint
 
 
@@ -534,13 +534,13 @@ def test_tls_lets_in_those_who_trust_its_ca(server: ServerProcess, tmp_path: Pat
     assert caught.value.message == "the server's certificate is not one that is trusted here"
     assert "--tls-ca" in caught.value.hint
     with Client(server.address, token=token) as client, pytest.raises(ServerUnavailableError) as refused:
-        client.server_info()
+        client.get_server_info()
     assert "--tls" in refused.value.hint
 
 
 def test_tls_with_a_server_that_has_none_is_one_clear_line(server: ServerProcess, peers: Peers) -> None:
     with Client(peers[0].address, tls=server.tls) as client, pytest.raises(TlsError) as caught:
-        client.server_info()
+        client.get_server_info()
     assert caught.value.message == "what answers there does not speak TLS"
 
 
@@ -551,19 +551,19 @@ def test_a_file_of_tokens_that_is_replaced_counts_at_once(server: ServerProcess)
     by_old = Client(server.address, token=server.tokens["read"], tls=server.tls)
     by_new = Client(server.address, token=secret, tls=server.tls)
     with by_old, by_new:
-        assert by_old.server_info()
+        assert by_old.get_server_info()
         with pytest.raises(UnauthenticatedError):
-            by_new.server_info()
+            by_new.get_server_info()
         try:
             file.write_text(token.line)
-            assert by_new.server_info()
+            assert by_new.get_server_info()
             with pytest.raises(UnauthenticatedError):
-                by_old.server_info()
+                by_old.get_server_info()
         finally:
             file.write_text(before)
-        assert by_old.server_info()
+        assert by_old.get_server_info()
         with pytest.raises(UnauthenticatedError):
-            by_new.server_info()
+            by_new.get_server_info()
 
 
 def test_no_log_shows_a_token_its_hash_or_a_key(server: ServerProcess) -> None:
@@ -572,12 +572,12 @@ def test_no_log_shows_a_token_its_hash_or_a_key(server: ServerProcess) -> None:
     with server.client() as client:
         try:
             file.write_text(f"{before}a secret by mistake {unknown}\n")
-            assert client.server_info()
+            assert client.get_server_info()
             eventually(lambda: "line 3" in server.log())
         finally:
             file.write_text(before)
     with Client(server.address, token=unknown, tls=server.tls) as client, pytest.raises(UnauthenticatedError):
-        client.server_info()
+        client.get_server_info()
     eventually(lambda: "UNAUTHENTICATED" in server.log())
     log = server.log()
     hashes = [word for line in before.splitlines() for word in line.split() if len(word) == 64]
@@ -596,7 +596,7 @@ def test_refused_calls_are_counted_like_all_others(server: ServerProcess) -> Non
     errors = 'loopbench_rpc_errors_total{reason="UNAUTHENTICATED"} '
     before = server.metrics()
     with Client(server.address, tls=server.tls) as client, pytest.raises(UnauthenticatedError):
-        client.server_info()
+        client.get_server_info()
     eventually(lambda: value(server.metrics(), handled) == value(before, handled) + 1)
     assert value(server.metrics(), errors) == value(before, errors) + 1
 
@@ -638,12 +638,12 @@ def test_cancel_ends_the_process(server: ServerProcess, client: Client) -> None:
     eventually(lambda: not server.workers())
     run_id = under_way(client, long_spec())
     (worker,) = server.workers()
-    cancelled = client.cancel(run_id)
+    cancelled = client.cancel_run(run_id)
     assert not worker.is_running()
     assert cancelled.state is RunState.CANCELLED
     assert cancelled.error is not None
     assert cancelled.error.reason == "RUN_CANCELLED"
-    assert client.get(run_id) == cancelled
+    assert client.get_run(run_id) == cancelled
 
 
 def test_deadline_takes_the_run_along(server: ServerProcess, client: Client) -> None:
@@ -652,8 +652,8 @@ def test_deadline_takes_the_run_along(server: ServerProcess, client: Client) -> 
         client.train(long_spec(seed=seed), timeout=2)
     eventually(lambda: not server.workers())
     # The process is gone before the end of its run is stored.
-    eventually(lambda: all(run.state.ended for run in client.list(RunFilter(seeds=(seed,)))))
-    (run,) = client.list(RunFilter(seeds=(seed,)))
+    eventually(lambda: all(run.state.ended for run in client.list_runs(RunFilter(seeds=(seed,)))))
+    (run,) = client.list_runs(RunFilter(seeds=(seed,)))
     assert run.state is RunState.CANCELLED
     assert run.error is not None
     assert (run.error.reason, run.error.retryable) == ("CALLER_GONE", True)
@@ -674,7 +674,7 @@ def test_killed_worker_fails_the_run_and_a_retry_brings_the_result(server: Serve
     run = client.train(run_spec, request_id=request_id, detach=True)
     eventually(lambda: bool(server.workers()))
     server.workers()[0].kill()
-    *_, last = client.watch(run.id)
+    *_, last = client.watch_run(run.id)
     assert last.run is not None
     assert last.run.error is not None
     assert (last.run.state, last.run.error.reason) == (RunState.FAILED, "WORKER_LOST")
@@ -698,13 +698,13 @@ def test_full_queue_and_cancelling_in_it(peers: Peers) -> None:
     with peers[0].client() as client:
         first = under_way(client, long_spec())
         queued = client.train(long_spec(), detach=True)
-        assert next(iter(client.watch(queued.id))).queue_position == 0
+        assert next(iter(client.watch_run(queued.id))).queue_position == 0
         with pytest.raises(QueueFullError) as caught:
             client.train(spec(epochs=1))
         assert caught.value.retry_delay
-        assert client.cancel(queued.id).state is RunState.CANCELLED
-        assert client.get(first).state is RunState.RUNNING
-        client.cancel(first)
+        assert client.cancel_run(queued.id).state is RunState.CANCELLED
+        assert client.get_run(first).state is RunState.RUNNING
+        client.cancel_run(first)
 
 
 # Two servers on one store: the first of the peers is the one that tests end.
@@ -715,14 +715,14 @@ def test_a_run_is_watched_and_waited_for_at_the_other_server(peers: Peers) -> No
     with peers[0].client() as one, peers[1].client() as two:
         run_spec, request_id = spec(epochs=epochs, execution=Execution.EAGER), str(uuid.uuid4())
         run_id = under_way(one, run_spec, request_id)
-        assert two.get(run_id).state is RunState.RUNNING
-        events = [*two.watch(run_id)]
+        assert two.get_run(run_id).state is RunState.RUNNING
+        events = [*two.watch_run(run_id)]
         assert [record.epoch for event in events for record in event.epochs] == [*range(1, epochs + 1)]
         assert events[0].run is not None
         assert events[0].run.state is RunState.RUNNING
         assert len(events) > 2, "it was watched while it trained"
-        assert events[-1].run == one.get(run_id) == two.train(run_spec, request_id=request_id)
-        assert two.evaluate(run_id).validation == two.get(run_id).result.validation  # type: ignore[union-attr]
+        assert events[-1].run == one.get_run(run_id) == two.train(run_spec, request_id=request_id)
+        assert two.evaluate(run_id).validation == two.get_run(run_id).result.validation  # type: ignore[union-attr]
 
 
 def test_a_run_is_cancelled_by_the_other_server(peers: Peers) -> None:
@@ -730,11 +730,11 @@ def test_a_run_is_cancelled_by_the_other_server(peers: Peers) -> None:
         eventually(lambda: not peers[0].workers())
         run_id = under_way(one, long_spec())
         (worker,) = peers[0].workers()
-        cancelled = two.cancel(run_id)
+        cancelled = two.cancel_run(run_id)
         assert not psutil.pid_exists(worker.pid)
         assert cancelled.error is not None
         assert (cancelled.state, cancelled.error.reason) == (RunState.CANCELLED, "RUN_CANCELLED")
-        assert one.get(run_id) == cancelled
+        assert one.get_run(run_id) == cancelled
         assert one.train(spec(epochs=1)).state is RunState.SUCCEEDED
 
 
@@ -748,7 +748,7 @@ def test_the_other_server_ends_the_run_of_one_that_died_and_trains_it_again(peer
         killed = peers[0].process
         killed.kill()
         killed.communicate()
-        watched = [*two.watch(run_id)][-1].run
+        watched = [*two.watch_run(run_id)][-1].run
         assert watched is not None
         assert watched.error is not None
         assert (watched.state, watched.error.reason, watched.error.retryable) == (RunState.FAILED, "SERVER_LOST", True)
@@ -777,4 +777,4 @@ def test_sigterm_lets_a_run_finish(peers: Peers) -> None:
         worker.resume()
         assert stopped.process.wait(PATIENCE) == 0
     with peers[1].client() as two:
-        assert two.get(run_id).state is RunState.SUCCEEDED
+        assert two.get_run(run_id).state is RunState.SUCCEEDED

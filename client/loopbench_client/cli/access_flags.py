@@ -25,7 +25,7 @@ _given: ContextVar[Mapping[str, Any]] = ContextVar("flags about access")
 
 def _parameter(name: str) -> inspect.Parameter:
     switch = name == "tls"
-    # A name of its own, or typer would add --no-tls.
+    # An explicit name, or typer would add --no-tls.
     names = ("--tls",) if switch else ()
     option = typer.Option(*names, help=HELP[name], envvar=VARIABLES[name], show_default=False, rich_help_panel=PANEL)
     kind = bool if switch else Path | None

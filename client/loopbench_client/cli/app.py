@@ -19,8 +19,8 @@ from loopbench_client.cli.commands.sweep import sweep
 from loopbench_client.cli.commands.tensorboard import tensorboard
 from loopbench_client.cli.commands.train import train
 from loopbench_client.cli.commands.watch import watch
-from loopbench_client.cli.exits import EPILOG
-from loopbench_client.cli.failures import CommandGroup
+from loopbench_client.cli.error_output import CommandGroup
+from loopbench_client.cli.exit_codes import EPILOG
 
 COMMANDS = (train, evaluate, compare, sweep, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
 # What asks no server needs no flags to be let in by one.
@@ -35,7 +35,7 @@ for _command in COMMANDS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"loopbench {version('loopbench')}")
+        typer.echo(f"loopbench {version('keras-loopbench')}")
         raise typer.Exit
 
 

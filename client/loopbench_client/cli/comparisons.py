@@ -138,6 +138,6 @@ def _claim(outcome: ClaimOutcome) -> dict[str, Any]:
 
 
 def _diagnosis(first: str, second: str, found: Diagnosis | str) -> dict[str, Any]:
-    told = {"error": found} if isinstance(found, str) else _plain(wire.diagnosis_to_wire(found))
+    shown = {"error": found} if isinstance(found, str) else _plain(wire.diagnosis_to_wire(found))
     # Beside "first" and "second", which are the specs.
-    return {"labels": [first, second], **told}
+    return {"labels": [first, second], **shown}

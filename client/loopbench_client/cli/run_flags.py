@@ -76,7 +76,7 @@ SHARED_PANEL = "What all specs have in common"
 
 
 def _unset(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The same flag without its default, so that it can be told whether it is given."""
+    """The same flag without its default, so that a flag that is not given shows."""
     kind, option = get_args(parameter.annotation)
     option = copy.copy(option)
     option.show_default, option.rich_help_panel = False, SHARED_PANEL

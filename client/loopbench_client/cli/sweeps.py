@@ -22,18 +22,18 @@ WORDS = 4
 
 
 @contextmanager
-def telling(sweep: Sweep) -> Iterator[Callable[[Attempt], None]]:
+def printing_attempts(sweep: Sweep) -> Iterator[Callable[[Attempt], None]]:
     """What to call with every attempt: it writes a line of each, above a bar on a terminal."""
     console = err()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(sweep.name, total=sweep.size)
 
-        def tell(attempt: Attempt) -> None:
+        def print_attempt(attempt: Attempt) -> None:
             bar.advance(task, attempt.final)
             _print_line(bar.console, attempt)
 
-        yield tell
+        yield print_attempt
 
 
 def _print_line(console: Console, attempt: Attempt) -> None:
@@ -82,11 +82,11 @@ def print_sweep_json(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
 
 def _plain(sweep: Sweep, number: int, last: Attempt | None) -> dict[str, Any]:
     index = sweep.index(number)
-    told: dict[str, Any] = {"index": number, "label": index.label, "seed": index.spec.seed, "state": _state(last)}
+    shown: dict[str, Any] = {"index": number, "label": index.label, "seed": index.spec.seed, "state": _state(last)}
     if last is None:
-        return told
-    told |= {"tries": last.number, "exitCode": last.code}
+        return shown
+    shown |= {"tries": last.number, "exitCode": last.code}
     if last.run is None:
-        return told | {"error": last.why}
+        return shown | {"error": last.why}
     message = wire.run_to_wire(last.run)
-    return told | {"run": json_format.MessageToDict(message, always_print_fields_with_no_presence=True)}
+    return shown | {"run": json_format.MessageToDict(message, always_print_fields_with_no_presence=True)}

@@ -1,4 +1,4 @@
-"""TensorBoard as a process of its own, on loopback."""
+"""TensorBoard as a child process, on loopback."""
 
 import re
 import subprocess
@@ -72,7 +72,7 @@ def tensorboard_process(logs: Path, port: int, log: Path) -> Iterator[TensorBoar
     """Starts TensorBoard on ``logs``, which ends with the block; port 0 takes a free one."""
     command = [sys.executable, "-c", PROGRAM, "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
-        # A session of its own: Ctrl-C is for this process, which lets it go.
+        # A separate session: Ctrl-C is for this process, which lets it go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed program
             command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
         )

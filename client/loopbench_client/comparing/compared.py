@@ -7,7 +7,7 @@ from statistics import fmean
 
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec
 from loopbench_client.client import Client
-from loopbench_client.comparing.earlier import finished_runs
+from loopbench_client.comparing.cached_runs import finished_runs
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Plan
 from loopbench_client.comparing.training import train_all
 from loopbench_client.errors import InvalidSpecError, LoopbenchError, RunEndedError
@@ -70,7 +70,7 @@ class Compared:
 
 
 class Watcher:
-    """Is told how a comparison goes, in the thread that asked for it. This one keeps it to itself."""
+    """Receives the progress of a comparison, in the thread that started it. This class ignores it."""
 
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
         """Everything to train with the labels it goes by, and the runs that are there already."""
@@ -100,7 +100,7 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     comparison = None
     if len(groups) >= FEWEST_GROUPS:
         comparison = client.compare(groups, plan.margin, plan.alpha, timeout=COMPARE_TIMEOUT)
-    given = {group.label: _by_seed(map(client.get, group.run_ids)) for group in plan.groups}
+    given = {group.label: _by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
     return Compared(
         specs={label: found[0].spec for label, found in given.items()} | {**plan.specs},
         runs=given | {label: found for label, found in by_label.items() if found},
@@ -123,14 +123,14 @@ def _trained(
     reused, failures = len(runs), dict[RunSpec, Failure]()
     watcher.begin(jobs, runs)
     with closing(train_all(client, [spec for spec in jobs if spec not in runs], info.limits.slots)) as outcomes:
-        for spec, told in outcomes:
-            if isinstance(told, RunEvent):
-                watcher.progress(spec, told)
+        for spec, outcome in outcomes:
+            if isinstance(outcome, RunEvent):
+                watcher.progress(spec, outcome)
                 continue
-            if isinstance(told, Run):
-                runs[spec] = told
+            if isinstance(outcome, Run):
+                runs[spec] = outcome
             else:
-                failures[spec] = _failure(spec, jobs[spec], told)
+                failures[spec] = _failure(spec, jobs[spec], outcome)
             watcher.ended(spec, runs.get(spec) or failures[spec])
     return runs, failures, reused
 

@@ -16,12 +16,12 @@ def diagnose_pairs(client: Client, compared: Compared) -> dict[Pair, Diagnosis |
     The causes between two of the others follow from these. As many at once as the server has slots.
     """
     first, *others = compared.runs or [""]
-    pool = ThreadPoolExecutor(max(1, client.server_info().limits.slots))
+    pool = ThreadPoolExecutor(max(1, client.get_server_info().limits.slots))
     try:
         found = pool.map(lambda other: _diagnosed(client, compared, (first, other)), others)
         return {(first, other): diagnosis for other, diagnosis in zip(others, found, strict=True)}
     finally:
-        # Whoever interrupts this closes the client next, which ends the calls under way.
+        # After an interrupt the caller closes the client, which ends the calls under way.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

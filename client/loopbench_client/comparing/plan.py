@@ -138,7 +138,7 @@ def _repeated(named: Sequence[NamedSpec], groups: Sequence[RunGroup]) -> Iterabl
 def _seeds(settings: Mapping[str, Given], faults: list[Violation]) -> tuple[int, ...]:
     """The seeds that are listed, or as many as asked for from the first on."""
     first = settings.get("seed", Given("seed", "0"))
-    # With no number of one's own it is the first that is too high, if anything is.
+    # Without an own number, the first is the one that is too high, if any is.
     asked = settings.get("seeds", Given(first.place, DEFAULT_SEEDS))
     try:
         if "," in asked.text:

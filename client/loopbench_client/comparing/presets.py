@@ -10,7 +10,7 @@ from loopbench_client.comparing.compared import Compared
 from loopbench_client.comparing.plan import Draft, NamedSpec
 from loopbench_client.comparing.values import OPTIMIZER, Given
 
-# What a row has of its own; the rest is common to all, and may be asked for otherwise.
+# Fields that differ between rows. All other fields are common and can be overridden.
 OWN = ("method", "loss", "accuracy_metric")
 # What changes neither the weights nor what was counted, beyond XLA's last bits.
 NEUTRAL = {"seed", "device", "execution", "steps_per_execution", "loss_aggregation", "tensorboard"}

@@ -13,10 +13,10 @@ from loopbench_client.errors import LoopbenchError, QueueFullError, ServerUnavai
 QUEUE_FULL_PAUSE = 5.0
 STOP_TIMEOUT = 10.0
 
-Told = RunEvent | Run | LoopbenchError
+Outcome = RunEvent | Run | LoopbenchError
 
 
-def train_all(client: Client, specs: Sequence[RunSpec], slots: int) -> Generator[tuple[RunSpec, Told], None, None]:
+def train_all(client: Client, specs: Sequence[RunSpec], slots: int) -> Generator[tuple[RunSpec, Outcome], None, None]:
     """What comes of each spec: its events, and at the last its run or the error that it ended with.
 
     ``slots`` are trained at once. Closing the generator cancels what is running; so does an exception in it, such as
@@ -39,12 +39,12 @@ class _Stopped(Exception):  # noqa: N818  # not an error: it ends a call from wi
 
 
 class _Crew:
-    """Threads that train; what they have to tell is taken in one other thread."""
+    """Threads that train. Another thread takes their outcomes."""
 
     def __init__(self, client: Client, specs: Sequence[RunSpec]) -> None:
         self._client = client
         self._todo: queue.SimpleQueue[RunSpec] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[tuple[RunSpec, RunEvent | Run | Exception]] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[RunSpec, RunEvent | Run | Exception]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         # The ids of the runs under way.
@@ -58,14 +58,14 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
-    def next_end(self) -> Generator[tuple[RunSpec, Told], None, None]:
+    def next_end(self) -> Generator[tuple[RunSpec, Outcome], None, None]:
         """Everything up to the next end of a run, that included."""
         while True:
-            spec, told = self._told.get()
-            if isinstance(told, ServerUnavailableError) or not isinstance(told, Told):
-                raise told
-            yield spec, told
-            if not isinstance(told, RunEvent):
+            spec, outcome = self._outcomes.get()
+            if isinstance(outcome, ServerUnavailableError) or not isinstance(outcome, Outcome):
+                raise outcome
+            yield spec, outcome
+            if not isinstance(outcome, RunEvent):
                 return
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class _Crew:
         self._stop.set()
         for run_id in self._running.copy().values():
             with suppress(LoopbenchError):
-                self._client.cancel(run_id)
+                self._client.cancel_run(run_id)
         for thread in self._threads:
             thread.join(STOP_TIMEOUT)
 
@@ -81,7 +81,7 @@ class _Crew:
         with suppress(queue.Empty):
             while not self._stop.is_set():
                 spec = self._todo.get_nowait()
-                self._told.put((spec, self._end(spec)))
+                self._outcomes.put((spec, self._end(spec)))
 
     def _end(self, spec: RunSpec) -> Run | Exception:
         while True:
@@ -100,4 +100,4 @@ class _Crew:
             raise _Stopped
         if event.run is not None:
             self._running[spec] = event.run.id
-        self._told.put((spec, event))
+        self._outcomes.put((spec, event))

@@ -79,7 +79,7 @@ class Values:
 
 
 def spec_of(given: Mapping[str, Given], faults: list[Violation]) -> RunSpec | None:
-    """The spec, whose other fields have their defaults; None where something is wrong, which ``faults`` then tells."""
+    """The spec, whose other fields have their defaults; None where something is wrong; ``faults`` then names it."""
     wrong = [*_not_chosen(given), *_not_of_the_optimizer(given)]
     if wrong:
         faults += wrong

@@ -1,4 +1,4 @@
-"""How a group is told from the others: colour, dash and marker together, so that none of them has to do alone."""
+"""Marks of a group: colour, dash and marker together, so that no group differs by colour alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

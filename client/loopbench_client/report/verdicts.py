@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from loopbench.spec import Comparison, PairComparison, Verdict
 from loopbench_client.report.marks import Mark
 
-# A verdict is never told by its colour alone.
+# A verdict is never shown by its colour alone.
 SYMBOLS: dict[Verdict, str] = {
     Verdict.IDENTICAL: "=",
     Verdict.EQUIVALENT: "≈",

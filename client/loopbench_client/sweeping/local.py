@@ -67,7 +67,7 @@ class _Crew:
         self._sweep = sweep
         self._file = file
         self._todo: queue.SimpleQueue[Index] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[Attempt | Exception] = queue.SimpleQueue()
+        self._attempts: queue.SimpleQueue[Attempt | Exception] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._processes: set[subprocess.Popen[bytes]] = set()
         # Held to start a process, so that none starts unseen when all are stopped.
@@ -85,15 +85,15 @@ class _Crew:
     def attempts(self) -> Generator[Attempt, None, None]:
         done = failed = 0
         while done + failed < self._sweep.size and failed <= most_failed(self._sweep.size):
-            told = self._told.get()
-            if isinstance(told, Exception):
-                raise told
-            done += told.final and told.run is not None
-            failed += told.final and told.run is None
-            yield told
+            attempt = self._attempts.get()
+            if isinstance(attempt, Exception):
+                raise attempt
+            done += attempt.final and attempt.run is not None
+            failed += attempt.final and attempt.run is None
+            yield attempt
 
     def stop(self) -> None:
-        """Has the processes end, and waits for them; they tell the store of it first."""
+        """Ends the processes and waits for them; they store their state first."""
         with self._starting:
             self._stopped = True
             for process in tuple(self._processes):
@@ -108,7 +108,7 @@ class _Crew:
         except (queue.Empty, _Stopped):
             pass  # there is nothing more to do
         except Exception as error:  # noqa: BLE001  # raised again where it is taken
-            self._told.put(error)
+            self._attempts.put(error)
 
     def _see_to(self, index: Index) -> None:
         log = log_file(f"{self._sweep.full_name}-{index.number}")
@@ -117,7 +117,7 @@ class _Crew:
         while not final:
             number += 1
             attempt = self._attempt(index, number, log)
-            self._told.put(attempt)
+            self._attempts.put(attempt)
             final = attempt.final
         if attempt.run:
             log.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class _Crew:
         with self._starting:
             if self._stopped:
                 raise _Stopped
-            # A session of its own: Ctrl-C is for this process, which stops those that it started.
+            # A separate session: Ctrl-C is for this process, which stops those that it started.
             process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
                 [*COMMAND, "--sweep-file", self._file],
                 stdin=subprocess.PIPE,

@@ -50,7 +50,7 @@ class SweepOptions(Input):
 class JobOptions(SweepOptions):
     """What there is to choose about a Job: names of what it uses in the cluster, and GPUs a pod."""
 
-    image: Annotated[str, AfterValidator(_image)] = f"loopbench:{version('loopbench')}"
+    image: Annotated[str, AfterValidator(_image)] = f"loopbench:{version('keras-loopbench')}"
     namespace: DnsLabel | None = None
     queue: DnsLabel | None = None
     gpus: Annotated[int, Field(ge=0, le=64)] = 0

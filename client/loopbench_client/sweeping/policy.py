@@ -14,5 +14,5 @@ def most_failed(size: int) -> int:
 
 
 def is_final(code: int, tries: int) -> bool:
-    """Whether an index whose last of so many ``tries`` ended with ``code`` has come to its end."""
+    """Whether an index has ended whose last of ``tries`` attempts ended with ``code``."""
     return code == IndexExit.DONE or code in HOPELESS or tries > RETRIES

@@ -38,7 +38,7 @@ class ComparisonRequest(Input):
     def _labels_name_one_group(cls, value: tuple[RunGroup, ...]) -> tuple[RunGroup, ...]:
         labels = [group.label for group in value]
         if len(set(labels)) < len(labels):
-            raise ValueError("every group needs a label of its own")
+            raise ValueError("labels of groups must be unique")
         return value
 
 
@@ -117,7 +117,7 @@ class Diagnosis(Model):
     """Causes, the strongest first, and the experiments that found no difference.
 
     The specifications are those of the two sides, as diagnosed and with every fix applied, where specifications were
-    diagnosed; a loop of one's own has none.
+    diagnosed; a user's loop has none.
     """
 
     causes: tuple[Cause, ...]

@@ -132,7 +132,7 @@ class RunSpec(Input):
 
 
 def _against_replicas(replicas: int, given: Mapping[str, Any]) -> Iterator[str]:
-    """Why a run of ``given`` cannot be shared by so many replicas; a field that is bad by itself has no say."""
+    """Why ``replicas`` cannot share a run of ``given``; an invalid field is not considered."""
     if given.get("method") is Method.GRADIENT_TAPE:
         yield "must be 1 with GRADIENT_TAPE, as fit alone distributes batches"
     if given.get("execution") is Execution.XLA:
@@ -309,7 +309,7 @@ class Progress(Model):
 
 
 class RunEvent(Model):
-    """What a watcher is told: the first event holds the run and all epochs so far, the last the run as it ended."""
+    """An event of WatchRun: the first holds the run and all epochs so far, the last the run as it ended."""
 
     state: RunState
     queue_position: int | None = None

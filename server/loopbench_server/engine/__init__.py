@@ -1,1 +1,1 @@
-"""The training itself: what a run does inside its own process. Knows nothing of gRPC, Prometheus or SQL."""
+"""Training, evaluation and diagnosis inside a worker process, independent of gRPC, Prometheus and SQL."""

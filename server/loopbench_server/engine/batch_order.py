@@ -1,25 +1,25 @@
-"""The order in which samples are trained on: follows from the seed alone, the same for every method."""
+"""Order of the training samples: it follows from the seed alone and is the same for every method."""
 
 import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Keeps the draws for the order apart from those for the initial weights.
+# Separates the random stream of the order from that of the initial weights.
 STREAM = 1
 
 
-def shuffled(count: int, buffer_size: int, generator: np.random.Generator) -> NDArray[np.int32]:
-    """Indices 0 … count - 1 as they leave a shuffle buffer that is filled in order, int32[count].
+def shuffle_indices(count: int, buffer_size: int, generator: np.random.Generator) -> NDArray[np.int32]:
+    """Return the indices 0 … count - 1 in the order in which a shuffle buffer emits them, int32[count].
 
-    The semantics are those of ``tf.data.Dataset.shuffle``: a random slot of the buffer is emitted and refilled with
-    the next sample; at the end the buffer is emptied at random. ``buffer_size`` 0, or at least ``count``, shuffles
-    the whole set uniformly.
+    The semantics are those of ``tf.data.Dataset.shuffle``: a random slot of the buffer is emitted and refilled with the
+    next sample; at the end the buffer is emptied at random. With ``buffer_size`` 0, or at least ``count``, the whole
+    set is shuffled uniformly.
     """
     if buffer_size == 0 or buffer_size >= count:
         return generator.permutation(count).astype(np.int32)
     slots = generator.integers(0, buffer_size, size=count - buffer_size)
-    # A slot holds what its previous emission refilled it with, or at first the sample of its own number.
+    # A slot holds the sample that the previous emission put there, or at first the sample of its own number.
     by_slot = np.argsort(slots, kind="stable")
     repeats = slots[by_slot][1:] == slots[by_slot][:-1]
     emitted = slots.copy()
@@ -30,10 +30,10 @@ def shuffled(count: int, buffer_size: int, generator: np.random.Generator) -> ND
 
 
 class BatchOrder:
-    """Hands out the order of each epoch and digests what it handed out.
+    """Returns the order of each epoch and digests the orders that it returned.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         count: samples in the training set.
         buffer_size: samples in the shuffle buffer; 0 is the whole set.
     """
@@ -44,17 +44,17 @@ class BatchOrder:
         self._buffer_size = buffer_size
         self._digest = hashlib.sha256()
 
-    def drawn(self, epoch: int) -> NDArray[np.int32]:
-        """The order of an epoch, counted from 0: int32[count]."""
+    def draw(self, epoch: int) -> NDArray[np.int32]:
+        """Return the order of an epoch, counted from 0: int32[count]."""
         generator = np.random.default_rng([self._seed, STREAM, epoch])
-        return shuffled(self.count, self._buffer_size, generator)
+        return shuffle_indices(self.count, self._buffer_size, generator)
 
     def epoch(self, epoch: int) -> NDArray[np.int32]:
-        """The same, which goes into the digest. To be asked for once an epoch, in turn."""
-        order = self.drawn(epoch)
+        """Return the same order and add it to the digest. Only once per epoch, in sequence."""
+        order = self.draw(epoch)
         self._digest.update(order.astype("<i4").tobytes())
         return order
 
     def digest(self) -> str:
-        """SHA-256 of all orders handed out so far, in hexadecimal."""
+        """Return the SHA-256 of all orders returned so far, in hexadecimal."""
         return self._digest.hexdigest()

@@ -1,20 +1,19 @@
-"""The datasets: found, verified and scaled.
+"""The datasets: located, verified and scaled.
 
-MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0) is looked for in the data folder, then in Keras's cache, then downloaded
-from where Keras has it, into that cache. DIGITS (UCI, CC BY 4.0) is part of the package; ``scripts/make_digits.py``
-made its file.
+MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0) is searched in the data folder and in Keras's cache, and otherwise
+downloaded from Keras's source into that cache. DIGITS (UCI, CC BY 4.0) is part of the package;
+``scripts/make_digits.py`` made its file.
 """
 
 import hashlib
 import math
 import os
-import types
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +24,16 @@ from loopbench_server.engine.network import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
 SIDE = 28
-# Bytes: where TensorFlow has the memory of its tensors begin, so that it can use that of an array.
+# Alignment of TensorFlow's tensors in bytes, which lets it use the memory of an array.
 ALIGNMENT = 64
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 MNIST_FILE = "mnist.npz"
 MNIST_BYTES = 11_490_434
+# The source of Keras's loader, whose own downloader caches a file before it checks the hash.
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
-# SHA-256 of each array's bytes: archives of the same arrays differ by their time stamps.
+# SHA-256 of each array's bytes: archives of the same arrays differ in their time stamps.
 MNIST_DIGESTS = {
     "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
@@ -44,16 +46,16 @@ DIGITS_DIGESTS = {
 }
 
 
-def aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An uninitialised array of ``shape`` whose memory begins at a multiple of :data:`ALIGNMENT`."""
+def empty_aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return an uninitialised array of ``shape`` whose memory begins at a multiple of :data:`ALIGNMENT`."""
     memory = np.empty(4 * math.prod(shape) + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
 
 
 def aligned_copy(array: NDArray[Any]) -> NDArray[np.float32]:
-    """``array`` in such memory."""
-    copy = aligned(array.shape)
+    """Return a copy of ``array`` in aligned memory."""
+    copy = empty_aligned(array.shape)
     copy[...] = array
     return copy
 
@@ -67,8 +69,8 @@ class Samples:
 
     @cached_property
     def one_hot(self) -> NDArray[np.float32]:
-        """float32[n, 10]."""
-        return np.take(np.eye(CLASSES, dtype=np.float32), self.labels, axis=0, out=aligned((len(self), CLASSES)))
+        """One-hot labels, float32[n, 10]."""
+        return np.take(np.eye(CLASSES, dtype=np.float32), self.labels, axis=0, out=empty_aligned((len(self), CLASSES)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,7 +85,7 @@ class Data:
 
 
 def read_verified(path: Path, digests: Mapping[str, str]) -> dict[str, NDArray[np.uint8]]:
-    """The arrays of an ``.npz`` file.
+    """Return the arrays of an ``.npz`` file.
 
     Raises:
         DatasetCorruptError: the file cannot be read, or an array is missing or has another SHA-256.
@@ -92,12 +94,12 @@ def read_verified(path: Path, digests: Mapping[str, str]) -> dict[str, NDArray[n
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in digests}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        # An OSError's own text names the folder, which is no business of a caller's.
+        # The text of an OSError names the folder, which callers must not see.
         cause = error.strerror if isinstance(error, OSError) else error
         raise DatasetCorruptError(f"{path.name} cannot be read: {cause}") from error
     wrong = [name for name in digests if hashlib.sha256(arrays[name].tobytes()).hexdigest() != digests[name]]
     if wrong:
-        raise DatasetCorruptError(f"{path.name} has other contents than it should have in {', '.join(wrong)}")
+        raise DatasetCorruptError(f"{path.name} has unexpected contents in {', '.join(wrong)}")
     return arrays
 
 
@@ -107,50 +109,27 @@ def _keras_cache() -> Path:
 
 
 def find_mnist(data_dir: Path | None) -> Path | None:
-    """Where MNIST lies on this machine, if it does."""
+    """Return the path of MNIST on this machine, if it is there."""
     places = [*([data_dir / MNIST_FILE] if data_dir else []), _keras_cache()]
     return next((path for path in places if path.is_file()), None)
-
-
-class _AskedFor(Exception):  # noqa: N818  no error: it ends Keras's function before its download
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self.source = source
-
-
-def mnist_source() -> Source:
-    """Where Keras has MNIST, and the digest that it knows of it: what its own loader would hand to its downloader."""
-    import keras  # noqa: PLC0415  only a download needs it
-
-    def answer(*, origin: str, file_hash: str, **_: Any) -> NoReturn:
-        raise _AskedFor(Source(origin, file_hash))
-
-    load = keras.datasets.mnist.load_data
-    ask = types.FunctionType(load.__code__, {**load.__globals__, "get_file": answer})
-    try:
-        ask(MNIST_FILE)
-    except _AskedFor as asked:
-        return asked.source
-    raise AssertionError("Keras loads MNIST in another way than it did")
 
 
 def _download_mnist() -> Path:
     cache = _keras_cache()
     try:
-        # Keras's own downloader takes whatever comes, and puts it into the cache before it looks at it.
-        download(mnist_source(), cache, MNIST_BYTES)
+        download(Source(MNIST_URL, MNIST_SHA256), cache, MNIST_BYTES)
     except DownloadError as error:
         raise DatasetNotAvailableError(f"MNIST is not on this machine and its download failed: {error}") from error
     return cache
 
 
-def samples_of(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
-    """A copy, in memory that TensorFlow can use."""
+def make_samples(images: NDArray[Any], labels: NDArray[Any]) -> Samples:
+    """Return a copy in memory that TensorFlow can use."""
     return Samples(aligned_copy(images), labels.astype(np.int32))
 
 
 def _scaled(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Samples:
-    scaled = np.divide(images, np.float32(255), dtype=np.float32, out=aligned(images.shape))
+    scaled = np.divide(images, np.float32(255), dtype=np.float32, out=empty_aligned(images.shape))
     return Samples(scaled, labels.astype(np.int32))
 
 
@@ -160,7 +139,7 @@ def _load_mnist(data_dir: Path | None) -> Data:
 
 
 def interpolation(source: int, target: int) -> NDArray[np.float32]:
-    """Weights of linear interpolation between pixel centres, edges held: float32[target, source]."""
+    """Return weights of linear interpolation between pixel centres, edges held: float32[target, source]."""
     centres = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     distance = np.abs(centres[:, None] - np.arange(source)[None, :])
     return np.maximum(0, 1 - distance).astype(np.float32)
@@ -171,14 +150,14 @@ def _load_digits(_: Path | None) -> Data:
     images, labels = arrays["images"], arrays["labels"]
     weights = interpolation(images.shape[1], SIDE)
     scaled = weights @ (images / np.float32(16)) @ weights.T
-    # Every fifth image: neighbours were written by one hand, so the tail alone would be other people's.
+    # Every fifth image: neighbours come from one writer, so the tail alone would have other writers.
     held_out = np.arange(len(labels)) % 5 == 4  # noqa: PLR2004  the fifth
-    return Data(samples_of(scaled[~held_out], labels[~held_out]), samples_of(scaled[held_out], labels[held_out]))
+    return Data(make_samples(scaled[~held_out], labels[~held_out]), make_samples(scaled[held_out], labels[held_out]))
 
 
 @dataclass(frozen=True)
 class DatasetVariant:
-    """How a dataset is loaded, and whether it lies on this machine."""
+    """Functions that load a dataset, and that check whether it is on this machine."""
 
     load: Callable[[Path | None], Data]
     is_available: Callable[[Path | None], bool]
@@ -190,34 +169,34 @@ DATASETS: dict[Dataset, DatasetVariant] = {
 }
 
 
-# Verified by their digests, so that they need not be looked at again, whatever becomes of their files.
+# Verified by their digests, so that later changes of their files do not matter.
 _shared: dict[tuple[Dataset, Path | None], Data] = {}
 
 
-def share(dataset: Dataset, data_dir: Path | None) -> None:
-    """Loads ``dataset`` for this process and all that are forked from it, if it lies on this machine.
+def preload(dataset: Dataset, data_dir: Path | None) -> None:
+    """Load ``dataset`` for this process and all processes forked from it, if it is on this machine.
 
     Raises:
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetCorruptError: its file has unexpected contents.
     """
     if DATASETS[dataset].is_available(data_dir):
         data = _shared[dataset, data_dir] = load(dataset, data_dir)
         for samples in (data.train, data.validation):
-            _ = samples.one_hot  # worked out when it is first asked for
+            _ = samples.one_hot  # computed at the first access
 
 
 def load(dataset: Dataset, data_dir: Path | None) -> Data:
-    """The samples of ``dataset``; ``data_dir`` is where to look for MNIST first.
+    """Return the samples of ``dataset``; ``data_dir`` is searched for MNIST first.
 
     Raises:
-        DatasetNotAvailableError: it is not on this machine and cannot be downloaded.
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetNotAvailableError: the dataset is not on this machine and cannot be downloaded.
+        DatasetCorruptError: its file has unexpected contents.
     """
     return _shared.get((dataset, data_dir)) or DATASETS[dataset].load(data_dir)
 
 
 def describe(data_dir: Path | None) -> tuple[DatasetInfo, ...]:
-    """All datasets, and whether each can be loaded without a download."""
+    """Return all datasets, and whether each can be loaded without a download."""
     return tuple(
         DatasetInfo(
             dataset=dataset,

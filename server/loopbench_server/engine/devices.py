@@ -1,18 +1,18 @@
-"""Chooses the device, and sets how TensorFlow executes, before it does anything."""
+"""Chooses the device and configures TensorFlow before its first operation."""
 
 import tensorflow as tf
 
 from loopbench.spec import Device, DeviceInfo
 from loopbench_server.errors import DeviceNotAvailableError
 
-# Grappler's rewrites of sums and products, which change the order of floating-point operations: with them, weight
-# decay, clipping by the global norm and accumulated gradients end in other bits under GRAPH than under EAGER, and in
-# other bits in one method's graph than in another's. They save no time on this network.
+# Grappler's rewrites of sums and products change the order of floating-point operations: with them, weight decay,
+# clipping by the global norm and accumulated gradients give other bits under GRAPH than under EAGER, and other bits in
+# one method's graph than in another's. They save no time on this network.
 GRAPH_REWRITES = {"constant_folding": False, "arithmetic_optimization": False}
 
 
 def list_devices() -> tuple[DeviceInfo, ...]:
-    """The CPUs and GPUs that TensorFlow sees."""
+    """Return the CPUs and GPUs that TensorFlow sees."""
     return tuple(
         DeviceInfo(type=Device(device.device_type), name=device.name)
         for device in tf.config.list_physical_devices()
@@ -21,17 +21,17 @@ def list_devices() -> tuple[DeviceInfo, ...]:
 
 
 def choose_device(wanted: Device, threads: int, replicas: int = 1) -> Device:
-    """Makes so many devices of the kind that ``wanted`` stands for the only ones in sight, and gives which it is.
+    """Make ``replicas`` devices of the kind that ``wanted`` stands for the only visible ones; return their kind.
 
-    To be called once a process, before anything else of TensorFlow's.
+    Only once per process, before any other use of TensorFlow.
 
     Args:
-        wanted: what the specification says.
+        wanted: device of the specification.
         threads: intra-op threads of a device, at least 1.
         replicas: GPUs, or logical devices of the CPU.
 
     Raises:
-        DeviceNotAvailableError: GPUs are wanted and there are fewer.
+        DeviceNotAvailableError: GPUs are required and there are fewer.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if wanted is Device.GPU and len(gpus) < replicas:
@@ -46,15 +46,15 @@ def choose_device(wanted: Device, threads: int, replicas: int = 1) -> Device:
     tf.config.set_visible_devices(gpus[:replicas], "GPU")
     for gpu in gpus[:replicas]:
         tf.config.experimental.set_memory_growth(gpu, enable=True)
-    # On a GPU, sums in parallel and TensorFloat-32 would make a repeated run end in other bits.
+    # On a GPU, parallel sums and TensorFloat-32 would give a repeated run other bits.
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     return Device.GPU
 
 
 def _too_few(wanted: int, there: int) -> str:
-    asked = "a GPU was" if wanted == 1 else f"{wanted} GPUs were"
-    return f"{asked} asked for, and TensorFlow sees {there or 'none'} on this server"
+    required = "a GPU is" if wanted == 1 else f"{wanted} GPUs are"
+    return f"{required} required, and TensorFlow sees {there or 'none'} on this server"
 
 
 def _split_cpu(parts: int) -> None:

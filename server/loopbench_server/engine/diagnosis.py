@@ -12,16 +12,16 @@ from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
 from loopbench_diagnose.sides import Side
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine.data import Data, Samples, samples_of
+from loopbench_server.engine.data import Data, Samples, make_samples
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.job import job_of, shared_model
+from loopbench_server.engine.job import build_replicated_model, make_job
 from loopbench_server.engine.losses import LOSSES
 from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.network import build_model
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
 from loopbench_server.engine.specifications import Whole, ask
-from loopbench_server.engine.training import Surroundings
+from loopbench_server.worker_config import WorkerConfig
 
 # Batches that the experiments over epochs take: enough for an order and a last batch, few enough to run eagerly.
 BATCHES = 10
@@ -39,7 +39,7 @@ ON_A_PART = tuple(probe for probe in PROBES if probe is not order.probe)
 def diagnose(
     first: RunSpec,
     second: RunSpec,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     divergences: tuple[Divergence | None, Divergence | None] = (None, None),
 ) -> Diagnosis:
     """Why runs of ``first`` and ``second`` end, or report, differently.
@@ -53,9 +53,9 @@ def diagnose(
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    choose_device(first.device, surroundings.threads, max(first.replicas, second.replicas))
+    choose_device(first.device, config.threads, max(first.replicas, second.replicas))
     wholes = tuple(
-        Whole(spec, datasets.load(spec.dataset, surroundings.data_dir), diverged)
+        Whole(spec, datasets.load(spec.dataset, config.data_dir), diverged)
         for spec, diverged in zip((first, second), divergences, strict=True)
     )
     data = wholes[0].data
@@ -93,7 +93,7 @@ def _side(spec: RunSpec, batch_size: int, seed: int) -> Side:
     return Side(
         train=_loop(spec.model_copy(update={"batch_size": batch_size})),
         loss=LOSSES[spec.loss].per_sample,
-        build_model=lambda: shared_model(seed, spec.replicas),
+        build_model=lambda: build_replicated_model(seed, spec.replicas),
     )
 
 
@@ -103,7 +103,7 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
     def train(model: keras.Model, given: GivenData, epochs: int) -> dict[str, float]:
         train_samples = _taken(given)
         validation = _taken(given.validation) if given.validation else train_samples
-        job = job_of(model, spec.model_copy(update={"epochs": epochs}), Data(train_samples, validation))
+        job = make_job(model, spec.model_copy(update={"epochs": epochs}), Data(train_samples, validation))
         method = METHODS[spec.method](job)
         recorder = Recorder(method, lambda _: None, lambda _: None)
         method.train([recorder])
@@ -118,4 +118,4 @@ def _loop(spec: RunSpec) -> Callable[[keras.Model, GivenData, int], dict[str, fl
 
 def _taken(given: GivenData) -> Samples:
     """Labels come one-hot, as an experiment may have changed them; images as a copy, as tensors use their memory."""
-    return samples_of(np.asarray(given.x), np.asarray(given.y).argmax(axis=1))
+    return make_samples(np.asarray(given.x), np.asarray(given.y).argmax(axis=1))

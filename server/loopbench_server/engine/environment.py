@@ -1,4 +1,4 @@
-"""Where a run ran: enough to repeat it."""
+"""Environment of a run, in enough detail to repeat it."""
 
 import os
 import platform
@@ -10,18 +10,22 @@ import tensorflow as tf
 from loopbench.spec import Device, Environment
 from loopbench_server.revision import source_revision
 
-PACKAGES = ("loopbench", "keras", "numpy")
+PACKAGES = ("keras", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that decide a result."""
-    # TensorFlow has distributions by several names.
-    own = {"python": platform.python_version(), "tensorflow": tf.__version__}
+    """Return the versions of Python and of the packages that decide a result."""
+    # TensorFlow has several distribution names.
+    own = {
+        "python": platform.python_version(),
+        "loopbench": version("keras-loopbench"),
+        "tensorflow": tf.__version__,
+    }
     return own | {package: version(package) for package in PACKAGES}
 
 
 def cpu_model() -> str:
-    """As Linux names it; elsewhere as Python does."""
+    """Return the CPU's name from Linux, or elsewhere from Python."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
@@ -31,7 +35,7 @@ def cpu_model() -> str:
 
 
 def describe(device: Device, threads: int) -> Environment:
-    """The environment of a run on ``device`` with ``threads`` intra-op threads."""
+    """Return the environment of a run on ``device`` with ``threads`` intra-op threads."""
     cpu = cpu_model()
     name = cpu
     if device is Device.GPU:

@@ -1,4 +1,4 @@
-"""Final weights of a run, evaluated in any of the ways."""
+"""Evaluates the final weights of a run with any method, loss and accuracy metric."""
 
 from loopbench.spec import Evaluation, RunSpec
 from loopbench_server.engine import data as datasets
@@ -6,19 +6,20 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.training import Surroundings, Weights
+from loopbench_server.engine.training import Weights
+from loopbench_server.worker_config import WorkerConfig
 
 
-def evaluate(run_id: str, spec: RunSpec, weights: Weights, surroundings: Surroundings) -> Evaluation:
-    """What the method, loss and accuracy metric of ``spec`` report of ``weights``, beside what counting gives.
+def evaluate(run_id: str, spec: RunSpec, weights: Weights, config: WorkerConfig) -> Evaluation:
+    """Return what the method, loss and accuracy metric of ``spec`` report of ``weights``, and the final metrics.
 
     Raises:
-        DeviceNotAvailableError: a GPU is asked for and absent.
+        DeviceNotAvailableError: a GPU is required and absent.
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetCorruptError: its file has unexpected contents.
     """
-    choose_device(spec.device, surroundings.threads)
-    data = datasets.load(spec.dataset, surroundings.data_dir)
+    choose_device(spec.device, config.threads)
+    data = datasets.load(spec.dataset, config.data_dir)
     job = build_job(spec, data)
     job.model.set_weights(weights)
     method = METHODS[spec.method](job)

@@ -1,4 +1,4 @@
-"""The figures that count: on given weights, over a whole set, whatever an accuracy metric says."""
+"""Final metrics: computed on given weights over a whole set, independent of any accuracy metric."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from loopbench_server.engine.tensors import as_tensors
 
 
 def compute_final_metrics(model: keras.Model, samples: Samples, loss: Loss) -> FinalMetrics:
-    """Counts the samples that ``model`` puts into their class, and takes the mean of their losses in float64."""
+    """Count the samples that ``model`` classifies correctly, and average their losses in float64."""
     outputs = model(as_tensors(samples)[0], training=False).numpy()
     correct = int((outputs.argmax(axis=1) == samples.labels).sum())
     losses = LOSSES[loss].per_sample(samples.one_hot.astype(np.float64), outputs.astype(np.float64))

@@ -1,4 +1,4 @@
-"""What every method of training starts from: the same network, data, order, loss and optimizer."""
+"""Common start of all training methods: the same network, data, order, loss and optimizer."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from loopbench_server.engine.replicas import strategy_for
 
 @dataclass(frozen=True)
 class Job:
-    """A run's parts before the first step."""
+    """Parts of a run before its first step."""
 
     spec: RunSpec
     data: Data
@@ -26,40 +26,40 @@ class Job:
     order: BatchOrder
 
     def batches_in(self, samples: Samples) -> int:
-        """Batches that ``samples`` make: the last may be smaller, it is never dropped."""
+        """Return the number of batches of ``samples``; the last may be smaller and is never dropped."""
         return -(-len(samples) // self.spec.batch_size)
 
     @property
     def strategy(self) -> tf.distribute.Strategy:
-        """The one that the model was built in, in whose scope whatever has variables is to be made."""
+        """Strategy in whose scope the model was built and all other variables have to be created."""
         return self.model.distribute_strategy
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in an epoch."""
+        """Number of updates in an epoch."""
         return self.batches_in(self.data.train)
 
     @property
     def steps_per_execution(self) -> int:
-        """Steps that one call of a training function makes; see ``RunSpec.steps_per_execution``."""
+        """Steps in one call of a training function; see ``RunSpec.steps_per_execution``."""
         if self.spec.execution is Execution.EAGER or self.spec.replicas > 1:
             return 1
         return min(self.spec.steps_per_execution or self.steps_per_epoch, self.steps_per_epoch)
 
 
 def build_job(spec: RunSpec, data: Data) -> Job:
-    """A job whose every random draw follows from ``spec.seed``."""
-    return job_of(shared_model(spec.seed, spec.replicas), spec, data)
+    """Return a job whose random draws all follow from ``spec.seed``."""
+    return make_job(build_replicated_model(spec.seed, spec.replicas), spec, data)
 
 
-def shared_model(seed: int, replicas: int) -> keras.Sequential:
-    """The network on so many devices; see :func:`build_model`."""
+def build_replicated_model(seed: int, replicas: int) -> keras.Sequential:
+    """Return the network on ``replicas`` devices; see :func:`build_model`."""
     with strategy_for(replicas).scope():
         return build_model(seed)
 
 
-def job_of(model: keras.Model, spec: RunSpec, data: Data) -> Job:
-    """A job that trains ``model``, by the strategy that it was built in."""
+def make_job(model: keras.Model, spec: RunSpec, data: Data) -> Job:
+    """Return a job that trains ``model`` with the strategy in which it was built."""
     with model.distribute_strategy.scope():
         optimizer = build_optimizer(spec.optimizer)
     return Job(

@@ -1,4 +1,4 @@
-"""The losses, as Keras objects that every method minimises, and as the float64 values of the final metrics."""
+"""Losses as Keras objects, which every method minimises, and as float64 values of the final metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class SumOfSquares(keras.losses.Loss):
     """Sum of squared errors over the outputs, mean over the samples of the batch."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Per sample: float32[batch]."""
+        """Return the loss of each sample: float32[batch]."""
         return tf.reduce_sum(tf.square(y_pred - y_true), axis=-1)
 
 
 class SumOfSquaresFixedBatch(keras.losses.Loss):
-    """Sum of squared errors over outputs and batch, divided by a number fixed beforehand: wrong for a smaller batch."""
+    """Sum of squared errors over outputs and batch, divided by a fixed number: wrong for a smaller batch."""
 
     def __init__(self, batch_size: int) -> None:
         # "sum" only forwards the scalar: the division happens in call, as in hand-written code.
@@ -31,22 +31,22 @@ class SumOfSquaresFixedBatch(keras.losses.Loss):
         self.batch_size = batch_size
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """For the batch: a scalar."""
+        """Return the loss of the batch: a scalar."""
         return tf.reduce_sum(tf.square(y_pred - y_true)) / self.batch_size
 
 
 class SumOfSquaresReplicaMean(keras.losses.Loss):
-    """Sum of squared errors over the outputs, mean over the samples of a replica's share: wrong for several replicas.
+    """Sum of squared errors over the outputs, mean over a replica's share of the batch: wrong for several replicas.
 
-    Their gradients are added up, and nothing divides by how many they are.
+    Their gradients are summed, and nothing divides by the number of replicas.
     """
 
     def __init__(self) -> None:
-        # With "sum", unlike with a mean, Keras leaves it to the loss to divide by the number of replicas.
+        # With "sum", unlike with a mean, Keras leaves the division by the number of replicas to the loss.
         super().__init__(reduction="sum")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """For the share: a scalar."""
+        """Return the loss of the share: a scalar."""
         return tf.reduce_mean(tf.reduce_sum(tf.square(y_pred - y_true), axis=-1))
 
 
@@ -65,9 +65,9 @@ def _crossentropy(labels: Float64, outputs: Float64) -> Float64:
 
 @dataclass(frozen=True)
 class LossVariant:
-    """``build(batch_size)`` gives the Keras loss; ``per_sample(labels, outputs)`` the true figure of every sample.
+    """``build(batch_size)`` returns the Keras loss; ``per_sample(labels, outputs)`` the true loss of each sample.
 
-    Labels are one-hot; both arrays are float64[samples, 10], the figures float64[samples].
+    Labels are one-hot; both arrays are float64[samples, 10], the losses float64[samples].
     """
 
     build: Callable[[int], keras.losses.Loss]

@@ -1,6 +1,6 @@
-"""What a loop reports of itself: the accuracy that a metric counts and the loss of a batch or of an epoch.
+"""Metrics that a loop reports: its accuracy, and its loss of a batch or of an epoch.
 
-The wrong variants are wrong by the same Keras classes, or the same missing accumulation, that people run into.
+The wrong variants use the Keras classes, or lack the accumulation, that cause these errors in practice.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from loopbench.spec import AccuracyMetric, LossAggregation
-from loopbench_server.engine.replicas import of_whole_batch
+from loopbench_server.engine.replicas import scale_to_batch
 
 
 def _labels(one_hot: Any) -> Any:
@@ -20,7 +20,7 @@ def _labels(one_hot: Any) -> Any:
 
 @dataclass(frozen=True)
 class MetricVariant:
-    """A Keras metric class, and what it is fed: a view of one-hot labels [b, 10] and one of raw outputs [b, 10]."""
+    """A Keras metric class with its inputs: views of one-hot labels [b, 10] and of raw outputs [b, 10]."""
 
     metric: type[keras.metrics.Metric]
     labels: Callable[[Any], Any]
@@ -31,13 +31,13 @@ ACCURACY_METRICS: dict[AccuracyMetric, MetricVariant] = {
     AccuracyMetric.SPARSE_CATEGORICAL: MetricVariant(keras.metrics.SparseCategoricalAccuracy, _labels, tf.identity),
     AccuracyMetric.CATEGORICAL: MetricVariant(keras.metrics.CategoricalAccuracy, tf.identity, tf.identity),
     AccuracyMetric.ARGMAX: MetricVariant(keras.metrics.Accuracy, _labels, _labels),
-    # [b] against [b]: the class takes the batch for one distribution and counts one sample.
+    # [b] against [b]: the class treats the batch as one distribution and counts one sample.
     AccuracyMetric.CATEGORICAL_ON_LABELS: MetricVariant(keras.metrics.CategoricalAccuracy, _labels, _labels),
 }
 
 
 class Accuracy(keras.metrics.Metric):
-    """The Keras metric of an accuracy metric, fed with its view of one-hot labels and raw outputs."""
+    """Keras metric of an accuracy metric, with its views of one-hot labels and raw outputs."""
 
     def __init__(self, accuracy_metric: AccuracyMetric) -> None:
         super().__init__(name="accuracy")
@@ -45,43 +45,43 @@ class Accuracy(keras.metrics.Metric):
         self._metric = self._variant.metric()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """One-hot labels and raw outputs, both [b, 10]."""
+        """Add one-hot labels and raw outputs, both [b, 10]."""
         self._metric.update_state(self._variant.labels(y_true), self._variant.outputs(y_pred), sample_weight)
 
     def result(self) -> Any:
-        """A scalar, 0 to 1."""
+        """Return a scalar from 0 to 1."""
         return self._metric.result()
 
     def reset_state(self) -> None:
-        """Before an epoch."""
+        """Reset before an epoch."""
         self._metric.reset_state()
 
 
 class EpochMean(keras.metrics.Mean):
-    """Weighs every batch with the samples it holds."""
+    """Mean loss of an epoch, in which each batch has the weight of its samples."""
 
     def __init__(self) -> None:
         super().__init__(name="loss")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """The loss of a batch or a replica's part of it, a scalar, and the samples that it is of."""
-        super().update_state(of_whole_batch(values), sample_weight)
+        """Add the loss of a batch or of a replica's share, a scalar, and its number of samples."""
+        super().update_state(scale_to_batch(values), sample_weight)
 
 
 class LastBatch(keras.metrics.Metric):
-    """Forgets every batch but the last."""
+    """Loss of the last batch only."""
 
     def __init__(self) -> None:
         super().__init__(name="loss")
         self._value = self.add_weight(name="value", initializer="zeros")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # noqa: ARG002  Keras's signature
-        """The loss of the batch, a scalar, or a replica's part: they are added up when they are read."""
+        """Set the loss of the batch, a scalar, or of a replica's share; shares are summed when they are read."""
         self._value.assign(values)
 
     def result(self) -> Any:
-        """A scalar."""
-        # A copy: eagerly, the variable itself would have changed by the time that the logs are read.
+        """Return a scalar."""
+        # A copy: under eager execution the variable itself changes before the logs are read.
         return tf.identity(self._value.value)
 
 
@@ -91,24 +91,24 @@ LOSS_AGGREGATIONS: dict[LossAggregation, Callable[[], keras.metrics.Metric]] = {
 }
 
 
-class Figures:
-    """The two figures that a hand-written step keeps: ``metrics`` are their Keras metrics, loss and accuracy."""
+class LoopMetrics:
+    """Loss and accuracy that a hand-written step keeps; ``metrics`` are their Keras metrics."""
 
     def __init__(self, accuracy_metric: AccuracyMetric, loss_aggregation: LossAggregation) -> None:
         self.metrics = [LOSS_AGGREGATIONS[loss_aggregation](), Accuracy(accuracy_metric)]
 
     def update(self, labels: Any, outputs: Any, loss: Any) -> dict[str, Any]:
-        """Takes in a batch; gives the figures so far. The loss counts as often as the batch holds samples."""
-        loss, accuracy = self.metrics
-        loss.update_state(loss, sample_weight=tf.shape(outputs)[0])
+        """Add a batch and return the metrics so far. The loss has the weight of the batch's samples."""
+        mean_loss, accuracy = self.metrics
+        mean_loss.update_state(loss, sample_weight=tf.shape(outputs)[0])
         accuracy.update_state(labels, outputs)
         return self.result()
 
     def result(self) -> dict[str, Any]:
-        """``loss`` and ``accuracy``, scalars."""
+        """Return ``loss`` and ``accuracy``, scalars."""
         return {metric.name: metric.result() for metric in self.metrics}
 
     def reset(self) -> None:
-        """Before an epoch."""
+        """Reset before an epoch."""
         for metric in self.metrics:
             metric.reset_state()

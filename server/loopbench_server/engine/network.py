@@ -7,17 +7,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-# Keeps the draws for the initial weights apart from those for the batch order.
+# Separates the random stream of the initial weights from that of the order.
 STREAM = 0
 CLASSES = 10
-# Named, so that logs and digests of different runs speak of the same variables. Name, units, activation.
+# Names make variables comparable in logs and digests of different runs. Name, units, activation.
 LAYERS = (("hidden_1", 256, "relu"), ("hidden_2", 128, "relu"), ("outputs", CLASSES, None))
 
 
 def build_model(seed: int) -> keras.Sequential:
-    """The network with Keras's default initialisation (Glorot uniform, zero biases) drawn from ``seed`` alone.
+    """Return the network with Keras's default initialisation (Glorot uniform, zero biases), drawn from ``seed`` alone.
 
-    Takes float32[batch, 28, 28], gives float32[batch, 10].
+    Input float32[batch, 28, 28], output float32[batch, 10].
     """
     seeds = np.random.SeedSequence([seed, STREAM]).generate_state(len(LAYERS))
     dense = [
@@ -30,7 +30,7 @@ def build_model(seed: int) -> keras.Sequential:
 
 
 def weights_digest(weights: Iterable[NDArray[np.float32]]) -> str:
-    """SHA-256, in hexadecimal, of each array's rank and shape (little-endian int64) and float32 bytes, in order."""
+    """Return the SHA-256 in hexadecimal of the arrays' rank, shape (little-endian int64) and float32 bytes."""
     digest = hashlib.sha256()
     for array in weights:
         digest.update(np.asarray((array.ndim, *array.shape), "<i8").tobytes())

@@ -13,6 +13,6 @@ KERAS_CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
 
 
 def build_optimizer(spec: BaseOptimizer) -> keras.optimizers.Optimizer:
-    """A new Keras optimizer with the parameters of ``spec``."""
+    """Return a new Keras optimizer with the parameters of ``spec``."""
     parameters = spec.model_dump()
     return KERAS_CLASSES[parameters.pop("kind")](**parameters)

@@ -1,4 +1,4 @@
-"""Turns the callbacks of a training into progress and epoch records."""
+"""Converts training callbacks into progress and epoch records."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ import keras
 from loopbench.spec import EpochRecord, Progress, ReportedMetrics
 from loopbench_server.engine.methods import TrainingMethod
 
-# A watcher needs no more; reading the figures off the device for every eager step would cost the training time.
-SECONDS_BETWEEN_PROGRESS = 0.25
+# More often is of no use to a watcher; reading metrics off the device at every eager step would cost training time.
+PROGRESS_INTERVAL_SECONDS = 0.25
 
 
 class Recorder(keras.callbacks.Callback):
-    """Hands out :class:`Progress` and :class:`EpochRecord`, and keeps times and history.
+    """Emits :class:`Progress` and :class:`EpochRecord`, and keeps times and history.
 
-    ``history`` holds a record an epoch, ``train_seconds`` and ``evaluate_seconds`` add up over the epochs.
+    ``history`` holds one record per epoch; ``train_seconds`` and ``evaluate_seconds`` are sums over the epochs.
     """
 
     def __init__(
@@ -37,26 +37,26 @@ class Recorder(keras.callbacks.Callback):
         self._train_start = self._train_end = self._next_progress = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
-        """Announces the first epoch."""
+        """Report the start of the first epoch."""
         self._train_start = time.perf_counter()
         self._report_progress(0, None)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
-        """Starts the epoch's clock."""
+        """Start the epoch's timer."""
         self._epoch = epoch
         self._train_start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Reports progress, now and then."""
+        """Report progress, at most once per PROGRESS_INTERVAL_SECONDS."""
         if time.perf_counter() >= self._next_progress:
             self._report_progress(batch + 1, logs)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
-        """Stops the training's clock: the validation of the epoch begins."""
+        """Stop the timer of the training: the validation of the epoch begins."""
         self._train_end = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Records the epoch."""
+        """Record the epoch."""
         logs = logs or {}
         seconds = self._train_end - self._train_start
         self.train_seconds += seconds
@@ -80,9 +80,9 @@ class Recorder(keras.callbacks.Callback):
 
     def _report_progress(self, step: int, logs: dict[str, Any] | None) -> None:
         now = time.perf_counter()
-        self._next_progress = now + SECONDS_BETWEEN_PROGRESS
+        self._next_progress = now + PROGRESS_INTERVAL_SECONDS
         steps, job = self._job.steps_per_epoch, self._job
-        # The last, smaller batch counts what it holds.
+        # The last batch may be smaller.
         examples = min(step * job.spec.batch_size, len(job.data.train))
         seconds = self.train_seconds + now - self._train_start
         all_examples = self._epoch * len(job.data.train) + examples

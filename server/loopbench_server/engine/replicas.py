@@ -1,8 +1,8 @@
 """Several devices that share every batch of a training.
 
-Under ``tf.distribute.MirroredStrategy`` each replica works out the gradient of its share of a batch, and the optimizer
-adds the gradients up. So a replica's loss has to be its part of the whole batch's: Keras's losses, and those made like
-them, divide a replica's mean by the number of replicas, which is right for equal shares.
+Under ``tf.distribute.MirroredStrategy`` each replica computes the gradient of its share of a batch, and the optimizer
+sums the gradients. A replica's loss therefore has to be its part of the whole batch's loss: Keras's losses, and losses
+built like them, divide a replica's mean by the number of replicas, which is right for equal shares.
 """
 
 from typing import Any
@@ -11,18 +11,18 @@ import tensorflow as tf
 
 
 def strategy_for(replicas: int) -> tf.distribute.Strategy:
-    """Mirrors variables on the first ``replicas`` GPUs in sight, or parts of the CPU; for one, does nothing."""
+    """Return a strategy that mirrors variables on ``replicas`` GPUs or parts of the CPU; for one, the default."""
     if replicas == 1:
         return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy(
         [device.name for device in devices[:replicas]],
-        # One after the other on one device: rings of GPUs add up in an order of their own.
+        # Sums in order on one device: rings of GPUs have another order.
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
 
 
-def of_whole_batch(part: Any) -> Any:
-    """What the losses of all replicas come to, were they like this one's."""
+def scale_to_batch(part: Any) -> Any:
+    """Return the loss of the whole batch if the shares of all replicas had this one's loss."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     return part if replicas == 1 else part * replicas

@@ -9,50 +9,54 @@ import keras
 import tensorflow as tf
 
 from loopbench.spec import EpochRecord, ReportedMetrics
-from loopbench_server.disk import FULL, probe
+from loopbench_server.disk import NO_SPACE_ERRNOS, check_writable
 from loopbench_server.errors import LoopbenchServerError, TensorBoardFullError, TensorBoardNotWritableError
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Names the fault of the machine where the block cannot write below ``folder``."""
+def _translating_errors(folder: Path) -> Iterator[None]:
+    """Raise a domain error where the block cannot write below ``folder``."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        raise _refusal(folder, error) from error
+        raise _make_error(folder, error) from error
 
 
-def _refusal(folder: Path, error: OSError | tf.errors.OpError) -> LoopbenchServerError:
-    """TensorFlow's own errors have no errno, and name the folder, which callers must not see: the system is asked."""
+def _make_error(folder: Path, error: OSError | tf.errors.OpError) -> LoopbenchServerError:
+    """Return the domain error for ``error``.
+
+    Errors of TensorFlow have no errno and name the folder, which callers must not see: a write of our own finds the
+    cause.
+    """
     if isinstance(error, tf.errors.OpError):
         try:
-            probe(folder)
+            check_writable(folder)
         except OSError as found:
-            return _refusal(folder, found)
+            return _make_error(folder, found)
         return TensorBoardNotWritableError("TensorBoard logs cannot be written: TensorFlow cannot write its file")
-    kind = TensorBoardFullError if error.errno in FULL else TensorBoardNotWritableError
+    kind = TensorBoardFullError if error.errno in NO_SPACE_ERRNOS else TensorBoardNotWritableError
     return kind(f"TensorBoard logs cannot be written: {error.strerror}")
 
 
 class TensorBoardLogs:
-    """Writes ``train`` and ``validation`` below ``folder``, under the tags that Keras's own callback uses.
+    """Writes ``train`` and ``validation`` below ``folder``, under the tags of Keras's own callback.
 
-    Scalars ``epoch_loss`` and ``epoch_accuracy`` are what the loop reported; step 0 is the first epoch. Every method
-    raises the same errors.
+    Scalars ``epoch_loss`` and ``epoch_accuracy`` are the metrics that the loop reported; step 0 is the first epoch.
+    Every method raises the same errors.
 
     Raises:
-        TensorBoardFullError: the file system has no room.
-        TensorBoardNotWritableError: the folder cannot be made or written for another reason.
+        TensorBoardFullError: the file system is full.
+        TensorBoardNotWritableError: the folder cannot be created or written for another reason.
     """
 
     def __init__(self, folder: Path, model: keras.Model) -> None:
         self._folder = folder
         self._model = model
-        with _writing(folder):
-            # What is there is from an attempt before, and would overlay the curves of this one.
+        with _translating_errors(folder):
+            # Existing logs are those of an earlier attempt, and would overlay the curves of this one.
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            probe(folder)
+            check_writable(folder)
             self._train = tf.summary.create_file_writer(str(folder / "train"))
             self._validation = tf.summary.create_file_writer(str(folder / "validation"))
             with self._train.as_default():
@@ -63,9 +67,9 @@ class TensorBoardLogs:
         return tf.function(self._model).get_concrete_function(*signature).graph
 
     def write(self, record: EpochRecord) -> None:
-        """The scalars of an epoch, and histograms of the weights it ended with, on the disk when this returns."""
+        """Write the scalars of an epoch and histograms of its last weights; they are on disk when this returns."""
         step = record.epoch - 1
-        with _writing(self._folder):
+        with _translating_errors(self._folder):
             self._scalars(self._train, record.train, step)
             self._scalars(self._validation, record.validation, step)
             with self._train.as_default():
@@ -82,6 +86,6 @@ class TensorBoardLogs:
 
     def close(self) -> None:
         """Flush and close both files."""
-        with _writing(self._folder):
+        with _translating_errors(self._folder):
             self._train.close()
             self._validation.close()

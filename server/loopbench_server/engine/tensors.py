@@ -1,4 +1,4 @@
-"""Samples as TensorFlow has them."""
+"""Samples as tensors."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,18 +10,18 @@ from loopbench_server.engine.data import ALIGNMENT, Samples, aligned_copy
 
 
 def _tensor(array: NDArray[Any]) -> Any:
-    """On the CPU the very memory of ``array``, where TensorFlow can use it; elsewhere a copy.
+    """Return a tensor with the memory of ``array`` on the CPU, if TensorFlow can use it; elsewhere a copy.
 
-    Both take the same number of tensors. TensorFlow counts them for the names of functions, and XLA finds what it has
-    compiled by these names: by where memory happens to lie it would compile all anew.
+    Both ways create the same number of tensors. TensorFlow counts tensors for the names of functions, and XLA finds
+    compiled functions by these names: otherwise the alignment of memory would decide whether XLA compiles again.
     """
     if array.ctypes.data % ALIGNMENT:
         array = aligned_copy(array)
     return tf.identity(tf.experimental.dlpack.from_dlpack(array.__dlpack__()))
 
 
-# For the training set and the validation set, which every function shares.
+# For the training set and the validation set, which all functions share.
 @lru_cache(maxsize=2)
 def as_tensors(samples: Samples) -> tuple[Any, Any]:
-    """Images float32[n, 28, 28] and one-hot labels float32[n, 10]; the arrays are not to be written to any more."""
+    """Return images float32[n, 28, 28] and one-hot labels float32[n, 10]; the arrays must not change afterwards."""
     return _tensor(samples.images), _tensor(samples.one_hot)

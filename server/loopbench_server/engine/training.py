@@ -1,9 +1,8 @@
-"""A whole run: from a specification to its result and final weights."""
+"""Trains a whole run: from a specification to its result and final weights."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +19,13 @@ from loopbench_server.engine.methods import METHODS, TrainingMethod
 from loopbench_server.engine.network import weights_digest
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.tensorboard import TensorBoardLogs
+from loopbench_server.worker_config import WorkerConfig
 
 Weights = list[NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run needs to know beyond its specification.
-
-    ``data_dir`` is where to look for MNIST first, ``tensorboard_dir`` where this run's logs go, if asked for, and
-    ``threads`` the number of intra-op threads.
-    """
-
-    threads: int
-    data_dir: Path | None = None
-    tensorboard_dir: Path | None = None
-
-
 class Clock:
-    """Takes the seconds of each phase, by the names that :class:`loopbench.spec.Phases` has, and tells of its start."""
+    """Measures each phase of :class:`loopbench.spec.Phases` in seconds, and reports its start."""
 
     def __init__(self, on_phase: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
@@ -46,7 +33,7 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Times its block."""
+        """Measure the block."""
         self._on_phase(name)
         start = time.perf_counter()
         yield
@@ -67,7 +54,7 @@ def _train(
         on_epoch(epoch)
 
     recorder, monitor = Recorder(method, on_progress, record), DivergenceMonitor(method)
-    # The monitor first: what it does counts for no training time.
+    # The monitor first, so that its work does not count as training time.
     method.train([monitor, recorder])
     if logs:
         logs.close()
@@ -76,32 +63,34 @@ def _train(
 
 def train(
     spec: RunSpec,
-    surroundings: Surroundings,
+    config: WorkerConfig,
     *,
+    log_dir: Path | None = None,
     on_phase: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
 ) -> tuple[Result, Weights]:
     """Train as ``spec`` says, and compute the final metrics on the training and the validation set.
 
-    TensorFlow takes device and threads once a process, so a process makes one run.
+    TensorFlow takes device and threads once per process, so a process trains one run. TensorBoard logs go to
+    ``log_dir``.
 
     Raises:
-        DeviceNotAvailableError: a GPU is asked for and absent.
+        DeviceNotAvailableError: a GPU is required and absent.
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
-        DatasetCorruptError: its file does not hold what it should.
+        DatasetCorruptError: its file has unexpected contents.
     """
     clock = Clock(on_phase)
     with clock.phase("start"):
-        device = choose_device(spec.device, surroundings.threads, spec.replicas)
+        device = choose_device(spec.device, config.threads, spec.replicas)
     with clock.phase("load"):
-        data = datasets.load(spec.dataset, surroundings.data_dir)
+        data = datasets.load(spec.dataset, config.data_dir)
     with clock.phase("compile"):
         job = build_job(spec, data)
         method = METHODS[spec.method](job)
         method.warm_up()
     with clock.phase("train"):
-        recorder, monitor = _train(method, surroundings.tensorboard_dir, on_progress, on_epoch)
+        recorder, monitor = _train(method, log_dir, on_progress, on_epoch)
     with clock.phase("evaluate"):
         final_metrics = {
             name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")
@@ -110,7 +99,7 @@ def train(
         updates = int(job.optimizer.iterations.numpy())
         finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())
         diverged = monitor.find(finite_end=finite_end)
-    # The epochs without their validations, which count as evaluation.
+    # Validations within the epochs count as evaluation.
     clock.seconds["train_seconds"] = recorder.train_seconds
     clock.seconds["evaluate_seconds"] += recorder.evaluate_seconds
     result = Result(
@@ -123,8 +112,8 @@ def train(
         batch_order_digest=job.order.digest(),
         updates=updates,
         phases=Phases(**clock.seconds),
-        environment=environment.describe(device, surroundings.threads),
-        tensorboard_dir=str(surroundings.tensorboard_dir or ""),
+        environment=environment.describe(device, config.threads),
+        tensorboard_dir=str(log_dir or ""),
         diverged=diverged,
     )
     return result, weights

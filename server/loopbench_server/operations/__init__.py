@@ -1,1 +1,1 @@
-"""What a caller asks of runs beside training: evaluate, compare, diagnose, verify."""
+"""Evaluation, comparison, diagnosis and verification of runs."""

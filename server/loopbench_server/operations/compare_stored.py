@@ -4,26 +4,27 @@ from itertools import chain
 
 from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
 from loopbench_server.errors import RunWithoutResultError
-from loopbench_server.ids import NO_UUID, canonical
+from loopbench_server.ids import NO_UUID, normalize_uuid
 from loopbench_server.store.store import Store
 
-# Of one comparison, which takes seconds then.
-MOST_RUNS = 5_000
+# Limit of runs in one comparison, which then takes seconds.
+MAX_RUNS = 5_000
 
 
 def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
-    """The comparison that ``request`` asks for.
+    """Return the comparison that ``request`` asks for.
 
     Raises:
-        InvalidFieldsError: an id is not a UUID, or a group mixes specifications or repeats a seed; all are named.
-        RunNotFoundError: there is no run of an id.
+        InvalidFieldsError: an id is not a UUID, or a group mixes specifications or repeats a seed; all faults are
+            named.
+        RunNotFoundError: no run has an id of the request.
         RunWithoutResultError: a run did not succeed.
     """
-    # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
+    # Imported here: SciPy takes about 50 MB, which a server that compares nothing need not hold.
     from loopbench_server.operations.compare import Group, compare  # noqa: PLC0415
 
     ids = _ids(request)
-    # Each once, however many groups have it: a request may name thousands, and a run may hold a thousand epochs.
+    # Each run once, in however many groups: a request may name thousands, and a run may hold a thousand epochs.
     runs = {run_id: _run(store, run_id) for run_id in dict.fromkeys(chain.from_iterable(ids))}
     groups = [
         Group(group.label, tuple(runs[run_id] for run_id in run_ids))
@@ -40,14 +41,14 @@ def compare_stored(store: Store, request: ComparisonRequest) -> Comparison:
 
 
 def _ids(request: ComparisonRequest) -> list[list[str]]:
-    """The runs' ids in their usual form, group by group."""
+    """Return the normalized ids of the runs, group by group."""
     count = sum(len(group.run_ids) for group in request.groups)
-    if count > MOST_RUNS:
-        fault = f"hold {count:,} runs in all, and may hold {MOST_RUNS:,}"
+    if count > MAX_RUNS:
+        fault = f"hold {count:,} runs in total (limit {MAX_RUNS:,})"
         raise InvalidFieldsError((Violation(field="groups", description=fault),))
     violations, ids = [], []
     for index, group in enumerate(request.groups):
-        ids.append([canonical(run_id) for run_id in group.run_ids])
+        ids.append([normalize_uuid(run_id) for run_id in group.run_ids])
         violations += [
             Violation(field=f"groups.{index}.run_ids.{place}", description=NO_UUID)
             for place, run_id in enumerate(ids[-1])
@@ -62,12 +63,12 @@ def _run(store: Store, run_id: str) -> Run:
     run = store.get(run_id)
     if run.result is None:
         raise RunWithoutResultError(f"run {run_id} is {run.state} and has no result", run_id=run_id)
-    # What each epoch was like is not compared, and would be held of thousands of runs.
+    # Epochs are not compared, and thousands of runs would hold many.
     return run.model_copy(update={"result": run.result.model_copy(update={"history": ()})})
 
 
 def _faults(runs: tuple[Run, ...]) -> list[str]:
-    """What keeps ``runs`` from being one specification under different seeds."""
+    """Return what keeps ``runs`` from being one specification under different seeds."""
     seeds = [run.spec.seed for run in runs]
     specs = {run.spec.model_copy(update={"seed": 0}) for run in runs}
     faults = {

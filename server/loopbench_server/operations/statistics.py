@@ -1,4 +1,4 @@
-"""The tests behind a verdict, on differences of accuracies; fractions throughout, not percentage points.
+"""Statistical tests behind a verdict, on differences of accuracies; all values are fractions, not percentage points.
 
 Two one-sided tests: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657. Unequal variances: B. L. Welch,
 Biometrika 34 (1947) 28. Multiple comparisons: S. Holm, Scand. J. Statist. 6 (1979) 65. Effect sizes: J. Cohen,
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 POWER = 0.8
-MOST_SEEDS = 1_000
+MAX_SEEDS = 1_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of first minus second, its standard error with degrees of freedom, and the deviation it is measured by."""
+    """Mean of first minus second, its standard error with degrees of freedom, and the standard deviation."""
 
     mean: float
     error: float
@@ -29,38 +29,41 @@ class Difference:
 
     @property
     def effect_size(self) -> float | None:
-        """Mean over deviation; there is none without a deviation."""
+        """Mean over deviation, or None without a deviation."""
         return self.mean / self.deviation if self.deviation else None
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """Confidence interval of the mean at 1 - alpha, two-sided."""
+        """Return the two-sided confidence interval of the mean at 1 - alpha."""
         reach = float(stats.t.ppf(1 - alpha / 2, self.freedom)) * self.error
         return self.mean - reach, self.mean + reach
 
     def difference_p_value(self) -> float:
-        """Of the hypothesis that there is no difference, two-sided."""
+        """Return the two-sided p-value of the hypothesis that there is no difference."""
         return min(1.0, 2 * self._tail(abs(self.mean)))
 
     def equivalence_p_value(self, margin: float) -> float:
-        """Of the hypothesis that the difference is at least ``margin`` in one direction or the other."""
+        """Return the p-value of the hypothesis that the difference is at least ``margin`` in either direction."""
         return max(self._tail(self.mean + margin), self._tail(margin - self.mean))
 
     def _tail(self, distance: float) -> float:
-        """Probability of a mean at least ``distance`` above the hypothetical one."""
+        """Return the probability of a mean at least ``distance`` above the hypothetical one."""
         return float(stats.t.sf(distance / self.error, self.freedom))
 
 
 def rounding(step: float) -> float:
-    """Standard deviation of what is counted in steps, from rounding alone: that of a uniform distribution.
+    """Return the standard deviation of a count in steps from rounding alone: that of a uniform distribution.
 
-    Accuracies are counts, so that a few of them are often equal by chance. Without it such a spread of none would be
-    taken for certainty.
+    Accuracies are counts, so that a few of them are often equal by chance. Without this lower bound, their zero spread
+    would pass for certainty.
     """
     return step / math.sqrt(12)
 
 
 def paired(first: Sequence[float], second: Sequence[float], step: float) -> Difference:
-    """Of accuracies under the same seeds, in order, at least two of each; ``step`` is the least by which two differ."""
+    """Return the difference of accuracies under the same seeds, in order, at least two of each.
+
+    ``step`` is the smallest possible difference of two accuracies.
+    """
     differences = np.asarray(first) - np.asarray(second)
     deviation = _deviation(differences)
     n = len(differences)
@@ -69,7 +72,10 @@ def paired(first: Sequence[float], second: Sequence[float], step: float) -> Diff
 
 
 def unpaired(first: Sequence[float], second: Sequence[float], step: float) -> Difference:
-    """Of accuracies under different seeds, at least two each, with variances of their own; ``step`` as above."""
+    """Return the difference of accuracies under different seeds, at least two of each, with separate variances.
+
+    ``step`` is the smallest possible difference of two accuracies.
+    """
     samples = [np.asarray(first), np.asarray(second)]
     parts = [max(_deviation(sample), rounding(step)) ** 2 / len(sample) for sample in samples]
     error = math.sqrt(sum(parts))
@@ -82,12 +88,12 @@ def unpaired(first: Sequence[float], second: Sequence[float], step: float) -> Di
 
 
 def _deviation(sample: NDArray[np.float64]) -> float:
-    # Rounding makes a deviation of about 1e-17 out of equal numbers.
+    # Rounding gives equal numbers a deviation of about 1e-17.
     return 0.0 if np.ptp(sample) < 1e-12 else float(sample.std(ddof=1))  # noqa: PLR2004  see above
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values, in their order, adjusted so that the chance of any false rejection stays below alpha."""
+    """Return the p-values, in their order, adjusted so that the chance of any false rejection stays below alpha."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
@@ -97,20 +103,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def seeds_that_decide(difference: Difference, seeds: int, margin: float, alpha: float) -> int | None:
-    """Further seeds, to ``seeds``, with which one of the tests would decide at a power of 0.8.
+    """Return how many seeds beyond ``seeds`` let one of the tests decide at a power of 0.8; None beyond 1,000 seeds.
 
-    Taken that the mean and the deviation found are the true ones; None beyond 1,000 seeds.
+    Assumes that the measured mean and deviation are the true ones.
     """
     per_root = difference.error * math.sqrt(seeds)
     for n in count(seeds + 1):
-        if n > MOST_SEEDS:
+        if n > MAX_SEEDS:
             return None
         error, freedom = per_root / math.sqrt(n), n - 1
         critical = float(stats.t.ppf(1 - alpha, freedom))
         two_sided = float(stats.t.ppf(1 - alpha / 2, freedom))
         different = float(stats.nct.sf(two_sided, freedom, abs(difference.mean) / error))
         equivalent = float(stats.nct.sf(critical, freedom, (margin - abs(difference.mean)) / error))
-        # The tests on either side of the margin both have to reject.
+        # Both one-sided tests have to reject.
         other = float(stats.nct.sf(critical, freedom, (margin + abs(difference.mean)) / error))
         if different >= POWER or equivalent + other - 1 >= POWER:
             return n - seeds

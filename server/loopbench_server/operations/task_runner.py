@@ -1,4 +1,4 @@
-"""Questions that worker processes answer beside the runs, each in a process of its own."""
+"""Runs evaluations and diagnoses, each in a worker process."""
 
 import time
 from typing import TypeVar
@@ -7,45 +7,48 @@ import structlog
 
 from loopbench.spec import Model
 from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
-from loopbench_server.runs.limiter import Turns
-from loopbench_server.workers.limits import Bounds
-from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
+from loopbench_server.runs.limiter import ConcurrencyLimiter
+from loopbench_server.worker_config import WorkerLimits
+from loopbench_server.workers.limits import enforce_limits
+from loopbench_server.workers.pool import WorkerDiedError, WorkerPool, read_final_message
 from loopbench_server.workers.protocol import Failed, Task
 
 log = structlog.get_logger()
 
-Answer = TypeVar("Answer", bound=Model)
+Response = TypeVar("Response", bound=Model)
 
 
-class Questions(Turns):
-    """As many at once as there are slots for runs, beside them: an answer takes seconds and need not queue.
+class TaskRunner(ConcurrencyLimiter):
+    """Runs as many tasks at the same time as there are slots for runs, beside these: a task takes seconds.
 
-    As many may wait as runs may. Whoever has a :meth:`turn` may :meth:`ask`.
+    As many tasks may wait as runs may. A caller that holds a :meth:`slot` may call :meth:`run`.
     """
 
-    def __init__(self, processes: Processes, slots: int, queue_size: int, bounds: Bounds) -> None:
+    def __init__(self, pool: WorkerPool, slots: int, queue_size: int, limits: WorkerLimits) -> None:
         super().__init__("evaluations and diagnoses", slots, queue_size)
-        self._processes = processes
-        self._bounds = bounds
+        self._pool = pool
+        self._limits = limits
 
-    async def ask(self, task: Task, answer: type[Answer], weights: bytes = b"", **about: str) -> Answer:
-        """What a process answers to ``task``; it is ended when the caller goes away. Errors bear what it is ``about``.
+    async def run(self, task: Task, response: type[Response], weights: bytes = b"", **about: str) -> Response:
+        """Return the worker's response to ``task``. If the caller leaves, the process is ended.
+
+        ``about`` is metadata for errors.
 
         Raises:
-            LoopbenchServerError: what the process ended with.
+            LoopbenchServerError: the error of the process.
         """
         asked = time.monotonic()
-        async with self._processes.run(task, weights) as worker:
+        async with self._pool.run(task, weights) as worker:
             try:
-                message = await self._bounds.hold(worker, closing_message(worker), asked)
+                message = await enforce_limits(self._limits, worker, read_final_message(worker), asked)
             except WorkerDiedError as error:
-                log.error("question failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  it is ours
+                log.error("task failed", kind=task.kind, reason=WorkerLostError.reason)  # noqa: TRY400  a traceback would not help
                 raise WorkerLostError(str(error), **about) from error
         if isinstance(message, Failed):
-            # A traceback is of a fault of ours; what is asked of a machine that cannot do it is none.
-            tell = log.error if message.traceback else log.warning
-            tell("question failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
+            # Only an unexpected error has a traceback.
+            log_failure = log.error if message.traceback else log.warning
+            log_failure("task failed", kind=task.kind, reason=message.reason, traceback=message.traceback)
             raise from_reason(message.reason)(message.message, **about)
-        if not isinstance(message, answer):
-            raise RunFailedError(f"a process that is to {task.kind} does not answer {message.kind}", **about)
+        if not isinstance(message, response):
+            raise RunFailedError(f"unexpected response {message.kind} to {task.kind}", **about)
         return message

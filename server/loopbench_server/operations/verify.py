@@ -1,4 +1,4 @@
-"""Shows that a fix closes the gap: trains both sides with and without it, and compares."""
+"""Verifies that a fix closes the gap: trains both sides with and without it, and compares."""
 
 import asyncio
 import math
@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 
 from loopbench.spec import Cause, ComparisonRequest, Diagnosis, Evidence, Run, RunSpec
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.runs.scheduler import Scheduler
 
 SEEDS = 2**32
-# A loop adds up in float32 what is counted in float64.
+# A loop adds up in float32, the final metrics in float64.
 ROUNDING = 1e-5
 
 
 def subjects(diagnosis: Diagnosis) -> dict[str, RunSpec]:
-    """What is trained, by the labels of the groups."""
+    """Return the specifications to train, by the labels of their groups."""
     known = {
         "first": diagnosis.first,
         "second": diagnosis.second,
@@ -26,36 +26,36 @@ def subjects(diagnosis: Diagnosis) -> dict[str, RunSpec]:
     return {label: spec for label, spec in known.items() if spec is not None}
 
 
-class Verification:
-    """Takes the scheduler's slots like any caller, and as many of them at once."""
+class Verifier:
+    """Trains on the scheduler's slots like any caller, on at most as many at the same time."""
 
     def __init__(self, scheduler: Scheduler, slots: int) -> None:
         self._scheduler = scheduler
         self._slots = asyncio.Semaphore(slots)
 
-    async def verified(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
-        """``diagnosis`` with the comparison under ``seeds`` seeds, and with what the loops report of themselves.
+    async def verify(self, diagnosis: Diagnosis, seeds: int, caller: str) -> Diagnosis:
+        """Return ``diagnosis`` with the comparison under ``seeds`` seeds, and with the metrics that the loops report.
 
-        The runs are the ``caller``'s.
+        The runs belong to ``caller``.
 
         Raises:
-            LoopbenchServerError: what a run ended with, or why it was not taken in.
+            LoopbenchServerError: the error of a run, or of its submission.
         """
-        # SciPy takes some fifty megabytes, which a server that compares nothing need not hold.
+        # Imported here: SciPy takes about 50 MB, which a server that compares nothing need not hold.
         from loopbench_server.operations.compare import Group, compare  # noqa: PLC0415
 
         runs = await self._train(subjects(diagnosis), seeds, caller)
         groups = [Group(label, made) for label, made in runs.items()]
         defaults = ComparisonRequest.model_fields
-        comparison = await in_thread(compare, groups, defaults["margin"].default, defaults["alpha"].default)
-        told = {label: [*_reports(label, made)] for label, made in runs.items()}
+        comparison = await run_blocking(compare, groups, defaults["margin"].default, defaults["alpha"].default)
+        reports = {label: [*_collect_reports(label, made)] for label, made in runs.items()}
         return diagnosis.model_copy(
             update={
                 "verification": comparison,
-                "causes": tuple(_with_false_reports(cause, told) for cause in diagnosis.causes),
+                "causes": tuple(_add_false_reports(cause, reports) for cause in diagnosis.causes),
                 "controls": (
                     *diagnosis.controls,
-                    *(item for items in told.values() for item in items if _agrees(item)),
+                    *(item for items in reports.values() for item in items if _agrees(item)),
                 ),
             }
         )
@@ -73,7 +73,7 @@ class Verification:
                     for spec in {spec for under_seeds in by_label.values() for spec in under_seeds}
                 }
         except ExceptionGroup as errors:
-            # The first failure calls the others off; it is the one to tell.
+            # The first failure cancels the other runs, so it is the error to report.
             raise errors.exceptions[0] from errors
         return {label: tuple(tasks[spec].result() for spec in under) for label, under in by_label.items()}
 
@@ -82,8 +82,8 @@ class Verification:
             return await self._scheduler.wait(run.id)
 
 
-def _reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
-    """What the loops report of the validation beside what counting gives, under the seeds that did not diverge."""
+def _collect_reports(label: str, runs: tuple[Run, ...]) -> Iterator[Evidence]:
+    """Yield the reported validation metrics beside the final ones, under the seeds that did not diverge."""
     results = [run.result for run in runs if run.result and not run.result.diverged]
     if not results:
         return
@@ -102,7 +102,7 @@ def _agrees(item: Evidence) -> bool:
     return math.isclose(item.expected, item.observed, rel_tol=ROUNDING)
 
 
-def _with_false_reports(cause: Cause, told: Mapping[str, list[Evidence]]) -> Cause:
-    """What a side at fault reports of itself in whole runs belongs to its cause."""
-    false = [item for item in told.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
+def _add_false_reports(cause: Cause, reports: Mapping[str, list[Evidence]]) -> Cause:
+    """Return ``cause`` with the false reports of its side in whole runs."""
+    false = [item for item in reports.get(cause.side.lower(), ()) if not _agrees(item)] if cause.side else []
     return cause.model_copy(update={"evidence": (*cause.evidence, *false)})

@@ -1,7 +1,7 @@
-"""How many calls a port holds at once: of callers without a token, of one caller, and of each kind of read.
+"""Limits how many calls a port holds: of callers without a token, of one caller, and of each kind of read.
 
-Calls that need no token have bounds of their own, so that they take no room of callers with a token; gRPC's own bound
-would count both alike. A call whose token is refused counts nowhere: it ends before anything is read of it.
+Calls that need no token have their own limits, so that they cannot displace callers with a token; gRPC's own limit
+would count both alike. A refused token counts nowhere: its call ends before anything is read.
 """
 
 import asyncio
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench_server.errors import MessageTimeoutError, TooManyCallsError
-from loopbench_server.rpc.interceptors.auth import BENCHMARK, HEALTH, NEEDED
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.rpc.methods import BENCHMARK, HEALTH, METHOD_ROLES
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 from loopbench_server.security.tokens import Role
 
 T = TypeVar("T")
 
-# Time for the first message of a call to come, as a whole.
+# Time for the first message of a call to arrive completely.
 MESSAGE_SECONDS = 10.0
-# Calls at once: each waits or watches at a price of some ten kilobytes. One caller leaves room for others.
+# Concurrent calls; one that waits or watches takes about 10 kB. One caller leaves room for others.
 CALLS, CALLS_OF_A_CALLER = 4_000, 2_000
-# Calls that need no token, on one connection.
+# Limit of calls without a token on one connection.
 OPEN_CALLS_OF_A_CONNECTION = 16
-# Calls that need no token and have sent no message yet. The one that has waited longest gives way to a new one: a probe
-# sends its message at once.
+# Limit of calls without a token that have sent no message. A new call displaces the oldest: a probe sends its message
+# at once.
 OPEN_CALLS_WITHOUT_MESSAGE = 128
-# Calls that need no token and stay open once they have sent their message.
+# Limit of watchers without a token.
 OPEN_WATCHERS = 128
 WATCH = f"/{HEALTH}/Watch"
-# Reads that take processor time, or memory until the caller has taken the answer. A page has up to four megabytes.
+# Reads that take processor time, or memory until the caller has received the response. A page has up to 4 MB.
 READS = {
     f"/{BENCHMARK}/ListRuns": ReadLimit(at_once=16, each=2, waiting=1_000),
     f"/{BENCHMARK}/Compare": ReadLimit(at_once=1, each=1, waiting=100),
@@ -40,20 +40,20 @@ READS = {
 
 @dataclass(frozen=True)
 class Call:
-    """A call by its method, its caller's name and its connection, which is empty where it cannot be recognised."""
+    """A call with its path, the name of its caller, and its connection, which is empty on a Unix socket."""
 
     path: str
     caller: str
     connection: str
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the call needs no token."""
-        return NEEDED.get(self.path) is Role.OPEN
+        return METHOD_ROLES.get(self.path) is Role.OPEN
 
 
-class _Held:
-    """Calls that are held: at most ``total``, and at most ``each`` of one caller or connection, as ``of`` says."""
+class _CallLimiter:
+    """Limits open calls: ``total`` in all, and ``each`` per key, which is a caller or a connection as ``of`` says."""
 
     def __init__(self, what: str, of: str, *, each: int, total: int | None = None) -> None:
         self._what = what
@@ -64,8 +64,8 @@ class _Held:
         self._keys: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, key: str) -> Iterator[None]:
-        """A call of ``key`` is held for as long as the block lasts; without a key it counts in the total alone.
+    def hold(self, key: str) -> Iterator[None]:
+        """Count a call of ``key`` within the block; without a key it counts in the total only.
 
         Raises:
             TooManyCallsError: a limit is reached.
@@ -88,43 +88,43 @@ class _Held:
 
 
 class Admission:
-    """The bounds of one port."""
+    """Limits of one port."""
 
     def __init__(self) -> None:
-        self._calls = _Held("calls", "caller", each=CALLS_OF_A_CALLER, total=CALLS)
-        self._open_calls = _Held("calls without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION)
-        self._open_watchers = _Held(
+        self._calls = _CallLimiter("calls", "caller", each=CALLS_OF_A_CALLER, total=CALLS)
+        self._open_calls = _CallLimiter("calls without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION)
+        self._open_watchers = _CallLimiter(
             "watchers without a token", "connection", each=OPEN_CALLS_OF_A_CONNECTION, total=OPEN_WATCHERS
         )
-        # In the order they came.
+        # In order of arrival.
         self._open_without_message: dict[asyncio.Timeout, None] = {}
-        self._reads = {path: CallerTurns(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
+        self._reads = {path: CallerLimiter(f"{path.rpartition('/')[2]} calls", limit) for path, limit in READS.items()}
 
-    def held(self, call: Call) -> AbstractContextManager[None]:
-        """For a block that lasts as long as the call.
+    def hold(self, call: Call) -> AbstractContextManager[None]:
+        """Count a call within the block.
 
         Raises:
-            TooManyCallsError: the server holds as many as it may.
+            TooManyCallsError: a limit is reached.
         """
-        return self._open_calls.one(call.connection) if call.open else self._calls.one(call.caller)
+        return self._open_calls.hold(call.connection) if call.is_open else self._calls.hold(call.caller)
 
-    async def first_message(self, call: Call, message: Awaitable[T]) -> T:
-        """The first message of a call.
+    async def read_first_message(self, call: Call, message: Awaitable[T]) -> T:
+        """Return the first message of a call.
 
         Raises:
-            MessageTimeoutError: it did not come in time, or other calls needed its place.
+            MessageTimeoutError: the message did not arrive in time, or newer calls displaced this one.
         """
         try:
             async with asyncio.timeout(MESSAGE_SECONDS) as deadline:
-                with self._waiting(deadline) if call.open else nullcontext():
+                with self._wait_for_message(deadline) if call.is_open else nullcontext():
                     return await message
         except TimeoutError as error:
             raise MessageTimeoutError(
-                f"the call's first message did not come in time (limit {MESSAGE_SECONDS:g} s)"
+                f"the call's first message did not arrive in time (limit {MESSAGE_SECONDS:g} s)"
             ) from error
 
     @contextmanager
-    def _waiting(self, deadline: asyncio.Timeout) -> Iterator[None]:
+    def _wait_for_message(self, deadline: asyncio.Timeout) -> Iterator[None]:
         self._open_without_message[deadline] = None
         if len(self._open_without_message) > OPEN_CALLS_WITHOUT_MESSAGE:
             oldest = next(iter(self._open_without_message))
@@ -137,17 +137,17 @@ class Admission:
             self._open_without_message.pop(deadline, None)
 
     @asynccontextmanager
-    async def answering(self, call: Call) -> AsyncIterator[None]:
-        """For a block that works on a call whose message is there, and sends the answer.
+    async def responding(self, call: Call) -> AsyncIterator[None]:
+        """Count a call within a block that processes its request and sends the response.
 
         Raises:
-            TooManyCallsError: as many calls of this kind are held or wait as may.
+            TooManyCallsError: a limit of calls of this kind is reached.
         """
-        if turns := self._reads.get(call.path):
-            async with turns.turn(call.caller):
+        if limiter := self._reads.get(call.path):
+            async with limiter.slot(call.caller):
                 yield
         elif call.path == WATCH:
-            with self._open_watchers.one(call.connection):
+            with self._open_watchers.hold(call.connection):
                 yield
         else:
             yield

@@ -1,4 +1,4 @@
-"""Errors as gRPC statuses with google.rpc details. What each error says is in the table of :mod:`.errors`."""
+"""Maps the errors of :mod:`loopbench_server.errors` to gRPC statuses with google.rpc details."""
 
 from itertools import accumulate, takewhile
 from string import ascii_letters, digits, punctuation
@@ -13,25 +13,96 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
-from loopbench_server.errors import InternalError, InvalidRequestError, LoopbenchServerError
+from loopbench_server.errors import (
+    CallerGoneError,
+    CallerLimitError,
+    DatasetCorruptError,
+    DatasetNotAvailableError,
+    DeviceNotAvailableError,
+    DrainingError,
+    InternalError,
+    InvalidRequestError,
+    LoopbenchServerError,
+    MemoryExceededError,
+    MessageTimeoutError,
+    NotReadyError,
+    QueueFullError,
+    RequestConflictError,
+    RoleMissingError,
+    RunCancelledError,
+    RunFailedError,
+    RunNotEndedError,
+    RunNotFoundError,
+    RunUnreadableError,
+    RunWithoutResultError,
+    ServerLostError,
+    StoreCorruptError,
+    StoreFailedError,
+    StoreReplacedError,
+    TemporaryFolderError,
+    TensorBoardFullError,
+    TensorBoardNotWritableError,
+    TimeExceededError,
+    TooManyCallsError,
+    UnauthenticatedError,
+    WeightsCorruptError,
+    WeightsNotStoredError,
+    WorkerLostError,
+)
+
+STATUSES: dict[type[LoopbenchServerError], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    RunNotFoundError: grpc.StatusCode.NOT_FOUND,
+    RequestConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    CallerLimitError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyCallsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    MessageTimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    DrainingError: grpc.StatusCode.UNAVAILABLE,
+    NotReadyError: grpc.StatusCode.UNAVAILABLE,
+    RunNotEndedError: grpc.StatusCode.FAILED_PRECONDITION,
+    RunWithoutResultError: grpc.StatusCode.FAILED_PRECONDITION,
+    WeightsNotStoredError: grpc.StatusCode.FAILED_PRECONDITION,
+    WeightsCorruptError: grpc.StatusCode.DATA_LOSS,
+    TimeExceededError: grpc.StatusCode.ABORTED,
+    MemoryExceededError: grpc.StatusCode.ABORTED,
+    DeviceNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    DatasetNotAvailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    DatasetCorruptError: grpc.StatusCode.FAILED_PRECONDITION,
+    TensorBoardNotWritableError: grpc.StatusCode.FAILED_PRECONDITION,
+    TensorBoardFullError: grpc.StatusCode.ABORTED,
+    TemporaryFolderError: grpc.StatusCode.ABORTED,
+    RunCancelledError: grpc.StatusCode.ABORTED,
+    RunFailedError: grpc.StatusCode.ABORTED,
+    CallerGoneError: grpc.StatusCode.ABORTED,
+    StoreFailedError: grpc.StatusCode.UNAVAILABLE,
+    StoreReplacedError: grpc.StatusCode.UNAVAILABLE,
+    StoreCorruptError: grpc.StatusCode.DATA_LOSS,
+    RunUnreadableError: grpc.StatusCode.FAILED_PRECONDITION,
+    ServerLostError: grpc.StatusCode.UNAVAILABLE,
+    WorkerLostError: grpc.StatusCode.ABORTED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    RoleMissingError: grpc.StatusCode.PERMISSION_DENIED,
+    InternalError: grpc.StatusCode.INTERNAL,
+}
 
 DOMAIN = "loopbench"
 RETRY_SECONDS = 5
 
-# gRPC's clients take 8 KiB of metadata with a status, in which the message is twice, and all but the first in Base64.
-MESSAGE_ROOM, DETAILS_ROOM = 1_000, 3_800
-# Of a message; the rest is for the number of those that are left out.
-VIOLATIONS_ROOM = 950
-# What joins a violation to the next, in the message as in the details.
+# gRPC clients accept 8 KiB of metadata with a status. It contains the message twice, and all but the first in Base64.
+MAX_MESSAGE_BYTES, MAX_DETAILS_BYTES = 1_000, 3_800
+# Part of the message for violations; the rest is for the number of omitted ones.
+MAX_VIOLATIONS_BYTES = 950
+# Characters between violations, in the message as in the details.
 PUNCTUATION = 6
-# At the end of what is cut.
-CUT = "..."
-# gRPC sends these characters of a message as they are, and three for every byte of others.
-AS_IT_IS = (ascii_letters + digits + punctuation + " ").replace("%", "")
+# End of a cut text.
+ELLIPSIS = "..."
+# gRPC sends these characters unchanged, and three characters for each byte of others.
+UNESCAPED = (ascii_letters + digits + punctuation + " ").replace("%", "")
 
 
 def from_exception(error: Exception) -> LoopbenchServerError:
-    """What a caller is told of ``error``; of what is not in the table, no more than that it is a fault of ours."""
+    """Return the domain error for ``error``; callers learn nothing else about an unexpected exception."""
     if isinstance(error, LoopbenchServerError):
         return error
     if isinstance(error, InvalidFieldsError):
@@ -39,26 +110,26 @@ def from_exception(error: Exception) -> LoopbenchServerError:
     return InternalError("internal error; the server's log has the details")
 
 
-def _fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, ...]:
-    """As many of the first as have room."""
+def _take_fitting(violations: tuple[Violation, ...], room: int) -> tuple[Violation, ...]:
+    """Return as many of the first violations as fit."""
     used = accumulate(len(violation.field) + len(violation.description) + PUNCTUATION for violation in violations)
     return violations[: max(1, sum(1 for _ in takewhile(lambda total: total <= room, used)))]
 
 
 def _cut(text: str, room: int) -> str:
-    """As much of the beginning as has room as gRPC sends it."""
+    """Return the longest beginning that fits, in the form in which gRPC sends it."""
     text = text.encode(errors="replace").decode()
-    used = accumulate(len(quote(character, safe=AS_IT_IS)) for character in text[:room])
-    fits = sum(1 for _ in takewhile(lambda total: total <= room - len(CUT), used))
-    return text if len(text) <= fits else text[:fits] + CUT
+    used = accumulate(len(quote(character, safe=UNESCAPED)) for character in text[:room])
+    fits = sum(1 for _ in takewhile(lambda total: total <= room - len(ELLIPSIS), used))
+    return text if len(text) <= fits else text[:fits] + ELLIPSIS
 
 
 def _message(error: LoopbenchServerError) -> str:
     if not isinstance(error, InvalidRequestError) or not error.violations:
         return str(error)
-    told = _fitting(error.violations, VIOLATIONS_ROOM)
-    more = len(error.violations) - len(told)
-    return f"{InvalidFieldsError(told)}" + (f"; and {more:,} more" if more else "")
+    fitting = _take_fitting(error.violations, MAX_VIOLATIONS_BYTES)
+    more = len(error.violations) - len(fitting)
+    return f"{InvalidFieldsError(fitting)}" + (f"; and {more:,} more" if more else "")
 
 
 def _details(error: LoopbenchServerError) -> list[Message]:
@@ -66,8 +137,8 @@ def _details(error: LoopbenchServerError) -> list[Message]:
     details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if isinstance(error, InvalidRequestError):
         violations = [
-            BadRequest.FieldViolation(field=violation.field, description=_cut(violation.description, DETAILS_ROOM))
-            for violation in _fitting(error.violations, DETAILS_ROOM)
+            BadRequest.FieldViolation(field=violation.field, description=_cut(violation.description, MAX_DETAILS_BYTES))
+            for violation in _take_fitting(error.violations, MAX_DETAILS_BYTES)
         ]
         details.insert(0, BadRequest(field_violations=violations))
     if error.retryable:
@@ -76,10 +147,10 @@ def _details(error: LoopbenchServerError) -> list[Message]:
 
 
 def to_status(error: LoopbenchServerError) -> grpc.Status:
-    """The status that a caller receives for ``error``."""
+    """Return the status that a caller receives for ``error``."""
     packed = []
     for detail in _details(error):
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
-    code, _ = grpc.StatusCode[error.status].value
-    return rpc_status.to_status(Status(code=code, message=_cut(_message(error), MESSAGE_ROOM), details=packed))
+    code, _ = STATUSES[type(error)].value
+    return rpc_status.to_status(Status(code=code, message=_cut(_message(error), MAX_MESSAGE_BYTES), details=packed))

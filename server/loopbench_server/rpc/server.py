@@ -1,60 +1,47 @@
-"""The ports that the server listens on: gRPC, and health alone."""
+"""Ports of the server: gRPC, and health only."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc.aio import ServerInterceptor
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from loopbench.addresses import UNIX
-from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
-from loopbench_server.bootstrap import StartError
-from loopbench_server.rpc.boundary import KINDS, Boundary
+from loopbench.v1 import benchmark_service_pb2_grpc
+from loopbench_server.errors import StartError
 from loopbench_server.rpc.health import Health
+from loopbench_server.rpc.methods import BENCHMARK, HEALTH
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.security.access import Access
-from loopbench_server.telemetry.metrics.rpcs import Rpc
 
-SERVICE_NAME = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
-HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
 MESSAGE_BYTES = 1 << 20
 METADATA_BYTES = 16 << 10
-# Calls at once on one connection. Admission bounds those of the port, by who calls and what.
+# Concurrent calls on one connection. Admission limits the calls of the port by caller and kind.
 CONCURRENT_CALLS_A_CONNECTION = 1_000
 OPTIONS = {
-    # What is larger, once it is decompressed, ends with RESOURCE_EXHAUSTED.
+    # A larger message, after decompression, ends with RESOURCE_EXHAUSTED.
     "grpc.max_receive_message_length": MESSAGE_BYTES,
-    # Between the two, gRPC would refuse at random.
+    # Between the two limits gRPC would refuse at random.
     "grpc.max_metadata_size": METADATA_BYTES,
     "grpc.absolute_max_metadata_size": METADATA_BYTES,
     "grpc.max_concurrent_streams": CONCURRENT_CALLS_A_CONNECTION,
-    # A connection that does not begin to speak HTTP/2 is closed.
+    # A connection that does not begin HTTP/2 in time is closed.
     "grpc.server_handshake_timeout_ms": 10_000,
-    # A second server on the same port is an error, not a silent half of the traffic.
+    # A second server on the same port is an error, instead of silently taking half of the traffic.
     "grpc.so_reuseport": 0,
-    # A client that waits for a run pings to notice a dead server; by default gRPC takes that for abuse and hangs up.
+    # A client that waits for a run pings to detect a dead server; by default gRPC closes such connections.
     "grpc.http2.min_ping_interval_without_data_ms": 10_000,
-    # A caller whose host vanishes is noticed as well, and its run called off; so is a connection without calls.
+    # Detects callers whose host vanished, whose runs are then cancelled, and dead connections without calls.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
 }
-# Whoever asks for health alone has a call or two.
+# A prober has one or two calls.
 HEALTH_CALLS_A_CONNECTION = 100
-# Open streams, after the runs they wait for have ended, get this long to end by themselves.
+# Time for open streams to end after the runs they wait for have ended.
 GRACE_SECONDS = 2.0
-
-
-def served_methods() -> list[Rpc]:
-    """All that callers may call, as the metrics know them."""
-    services = [service for file in FILES for service in file.services_by_name.values()]
-    return [
-        (KINDS[method.client_streaming, method.server_streaming][1], service.full_name, method.name)
-        for service in services
-        for method in service.methods
-    ]
 
 
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
@@ -75,19 +62,19 @@ async def _started(server: grpc.aio.Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def health_server(address: str, health: Health, boundary: Boundary) -> AsyncIterator[str]:
-    """As :func:`grpc_server`, of the health service alone and to anybody, unless ``address`` is "none".
+async def health_server(address: str, health: Health, interceptors: Sequence[ServerInterceptor]) -> AsyncIterator[str]:
+    """Serve the health service only, without TLS and tokens, unless ``address`` is "none".
 
-    The probes of Kubernetes know neither TLS nor tokens.
+    The probes of Kubernetes support neither TLS nor tokens.
 
     Raises:
-        StartError: the port is taken, or the host is not this one.
+        StartError: the port is taken, or the host is not this machine.
     """
     if address == "none":
         yield address
         return
     options = OPTIONS | {"grpc.max_concurrent_streams": HEALTH_CALLS_A_CONNECTION}
-    server = grpc.aio.server(interceptors=[boundary], options=list(options.items()))
+    server = grpc.aio.server(interceptors=interceptors, options=list(options.items()))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     listening = _listen(server, "--health-address", address, None)
     async with _started(server):
@@ -99,19 +86,19 @@ async def grpc_server(
     address: str,
     service: BenchmarkService,
     health: Health,
-    boundary: Boundary,
+    interceptors: Sequence[ServerInterceptor],
     access: Access,
 ) -> AsyncIterator[str]:
-    """Serves while the block lasts; gives the address with the port that 0 became.
+    """Serve within the block; yield the address with the actual port.
 
     Raises:
-        StartError: the port is taken, or the host is not this one.
+        StartError: the port is taken, or the host is not this machine.
     """
-    server = grpc.aio.server(interceptors=[boundary, *access.guards], options=list(OPTIONS.items()))
+    server = grpc.aio.server(interceptors=interceptors, options=list(OPTIONS.items()))
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:
-        reflection.enable_server_reflection((SERVICE_NAME, HEALTH_NAME, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((BENCHMARK, HEALTH, reflection.SERVICE_NAME), server)
     listening = _listen(server, "--address", address, access.credentials)
     async with _started(server):
         yield listening

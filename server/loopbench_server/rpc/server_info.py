@@ -1,4 +1,4 @@
-"""What the server says of itself."""
+"""Information about the server for callers."""
 
 from importlib.metadata import version
 
@@ -8,24 +8,24 @@ from loopbench_server.workers.protocol import Described
 
 
 class ServerStatus:
-    """Not ready until a worker has described the machine, and again once the server drains."""
+    """State of the server: not ready until a worker has described the machine, and again once the server drains."""
 
     def __init__(self, scheduler: Scheduler, limits: ServerLimits) -> None:
         self._scheduler = scheduler
         self._limits = limits
         self._described = Described(versions={}, devices=(), datasets=())
-        self.warm = False
+        self.ready = False
 
-    def warmed_up(self, described: Described) -> None:
-        """A worker has answered."""
+    def set_description(self, described: Described) -> None:
+        """Store a worker's description of the machine."""
         self._described = described
-        self.warm = True
+        self.ready = True
 
     def info(self) -> ServerInfo:
-        """Everything, as of now."""
+        """Return the current information."""
         return ServerInfo(
-            ready=self.warm and not self._scheduler.draining,
-            versions={"loopbench": version("loopbench"), "grpcio": version("grpcio"), **self._described.versions},
+            ready=self.ready and not self._scheduler.draining,
+            versions={"loopbench": version("keras-loopbench"), "grpcio": version("grpcio"), **self._described.versions},
             devices=self._described.devices,
             datasets=self._described.datasets,
             limits=self._limits,

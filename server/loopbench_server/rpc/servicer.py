@@ -1,4 +1,4 @@
-"""The RPCs of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
+"""Methods of ``loopbench.v1.BenchmarkService``: convert, call, convert."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -19,55 +19,55 @@ from loopbench.spec import (
     Violation,
 )
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
-from loopbench_server.blocking import in_read_thread
-from loopbench_server.ids import NO_UUID, canonical
+from loopbench_server.blocking import run_blocking_read
+from loopbench_server.ids import NO_UUID, normalize_uuid
 from loopbench_server.operations.compare_stored import compare_stored
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.evaluate import Evaluations
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.evaluate import Evaluator
 from loopbench_server.rpc.server_info import ServerStatus
-from loopbench_server.rpc.stored_messages import ended_event, page_message, run_message
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
-from loopbench_server.runs.log_context import logged_as
+from loopbench_server.rpc.stored_messages import make_page_message, row_to_ended_event, row_to_run_message
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
+from loopbench_server.runs.log_context import bind_run_ids
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.security.identity import caller
 from loopbench_server.store.store import UNFINISHED, Store
 from loopbench_server.telemetry.metrics.host import ServiceMetrics
 
 RUN_ID_METADATA = "loopbench-run-id"
-# WatchRun of runs that have ended: each event has all epochs of its run.
+# WatchRun calls of ended runs: each event contains all epochs of its run.
 WATCHED_ENDED = ReadLimit(at_once=16, each=4, waiting=2_000)
-DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE = 50, 1_000
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 
 Context = ServicerContext[Any, Any]
 
 
-def checked_uuid(field: str, value: str) -> str:
-    """``value`` in its usual form.
+def parse_uuid(field: str, value: str) -> str:
+    """Return the normalized form of ``value``.
 
     Raises:
-        InvalidFieldsError: it is not a UUID.
+        InvalidFieldsError: ``value`` is not a UUID.
     """
-    if not (found := canonical(value)):
+    if not (found := normalize_uuid(value)):
         raise InvalidFieldsError((Violation(field=field, description=NO_UUID),))
     return found
 
 
-def named_run(request: Any) -> str:
-    """The run_id of ``request``, checked; every later line of the call bears it.
+def parse_run_id(request: Any) -> str:
+    """Return the run_id of ``request``, and add it to later log lines of the call.
 
     Raises:
-        InvalidFieldsError: it is not a UUID.
+        InvalidFieldsError: the run_id is not a UUID.
     """
-    run_id = checked_uuid("run_id", request.run_id)
+    run_id = parse_uuid("run_id", request.run_id)
     bind_contextvars(run_id=run_id)
     return run_id
 
 
-def together(*checks: Callable[[], Any]) -> list[Any]:
-    """What each check gives.
+def collect_violations(*checks: Callable[[], Any]) -> list[Any]:
+    """Return the results of ``checks``.
 
     Raises:
-        InvalidFieldsError: one for all that they find wrong.
+        InvalidFieldsError: one error with the violations of all checks.
     """
     given: list[Any] = []
     violations: list[Violation] = []
@@ -81,58 +81,58 @@ def together(*checks: Callable[[], Any]) -> list[Any]:
     return given
 
 
-def checked_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str]:
-    """Specification and request_id."""
+def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str]:
+    """Return specification and request_id."""
     request_id = request.request_id or str(uuid.uuid4())
-    spec, request_id = together(
-        lambda: wire.spec_from_wire(request.spec), lambda: checked_uuid("request_id", request_id)
+    spec, request_id = collect_violations(
+        lambda: wire.spec_from_wire(request.spec), lambda: parse_uuid("request_id", request_id)
     )
     return spec, request_id
 
 
-def checked_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> EvaluationRequest:
-    """The request, with the run's id in its usual form."""
+def parse_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> EvaluationRequest:
+    """Return the request with a normalized run id."""
     has_id = request.HasField("run_id")
-    wanted, update = together(
+    wanted, update = collect_violations(
         lambda: wire.evaluation_request_from_wire(request),
-        lambda: {"run_id": named_run(request)} if has_id else {},
+        lambda: {"run_id": parse_run_id(request)} if has_id else {},
     )
     return cast("EvaluationRequest", wanted.model_copy(update=update))
 
 
-def checked_diagnose_request(request: benchmark_service_pb2.DiagnoseRequest) -> DiagnosisRequest:
-    """The request, with the runs' ids in their usual form."""
+def parse_diagnose_request(request: benchmark_service_pb2.DiagnoseRequest) -> DiagnosisRequest:
+    """Return the request with normalized run ids."""
 
     def subject(side: str) -> dict[str, str]:
         given = getattr(request, side)
-        return {"run_id": checked_uuid(f"{side}.run_id", given.run_id)} if given.HasField("run_id") else {}
+        return {"run_id": parse_uuid(f"{side}.run_id", given.run_id)} if given.HasField("run_id") else {}
 
-    wanted, first, second = together(
+    wanted, first, second = collect_violations(
         lambda: wire.diagnosis_request_from_wire(request), lambda: subject("first"), lambda: subject("second")
     )
     sides = {"first": wanted.first.model_copy(update=first), "second": wanted.second.model_copy(update=second)}
     return cast("DiagnosisRequest", wanted.model_copy(update=sides))
 
 
-def checked_page_size(value: int) -> int:
-    """Runs on a page: the default for 0, and at most the largest.
+def parse_page_size(value: int) -> int:
+    """Return the number of runs on a page: the default for 0, and at most the maximum.
 
     Raises:
-        InvalidFieldsError: it is negative.
+        InvalidFieldsError: ``value`` is negative.
     """
     if value < 0:
         raise InvalidFieldsError((Violation(field="page_size", description="must not be negative"),))
-    return min(value or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+    return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
 class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
-    """Errors are raised as they are: the boundary turns them into statuses."""
+    """Implements the methods. Errors pass through: the interceptors turn them into statuses."""
 
     def __init__(
         self,
         scheduler: Scheduler,
-        evaluations: Evaluations,
-        diagnoses: Diagnoses,
+        evaluations: Evaluator,
+        diagnoses: Diagnoser,
         store: Store,
         status: ServerStatus,
         *,
@@ -144,10 +144,10 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._store = store
         self._status = status
         self._metrics = metrics
-        self._ended_watched = CallerTurns("WatchRun calls of runs that have ended", WATCHED_ENDED)
+        self._ended_run_limiter = CallerLimiter("WatchRun calls of runs that have ended", WATCHED_ENDED)
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
-        spec, request_id = checked_train_request(request)
+        spec, request_id = parse_train_request(request)
         bind_contextvars(request_id=request_id)
         if request.detach:
             submitted = await self._scheduler.submit(spec, request_id, caller())
@@ -160,63 +160,63 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def Evaluate(
         self, request: benchmark_service_pb2.EvaluateRequest, context: Context
     ) -> benchmark_service_pb2.EvaluateResponse:
-        wanted = checked_evaluate_request(request)
+        wanted = parse_evaluate_request(request)
         return wire.evaluation_to_wire(await self._evaluations.evaluate(wanted))
 
     async def WatchRun(
         self, request: benchmark_service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[benchmark_service_pb2.WatchRunResponse]:
-        run_id = named_run(request)
-        if self._scheduler.live_run(run_id) is None:
-            async with self._ended_watched.turn(caller()):
-                if ended := await in_read_thread(self._ended_event, run_id):
-                    logged_as(ended.run)
+        run_id = parse_run_id(request)
+        if self._scheduler.get_active(run_id) is None:
+            async with self._ended_run_limiter.slot(caller()):
+                if ended := await run_blocking_read(self._ended_event, run_id):
+                    bind_run_ids(ended.run)
                     yield ended
                     return
         async for event in self._scheduler.watch(run_id):
             yield wire.event_to_wire(event)
 
     def _ended_event(self, run_id: str) -> benchmark_service_pb2.WatchRunResponse | None:
-        row = self._store.row(run_id)
-        return None if row.state in UNFINISHED else ended_event(row, self._store.epoch_records(run_id))
+        row = self._store.get_row(run_id)
+        return None if row.state in UNFINISHED else row_to_ended_event(row, self._store.get_epoch_records(run_id))
 
     async def GetRun(self, request: benchmark_service_pb2.GetRunRequest, context: Context) -> run_pb2.Run:
-        run_id = named_run(request)
-        if run := self._scheduler.live_run(run_id):
-            return wire.run_to_wire(logged_as(run))
-        return logged_as(await in_read_thread(self._stored_run, run_id))
+        run_id = parse_run_id(request)
+        if run := self._scheduler.get_active(run_id):
+            return wire.run_to_wire(bind_run_ids(run))
+        return bind_run_ids(await run_blocking_read(self._stored_run, run_id))
 
     def _stored_run(self, run_id: str) -> run_pb2.Run:
-        return run_message(self._store.row(run_id))
+        return row_to_run_message(self._store.get_row(run_id))
 
     async def ListRuns(
         self, request: benchmark_service_pb2.ListRunsRequest, context: Context
     ) -> benchmark_service_pb2.ListRunsResponse:
-        run_filter, size = together(
-            lambda: wire.filter_from_wire(request.filter), lambda: checked_page_size(request.page_size)
+        run_filter, size = collect_violations(
+            lambda: wire.filter_from_wire(request.filter), lambda: parse_page_size(request.page_size)
         )
-        return await in_read_thread(self._page, run_filter, size, request.page_token)
+        return await run_blocking_read(self._page, run_filter, size, request.page_token)
 
     def _page(self, run_filter: RunFilter, size: int, page_token: str) -> benchmark_service_pb2.ListRunsResponse:
-        return page_message(*self._store.page(run_filter, size, page_token, run_message))
+        return make_page_message(*self._store.page(run_filter, size, page_token, row_to_run_message))
 
     async def CancelRun(self, request: benchmark_service_pb2.CancelRunRequest, context: Context) -> run_pb2.Run:
-        return wire.run_to_wire(await self._scheduler.cancel(named_run(request)))
+        return wire.run_to_wire(await self._scheduler.cancel(parse_run_id(request)))
 
     async def DeleteRun(self, request: benchmark_service_pb2.DeleteRunRequest, context: Context) -> Empty:
-        await self._scheduler.delete(named_run(request))
+        await self._scheduler.delete(parse_run_id(request))
         return Empty()
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)
-        comparison = await in_read_thread(compare_stored, self._store, wanted)
-        self._metrics.compared(comparison)
+        comparison = await run_blocking_read(compare_stored, self._store, wanted)
+        self._metrics.count_verdicts(comparison)
         return wire.comparison_to_wire(comparison)
 
     async def Diagnose(
         self, request: benchmark_service_pb2.DiagnoseRequest, context: Context
     ) -> analysis_pb2.Diagnosis:
-        wanted = checked_diagnose_request(request)
+        wanted = parse_diagnose_request(request)
         return wire.diagnosis_to_wire(await self._diagnoses.diagnose(wanted, caller()))
 
     async def GetServerInfo(

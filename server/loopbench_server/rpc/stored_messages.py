@@ -1,7 +1,7 @@
-"""Stored runs as messages.
+"""Converts stored runs to messages.
 
 The store holds JSON that a server has written from its models. These functions parse that JSON and pass it to the
-constructors of the messages, which are C. Models between the two would take five times as long, and a page has a
+constructors of the messages, which are C. Models in between would take five times as long, and a page has up to a
 thousand runs.
 """
 
@@ -17,65 +17,65 @@ from pydantic_core import from_json, to_jsonable_python
 from loopbench.spec import OPTIMIZERS, EpochRecord, Result, RunError, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2, run_pb2
 from loopbench.wire import enum_prefix
-from loopbench_server.store.schema import readable_run
+from loopbench_server.store.schema import reading_run
 
 Values = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 
-def run_message(row: sa.Row[Any]) -> run_pb2.Run:
-    """The run that a row of ``runs`` holds.
+def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
+    """Return the run of a row of ``runs``.
 
     Raises:
-        RunUnreadableError: the row holds a field or a value that this server does not know; the log has it.
+        RunUnreadableError: the row has a field or a value that this server does not know; the log has details.
     """
-    with readable_run(row.id):
+    with reading_run(row.id):
         return run_pb2.Run(
             id=row.id,
             request_id=row.request_id,
-            spec=_stored(RunSpec, run_pb2.RunSpec.DESCRIPTOR, row.spec),
+            spec=_parse(RunSpec, run_pb2.RunSpec.DESCRIPTOR, row.spec),
             state=_state(row.state),
             create_time=row.create_time,
             start_time=row.start_time,
             end_time=row.end_time,
             result=_result(row.result),
-            error=_stored(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
+            error=_parse(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
         )
 
 
-def ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
-    """The only event of a run that has ended: its row of ``runs``, and the records of ``epochs``.
+def row_to_ended_event(row: sa.Row[Any], records: Iterable[str]) -> benchmark_service_pb2.WatchRunResponse:
+    """Return the only event of a run that has ended, from its row of ``runs`` and its records of ``epochs``.
 
     Raises:
-        RunUnreadableError: as :func:`run_message`.
+        RunUnreadableError: as :func:`row_to_run_message`.
     """
-    run = run_message(row)
-    with readable_run(row.id):
-        epochs = [_stored(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
+    run = row_to_run_message(row)
+    with reading_run(row.id):
+        epochs = [_parse(EpochRecord, run_pb2.EpochRecord.DESCRIPTOR, record) for record in records]
         return benchmark_service_pb2.WatchRunResponse(state=run.state, epochs=epochs, run=run)
 
 
 def _result(text: str | None) -> Any:
-    values = _stored(Result, run_pb2.Result.DESCRIPTOR, text)
-    # Older servers stored no mark of a divergence, and the model derives it. Only such a result has these words.
+    values = _parse(Result, run_pb2.Result.DESCRIPTOR, text)
+    # Older servers stored no field for divergence, and the model derives it. Only such a result contains these words.
     if text and values.get("diverged") is None and ("NaN" in text or "Infinity" in text):
         diverged = Result.model_validate_json(text).diverged
         return {**values, "diverged": diverged and diverged.model_dump(exclude_none=True)}
     return values
 
 
-def _state(value: str) -> run_pb2.RunState.ValueType:
-    return run_pb2.RunState.Value(enum_prefix(run_pb2.RunState.DESCRIPTOR) + RunState(value))
+def _state(value: str) -> str:
+    return enum_prefix(run_pb2.RunState.DESCRIPTOR) + RunState(value)
 
 
-def _stored(model: type[BaseModel], descriptor: Descriptor, text: str | None) -> Any:
-    """The stored ``text`` of ``model`` in the form that a constructor takes for the message of ``descriptor``."""
+def _parse(model: type[BaseModel], descriptor: Any, text: str | None) -> Any:
+    """Return the stored JSON of ``model`` in the form that the constructor of the message type accepts."""
     return _converter(model, descriptor)(from_json(text)) if text else None
 
 
 @cache
 def _converter(model: type[BaseModel], descriptor: Descriptor) -> Convert:
-    """Adds the defaults of fields that the JSON lacks, and changes the values that messages hold in another form."""
+    """Return a function that adds defaults of missing fields and converts values that messages hold in another form."""
     defaults = {
         name: to_jsonable_python(default)
         for name, field in model.model_fields.items()
@@ -84,7 +84,7 @@ def _converter(model: type[BaseModel], descriptor: Descriptor) -> Convert:
     changes = {
         name: change
         for name, field in descriptor.fields_by_name.items()
-        if (change := _change(model.model_fields[name].annotation, field))
+        if (change := _make_conversion(model.model_fields[name].annotation, field))
     }
     if not defaults and not changes:
         return _unchanged
@@ -103,42 +103,42 @@ def _unchanged(stored: Any) -> Any:
     return stored
 
 
-def _change(annotation: Any, field: FieldDescriptor) -> Convert | None:
-    """The change of a field's value, if it needs one."""
+def _make_conversion(annotation: Any, field: FieldDescriptor) -> Convert | None:
+    """Return the conversion of a field's value, or None if it needs none."""
     if field.enum_type is not None:
         prefix = enum_prefix(field.enum_type)
         numbers = {value.name.removeprefix(prefix): value.number for value in field.enum_type.values}
-        return _each(numbers.__getitem__) if field.is_repeated else numbers.__getitem__
+        return _convert_each(numbers.__getitem__) if field.is_repeated else numbers.__getitem__
     if field.message_type is run_pb2.Optimizer.DESCRIPTOR:
         return _optimizer
-    model = _model(annotation)
+    model = _find_model(annotation)
     if field.message_type is None or model is None:
         return None
     convert = _converter(model, field.message_type)
     if convert is _unchanged:
         return None
-    return _each(convert) if field.is_repeated else convert
+    return _convert_each(convert) if field.is_repeated else convert
 
 
-def _each(change: Convert) -> Convert:
+def _convert_each(change: Convert) -> Convert:
     return lambda values: [change(value) for value in values]
 
 
-def _model(annotation: Any) -> type[BaseModel] | None:
-    """The model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model(part))), None)
+    return next((found for part in get_args(annotation) if (found := _find_model(part))), None)
 
 
 def _optimizer(stored: Values) -> Values:
-    """The one union of the contract: a oneof whose member is named by the discriminator."""
+    """Convert the only union of the contract: the discriminator names the member of the oneof."""
     kind = stored["kind"]
     field = run_pb2.Optimizer.DESCRIPTOR.fields_by_name[kind]
     values = _converter(OPTIMIZERS[kind], field.message_type)(stored)
     return {kind: {name: value for name, value in values.items() if name != "kind"}}
 
 
-def page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
-    """A page of runs, as ``ListRuns`` answers it."""
+def make_page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:
+    """Return a page of runs as the response of ``ListRuns``."""
     return benchmark_service_pb2.ListRunsResponse(runs=runs, next_page_token=next_page_token)

@@ -1,1 +1,1 @@
-"""The life of a run: queued, given a slot, trained in a process of its own, stored."""
+"""Runs from submission to their stored end: queued, given a slot, trained in a worker process."""

@@ -1,4 +1,4 @@
-"""A run that this server works on, and those who wait for it or watch it."""
+"""State of a run that this server works on, for callers that wait for it or watch it."""
 
 import asyncio
 import time
@@ -8,23 +8,23 @@ from datetime import datetime
 from loopbench.spec import EpochRecord, Progress, Run, RunEvent, RunState
 from loopbench_server.errors import LoopbenchServerError
 
-# So that other calls wait behind a millisecond of work, and not behind all watchers of a run. The last of 500 is woken
-# half a second after the first.
-WOKEN_AT_ONCE = 4
-SECONDS_BETWEEN_WAKES = 0.004
+# Other calls then wait behind a millisecond of work, and not behind all watchers of a run. The last of 500 watchers is
+# woken half a second after the first.
+WAKE_BATCH = 4
+WAKE_INTERVAL_SECONDS = 0.004
 
 
-class Bell:
-    """Wakes everybody who waits, a few at a time."""
+class ChangeNotifier:
+    """Wakes all waiting tasks after a change, a few at a time."""
 
     def __init__(self) -> None:
-        self.rings = 0
-        # In the order they came, and each quick to find.
+        self.version = 0
+        # In order of arrival; removal takes constant time.
         self._waiting: dict[asyncio.Future[None], None] = {}
 
-    async def after(self, rings: int) -> None:
-        """Returns when the bell has rung more often than ``rings`` times."""
-        if self.rings == rings:
+    async def wait_after(self, version: int) -> None:
+        """Return when ``version`` is no longer the current version."""
+        if self.version == version:
             future = asyncio.get_running_loop().create_future()
             self._waiting[future] = None
             try:
@@ -32,58 +32,59 @@ class Bell:
             finally:
                 self._waiting.pop(future, None)
 
-    def ring(self) -> None:
-        """To be called on the event loop."""
-        self.rings += 1
+    def notify(self) -> None:
+        """Increment the version and wake waiting tasks. Only for the event loop's thread."""
+        self.version += 1
         waiting, self._waiting = self._waiting, {}
         self._wake([*waiting])
 
     def _wake(self, waiting: list[asyncio.Future[None]]) -> None:
-        for future in waiting[:WOKEN_AT_ONCE]:
-            if not future.done():  # whoever waited may have been cancelled
+        for future in waiting[:WAKE_BATCH]:
+            if not future.done():  # the task may have been cancelled
                 future.set_result(None)
-        if len(waiting) > WOKEN_AT_ONCE:
+        if len(waiting) > WAKE_BATCH:
             loop = asyncio.get_running_loop()
-            loop.call_later(SECONDS_BETWEEN_WAKES, self._wake, waiting[WOKEN_AT_ONCE:])
+            loop.call_later(WAKE_INTERVAL_SECONDS, self._wake, waiting[WAKE_BATCH:])
 
 
-class LiveRun:
-    """The present state of a run under way.
+class ActiveRun:
+    """Current state of a run.
 
-    Watchers read the state when they are ready to: a slow one skips progress but no epoch, and holds no memory.
+    Watchers read the state when they are ready: a slow watcher skips progress but no epoch, and holds no memory.
     """
 
-    def __init__(self, run: Run, began_by: str = "", queued_time: datetime | None = None) -> None:
+    def __init__(self, run: Run, owner: str = "", queued_time: datetime | None = None) -> None:
         self.run = run
-        # When the present attempt was queued. A run that is started again keeps the ``create_time`` of its first.
+        # Time at which the current attempt was queued. A run that is restarted keeps the ``create_time`` of its first
+        # attempt.
         self.queued_time = queued_time or run.create_time
-        self.began_by = began_by
+        self.owner = owner
         self._began = time.monotonic()
-        # A run goes on as long as a caller waits for it, and to its end once somebody has asked for it without waiting.
+        # A run continues while a caller waits for it, and to its end once a caller has asked for it without waiting.
         self.detached = False
         self.callers = 0
         self.queue_position: int | None = None
         self.progress: Progress | None = None
         self.epochs: list[EpochRecord] = []
         self._lost: LoopbenchServerError | None = None
-        self._bell = Bell()
+        self._notifier = ChangeNotifier()
 
     @property
     def seconds(self) -> float:
-        """Since this run began here, by a clock that nobody sets."""
+        """Time since this run was queued here, by the monotonic clock."""
         return time.monotonic() - self._began
 
-    def lose(self, error: LoopbenchServerError) -> None:
-        """Tells everybody who waits that nothing more will be known of the run."""
+    def fail(self, error: LoopbenchServerError) -> None:
+        """Raise ``error`` in every task that waits: nothing more will be known of the run."""
         self._lost = error
-        self._bell.ring()
+        self._notifier.notify()
 
-    async def _changed(self, rings: int) -> None:
-        await self._bell.after(rings)
+    async def _changed(self, version: int) -> None:
+        await self._notifier.wait_after(version)
         if self._lost:
             raise type(self._lost)(str(self._lost), **self._lost.metadata)
 
-    def change(
+    def update(
         self,
         *,
         run: Run | None = None,
@@ -91,22 +92,22 @@ class LiveRun:
         epoch: EpochRecord | None = None,
         queue_position: int | None = None,
     ) -> None:
-        """Takes in what is new, and wakes everybody who waits."""
+        """Apply changes and wake all waiting tasks."""
         self.run = run or self.run
         self.progress = progress or self.progress
         self.queue_position = queue_position if self.run.state is RunState.QUEUED else None
         if epoch:
             self.epochs.append(epoch)
-        self._bell.ring()
+        self._notifier.notify()
 
-    async def ended(self) -> Run:
-        """The run, once it has ended.
+    async def wait_ended(self) -> Run:
+        """Return the run once it has ended.
 
         Raises:
-            LoopbenchServerError: nothing more will be known of it.
+            LoopbenchServerError: nothing more will be known of the run.
         """
         while not self.run.state.ended:
-            await self._changed(self._bell.rings)
+            await self._changed(self._notifier.version)
         return self.run
 
     def _event(self, epochs_seen: int, *, whole: bool) -> RunEvent:
@@ -119,19 +120,19 @@ class LiveRun:
         )
 
     async def watch(self) -> AsyncIterator[RunEvent]:
-        """The state and all epochs so far, then what changes, until the run has ended.
+        """Yield the state with all epochs so far, then every change, until the run has ended.
 
         Raises:
-            LoopbenchServerError: nothing more will be known of it.
+            LoopbenchServerError: nothing more will be known of the run.
         """
         event = self._event(0, whole=True)
         seen = len(event.epochs)
         while True:
-            rings = self._bell.rings
+            version = self._notifier.version
             yield event
             if event.state.ended:
                 return
-            # Nothing may have changed since the event was made, or much while the watcher took it in.
-            await self._changed(rings)
+            # The state may be unchanged since the event was made, or may have changed while the watcher was busy.
+            await self._changed(version)
             event = self._event(seen, whole=False)
             seen += len(event.epochs)

@@ -1,55 +1,25 @@
-"""One attempt at a run: a worker process from its start to an outcome."""
+"""One attempt of a run: a worker process from its start to an outcome."""
 
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
 from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunState
 from loopbench_server.errors import LoopbenchServerError, from_reason
-from loopbench_server.workers.limits import Bounds
-from loopbench_server.workers.pool import Processes, Worker, WorkerDiedError
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.limits import enforce_limits
+from loopbench_server.workers.pool import Worker, WorkerDiedError, WorkerPool
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a worker is told beyond the specification.
-
-    ``data_dir`` is where MNIST is looked for first; TensorBoard logs go below ``tensorboard_dir``, a folder a run. A
-    worker that leaves its ``bounds`` is ended.
-    """
-
-    threads: int
-    data_dir: Path | None
-    tensorboard_dir: Path
-    bounds: Bounds
-
-    def logs_of(self, run_id: str) -> Path:
-        """Where the TensorBoard logs of a run go."""
-        return self.tensorboard_dir / run_id
-
-    def train(self, run: Run) -> Task:
-        """The task of training ``run``."""
-        logs = self.logs_of(run.id) if run.spec.tensorboard else None
-        return Task(
-            kind="train",
-            threads=self.threads,
-            data_dir=self.data_dir,
-            tensorboard_dir=logs,
-            spec=run.spec,
-            run_id=run.id,
-        )
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """How an attempt went: SUCCEEDED with a result and packed weights, or FAILED or CANCELLED with an error."""
+    """End of an attempt: SUCCEEDED with a result and packed weights, or FAILED or CANCELLED with an error."""
 
     state: RunState
     result: Result | None = None
@@ -58,46 +28,46 @@ class Outcome:
 
 
 def now(not_before: datetime | None = None) -> datetime:
-    """The present, with its zone; ``not_before`` where the clock was set back behind that."""
+    """Return the current time in UTC, but never a time before ``not_before``: the clock may have been set back."""
     present = datetime.now(UTC)
     return max(present, not_before) if not_before else present
 
 
-def error_of(error: type[LoopbenchServerError], message: str) -> RunError:
-    """What a run keeps of an error."""
+def make_error(error: type[LoopbenchServerError], message: str) -> RunError:
+    """Return the stored form of an error."""
     return RunError(reason=error.reason, message=message, retryable=error.retryable, hint=error.hint)
 
 
-async def attempt(
+async def run_attempt(
     run: Run,
-    processes: Processes,
-    surroundings: Surroundings,
+    pool: WorkerPool,
+    config: WorkerConfig,
     *,
     queue_seconds: float,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
 ) -> Outcome:
-    """Trains ``run``, which is RUNNING, in a process that is gone when this returns, however it returns.
+    """Train ``run``, which is RUNNING, in a process that has ended when this function returns or raises.
 
-    It waited for ``queue_seconds``. Durations are those of the monotonic clock, whatever becomes of the time of day.
+    Durations use the monotonic clock. ``queue_seconds`` is the time that the run waited for a slot.
 
     Raises:
         NotReadyError: no process can be started.
-        TimeExceededError, MemoryExceededError: the process left its bounds.
-        WorkerDiedError: the process ended without an answer.
+        TimeExceededError, MemoryExceededError: the process exceeded a limit.
+        WorkerDiedError: the process ended without a final message.
     """
     asked = time.monotonic()
-    async with processes.run(surroundings.train(run)) as worker:
+    async with pool.run(Task(kind="train", config=config, spec=run.spec, run_id=run.id)) as worker:
         log.info("run started", pid=worker.pid)
-        waited = _Waited(queue_seconds, asked)
-        listening = _listen(worker, waited, on_phase, on_progress, on_epoch)
-        return await surroundings.bounds.hold(worker, listening, asked)
+        times = _QueueTimes(queue_seconds, asked)
+        listening = _read_messages(worker, times, on_phase, on_progress, on_epoch)
+        return await enforce_limits(config.limits, worker, listening, asked)
 
 
 @dataclass
-class _Waited:
-    """What the process cannot know: how long the run waited, and when the server asked for the process."""
+class _QueueTimes:
+    """Times that the process cannot know: how long the run waited, and when the server asked for the process."""
 
     queue_seconds: float
     asked: float
@@ -116,9 +86,9 @@ class _Waited:
         return result.model_copy(update={"phases": phases})
 
 
-async def _listen(
+async def _read_messages(
     worker: Worker,
-    waited: _Waited,
+    times: _QueueTimes,
     on_phase: Callable[[str, float], None],
     on_progress: Callable[[Progress], None],
     on_epoch: Callable[[EpochRecord], Awaitable[None]],
@@ -126,7 +96,7 @@ async def _listen(
     async for message, attachment in worker.messages():
         match message:
             case Started():
-                waited.started(message.monotonic)
+                times.started(message.monotonic)
             case PhaseBegan():
                 on_phase(message.phase, message.time)
             case Progressed():
@@ -134,11 +104,11 @@ async def _listen(
             case EpochEnded():
                 await on_epoch(message.record)
             case Trained():
-                return Outcome(RunState.SUCCEEDED, result=waited.added_to(message.result), weights=attachment)
+                return Outcome(RunState.SUCCEEDED, result=times.added_to(message.result), weights=attachment)
             case Failed():
-                tell = log.error if message.traceback else log.warning
-                tell("run failed", reason=message.reason, traceback=message.traceback)
-                return Outcome(RunState.FAILED, error=error_of(from_reason(message.reason), message.message))
+                log_failure = log.error if message.traceback else log.warning
+                log_failure("run failed", reason=message.reason, traceback=message.traceback)
+                return Outcome(RunState.FAILED, error=make_error(from_reason(message.reason), message.message))
             case _:
-                raise AssertionError(f"a training process does not send {message.kind}")
-    raise WorkerDiedError("the training process ended without a result")
+                raise AssertionError(f"a worker that trains does not send {message.kind}")
+    raise WorkerDiedError("worker process ended without a result")

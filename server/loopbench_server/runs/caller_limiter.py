@@ -1,4 +1,4 @@
-"""Reads that take turns, caller by caller."""
+"""Limits concurrent reads, fairly among callers."""
 
 import asyncio
 from collections import Counter
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 
 from loopbench_server.errors import TooManyCallsError
 
-# In the order they came, and each quick to remove.
+# In order of arrival; removal takes constant time.
 _Waiting = dict[asyncio.Future[None], None]
 
 
 @dataclass(frozen=True)
 class ReadLimit:
-    """At most ``at_once`` reads go on, ``each`` of one caller; of each caller at most ``waiting`` wait."""
+    """At most ``at_once`` reads run, ``each`` of one caller; at most ``waiting`` reads of each caller wait."""
 
     at_once: int
     each: int
     waiting: int
 
 
-class CallerTurns:
-    """Callers with waiting reads take turns, so that the reads of one caller do not delay those of all others.
+class CallerLimiter:
+    """Serves callers with waiting reads in rotation, so that one caller's reads do not delay all others.
 
-    ``work`` is the plural of what the reads are.
+    ``work`` is the plural noun for the reads in error messages.
     """
 
     def __init__(self, work: str, limit: ReadLimit) -> None:
         self._work = work
         self._limit = limit
         self._running: Counter[str] = Counter()
-        # In the order of their turns.
+        # In the order of rotation.
         self._callers: dict[str, _Waiting] = {}
 
     @asynccontextmanager
-    async def turn(self, caller: str) -> AsyncIterator[None]:
-        """A read of ``caller`` goes on for as long as the block lasts.
+    async def slot(self, caller: str) -> AsyncIterator[None]:
+        """Hold a slot for a read of ``caller`` within the block.
 
         Raises:
             TooManyCallsError: no more reads of this caller may wait.
@@ -44,7 +44,7 @@ class CallerTurns:
         waiting = self._callers.get(caller, {})
         if len(waiting) >= self._limit.waiting:
             raise TooManyCallsError(
-                f"too many {self._work}: {len(waiting)} of this caller wait (limit {self._limit.waiting})"
+                f"too many {self._work}: this caller has {len(waiting)} waiting (limit {self._limit.waiting})"
             )
         ready = asyncio.get_running_loop().create_future()
         self._callers.setdefault(caller, {})[ready] = None
@@ -54,7 +54,7 @@ class CallerTurns:
         except asyncio.CancelledError:
             if ready.cancelled():
                 self._remove(caller, ready)
-            else:  # its turn came at the same moment
+            else:  # the slot was granted at the same moment
                 self._end(caller)
             raise
         try:
@@ -67,11 +67,11 @@ class CallerTurns:
         self._start_next()
 
     def _start_next(self) -> None:
-        """Starts the first read of the first caller that may have another; that caller then comes after all others."""
+        """Start the first read of the first caller below its limit, and move that caller to the end of the rotation."""
         if self._running.total() >= self._limit.at_once:
             return
         for caller, waiting in self._callers.items():
-            # One that is done was cancelled a moment ago, and has not removed itself yet.
+            # A done future was cancelled a moment ago and has not been removed yet.
             ready = next((ready for ready in waiting if not ready.done()), None)
             if ready and self._running[caller] < self._limit.each:
                 self._start(caller, ready)

@@ -1,4 +1,4 @@
-"""Gives runs slots in turn, and sees each to its end."""
+"""Runs attempts on slots, and stores the end of every run."""
 
 import asyncio
 import shutil
@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from loopbench.spec import EpochRecord, Run, RunError, RunState
-from loopbench_server.blocking import in_run_thread
+from loopbench_server.blocking import run_blocking_for_run
 from loopbench_server.errors import (
     LoopbenchServerError,
     RunFailedError,
@@ -16,154 +16,155 @@ from loopbench_server.errors import (
     StoreFailedError,
     WorkerLostError,
 )
-from loopbench_server.runs.active_run import LiveRun
-from loopbench_server.runs.attempt import Outcome, Surroundings, attempt, error_of, now
-from loopbench_server.runs.log_context import logging_of
+from loopbench_server.runs.active_run import ActiveRun
+from loopbench_server.runs.attempt import Outcome, make_error, now, run_attempt
+from loopbench_server.runs.log_context import run_log_context
 from loopbench_server.runs.observers import Observer
-from loopbench_server.store.retry import patiently
+from loopbench_server.store.retry import retry_until
 from loopbench_server.store.store import Store
-from loopbench_server.workers.pool import Processes, WorkerDiedError
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.pool import WorkerDiedError, WorkerPool
 
 log = structlog.get_logger()
 
 
 class RunExecutor:
-    """``live`` holds the runs under way here, by id, in the order they came. ``observer`` is told of them."""
+    """Executes runs. ``active`` holds the queued and running runs of this server by id, in order of submission."""
 
-    def __init__(
-        self, store: Store, processes: Processes, slots: int, surroundings: Surroundings, observer: Observer
-    ) -> None:
-        self.live: dict[str, LiveRun] = {}
+    def __init__(self, store: Store, pool: WorkerPool, slots: int, config: WorkerConfig, observer: Observer) -> None:
+        self.active: dict[str, ActiveRun] = {}
         self._store = store
-        self._processes = processes
+        self._pool = pool
         self._slots = asyncio.Semaphore(slots)
-        self._surroundings = surroundings
+        self._config = config
         self.observer = observer
-        # An attempt may be cancelled. Its supervisor never is: whatever happens, the run gets its end.
+        # An attempt may be cancelled. Its supervisor never is: the run gets its end, whatever happens.
         self._attempts: dict[str, asyncio.Task[Outcome]] = {}
         self._supervisors: dict[str, asyncio.Task[None]] = {}
-        self._called_off: dict[str, RunError] = {}
+        self._cancelled: dict[str, RunError] = {}
 
-    def begin(self, run: Run, caller: str, queued_time: datetime | None = None) -> LiveRun:
-        """Queues a run that is stored, for ``caller``; since ``queued_time`` if this is not its first attempt."""
-        live = self.live[run.id] = LiveRun(run, caller, queued_time)
-        with logging_of(run):
-            self._attempts[run.id] = asyncio.create_task(self._attempt(live))
-            self._supervisors[run.id] = asyncio.create_task(self._supervise(live))
+    def enqueue(self, run: Run, caller: str, queued_time: datetime | None = None) -> ActiveRun:
+        """Queue a stored run of ``caller``; ``queued_time`` is given if this is not the first attempt."""
+        active = self.active[run.id] = ActiveRun(run, caller, queued_time)
+        with run_log_context(run):
+            self._attempts[run.id] = asyncio.create_task(self._attempt(active))
+            self._supervisors[run.id] = asyncio.create_task(self._supervise(active))
             log.info("run queued", method=run.spec.method, loss=run.spec.loss)
-        self.observer.run_queued(_this_attempt(live, run))
-        self._tell_queue()
-        return live
+        self.observer.run_queued(_this_attempt(active, run))
+        self._update_queue_positions()
+        return active
 
-    def call_off(self, run_id: str, error: RunError) -> None:
-        """Ends a run that is queued or running, with ``error``. The first call counts: a second would disturb it."""
-        if run_id in self.live and run_id not in self._called_off:
-            self._called_off[run_id] = error
+    def cancel(self, run_id: str, error: RunError) -> None:
+        """End a queued or running run with ``error``. Only the first call has an effect."""
+        if run_id in self.active and run_id not in self._cancelled:
+            self._cancelled[run_id] = error
             self._attempts[run_id].cancel()
 
-    def is_called_off(self, run_id: str) -> bool:
-        """Whether the run is about to end without a result."""
-        return run_id in self._called_off
+    def is_cancelled(self, run_id: str) -> bool:
+        """Return whether the run is about to end without a result."""
+        return run_id in self._cancelled
 
     def remove_logs(self, run_id: str) -> None:
-        """Removes the run's TensorBoard logs, if it has any."""
-        shutil.rmtree(self._surroundings.logs_of(run_id), ignore_errors=True)
+        """Remove the run's TensorBoard logs, if it has any."""
+        shutil.rmtree(self._config.log_dir(run_id), ignore_errors=True)
 
-    async def ended(self, *run_ids: str, seconds: float | None = None) -> None:
-        """Returns when those of the runs that are live have ended and are stored, or after so many seconds."""
+    async def wait_ended(self, *run_ids: str, seconds: float | None = None) -> None:
+        """Return when those of the runs that are active have ended and are stored, or after ``seconds``."""
         supervisors = [self._supervisors[run_id] for run_id in run_ids if run_id in self._supervisors]
         if supervisors:
             await asyncio.wait(supervisors, timeout=seconds)
 
-    def in_state(self, state: RunState) -> list[LiveRun]:
-        """The live runs in ``state``, in the order they came."""
-        return [live for live in self.live.values() if live.run.state is state]
+    def in_state(self, state: RunState) -> list[ActiveRun]:
+        """Return the active runs in ``state``, in order of submission."""
+        return [active for active in self.active.values() if active.run.state is state]
 
-    def _tell_queue(self) -> None:
-        for position, live in enumerate(self.in_state(RunState.QUEUED)):
-            if live.queue_position != position:
-                live.change(queue_position=position)
+    def _update_queue_positions(self) -> None:
+        for position, active in enumerate(self.in_state(RunState.QUEUED)):
+            if active.queue_position != position:
+                active.update(queue_position=position)
 
-    async def _attempt(self, live: LiveRun) -> Outcome:
+    async def _attempt(self, active: ActiveRun) -> Outcome:
         async with self._slots:
-            queue_seconds = live.seconds
-            start_time = now(not_before=live.run.create_time)
-            run = live.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
-            await patiently(self._store.lease, self._store.update, run)
-            self.observer.run_started(_this_attempt(live, run))
-            live.change(run=run)
-            self._tell_queue()
-            return await attempt(
-                _this_attempt(live, run),
-                self._processes,
-                self._surroundings,
+            queue_seconds = active.seconds
+            start_time = now(not_before=active.run.create_time)
+            run = active.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
+            await retry_until(self._store.lease, self._store.update, run)
+            self.observer.run_started(_this_attempt(active, run))
+            active.update(run=run)
+            self._update_queue_positions()
+            return await run_attempt(
+                _this_attempt(active, run),
+                self._pool,
+                self._config,
                 queue_seconds=queue_seconds,
                 on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
-                on_progress=lambda progress: live.change(progress=progress),
-                on_epoch=lambda record: self._epoch_ended(live, record),
+                on_progress=lambda progress: active.update(progress=progress),
+                on_epoch=lambda record: self._epoch_ended(active, record),
             )
 
-    async def _epoch_ended(self, live: LiveRun, record: EpochRecord) -> None:
-        await patiently(self._store.lease, self._store.add_epoch, live.run.id, record)
-        self.observer.epoch_ended(live.run, record)
-        live.change(epoch=record)
+    async def _epoch_ended(self, active: ActiveRun, record: EpochRecord) -> None:
+        await retry_until(self._store.lease, self._store.add_epoch, active.run.id, record)
+        self.observer.epoch_ended(active.run, record)
+        active.update(epoch=record)
 
-    async def _supervise(self, live: LiveRun) -> None:
-        run_id = live.run.id
+    async def _supervise(self, active: ActiveRun) -> None:
+        run_id = active.run.id
         try:
             outcome = await self._attempts[run_id]
         except asyncio.CancelledError:
-            outcome = Outcome(RunState.CANCELLED, error=self._called_off.get(run_id))
+            outcome = Outcome(RunState.CANCELLED, error=self._cancelled.get(run_id))
         except LoopbenchServerError as error:
-            outcome = Outcome(RunState.FAILED, error=error_of(type(error), str(error)))
+            outcome = Outcome(RunState.FAILED, error=make_error(type(error), str(error)))
         except WorkerDiedError as error:
-            outcome = Outcome(RunState.FAILED, error=error_of(WorkerLostError, str(error)))
+            outcome = Outcome(RunState.FAILED, error=make_error(WorkerLostError, str(error)))
         except Exception:
             log.exception("run failed")
-            outcome = Outcome(RunState.FAILED, error=error_of(RunFailedError, "the server failed; its log says how"))
-        await self._finish(live, outcome)
+            outcome = Outcome(
+                RunState.FAILED, error=make_error(RunFailedError, "internal error; the server's log has the details")
+            )
+        await self._finish(active, outcome)
 
-    async def _finish(self, live: LiveRun, outcome: Outcome) -> None:
-        had_slot = live.run.state is RunState.RUNNING
-        run = _ended(live.run, outcome)
+    async def _finish(self, active: ActiveRun, outcome: Outcome) -> None:
+        had_slot = active.run.state is RunState.RUNNING
+        run = _end_run(active.run, outcome)
         if outcome.result:
             self.observer.phase_began(run, "store", now().timestamp())
-        run = await self._stored(run, outcome.weights)
-        for kept in (self.live, self._attempts, self._supervisors, self._called_off):
+        run = await self._store_outcome(run, outcome.weights)
+        for kept in (self.active, self._attempts, self._supervisors, self._cancelled):
             kept.pop(run.id, None)
         try:
             self.observer.run_ended(run, had_slot=had_slot)
-        finally:  # whoever waits is told, whatever becomes of the figures
-            live.change(run=run)
-            self._tell_queue()
+        finally:  # callers must learn of the end even if an observer fails
+            active.update(run=run)
+            self._update_queue_positions()
         reason = run.error.reason if run.error else None
         log.info("run ended", state=run.state, reason=reason)
 
-    async def _stored(self, run: Run, weights: bytes) -> Run:
-        """What callers are told of ``run``, which has ended: never of a result that the store would not have."""
+    async def _store_outcome(self, run: Run, weights: bytes) -> Run:
+        """Store ``run``, which has ended, and return what callers receive: never a result that the store lacks."""
         try:
-            await patiently(self._store.lease, self._store.update, run, weights)
+            await retry_until(self._store.lease, self._store.update, run, weights)
         except ServerLostError as lost:
-            # A connection may have broken between the commit and its confirmation. Otherwise another server took this
-            # one for dead, as it could not say anything for longer than its lease.
+            # The connection may have broken between commit and confirmation. Otherwise another server has declared this
+            # one lost, because it could not renew its lease.
             with suppress(LoopbenchServerError):
-                if (kept := await in_run_thread(self._store.get, run.id)).state.ended:
+                if (kept := await run_blocking_for_run(self._store.get, run.id)).state.ended:
                     return kept
-            return _ended(run, Outcome(RunState.FAILED, error=error_of(ServerLostError, str(lost))))
+            return _end_run(run, Outcome(RunState.FAILED, error=make_error(ServerLostError, str(lost))))
         except Exception as failed:
-            # The run's lease lapses, so that the store too says in the end that it failed and may be tried again.
+            # The run's lease expires, after which the store also says that the run failed and can be retried.
             log.exception("run not stored")
             kind = type(failed) if isinstance(failed, StoreFailedError) else StoreFailedError
-            return _ended(run, Outcome(RunState.FAILED, error=error_of(kind, "the run could not be stored")))
+            return _end_run(run, Outcome(RunState.FAILED, error=make_error(kind, "the run could not be stored")))
         return run
 
 
-def _this_attempt(live: LiveRun, run: Run) -> Run:
-    """``run`` as if its present attempt were the only one: how long it waits is counted from there."""
-    return run.model_copy(update={"create_time": live.queued_time})
+def _this_attempt(active: ActiveRun, run: Run) -> Run:
+    """Return ``run`` with the creation time of its current attempt, from which its waiting time counts."""
+    return run.model_copy(update={"create_time": active.queued_time})
 
 
-def _ended(run: Run, outcome: Outcome) -> Run:
+def _end_run(run: Run, outcome: Outcome) -> Run:
     end_time = now(not_before=run.start_time or run.create_time)
     return run.model_copy(
         update={"state": outcome.state, "end_time": end_time, "result": outcome.result, "error": outcome.error}

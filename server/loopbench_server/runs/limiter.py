@@ -1,4 +1,4 @@
-"""Work of which only so much goes on at once, and only so much waits."""
+"""Limits how many tasks run and wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from loopbench_server.errors import QueueFullError
 
 
-class Turns:
-    """``slots`` at once, and ``queue_size`` that wait, in the order they came; ``work`` is the plural of what it is.
+class ConcurrencyLimiter:
+    """Lets ``slots`` tasks run and ``queue_size`` tasks wait, in order of arrival.
 
-    ``running`` and ``waiting`` are how many there are now.
+    ``work`` is the plural noun for the tasks in error messages. ``running`` and ``waiting`` are the current counts.
     """
 
     def __init__(self, work: str, slots: int, queue_size: int) -> None:
@@ -20,14 +20,14 @@ class Turns:
         self.running = self.waiting = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Within the block it is the caller's turn.
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot within the block.
 
         Raises:
-            QueueFullError: no more may wait.
+            QueueFullError: no more tasks may wait.
         """
         if self._slots.locked() and self.waiting >= self._queue_size:
-            raise QueueFullError(f"{self.waiting} {self._work} wait, and no more may")
+            raise QueueFullError(f"queue is full: {self.waiting} {self._work} wait (limit {self._queue_size})")
         self.waiting += 1
         try:
             await self._slots.acquire()

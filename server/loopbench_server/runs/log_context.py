@@ -1,4 +1,4 @@
-"""Which run a log line is about."""
+"""Ids of runs in log lines."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
@@ -9,7 +9,7 @@ from loopbench.spec import Run
 
 
 class Identified(Protocol):
-    """A run in whichever form."""
+    """Anything with the ids of a run."""
 
     @property
     def id(self) -> str:
@@ -17,7 +17,7 @@ class Identified(Protocol):
 
     @property
     def request_id(self) -> str:
-        """The id under which it was asked for."""
+        """The id of the request for the run."""
 
 
 R = TypeVar("R", bound=Identified)
@@ -27,12 +27,12 @@ def _ids(run: Identified) -> dict[str, str]:
     return {"run_id": run.id, "request_id": run.request_id}
 
 
-def logged_as(run: R) -> R:
-    """``run``; every later line of this task, such as that of the RPC that it serves, bears the ids of ``run``."""
+def bind_run_ids(run: R) -> R:
+    """Add the ids of ``run`` to all later log lines of this task, such as the line of its RPC; return ``run``."""
     bind_contextvars(**_ids(run))
     return run
 
 
-def logging_of(run: Run) -> AbstractContextManager[None]:
-    """Lines in the block bear the ids of ``run``, and all lines of the tasks that are started in it."""
+def run_log_context(run: Run) -> AbstractContextManager[None]:
+    """Add the ids of ``run`` to log lines in the block and of tasks that start in it."""
     return bound_contextvars(**_ids(run))

@@ -1,4 +1,4 @@
-"""Runs that other servers work on, and runs that have ended: the store is all that is known of them here."""
+"""Runs of other servers, and runs that have ended: read from the store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,51 +6,51 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.errors import RunNotFoundError, RunUnreadableError, ServerLostError, StoreFailedError
-from loopbench_server.runs.active_run import LiveRun
+from loopbench_server.runs.active_run import ActiveRun
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 
-SECONDS_BETWEEN_POLLS = 0.5
+POLL_INTERVAL_SECONDS = 0.5
 
 
 class _Followed:
-    """A run that somebody here follows, and the task that keeps it up to date."""
+    """A run that callers of this server follow, and the task that polls it."""
 
-    def __init__(self, live: LiveRun, following: asyncio.Task[None]) -> None:
-        self.live = live
+    def __init__(self, active: ActiveRun, following: asyncio.Task[None]) -> None:
+        self.active = active
         self.following = following
         self.followers = 0
 
 
-class Elsewhere:
-    """Reads each such run once for all who follow it here, however many they are."""
+class RemoteRuns:
+    """Polls each followed run once, for all callers that follow it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._followed: dict[str, _Followed] = {}
 
     @asynccontextmanager
-    async def follow(self, run_id: str) -> AsyncIterator[LiveRun]:
-        """The run with its epochs, kept up to date for as long as the block lasts.
+    async def follow(self, run_id: str) -> AsyncIterator[ActiveRun]:
+        """Yield the run with its epochs, kept up to date within the block.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
         if run_id not in self._followed:
-            live = await self._read(run_id)
-            if live.run.state.ended:
-                yield live
+            active = await self._read(run_id)
+            if active.run.state.ended:
+                yield active
                 return
-            # Somebody else may have been as fast.
+            # Another caller may have been faster.
             if run_id not in self._followed:
-                self._followed[run_id] = _Followed(live, asyncio.create_task(self._keep_up(live)))
+                self._followed[run_id] = _Followed(active, asyncio.create_task(self._poll(active)))
         followed = self._followed[run_id]
         followed.followers += 1
         try:
-            yield followed.live
+            yield followed.active
         finally:
             followed.followers -= 1
             if not followed.followers:
@@ -58,34 +58,34 @@ class Elsewhere:
                 self._forget(followed)
 
     def _forget(self, followed: _Followed) -> None:
-        run_id = followed.live.run.id
+        run_id = followed.active.run.id
         if self._followed.get(run_id) is followed:
             del self._followed[run_id]
 
-    async def _read(self, run_id: str) -> LiveRun:
-        live = LiveRun(await in_thread(self._store.get, run_id))
-        live.epochs.extend(await in_thread(self._store.epochs_of, run_id))
-        return live
+    async def _read(self, run_id: str) -> ActiveRun:
+        active = ActiveRun(await run_blocking(self._store.get, run_id))
+        active.epochs.extend(await run_blocking(self._store.get_epochs, run_id))
+        return active
 
-    async def _keep_up(self, live: LiveRun) -> None:
+    async def _poll(self, active: ActiveRun) -> None:
         try:
-            while not live.run.state.ended:
-                await asyncio.sleep(SECONDS_BETWEEN_POLLS)
-                with suppress(StoreFailedError):  # the store has logged it, and may come back
-                    await self._bring_up_to_date(live)
+            while not active.run.state.ended:
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
+                with suppress(StoreFailedError):  # the store has logged it and may recover
+                    await self._refresh(active)
         except (RunNotFoundError, RunUnreadableError, ServerLostError) as error:
-            live.lose(error)
+            active.fail(error)
         except Exception:
-            log.exception("a run of another server cannot be read", run_id=live.run.id)
-            live.lose(StoreFailedError(f"run {live.run.id} cannot be read", run_id=live.run.id))
-        # Whoever comes next reads it anew: it may be restarted.
-        self._forget(self._followed[live.run.id])
+            log.exception("cannot read a run of another server", run_id=active.run.id)
+            active.fail(StoreFailedError(f"run {active.run.id} cannot be read", run_id=active.run.id))
+        # The next caller reads the run again: it may have been restarted.
+        self._forget(self._followed[active.run.id])
 
-    async def _bring_up_to_date(self, live: LiveRun) -> None:
-        before, run = live.run, await in_thread(self._store.get, live.run.id)
+    async def _refresh(self, active: ActiveRun) -> None:
+        before, run = active.run, await run_blocking(self._store.get, active.run.id)
         if before.start_time is not None and before.start_time != run.start_time:
-            raise ServerLostError(f"run {run.id} was lost, and has been started anew", run_id=run.id)
-        for record in await in_thread(self._store.epochs_of, run.id, after=len(live.epochs)):
-            live.change(epoch=record)
+            raise ServerLostError(f"run {run.id} was lost and has been restarted", run_id=run.id)
+        for record in await run_blocking(self._store.get_epochs, run.id, after=len(active.epochs)):
+            active.update(epoch=record)
         if run != before:
-            live.change(run=run)
+            active.update(run=run)

@@ -1,4 +1,4 @@
-"""What callers may ask of runs: those under way here are in the executor, all others in the store."""
+"""Operations on runs for callers: active runs are in the executor, all others in the store."""
 
 import asyncio
 import uuid
@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
-from loopbench_server.blocking import in_reserved_thread, in_thread, to_the_end
+from loopbench_server.blocking import run_blocking, run_blocking_reserved, shielded
 from loopbench_server.errors import (
     CallerGoneError,
     CallerLimitError,
@@ -21,23 +21,23 @@ from loopbench_server.errors import (
     ServerLostError,
     from_reason,
 )
-from loopbench_server.runs.active_run import LiveRun
-from loopbench_server.runs.attempt import error_of, now
+from loopbench_server.runs.active_run import ActiveRun
+from loopbench_server.runs.attempt import make_error, now
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.log_context import logged_as
+from loopbench_server.runs.log_context import bind_run_ids
 from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
-from loopbench_server.runs.remote_runs import Elsewhere
+from loopbench_server.runs.remote_runs import RemoteRuns
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 
-# Seconds that a drain waits: for a run that is being submitted, and for the ends of runs that it called off.
-SUBMIT_SECONDS, END_SECONDS = 2.0, 4.0
+# Time that a drain waits for a run that is being submitted, and for the ends of cancelled runs.
+SUBMIT_TIMEOUT_SECONDS, CANCEL_TIMEOUT_SECONDS = 2.0, 4.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Runs at once, runs that may wait, and runs that one caller may have of both."""
+    """Runs that train at the same time, runs that may wait, and the sum of both for one caller."""
 
     slots: int
     queue_size: int
@@ -45,204 +45,207 @@ class Limits:
 
 
 class Scheduler:
-    """Takes runs in, tells of them, and calls them off."""
+    """Submits, returns, watches, cancels and deletes runs."""
 
     def __init__(self, store: Store, executor: RunExecutor, limits: Limits) -> None:
         self._store = store
         self._executor = executor
         self._limits = limits
-        self._elsewhere = Elsewhere(store)
+        self._remote_runs = RemoteRuns(store)
         self._submitting = asyncio.Lock()
         self._draining = False
 
     async def submit(self, spec: RunSpec, request_id: str, caller: str) -> Run:
-        """The run that ``request_id`` stands for: a new one, the one there is, or that one once more if it may retry.
+        """Return the run of ``request_id``: a new run, or the existing one, which is restarted if it may be retried.
 
-        It goes on without its caller, and counts among the runs of ``caller`` until it has ended.
+        The run continues without its caller, and counts among the runs of ``caller`` until it has ended.
 
         Raises:
             DrainingError: the server is shutting down.
             QueueFullError: no more runs may wait.
-            CallerLimitError: no more runs of this caller may.
+            CallerLimitError: the caller has as many runs as it may have.
             RequestConflictError: the request_id was used with another specification.
         """
-        # What is begun is stored and under way, or neither, whenever the caller goes.
-        run, _ = await to_the_end(self._submitted(spec, request_id, caller, detach=True))
-        return logged_as(run)
+        # A run is stored and queued, or neither, whenever the caller leaves.
+        run, _ = await shielded(self._submit(spec, request_id, caller, detach=True))
+        return bind_run_ids(run)
 
     @asynccontextmanager
     async def attached(self, spec: RunSpec, request_id: str, caller: str) -> AsyncIterator[Run]:
-        """As :meth:`submit`, but when the last caller leaves its block before the run has ended, the run is called off.
+        """Submit as :meth:`submit` does, and cancel the run if its last caller leaves the block before the end.
 
         Raises:
             DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
         """
-        submitting = asyncio.create_task(self._submitted(spec, request_id, caller, detach=False))
+        submitting = asyncio.create_task(self._submit(spec, request_id, caller, detach=False))
         try:
-            run, live = await to_the_end(submitting)
+            run, active = await shielded(submitting)
         except asyncio.CancelledError:
             if not submitting.exception():
-                self._leave(submitting.result()[1])
+                self._detach_caller(submitting.result()[1])
             raise
         try:
-            yield logged_as(run)
+            yield bind_run_ids(run)
         finally:
-            self._leave(live)
+            self._detach_caller(active)
 
-    def _leave(self, live: LiveRun | None) -> None:
-        if live is None:
+    def _detach_caller(self, active: ActiveRun | None) -> None:
+        if active is None:
             return
-        live.callers -= 1
-        # Under the same id there may be another attempt by now, for other callers.
-        if not live.callers and not live.detached and self._executor.live.get(live.run.id) is live:
-            error = error_of(CallerGoneError, "the caller that waited for the run went away")
-            self._executor.call_off(live.run.id, error)
+        active.callers -= 1
+        # By now the same id may have another attempt, for other callers.
+        if not active.callers and not active.detached and self._executor.active.get(active.run.id) is active:
+            error = make_error(CallerGoneError, "the caller that waited for the run disconnected")
+            self._executor.cancel(active.run.id, error)
 
-    async def _submitted(
+    async def _submit(
         self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
-    ) -> tuple[Run, LiveRun | None]:
-        """The run, and what its caller has joined, if it is under way here."""
+    ) -> tuple[Run, ActiveRun | None]:
+        """Return the run, and its active state if this server works on it."""
         async with self._submitting:
-            run = await self._found_or_begun(spec, request_id, caller)
+            run = await self._find_or_create(spec, request_id, caller)
             if run.spec != spec:
                 raise RequestConflictError(f"request_id {request_id} was used with another specification")
-            run = await self._without_an_end_meant_for_others(run)
+            run = await self._wait_if_cancelled(run)
             if run.error and run.error.retryable:
-                self._check_room(caller)
-                run = await self._restarted(run, caller)
-            live = self._executor.live.get(run.id)
-            if live and detach:
-                live.detached = True
-            elif live:
-                live.callers += 1
-            return run, live
+                self._check_capacity(caller)
+                run = await self._restart(run, caller)
+            active = self._executor.active.get(run.id)
+            if active and detach:
+                active.detached = True
+            elif active:
+                active.callers += 1
+            return run, active
 
-    async def _found_or_begun(self, spec: RunSpec, request_id: str, caller: str) -> Run:
-        existing = await in_thread(self._store.find_request, request_id)
+    async def _find_or_create(self, spec: RunSpec, request_id: str, caller: str) -> Run:
+        existing = await run_blocking(self._store.find_request, request_id)
         if existing:
             return existing
-        self._check_room(caller)
-        run = _queued(str(uuid.uuid4()), request_id, spec, now())
-        # Another server may have stored the same request meanwhile.
-        stored = await in_thread(self._store.add, run)
+        self._check_capacity(caller)
+        run = _make_queued_run(str(uuid.uuid4()), request_id, spec, now())
+        # Another server may have stored the same request in the meantime.
+        stored = await run_blocking(self._store.add, run)
         if stored.id == run.id:
-            self._executor.begin(run, caller)
+            self._executor.enqueue(run, caller)
         return stored
 
-    async def _without_an_end_meant_for_others(self, run: Run) -> Run:
-        """A run that goes on here, but ends: it was called off, or other servers took this one for dead."""
-        if run.id not in self._executor.live:
+    async def _wait_if_cancelled(self, run: Run) -> Run:
+        """Return the run. If it was cancelled here, or other servers declared this one lost, wait for its end first."""
+        if run.id not in self._executor.active:
             return run
         if run.error:
-            self._executor.call_off(run.id, run.error)
-        if not (run.state.ended or self._executor.is_called_off(run.id)):
+            self._executor.cancel(run.id, run.error)
+        if not (run.state.ended or self._executor.is_cancelled(run.id)):
             return run
-        await self._executor.ended(run.id)
-        return await in_thread(self._store.get, run.id)
+        await self._executor.wait_ended(run.id)
+        return await run_blocking(self._store.get, run.id)
 
-    async def _restarted(self, ended: Run, caller: str) -> Run:
+    async def _restart(self, ended: Run, caller: str) -> Run:
         queued_time = now()
-        run = _queued(ended.id, ended.request_id, ended.spec, ended.create_time)
-        if await in_thread(self._store.restart, run):
-            self._executor.begin(run, caller, queued_time)
+        run = _make_queued_run(ended.id, ended.request_id, ended.spec, ended.create_time)
+        if await run_blocking(self._store.restart, run):
+            self._executor.enqueue(run, caller, queued_time)
             return run
-        return await in_thread(self._store.get, ended.id)
+        return await run_blocking(self._store.get, ended.id)
 
-    def _check_room(self, caller: str) -> None:
+    def _check_capacity(self, caller: str) -> None:
         if self._draining:
             raise DrainingError("the server is shutting down")
-        if len(self._executor.live) >= self._limits.slots + self._limits.queue_size:
-            raise QueueFullError(f"{self.running} runs train and {self.queued} wait, and no more may")
-        if sum(live.began_by == caller for live in self._executor.live.values()) >= self._limits.caller_runs:
-            raise CallerLimitError(f"this caller has {self._limits.caller_runs} runs under way, and may have no more")
+        capacity = self._limits.slots + self._limits.queue_size
+        if len(self._executor.active) >= capacity:
+            raise QueueFullError(f"queue is full: {self.running} running, {self.queued} queued (limit {capacity})")
+        if sum(active.owner == caller for active in self._executor.active.values()) >= self._limits.caller_runs:
+            raise CallerLimitError(
+                f"this caller has {self._limits.caller_runs} unfinished runs (limit {self._limits.caller_runs})"
+            )
 
     async def wait(self, run_id: str) -> Run:
-        """The run, once it has ended.
+        """Return the run once it has ended.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
             LoopbenchServerError: the run ended without a result; the error is that of its reason.
         """
-        live = self._executor.live.get(run_id)
-        run = await live.ended() if live else await self._ended_elsewhere(run_id)
+        active = self._executor.active.get(run_id)
+        run = await active.wait_ended() if active else await self._wait_remote(run_id)
         if run.error:
             raise from_reason(run.error.reason)(run.error.message, run_id=run_id)
         return run
 
-    async def _ended_elsewhere(self, run_id: str) -> Run:
-        async with self._elsewhere.follow(run_id) as live:
-            run = await live.ended()
+    async def _wait_remote(self, run_id: str) -> Run:
+        async with self._remote_runs.follow(run_id) as active:
+            run = await active.wait_ended()
         if run.error and run.error.reason == CallerGoneError.reason:
-            # Its end was meant for a caller of another server; asked for again, the run begins anew.
-            raise ServerLostError("the server that worked on the run called it off", run_id=run_id)
+            # The end was for a caller of another server; the same request restarts the run.
+            raise ServerLostError("the server that worked on the run cancelled it", run_id=run_id)
         return run
 
-    def live_run(self, run_id: str) -> Run | None:
-        """The run as it is now, if it is under way here."""
-        live = self._executor.live.get(run_id)
-        return live.run if live else None
+    def get_active(self, run_id: str) -> Run | None:
+        """Return the current state of the run if this server works on it."""
+        active = self._executor.active.get(run_id)
+        return active.run if active else None
 
     async def get(self, run_id: str) -> Run:
-        """The run as it is now.
+        """Return the current state of the run.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
-        live = self._executor.live.get(run_id)
-        return logged_as(live.run if live else await in_thread(self._store.get, run_id))
+        active = self._executor.active.get(run_id)
+        return bind_run_ids(active.run if active else await run_blocking(self._store.get, run_id))
 
     async def watch(self, run_id: str) -> AsyncIterator[RunEvent]:
-        """The state and all epochs so far, then what changes, until the run has ended.
+        """Yield the state with all epochs so far, then every change, until the run has ended.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
-        live = self._executor.live.get(run_id)
-        async with nullcontext(live) if live else self._elsewhere.follow(run_id) as followed:
+        active = self._executor.active.get(run_id)
+        async with nullcontext(active) if active else self._remote_runs.follow(run_id) as followed:
             async for event in followed.watch():
                 if event.run:
-                    logged_as(event.run)
+                    bind_run_ids(event.run)
                 yield event
 
     async def cancel(self, run_id: str) -> Run:
-        """Ends a run that is under way, here or elsewhere; its process is gone when this returns.
+        """Cancel a run of this or another server; its process has ended when this method returns.
 
-        An ended run stays as it is.
+        A run that has ended stays as it is.
 
         Raises:
-            RunNotFoundError: there is none of that id.
+            RunNotFoundError: no run has this id.
         """
-        self._executor.call_off(run_id, CANCELLED)
-        await self._executor.ended(run_id)
+        self._executor.cancel(run_id, CANCELLED)
+        await self._executor.wait_ended(run_id)
         run = await self.get(run_id)
         if run.state.ended:
             return run
-        await in_reserved_thread(self._store.request_cancel, run_id)
-        async with self._elsewhere.follow(run_id) as live:
-            return await live.ended()
+        await run_blocking_reserved(self._store.request_cancel, run_id)
+        async with self._remote_runs.follow(run_id) as active:
+            return await active.wait_ended()
 
     async def delete(self, run_id: str) -> None:
-        """Forgets a run that has ended, with its weights and logs.
+        """Delete a run that has ended, with its weights and logs.
 
         Raises:
-            RunNotFoundError: there is none of that id.
-            RunNotEndedError: it is under way.
+            RunNotFoundError: no run has this id.
+            RunNotEndedError: the run has not ended.
         """
         run = await self.get(run_id)
         if not run.state.ended:
             raise RunNotEndedError(f"run {run_id} is {run.state}", run_id=run_id)
-        if not await in_thread(self._store.delete, run_id):
-            raise RunNotEndedError(f"run {run_id} has been started anew", run_id=run_id)
-        await in_thread(self._executor.remove_logs, run_id)
+        if not await run_blocking(self._store.delete, run_id):
+            raise RunNotEndedError(f"run {run_id} has been restarted", run_id=run_id)
+        await run_blocking(self._executor.remove_logs, run_id)
 
     @property
     def running(self) -> int:
-        """Runs that have a slot."""
+        """Number of runs that have a slot."""
         return len(self._executor.in_state(RunState.RUNNING))
 
     @property
     def queued(self) -> int:
-        """Runs that wait for one."""
+        """Number of runs that wait for a slot."""
         return len(self._executor.in_state(RunState.QUEUED))
 
     @property
@@ -251,26 +254,26 @@ class Scheduler:
         return self._draining
 
     async def drain(self, seconds: float) -> None:
-        """Takes no more runs, calls off those that wait, and those still running after ``seconds``.
+        """Refuse new runs, cancel queued runs, and cancel runs that still run after ``seconds``.
 
-        Returns some seconds later at the latest, whatever holds up their ends.
+        Returns a few seconds after that at the latest, whatever delays the ends of runs.
         """
         self._draining = True
-        # Who passed the check before has begun by then, unless a database holds it up.
+        # A caller that has passed the check has queued its run by then, unless the database delays it.
         with suppress(TimeoutError):
-            async with asyncio.timeout(SUBMIT_SECONDS), self._submitting:
+            async with asyncio.timeout(SUBMIT_TIMEOUT_SECONDS), self._submitting:
                 pass
-        live = self._executor.live
-        error = error_of(DrainingError, "the server shut down before the run ended")
+        active = self._executor.active
+        error = make_error(DrainingError, "the server shut down before the run ended")
         for waiting in self._executor.in_state(RunState.QUEUED):
-            self._executor.call_off(waiting.run.id, error)
-        await self._executor.ended(*live, seconds=seconds)
-        for run_id in tuple(live):
-            self._executor.call_off(run_id, error)
-        await self._executor.ended(*live, seconds=END_SECONDS)
-        if live:
-            log.error("runs left without an end: their leases expire", run_ids=[*live])
+            self._executor.cancel(waiting.run.id, error)
+        await self._executor.wait_ended(*active, seconds=seconds)
+        for run_id in tuple(active):
+            self._executor.cancel(run_id, error)
+        await self._executor.wait_ended(*active, seconds=CANCEL_TIMEOUT_SECONDS)
+        if active:
+            log.error("runs left without an end: their leases will expire", run_ids=[*active])
 
 
-def _queued(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
+def _make_queued_run(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
     return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=create_time)

@@ -1,1 +1,1 @@
-"""Who may talk to the server, and how."""
+"""TLS, tokens and roles."""

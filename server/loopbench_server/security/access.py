@@ -1,4 +1,4 @@
-"""The settings about access, as gRPC's server takes them."""
+"""Settings of access in the form that gRPC's server takes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,60 +6,57 @@ from dataclasses import dataclass
 
 import grpc
 import structlog
-from grpc.aio import ServerInterceptor
 
 from loopbench_server.config import Settings
-from loopbench_server.rpc.interceptors.auth import Guard
-from loopbench_server.security.bind_policy import missing
-from loopbench_server.security.certificate_expiry import expiry
-from loopbench_server.security.reloading_files import BrokenFileError, Watched
+from loopbench_server.errors import StartError
+from loopbench_server.security.bind_policy import find_missing_protection
+from loopbench_server.security.certificate_expiry import read_expiry
+from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
 from loopbench_server.security.tls import TlsFiles, server_credentials
-from loopbench_server.security.tokens import parse
+from loopbench_server.security.tokens import Token, parse
 
 log = structlog.get_logger()
 
 
-class AccessError(Exception):
-    """The settings leave the server open, or name files that cannot be used; a line for everything that is wrong."""
-
-
 @dataclass(frozen=True)
 class Access:
-    """Credentials where there is TLS, interceptors where there are tokens, and whether reflection is served.
+    """Credentials if there is TLS, tokens if callers need them, and whether reflection is served.
 
-    ``expiry`` says when the certificate does, where there is one, in seconds since 1970.
+    ``expiry`` returns when the certificate expires, in seconds since 1970.
     """
 
     credentials: grpc.ServerCredentials | None
     expiry: Callable[[], float] | None
-    guards: tuple[ServerInterceptor, ...]
+    tokens: ReloadingFiles[tuple[Token, ...]] | None
     reflection: bool
 
 
-def access_of(settings: Settings) -> Access:
-    """How ``settings`` let callers in.
+def load_access(settings: Settings) -> Access:
+    """Read the files of certificates and tokens that ``settings`` name.
 
     Raises:
-        AccessError: naming all that is missing and every file that cannot be used.
+        StartError: the settings leave the server open, or files cannot be used; one line for each fault.
     """
-    faults = _exposed(settings)
-    credentials, expires, guards = None, None, tuple[ServerInterceptor, ...]()
+    faults = _check_exposure(settings)
+    credentials, expires, tokens = None, None, None
     if settings.tls_certificate and settings.tls_key:
-        with _collected(faults, "TLS"):
+        with _collecting(faults, "TLS"):
             files = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             credentials = server_credentials(files)
-            expires = Watched((files.certificate, files.key), lambda _: expiry(files.certificate, files.key)).current
+            expires = ReloadingFiles(
+                (files.certificate, files.key), lambda _: read_expiry(files.certificate, files.key)
+            ).current
     if settings.tokens_file:
-        with _collected(faults, "--tokens-file"):
-            guards = (Guard(Watched((settings.tokens_file,), parse)),)
+        with _collecting(faults, "--tokens-file"):
+            tokens = ReloadingFiles((settings.tokens_file,), parse)
     if faults:
-        raise AccessError("\n".join(faults))
-    log.info("access", tls=bool(credentials), mutual_tls=bool(settings.tls_client_ca), tokens=bool(guards))
-    return Access(credentials, expires, guards, settings.reflection)
+        raise StartError("\n".join(faults))
+    log.info("access", tls=bool(credentials), mutual_tls=bool(settings.tls_client_ca), tokens=bool(tokens))
+    return Access(credentials, expires, tokens, settings.reflection)
 
 
-def _exposed(settings: Settings) -> list[str]:
-    lacking = missing(
+def _check_exposure(settings: Settings) -> list[str]:
+    lacking = find_missing_protection(
         settings.address,
         tls=bool(settings.tls_certificate),
         tokens=bool(settings.tokens_file),
@@ -67,12 +64,12 @@ def _exposed(settings: Settings) -> list[str]:
     )
     if not lacking:
         return []
-    needs = f"can be reached from other machines, and so needs {' and '.join(lacking)}"
-    return [f"--address: {settings.address} {needs}; or --insecure, to let in anybody who reaches it"]
+    needs = f"other machines can reach it, so it needs {' and '.join(lacking)}"
+    return [f"--address {settings.address}: {needs}; or allow it with --insecure"]
 
 
 @contextmanager
-def _collected(faults: list[str], where: str) -> Iterator[None]:
+def _collecting(faults: list[str], where: str) -> Iterator[None]:
     try:
         yield
     except BrokenFileError as error:

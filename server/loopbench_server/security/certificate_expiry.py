@@ -1,35 +1,35 @@
-"""When a certificate expires."""
+"""Expiry time of a certificate."""
 
 import math
 import ssl
 from pathlib import Path
 
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for.
-WHENEVER = 0x200000
+# Python has no name for this flag of OpenSSL.
+X509_V_FLAG_NO_CHECK_TIME = 0x200000
 
 
-def expiry(certificate: Path, key: Path) -> float:
-    """In seconds since 1970; NaN where no client would take the certificate for a server's.
+def read_expiry(certificate: Path, key: Path) -> float:
+    """Return the expiry in seconds since 1970; NaN where no client would accept the certificate for a server.
 
-    Python tells of no certificate but that of a peer. So this one is shown to a client, in memory.
+    Python reads only the certificate of a peer, so the certificate is presented to a client in memory.
     """
     try:
-        return ssl.cert_time_to_seconds(_as_seen_by_a_client(certificate, key)["notAfter"])
+        return ssl.cert_time_to_seconds(_handshake(certificate, key)["notAfter"])
     except (ssl.SSLError, OSError):
         return math.nan
 
 
-def _as_seen_by_a_client(certificate: Path, key: Path) -> dict[str, str]:
+def _handshake(certificate: Path, key: Path) -> dict[str, str]:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = _server(certificate, key).wrap_bio(to_server, to_client, server_side=True)
     client = _client(certificate).wrap_bio(to_client, to_server)
-    while not (seen := _after_a_step(client)):
-        _after_a_step(server)
+    while not (seen := _step(client)):
+        _step(server)
     return seen
 
 
-def _after_a_step(side: ssl.SSLObject) -> dict[str, str]:
-    """The certificate of the other side, once the handshake has come to it."""
+def _step(side: ssl.SSLObject) -> dict[str, str]:
+    """Continue the handshake; return the peer's certificate once it has arrived."""
     try:
         side.do_handshake()
     except ssl.SSLWantReadError:
@@ -39,15 +39,15 @@ def _after_a_step(side: ssl.SSLObject) -> dict[str, str]:
 
 def _server(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # Without a password OpenSSL would ask for that of an encrypted key, on the terminal.
+    # Without a password OpenSSL would ask for one on the terminal where the key is encrypted.
     context.load_cert_chain(certificate, key, password="")  # nosec B106  # none
     return context
 
 
 def _client(certificate: Path) -> ssl.SSLContext:
-    """One that trusts this certificate, whoever has signed it, and whatever name and time it is for."""
+    """Return a context that trusts this certificate, whatever its issuer, name and time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(certificate)
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | WHENEVER
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME
     return context

@@ -1,4 +1,4 @@
-"""Files that are read anew when they change."""
+"""Files that are read again when they change."""
 
 import threading
 from collections.abc import Callable
@@ -11,12 +11,12 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Bytes of a file; certificates and lists of tokens are far smaller.
-LARGEST_FILE = 1 << 20
+# Certificates and lists of tokens are far smaller.
+MAX_FILE_BYTES = 1 << 20
 
 
 class BrokenFileError(Exception):
-    """A file cannot be used; ``faults`` are lines that name everything that is wrong, and quote nothing of it."""
+    """A file cannot be used; ``faults`` are lines that name every fault and quote nothing of the file."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -25,17 +25,17 @@ class BrokenFileError(Exception):
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"larger than {LARGEST_FILE} bytes")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(0, f"larger than {MAX_FILE_BYTES} bytes")
     return content
 
 
 def read_all(paths: tuple[Path, ...]) -> tuple[bytes, ...]:
-    """The contents of ``paths``.
+    """Return the contents of ``paths``.
 
     Raises:
-        BrokenFileError: files that cannot be read, all of them named.
+        BrokenFileError: files cannot be read; all of them are named.
     """
     contents, faults = [], []
     for path in paths:
@@ -48,11 +48,11 @@ def read_all(paths: tuple[Path, ...]) -> tuple[bytes, ...]:
     return tuple(contents)
 
 
-class Watched(Generic[T]):
-    """What ``paths`` hold, as ``parse`` makes it of their contents. For use by any thread.
+class ReloadingFiles(Generic[T]):
+    """The value that ``parse`` makes of the contents of ``paths``. Safe on any thread.
 
     Raises:
-        BrokenFileError: at the start. From then on what is broken is logged, and what was there before holds.
+        BrokenFileError: a file is broken at the start. Later faults are logged, and the last valid value is kept.
     """
 
     def __init__(self, paths: tuple[Path, ...], parse: Callable[[tuple[bytes, ...]], T]) -> None:
@@ -60,24 +60,24 @@ class Watched(Generic[T]):
         self._parse = parse
         self._seen = read_all(paths)
         self._value = parse(self._seen)
-        self._told: list[str] = []
+        self._logged_faults: list[str] = []
         self._lock = threading.Lock()
 
     def current(self) -> T:
-        """As of now. Contents are compared, since time stamps are too coarse to tell two quick changes apart."""
+        """Return the current value. Contents are compared: time stamps are too coarse for two quick changes."""
         with self._lock:
             try:
                 contents = read_all(self._paths)
                 if contents != self._seen:
-                    self._seen = contents  # first, so that what is broken is looked at once
-                    self._value, self._told = self._parse(contents), []
-                    log.info("files read anew", files=[*map(str, self._paths)])
+                    self._seen = contents  # first, so that a broken file is parsed only once
+                    self._value, self._logged_faults = self._parse(contents), []
+                    log.info("files reloaded", files=[*map(str, self._paths)])
             except BrokenFileError as error:
-                self._tell(error.faults)
+                self._log_faults(error.faults)
             return self._value
 
-    def _tell(self, faults: list[str]) -> None:
-        if faults != self._told:
-            self._told = faults
+    def _log_faults(self, faults: list[str]) -> None:
+        if faults != self._logged_faults:
+            self._logged_faults = faults
             files = [*map(str, self._paths)]
-            log.error("files are broken, and what they held before holds", files=files, faults=faults)
+            log.error("files are broken; the previous contents stay in use", files=files, faults=faults)

@@ -1,4 +1,4 @@
-"""The server's side of TLS."""
+"""TLS of the server."""
 
 import ssl
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from loopbench_server.security.reloading_files import BrokenFileError, Watched
+from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
 
 
 @dataclass(frozen=True)
@@ -19,22 +19,22 @@ class TlsFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All that are given."""
+        """All configured files."""
         return (self.certificate, self.key, *([self.client_ca] if self.client_ca else []))
 
     def parse(self, contents: tuple[bytes, ...]) -> grpc.ServerCertificateConfiguration:
-        """The configuration that ``contents``, in the order of :attr:`paths`, make.
+        """Return the configuration that ``contents``, in the order of :attr:`paths`, make.
 
-        They are tried here, because gRPC takes anything and then fails every handshake.
+        The contents are checked here, because gRPC accepts anything and then fails every handshake.
 
         Raises:
-            BrokenFileError: naming every file that is broken.
+            BrokenFileError: at least one file is broken; all of them are named.
         """
         certificate, key, *authority = contents
         certificates = zip(self.paths[:1] + self.paths[2:], (certificate, *authority), strict=True)
-        faults = [f"{path} is no certificate in PEM form" for path, content in certificates if not _is_pem(content)]
+        faults = [f"{path} is not a certificate in PEM form" for path, content in certificates if not _is_pem(content)]
         if not faults and not _is_pair(self.certificate, self.key):
-            faults.append(f"{self.key} is not the key of {self.certificate}, or not an unencrypted one in PEM form")
+            faults.append(f"{self.key} is not the unencrypted PEM key of {self.certificate}")
         if faults:
             raise BrokenFileError(faults)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
@@ -50,7 +50,7 @@ def _is_pem(content: bytes) -> bool:
 
 def _is_pair(certificate: Path, key: Path) -> bool:
     try:
-        # Without a password OpenSSL would ask for that of an encrypted key, on the terminal.
+        # Without a password OpenSSL would ask for one on the terminal where the key is encrypted.
         ssl.create_default_context().load_cert_chain(certificate, key, password="")  # nosec B106  # none
     except (ssl.SSLError, OSError):
         return False
@@ -58,12 +58,12 @@ def _is_pair(certificate: Path, key: Path) -> bool:
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Credentials for which the files are read anew with every handshake; connections that there are stay as they are.
+    """Return credentials that read the files again for every handshake; existing connections stay as they are.
 
     Raises:
-        BrokenFileError: files that cannot be used now.
+        BrokenFileError: a file cannot be used now.
     """
-    watched = Watched(files.paths, files.parse)
+    watched = ReloadingFiles(files.paths, files.parse)
     handed_over = watched.current()
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
@@ -73,6 +73,6 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
     return grpc.dynamic_ssl_server_credentials(
         handed_over,
-        fetch,  # type: ignore[arg-type]  # None is for what has not changed; the stubs do not know
+        fetch,  # type: ignore[arg-type]  # None means unchanged, which the stubs lack
         require_client_authentication=files.client_ca is not None,
     )

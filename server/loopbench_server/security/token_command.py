@@ -1,4 +1,4 @@
-"""The command ``loopbench-token``: makes a token, which is shown once and kept nowhere."""
+"""The command ``loopbench-token``: prints a new token once and stores only its hash."""
 
 import argparse
 import os
@@ -17,18 +17,20 @@ def _name(text: str) -> str:
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    """What ``words``, or the command line, ask for; ends the program where it is not usage."""
+    """Parse ``words``, or the command line; exit if they are invalid."""
     parser = argparse.ArgumentParser(prog="loopbench-token", description="Print a new token on standard output, once.")
-    parser.add_argument("name", metavar="NAME", type=_name, help="whose it is; a name may have several tokens")
+    parser.add_argument("name", metavar="NAME", type=_name, help="owner of the token; a name may have several tokens")
     parser.add_argument("--role", required=True, choices=tuple(ROLES), help="write includes read")
     parser.add_argument(
-        "--file", type=Path, help="the server's --tokens-file, to append the token's hash to; without it, it is printed"
+        "--file",
+        type=Path,
+        help="the server's --tokens-file, to which the hash is appended; by default the hash is printed",
     )
     return parser.parse_args(words)
 
 
 def _append(file: Path, token: Token) -> None:
-    """In one write, so that a server that reads meanwhile finds the whole line or none."""
+    """Append in one write, so that a server that reads meanwhile finds the whole line or none."""
     with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, OWNER_ONLY), "r+b", buffering=0) as lines:
         before = lines.read()
         gap = b"" if not before or before.endswith(b"\n") else b"\n"
@@ -36,7 +38,7 @@ def _append(file: Path, token: Token) -> None:
 
 
 def main() -> None:
-    """Makes the token; only its hash goes into the file."""
+    """Make a token; only its hash goes into the file."""
     given = arguments()
     secret, token = new_token(given.name, ROLES[given.role])
     if given.file is None:

@@ -1,8 +1,7 @@
-"""Bearer tokens: a file with a line a token, ``NAME ROLE SHA256HEX``, and comments that begin with #.
+"""Bearer tokens: a file with one token per line, ``NAME ROLE SHA256HEX``, and comments that begin with #.
 
-A token is 256 random bits, and what is kept of it is one plain SHA-256. A slow hash with a salt is for what people
-choose: NIST SP 800-63B (section 5.1.2.2) asks for it below 112 bits of entropy, and from there on for any approved
-one-way function.
+A token has 256 random bits, and the file has its plain SHA-256. A slow, salted hash is for secrets that people choose:
+NIST SP 800-63B (section 5.1.2.2) requires it below 112 bits of entropy, and above that any approved one-way function.
 """
 
 import hashlib
@@ -21,9 +20,9 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Role(IntEnum):
-    """What a caller may do; each role includes those below."""
+    """Permission of a caller; each role includes the lower ones."""
 
-    OPEN = 0  # whatever needs no token
+    OPEN = 0  # for methods that need no token
     READ = 1
     WRITE = 2
 
@@ -33,7 +32,7 @@ ROLES = {role.name.lower(): role for role in (Role.READ, Role.WRITE)}
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token; the name is the caller's, and several tokens may bear it."""
+    """A token as the server knows it; the name is the caller's, and several tokens may have the same name."""
 
     name: str
     role: Role
@@ -41,7 +40,7 @@ class Token:
 
     @property
     def line(self) -> str:
-        """As it stands in the file."""
+        """Its line in the file."""
         return f"{self.name} {self.role.name.lower()} {self.digest}"
 
 
@@ -50,23 +49,23 @@ def _digest(secret: str) -> str:
 
 
 def new_token(name: str, role: Role) -> tuple[str, Token]:
-    """A secret of letters, digits, - and _, and what the server has to know of it."""
+    """Return a secret of letters, digits, - and _, and the token that the server has to know."""
     secret = secrets.token_urlsafe(TOKEN_BYTES)
     return secret, Token(name, role, _digest(secret))
 
 
-def find(secret: str, tokens: Sequence[Token]) -> Token | None:
-    """The token that ``secret`` is. All are compared, each in constant time: how long it takes says nothing."""
+def find_token(secret: str, tokens: Sequence[Token]) -> Token | None:
+    """Return the token of ``secret``. Each comparison takes constant time, so that the duration reveals nothing."""
     digest = _digest(secret)
     matches = [token for token in tokens if hmac.compare_digest(token.digest, digest)]
     return matches[0] if matches else None
 
 
 def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
-    """The tokens of a file; of none, nobody may call.
+    """Return the tokens of a file; an empty file admits no caller.
 
     Raises:
-        BrokenFileError: naming every bad line, and quoting none, since somebody may have put a secret there.
+        BrokenFileError: names every bad line and quotes none, since a line may contain a secret.
     """
     (content,) = contents
     faults: list[str] = []
@@ -75,7 +74,7 @@ def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        fault = _fault(words) or ("repeats a token" if words[2] in tokens else "")
+        fault = _find_fault(words) or ("repeats a token" if words[2] in tokens else "")
         if fault:
             faults.append(f"line {number}: {fault}")
         else:
@@ -85,8 +84,8 @@ def parse(contents: tuple[bytes, ...]) -> tuple[Token, ...]:
     return tuple(tokens.values())
 
 
-def _fault(words: list[str]) -> str:
-    """What is wrong with a line; empty if nothing is."""
+def _find_fault(words: list[str]) -> str:
+    """Return the fault of a line, or an empty string."""
     match words:
         case [name, role, digest]:
             problems = {

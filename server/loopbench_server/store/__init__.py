@@ -1,1 +1,1 @@
-"""Runs, epochs and weights in SQL."""
+"""Runs, epochs and weights in a SQL database."""

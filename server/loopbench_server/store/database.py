@@ -1,4 +1,4 @@
-"""Opens the database behind a URL, with what each kind of database needs for a service."""
+"""Opens the database of a URL, with the options that each kind of database needs for a service."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -10,25 +10,30 @@ import sqlalchemy as sa
 from loopbench_server.blocking import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
 from loopbench_server.store.migrate import is_older, migrate
 
-# Seconds until a statement that waits, for a lock or for a server that does not answer, is given up.
-PATIENCE = 10
-# Connections that are kept open. One of SQLite's holds pages, prepared statements and the weights that it wrote last,
-# some four megabytes, and is opened in a millisecond: fewer of them are kept.
+# Time limit of a statement that waits for a lock or for an unresponsive server.
+STATEMENT_TIMEOUT_SECONDS = 10
+# Connections that stay open. A connection of SQLite holds about 4 MB of pages, prepared statements and the weights that
+# it wrote last, and opens in a millisecond: fewer of them stay open.
 CONNECTIONS, SQLITE_CONNECTIONS = 5, 2
-# Every thread uses at most one, so that none waits for another's.
-MOST_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
-# What every connection is made with, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only
-# these limits tell; the parameters are those of libpq.
+# Each thread uses at most one connection, so that none waits for another's.
+MAX_CONNECTIONS = STORE_THREADS + READ_THREADS + RUN_THREADS
+# Options of every connection, by dialect. A PostgreSQL server whose host vanished sends nothing, so that only these
+# limits detect it; the parameters are those of libpq.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "postgresql": {
-        "connect_timeout": PATIENCE // 2,
-        "tcp_user_timeout": 1000 * PATIENCE,
-        "options": f"-c statement_timeout={PATIENCE}s -c lock_timeout={PATIENCE}s",
+        "connect_timeout": STATEMENT_TIMEOUT_SECONDS // 2,
+        "tcp_user_timeout": 1000 * STATEMENT_TIMEOUT_SECONDS,
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={STATEMENT_TIMEOUT_SECONDS}s",
         "application_name": "loopbench",
     },
 }
 # A run that was reported as done has to survive a power cut, so every commit is synced.
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={1000 * PATIENCE}")
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={1000 * STATEMENT_TIMEOUT_SECONDS}",
+)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -36,24 +41,24 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _engine(url: str | sa.URL, most: int = MOST_CONNECTIONS) -> sa.Engine:
+def _engine(url: str | sa.URL, most: int = MAX_CONNECTIONS) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite" and parsed.database and not parsed.query:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    # Connections that a restarted database has cut are noticed before they are used. What callers sent is in the rows,
-    # and not for the log of a statement that fails.
+    # Connections that a restarted database has closed are detected before their use. Parameters are hidden, so that
+    # rows do not appear in the log of a failed statement.
     arguments = ARGUMENTS.get(dialect, {})
     kept = min(most, SQLITE_CONNECTIONS if dialect == "sqlite" else CONNECTIONS)
-    pool = {"pool_size": kept, "max_overflow": most - kept, "pool_timeout": PATIENCE}
+    pool = {"pool_size": kept, "max_overflow": most - kept, "pool_timeout": STATEMENT_TIMEOUT_SECONDS}
     engine = sa.create_engine(parsed, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **pool)
     if dialect == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
-def _expect_answers(engine: sa.Engine) -> None:
-    """For connections from now on: a migration may take any time."""
+def _add_response_timeout(engine: sa.Engine) -> None:
+    """Limit the response time of new connections, after the migration, which may take any time."""
     if engine.dialect.name == "postgresql":
         from loopbench_server.store.postgresql_timeouts import connect  # noqa: PLC0415  the driver is optional
 
@@ -61,15 +66,17 @@ def _expect_answers(engine: sa.Engine) -> None:
 
 
 def _migrate_apart(url: str | sa.URL) -> None:
-    # What Alembic takes, a server would hold for as long as it runs.
+    # In another process, because this one would hold Alembic's memory as long as it runs.
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as apart:
         apart.submit(migrate_database, url).result()
 
 
 def migrate_database(url: str | sa.URL) -> None:
-    """Brings it to the present schema; the folder of a SQLite file is made.
+    """Migrate the database to the current schema; create the folder of a SQLite file.
 
-    Raises: as :func:`open_database`.
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError: the database cannot be opened.
+        NewerSchemaError: a newer server has written to it.
     """
     engine = _engine(url)
     try:
@@ -79,10 +86,10 @@ def migrate_database(url: str | sa.URL) -> None:
 
 
 def open_database(url: str | sa.URL) -> sa.Engine:
-    """The database, brought to the present schema; the folder of a SQLite file is made.
+    """Open the database and migrate it to the current schema; create the folder of a SQLite file.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool: it cannot be opened.
+        sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, BrokenProcessPool: the database cannot be opened.
         NewerSchemaError: a newer server has written to it.
     """
     engine = _engine(url)
@@ -92,12 +99,12 @@ def open_database(url: str | sa.URL) -> sa.Engine:
         migrate(engine)
     finally:
         engine.dispose()
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine
 
 
 def reserved_connections(url: str | sa.URL) -> sa.Engine:
-    """The database that :func:`open_database` has opened, by connections for leases and cancellations alone."""
+    """Return the database that :func:`open_database` has opened, with connections for leases and cancellations only."""
     engine = _engine(url, RESERVED_THREADS)
-    _expect_answers(engine)
+    _add_response_timeout(engine)
     return engine

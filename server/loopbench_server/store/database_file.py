@@ -1,6 +1,6 @@
-"""The file of a SQLite database: whether it is still the one that the server opened.
+"""The file of a SQLite database, and whether it is still the file that the server opened.
 
-SQLite keeps writing to a file that somebody deleted or replaced, and creates an empty one where a new connection finds
+SQLite continues to write to a file that was deleted or replaced, and creates an empty file where a new connection finds
 none. Both lose results that the server has confirmed.
 """
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from loopbench_server.errors import StoreCorruptError, StoreFailedError, StoreReplacedError
 
 REPLACED = "the database file was deleted or replaced while the server ran"
-# What SQLite says of pages that it cannot read, and of a file that is no database.
+# SQLite's errors for unreadable pages, and for a file that is not a database.
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -27,9 +27,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 class DatabaseFile:
-    """The file behind ``engine``, as it is now. From now on no connection of ``engine`` creates a file.
+    """The file behind ``engine``. Connections of ``engine`` no longer create a file.
 
-    A database in memory, on a server, or opened by a URI has none, and is never another one.
+    A database in memory, on a server, or opened by a URI has no file and never counts as replaced.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -47,7 +47,7 @@ class DatabaseFile:
         return connection
 
     def check(self) -> None:
-        """Before a transaction.
+        """Check the file before a transaction.
 
         Raises:
             StoreReplacedError: the path leads to another file, or to none.
@@ -56,18 +56,18 @@ class DatabaseFile:
             raise StoreReplacedError(REPLACED)
 
     def check_written(self) -> None:
-        """After a transaction: SQLite keeps its log of writes as long as a connection is open.
+        """Check the file after a transaction: SQLite keeps its write-ahead log while a connection is open.
 
         Raises:
-            StoreReplacedError: as :meth:`check`, or the log is gone, and with it what was written last.
+            StoreReplacedError: as :meth:`check`, or the log is missing, and with it the last writes.
         """
         self.check()
         if self._path and self._has_wal and not Path(f"{self._path}-wal").exists():
             raise StoreReplacedError(REPLACED)
 
 
-def kind_of(error: sa.exc.SQLAlchemyError) -> type[StoreFailedError]:
-    """What ``error`` means for callers."""
+def classify_error(error: sa.exc.SQLAlchemyError) -> type[StoreFailedError]:
+    """Return the domain error for ``error``."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    # The low byte is the kind, the rest says more of it.
+    # The low byte is the primary error code.
     return StoreCorruptError if code is not None and code & 0xFF in DAMAGED else StoreFailedError

@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this server, or refuses it."""
+"""Migrates a database to the schema of this server, or refuses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,18 @@ from loopbench_server.store import schema
 FOLDER = Path(__file__).with_name("migrations")
 # Revisions are numbered: 0001_runs.py is 0001.
 KNOWN = sorted(script.name.partition("_")[0] for script in (FOLDER / "versions").glob("[0-9]*.py"))
-# The first is the schema of databases from before there were migrations.
+# The first revision is the schema of databases from before there were migrations.
 FIRST, HEAD = KNOWN[0], KNOWN[-1]
 
-# By dialect: keeps other servers that start at the same time from migrating too. It ends with the transaction.
+# By dialect: prevents concurrent migrations of other servers, until the transaction ends.
 LOCKS = {
     "sqlite": "BEGIN IMMEDIATE",
-    # Any number, the same for all servers.
+    # Any number that is the same for all servers.
     "postgresql": "SELECT pg_advisory_xact_lock(7605224)",
 }
-# A migration takes as long as it takes, and so does the wait for that of another server; until the transaction ends.
-PATIENCE = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
-# As Alembic makes it.
+# A migration, or the wait for that of another server, may take any time.
+DISABLE_TIMEOUTS = {"postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0")}
+# The table that Alembic creates.
 VERSION = sa.Table(
     "alembic_version",
     sa.MetaData(),
@@ -32,13 +32,13 @@ VERSION = sa.Table(
 
 
 class NewerSchemaError(Exception):
-    """The database was written by a newer loopbench."""
+    """A newer loopbench has written to the database."""
 
 
 @contextmanager
 def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
-        for statement in PATIENCE.get(engine.dialect.name, ()):
+        for statement in DISABLE_TIMEOUTS.get(engine.dialect.name, ()):
             connection.exec_driver_sql(statement)
         if lock := LOCKS.get(engine.dialect.name):
             connection.exec_driver_sql(lock)
@@ -50,7 +50,7 @@ def _revision(connection: sa.Connection) -> str | None:
         return None
     found: str | None = connection.execute(sa.select(VERSION.c.version_num)).scalar()
     if found is not None and found not in KNOWN:
-        raise NewerSchemaError(f"its schema {found} is of a newer loopbench than this one, which knows {HEAD}")
+        raise NewerSchemaError(f"schema {found} belongs to a newer loopbench; this one supports schemas up to {HEAD}")
     return found
 
 
@@ -59,7 +59,7 @@ def _is_empty(connection: sa.Connection, revision: str | None) -> bool:
 
 
 def is_older(engine: sa.Engine) -> bool:
-    """Whether there are tables to migrate.
+    """Return whether there are tables to migrate.
 
     Raises:
         NewerSchemaError: the database has a revision that this server does not know.
@@ -70,7 +70,7 @@ def is_older(engine: sa.Engine) -> bool:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Makes the tables, or what they miss, in one transaction, and sees that the database can be written to.
+    """Create or migrate the tables in one transaction, and check that the database accepts writes.
 
     Raises:
         NewerSchemaError: the database has a revision that this server does not know.
@@ -85,14 +85,14 @@ def migrate(engine: sa.Engine) -> None:
 
 
 def _create(connection: sa.Connection) -> None:
-    # A new database has nothing that could be lost by not going through its history, which Alembic takes a second for.
+    # A new database skips the history of migrations, which takes Alembic a second.
     schema.metadata.create_all(connection)
     VERSION.create(connection)
     connection.execute(VERSION.insert().values(version_num=HEAD))
 
 
 def _upgrade(connection: sa.Connection, revision: str | None) -> None:
-    # It takes twelve megabytes, for what there is to do once.
+    # Imported here: Alembic takes 12 MB, and is needed once.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that do not wait for ever. Imported where there is such a database: the driver is optional.
+"""Connections to PostgreSQL with a response timeout. Imported only for such a database: the driver is optional.
 
-The limits that the database itself has do not count where its processes stand still, as in a machine that is paused
-or on a disk that hangs: their kernel goes on to confirm what it gets.
+The limits of the database itself have no effect while its processes stand still, as on a paused machine or a hung disk:
+their kernel still acknowledges what it receives.
 """
 
 from typing import Any
@@ -9,23 +9,23 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-# Seconds for an answer: more than the database has for a statement, so that its own words are told where there are any.
-LONGEST_SILENCE = 15
+# More than the statement timeout of the database, so that its own error arrives first where it can.
+RESPONSE_TIMEOUT_SECONDS = 15
 
 
-class AnsweringConnection(psycopg.Connection[Any]):
-    """One that is given up once the database has not answered for so long."""
+class TimeoutConnection(psycopg.Connection[Any]):
+    """A connection that closes when the database has not responded for RESPONSE_TIMEOUT_SECONDS."""
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-        """What the driver waits by, for everything but connecting."""
+        """Wait as the driver does for everything but connecting."""
         try:
-            return super().wait(gen, *arguments, **{"timeout": LONGEST_SILENCE} | options)
+            return super().wait(gen, *arguments, **{"timeout": RESPONSE_TIMEOUT_SECONDS} | options)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # whatever it might still say is for nobody
+                self.pgconn.finish()  # a late response would have no reader
             raise
 
 
-def connect(_: Any, __: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> AnsweringConnection:
-    """For SQLAlchemy's event ``do_connect``."""
-    return AnsweringConnection.connect(*arguments, **options)
+def connect(_: Any, __: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> TimeoutConnection:
+    """Open a connection; a listener of SQLAlchemy's event ``do_connect``."""
+    return TimeoutConnection.connect(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Writes that a database which is away for a while does not lose."""
+"""Retries writes, so that a short outage of the database loses none."""
 
 import asyncio
 import time
@@ -6,26 +6,26 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from loopbench_server.blocking import in_run_thread
+from loopbench_server.blocking import run_blocking_for_run
 from loopbench_server.errors import StoreFailedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SECONDS_BETWEEN_TRIES = 0.5
+RETRY_INTERVAL_SECONDS = 0.5
 
 
-async def patiently(lease: timedelta, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``write`` on a thread, again and again until the database takes it, for as long as a lease lasts.
+async def retry_until(lease: timedelta, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``write`` on a thread, and retry it for the time of a lease while the database refuses.
 
     Raises:
-        StoreFailedError: it never did, or never will.
+        StoreFailedError: the database still refused at the end, or the error is permanent.
     """
     end = time.monotonic() + lease.total_seconds()
     while True:
         try:
-            return await in_run_thread(write, *args, **kwargs)
+            return await run_blocking_for_run(write, *args, **kwargs)
         except StoreFailedError as error:
             if not error.retryable or time.monotonic() >= end:
                 raise
-        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+        await asyncio.sleep(RETRY_INTERVAL_SECONDS)

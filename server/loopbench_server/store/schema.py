@@ -1,4 +1,4 @@
-"""The tables of the store, and a run as a row of one."""
+"""Tables of the store, and the conversion between runs and rows."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -18,17 +18,17 @@ metadata = sa.MetaData()
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
-    """A point in time, kept as microseconds since the epoch: every database keeps those exactly."""
+    """A point in time, stored as microseconds since 1970: every database keeps those exactly."""
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002  SQLAlchemy's signature
-        """To microseconds."""
+        """Convert to microseconds."""
         return None if value is None else (value - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
-        """From microseconds."""
+        """Convert from microseconds."""
         return None if value is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
 
 
@@ -50,10 +50,10 @@ runs = sa.Table(
     sa.Column("end_time", Instant, index=True),
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
-    # The server that works on the run, and until when its word is taken for that.
+    # Server that works on the run, and the end of its lease.
     sa.Column("owner", sa.String(36), nullable=False),
     sa.Column("lease_end", Instant, nullable=False),
-    # Since when a caller of whichever server wants the run ended.
+    # Time of the first cancellation request, on any server.
     sa.Column("cancel_time", Instant),
 )
 epochs = sa.Table(
@@ -72,15 +72,15 @@ weights = sa.Table(
 
 
 def spec_digest(spec: RunSpec) -> str:
-    """SHA-256 of the specification with every default filled in, but for fields that came later.
+    """Return the SHA-256 of the specification with all defaults, except for unset fields that were added later.
 
-    Those count where they are set, so that runs of older servers are found.
+    Runs of older servers have the same digest.
     """
     return hashlib.sha256(spec.model_dump_json(exclude=set(spec.unset_later)).encode()).hexdigest()
 
 
-def columns_of(run: Run) -> dict[str, Any]:
-    """The run's row, without its lease."""
+def run_to_row(run: Run) -> dict[str, Any]:
+    """Return the row of a run, without its lease."""
     return {
         "id": run.id,
         "request_id": run.request_id,
@@ -101,29 +101,29 @@ def columns_of(run: Run) -> dict[str, Any]:
 
 
 @contextmanager
-def readable_run(run_id: str) -> Iterator[None]:
-    """For a block that reads what is stored of the run of that id.
+def reading_run(run_id: str) -> Iterator[None]:
+    """Translate errors of a block that reads a stored run.
 
     Raises:
-        RunUnreadableError: the block met what it does not know; the log has it.
+        RunUnreadableError: the block met a value that this server does not know; the log has details.
     """
-    # A newer server may have written it before this one was replaced. Models and messages refuse what they do not know.
+    # A newer server may have written the run before this one replaced it. Models and messages refuse unknown values.
     try:
         yield
     except (ValueError, TypeError, LookupError) as error:
-        log.warning("a stored run cannot be read", run_id=run_id, error=str(error))
+        log.warning("cannot read a stored run", run_id=run_id, error=str(error))
         raise RunUnreadableError(
             f"run {run_id} is stored in a form that this server does not know", run_id=run_id
         ) from error
 
 
-def run_of(row: sa.Row[Any]) -> Run:
-    """The run that a row of ``runs`` holds.
+def row_to_run(row: sa.Row[Any]) -> Run:
+    """Return the run of a row of ``runs``.
 
     Raises:
-        RunUnreadableError: it holds what this server does not know; the log has it.
+        RunUnreadableError: the row has a value that this server does not know; the log has details.
     """
-    with readable_run(row.id):
+    with reading_run(row.id):
         return Run(
             id=row.id,
             request_id=row.request_id,
@@ -137,24 +137,24 @@ def run_of(row: sa.Row[Any]) -> Run:
         )
 
 
-def epoch_of(run_id: str, record: str) -> EpochRecord:
-    """The epoch that a row of ``epochs`` holds.
+def parse_epoch(run_id: str, record: str) -> EpochRecord:
+    """Return the epoch of a record of ``epochs``.
 
     Raises:
-        RunUnreadableError: as :func:`run_of`.
+        RunUnreadableError: as :func:`row_to_run`.
     """
-    with readable_run(run_id):
+    with reading_run(run_id):
         return EpochRecord.model_validate_json(record)
 
 
-def readable(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
-    """The runs that ``rows`` hold, without those that this server cannot read; the log has these."""
+def read_runs(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
+    """Yield the runs of ``rows``, without unreadable ones, which are in the log."""
     for row in rows:
         with suppress(RunUnreadableError):
-            yield run_of(row)
+            yield row_to_run(row)
 
 
-# Field of RunFilter → the condition it stands for.
+# Field of RunFilter → its condition.
 CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
     "states": runs.c.state.in_,
     "methods": runs.c.method.in_,

@@ -1,4 +1,4 @@
-"""Transactions of the store, and what becomes of one that the database refuses."""
+"""Transactions of the store, and their errors."""
 
 import time
 from collections.abc import Iterator
@@ -8,29 +8,29 @@ import sqlalchemy as sa
 import structlog
 
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
-from loopbench_server.store.database_file import DatabaseFile, kind_of
+from loopbench_server.store.database_file import DatabaseFile, classify_error
 
 log = structlog.get_logger()
 
 
 class TransactionObserver:
-    """Is told of every transaction, on whichever thread it was made."""
+    """Receives every transaction, on the thread that made it."""
 
     def transaction_ended(self, seconds: float, *, refused: bool) -> None:
-        """It took so long, with waiting for a connection; ``refused`` if the database would not, or did not answer."""
+        """The transaction took ``seconds``, including the wait for a connection; ``refused`` if the database failed."""
 
 
 class Transactions:
-    """Those of ``database``: a connection each, for a ``with`` block that commits.
+    """Transactions of ``database``, each on a connection, for a ``with`` block that commits.
 
-    ``replaced`` is whether the last one found another file than the one that was opened; ``corrupt``, whether any
-    found pages that cannot be read. Either way the store cannot keep results.
+    ``replaced`` says whether the last transaction found another file than the opened one; ``corrupt``, whether any
+    found unreadable pages. In both cases the store cannot keep results.
     """
 
     def __init__(self, database: sa.Engine, observer: TransactionObserver) -> None:
         self._engine = database
         self._observer = observer
-        # Since the last transaction that was committed; threads may see it a moment late, which costs a traceback.
+        # Since the last commit; other threads may see it late, which only costs a traceback.
         self._refusing = False
         self._file = DatabaseFile(database)
         self.replaced = False
@@ -38,41 +38,42 @@ class Transactions:
 
     @contextmanager
     def __call__(self) -> Iterator[sa.Connection]:
-        """A connection within a transaction.
+        """Yield a connection within a transaction.
 
         Raises:
-            StoreFailedError: the database refused; its file may be another one, or damaged.
-            sqlalchemy.exc.IntegrityError: there is such a row already.
+            StoreFailedError: the database refused; its file may be replaced or damaged.
+            sqlalchemy.exc.IntegrityError: the row exists already.
         """
         start, refused = time.perf_counter(), False
         try:
             self._file.check()
             with self._engine.begin() as connection:
                 yield connection
-            # What went to a file that is deleted by now is lost, and no caller may hear that it is stored.
+            # A write to a deleted file is lost, and callers must not learn that it is stored.
             self._file.check_written()
             self._refusing = self.replaced = False
         except sa.exc.IntegrityError:
             raise
         except sa.exc.SQLAlchemyError as error:
             refused = True
-            self._tell(str(getattr(error, "orig", error)))
-            kind = kind_of(error)
+            self._log_refusal(str(getattr(error, "orig", error)))
+            kind = classify_error(error)
             self.corrupt = self.corrupt or kind is StoreCorruptError
-            raise kind(f"the database of runs cannot be read or written{self._reason(error)}") from error
+            raise kind(f"the database of runs cannot be read or written{self._describe(error)}") from error
         except StoreReplacedError as error:
             refused = self.replaced = True
-            self._tell(str(error))
+            self._log_refusal(str(error))
             raise
         finally:
             self._observer.transaction_ended(time.perf_counter() - start, refused=refused)
 
-    def _tell(self, error: str) -> None:
-        # Every transaction of an outage would have the same traceback.
+    def _log_refusal(self, error: str) -> None:
+        # All transactions of an outage would have the same traceback.
         first, self._refusing = not self._refusing, True
-        log.error("the database refused", error=error, exc_info=first)
+        log.error("database error", error=error, exc_info=first)
 
-    def _reason(self, error: sa.exc.SQLAlchemyError) -> str:
-        # SQLite's words name a full disk or a read-only file, and nothing else. Those of a database server name hosts.
-        told = self._engine.dialect.name == "sqlite" and isinstance(error, sa.exc.DBAPIError)
-        return f": {error.orig}" if told else ""  # type: ignore[attr-defined]  # of a DBAPIError
+    def _describe(self, error: sa.exc.SQLAlchemyError) -> str:
+        # Messages of SQLite name a full disk or a read-only file and nothing else. Those of a database server name
+        # hosts.
+        is_public = self._engine.dialect.name == "sqlite" and isinstance(error, sa.exc.DBAPIError)
+        return f": {error.orig}" if is_public else ""  # type: ignore[attr-defined]  # of a DBAPIError

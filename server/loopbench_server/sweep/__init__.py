@@ -1,1 +1,1 @@
-"""An index of a sweep, trained by a process of its own without the server."""
+"""Trains one index of a sweep in a process without the server."""

@@ -1,15 +1,15 @@
-"""Trains one index. Imports are inside: the worker process imports this module anew and needs none of them."""
+"""Trains one index. Imports are local: the worker process imports this module and needs none of them."""
 
 import sys
 
 
 def main() -> None:
     """The command ``loopbench-sweep-index``."""
-    from loopbench_server.config import given  # noqa: PLC0415
+    from loopbench_server.config import load_settings  # noqa: PLC0415
     from loopbench_server.sweep.program import run  # noqa: PLC0415
     from loopbench_server.sweep.settings import SweepSettings  # noqa: PLC0415
 
-    sys.exit(run(given(SweepSettings)))
+    sys.exit(run(load_settings(SweepSettings)))
 
 
 if __name__ == "__main__":

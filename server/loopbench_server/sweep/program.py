@@ -1,4 +1,4 @@
-"""From the file and the number of an index to an exit code."""
+"""Runs an index from its file and number to an exit code."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ from loopbench import wire
 from loopbench.spec import InvalidFieldsError, Run, Violation
 from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
-from loopbench_server.bootstrap import SettingError, StartError, open_store
-from loopbench_server.errors import DrainingError, LoopbenchServerError
-from loopbench_server.stopping import stop_event
+from loopbench_server.bootstrap import open_store
+from loopbench_server.errors import DrainingError, LoopbenchServerError, SettingError, StartError
+from loopbench_server.stopping import make_stop_event
 from loopbench_server.sweep.settings import SweepSettings
-from loopbench_server.sweep.training import ONE_RUN, Training
+from loopbench_server.sweep.training import ONE_RUN, IndexTrainer
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import TrainingMetrics
 from loopbench_server.telemetry.metrics.labels import spec_labels
@@ -26,60 +26,60 @@ log = structlog.get_logger()
 
 
 def run(settings: SweepSettings) -> IndexExit:
-    """Trains the index that the environment names. A failure is told in one line on standard error."""
+    """Train the index that the environment names. A failure prints one line on standard error."""
     logging.configure(settings)
     what = "loopbench-sweep-index"
     try:
         sweep = read_sweep(settings.sweep_file)
-        index = sweep.index(_number(sweep))
+        index = sweep.index(_read_index_number(sweep))
         what += f": {index.title}"
         trained = asyncio.run(_train(settings, sweep, index))
     except (InvalidFieldsError, SettingError) as error:
-        return _failed(what, str(error), IndexExit.HOPELESS)
+        return _report_failure(what, str(error), IndexExit.HOPELESS)
     except StartError as error:
-        return _failed(what, str(error), IndexExit.FAILED)
+        return _report_failure(what, str(error), IndexExit.FAILED)
     except LoopbenchServerError as error:
-        return _failed(what, f"{error.reason}: {error}", exit_of(error))
+        return _report_failure(what, f"{error.reason}: {error}", get_exit_code(error))
     except Exception:
-        log.critical("the index cannot be trained", exc_info=True)
-        return _failed(what, "a fault of loopbench; the log says more", IndexExit.FAILED)
+        log.critical("cannot train the index", exc_info=True)
+        return _report_failure(what, "internal error; see the log", IndexExit.FAILED)
     print(json_format.MessageToJson(wire.run_to_wire(trained), indent=None), flush=True)  # noqa: T201  the answer
     return IndexExit.DONE
 
 
-def exit_of(error: LoopbenchServerError) -> IndexExit:
-    """What a failed run, or a store that refuses, means for whoever might try again."""
+def get_exit_code(error: LoopbenchServerError) -> IndexExit:
+    """Return the exit code for a failed run, or for a store that refuses."""
     if isinstance(error, DrainingError):
         return IndexExit.STOPPED
     return IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
 
 
-def _failed(what: str, why: str, code: IndexExit) -> IndexExit:
-    print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201  whoever started us reads it
+def _report_failure(what: str, why: str, code: IndexExit) -> IndexExit:
+    print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201  for the program that started this one
     return code
 
 
-def _number(sweep: Sweep) -> int:
-    """The index that the environment names.
+def _read_index_number(sweep: Sweep) -> int:
+    """Return the index that the environment names.
 
     Raises:
-        InvalidFieldsError: it names none of ``sweep``.
+        InvalidFieldsError: the environment names no index of ``sweep``.
     """
     text = os.environ.get(INDEX_VARIABLE, "")
     if text.isascii() and text.isdigit() and len(text) <= len(str(sweep.size)) and int(text) < sweep.size:
         return int(text)
-    words = f"must be a number from 0 to {sweep.size - 1}, and is {text!r}"
+    words = f"must be a number from 0 to {sweep.size - 1}, not {text!r}"
     raise InvalidFieldsError((Violation(field=INDEX_VARIABLE, description=words),))
 
 
 async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
     request_id = sweep.request_id(index.number)
     bind_contextvars(sweep=sweep.name, index=index.number, label=index.label, request_id=request_id)
-    stop = stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
+    stop = make_stop_event(on_stdin_eof=settings.exit_on_stdin_eof, drain_seconds=settings.drain_seconds)
     with tracing() as tracer:
         metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)
         try:
-            return await Training(settings, store, metrics, tracer).run(index.spec, request_id, stop)
+            return await IndexTrainer(settings, store, metrics, tracer).run(index.spec, request_id, stop)
         finally:
             store.close()

@@ -1,4 +1,4 @@
-"""Settings of the program of an index."""
+"""Settings of the sweep program."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,14 @@ class SweepSettings(TrainingSettings):
 
     Every flag can be given as an environment variable too: --store-url is LOOPBENCH_STORE_URL. A flag wins.
 
-    Exit codes: 0 done, or done before; 1 failed, and may be tried again; 2 a bad file, index, setting or spec, or a run
-    that fails for a reason that stays; 143 told to stop, and may be tried again.
+    Exit codes: 0 done, now or before; 1 failed, may be retried; 2 a bad file, index, setting or spec, or a run whose
+    failure is permanent; 143 stopped, may be retried.
     """
 
     model_config = SettingsConfigDict(cli_prog_name="loopbench-sweep-index")
 
-    sweep_file: Path = Field(description="JSON file that names the sweep, as loopbench sweep writes it")
-    # Whoever tells a pod to stop wants its place; the run can be had again.
+    sweep_file: Path = Field(description="JSON file of the sweep, as loopbench sweep writes it")
+    # A pod that is stopped has to make room; its run can be repeated.
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        0.0, description="seconds that the run may go on after SIGTERM"
+        0.0, description="seconds that the run may continue after SIGTERM"
     )

@@ -1,4 +1,4 @@
-"""Trains one run by the parts that the server is made of, against the store that all share."""
+"""Trains one run with the parts of the server, on the shared store."""
 
 import asyncio
 from functools import partial
@@ -7,11 +7,11 @@ import structlog
 from opentelemetry.trace import Tracer
 
 from loopbench.spec import Run, RunSpec
-from loopbench_server.bootstrap import serve_metrics, surroundings_of
+from loopbench_server.bootstrap import make_worker_config, serve_metrics
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
-from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
+from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.store import Store
@@ -19,7 +19,7 @@ from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.telemetry.metrics import TrainingMetrics
 from loopbench_server.telemetry.run_spans import RunSpans
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.pool import WorkerPool
 
 log = structlog.get_logger()
 
@@ -27,8 +27,8 @@ CALLER = "sweep"
 ONE_RUN = Limits(slots=1, queue_size=0, caller_runs=1)
 
 
-class Training:
-    """One run, to its end here or elsewhere. Metrics are served from the start on.
+class IndexTrainer:
+    """Trains one run to its end, here or elsewhere. Metrics are served from the start.
 
     Raises:
         StartError: the port of the metrics is taken.
@@ -36,32 +36,32 @@ class Training:
 
     def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._processes = processes = Processes(settings.data_dir, settings.run_seconds)
-        surroundings = surroundings_of(settings)
+        config = make_worker_config(settings)
+        self._pool = pool = WorkerPool(config)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._metrics = metrics
-        self._description = partial(describe, processes, surroundings)
+        self._description = partial(describe, pool, config)
         self._describing: asyncio.Task[None] | None = None
-        self._executor = RunExecutor(store, processes, ONE_RUN.slots, surroundings, observers)
+        self._executor = RunExecutor(store, pool, ONE_RUN.slots, config, observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
     async def run(self, spec: RunSpec, request_id: str, stop: asyncio.Event) -> Run:
-        """The run of ``request_id`` once it has succeeded: now, before, or in another process that works on it.
+        """Return the run of ``request_id`` once it has succeeded: now, before, or in another process.
 
         Raises:
-            DrainingError: told to ``stop`` before; where the run was under way here, it is stored as one to try again.
-            LoopbenchServerError: it failed, or the store did.
+            DrainingError: ``stop`` was set before the end; a run of this process is stored as retryable.
+            LoopbenchServerError: the run or the store failed.
         """
-        training = asyncio.create_task(self._trained(spec, request_id))
+        training = asyncio.create_task(self._train_until_done(spec, request_id))
         stopping = asyncio.create_task(stop.wait())
-        works = (keep_leases, end_abandoned, heed_cancellations)
+        works = (renew_leases, reap_expired, poll_cancel_requests)
         background = [asyncio.create_task(work(self._store, self._executor)) for work in works]
         try:
             done, _ = await asyncio.wait((training, stopping, *background), return_when=asyncio.FIRST_COMPLETED)
             if training not in done:
-                await self._let_go(training)
+                await self._drain(training)
             for failed in done.intersection(background):
                 failed.result()
             return await training
@@ -70,23 +70,24 @@ class Training:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._processes.close()
+            await self._pool.close()
 
-    async def _let_go(self, training: asyncio.Task[Run]) -> None:
+    async def _drain(self, training: asyncio.Task[Run]) -> None:
         log.info("draining", seconds=self._drain_seconds, running=self._scheduler.running)
         await self._scheduler.drain(self._drain_seconds)
-        # A run of this process has its end by now, and the task with it; for another's there is no time left to wait.
+        # A run of this process has its end by now, and the task with it. There is no time left to wait for a run of
+        # another process.
         training.cancel()
 
     async def _describe(self) -> None:
-        """Beside the run, which does not wait for it; a process that says nothing else has soon done so."""
-        self._metrics.described(await self._description())
+        """Describe the machine beside the run, which does not wait for it."""
+        self._metrics.set_description(await self._description())
 
-    async def _trained(self, spec: RunSpec, request_id: str) -> Run:
+    async def _train_until_done(self, spec: RunSpec, request_id: str) -> Run:
         try:
             while True:
                 run = await self._scheduler.submit(spec, request_id, CALLER)
-                here = run.id in self._executor.live
+                here = run.id in self._executor.active
                 if here and not self._describing:
                     self._describing = asyncio.create_task(self._describe())
                 elif not (here or run.state.ended):
@@ -94,8 +95,8 @@ class Training:
                 try:
                     return await self._scheduler.wait(run.id)
                 except LoopbenchServerError as error:
-                    # What another process left can be taken up here.
+                    # This process can take over a run that another process left.
                     if here or not error.retryable:
                         raise
         except asyncio.CancelledError:
-            raise DrainingError("told to stop while another process works on the run") from None
+            raise DrainingError("stopped while another process works on the run") from None

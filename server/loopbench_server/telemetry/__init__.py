@@ -1,1 +1,1 @@
-"""Logs, traces and metrics."""
+"""Logs, metrics and traces."""

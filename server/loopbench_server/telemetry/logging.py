@@ -11,7 +11,7 @@ RENDERERS = {"json": structlog.processors.JSONRenderer, "console": structlog.dev
 
 
 def configure(settings: TrainingSettings) -> None:
-    """A line an event, with its time in UTC and its level; lines of libraries take the same way."""
+    """Log one line per event, with UTC time and level; lines of libraries have the same format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -33,8 +33,8 @@ def configure(settings: TrainingSettings) -> None:
             ],
         )
     )
-    # It tells at every start which database it migrates, which the settings say already.
+    # At every start it logs which database it migrates, which the settings say already.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # Of a header that it cannot read it shows the whole, with whatever secret is in it.
+    # It logs unreadable headers completely, with any secret in them.
     logging.getLogger("opentelemetry.util.re").setLevel(logging.ERROR)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)

@@ -8,14 +8,14 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 PROPAGATOR = TraceContextTextMapPropagator()
-# What the conventions count as errors of a server; what else a call ends with is its caller's affair.
+# Statuses that the conventions count as errors of a server; the others are the caller's.
 ERRORS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 
 
 def begin_span(tracer: Tracer, context: ServicerContext[Any, Any], method: str) -> Span:
-    """The span of a call to ``method``, "package.Service/Method", below the caller's ``traceparent`` if there is one.
+    """Begin the span of a call to ``method``, "package.Service/Method", as a child of the caller's ``traceparent``.
 
-    It becomes the current one for good: a call has a task of its own, and so a context of its own.
+    The span becomes the current one for the rest of the call: a call is a task with its own context.
     """
     metadata = context.invocation_metadata() or ()
     carrier = {key: value for key, value in metadata if isinstance(value, str)}
@@ -26,7 +26,7 @@ def begin_span(tracer: Tracer, context: ServicerContext[Any, Any], method: str) 
 
 
 def end_span(span: Span, code: str, message: str) -> None:
-    """Ends the span of a call that ended with ``code``, a name of gRPC's, and ``message``."""
+    """End the span of a call with ``code``, a name of gRPC's, and ``message``."""
     span.set_attribute("rpc.response.status_code", code)
     if code in ERRORS:
         span.set_attribute("error.type", code)

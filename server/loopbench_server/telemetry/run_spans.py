@@ -1,4 +1,4 @@
-"""A trace span for each run, below the call that began it, with a span for each of its phases."""
+"""A trace span for each run, below the call that submitted it, with a span for each phase."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ def _nanoseconds(time: datetime) -> int:
 
 @dataclass
 class _Open:
-    """The spans of a run under way."""
+    """Open spans of a run."""
 
     run: Span
     phase: Span
@@ -23,14 +23,14 @@ class _Open:
 
 
 class RunSpans(Observer):
-    """A phase ends where the next begins, so that a run that dies shows the phase in which it died."""
+    """Ends each phase where the next begins, so that a run that dies shows the phase in which it died."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._open: dict[str, _Open] = {}
 
     def run_queued(self, run: Run) -> None:
-        """Begins the run's span, as a child of the span of the present context, and its wait for a slot."""
+        """Begin the run's span, as a child of the current span, and the span of its wait."""
         attributes = {
             "loopbench.run_id": run.id,
             "loopbench.request_id": run.request_id,
@@ -44,21 +44,21 @@ class RunSpans(Observer):
         self._open[run.id] = _Open(span, self._phase(span, "queue", time), "queue")
 
     def run_started(self, run: Run) -> None:
-        """Begins the start of the run's process."""
+        """Begin the span of the process start."""
         assert run.start_time is not None
         self._enter(run, "start", _nanoseconds(run.start_time))
 
     def phase_began(self, run: Run, phase: str, time: float) -> None:
-        """Ends the phase before, unless the process goes on with it."""
+        """End the previous phase, unless the process continues with it."""
         self._enter(run, phase, round(time * 1e9))
 
     def epoch_ended(self, run: Run, record: EpochRecord) -> None:
-        """Marks the epoch, with its seconds of training: its validation follows them within the same phase."""
+        """Mark the end of the epoch with its training time; its validation follows in the same phase."""
         attributes = {"epoch": record.epoch, "train_seconds": record.train_seconds}
         self._open[run.id].phase.add_event("epoch ended", attributes)
 
-    def run_ended(self, run: Run, *, had_slot: bool) -> None:  # noqa: ARG002  had_slot is the metrics'
-        """Ends both spans, with what came of the run; only a failure is an error."""
+    def run_ended(self, run: Run, *, had_slot: bool) -> None:  # noqa: ARG002  had_slot is for metrics
+        """End both spans, with the outcome of the run; only a failure is an error."""
         assert run.end_time is not None
         spans, time = self._open.pop(run.id), _nanoseconds(run.end_time)
         spans.run.set_attribute("loopbench.state", run.state)

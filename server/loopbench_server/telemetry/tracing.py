@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, as the standard ``OTEL_*`` variables ask for; without them nothing of the SDK is imported."""
+"""OpenTelemetry traces, configured by the standard ``OTEL_*`` variables; without them the SDK is not imported."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -29,34 +29,34 @@ def _otlp() -> "SpanExporter":
 def _console() -> "SpanExporter":
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415  an extra
 
-    # Beside the log, a line a span: standard output is for the server's address alone.
+    # One line per span, in the log's stream: standard output is reserved for the server's address.
     return ConsoleSpanExporter(out=sys.stderr, formatter=lambda span: span.to_json(indent=None) + "\n")
 
 
 EXPORTERS: dict[str, Callable[[], "SpanExporter"]] = {"otlp": _otlp, "console": _console}
 
 
-def _first(*names: str) -> str:
-    """The value of the first of the variables that is set to something."""
+def _first_variable(*names: str) -> str:
+    """Return the value of the first variable that is set and not empty."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
 
 
-def _wanted() -> list[str]:
-    """Names of the exporters that the environment asks for.
+def _requested_exporters() -> list[str]:
+    """Return the names of the exporters that the environment requests.
 
     Raises:
-        StartError: it asks for what is not there; everything that is wrong is named.
+        StartError: an exporter or a protocol is not supported; all faults are named.
     """
-    if _first("OTEL_SDK_DISABLED").lower() == "true":
+    if _first_variable("OTEL_SDK_DISABLED").lower() == "true":
         return []
-    asked = _first("OTEL_TRACES_EXPORTER") or ("otlp" if _first(*ENDPOINTS) else "none")
+    asked = _first_variable("OTEL_TRACES_EXPORTER") or ("otlp" if _first_variable(*ENDPOINTS) else "none")
     names = [name.strip() for name in asked.split(",")]
     wrong = [
-        f"OTEL_TRACES_EXPORTER: '{name}' is none of {', '.join([*EXPORTERS, 'none'])}"
+        f"OTEL_TRACES_EXPORTER: '{name}' is not one of {', '.join([*EXPORTERS, 'none'])}"
         for name in names
         if name not in {*EXPORTERS, "none"}
     ]
-    protocol = _first(*PROTOCOLS) or "grpc"
+    protocol = _first_variable(*PROTOCOLS) or "grpc"
     if "otlp" in names and protocol != "grpc":
         wrong.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: '{protocol}' is not supported, only grpc")
     if wrong:
@@ -64,41 +64,41 @@ def _wanted() -> list[str]:
     return [name for name in names if name != "none"]
 
 
-def _provider(names: list[str]) -> "SdkTracerProvider":
+def _make_provider(names: list[str]) -> "SdkTracerProvider":
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415  an extra
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider  # noqa: PLC0415  an extra
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  an extra
 
-    ours = Resource.create({"service.name": NAME, "service.version": version("loopbench")})
-    # The environment has the last word on names.
+    ours = Resource.create({"service.name": NAME, "service.version": version("keras-loopbench")})
+    # The environment takes precedence.
     provider = SdkTracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     for name in names:
         provider.add_span_processor(BatchSpanProcessor(EXPORTERS[name]()))
     return provider
 
 
-def _tracer(provider: TracerProvider) -> Tracer:
-    return provider.get_tracer(NAME, version("loopbench"))
+def _get_tracer(provider: TracerProvider) -> Tracer:
+    return provider.get_tracer(NAME, version("keras-loopbench"))
 
 
 @contextmanager
 def tracing() -> Iterator[Tracer]:
-    """The tracer that the environment asks for, or one that does nothing; at the end of the block all is exported.
+    """Yield the requested tracer, or one that does nothing; export all spans at the end of the block.
 
     Raises:
-        StartError: the environment asks for what is not installed, or not there.
+        StartError: the requested traces cannot be set up.
     """
-    names = _wanted()
+    names = _requested_exporters()
     if not names:
-        yield _tracer(NoOpTracerProvider())
+        yield _get_tracer(NoOpTracerProvider())
         return
     try:
-        provider = _provider(names)
+        provider = _make_provider(names)
     except ImportError as error:
-        raise StartError(f"OTEL_*: traces need what loopbench's extra 'telemetry' installs: {error}") from error
-    except Exception as error:  # each exporter has its own errors for a variable that it cannot read
-        raise StartError(f"OTEL_*: traces cannot be set up: {error}") from error
+        raise StartError(f"OTEL_*: traces need loopbench's extra 'telemetry': {error}") from error
+    except Exception as error:  # each exporter raises its own errors for bad variables
+        raise StartError(f"OTEL_*: cannot set up traces: {error}") from error
     try:
-        yield _tracer(provider)
+        yield _get_tracer(provider)
     finally:
         provider.shutdown()

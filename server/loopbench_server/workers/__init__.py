@@ -1,1 +1,1 @@
-"""Worker processes: forked, asked, limited and read."""
+"""Worker processes: start, tasks, messages and limits."""

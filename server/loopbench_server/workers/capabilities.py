@@ -1,36 +1,36 @@
-"""What workers can do on this machine, asked of one of them: the server itself never imports TensorFlow."""
+"""Versions, devices and datasets of this machine, as a worker reports them: the server never imports TensorFlow."""
 
 import asyncio
 
 import structlog
 
 from loopbench_server.errors import LoopbenchServerError
-from loopbench_server.runs.attempt import Surroundings
-from loopbench_server.workers.pool import Processes, WorkerDiedError, closing_message
+from loopbench_server.worker_config import WorkerConfig
+from loopbench_server.workers.pool import WorkerDiedError, WorkerPool, read_final_message
 from loopbench_server.workers.protocol import Described, Task
 
 log = structlog.get_logger()
 
-SECONDS_BETWEEN_TRIES = 5.0
-# Of a process that starts and gives no answer.
-ANSWER_SECONDS = 120.0
+RETRY_INTERVAL_SECONDS = 5.0
+# Time for a process that has started to respond.
+RESPONSE_TIMEOUT_SECONDS = 120.0
 
 
-async def describe(processes: Processes, surroundings: Surroundings) -> Described:
-    """Versions, devices and datasets, once a worker has answered; tries until one does."""
-    task = Task(kind="describe", data_dir=surroundings.data_dir)
+async def describe(pool: WorkerPool, config: WorkerConfig) -> Described:
+    """Return what a worker reports; retry until one does."""
+    task = Task(kind="describe", config=config)
     while True:
         try:
-            async with processes.run(task) as worker, asyncio.timeout(ANSWER_SECONDS):
-                message = await closing_message(worker)
+            async with pool.run(task) as worker, asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+                message = await read_final_message(worker)
         except TimeoutError:
-            log.error("the training process does not answer", seconds=ANSWER_SECONDS)  # noqa: TRY400  as below
+            log.error("worker process does not respond", seconds=RESPONSE_TIMEOUT_SECONDS)  # noqa: TRY400  as below
         except (LoopbenchServerError, WorkerDiedError) as error:
-            log.error("the training process does not start", error=str(error))  # noqa: TRY400  no traceback is of use
+            log.error("worker process does not start", error=str(error))  # noqa: TRY400  a traceback would not help
         except Exception:
-            log.exception("the training process does not start")
+            log.exception("worker process does not start")
         else:
             if isinstance(message, Described):
                 return message
-            log.error("the training process does not start", answer=message.model_dump())
-        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+            log.error("worker process does not start", response=message.model_dump())
+        await asyncio.sleep(RETRY_INTERVAL_SECONDS)

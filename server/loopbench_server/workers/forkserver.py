@@ -1,28 +1,32 @@
-"""The forkserver as the server sees it: started, asked for processes, and replaced where it gives no answer."""
+"""The forkserver from the server's side: started, asked for workers, and replaced when it stops responding."""
 
 import asyncio
 import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.workers.forkserver_program import ANSWER, REQUEST
+from loopbench_server.workers.forkserver_program import REQUEST, RESPONSE
 
 log = structlog.get_logger()
 
-PROGRAM = "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; main({fd})"
-SECONDS_BETWEEN_LOOKS = 1.0
-# Looks, one a second, at a forkserver that owes an answer: without processor time it is stopped or hung. The import of
-# TensorFlow takes processor time all along.
-IDLE_LOOKS = 10
-# The same for one that works and gives no answer.
-MOST_LOOKS = 120
-# Seconds to end after SIGKILL, and after the server has closed the socket.
-KILL_SECONDS, CLOSE_SECONDS = 5.0, 2.0
+PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; from loopbench_server.workers.forkserver_program import main; "
+    "main({fd}, {data_dir!r})"
+)
+POLL_INTERVAL_SECONDS = 1.0
+# Polls, one per second, of a forkserver that owes a response. Without processor time it is stopped or hung: the import
+# of TensorFlow uses processor time all along.
+MAX_IDLE_POLLS = 10
+# Polls of a forkserver that uses processor time and does not respond.
+MAX_POLLS = 120
+# Time to end after SIGKILL, and after the server has closed the socket.
+KILL_TIMEOUT_SECONDS, CLOSE_TIMEOUT_SECONDS = 5.0, 2.0
 
 
 class _BrokenError(Exception):
@@ -30,61 +34,62 @@ class _BrokenError(Exception):
 
 
 class Forkserver:
-    """One process at a time. ``broken`` is set where it has ended or gave no worker, until it gives one again."""
+    """Holds one process at a time. ``broken`` is set while the last request failed or the process has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path | None) -> None:
+        self._data_dir = str(data_dir) if data_dir else None
         self.broken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._watching: asyncio.Task[None] | None = None
-        # One request at a time, so that an answer is that of the last request.
-        self._turn = asyncio.Lock()
+        # One request at a time: a response always belongs to the last request.
+        self._lock = asyncio.Lock()
         self._failures = 0
         self._closed = False
 
-    async def fork(self, orders: int, answers: int) -> int:
-        """The process id of a new worker that has these two descriptors.
+    async def fork(self, task_pipe: int, message_pipe: int) -> int:
+        """Return the process id of a new worker that owns the two pipe descriptors.
 
-        A forkserver that does not answer is killed, and a second one is asked.
+        A forkserver that does not respond is killed and replaced once.
 
         Raises:
-            NotReadyError: the second did not answer either, or the machine refuses a process.
+            NotReadyError: the second forkserver did not respond either, or the machine refuses a process.
         """
         failures = self._failures
-        async with self._turn:
+        async with self._lock:
             if self._closed:
-                raise NotReadyError("no training process can be started: the server shuts down")
+                raise NotReadyError("no worker process can be started: the server is shutting down")
             for _ in range(2):
-                # Whoever waited while another request failed shares its end.
+                # A request that waited while another one failed shares its failure.
                 if self._failures != failures:
                     break
                 try:
-                    pid = await self._asked(orders, answers)
+                    pid = await self._request_worker(task_pipe, message_pipe)
                 except OSError as error:
-                    await self._end(f"the socket to it is broken: {error.strerror}")
+                    await self._discard(f"its socket is broken: {error.strerror}")
                 except _BrokenError as error:
-                    await self._end(str(error))
+                    await self._discard(str(error))
                 else:
-                    return self._checked(pid)
+                    return self._check_pid(pid)
             else:
                 self._failures += 1
-        raise NotReadyError("no training process can be started: the forkserver does not answer")
+        raise NotReadyError("no worker process can be started: the forkserver does not respond")
 
-    def _checked(self, answer: int) -> int:
-        if answer > 0:
+    def _check_pid(self, response: int) -> int:
+        if response > 0:
             self.broken.clear()
-            return answer
+            return response
         self.broken.set()
-        log.error("the machine refuses a training process", error=os.strerror(-answer))
-        raise NotReadyError(f"no training process can be started: {os.strerror(-answer)}")
+        log.error("the machine refuses a worker process", error=os.strerror(-response))
+        raise NotReadyError(f"no worker process can be started: {os.strerror(-response)}")
 
-    async def _asked(self, orders: int, answers: int) -> int:
+    async def _request_worker(self, task_pipe: int, message_pipe: int) -> int:
         control = self._control if self._process and self._process.returncode is None else None
         if control is None:
             control = await self._start()
-            await self._answer(control)
-        socket.send_fds(control, [REQUEST], [orders, answers])
-        return await self._answer(control)
+            await self._read_response(control)
+        socket.send_fds(control, [REQUEST], [task_pipe, message_pipe])
+        return await self._read_response(control)
 
     async def _start(self) -> socket.socket:
         if self._control:
@@ -92,7 +97,7 @@ class Forkserver:
         self._control, child = socket.socketpair()
         self._control.setblocking(False)
         with child:
-            program = PROGRAM.format(path=sys.path, fd=child.fileno())
+            program = PROGRAM.format(path=sys.path, fd=child.fileno(), data_dir=self._data_dir)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", program, stdin=asyncio.subprocess.DEVNULL, pass_fds=(child.fileno(),)
             )
@@ -102,28 +107,28 @@ class Forkserver:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if process is self._process:
-            log.error("the forkserver ended", pid=process.pid, exit_code=code)
+            log.error("forkserver ended", pid=process.pid, exit_code=code)
             self.broken.set()
 
-    async def _answer(self, control: socket.socket) -> int:
-        answer = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, ANSWER.size))
+    async def _read_response(self, control: socket.socket) -> int:
+        response = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(control, RESPONSE.size))
         used, idle = -1.0, 0
         try:
-            for _ in range(MOST_LOOKS):
-                await asyncio.wait({answer}, timeout=SECONDS_BETWEEN_LOOKS)
-                if answer.done():
-                    if not answer.result():
+            for _ in range(MAX_POLLS):
+                await asyncio.wait({response}, timeout=POLL_INTERVAL_SECONDS)
+                if response.done():
+                    if not response.result():
                         raise _BrokenError("it closed its socket")
                     pid: int
-                    (pid,) = ANSWER.unpack(answer.result())
+                    (pid,) = RESPONSE.unpack(response.result())
                     return pid
                 before, used = used, self._processor_seconds()
                 idle = idle + 1 if used == before else 0
-                if idle == IDLE_LOOKS:
-                    raise _BrokenError(f"no answer, and no processor time, for {IDLE_LOOKS} s")
-            raise _BrokenError(f"no answer for {MOST_LOOKS} s")
+                if idle == MAX_IDLE_POLLS:
+                    raise _BrokenError(f"no response and no processor time for {MAX_IDLE_POLLS} s")
+            raise _BrokenError(f"no response for {MAX_POLLS} s")
         finally:
-            answer.cancel()
+            response.cancel()
 
     def _processor_seconds(self) -> float:
         assert self._process is not None
@@ -132,32 +137,32 @@ class Forkserver:
             return float(times.user + times.system)
         return 0.0
 
-    async def _end(self, cause: str) -> None:
-        """Kill the forkserver, by its id, for ``cause``."""
+    async def _discard(self, cause: str) -> None:
+        """Kill the forkserver by its id, and log the cause."""
         process, self._process = self._process, None
         self.broken.set()
-        log.error("the forkserver is replaced", pid=process.pid if process else None, cause=cause)
+        log.error("forkserver is being replaced", pid=process.pid if process else None, cause=cause)
         if process:
-            await _killed(process)
+            await _kill(process)
 
     async def close(self) -> None:
-        """Let the forkserver end; kill it where it does not. No other one starts."""
+        """Let the forkserver end, or kill it after a time limit. No other forkserver starts."""
         self._closed = True
         process, self._process = self._process, None
         if self._control:
             self._control.close()
         if process and process.returncode is None:
             try:
-                await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+                await asyncio.wait_for(process.wait(), CLOSE_TIMEOUT_SECONDS)
             except TimeoutError:
-                log.warning("the forkserver does not end and is killed", pid=process.pid)
-                await _killed(process)
+                log.warning("forkserver does not end and is killed", pid=process.pid)
+                await _kill(process)
 
 
-async def _killed(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     try:
-        await asyncio.wait_for(process.wait(), KILL_SECONDS)
+        await asyncio.wait_for(process.wait(), KILL_TIMEOUT_SECONDS)
     except TimeoutError:
-        log.error("the forkserver outlives SIGKILL: the system holds it", pid=process.pid)  # noqa: TRY400  no traceback is of use
+        log.error("forkserver survives SIGKILL: the system holds it", pid=process.pid)  # noqa: TRY400  a traceback would not help

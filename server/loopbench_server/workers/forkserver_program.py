@@ -1,8 +1,8 @@
-"""The program of the forkserver: imports TensorFlow once, then forks a worker process for every request.
+"""Program of the forkserver: imports TensorFlow once, then forks one worker process per request.
 
-The server asks over a socket without a path: one byte, and with it the read end of the worker's orders and the write
-end of its answers. The forkserver answers with the worker's process id, or with a negative errno where the machine
-refuses a process. It ends when the server closes its end, however the server died.
+The server sends requests over a socket without a path: one byte, with the read end of the worker's task pipe and the
+write end of its message pipe. The forkserver responds with the worker's process id, or with a negative errno where the
+machine refuses a process. It ends when the server's end of the socket closes, however the server died.
 """
 
 import os
@@ -14,21 +14,24 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn, Self
 
-# One per request, and one at the start, with the forkserver's own process id, once everything is imported.
-ANSWER = struct.Struct("q")
+# One per request, and one with the forkserver's own process id after the imports.
+RESPONSE = struct.Struct("q")
 REQUEST = b"f"
 PIPES = 2
 
 
-def main(control_fd: int) -> None:
-    """Serve requests until the server closes ``control_fd``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
-    import loopbench_server.workers.preload  # noqa: F401, PLC0415  the import is what it is for
+def main(control_fd: int, data_dir: str | None) -> None:
+    """Serve requests until the server closes ``control_fd``; ``data_dir`` is the folder to search for MNIST first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
+    from loopbench_server.workers.preload import preload  # noqa: PLC0415  the server imports this module too
+
+    preload(Path(data_dir) if data_dir else None)
 
     with socket.socket(fileno=control_fd) as control, _Children() as children:
-        control.sendall(ANSWER.pack(os.getpid()))
+        control.sendall(RESPONSE.pack(os.getpid()))
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ)
             selector.register(children.ended, selectors.EVENT_READ)
@@ -36,20 +39,20 @@ def main(control_fd: int) -> None:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if children.ended in ready:
                     children.reap()
-                if control in ready and not _serve(control):
-                    _end()
+                if control in ready and not _handle_request(control):
+                    _exit()
 
 
-def _end() -> NoReturn:
-    from loopbench_server.workers import xla_cache  # noqa: PLC0415  as it is imported by then
+def _exit() -> NoReturn:
+    from loopbench_server.workers import xla_cache  # noqa: PLC0415  already imported
 
     xla_cache.remove()
-    # The interpreter takes seconds to take TensorFlow apart.
+    # The interpreter needs seconds to unload TensorFlow.
     os._exit(0)
 
 
 class _Children:
-    """Reaps worker processes as they end, so that the system adds up the processor time that they used."""
+    """Reaps worker processes as they end, so that the system adds up their processor time."""
 
     def __enter__(self) -> Self:
         self.ended, self._wake = socket.socketpair()
@@ -71,8 +74,8 @@ class _Children:
         self._wake.close()
 
 
-def _serve(control: socket.socket) -> bool:
-    """Fork for one request; False once the server has closed its end."""
+def _handle_request(control: socket.socket) -> bool:
+    """Fork for one request; return False once the server has closed its end."""
     request, pipes, _, _ = socket.recv_fds(control, len(REQUEST), PIPES)
     if not request:
         return False
@@ -81,26 +84,26 @@ def _serve(control: socket.socket) -> bool:
     except OSError as error:
         pid = -(error.errno or 1)
     if pid == 0:
-        _work(control, *pipes)
+        _run_worker(control, *pipes)
     for pipe in pipes:
         os.close(pipe)
-    with suppress(BrokenPipeError):  # the server is gone, and the worker ends by itself
-        control.sendall(ANSWER.pack(pid))
+    with suppress(BrokenPipeError):  # the server is gone, and the worker will end
+        control.sendall(RESPONSE.pack(pid))
     return True
 
 
-def _work(control: socket.socket, orders: int, answers: int) -> NoReturn:
-    """The worker's life, in the forked process."""
+def _run_worker(control: socket.socket, task_pipe: int, message_pipe: int) -> NoReturn:
+    """Run a worker in the forked process."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
-        from loopbench_server.workers import process  # noqa: PLC0415  imported before the fork, unless it cannot be
+        from loopbench_server.workers import process  # noqa: PLC0415  already imported, unless its import fails
 
-        process.main(Connection(orders, writable=False), Connection(answers, readable=False))
+        process.main(Connection(task_pipe, writable=False), Connection(message_pipe, readable=False))
         code = 0
-    except BaseException:  # noqa: BLE001  nothing of the forkserver may run on in the worker
+    except BaseException:  # noqa: BLE001  the worker must not return to the forkserver's code
         traceback.print_exc()
     finally:
         with suppress(OSError, ValueError):

@@ -1,69 +1,68 @@
-"""How long a worker process may run, and how much memory it may have."""
+"""Limits of a worker process: time and memory."""
 
 import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import psutil
 
-from loopbench_server.blocking import for_processes
+from loopbench_server.blocking import run_process_io
 from loopbench_server.errors import MemoryExceededError, NotReadyError, TimeExceededError
+from loopbench_server.worker_config import WorkerLimits
 from loopbench_server.workers.pool import Worker
 
 T = TypeVar("T")
 
-SECONDS_BETWEEN_LOOKS = 1.0
-# A process that starts later than this after it was asked for had no fair share of its time.
+POLL_INTERVAL_SECONDS = 1.0
+# A process that starts later than this did not have its full time.
 LATE_SECONDS = 1.0
 MEGABYTE = 1_000_000
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Wall time in seconds, with that of the start, and memory of the process's own, in megabytes.
+async def enforce_limits(limits: WorkerLimits, worker: Worker, work: Coroutine[Any, Any, T], asked: float) -> T:
+    """Return the result of ``work``, which reads the messages of ``worker``.
 
-    Memory that the process shares with others does not count.
+    Args:
+        limits: limits of the process.
+        worker: the process.
+        work: cancelled when the process exceeds a limit.
+        asked: time of the request for the process, by :func:`time.monotonic`.
+
+    Raises:
+        TimeExceededError, MemoryExceededError: the process exceeded a limit.
+        NotReadyError: the process started late, and therefore had less than its time.
     """
-
-    seconds: float
-    megabytes: int
-
-    async def hold(self, worker: Worker, work: Coroutine[Any, Any, T], asked: float) -> T:
-        """What ``work``, which listens to ``worker``, gives, unless the process leaves its bounds before.
-
-        The process was ``asked`` for at that time of :func:`time.monotonic`.
-
-        Raises:
-            TimeExceededError, MemoryExceededError: it did.
-            NotReadyError: the time is over, and the process had less of it because it started late.
-        """
-        tasks = asyncio.create_task(work), asyncio.create_task(self._watch(worker.pid, asked))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return (tasks[0] if tasks[0] in done else tasks[1]).result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _watch(self, pid: int, asked: float) -> NoReturn:
-        late = time.monotonic() - asked
-        end = asked + self.seconds
-        while (left := end - time.monotonic()) > 0:
-            used = await for_processes(own_memory, pid)
-            if used > self.megabytes * MEGABYTE:
-                raise MemoryExceededError(f"its process took {used // MEGABYTE} MB, and may take {self.megabytes}")
-            await asyncio.sleep(min(left, SECONDS_BETWEEN_LOOKS))
-        if late > LATE_SECONDS:
-            raise NotReadyError(f"the training process started {late:.0f} s late, and its {self.seconds:g} s are over")
-        raise TimeExceededError(f"its process ran for {self.seconds:g} s, and may run no longer")
+    tasks = asyncio.create_task(work), asyncio.create_task(_watch(limits, worker.pid, asked))
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return (tasks[0] if tasks[0] in done else tasks[1]).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def own_memory(pid: int) -> int:
-    """Bytes that only this process holds; 0 once it is gone."""
+async def _watch(limits: WorkerLimits, pid: int, asked: float) -> NoReturn:
+    late = time.monotonic() - asked
+    end = asked + limits.seconds
+    while (left := end - time.monotonic()) > 0:
+        used = await run_process_io(get_private_memory, pid)
+        if used > limits.megabytes * MEGABYTE:
+            raise MemoryExceededError(
+                f"process exceeded the memory limit of {limits.megabytes} MB: it used {used // MEGABYTE} MB"
+            )
+        await asyncio.sleep(min(left, POLL_INTERVAL_SECONDS))
+    if late > LATE_SECONDS:
+        raise NotReadyError(
+            f"worker process started {late:.0f} s late and reached the time limit of {limits.seconds:g} s"
+        )
+    raise TimeExceededError(f"process exceeded the time limit of {limits.seconds:g} s")
+
+
+def get_private_memory(pid: int) -> int:
+    """Return the bytes that only this process holds; 0 if the process has ended."""
     with suppress(psutil.Error):
         uss: int = psutil.Process(pid).memory_full_info().uss
         return uss

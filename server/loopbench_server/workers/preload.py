@@ -1,36 +1,40 @@
-"""What the forkserver imports and loads once, before any fork. Nothing of it may touch a device.
+"""Imports and data that the forkserver loads once, before any fork. Nothing here may initialise a device.
 
-MNIST is verified and scaled here, if it lies on this machine, and every worker reads the same memory: 220 MB that a run
-neither waits for nor takes.
-
-TensorFlow's libraries greet on standard error before any log level applies, and the server's standard error is for
-its own log: it is closed to them during the import, and an import that fails will fail again, and be told, in the
-worker that needs it.
+MNIST is verified and scaled here if it is on this machine. Every worker reads the same memory: 220 MB that a run
+neither waits for nor allocates.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STDERR = 2
 
-kept = os.dup(STDERR)
-nowhere = os.open(os.devnull, os.O_WRONLY)
-os.dup2(nowhere, STDERR)
-try:
-    with suppress(Exception):
-        import loopbench_server.engine.diagnosis
-        import loopbench_server.engine.evaluation
-        import loopbench_server.engine.training
-        import loopbench_server.workers.process  # noqa: F401
-        from loopbench.spec import Dataset
-        from loopbench_server.engine import data
-        from loopbench_server.workers import xla_cache
 
-        xla_cache.keep()
-        folder = os.environ.get("LOOPBENCH_DATA_DIR")
-        data.share(Dataset.MNIST, Path(folder) if folder else None)
-finally:
-    os.dup2(kept, STDERR)
-    os.close(kept)
-    os.close(nowhere)
+def preload(data_dir: Path | None) -> None:
+    """Import the engine and load MNIST, from ``data_dir`` or Keras's cache. A failure shows again in each worker."""
+    with _silent_stderr(), suppress(Exception):
+        from loopbench.spec import Dataset  # noqa: PLC0415  as below
+        from loopbench_server.engine import data, diagnosis, evaluation, training  # noqa: F401, PLC0415  inside the block
+        from loopbench_server.workers import process, xla_cache  # noqa: F401, PLC0415  as above
+
+        xla_cache.create()
+        data.preload(Dataset.MNIST, data_dir)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Discard output to standard error, which is for the server's log.
+
+    TensorFlow's libraries print a greeting during their import, before any log level applies.
+    """
+    kept = os.dup(STDERR)
+    discarded = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(discarded, STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(discarded)

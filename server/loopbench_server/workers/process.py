@@ -1,6 +1,6 @@
-"""Inside a worker process: one task from start to end, told to the server over a pipe.
+"""Runs one task in a worker process and sends its messages to the server over a pipe.
 
-The engine is imported here and nowhere else on the server; the forkserver has it loaded before the fork.
+Only this module and :mod:`.preload` import the engine; the forkserver has loaded it before the fork.
 """
 
 import io
@@ -41,36 +41,36 @@ from loopbench_server.workers.protocol import (
     Task,
     Trained,
 )
-from loopbench_server.workers.redaction import without_paths
+from loopbench_server.workers.redaction import redact_paths
 from loopbench_server.workers.scratch import scratch
 
 if TYPE_CHECKING:
-    from loopbench_server.engine.training import Surroundings, Weights
+    from loopbench_server.engine.training import Weights
 
-# Training yields to the server, so that it answers under load.
+# The server keeps priority, so that it responds under load.
 NICENESS = 10
 EXIT_ORPHANED = 70
-# Characters of an error that are stored and told; TensorFlow's may run to many kilobytes. The log has the traceback.
-LONGEST_MESSAGE = 2_000
+# Characters of an error that are stored; errors of TensorFlow may have many kilobytes. The log has the traceback.
+MAX_MESSAGE_LENGTH = 2_000
 
-# Errors whose details are in the log, where callers see no path.
-FAULTS_OF_THE_MACHINE = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
+# Errors whose traceback goes to the log; callers must not see paths of this machine.
+MACHINE_ERRORS = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
 
 Send = Callable[[Message], None]
 
 
 def pack(weights: "Weights") -> bytes:
-    """The arrays, in order, as the bytes of an ``.npz`` file."""
+    """Return the arrays, in order, as the bytes of an ``.npz`` file."""
     buffer = io.BytesIO()
     np.savez(buffer, *weights)
     return buffer.getvalue()
 
 
 def unpack(packed: bytes) -> "Weights":
-    """The arrays that :func:`pack` packed.
+    """Return the arrays that :func:`pack` packed.
 
     Raises:
-        WeightsCorruptError: these bytes are not what it made.
+        WeightsCorruptError: the bytes are not the output of :func:`pack`.
     """
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
@@ -79,18 +79,12 @@ def unpack(packed: bytes) -> "Weights":
         raise WeightsCorruptError(f"the stored weights cannot be read: {error}") from error
 
 
-def shortened(message: str) -> str:
-    """``message``, of which no more than the beginning is kept where it is very long."""
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
+def truncate(message: str) -> str:
+    """Return ``message``, cut to MAX_MESSAGE_LENGTH characters."""
+    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
 
-def _surroundings(task: Task) -> "Surroundings":
-    from loopbench_server.engine.training import Surroundings  # noqa: PLC0415  only in the worker
-
-    return Surroundings(threads=task.threads, data_dir=task.data_dir, tensorboard_dir=task.tensorboard_dir)
-
-
-def _frame(message: Message) -> bytes:
+def _encode(message: Message) -> bytes:
     return message.model_dump_json().encode()
 
 
@@ -98,9 +92,9 @@ def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
 
     described = Described(
-        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.data_dir)
+        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.config.data_dir)
     )
-    return [_frame(described)]
+    return [_encode(described)]
 
 
 def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
@@ -109,12 +103,13 @@ def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
     assert task.spec is not None
     result, weights = train(
         task.spec,
-        _surroundings(task),
+        task.config,
+        log_dir=task.config.log_dir(task.run_id) if task.spec.tensorboard else None,
         on_phase=lambda phase: send(PhaseBegan(phase=phase, time=time.time())),
         on_progress=lambda progress: send(Progressed(progress=progress)),
         on_epoch=lambda record: send(EpochEnded(record=record)),
     )
-    return [_frame(Trained(result=result)), pack(weights)]
+    return [_encode(Trained(result=result)), pack(weights)]
 
 
 def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
@@ -124,9 +119,9 @@ def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     assert task.spec is not None
     arrays = unpack(weights)
     if weights_digest(arrays) != task.weights_digest:
-        raise WeightsCorruptError("the stored weights are not those that the run ended with")
-    evaluation = evaluate(task.run_id, task.spec, arrays, _surroundings(task))
-    return [_frame(Evaluated(evaluation=evaluation))]
+        raise WeightsCorruptError("the stored weights differ from the run's final weights")
+    evaluation = evaluate(task.run_id, task.spec, arrays, task.config)
+    return [_encode(Evaluated(evaluation=evaluation))]
 
 
 def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
@@ -134,11 +129,11 @@ def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
 
     assert task.spec is not None
     assert task.second is not None
-    diagnosis = diagnose(task.spec, task.second, _surroundings(task), task.divergences)
-    return [_frame(Diagnosed(diagnosis=diagnosis))]
+    diagnosis = diagnose(task.spec, task.second, task.config, task.divergences)
+    return [_encode(Diagnosed(diagnosis=diagnosis))]
 
 
-# What each gives are the frames that end the task.
+# Each returns the frames that end the task.
 HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
     "describe": _describe,
     "train": _train,
@@ -147,53 +142,54 @@ HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
 }
 
 
-def _die_with_the_server(orders: Connection) -> None:
-    """Wait for the server's end of ``orders`` to close, however the server died, and end the process."""
+def _exit_with_server(task_pipe: Connection) -> None:
+    """End the process when the server's end of ``task_pipe`` closes, however the server died."""
 
     def wait() -> None:
-        orders.poll(None)
+        task_pipe.poll(None)
         os._exit(EXIT_ORPHANED)
 
     threading.Thread(target=wait, daemon=True, name="lifeline").start()
 
 
-def main(orders: Connection, answers: Connection) -> None:
-    """Work on the task that comes over ``orders``, with packed weights, which are empty unless the task is EVALUATE.
+def main(task_pipe: Connection, message_pipe: Connection) -> None:
+    """Run the task that arrives over ``task_pipe``, with packed weights, which are empty except for EVALUATE.
 
-    Messages go to ``answers``. The server closes its end of ``orders`` only when it ends.
+    Messages go to ``message_pipe``. The server closes its end of ``task_pipe`` only when the server ends.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the server's standard output is for its address alone
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is reserved for the server's address
     os.nice(NICENESS)
     try:
-        task_json, weights = orders.recv_bytes(), orders.recv_bytes()
+        task_json, weights = task_pipe.recv_bytes(), task_pipe.recv_bytes()
     except EOFError:
         os._exit(EXIT_ORPHANED)
-    _die_with_the_server(orders)
+    _exit_with_server(task_pipe)
 
     def send(message: Message) -> None:
-        answers.send_bytes(_frame(message))
+        message_pipe.send_bytes(_encode(message))
 
     send(Started(monotonic=time.monotonic()))
     task = Task.model_validate_json(task_json)
     try:
-        # The server may end the process as soon as it has the last frame, so everything else comes before.
+        # The server may kill the process after the last frame, so everything else comes before.
         with scratch():
-            xla_cache.share()
+            xla_cache.enable()
             frames = HANDLERS[task.kind](task, weights, send)
         for frame in frames:
-            answers.send_bytes(frame)
+            message_pipe.send_bytes(frame)
     except LoopbenchServerError as error:
-        details = traceback.format_exc() if isinstance(error, FAULTS_OF_THE_MACHINE) else ""
-        send(Failed(reason=error.reason, message=shortened(str(error)), traceback=details))
-    except Exception as error:  # noqa: BLE001  told to the server, which logs it and fails the run
-        message = without_paths(f"{type(error).__name__}: {error}", *_folders(task))
-        send(Failed(reason=RunFailedError.reason, message=shortened(message), traceback=traceback.format_exc()))
-    answers.close()
+        details = traceback.format_exc() if isinstance(error, MACHINE_ERRORS) else ""
+        send(Failed(reason=error.reason, message=truncate(str(error)), traceback=details))
+    except Exception as error:  # noqa: BLE001  the server logs it and fails the run
+        message = redact_paths(f"{type(error).__name__}: {error}", *_private_folders(task))
+        send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
+    message_pipe.close()
 
 
-def _folders(task: Task) -> tuple[str, ...]:
-    """Folders that an error may name: where its code is, where it works, and what it was given."""
-    given = (tempfile.tempdir, task.data_dir, task.tensorboard_dir)
+def _private_folders(task: Task) -> tuple[str, ...]:
+    """Return folders that an error may name: those of the code, the temporary folder and the configured folders."""
+    config = task.config
+    given = (tempfile.tempdir, config.data_dir, config.tensorboard_dir, config.log_dir(task.run_id))
     return (sys.prefix, sys.base_prefix, *(str(path) for path in given if path))

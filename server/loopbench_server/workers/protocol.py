@@ -1,6 +1,5 @@
-"""What a server asks of a worker process and what the process answers, as JSON over a pipe."""
+"""Tasks and messages between server and worker process, as JSON over a pipe."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -17,19 +16,18 @@ from loopbench.spec import (
     Result,
     RunSpec,
 )
+from loopbench_server.worker_config import WorkerConfig
 
 
 class Task(Model):
-    """What to do, with what the engine needs to know for it.
+    """Task for a worker, and the configuration to run it with.
 
     DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
-    ``divergences`` say, for DIAGNOSE, where whole runs of the two diverged, as far as that is known.
+    ``divergences`` hold, for DIAGNOSE, where whole runs of the two diverged, as far as known.
     """
 
     kind: Literal["describe", "train", "evaluate", "diagnose"]
-    threads: int = 1
-    data_dir: Path | None = None
-    tensorboard_dir: Path | None = None
+    config: WorkerConfig
     run_id: str = ""
     spec: RunSpec | None = None
     second: RunSpec | None = None
@@ -38,14 +36,14 @@ class Task(Model):
 
 
 class Started(Model):
-    """The process runs, since ``monotonic``: that clock is the same for all processes of a machine."""
+    """The process has started, at ``monotonic``: that clock is the same for all processes of a machine."""
 
     kind: Literal["started"] = "started"
     monotonic: float
 
 
 class PhaseBegan(Model):
-    """The run is in ``phase``, as :class:`loopbench.spec.Phases` names them, since ``time`` in seconds since 1970."""
+    """The run entered ``phase`` at ``time``, in seconds since 1970. :class:`loopbench.spec.Phases` names the phases."""
 
     kind: Literal["phase_began"] = "phase_began"
     phase: str
@@ -53,42 +51,42 @@ class PhaseBegan(Model):
 
 
 class Progressed(Model):
-    """Somewhat further."""
+    """Training made progress."""
 
     kind: Literal["progressed"] = "progressed"
     progress: Progress
 
 
 class EpochEnded(Model):
-    """An epoch is complete."""
+    """An epoch ended."""
 
     kind: Literal["epoch_ended"] = "epoch_ended"
     record: EpochRecord
 
 
 class Trained(Model):
-    """The result; the frame after this one holds the final weights as the bytes of an ``.npz`` file."""
+    """Result of TRAIN; the next frame holds the final weights as the bytes of an ``.npz`` file."""
 
     kind: Literal["trained"] = "trained"
     result: Result
 
 
 class Evaluated(Model):
-    """The answer to EVALUATE."""
+    """Result of EVALUATE."""
 
     kind: Literal["evaluated"] = "evaluated"
     evaluation: Evaluation
 
 
 class Diagnosed(Model):
-    """The answer to DIAGNOSE."""
+    """Result of DIAGNOSE."""
 
     kind: Literal["diagnosed"] = "diagnosed"
     diagnosis: Diagnosis
 
 
 class Described(Model):
-    """The answer to DESCRIBE."""
+    """Result of DESCRIBE."""
 
     kind: Literal["described"] = "described"
     versions: dict[str, str]
@@ -97,7 +95,7 @@ class Described(Model):
 
 
 class Failed(Model):
-    """The task ended with an error: a domain error's reason, or RUN_FAILED and a traceback for the log."""
+    """The task failed: the reason of a domain error, or RUN_FAILED with a traceback for the log."""
 
     kind: Literal["failed"] = "failed"
     reason: str

@@ -1,29 +1,29 @@
-"""The temporary files of a worker process."""
+"""Temporary files of a worker process."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-from loopbench_server.disk import probe
+from loopbench_server.disk import check_writable
 from loopbench_server.errors import LoopbenchServerError, TemporaryFolderError
 from loopbench_server.workers import xla_cache
 
 
 @contextmanager
 def scratch() -> Iterator[None]:
-    """Temporary files have a folder to themselves within the block, and are removed with it.
+    """Give temporary files a folder of their own within the block, and remove it afterwards.
 
-    AutoGraph keeps its files until the interpreter ends, which a killed worker's never does. What a killed worker
-    leaves goes with the forkserver's folder.
+    AutoGraph keeps its files until the interpreter exits, which a killed worker never does. The forkserver's folder
+    contains these folders and is removed with it.
 
-    Where AutoGraph cannot write, it leaves loops as they are, and TensorFlow fails with words about the loop: an error
-    of the block is one of the loop only if the folder still takes files.
+    Where AutoGraph cannot write, it does not convert loops, and TensorFlow then reports an error about the loop. The
+    folder is therefore checked again when the block fails.
 
     Raises:
-        TemporaryFolderError: the folder takes no files, before the block or when the block failed.
+        TemporaryFolderError: the folder does not accept files, before the block or after the block failed.
     """
-    with _made() as folder:
+    with _make_folder() as folder:
         _check(folder)
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
@@ -37,19 +37,19 @@ def scratch() -> Iterator[None]:
             tempfile.tempdir = before
 
 
-def _made() -> TemporaryDirectory[str]:
+def _make_folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="worker-", dir=xla_cache.folder(), ignore_cleanup_errors=True)
     except OSError as error:
-        raise _refusal(error) from error
+        raise _make_refusal(error) from error
 
 
 def _check(folder: str) -> None:
     try:
-        probe(folder)
+        check_writable(folder)
     except OSError as error:
-        raise _refusal(error) from error
+        raise _make_refusal(error) from error
 
 
-def _refusal(error: OSError) -> TemporaryFolderError:
-    return TemporaryFolderError(f"the server's temporary folder (TMPDIR) takes no files: {error.strerror}")
+def _make_refusal(error: OSError) -> TemporaryFolderError:
+    return TemporaryFolderError(f"the server's temporary folder (TMPDIR) does not accept files: {error.strerror}")

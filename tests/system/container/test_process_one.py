@@ -28,7 +28,7 @@ def begun(server: Container, spec: RunSpec) -> str:
     """The id of a run that is under way."""
     with server.client() as client:
         run = client.train(spec, detach=True)
-        next(event for event in client.watch(run.id) if event.progress and event.progress.step)
+        next(event for event in client.watch_run(run.id) if event.progress and event.progress.step)
     return run.id
 
 
@@ -79,7 +79,7 @@ def test_sigterm_lets_a_run_finish_or_cancels_a_long_one_and_ends_with_zero(star
     hasty = start(environment={"LOOPBENCH_DRAIN_SECONDS": "0.5"})
     with hasty.client() as client:
         client.wait_ready(SECONDS_TO_READY)
-        assert client.get(finished).state is RunState.SUCCEEDED
+        assert client.get_run(finished).state is RunState.SUCCEEDED
     cancelled = begun(hasty, LONG)
     hasty.send(signal.SIGTERM)
     assert hasty.wait() == 0
@@ -91,7 +91,7 @@ def test_sigterm_lets_a_run_finish_or_cancels_a_long_one_and_ends_with_zero(star
 
     with start().client() as client:
         client.wait_ready(SECONDS_TO_READY)
-        run = client.get(cancelled)
+        run = client.get_run(cancelled)
     assert run.error is not None
     assert (run.state, run.error.reason, run.error.retryable) == (RunState.CANCELLED, "SERVER_DRAINING", True)
 

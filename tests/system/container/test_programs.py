@@ -49,7 +49,7 @@ def test_a_client_in_a_container_trains_on_a_server_in_another(image: Image, sta
             "loopbench", *words, environment=paths(CLIENT) | {"LOOPBENCH_SERVER": server.address}, mounts=mounts
         )
         assert done.returncode == 0, done.stderr
-        assert len([*client.list()]) == 1
+        assert len([*client.list_runs()]) == 1
 
 
 def test_a_report_is_written_where_it_may_be(image: Image, folders: dict[str, Path]) -> None:

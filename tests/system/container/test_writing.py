@@ -47,5 +47,5 @@ def test_nothing_is_written_elsewhere_even_where_it_could_be(start: Start, image
 def test_without_a_folder_for_its_state_it_says_so_in_a_line(image: Image) -> None:
     done = image.run()
     assert done.returncode == 1
-    assert "loopbench-server: --store-url: the database cannot be opened" in done.stderr
+    assert "loopbench-server: --store-url: cannot open the database" in done.stderr
     assert "Traceback" not in done.stderr

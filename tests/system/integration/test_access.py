@@ -49,5 +49,5 @@ def test_callers_that_hang_up_half_way_leave_the_server_up(server: ServerProcess
     for _ in range(HANG_UPS):
         with grpc.insecure_channel(server.address) as channel:
             next(pb_grpc.BenchmarkServiceStub(channel).WatchRun(pb.WatchRunRequest(run_id=run_id)))
-    assert client.server_info().running == 1
-    client.cancel(run_id)
+    assert client.get_server_info().running == 1
+    client.cancel_run(run_id)

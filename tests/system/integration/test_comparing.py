@@ -68,8 +68,8 @@ def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, c
     assert process.stderr is not None
     lines = [process.stderr.readline() for _ in range(3)]
     assert [line.split()[0] for line in lines] == ["0", "1/3", "2/3"]
-    (running,) = client.list(RunFilter(seeds=seed.seeds, states=(RunState.RUNNING, RunState.QUEUED)))
-    for event in client.watch(running.id):
+    (running,) = client.list_runs(RunFilter(seeds=seed.seeds, states=(RunState.RUNNING, RunState.QUEUED)))
+    for event in client.watch_run(running.id):
         if event.progress:
             break
     process.send_signal(signal.SIGINT)
@@ -79,21 +79,21 @@ def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, c
         "the same command again goes on from here: what has finished is not run again",
         "interrupted",
     ]
-    assert client.get(running.id).state is RunState.CANCELLED
+    assert client.get_run(running.id).state is RunState.CANCELLED
 
     code, _, stderr = compare(server, *short, *shared)
     assert (code, stderr) == (0, "2 of 2 runs are there already\n")
-    assert len([*client.list(RunFilter(seeds=seed.seeds, states=(RunState.SUCCEEDED,)))]) == 2
+    assert len([*client.list_runs(RunFilter(seeds=seed.seeds, states=(RunState.SUCCEEDED,)))]) == 2
     # What was cancelled is run again, and what is there is not.
-    (one,) = client.list(RunFilter(seeds=seed.seeds, methods=(Method.FIT,)))
+    (one,) = client.list_runs(RunFilter(seeds=seed.seeds, methods=(Method.FIT,)))
     specifications = {"long": running.spec.model_copy(update={"epochs": 1}), "one": one.spec}
     plan = Plan({label: chosen.model_copy(update={"seed": 0}) for label, chosen in specifications.items()}, seed.seeds)
     assert compare_specs(client, plan).reused == 1
-    assert len([*client.list(seed)]) == 4
+    assert len([*client.list_runs(seed)]) == 4
 
 
 def test_a_run_that_cannot_be_stops_no_other(server: ServerProcess, client: Client) -> None:
-    if any(device.type is Device.GPU for device in client.server_info().devices):
+    if any(device.type is Device.GPU for device in client.get_server_info().devices):
         pytest.skip("this machine has a GPU")
     words = specs("gpu: device=gpu", "one: method=fit", "two: method=gradient-tape")
     code, stdout, stderr = compare(server, *words, *SHARED, "--seeds", "1")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from loopbench.spec import Adam, Dataset, Divergence, Execution, Loss, Method, Run, RunGroup, RunSpec, Sgd, Verdict
 from loopbench_client import Client
 from loopbench_client.cli import app
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.servers import ServerProcess
 
 pytestmark = pytest.mark.slow

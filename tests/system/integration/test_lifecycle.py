@@ -31,9 +31,9 @@ def idle(server: ServerProcess) -> ServerProcess:
 def test_two_runs_at_once(idle: ServerProcess, client: Client) -> None:
     ids = [under_way(client, long_spec(seed=BY_TWO + number)) for number in range(2)]
     assert len(idle.workers()) == 2
-    assert client.server_info().running == 2
+    assert client.get_server_info().running == 2
     for run_id in ids:
-        client.cancel(run_id)
+        client.cancel_run(run_id)
     assert not idle.workers()
 
 
@@ -49,13 +49,13 @@ Client(sys.argv[1]).train(RunSpec.model_validate_json(sys.argv[2]))
 def test_killed_caller_takes_its_run_along(idle: ServerProcess, client: Client) -> None:
     given = long_spec(seed=BY_CALLER).model_dump_json()
     caller = subprocess.Popen([sys.executable, "-c", CALLER, idle.address, given])
-    eventually(lambda: client.server_info().running == 1 and bool(idle.workers()))
+    eventually(lambda: client.get_server_info().running == 1 and bool(idle.workers()))
     caller.kill()
     caller.wait()
     eventually(lambda: not idle.workers())
     # The process is gone before the end of its run is stored.
-    eventually(lambda: all(run.state.ended for run in client.list(RunFilter(seeds=(BY_CALLER,)))))
-    (run,) = client.list(RunFilter(seeds=(BY_CALLER,)))
+    eventually(lambda: all(run.state.ended for run in client.list_runs(RunFilter(seeds=(BY_CALLER,)))))
+    (run,) = client.list_runs(RunFilter(seeds=(BY_CALLER,)))
     assert run.state is RunState.CANCELLED
     assert run.error is not None
     assert (run.error.reason, run.error.retryable) == ("CALLER_GONE", True)
@@ -65,8 +65,8 @@ def test_killed_caller_takes_its_run_along(idle: ServerProcess, client: Client) 
 def test_cancelled_run_tells_its_waiting_caller(client: Client) -> None:
     def cancel_once_running(event: Any) -> None:
         if event.progress and event.progress.step:
-            (run,) = client.list(RunFilter(seeds=(BY_EVENT,)))
-            client.cancel(run.id)
+            (run,) = client.list_runs(RunFilter(seeds=(BY_EVENT,)))
+            client.cancel_run(run.id)
 
     with pytest.raises(RunCancelledError):
         client.train(long_spec(seed=BY_EVENT), on_progress=cancel_once_running)
@@ -95,7 +95,7 @@ def test_sigterm_ends_a_run_that_takes_too_long(start: Start) -> None:
     assert server.process.wait(PATIENCE) == 0
     assert not any(worker.is_running() for worker in workers)
     with start().client() as client:
-        run = client.get(run_id)
+        run = client.get_run(run_id)
     assert run.error is not None
     assert (run.state, run.error.reason, run.error.retryable) == (RunState.CANCELLED, "SERVER_DRAINING", True)
 
@@ -139,9 +139,9 @@ def test_many_callers_with_short_deadlines_leave_nothing_behind(idle: ServerProc
         with pytest.raises(LoopbenchError):
             client.train(long_spec(seed=seed), timeout=2 * number / 1000)
     of_these = RunFilter(seeds=tuple(BY_DEADLINES))
-    eventually(lambda: all(run.state is RunState.CANCELLED for run in client.list(of_these)))
+    eventually(lambda: all(run.state is RunState.CANCELLED for run in client.list_runs(of_these)))
     eventually(lambda: not idle.workers())
-    info = client.server_info()
+    info = client.get_server_info()
     assert (info.running, info.queued) == (0, 0)
 
 
@@ -158,4 +158,4 @@ def test_run_survives_the_death_of_its_server(start: Start) -> None:
         run = training.result()
         assert run.state is RunState.SUCCEEDED
         with again.client() as other:
-            assert [stored.id for stored in other.list()] == [run.id]
+            assert [stored.id for stored in other.list_runs()] == [run.id]

@@ -24,7 +24,7 @@ def test_all_watchers_and_calls_are_counted(server: ServerProcess, client: Clien
         "health": 10,
     }
     assert len(found["watchers"]) == WATCHERS
-    result = client.get(run.id).result
+    result = client.get_run(run.id).result
     assert result is not None
     for told in found["watchers"]:
         assert told["epochs"] == list(range(1, EPOCHS + 1))

@@ -46,7 +46,7 @@ def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, a
     words = ["--tls-certificate", str(pair.certificate), "--tls-key", str(callers_pair.key)]
     done = run_server(*words, "--tokens-file", str(tmp_path / "tokens"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert [part in done.stderr for part in ("is not the key of", "line 1", "line 2")] == [True] * 3
+    assert [part in done.stderr for part in ("is not the unencrypted PEM key of", "line 1", "line 2")] == [True] * 3
     done = run_server("--address", "0.0.0.0:0", "--tokens-file", str(tmp_path / "none"))
     assert [part in done.stderr for part in ("--tls-certificate", "cannot be read")] == [True] * 2
 
@@ -65,7 +65,7 @@ def test_a_folder_of_temporary_files_may_have_a_long_path(
 def test_insecure_is_told_in_so_many_words_and_works(start: Start) -> None:
     # On loopback: whether it is let through elsewhere is a rule of its own, with tests of its own.
     with start("--insecure").client() as client:
-        assert client.server_info()
+        assert client.get_server_info()
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_a_socket_of_this_machine_is_an_address(start: Start, tmp_path: Path) ->
     server = start("--address", f"unix:{tmp_path / 'socket'}")
     assert server.address == f"unix:{tmp_path / 'socket'}"
     with server.client() as client:
-        assert client.server_info()
+        assert client.get_server_info()
 
 
 @pytest.mark.parametrize("url", [URLS[0], *(pytest.param(url, marks=pytest.mark.slow) for url in URLS[1:])])
@@ -93,7 +93,7 @@ def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Start, monkey
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization {PASSWORD}")  # it lacks the "="
     server = start("--log-level", "debug")
     with server.client() as client:
-        assert client.server_info()
+        assert client.get_server_info()
     assert "listening" in server.log()
     assert PASSWORD not in server.log()
 
@@ -109,11 +109,11 @@ def test_no_log_for_a_console_shows_a_token_its_hash_or_a_key(
     tls = Tls(authority.certificate)
     unknown = new_token("nobody", Role.WRITE)[0]
     with Client(server.address, token=tokens["write"], tls=tls) as client:
-        client.server_info()
+        client.get_server_info()
         file.write_text(file.read_text() + f"a secret by mistake {unknown}\n")
-        client.server_info()
+        client.get_server_info()
     with Client(server.address, token=unknown, tls=tls) as client, pytest.raises(UnauthenticatedError):
-        client.server_info()
+        client.get_server_info()
     eventually(lambda: "UNAUTHENTICATED" in server.log())
     log = server.log()
     assert "line 3" in log

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from loopbench.spec import RunFilter, RunState
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from tests.support.servers import Start, eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loopbench_client import Client, ServerUnavailableError, Tls, TlsError
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.certificates import Authority, Pair
 from tests.support.servers import PATIENCE, Start, eventually
 
@@ -42,7 +42,7 @@ def test_the_command_line_says_in_two_lines_why_there_is_no_tls(start: Start, pa
 def test_a_certificate_for_another_name_is_one_clear_line(start: Start, pair: Pair, authority: Authority) -> None:
     server = start("--address", "127.0.0.2:0", *pair.flags)
     with Client(server.address, tls=Tls(ca=authority.certificate)) as client, pytest.raises(TlsError) as caught:
-        client.server_info()
+        client.get_server_info()
     assert "for another name" in caught.value.message
 
 
@@ -52,12 +52,12 @@ def test_mutual_tls_lets_in_those_whose_certificate_its_ca_signed(
     server = start(*pair.flags, "--tls-client-ca", str(authority.certificate), "--log-level", "debug")
     ours = Tls(authority.certificate, callers_pair.certificate, callers_pair.key)
     with Client(server.address, tls=ours) as client:
-        assert client.server_info().versions["loopbench"]
+        assert client.get_server_info().versions["loopbench"]
     eventually(lambda: '"caller": "alice"' in server.log())
     stranger = foreign.issue("mallory")
     for tls in (Tls(authority.certificate), Tls(authority.certificate, stranger.certificate, stranger.key)):
         with Client(server.address, tls=tls) as client, pytest.raises(ServerUnavailableError) as caught:
-            client.server_info()
+            client.get_server_info()
         assert "--tls-client-certificate" in caught.value.hint
 
 
@@ -72,20 +72,20 @@ def test_a_certificate_that_is_replaced_serves_the_next_connection(
     def answers(ca: Authority) -> bool:
         with Client(server.address, tls=Tls(ca.certificate)) as client:
             try:
-                return bool(client.server_info())
+                return bool(client.get_server_info())
             except TlsError:
                 return False
 
     with Client(server.address, tls=Tls(authority.certificate)) as connected:
-        assert connected.server_info()
+        assert connected.get_server_info()
         other = foreign.issue("other")
         # A certificate whose key has not come yet is half a change, and serves nobody.
         shutil.copy(other.certificate, used.certificate)
         assert answers(authority)
         assert not answers(foreign)
-        assert "is not the key of" in server.log()
+        assert "is not the unencrypted PEM key of" in server.log()
         shutil.copy(other.key, used.key)
         assert answers(foreign)
         assert not answers(authority)
         # Connections that there are stay.
-        assert connected.server_info()
+        assert connected.get_server_info()

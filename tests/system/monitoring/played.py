@@ -59,12 +59,12 @@ def play(address: str, ca: Path, tokens: dict[str, str], while_busy: Callable[[]
         _train(client, told)
         _fill(client, told, while_busy)
         told.refuse(lambda: client.train(ENDLESS.model_copy(update={"device": Device.GPU})))
-        told.refuse(lambda: client.get(NOBODYS_RUN))
+        told.refuse(lambda: client.get_run(NOBODYS_RUN))
     with Client(address, token=tokens["read"], tls=tls) as reader, Client(address, tls=tls) as stranger:
         told.refuse(lambda: reader.train(ENDLESS))
-        told.refuse(stranger.server_info)
-        reader.list()
-        reader.server_info()
+        told.refuse(stranger.get_server_info)
+        reader.list_runs()
+        reader.get_server_info()
     return told
 
 
@@ -75,7 +75,7 @@ def _train(client: Client, told: Told) -> None:
             spec = RunSpec(method=method, loss=loss, optimizer=optimizer, dataset=Dataset.DIGITS, epochs=EPOCHS)
             told.runs.append(client.train(spec))
     told.runs.append(client.train(RunSpec(dataset=Dataset.DIGITS)))
-    assert [event.state for event in client.watch(told.runs[0].id)][-1] is RunState.SUCCEEDED
+    assert [event.state for event in client.watch_run(told.runs[0].id)][-1] is RunState.SUCCEEDED
     groups = [RunGroup(label=run.spec.method, run_ids=(run.id,)) for run in told.runs[: len(Method)]]
     told.comparison = client.compare(groups)
     client.evaluate(told.runs[0].id, method=Method.FIT)
@@ -87,4 +87,4 @@ def _fill(client: Client, told: Told, while_busy: Callable[[], None]) -> None:
     while_busy()
     for run_id in reversed(begun):
         with suppress(LoopbenchError):
-            told.cancelled += client.cancel(run_id).state is RunState.CANCELLED
+            told.cancelled += client.cancel_run(run_id).state is RunState.CANCELLED

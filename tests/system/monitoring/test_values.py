@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from loopbench import wire
 from loopbench.spec import Dataset, Method, RmsProp, Run, RunSpec, Verdict
-from loopbench_server.security.certificate_expiry import expiry
+from loopbench_server.security.certificate_expiry import read_expiry
 from tests.support.paths import ROOT
 from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 
@@ -107,7 +107,7 @@ def test_what_goes_on_was_seen_while_it_went_on(watched: Watched) -> None:
 
 def test_the_certificate_tells_when_it_expires(watched: Watched) -> None:
     told = watched.value("loopbench_tls_certificate_expiry_timestamp_seconds")
-    assert told == expiry(watched.pair.certificate, watched.pair.key)
+    assert told == read_expiry(watched.pair.certificate, watched.pair.key)
 
 
 def test_promtool_finds_nothing_amiss(watched: Watched) -> None:

@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
     assert built.returncode == 0, built.stderr
-    (path,) = folder.glob("*.whl")
+    (path,) = folder.glob("keras_loopbench-*.whl")
     return path
 
 

@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 from typer.testing import CliRunner, Result
 
 from loopbench import spec
-from loopbench_client import AsyncClient, Client, resubmission
+from loopbench_client import AsyncClient, Client, retry
 from loopbench_client.cli import app
 from tests.support.fake_service import FakeService, error_info, make_run, make_status, serving
 from tests.support.paths import ROOT
@@ -30,7 +30,7 @@ def address(service: FakeService) -> Iterator[str]:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client pauses as often as before between its attempts, each time for a twentieth of the time."""
     for name in ("PAUSES", "PAUSES_FOR_A_LEASE"):
-        monkeypatch.setattr(resubmission, name, tuple(pause / 20 for pause in getattr(resubmission, name)))
+        monkeypatch.setattr(retry, name, tuple(pause / 20 for pause in getattr(retry, name)))
 
 
 @pytest.fixture

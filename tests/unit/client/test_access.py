@@ -9,8 +9,8 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2
 from loopbench_client import Access, AccessError, AsyncClient, Client, Tls, TlsError, embedded_server
 from loopbench_client.access import VARIABLES
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.handshakes import failed_handshake, hint_on
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.tls_errors import failed_handshake, hint_on
 
 METHODS = {method.name for method in benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
 SECRET = "secret"  # noqa: S105  of nobody
@@ -29,13 +29,13 @@ def test_the_token_goes_along_with_every_call(address: str, service: Any) -> Non
     with Client(address, token=SECRET) as client:
         client.train(SPEC, on_progress=lambda _: None)
         client.evaluate("x")
-        client.get("x")
-        [*client.list()]
-        client.cancel("x")
-        client.delete("x")
+        client.get_run("x")
+        [*client.list_runs()]
+        client.cancel_run("x")
+        client.delete_run("x")
         client.compare(GROUPS)
         client.diagnose("x", "y")
-        client.server_info()
+        client.get_server_info()
     assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
 
 
@@ -43,18 +43,18 @@ async def test_the_token_goes_along_with_every_call_of_the_asyncio_client(addres
     async with AsyncClient(address, token=SECRET) as client:
         await client.train(SPEC, on_progress=lambda _: None)
         await client.evaluate("x")
-        await client.get("x")
-        [_ async for _ in client.list()]
-        await client.cancel("x")
-        await client.delete("x")
+        await client.get_run("x")
+        [_ async for _ in client.list_runs()]
+        await client.cancel_run("x")
+        await client.delete_run("x")
         await client.compare(GROUPS)
         await client.diagnose("x", "y")
-        await client.server_info()
+        await client.get_server_info()
     assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
 
 
 def test_without_a_token_nothing_goes_along(client: Client, service: Any) -> None:
-    client.get("x")
+    client.get_run("x")
     assert service.authorizations == {"GetRun": [None]}
 
 
@@ -156,7 +156,7 @@ def test_a_server_of_ones_own_has_nothing_to_do_with_access_to_others(
     for name in (*ALL_VARIABLES, *(f"LOOPBENCH_{name}" for name in servers)):
         monkeypatch.setenv(name, "x")
     with embedded_server() as server, Client(server.address) as client:
-        assert client.server_info().ready
+        assert client.get_server_info().ready
 
 
 CONNECTING = "failed to connect to all addresses; last error: "

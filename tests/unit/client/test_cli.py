@@ -15,7 +15,7 @@ from loopbench.spec import Verdict
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, run_pb2
 from loopbench_client import errors
 from loopbench_client.cli import app
-from loopbench_client.cli.exits import EXIT_CODES, MEANINGS, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, MEANINGS, ExitCode
 
 RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 Cli = Callable[..., Result]

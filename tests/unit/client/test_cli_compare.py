@@ -15,8 +15,8 @@ from typer.testing import Result
 from loopbench import spec, wire
 from loopbench.spec import Dataset, Method, Progress, RunEvent, RunSpec, RunState, Sgd
 from loopbench.v1 import analysis_pb2, run_pb2
-from loopbench_client.cli.board import MOST_COLUMNS, Board
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.live_table import MOST_COLUMNS, Board
 from loopbench_client.cli.run_flags import PARAMETERS, SHARED_PARAMETERS
 from loopbench_client.comparing import Failure, Plan
 

@@ -14,7 +14,7 @@ from loopbench import wire
 from loopbench.spec import Adam, Cause, Comparison, Diagnosis, Evidence, Loss, Method, PairComparison, RunSpec, Verdict
 from loopbench.text import describe
 from loopbench.v1 import analysis_pb2
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 
 Cli = Callable[..., Result]
 RUN_IDS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")

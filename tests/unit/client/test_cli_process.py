@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loopbench_client.cli import main
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 
 START = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from loopbench import spec
 from loopbench_client.cli.commands import tensorboard
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 
 Cli = Callable[..., Result]
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from loopbench import spec, wire
 from loopbench.v1 import run_pb2
 from loopbench_client.cli import app
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.run_flags import HELP, OPTIMIZER_FLAGS, PARAMETERS, flag_of
 
 FULL_SPEC = spec.RunSpec(

@@ -17,7 +17,7 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.resubmission import Resubmission
+from loopbench_client.retry import Retry
 from tests.support.fake_service import FakeService, serving
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
@@ -95,7 +95,7 @@ async def test_unavailable_is_tried_again_with_the_same_request_id(either: Any, 
 async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: Any) -> None:
     service.failures["DeleteRun"].append(status(grpc.StatusCode.UNAVAILABLE))
     with pytest.raises(errors.ServerUnavailableError):
-        await either.delete("x")
+        await either.delete_run("x")
     assert len(service.requests["DeleteRun"]) == 1
 
 
@@ -103,10 +103,10 @@ async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: 
 async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any, status: Any) -> None:
     calls: dict[str, Callable[[], Any]] = {
         "Evaluate": lambda: either.evaluate("x"),
-        "GetRun": lambda: either.get("x"),
-        "CancelRun": lambda: either.cancel("x"),
+        "GetRun": lambda: either.get_run("x"),
+        "CancelRun": lambda: either.cancel_run("x"),
         "Compare": lambda: either.compare([]),
-        "GetServerInfo": either.server_info,
+        "GetServerInfo": either.get_server_info,
     }
     for method, call in calls.items():
         service.failures[method].append(status(grpc.StatusCode.UNAVAILABLE))
@@ -117,7 +117,7 @@ async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any,
 @pytest.mark.usefixtures("short_pauses")
 async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: Any, status: Any) -> None:
     service.failures["WatchRun"].append(status(grpc.StatusCode.UNAVAILABLE))
-    assert await either.watch("x") == service.events
+    assert await either.watch_run("x") == service.events
     assert len(service.requests["WatchRun"]) == 2
 
 
@@ -125,7 +125,7 @@ async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: A
 async def test_a_server_that_stays_away_is_told_in_the_end(either: Any, service: Any, status: Any) -> None:
     service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 10)
     with pytest.raises(errors.ServerUnavailableError, match="away"):
-        await either.get("x")
+        await either.get_run("x")
     assert len(service.requests["GetRun"]) == 5
 
 
@@ -202,22 +202,22 @@ async def test_a_detached_run_has_no_progress(either: Any, service: Any) -> None
 
 async def test_runs_come_from_all_pages(either: Any, service: Any, run_of: Any) -> None:
     service.runs = [run_of(id=str(number)) for number in range(5)]
-    runs = await either.list(spec.RunFilter(seeds=(7,)), page_size=2)
+    runs = await either.list_runs(spec.RunFilter(seeds=(7,)), page_size=2)
     assert [run.id for run in runs] == ["0", "1", "2", "3", "4"]
     assert [request.page_token for request in service.requests["ListRuns"]] == ["", "2", "4"]
     assert {tuple(request.filter.seeds) for request in service.requests["ListRuns"]} == {(7,)}
 
 
 async def test_get_cancel_and_delete_name_the_run(either: Any, service: Any) -> None:
-    assert await either.get("a") == service.runs[0]
-    assert (await either.cancel("b")).state is spec.RunState.CANCELLED
-    await either.delete("c")
+    assert await either.get_run("a") == service.runs[0]
+    assert (await either.cancel_run("b")).state is spec.RunState.CANCELLED
+    await either.delete_run("c")
     asked = [service.requests[method][0].run_id for method in ("GetRun", "CancelRun", "DeleteRun")]
     assert asked == ["a", "b", "c"]
 
 
 async def test_watch_yields_every_event(either: Any, service: Any) -> None:
-    assert await either.watch("a") == service.events
+    assert await either.watch_run("a") == service.events
 
 
 async def test_evaluate_takes_a_run_or_a_spec(either: Any, service: Any) -> None:
@@ -264,12 +264,12 @@ def test_no_call_is_tried_again_beyond_the_clients_deadline(address: str, servic
     # The pauses between the attempts are longer than this.
     service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 100)
     with Client(address, timeout=0.1) as client, pytest.raises(errors.ServerUnavailableError, match="away"):
-        client.get("x")
+        client.get_run("x")
     assert len(service.requests["GetRun"]) == 1
 
 
 def test_a_proxy_is_not_asked_for_loopback(address: str) -> None:
-    code = f"from loopbench_client import Client\nprint(Client({address!r}).server_info().ready)"
+    code = f"from loopbench_client import Client\nprint(Client({address!r}).get_server_info().ready)"
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", "no_grpc_proxy": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
@@ -326,28 +326,28 @@ def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
 
         # The connections are there one after the other; from then on no call goes to the same server as the last.
         for _ in range(200):
-            client.server_info()
+            client.get_server_info()
             if all(asked()):
                 break
             time.sleep(0.05)
         before = asked()
         for _ in range(6):
-            client.server_info()
+            client.get_server_info()
         assert [after - earlier for earlier, after in zip(before, asked(), strict=True)] == [3, 3]
 
 
-def _pauses(resubmission: Resubmission) -> list[float]:
-    """Every pause until the resubmission gives up."""
+def _pauses(retry: Retry) -> list[float]:
+    """Every pause until the retry gives up."""
     pauses: list[float] = []
     with suppress(errors.ServerUnavailableError):
         while True:
-            pauses.append(resubmission.pause(errors.ServerUnavailableError(errors.ErrorDetails("gone", ""))))
+            pauses.append(retry.pause(errors.ServerUnavailableError(errors.ErrorDetails("gone", ""))))
     return pauses
 
 
 def test_pauses_grow_and_outlast_the_lease_of_a_run() -> None:
-    assert _pauses(Resubmission(None)) == [0.2, 0.4, 0.8, 1.6]
-    accepted = Resubmission(None)
+    assert _pauses(Retry(None)) == [0.2, 0.4, 0.8, 1.6]
+    accepted = Retry(None)
     accepted.accept()
     pauses = _pauses(accepted)
     assert pauses[0] == 1

@@ -13,10 +13,10 @@ from typer.testing import Result
 from loopbench import spec
 from loopbench.spec import Comparison, Divergence, GroupSummary, Method, PairComparison, RunSpec, Verdict
 from loopbench.sweep import LabelledSpec, Sweep
-from loopbench_client.cli.board import Board, Lines
 from loopbench_client.cli.commands.demo import findings
 from loopbench_client.cli.comparisons import print_compared
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.live_table import Board, Lines
 from loopbench_client.cli.sweeps import print_sweep, print_sweep_json
 from loopbench_client.cli.verdicts import print_verdicts
 from loopbench_client.comparing import Compared, Plan

@@ -16,7 +16,7 @@ from loopbench_client.embedded import REQUIRED
 def test_it_serves_and_drains_with_the_block(server_package: Path) -> None:
     with embedded_server() as server, Client(server.address) as client:
         server.wait_ready(client)
-        assert client.server_info().ready
+        assert client.get_server_info().ready
     assert server.process.returncode == 0
     assert (server_package / "drained").exists()
     arguments = (server_package / "arguments").read_text()

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 import loopbench_client
 from loopbench.spec import RunSpec
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.translation import STATUS_ERRORS, to_error
+from loopbench_client.error_mapping import STATUS_ERRORS, to_error
 from tests.support.in_process import threaded_server
 
 SOME_ID = "x"
@@ -45,9 +45,9 @@ async def test_a_status_becomes_its_error_for_both_clients(
     # DeleteRun, because it is not tried again.
     service.failures["DeleteRun"].extend([status(code, "not so"), status(code, "not so")])
     with pytest.raises(errors.LoopbenchError, match="not so") as caught:
-        client.delete(SOME_ID)
+        client.delete_run(SOME_ID)
     with pytest.raises(errors.LoopbenchError, match="not so") as caught_async:
-        await async_client.delete(SOME_ID)
+        await async_client.delete_run(SOME_ID)
     assert type(caught.value) is type(caught_async.value) is STATUS_ERRORS[code]
     assert isinstance(caught.value.__cause__, grpc.RpcError)
 
@@ -62,7 +62,7 @@ def test_a_bad_spec_names_every_field(client: Any, service: Any, status: Callabl
     )
     service.failures["GetRun"].append(status(grpc.StatusCode.INVALID_ARGUMENT, "no", bad))
     with pytest.raises(errors.InvalidSpecError) as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert [(v.field, v.description) for v in caught.value.violations] == [
         ("spec.epochs", "too many"),
         ("spec.seed", "odd"),
@@ -73,13 +73,13 @@ def test_a_full_queue_says_when_to_come_back(client: Any, service: Any, status: 
     retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000))
     service.failures["GetRun"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry))
     with pytest.raises(errors.QueueFullError) as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert caught.value.retry_delay == 2.5
 
 
 def test_what_grpc_itself_refuses_is_no_full_queue(client: Any) -> None:
     with pytest.raises(errors.TooMuchError, match="larger than max") as caught:
-        client.get("x" * (5 << 20))  # gRPC's own bound is 4 MiB
+        client.get_run("x" * (5 << 20))  # gRPC's own bound is 4 MiB
     assert "smaller request" in caught.value.hint
 
 
@@ -87,7 +87,7 @@ def test_reason_and_hint_are_handed_on(client: Any, service: Any, status: Callab
     details = info("DEVICE_NOT_AVAILABLE", hint="use --device cpu")
     service.failures["GetRun"].append(status(grpc.StatusCode.FAILED_PRECONDITION, "no GPU", details))
     with pytest.raises(errors.PreconditionError) as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert (caught.value.reason, caught.value.hint) == ("DEVICE_NOT_AVAILABLE", "use --device cpu")
 
 
@@ -100,7 +100,7 @@ def test_an_aborted_run_is_named(  # noqa: PLR0917 - most are fixtures
 ) -> None:
     service.failures["GetRun"].append(status(grpc.StatusCode.ABORTED, "over", info(reason, run_id="r1")))
     with pytest.raises(kind) as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert caught.value.run_id == "r1"
 
 
@@ -108,7 +108,7 @@ def test_details_of_an_unknown_type_are_left_out(client: Any, service: Any, stat
     help_links = error_details_pb2.Help(links=[error_details_pb2.Help.Link(url="u")])
     service.failures["GetRun"].append(status(grpc.StatusCode.NOT_FOUND, "none", help_links))
     with pytest.raises(errors.NotFoundError, match="none") as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert caught.value.reason == ""
 
 
@@ -117,7 +117,7 @@ def test_an_answer_outside_the_contract_is_a_server_error(
 ) -> None:
     service.runs = [run_of().model_copy(update={"state": None})]
     with pytest.raises(errors.ServerError, match="outside the contract") as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert caught.value.reason == "INVALID_ANSWER"
 
 
@@ -142,7 +142,7 @@ def test_a_damaged_detail_leaves_the_error_as_it_is(client: Any, service: Any, s
     damaged.details[0].value = b"\xff"
     service.failures["GetRun"].append(damaged)
     with pytest.raises(errors.NotFoundError, match="none") as caught:
-        client.get(SOME_ID)
+        client.get_run(SOME_ID)
     assert caught.value.reason == ""
 
 

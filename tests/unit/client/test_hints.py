@@ -11,9 +11,9 @@ from typer.testing import Result
 from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_client import Client, LoopbenchError
-from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_server.errors import LoopbenchServerError, subclasses
-from loopbench_server.rpc.error_mapping import to_status
+from loopbench_server.rpc.error_mapping import STATUSES, to_status
 
 Cli = Callable[..., Result]
 Kind = type[LoopbenchServerError]
@@ -48,7 +48,7 @@ def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> 
     assert first.startswith("error: ")
     assert first.endswith("that is why")
     assert last == f"hint: {kind.hint}"
-    assert done.exit_code == EXITS.get(kind.status, ExitCode.RUN_FAILED)
+    assert done.exit_code == EXITS.get(STATUSES[kind].name, ExitCode.RUN_FAILED)
     assert done.stdout == ""
 
 
@@ -56,9 +56,9 @@ def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> 
 def test_the_client_bears_reason_and_hint(kind: Kind, client: Client, service: Any) -> None:
     service.failures["DeleteRun"].append(sent(kind))
     with pytest.raises(LoopbenchError) as caught:
-        client.delete("x")
+        client.delete_run("x")
     assert (caught.value.reason, caught.value.hint) == (kind.reason, kind.hint)
-    assert EXIT_CODES[type(caught.value)] == EXITS.get(kind.status, ExitCode.RUN_FAILED)
+    assert EXIT_CODES[type(caught.value)] == EXITS.get(STATUSES[kind].name, ExitCode.RUN_FAILED)
 
 
 @pytest.mark.parametrize("command", ["show", "watch"])

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from loopbench.sweep import IndexExit
 from loopbench.sweep_file import read_sweep
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.paths import ROOT
 
 Cli = Callable[..., Result]

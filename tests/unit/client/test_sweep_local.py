@@ -17,7 +17,7 @@ from typer.testing import Result
 from loopbench import wire
 from loopbench.spec import Method, RunSpec
 from loopbench.sweep_file import read_sweep
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.sweeping.policy import RETRIES
 from tests.support.fake_service import make_run
 

@@ -10,7 +10,8 @@ from loopbench.spec import Dataset, Result, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.network import build_model
-from loopbench_server.engine.training import Surroundings, Weights, train
+from loopbench_server.engine.training import Weights, train
+from loopbench_server.worker_config import WorkerConfig
 
 Float64 = NDArray[np.float64]
 EPOCHS, BATCH_SIZE = 2, 32
@@ -19,7 +20,7 @@ SGD, ADAM = {"kind": "sgd"}, {"kind": "adam"}
 
 def run(**fields: Any) -> tuple[Result, Weights]:
     defaults = {"dataset": Dataset.DIGITS, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "seed": 5}
-    return train(RunSpec(**defaults | fields), Surroundings(threads=1))
+    return train(RunSpec(**defaults | fields), WorkerConfig(threads=1))
 
 
 def digest(**fields: Any) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbench_server.engine.batch_order import BatchOrder, shuffled
+from loopbench_server.engine.batch_order import BatchOrder, shuffle_indices
 
 
 def by_hand(count: int, buffer_size: int, generator: np.random.Generator) -> list[int]:
@@ -20,7 +20,7 @@ def by_hand(count: int, buffer_size: int, generator: np.random.Generator) -> lis
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_order_is_that_of_a_shuffle_buffer(count: int, buffer_size: int, seed: int) -> None:
-    order = shuffled(count, buffer_size, np.random.default_rng(seed))
+    order = shuffle_indices(count, buffer_size, np.random.default_rng(seed))
     if buffer_size < count:
         assert order.tolist() == by_hand(count, buffer_size, np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(count))
@@ -29,13 +29,13 @@ def test_order_is_that_of_a_shuffle_buffer(count: int, buffer_size: int, seed: i
 
 
 def test_buffer_of_one_does_not_shuffle() -> None:
-    assert shuffled(5, 1, np.random.default_rng(0)).tolist() == [0, 1, 2, 3, 4]
+    assert shuffle_indices(5, 1, np.random.default_rng(0)).tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("buffer_size", [0, 50, 51])
 def test_whole_set_is_a_uniform_permutation(buffer_size: int) -> None:
     expected = np.random.default_rng(3).permutation(50)
-    assert shuffled(50, buffer_size, np.random.default_rng(3)).tolist() == expected.tolist()
+    assert shuffle_indices(50, buffer_size, np.random.default_rng(3)).tolist() == expected.tolist()
 
 
 def test_order_follows_from_seed_and_epoch_alone() -> None:

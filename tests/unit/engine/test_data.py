@@ -1,14 +1,14 @@
 import hashlib
-import re
+import inspect
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from loopbench.spec import Dataset
 from loopbench_server.engine import data
-from loopbench_server.engine.download import Source
 from loopbench_server.engine.tensors import as_tensors
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
@@ -63,11 +63,12 @@ def test_other_contents(tmp_path: Path) -> None:
         data.load(Dataset.MNIST, tmp_path)
 
 
-def test_the_source_of_mnist_is_what_keras_hands_to_its_own_downloader() -> None:
-    source = data.mnist_source()
-    assert source.url.startswith("https://")
-    assert source.url.endswith("/mnist.npz")
-    assert re.fullmatch("[0-9a-f]{64}", source.sha256)
+def test_mnist_comes_from_where_keras_has_it() -> None:
+    source = inspect.getsource(keras.datasets.mnist)
+    assert data.MNIST_SHA256 in source
+    folder, _, name = data.MNIST_URL.rpartition("/")
+    assert f'"{folder}/"' in source
+    assert f"{{origin_folder}}{name}" in source
 
 
 def test_download_is_put_into_the_cache(
@@ -76,7 +77,8 @@ def test_download_is_put_into_the_cache(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     content = (mnist_dir / "mnist.npz").read_bytes()
     web.chunks = [content]
-    monkeypatch.setattr(data, "mnist_source", lambda: Source(web.url, hashlib.sha256(content).hexdigest()))
+    monkeypatch.setattr(data, "MNIST_URL", web.url)
+    monkeypatch.setattr(data, "MNIST_SHA256", hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(data, "MNIST_BYTES", len(content))
     assert len(data.load(Dataset.MNIST, None).train) == 60_000
     assert [file.name for file in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]
@@ -85,7 +87,7 @@ def test_download_is_put_into_the_cache(
 def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     web.status = 404
-    monkeypatch.setattr(data, "mnist_source", lambda: Source(web.url, "0" * 64))
+    monkeypatch.setattr(data, "MNIST_URL", web.url)
     with pytest.raises(DatasetNotAvailableError, match="download failed: HTTP Error 404"):
         data.load(Dataset.MNIST, tmp_path)
 
@@ -100,7 +102,7 @@ def test_tensors_have_the_memory_of_digits() -> None:
 
 @pytest.mark.parametrize("offset", [0, 4])
 def test_tensors_hold_what_arrays_hold(offset: int) -> None:
-    memory = data.aligned((2, 28, 29))
+    memory = data.empty_aligned((2, 28, 29))
     assert memory.ctypes.data % 64 == 0
     memory[:] = np.random.default_rng(0).random(memory.shape)
     # Beginning at a multiple of 64 bytes, or four bytes beside it.

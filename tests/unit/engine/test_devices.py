@@ -80,9 +80,9 @@ def test_devices_are_chosen(machine: Callable[[int], Asked], given: tuple[int, D
 @pytest.mark.parametrize(
     ("gpus", "replicas", "told"),
     [
-        (0, 1, "a GPU was asked for, and TensorFlow sees none"),
-        (1, 2, "2 GPUs were asked for, and TensorFlow sees 1"),
-        (0, 2, "2 GPUs were asked for, and TensorFlow sees none"),
+        (0, 1, "a GPU is required, and TensorFlow sees none"),
+        (1, 2, "2 GPUs are required, and TensorFlow sees 1"),
+        (0, 2, "2 GPUs are required, and TensorFlow sees none"),
     ],
 )
 def test_gpus_that_are_absent_are_an_error(

@@ -31,7 +31,7 @@ def first_bad_update(data: Data, rate: float, momentum: float = 0.0) -> int:
     """By NumPy in float32: the first update of which the loss, or the weights after it, are not finite."""
     weights: list[Any] = build_model(5).get_weights()  # in float32, as the engine has them
     velocity = [np.zeros_like(array) for array in weights]
-    order = BatchOrder(5, len(data.train), 1_000).drawn(0)
+    order = BatchOrder(5, len(data.train), 1_000).draw(0)
     for step in range(STEPS):
         index = order[step * BATCH_SIZE : (step + 1) * BATCH_SIZE]
         images: Any = data.train.images[index]

@@ -10,7 +10,8 @@ import pytest
 from loopbench.spec import OPTIMIZERS, AccuracyMetric, Execution, Loss, LossAggregation, Method, RunSpec
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.training import Surroundings, train
+from loopbench_server.engine.training import train
+from loopbench_server.worker_config import WorkerConfig
 
 from .by_hand import ADAM, BATCH_SIZE, EPOCHS, SGD, digest, forward, run, trained_by_hand
 
@@ -223,8 +224,8 @@ def test_seed_decides() -> None:
 @pytest.mark.parametrize("method", Method)
 def test_mnist_epoch(mnist_dir: Any, method: Method) -> None:
     spec = RunSpec(method=method, epochs=1)
-    result, _ = train(spec, Surroundings(threads=1, data_dir=mnist_dir))
-    reference, _ = train(RunSpec(epochs=1), Surroundings(threads=1, data_dir=mnist_dir))
+    result, _ = train(spec, WorkerConfig(threads=1, data_dir=mnist_dir))
+    reference, _ = train(RunSpec(epochs=1), WorkerConfig(threads=1, data_dir=mnist_dir))
     assert result.weights_digest == reference.weights_digest
     assert (result.train.samples, result.validation.samples, result.updates) == (60_000, 10_000, 1_875)
     assert 0.90 < result.validation.accuracy < 0.95

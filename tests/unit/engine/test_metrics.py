@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from loopbench.spec import AccuracyMetric, LossAggregation
-from loopbench_server.engine.metrics import ACCURACY_METRICS, LOSS_AGGREGATIONS, Accuracy, Figures
+from loopbench_server.engine.metrics import ACCURACY_METRICS, LOSS_AGGREGATIONS, Accuracy, LoopMetrics
 
 # Labels 1, 2, 3 and predictions 1, 2, 2: two of three are right.
 ONE_HOT = np.eye(4, dtype="float32")[[1, 2, 3]]
@@ -49,7 +49,7 @@ def test_wrong_accuracy_metric_is_the_class_that_keras_picks() -> None:
     ("report", "expected"), [(LossAggregation.MEAN, (3 * 1 + 1 * 5) / 4), (LossAggregation.LAST_BATCH, 5.0)]
 )
 def test_loss_of_an_epoch(report: LossAggregation, expected: float) -> None:
-    figures = Figures(AccuracyMetric.CATEGORICAL, report)
+    figures = LoopMetrics(AccuracyMetric.CATEGORICAL, report)
     figures.update(ONE_HOT, OUTPUTS, 1.0)
     figures.update(ONE_HOT[:1], OUTPUTS[:1], 5.0)
     assert {name: float(value) for name, value in figures.result().items()} == {"loss": expected, "accuracy": 0.75}

@@ -9,7 +9,8 @@ import tensorflow as tf
 from loopbench.spec import Execution, Loss, LossAggregation, Method, RunSpec, Sgd
 from loopbench_server.engine.data import Data
 from loopbench_server.engine.replicas import strategy_for
-from loopbench_server.engine.training import Surroundings, train
+from loopbench_server.engine.training import train
+from loopbench_server.worker_config import WorkerConfig
 
 from .by_hand import ADAM, EPOCHS, SGD, digest, forward, run, trained_by_hand
 
@@ -122,7 +123,7 @@ def test_mnist_on_two_replicas_is_mnist_on_one(mnist_dir: Any) -> None:
     # Not Adam, which divides by the size of a gradient: where that is all rounding, it makes a whole step of it.
     spec = {"method": Method.FIT, "epochs": 1, "batch_size": 480, "optimizer": Sgd(learning_rate=0.01)}
     (two, shares), (one, whole) = (
-        train(RunSpec(replicas=replicas, **spec), Surroundings(threads=1, data_dir=mnist_dir)) for replicas in (2, 1)
+        train(RunSpec(replicas=replicas, **spec), WorkerConfig(threads=1, data_dir=mnist_dir)) for replicas in (2, 1)
     )
     assert (two.updates, two.train.samples, two.validation.samples) == (125, 60_000, 10_000)
     assert two.validation.accuracy == pytest.approx(one.validation.accuracy, abs=1e-3)

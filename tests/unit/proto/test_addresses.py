@@ -1,7 +1,7 @@
 import pytest
 
 from loopbench.addresses import is_loopback
-from loopbench_server.security.bind_policy import missing
+from loopbench_server.security.bind_policy import find_missing_protection
 
 OURS = ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "LocalHost:1", "[::1]:1", "unix:/run/x.sock", "unix:x"]
 OF_OTHERS = [
@@ -36,7 +36,7 @@ def test_all_others_may_be_reached_from_elsewhere(address: str) -> None:
 
 @pytest.mark.parametrize("address", OURS)
 def test_on_loopback_nothing_is_asked_for(address: str) -> None:
-    assert missing(address, tls=False, tokens=False, insecure=False) == []
+    assert find_missing_protection(address, tls=False, tokens=False, insecure=False) == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_on_loopback_nothing_is_asked_for(address: str) -> None:
 def test_elsewhere_tls_and_tokens_are_asked_for_unless_somebody_says_insecure(
     tls: bool, tokens: bool, flags: list[str]
 ) -> None:
-    lacking = missing("0.0.0.0:1", tls=tls, tokens=tokens, insecure=False)
+    lacking = find_missing_protection("0.0.0.0:1", tls=tls, tokens=tokens, insecure=False)
     assert len(lacking) == len(flags)
     assert all(flag in line for flag, line in zip(flags, lacking, strict=True))
-    assert missing("0.0.0.0:1", tls=tls, tokens=tokens, insecure=True) == []
+    assert find_missing_protection("0.0.0.0:1", tls=tls, tokens=tokens, insecure=True) == []

@@ -1,6 +1,7 @@
 import re
 
 from loopbench_server.errors import subclasses
+from loopbench_server.rpc.error_mapping import STATUSES
 from scripts.documents.errors import errors, troubleshooting
 
 SECTION = re.compile(r"^### `(\w+)`\n\n(.+)\n\n(.+)", re.MULTILINE)
@@ -11,7 +12,7 @@ def test_every_error_has_its_row_once() -> None:
     for error in subclasses():
         (row,) = (line for line in lines if line.startswith(f"| [`{error.reason}`]"))
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]
-        assert cells[1:3] == [error.status, "yes" if error.retryable else "no"]
+        assert cells[1:3] == [STATUSES[error].name, "yes" if error.retryable else "no"]
         assert cells[4] == error.hint
 
 
@@ -25,7 +26,7 @@ def test_a_section_says_what_the_table_says_and_more() -> None:
     for reason, told, more in SECTION.findall(troubleshooting()):
         (error,) = (error for error in subclasses() if error.reason == reason)
         assert error.hint in told
-        assert error.status in told
+        assert STATUSES[error].name in told
         assert ("not retryable" in told) is not error.retryable
         assert len(more) > 50
         assert not more.startswith("#")

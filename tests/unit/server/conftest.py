@@ -15,21 +15,20 @@ from prometheus_client import CollectorRegistry
 
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
-from loopbench_server.rpc.boundary import Boundary
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
-from loopbench_server.workers.limits import Bounds
-from loopbench_server.workers.pool import CLOSING, WorkerDiedError
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
+from loopbench_server.workers.pool import FINAL_MESSAGES, WorkerDiedError
 from loopbench_server.workers.protocol import Message, Task
 from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)
-BOUNDS = Bounds(seconds=3_600, megabytes=4_000)
+LIMITS = WorkerLimits(seconds=3_600, megabytes=4_000)
 
 
 SECONDS_A_TEST_MAY_HANG = 120
@@ -54,18 +53,12 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def boundary(registry: CollectorRegistry) -> Boundary:
-    """The interceptor of every server, without traces."""
-    return Boundary(RpcMetrics(registry), NoOpTracer())
-
-
-@pytest.fixture
-async def serve(boundary: Boundary) -> AsyncIterator[Serve]:
-    """Servers that stop with the test; without other interceptors they have the boundary."""
+async def serve(registry: CollectorRegistry) -> AsyncIterator[Serve]:
+    """Servers that stop with the test, by default with the interceptors of a server without tokens and traces."""
     async with AsyncExitStack() as servers:
 
         async def start(*register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel:
-            chosen = [boundary] if interceptors is None else interceptors
+            chosen = make_interceptors(RpcMetrics(registry), NoOpTracer()) if interceptors is None else interceptors
             return await servers.enter_async_context(aio_server(*register, interceptors=chosen))
 
         yield start
@@ -120,14 +113,14 @@ class FakeWorker:
     async def messages(self) -> AsyncIterator[tuple[Message, bytes]]:
         closed = False
         while (sent := None if closed and self._sent.empty() else await self._sent.get()) is not None:
-            closed = sent[0].kind in CLOSING
+            closed = sent[0].kind in FINAL_MESSAGES
             yield sent
         if not closed:
             raise WorkerDiedError("the process was killed")
 
 
-class FakeProcesses:
-    """Stands for :class:`loopbench_server.workers.pool.Processes`."""
+class FakeWorkerPool:
+    """Stands for :class:`loopbench_server.workers.pool.WorkerPool`."""
 
     def __init__(self) -> None:
         self.refused = False
@@ -178,8 +171,8 @@ class Recorder(Observer):
 
 
 @pytest.fixture
-def processes() -> Any:
-    return FakeProcesses()
+def pool() -> Any:
+    return FakeWorkerPool()
 
 
 @pytest.fixture
@@ -188,18 +181,18 @@ def observer() -> Any:
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs", bounds=BOUNDS)
+def config(tmp_path: Path) -> WorkerConfig:
+    return WorkerConfig(threads=3, data_dir=tmp_path / "data", tensorboard_dir=tmp_path / "logs", limits=LIMITS)
 
 
 @pytest.fixture
 async def make_scheduler(
-    store: Store, processes: Any, observer: Any, surroundings: Surroundings
+    store: Store, pool: Any, observer: Any, config: WorkerConfig
 ) -> AsyncIterator[Callable[..., Scheduler]]:
     made = []
 
     def make(slots: int = 1, queue_size: int = 10, caller_runs: int = 100) -> Scheduler:
-        executor = RunExecutor(store, processes, slots, surroundings, observer)
+        executor = RunExecutor(store, pool, slots, config, observer)
         made.append(Scheduler(store, executor, Limits(slots, queue_size, caller_runs)))
         return made[-1]
 
@@ -209,9 +202,9 @@ async def make_scheduler(
 
 
 @pytest.fixture
-def executor(store: Store, processes: Any, surroundings: Surroundings, observer: Any) -> RunExecutor:
+def executor(store: Store, pool: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
     """One with one slot, and nothing to do."""
-    return RunExecutor(store, processes, 1, surroundings, observer)
+    return RunExecutor(store, pool, 1, config, observer)
 
 
 @pytest.fixture

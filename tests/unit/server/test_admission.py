@@ -22,11 +22,10 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
 from loopbench_server.rpc import admission
-from loopbench_server.rpc.boundary import Boundary
 from loopbench_server.rpc.health import Health
-from loopbench_server.rpc.interceptors.auth import Guard
+from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.runs.caller_limiter import ReadLimit
-from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import parse
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 
@@ -88,8 +87,8 @@ async def address(tmp_path: Path, registry: CollectorRegistry, handlers: Handler
     )
     health = Health()
     health.set("", Answer.SERVING)
-    guard = Guard(Watched((file,), parse))
-    server = grpc.aio.server(interceptors=[Boundary(RpcMetrics(registry), NoOpTracer()), guard])
+    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), ReloadingFiles((file,), parse))
+    server = grpc.aio.server(interceptors=interceptors)
     pb_grpc.add_BenchmarkServiceServicer_to_server(handlers, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = server.add_insecure_port("127.0.0.1:0")

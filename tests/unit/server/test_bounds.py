@@ -10,28 +10,28 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench_server.rpc.servicer import (
-    checked_diagnose_request,
-    checked_evaluate_request,
-    checked_page_size,
-    checked_train_request,
-    checked_uuid,
-    together,
+    collect_violations,
+    parse_diagnose_request,
+    parse_evaluate_request,
+    parse_page_size,
+    parse_train_request,
+    parse_uuid,
 )
 from tests.support.requests import FLOATS, INTEGERS, REQUESTS, Path, exists, leaves, name_of, with_list, with_value
 
 # What the service does with a request before it looks at anything else.
 CHECKS: dict[str, Any] = {
-    "Train": checked_train_request,
-    "Evaluate": checked_evaluate_request,
-    "WatchRun": lambda request: checked_uuid("run_id", request.run_id),
-    "GetRun": lambda request: checked_uuid("run_id", request.run_id),
-    "ListRuns": lambda request: together(
-        lambda: wire.filter_from_wire(request.filter), lambda: checked_page_size(request.page_size)
+    "Train": parse_train_request,
+    "Evaluate": parse_evaluate_request,
+    "WatchRun": lambda request: parse_uuid("run_id", request.run_id),
+    "GetRun": lambda request: parse_uuid("run_id", request.run_id),
+    "ListRuns": lambda request: collect_violations(
+        lambda: wire.filter_from_wire(request.filter), lambda: parse_page_size(request.page_size)
     ),
-    "CancelRun": lambda request: checked_uuid("run_id", request.run_id),
-    "DeleteRun": lambda request: checked_uuid("run_id", request.run_id),
+    "CancelRun": lambda request: parse_uuid("run_id", request.run_id),
+    "DeleteRun": lambda request: parse_uuid("run_id", request.run_id),
     "Compare": wire.comparison_request_from_wire,
-    "Diagnose": checked_diagnose_request,
+    "Diagnose": parse_diagnose_request,
     "GetServerInfo": lambda _: None,
 }
 

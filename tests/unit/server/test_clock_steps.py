@@ -39,16 +39,16 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 @pytest.mark.parametrize("hours", [-2, 1])
 async def test_durations_are_those_of_the_monotonic_clock(
-    scheduler: Scheduler, processes: Any, make_result: Any, set_clock: SetClock, hours: int
+    scheduler: Scheduler, pool: Any, make_result: Any, set_clock: SetClock, hours: int
 ) -> None:
     first = await scheduler.submit(RunSpec(), "a", "me")
     second = await scheduler.submit(RunSpec(), "b", "me")
-    worker = await processes.begun()
+    worker = await pool.begun()
     await asyncio.sleep(0.05)
     set_clock(timedelta(hours=hours))
     worker.send(Trained(result=make_result()))
     await scheduler.wait(first.id)
-    worker = await processes.begun()
+    worker = await pool.begun()
     worker.send(Started(monotonic=0.0))
     set_clock(timedelta(hours=hours))
     worker.send(Trained(result=make_result()))
@@ -70,5 +70,5 @@ def test_an_abandoned_run_does_not_end_before_it_began(
     later = datetime.now(UTC) + timedelta(hours=2)
     fields = {"state": RunState.RUNNING, "start_time": later + timedelta(hours=1)} if started else {}
     run = lapsing.add(make_run(create_time=later, **fields))
-    assert len(store.end_abandoned(LOST, CANCELLED)) == 1
+    assert len(store.reap_expired(LOST, CANCELLED)) == 1
     assert store.get(run.id).end_time == (run.start_time or run.create_time)

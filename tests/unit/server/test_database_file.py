@@ -12,7 +12,7 @@ from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server.errors import StoreCorruptError, StoreReplacedError
 from loopbench_server.runs.scheduler import Scheduler
-from loopbench_server.store.retry import patiently
+from loopbench_server.store.retry import retry_until
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Trained
 
@@ -48,11 +48,11 @@ def test_nothing_is_confirmed_that_the_file_does_not_keep(
     for _ in range(2):
         with pytest.raises(StoreReplacedError) as caught:
             store.add(make_run(2))
-        assert (caught.value.retryable, caught.value.status) == (True, "UNAVAILABLE")
+        assert caught.value.retryable
         assert str(file.parent) not in str(caught.value)
         with pytest.raises(StoreReplacedError):
             store.get(make_run(1).id)
-    assert not store.keeps
+    assert not store.is_durable
 
 
 def test_no_connection_makes_an_empty_file(file: Path, store: Store, make_run: MakeRun) -> None:
@@ -70,15 +70,15 @@ def test_a_file_that_is_put_back_is_kept_to(file: Path, store: Store, make_run: 
         store.get(make_run(1).id)
     away.rename(file)
     assert store.get(make_run(1).id) == make_run(1)
-    assert store.keeps
+    assert store.is_durable
 
 
 async def test_a_run_whose_file_goes_meanwhile_is_not_said_to_have_succeeded(
-    scheduler: Scheduler, processes: Any, file: Path, make_result: Any, monkeypatch: pytest.MonkeyPatch
+    scheduler: Scheduler, pool: Any, file: Path, make_result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler._store, "lease", timedelta(seconds=0))
     run = await scheduler.submit(RunSpec(), "r", "me")
-    worker = await processes.begun()
+    worker = await pool.begun()
     delete(file)
     worker.send(Trained(result=make_result()))
     with pytest.raises(StoreReplacedError):
@@ -99,9 +99,9 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
 ) -> None:
     damage(file, store, make_run)
     with pytest.raises(StoreCorruptError) as caught:
-        await patiently(store.lease, store.list, spec.RunFilter(), 10, "")
-    assert (caught.value.retryable, caught.value.status) == (False, "DATA_LOSS")
-    assert not store.keeps
+        await retry_until(store.lease, store.list, spec.RunFilter(), 10, "")
+    assert not caught.value.retryable
+    assert not store.is_durable
     for take_in in (store.add, store.restart):
         with pytest.raises(StoreCorruptError):
             take_in(make_run(99))
@@ -110,8 +110,8 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
 def test_damage_is_found_before_anybody_reads_the_page(file: Path, store: Store, make_run: MakeRun) -> None:
     for number in range(1, 200):
         store.add(make_run(number, state=RunState.SUCCEEDED))
-    store.examine()
-    assert store.keeps
+    store.check_integrity()
+    assert store.is_durable
     store.close()
     # A page in the middle of the table: some rows can be read all the same.
     pages = bytearray(file.read_bytes())
@@ -119,5 +119,5 @@ def test_damage_is_found_before_anybody_reads_the_page(file: Path, store: Store,
     pages[4096 * page : 4096 * (page + 1)] = b"\xaa" * 4096
     file.write_bytes(pages)
     with pytest.raises(StoreCorruptError):
-        store.examine()
-    assert not store.keeps
+        store.check_integrity()
+    assert not store.is_durable

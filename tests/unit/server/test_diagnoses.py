@@ -9,12 +9,12 @@ import pytest
 from loopbench import spec
 from loopbench.spec import Cause, Diagnosis, DiagnosisRequest, DiagnosisSubject, Loss, RunSpec, Verdict
 from loopbench_server import errors
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Failed, Task, Trained
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
@@ -29,33 +29,27 @@ def subjects(**fields: Any) -> DiagnosisRequest:
 
 
 @pytest.fixture
-def diagnoses(
-    store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Callable[..., Scheduler]
-) -> Diagnoses:
-    verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, surroundings.bounds), verification, surroundings)
+def diagnoses(store: Store, pool: Any, config: WorkerConfig, make_scheduler: Callable[..., Scheduler]) -> Diagnoser:
+    verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
+    return Diagnoser(store, TaskRunner(pool, 1, 10, config.limits), verification, config)
 
 
-async def test_two_specs_are_handed_to_one_process(
-    diagnoses: Diagnoses, processes: Any, surroundings: Surroundings
-) -> None:
+async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, pool: Any, config: WorkerConfig) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
-    worker = await processes.begun()
-    assert worker.task == Task(
-        kind="diagnose", threads=surroundings.threads, data_dir=surroundings.data_dir, spec=FIRST, second=SECOND
-    )
+    worker = await pool.begun()
+    assert worker.task == Task(kind="diagnose", config=config, spec=FIRST, second=SECOND)
     worker.send(Diagnosed(diagnosis=FOUND))
     assert await waiting == FOUND
     assert worker.gone
 
 
 async def test_a_run_stands_for_its_spec(
-    diagnoses: Diagnoses, processes: Any, store: Store, make_run: Callable[..., spec.Run]
+    diagnoses: Diagnoser, pool: Any, store: Store, make_run: Callable[..., spec.Run]
 ) -> None:
     run = store.add(make_run(spec=SECOND))
     request = subjects().model_copy(update={"first": DiagnosisSubject(run_id=run.id)})
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     assert (worker.task.spec, worker.task.second) == (SECOND, SECOND)
     worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
     with pytest.raises(errors.DatasetCorruptError, match="other contents"):
@@ -64,9 +58,9 @@ async def test_a_run_stands_for_its_spec(
         await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}), "me")
 
 
-async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoses, processes: Any) -> None:
+async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, pool: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -88,15 +82,15 @@ def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
 
 
 async def test_a_fix_is_shown_to_close_the_gap(
-    diagnoses: Diagnoses, processes: Any, make_result: Callable[..., spec.Result]
+    diagnoses: Diagnoser, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2), "me"))
-    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
+    (await pool.begun()).send(Diagnosed(diagnosis=FOUND))
     # The fixed second side is the first one: its runs are not made twice.
-    workers = [await processes.begun() for _ in range(2)]
+    workers = [await pool.begun() for _ in range(2)]
     for worker in workers:
         answer(worker, make_result)
-    workers += [await processes.begun() for _ in range(2)]
+    workers += [await pool.begun() for _ in range(2)]
     for worker in workers[2:]:
         answer(worker, make_result)
     verified = await waiting
@@ -120,12 +114,12 @@ async def test_a_fix_is_shown_to_close_the_gap(
     assert "validation_loss/second" not in told
 
 
-async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoses, processes: Any) -> None:
+async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, pool: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=1), "me"))
-    (await processes.begun()).send(Diagnosed(diagnosis=FOUND))
-    workers = [await processes.begun() for _ in range(2)]
+    (await pool.begun()).send(Diagnosed(diagnosis=FOUND))
+    workers = [await pool.begun() for _ in range(2)]
     workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))
     with pytest.raises(errors.DatasetNotAvailableError, match="no MNIST"):
         await waiting
-    while not all(worker.gone for worker in processes.workers):  # noqa: ASYNC110  the other is being called off
+    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other is being called off
         await asyncio.sleep(0.01)

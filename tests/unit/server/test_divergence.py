@@ -29,15 +29,15 @@ from loopbench.spec import (
 from loopbench.v1 import run_pb2
 from loopbench_server.operations.compare import Group, compare
 from loopbench_server.operations.compare_stored import compare_stored
-from loopbench_server.operations.diagnose import Diagnoses
-from loopbench_server.operations.task_runner import Questions
-from loopbench_server.operations.verify import Verification
-from loopbench_server.runs.attempt import Surroundings
+from loopbench_server.operations.diagnose import Diagnoser
+from loopbench_server.operations.task_runner import TaskRunner
+from loopbench_server.operations.verify import Verifier
 from loopbench_server.store.database import open_database
 from loopbench_server.store.migrate import HEAD
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.results import ResultMetrics
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Task, Trained
 from tests.support.factories import START
 
@@ -274,9 +274,9 @@ CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), effect="e", fix="f", 
 
 
 @pytest.fixture
-def diagnoses(store: Store, processes: Any, surroundings: Surroundings, make_scheduler: Make) -> Diagnoses:
-    verification = Verification(make_scheduler(slots=2, queue_size=0), 2)
-    return Diagnoses(store, Questions(processes, 1, 10, surroundings.bounds), verification, surroundings)
+def diagnoses(store: Store, pool: Any, config: WorkerConfig, make_scheduler: Make) -> Diagnoser:
+    verification = Verifier(make_scheduler(slots=2, queue_size=0), 2)
+    return Diagnoser(store, TaskRunner(pool, 1, 10, config.limits), verification, config)
 
 
 @pytest.fixture
@@ -286,12 +286,12 @@ def lost(store: Store, make_run: Make, make_result: Make) -> spec.Run:
 
 @pytest.mark.parametrize("by_id", [True, False])
 async def test_a_process_is_told_where_whole_runs_diverged(
-    diagnoses: Diagnoses, processes: Any, lost: spec.Run, by_id: bool
+    diagnoses: Diagnoser, pool: Any, lost: spec.Run, by_id: bool
 ) -> None:
     second = DiagnosisSubject(run_id=lost.id) if by_id else DiagnosisSubject(spec=SECOND)
     request = DiagnosisRequest(first=DiagnosisSubject(spec=FIRST), second=second)
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
-    worker = await processes.begun()
+    worker = await pool.begun()
     task = Task.model_validate_json(worker.task.model_dump_json())
     assert task.divergences == (None, WHERE)
     worker.send(Diagnosed(diagnosis=Diagnosis(causes=(), controls=())))
@@ -300,7 +300,7 @@ async def test_a_process_is_told_where_whole_runs_diverged(
 
 @pytest.mark.parametrize("seeds", [1, 2])
 async def test_verification_draws_nothing_from_runs_that_diverged(
-    diagnoses: Diagnoses, processes: Any, make_result: Make, seeds: int
+    diagnoses: Diagnoser, pool: Any, make_result: Make, seeds: int
 ) -> None:
     """Under the first seed the second side diverges; with one seed nothing is left of it."""
     request = DiagnosisRequest(
@@ -308,10 +308,10 @@ async def test_verification_draws_nothing_from_runs_that_diverged(
     )
     waiting = asyncio.create_task(diagnoses.diagnose(request, "me"))
     known = Diagnosis(causes=(CAUSE,), controls=(), first=FIRST, second=SECOND)
-    (await processes.begun()).send(Diagnosed(diagnosis=known))
+    (await pool.begun()).send(Diagnosed(diagnosis=known))
     same = spec.FinalMetrics(loss=0.25, accuracy=0.75, correct=3, samples=4)
     for _ in range(2 * seeds):
-        worker = await processes.begun()
+        worker = await pool.begun()
         broken = worker.task.spec.method is Method.FIT and worker.task.spec.seed == 7
         fields = {"validation": NAN_FINAL, "reported_validation": NAN, "diverged": WHERE} if broken else {}
         worker.send(Trained(result=make_result(**{"validation": same} | fields)), b"w")

@@ -15,18 +15,19 @@ from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunError, RunSpec, RunState
 from loopbench_server import errors
 from loopbench_server.config import Settings
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.runs import remote_runs
-from loopbench_server.runs.attempt import Surroundings, now
+from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance import cancel_requests, retention
-from loopbench_server.runs.maintenance.cancel_requests import heed_cancellations
-from loopbench_server.runs.maintenance.retention import Retention, keep_tidy, retention_of
+from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
+from loopbench_server.runs.maintenance.retention import Retention, enforce_retention, make_retention
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
-from loopbench_server.workers.limits import Bounds, own_memory
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
+from loopbench_server.workers.limits import get_private_memory
 from loopbench_server.workers.protocol import EpochEnded, Trained
 
 MakeRun = Callable[..., spec.Run]
@@ -37,9 +38,9 @@ CANCELLED = RunError(reason="RUN_CANCELLED", message="on request")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0)
-    monkeypatch.setattr(remote_runs, "SECONDS_BETWEEN_POLLS", 0)
-    monkeypatch.setattr(cancel_requests, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(retry, "RETRY_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(remote_runs, "POLL_INTERVAL_SECONDS", 0)
+    monkeypatch.setattr(cancel_requests, "POLL_INTERVAL_SECONDS", 0)
 
 
 class TestDatabaseThatComesBack:
@@ -66,22 +67,22 @@ class TestDatabaseThatComesBack:
         *,
         scheduler: Scheduler,
         store: Store,
-        processes: Any,
+        pool: Any,
         refusals: list[str],
         make_result: Callable[..., spec.Result],
         make_epoch: Callable[..., spec.EpochRecord],
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
         refusals += ["update", "add_epoch", "add_epoch"]
-        worker = await processes.begun()
+        worker = await pool.begun()
         worker.send(EpochEnded(record=make_epoch(1)))
         worker.send(Trained(result=make_result()), b"weights")
         refusals.append("update")
         ended = await scheduler.wait(run.id)
         assert not refusals
         assert store.get(run.id) == ended
-        assert store.epochs_of(run.id) == (make_epoch(1),)
-        assert store.weights_of(run.id) == b"weights"
+        assert store.get_epochs(run.id) == (make_epoch(1),)
+        assert store.get_weights(run.id) == b"weights"
 
 
 class TestConfirmationThatIsLost:
@@ -91,10 +92,10 @@ class TestConfirmationThatIsLost:
         run = store.add(make_run(state=RunState.RUNNING))
         for _ in range(2):
             store.add_epoch(run.id, make_epoch(1))
-        assert store.epochs_of(run.id) == (make_epoch(1),)
+        assert store.get_epochs(run.id) == (make_epoch(1),)
 
     async def test_the_caller_is_told_what_the_store_has(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
     ) -> None:
         update = store.update
 
@@ -105,7 +106,7 @@ class TestConfirmationThatIsLost:
 
         run = await scheduler.submit(RunSpec(), "r", "me")
         monkeypatch.setattr(store, "update", commit_and_fail)
-        (await processes.begun()).send(Trained(result=make_result()), b"weights")
+        (await pool.begun()).send(Trained(result=make_result()), b"weights")
         ended = await scheduler.wait(run.id)
         assert (ended.state, ended.result is not None) == (RunState.SUCCEEDED, True)
         assert store.get(run.id) == ended
@@ -113,10 +114,10 @@ class TestConfirmationThatIsLost:
 
 class TestServerThatWasTakenForDead:
     async def test_tells_its_callers_that_the_run_is_lost(
-        self, scheduler: Scheduler, store: Store, lapsing: Store, processes: Any, make_result: Any
+        self, scheduler: Scheduler, store: Store, lapsing: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
-        worker = await processes.begun()
+        worker = await pool.begun()
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
         lapsing.restart(run)  # by the other server, where it is under way
         worker.send(Trained(result=make_result()))
@@ -130,7 +131,7 @@ class TestServerThatWasTakenForDead:
         there.add(make_run(state=RunState.RUNNING))
         with pytest.raises(errors.ServerLostError):
             store.add_epoch(make_run().id, make_epoch(1))
-        assert store.epochs_of(make_run().id) == ()
+        assert store.get_epochs(make_run().id) == ()
 
 
 class TestRunsElsewhere:
@@ -139,9 +140,9 @@ class TestRunsElsewhere:
     ) -> None:
         run = there.add(make_run(state=RunState.RUNNING))
         cancelling = asyncio.create_task(scheduler.cancel(run.id))
-        while not there.cancel_requests():  # noqa: ASYNC110  there is no event
+        while not there.list_cancel_requests():  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0)
-        assert store.cancel_requests() == []
+        assert store.list_cancel_requests() == []
         ended = make_run(state=RunState.CANCELLED, error=CANCELLED)
         there.update(ended)
         assert await cancelling == ended
@@ -151,18 +152,18 @@ class TestRunsElsewhere:
             lapsing.add(make_run(number, state=RunState.RUNNING))
         store.request_cancel(make_run(1).id)
         ids = {(make_run(number).id, make_run(number).request_id) for number in (1, 2)}
-        assert {*store.end_abandoned(LOST, CANCELLED)} == ids
+        assert {*store.reap_expired(LOST, CANCELLED)} == ids
         ends = [store.get(make_run(number).id) for number in (1, 2)]
         assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
 
     async def test_of_which_another_server_asks_are_called_off(
-        self, executor: RunExecutor, store: Store, there: Store, processes: Any, make_run: MakeRun
+        self, executor: RunExecutor, store: Store, there: Store, pool: Any, make_run: MakeRun
     ) -> None:
-        live = executor.begin(store.add(make_run()), "me")
-        worker = await processes.begun()
-        heeding = asyncio.create_task(heed_cancellations(store, executor))
+        active = executor.enqueue(store.add(make_run()), "me")
+        worker = await pool.begun()
+        heeding = asyncio.create_task(poll_cancel_requests(store, executor))
         there.request_cancel(make_run().id)
-        ended = await live.ended()
+        ended = await active.wait_ended()
         heeding.cancel()
         assert ended.error is not None
         assert (ended.state, ended.error.reason) == (RunState.CANCELLED, "RUN_CANCELLED")
@@ -204,26 +205,31 @@ class TestRunsElsewhere:
 
 class TestRetention:
     async def test_forgets_what_is_old(
-        self, store: Store, executor: RunExecutor, surroundings: Surroundings, make_run: MakeRun, eventually: Eventually
+        self,
+        store: Store,
+        executor: RunExecutor,
+        config: WorkerConfig,
+        make_run: MakeRun,
+        eventually: Eventually,
     ) -> None:
         def ended(number: int, days_ago: float) -> str:
             run = store.add(make_run(number, state=RunState.RUNNING))
             end = now() - timedelta(days=days_ago)
             store.update(make_run(number, state=RunState.SUCCEEDED, end_time=end), b"weights")
-            surroundings.logs_of(run.id).mkdir(parents=True)
+            config.log_dir(run.id).mkdir(parents=True)
             return run.id
 
         old, recent, new = ended(1, 40), ended(2, 20), ended(3, 1)
         under_way = store.add(make_run(4)).id
         policy = Retention(runs=timedelta(days=30), weights=timedelta(days=10))
-        tidying = asyncio.create_task(keep_tidy(store, executor, policy))
-        await eventually(lambda: not surroundings.logs_of(old).exists())
+        tidying = asyncio.create_task(enforce_retention(store, executor, policy))
+        await eventually(lambda: not config.log_dir(old).exists())
         tidying.cancel()
         with pytest.raises(errors.RunNotFoundError):
             store.get(old)
-        assert [store.weights_of(run_id) for run_id in (recent, new)] == [None, b"weights"]
+        assert [store.get_weights(run_id) for run_id in (recent, new)] == [None, b"weights"]
         assert {store.get(run_id).id for run_id in (recent, new, under_way)} == {recent, new, under_way}
-        assert surroundings.logs_of(recent).exists()
+        assert config.log_dir(recent).exists()
 
     @pytest.mark.parametrize(
         ("flags", "expected"),
@@ -235,10 +241,10 @@ class TestRetention:
         ],
     )
     def test_follows_the_flags(self, flags: list[str], expected: Retention) -> None:
-        assert retention_of(CliApp.run(Settings, cli_args=flags)) == expected
+        assert make_retention(CliApp.run(Settings, cli_args=flags)) == expected
 
     async def test_keeps_everything_without_a_policy(self, store: Store, executor: RunExecutor) -> None:
-        await keep_tidy(store, executor, Retention())
+        await enforce_retention(store, executor, Retention())
 
     async def test_survives_a_database_that_refuses(
         self, store: Store, executor: RunExecutor, monkeypatch: pytest.MonkeyPatch
@@ -250,16 +256,16 @@ class TestRetention:
             loop.call_soon_threadsafe(asked.put_nowait, None)
             raise errors.StoreFailedError("away")
 
-        monkeypatch.setattr(store, "forget_runs", refuse)
-        monkeypatch.setattr(retention, "SECONDS_BETWEEN_LOOKS", 0)
-        tidying = asyncio.create_task(keep_tidy(store, executor, Retention(runs=timedelta(days=1))))
+        monkeypatch.setattr(store, "delete_old_runs", refuse)
+        monkeypatch.setattr(retention, "POLL_INTERVAL_SECONDS", 0)
+        tidying = asyncio.create_task(enforce_retention(store, executor, Retention(runs=timedelta(days=1))))
         for _ in range(3):
             await asked.get()
         tidying.cancel()
 
 
 class TestBounds:
-    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], processes: Any) -> None:
+    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], pool: Any) -> None:
         scheduler = make_scheduler(slots=1, queue_size=10, caller_runs=2)
         for request in ("a", "b"):
             await scheduler.submit(RunSpec(), request, "greedy")
@@ -268,21 +274,21 @@ class TestBounds:
         await scheduler.submit(RunSpec(), "c", "modest")
         # What it has already it may ask for again.
         assert (await scheduler.submit(RunSpec(), "a", "greedy")).request_id == "a"
-        dying = await processes.begun()
+        dying = await pool.begun()
         dying.die()
         with pytest.raises(errors.WorkerLostError):
             await scheduler.wait(dying.task.run_id)
         await scheduler.submit(RunSpec(), "d", "greedy")
 
     async def test_only_so_many_evaluations_wait(
-        self, store: Store, processes: Any, surroundings: Surroundings, make_run: MakeRun, make_result: Any
+        self, store: Store, pool: Any, config: WorkerConfig, make_run: MakeRun, make_result: Any
     ) -> None:
         store.add(make_run(state=RunState.RUNNING))
         store.update(make_run(state=RunState.SUCCEEDED, result=make_result()), b"weights")
-        evaluations = Evaluations(store, Questions(processes, 1, 1, surroundings.bounds), surroundings)
+        evaluations = Evaluator(store, TaskRunner(pool, 1, 1, config.limits), config)
         request = EvaluationRequest(run_id=make_run().id)
         first = asyncio.create_task(evaluations.evaluate(request))
-        await processes.begun()
+        await pool.begun()
         others = [asyncio.create_task(evaluations.evaluate(request)) for _ in range(2)]
         # One waits, whichever comes first; the other is refused.
         (refused,), (waiting,) = await asyncio.wait(others, timeout=30, return_when=asyncio.FIRST_COMPLETED)
@@ -294,68 +300,66 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("bounds", "error"),
         [
-            (Bounds(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
-            (Bounds(seconds=60, megabytes=1), errors.MemoryExceededError),
+            (WorkerLimits(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
+            (WorkerLimits(seconds=60, megabytes=1), errors.MemoryExceededError),
         ],
     )
     async def test_a_process_that_leaves_them_is_ended(
         self,
         *,
-        bounds: Bounds,
+        limits: WorkerLimits,
         error: type[errors.LoopbenchServerError],
         store: Store,
-        processes: Any,
-        surroundings: Any,
+        pool: Any,
+        config: Any,
         observer: Any,
     ) -> None:
-        bounded = Surroundings(1, None, surroundings.tensorboard_dir, bounds)
-        executor = RunExecutor(store, processes, 1, bounded, observer)
+        bounded = WorkerConfig(tensorboard_dir=config.tensorboard_dir, limits=limits)
+        executor = RunExecutor(store, pool, 1, bounded, observer)
         run = store.add(spec.Run(id="i", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now()))
-        ended = await executor.begin(run, "me").ended()
+        ended = await executor.enqueue(run, "me").wait_ended()
         assert ended.error is not None
         assert (ended.state, ended.error.reason) == (RunState.FAILED, error.reason)
-        assert processes.workers[0].gone
+        assert pool.workers[0].gone
 
     def test_memory_is_that_of_the_process_alone(self) -> None:
-        before = own_memory(os.getpid())
+        before = get_private_memory(os.getpid())
         held = bytearray(os.urandom(1)) * 50_000_000
-        assert 45_000_000 < own_memory(os.getpid()) - before < 60_000_000
+        assert 45_000_000 < get_private_memory(os.getpid()) - before < 60_000_000
         del held
-        assert own_memory(2**22 + 1) == 0
+        assert get_private_memory(2**22 + 1) == 0
 
 
 class TestAttemptsUnderOneId:
     """A caller of an attempt that is over cannot end the one that came after it."""
 
-    async def test_whoever_leaves_late_leaves_his_own(
-        self, scheduler: Scheduler, processes: Any, make_result: Any
-    ) -> None:
+    async def test_whoever_leaves_late_leaves_his_own(self, scheduler: Scheduler, pool: Any, make_result: Any) -> None:
         async with scheduler.attached(RunSpec(), "r", "me") as first:
-            (await processes.begun()).die()
+            (await pool.begun()).die()
             with pytest.raises(errors.WorkerLostError):
                 await scheduler.wait(first.id)
             later = scheduler.attached(RunSpec(), "r", "me")
             again = await later.__aenter__()
             assert again.id == first.id
-        worker = await processes.begun()
+        worker = await pool.begun()
         waiting = asyncio.create_task(scheduler.wait(again.id))
         worker.send(Trained(result=make_result()))
         assert (await waiting).state is RunState.SUCCEEDED
         await later.__aexit__(None, None, None)
 
     async def test_a_run_that_others_took_for_lost_is_ended_before_it_begins_anew(
-        self, scheduler: Scheduler, store: Store, processes: Any, make_result: Any
+        self, scheduler: Scheduler, store: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
-        first = await processes.begun()
+        first = await pool.begun()
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
         again = await scheduler.submit(RunSpec(), "r", "me")
         assert first.gone
-        (await processes.begun()).send(Trained(result=make_result()))
+        (await pool.begun()).send(Trained(result=make_result()))
         assert (await scheduler.wait(again.id)).state is RunState.SUCCEEDED
 
     async def test_a_detached_run_whose_caller_goes_meanwhile_begins_all_the_same(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         adding, add = asyncio.Event(), store.add
         loop = asyncio.get_running_loop()
@@ -370,4 +374,4 @@ class TestAttemptsUnderOneId:
         submitting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await submitting
-        assert (await processes.begun()).task.run_id
+        assert (await pool.begun()).task.run_id

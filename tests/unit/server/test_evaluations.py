@@ -9,15 +9,14 @@ import pytest
 from loopbench import spec
 from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench_server import errors
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.rpc.server_info import ServerStatus
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import capabilities
 from loopbench_server.workers.capabilities import describe
-from loopbench_server.workers.limits import Bounds
 from loopbench_server.workers.protocol import Described, Evaluated, Failed, Task
 
 DESCRIBED = Described(
@@ -28,8 +27,8 @@ DESCRIBED = Described(
 
 
 @pytest.fixture
-def evaluations(store: Store, processes: Any, surroundings: Surroundings) -> Evaluations:
-    return Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
+def evaluations(store: Store, pool: Any, config: WorkerConfig) -> Evaluator:
+    return Evaluator(store, TaskRunner(pool, 1, 10, config.limits), config)
 
 
 @pytest.fixture
@@ -51,9 +50,9 @@ def evaluation(run: spec.Run, make_result: Callable[..., spec.Result]) -> spec.E
 @pytest.mark.parametrize("by_spec", [False, True])
 async def test_the_weights_of_a_run_are_evaluated(
     *,
-    evaluations: Evaluations,
-    processes: Any,
-    surroundings: Surroundings,
+    evaluations: Evaluator,
+    pool: Any,
+    config: WorkerConfig,
     run: spec.Run,
     evaluation: spec.Evaluation,
     by_spec: bool,
@@ -61,14 +60,13 @@ async def test_the_weights_of_a_run_are_evaluated(
     source = {"spec": run.spec} if by_spec else {"run_id": run.id}
     request = EvaluationRequest(**source, method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     waiting = asyncio.create_task(evaluations.evaluate(request))
-    worker = await processes.begun()
+    worker = await pool.begun()
     assert worker.weights == b"weights"
     # What is not given is the run's own.
     asked = RunSpec(seed=5, method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     assert worker.task == Task(
         kind="evaluate",
-        threads=surroundings.threads,
-        data_dir=surroundings.data_dir,
+        config=config,
         run_id=run.id,
         spec=asked,
         weights_digest="a" * 64,
@@ -78,7 +76,7 @@ async def test_the_weights_of_a_run_are_evaluated(
     assert worker.gone
 
 
-async def test_nothing_to_evaluate(evaluations: Evaluations, store: Store, make_run: Callable[..., spec.Run]) -> None:
+async def test_nothing_to_evaluate(evaluations: Evaluator, store: Store, make_run: Callable[..., spec.Run]) -> None:
     failed = store.add(make_run(state=RunState.FAILED))
     with pytest.raises(errors.WeightsNotStoredError):
         await evaluations.evaluate(EvaluationRequest(run_id=failed.id))
@@ -88,32 +86,30 @@ async def test_nothing_to_evaluate(evaluations: Evaluations, store: Store, make_
         await evaluations.evaluate(EvaluationRequest(spec=failed.spec))
 
 
-async def test_an_evaluation_says_why_it_failed(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+async def test_an_evaluation_says_why_it_failed(evaluations: Evaluator, pool: Any, run: spec.Run) -> None:
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
-    (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="other contents"))
+    (await pool.begun()).send(Failed(reason="DATASET_CORRUPT", message="other contents"))
     with pytest.raises(errors.DatasetCorruptError, match="other contents"):
         await waiting
     # The slot is free again.
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
-    (await processes.begun()).die()
+    (await pool.begun()).die()
     with pytest.raises(errors.WorkerLostError) as caught:
         await waiting
     assert caught.value.metadata == {"run_id": run.id}
 
 
-async def test_an_evaluation_has_a_time_limit(
-    store: Store, processes: Any, surroundings: Surroundings, run: spec.Run
-) -> None:
-    bounds = Bounds(seconds=0.05, megabytes=4_000)
-    evaluations = Evaluations(store, Questions(processes, 1, 10, bounds), surroundings)
+async def test_an_evaluation_has_a_time_limit(store: Store, pool: Any, config: WorkerConfig, run: spec.Run) -> None:
+    limits = WorkerLimits(seconds=0.05, megabytes=4_000)
+    evaluations = Evaluator(store, TaskRunner(pool, 1, 10, limits), config)
     with pytest.raises(errors.TimeExceededError):
         await asyncio.wait_for(evaluations.evaluate(EvaluationRequest(run_id=run.id)), 30)
-    assert processes.workers[0].gone
+    assert pool.workers[0].gone
 
 
-async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, processes: Any, run: spec.Run) -> None:
+async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluator, pool: Any, run: spec.Run) -> None:
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
-    worker = await processes.begun()
+    worker = await pool.begun()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -121,31 +117,31 @@ async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluations, p
 
 
 async def test_describing_tries_until_a_process_answers(
-    processes: Any, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+    pool: Any, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capabilities, "SECONDS_BETWEEN_TRIES", 0)
-    waiting = asyncio.create_task(describe(processes, surroundings))
-    (await processes.begun()).die()
-    (await processes.begun()).send(Failed(reason="RUN_FAILED", message="no"))
-    worker = await processes.begun()
-    assert worker.task == Task(kind="describe", data_dir=surroundings.data_dir)
+    monkeypatch.setattr(capabilities, "RETRY_INTERVAL_SECONDS", 0)
+    waiting = asyncio.create_task(describe(pool, config))
+    (await pool.begun()).die()
+    (await pool.begun()).send(Failed(reason="RUN_FAILED", message="no"))
+    worker = await pool.begun()
+    assert worker.task == Task(kind="describe", config=config)
     worker.send(DESCRIBED)
     assert await waiting == DESCRIBED
-    assert all(worker.gone for worker in processes.workers)
+    assert all(worker.gone for worker in pool.workers)
 
 
 async def test_a_server_is_ready_once_described_and_until_it_drains(
-    make_scheduler: Callable[..., Scheduler], processes: Any
+    make_scheduler: Callable[..., Scheduler], pool: Any
 ) -> None:
     scheduler = make_scheduler(slots=1, queue_size=2)
     limits = spec.ServerLimits(slots=1, queue_size=2, message_bytes=3)
     status = ServerStatus(scheduler, limits)
     assert not status.info().ready
     assert (status.info().devices, status.info().limits) == ((), limits)
-    status.warmed_up(DESCRIBED)
+    status.set_description(DESCRIBED)
     for request in ("a", "b"):
         await scheduler.submit(RunSpec(), request, "me")
-    await processes.begun()
+    await pool.begun()
     info = status.info()
     assert (info.ready, info.running, info.queued) == (True, 1, 1)
     assert (info.devices, info.datasets) == (DESCRIBED.devices, DESCRIBED.datasets)

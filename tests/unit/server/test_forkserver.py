@@ -12,15 +12,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from loopbench_server.errors import NotReadyError
+from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import forkserver, pool
-from loopbench_server.workers.pool import Processes
+from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import Task
 
 # The worker only says that it runs.
 PROGRAM = """
 import os, sys, time, types
 sys.path[:] = {path!r}
-sys.modules["loopbench_server.workers.preload"] = types.ModuleType("preload")
+preload = types.ModuleType("preload")
+preload.preload = lambda data_dir: None
+sys.modules["loopbench_server.workers.preload"] = preload
 worker = types.ModuleType("worker")
 def main(orders, answers):
     os.nice(1)
@@ -32,28 +35,29 @@ sys.modules["loopbench_server.workers.process"] = worker
 import loopbench_server.workers
 loopbench_server.workers.process = worker
 from loopbench_server.workers.forkserver_program import main
-main({fd})
+main({fd}, {data_dir!r})
 """
-TASK = Task(kind="describe")
+CONFIG = WorkerConfig(limits=WorkerLimits(seconds=30))
+TASK = Task(kind="describe", config=CONFIG)
 
 
 @pytest.fixture
-async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
+async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
-    monkeypatch.setattr(forkserver, "SECONDS_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(pool, "ABANDON_SECONDS", 0.1)
-    made = Processes(None, 30)
+    monkeypatch.setattr(forkserver, "POLL_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "START_CANCEL_TIMEOUT_SECONDS", 0.1)
+    made = WorkerPool(CONFIG)
     yield made
     await made.close()
     assert not [child for child in psutil.Process().children() if "forkserver_program" in " ".join(child.cmdline())]
 
 
-def current(starting: Processes) -> psutil.Process:
+def current(starting: WorkerPool) -> psutil.Process:
     assert starting._forkserver._process is not None
     return psutil.Process(starting._forkserver._process.pid)
 
 
-async def started(starting: Processes) -> int:
+async def started(starting: WorkerPool) -> int:
     """A worker's process id; the worker is gone when this returns."""
     async with starting.run(TASK) as worker:
         assert psutil.Process(worker.pid).ppid() == current(starting).pid
@@ -63,40 +67,41 @@ async def started(starting: Processes) -> int:
 
 @pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
 async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
-    starting: Processes, harm: signal.Signals
+    starting: WorkerPool, harm: signal.Signals
 ) -> None:
     await started(starting)
     old = current(starting)
-    broken = asyncio.create_task(starting.broke())
+    broken = asyncio.create_task(starting.wait_broken())
     with capture_logs() as logged:
         old.send_signal(harm)
         await started(starting)
     assert current(starting) != old
     assert not old.is_running()
     await broken
-    lines = [line for line in logged if line["event"] in {"the forkserver is replaced", "the forkserver ended"}]
+    lines = [line for line in logged if line["event"] in {"forkserver is being replaced", "forkserver ended"}]
     assert lines
     assert all(line["pid"] == old.pid and (line.get("cause") or line.get("exit_code")) for line in lines)
 
 
 async def test_who_waits_with_a_request_that_fails_shares_its_end(
-    starting: Processes, monkeypatch: pytest.MonkeyPatch
+    starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forkserver, "PROGRAM", "raise SystemExit(3)")
     with capture_logs() as logged:
         calls = await asyncio.gather(*(started(starting) for _ in range(20)), return_exceptions=True)
     assert {type(call) for call in calls} == {NotReadyError}
-    assert len([line for line in logged if line["event"] == "the forkserver is replaced"]) == 2
+    assert len([line for line in logged if line["event"] == "forkserver is being replaced"]) == 2
     # And is not held against the next.
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
     await started(starting)
 
 
 async def test_a_machine_without_processes_keeps_its_forkserver(
-    starting: Processes, monkeypatch: pytest.MonkeyPatch
+    starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusing = PROGRAM.replace("import os,", "import errno, os,").replace(
-        "main({fd})", "def fork(): raise OSError(errno.EAGAIN, 'no')\nos.fork = fork\nmain({fd})"
+        "main({fd}, {data_dir!r})",
+        "def fork(): raise OSError(errno.EAGAIN, 'no')\nos.fork = fork\nmain({fd}, {data_dir!r})",
     )
     monkeypatch.setattr(forkserver, "PROGRAM", refusing)
     for _ in range(2):
@@ -105,7 +110,7 @@ async def test_a_machine_without_processes_keeps_its_forkserver(
     assert current(starting).is_running()
 
 
-async def test_whoever_leaves_during_the_start_does_not_wait_and_leaves_nothing(starting: Processes) -> None:
+async def test_whoever_leaves_during_the_start_does_not_wait_and_leaves_nothing(starting: WorkerPool) -> None:
     await started(starting)
     stopped = current(starting)
     stopped.send_signal(signal.SIGSTOP)
@@ -121,7 +126,7 @@ async def test_whoever_leaves_during_the_start_does_not_wait_and_leaves_nothing(
     await eventually(lambda: not current(starting).children())
 
 
-async def test_a_start_that_takes_too_long_is_given_up(starting: Processes) -> None:
+async def test_a_start_that_takes_too_long_is_given_up(starting: WorkerPool) -> None:
     await started(starting)
     starting._start_seconds = 0.1
     current(starting).send_signal(signal.SIGSTOP)
@@ -129,13 +134,13 @@ async def test_a_start_that_takes_too_long_is_given_up(starting: Processes) -> N
         await started(starting)
 
 
-async def test_a_stopped_worker_ends(starting: Processes) -> None:
+async def test_a_stopped_worker_ends(starting: WorkerPool) -> None:
     async with starting.run(TASK) as worker:
         os.kill(worker.pid, signal.SIGSTOP)
     assert not psutil.pid_exists(worker.pid)
 
 
-async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: Processes) -> None:
+async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: WorkerPool) -> None:
     async with asyncio.timeout(10):
         async with starting.run(TASK) as worker:
             stopped = current(starting)
@@ -145,7 +150,7 @@ async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: Processes) -
     await eventually(lambda: not psutil.pid_exists(worker.pid))
 
 
-async def test_a_stopped_forkserver_is_closed(starting: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stopped_forkserver_is_closed(starting: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forkserver, "CLOSE_SECONDS", 0.1)
     await started(starting)
     stopped = current(starting)
@@ -162,11 +167,11 @@ async def eventually(condition: Callable[[], Any]) -> None:
 
 
 async def test_a_worker_that_does_not_take_its_task_is_ended(
-    starting: Processes, monkeypatch: pytest.MonkeyPatch
+    starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM.replace("orders.recv_bytes(), orders.recv_bytes()", "pass"))
-    monkeypatch.setattr(pool, "ORDER_SECONDS", 0.5)
-    with pytest.raises(NotReadyError, match="did not take its task"):
+    monkeypatch.setattr(pool, "TASK_TIMEOUT_SECONDS", 0.5)
+    with pytest.raises(NotReadyError, match="did not read its task"):
         # More than a pipe holds.
         async with starting.run(TASK, b"x" * 1_000_000):
             pass

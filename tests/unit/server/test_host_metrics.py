@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from loopbench_server.errors import StoreFailedError
-from loopbench_server.security.certificate_expiry import expiry
+from loopbench_server.security.certificate_expiry import read_expiry
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.host import StoreMetrics
@@ -37,7 +37,7 @@ def test_transactions_are_timed_and_failures_counted(
     with database.begin() as connection:
         connection.execute(sa.text("DROP TABLE weights"))
     with pytest.raises(StoreFailedError):
-        store.weights_of(make_run().id)
+        store.get_weights(make_run().id)
     assert registry.get_sample_value("loopbench_store_transaction_seconds_count") == 4
     assert registry.get_sample_value("loopbench_store_errors_total") == 1
     store.close()
@@ -101,10 +101,10 @@ def test_workers_are_the_processes_below_the_forkserver(
 @pytest.mark.parametrize("not_after", [datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)])
 def test_the_expiry_of_a_certificate_is_read(not_after: datetime, tmp_path: Path) -> None:
     pair = Authority(tmp_path / "ca").issue("server", not_after)
-    assert expiry(pair.certificate, pair.key) == not_after.timestamp()
+    assert read_expiry(pair.certificate, pair.key) == not_after.timestamp()
 
 
 def test_what_is_no_certificate_expires_at_no_time(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("no PEM")
-    assert math.isnan(expiry(tmp_path / "a", tmp_path / "a"))
-    assert math.isnan(expiry(tmp_path / "absent", tmp_path / "absent"))
+    assert math.isnan(read_expiry(tmp_path / "a", tmp_path / "a"))
+    assert math.isnan(read_expiry(tmp_path / "absent", tmp_path / "absent"))

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from loopbench_server.security.identity import caller, recognise, token_name
+from loopbench_server.security.identity import caller, identify_caller, token_name
 
 
 class Context:
@@ -41,20 +41,20 @@ def _call() -> Iterator[None]:
 )
 def test_a_caller_that_shows_nothing_is_its_host(peer: str, expected: str) -> None:
     context: Any = Context(peer)
-    assert recognise(context) == caller() == expected
+    assert identify_caller(context) == caller() == expected
 
 
 def test_a_certificate_says_more_than_a_host_and_a_token_more_than_a_certificate() -> None:
     context: Any = Context("ipv4:10.0.0.1:5050", b"alice")
-    assert recognise(context) == "alice"
+    assert identify_caller(context) == "alice"
     token_name.set("ci")
-    assert recognise(context) == "ci"
+    assert identify_caller(context) == "ci"
 
 
 @pytest.mark.parametrize("name", [b"../../etc", b"a\nb", b"\xff\x00", "ü{}".encode(), b"x" * 10_000])
 def test_whatever_a_certificate_says_the_name_is_short_and_harmless(name: bytes) -> None:
     context: Any = Context("ipv4:10.0.0.1:5050", name)
-    text = recognise(context)
+    text = identify_caller(context)
     assert 0 < len(text) <= 64
     assert not set(text) & set("/\\\n\0{}\"' ")
     assert text.isascii()

@@ -17,14 +17,14 @@ from loopbench.spec import EvaluationRequest, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
-from loopbench_server.operations.evaluate import Evaluations
-from loopbench_server.operations.task_runner import Questions
+from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.task_runner import TaskRunner
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.leases import end_abandoned
+from loopbench_server.runs.maintenance.leases import reap_expired
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import EpochEnded, Failed, Trained
 from tests.support.in_process import all_of, benchmark_service
 
@@ -51,13 +51,13 @@ def of(lines: Lines, run: spec.Run) -> list[str]:
 
 
 async def test_every_line_of_a_run_bears_its_ids(
-    make_scheduler: Callable[..., Scheduler], processes: Any, lines: Lines, make_result: Callable[..., spec.Result]
+    make_scheduler: Callable[..., Scheduler], pool: Any, lines: Lines, make_result: Callable[..., spec.Result]
 ) -> None:
     scheduler = make_scheduler(slots=2)
     fails = await scheduler.submit(RunSpec(seed=1), "one", "me")
-    first = await processes.begun()
+    first = await pool.begun()
     succeeds = await scheduler.submit(RunSpec(seed=2), "two", "me")
-    second = await processes.begun()
+    second = await pool.begun()
     first.send(Failed(reason="RUN_FAILED", message="so", traceback="Traceback"))
     with pytest.raises(errors.RunFailedError):
         await scheduler.wait(fails.id)
@@ -71,7 +71,7 @@ async def test_every_line_of_a_run_bears_its_ids(
 async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     *,
     scheduler: Scheduler,
-    processes: Any,
+    pool: Any,
     store: Store,
     store_url: str,
     lines: Lines,
@@ -81,14 +81,14 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     # A write is tried again for as long as a lease lasts.
     monkeypatch.setattr(store, "lease", timedelta(0))
     run = await scheduler.submit(RunSpec(), "r", "me")
-    worker = await processes.begun()
+    worker = await pool.begun()
     connection = sqlite3.connect(store_url.removeprefix("sqlite:///"))
     connection.execute("DROP TABLE epochs")
     connection.close()
     worker.send(EpochEnded(record=make_epoch(samples=123_456)))
     with pytest.raises(errors.StoreFailedError):
         await scheduler.wait(run.id)
-    assert "the database refused" in of(lines, run)
+    assert "database error" in of(lines, run)
     assert "no such table" in str(lines)
     assert "123456" not in str(lines)
 
@@ -97,8 +97,8 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
 async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: PLR0917  most are fixtures
     killed: bool,
     store: Store,
-    processes: Any,
-    surroundings: Surroundings,
+    pool: Any,
+    config: WorkerConfig,
     lines: Lines,
     make_run: MakeRun,
     make_result: Callable[..., spec.Result],
@@ -106,9 +106,9 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     run = make_run(state=RunState.SUCCEEDED, result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
-    evaluations = Evaluations(store, Questions(processes, 1, 10, surroundings.bounds), surroundings)
+    evaluations = Evaluator(store, TaskRunner(pool, 1, 10, config.limits), config)
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
-    worker = await processes.begun()
+    worker = await pool.begun()
     if killed:
         worker.die()
     else:
@@ -116,7 +116,7 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
     with pytest.raises(errors.LoopbenchServerError) as caught:
         await waiting
     (line,) = lines
-    assert (line["event"], ids(line)) == ("question failed", (run.id, run.request_id))
+    assert (line["event"], ids(line)) == ("task failed", (run.id, run.request_id))
     assert (line["kind"], line["reason"]) == ("evaluate", caught.value.reason)
     assert line.get("traceback") == (None if killed else "all of it")
 
@@ -125,7 +125,7 @@ async def test_runs_that_lost_their_server_are_logged_one_by_one(
     *, store: Store, executor: RunExecutor, lapsing: Store, lines: Lines, make_run: MakeRun, eventually: Any
 ) -> None:
     lost = [lapsing.add(make_run(number)) for number in (1, 2)]
-    keeping = asyncio.create_task(end_abandoned(store, executor))
+    keeping = asyncio.create_task(reap_expired(store, executor))
     await eventually(lambda: len(lines) == 2)
     keeping.cancel()
     assert {ids(line) for line in lines} == {(run.id, run.request_id) for run in lost}
@@ -171,12 +171,10 @@ class TestCalls:
         line = await line_of(method)
         assert (ids(line), line["code"], line["log_level"]) == ((run.id, run.request_id), "OK", "debug")
 
-    async def test_one_that_trains_bears_both_ids(
-        self, stub: Any, processes: Any, line_of: Any, make_run: MakeRun
-    ) -> None:
+    async def test_one_that_trains_bears_both_ids(self, stub: Any, pool: Any, line_of: Any, make_run: MakeRun) -> None:
         request_id = make_run().request_id
         call = stub.Train(pb.TrainRequest(request_id=request_id))
-        (await processes.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
+        (await pool.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
         with pytest.raises(grpc.aio.AioRpcError):
             await call
         ((_, run_id),) = [pair for pair in await call.initial_metadata() if pair[0] == "loopbench-run-id"]

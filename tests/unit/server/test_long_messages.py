@@ -13,7 +13,8 @@ from loopbench.spec import Violation
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
-from loopbench_server.workers.process import LONGEST_MESSAGE, shortened
+from loopbench_server.rpc.error_mapping import STATUSES
+from loopbench_server.workers.process import MAX_MESSAGE_LENGTH, truncate
 from tests.support.in_process import benchmark_service, status_of
 
 from .conftest import Serve
@@ -55,7 +56,7 @@ async def test_a_long_message_is_cut(error: type[errors.LoopbenchServerError], f
     for character in CHARACTERS:
         failing.error = error("why: " + LENGTH * character, run_id=RUN_ID)
         raised, info = await received(stub)
-        assert raised.code() is grpc.StatusCode[error.status], ascii(character)
+        assert raised.code() is STATUSES[error], ascii(character)
         assert (info.reason, info.metadata["run_id"]) == (error.reason, RUN_ID), ascii(character)
         message = raised.details()
         assert message is not None, ascii(character)
@@ -78,5 +79,5 @@ async def test_a_short_message_comes_whole(failing: Failing, stub: Any) -> None:
 
 
 def test_a_worker_cuts_its_message() -> None:
-    assert shortened("x" * LONGEST_MESSAGE) == "x" * LONGEST_MESSAGE
-    assert shortened("x" * LENGTH) == "x" * LONGEST_MESSAGE + "..."
+    assert truncate("x" * MAX_MESSAGE_LENGTH) == "x" * MAX_MESSAGE_LENGTH
+    assert truncate("x" * LENGTH) == "x" * MAX_MESSAGE_LENGTH + "..."

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench.spec import Device, RunState
 from loopbench_server.errors import RunCancelledError, WorkerLostError, subclasses
-from loopbench_server.rpc.server import served_methods
-from loopbench_server.runs.attempt import error_of
+from loopbench_server.rpc.methods import METHODS
+from loopbench_server.runs.attempt import make_error
 from loopbench_server.telemetry.metrics import Metrics
 from loopbench_server.telemetry.metrics.host import ServiceMetrics
 from loopbench_server.telemetry.metrics.labels import GO_CODES, OUTCOMES, spec_labels
@@ -65,7 +65,7 @@ def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callabl
 
     def of(state: RunState, **fields: Any) -> spec.Run:
         result = make_result() if state is RunState.SUCCEEDED else None
-        error = None if result else error_of(WorkerLostError, "it is gone")
+        error = None if result else make_error(WorkerLostError, "it is gone")
         return make_run(**{"spec": other, "state": state, "result": result, "error": error} | fields)
 
     return of
@@ -112,10 +112,10 @@ def test_every_status_has_the_name_that_go_gives_it() -> None:
 
 
 def test_all_methods_of_all_services_are_known() -> None:
-    known = {(kind, method) for kind, _, method in served_methods()}
+    known = {(kind, method) for kind, _, method in METHODS.values()}
     assert known >= {TRAIN[::2], ("server_stream", "WatchRun"), ("unary", "Check"), ("server_stream", "Watch")}
     assert ("bidi_stream", "ServerReflectionInfo") in known
-    assert len(served_methods()) == 10 + 3 + 1
+    assert len(METHODS.values()) == 10 + 3 + 1
 
 
 def test_a_call_leaves_its_traces(rpcs: RpcMetrics, value: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_run_without_result_counts_for_the_device_it_would_have_had(
     runs: RunMetrics, value: Any, ended: Any, machine: tuple[Device, ...], asked_and_counted: tuple[Device, str]
 ) -> None:
     asked, counted = asked_and_counted
-    runs.trains_on(machine)
+    runs.set_devices(machine)
     failed = ended(RunState.FAILED)
     asking = failed.model_copy(update={"spec": failed.spec.model_copy(update={"device": asked})})
     runs.run_ended(asking, had_slot=True)
@@ -191,7 +191,7 @@ def test_a_reason_of_another_version_is_a_failed_run(runs: RunMetrics, value: An
 
 
 def test_a_cancelled_run_tells_its_reason(runs: RunMetrics, value: Any, ended: Any) -> None:
-    runs.run_ended(ended(RunState.CANCELLED, error=error_of(RunCancelledError, "")), had_slot=False)
+    runs.run_ended(ended(RunState.CANCELLED, error=make_error(RunCancelledError, "")), had_slot=False)
     assert value("loopbench_run_errors_total", reason="RUN_CANCELLED") == 1
 
 
@@ -235,13 +235,13 @@ def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
         )
         for verdict in (spec.Verdict.IDENTICAL, spec.Verdict.IDENTICAL, spec.Verdict.DIFFERENT)
     ]
-    service.compared(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
+    service.count_verdicts(spec.Comparison(groups=(), pairs=tuple(pairs), margin=0.005, alpha=0.05))
     counts = {verdict: value("loopbench_comparison_pairs_total", verdict=verdict) for verdict in spec.Verdict}
     assert counts == {"IDENTICAL": 2, "EQUIVALENT": 0, "DIFFERENT": 1, "INCONCLUSIVE": 0, "DIVERGED": 0}
 
 
 def test_the_number_of_series_is_bounded() -> None:
-    metrics = Metrics(slots=1, queue_size=1, methods=served_methods())
+    metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
     series = [sample for family in metrics.registry.collect() for sample in family.samples]
     # docs/metrics.md says so, with what results and packages add.
     assert len(series) < 2_000

@@ -10,12 +10,12 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunFilter, RunSpec, RunState
 from loopbench_server.errors import ServerLostError
-from loopbench_server.runs.attempt import error_of
+from loopbench_server.runs.attempt import make_error
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Started, Trained
 
-LOST = error_of(ServerLostError, "lost")
+LOST = make_error(ServerLostError, "lost")
 RUNS = 9
 
 
@@ -49,11 +49,11 @@ async def test_a_run_that_is_started_again_is_seen_once(
 
 
 async def test_its_wait_is_that_of_the_last_attempt(
-    scheduler: Scheduler, lost_runs: list[spec.Run], processes: Any, make_result: Any
+    scheduler: Scheduler, lost_runs: list[spec.Run], pool: Any, make_result: Any
 ) -> None:
     run = await scheduler.submit(RunSpec(), lost_runs[0].request_id, "caller")
     assert run.create_time == lost_runs[0].create_time
-    worker = await processes.begun()
+    worker = await pool.begun()
     worker.send(Started(monotonic=time.monotonic()))
     worker.send(Trained(result=make_result()), b"weights")
     ended = await scheduler.wait(run.id)

@@ -13,7 +13,7 @@ from loopbench import spec
 from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.executor import RunExecutor
-from loopbench_server.runs.maintenance.leases import end_abandoned
+from loopbench_server.runs.maintenance.leases import reap_expired
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 
@@ -40,27 +40,27 @@ async def test_who_comes_late_lets_others_renew(
     pause: str,
     here: Store,
     other: Store,
-    processes: Any,
-    surroundings: Any,
+    pool: Any,
+    config: Any,
     observer: Any,
     make_run: Callable[..., spec.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executor = RunExecutor(here, processes, 1, surroundings, observer)
+    executor = RunExecutor(here, pool, 1, config, observer)
     run = other.add(make_run())
-    looking = asyncio.create_task(end_abandoned(here, executor))
+    looking = asyncio.create_task(reap_expired(here, executor))
     await asyncio.sleep(0.2)
     if pause == "machine":
         time.sleep(2.5)  # noqa: ASYNC251  the loop is to stand still
     else:
-        ended = here.end_abandoned
+        ended = here.reap_expired
 
         def fail(*_: Any, **__: Any) -> Any:
             raise StoreFailedError("away")
 
-        monkeypatch.setattr(here, "end_abandoned", fail)
+        monkeypatch.setattr(here, "reap_expired", fail)
         await asyncio.sleep(2.5)
-        monkeypatch.setattr(here, "end_abandoned", ended)
+        monkeypatch.setattr(here, "reap_expired", ended)
     # The other, which was held up as well, renews a moment later.
     await asyncio.sleep(0.15)
     assert other.renew_leases([run.id]) == [run.id]

@@ -31,7 +31,7 @@ class Failing:
 
 
 async def steps(step: Failing, count: int, failed: Callable[[str], None]) -> None:
-    task = asyncio.create_task(polling.repeat("retention", 0.001, step, failed))
+    task = asyncio.create_task(polling.repeat("enforce_retention", 0.001, step, failed))
     while step.steps < count:
         assert not task.done()
         await asyncio.sleep(0.001)
@@ -43,9 +43,9 @@ async def test_an_unexpected_error_is_logged_and_counted_and_the_work_goes_on() 
     step = Failing(RuntimeError("can't start new thread"), KeyError("a bug"))
     with structlog.testing.capture_logs() as logs:
         await steps(step, 4, failed.append)
-    assert failed == ["retention", "retention"]
+    assert failed == ["enforce_retention", "enforce_retention"]
     assert [(line["event"], line["log_level"], line["work"]) for line in logs] == [
-        ("background work failed", "error", "retention")
+        ("background work failed", "error", "enforce_retention")
     ] * 2
 
 
@@ -57,7 +57,7 @@ async def test_a_database_that_refuses_is_no_unexpected_error() -> None:
 
 
 async def test_whoever_stops_the_work_stops_it() -> None:
-    task = asyncio.create_task(polling.repeat("retention", 0.001, Failing(), polling.uncounted))
+    task = asyncio.create_task(polling.repeat("enforce_retention", 0.001, Failing(), polling.ignore_failure))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -70,16 +70,17 @@ def no_thread(*_: Any, **__: Any) -> Any:
 
 # What each kind of work calls on a thread.
 WORK: dict[str, tuple[Any, str]] = {
-    polling.LEASES: (leases, "in_reserved_thread"),
-    polling.ABANDONED: (leases, "in_reserved_thread"),
-    polling.CANCELLATIONS: (cancel_requests, "in_reserved_thread"),
-    polling.RETENTION: (retention, "in_thread"),
-    polling.RESULTS: (ended_runs, "in_thread"),
+    polling.LEASES: (leases, "run_blocking_reserved"),
+    polling.EXPIRED: (leases, "run_blocking_reserved"),
+    polling.CANCELLATIONS: (cancel_requests, "run_blocking_reserved"),
+    polling.RETENTION: (retention, "run_blocking"),
+    polling.RESULTS: (ended_runs, "run_blocking"),
 }
 
 
 def test_the_table_of_work_is_complete() -> None:
-    assert tuple(WORK) == polling.WORKS
+    # The check of the store uses no thread.
+    assert (*WORK, polling.STORE_CHECK) == polling.WORKS
 
 
 @pytest.mark.parametrize("work", WORK)
@@ -88,16 +89,16 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
 ) -> None:
     run = make_run(state=RunState.QUEUED)
     store.add(run)
-    executor.live[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
+    executor.active[run.id] = object()  # type: ignore[assignment]  # work that looks at live runs alone has one
     counted: list[str] = []
     monkeypatch.setattr(executor.observer, "work_failed", counted.append)
     module, function = WORK[work]
     monkeypatch.setattr(module, function, no_thread)
     kinds = {
-        polling.LEASES: lambda: leases.keep_leases(store, executor),
-        polling.ABANDONED: lambda: leases.end_abandoned(store, executor),
-        polling.CANCELLATIONS: lambda: cancel_requests.heed_cancellations(store, executor),
-        polling.RETENTION: lambda: retention.keep_tidy(store, executor, Retention(weights=store.lease)),
+        polling.LEASES: lambda: leases.renew_leases(store, executor),
+        polling.EXPIRED: lambda: leases.reap_expired(store, executor),
+        polling.CANCELLATIONS: lambda: cancel_requests.poll_cancel_requests(store, executor),
+        polling.RETENTION: lambda: retention.enforce_retention(store, executor, Retention(weights=store.lease)),
         polling.RESULTS: lambda: ended_runs.follow_results(
             store, ended_runs.ResultObserver(), executor.observer.work_failed
         ),
@@ -108,7 +109,7 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
         await asyncio.sleep(0.001)
     assert counted == [work]
     task.cancel()
-    executor.live.clear()
+    executor.active.clear()
 
 
 def test_every_kind_of_work_is_counted_from_zero() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench_server.workers.redaction import without_paths
+from loopbench_server.workers.redaction import redact_paths
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from loopbench_server.workers.redaction import without_paths
     ],
 )
 def test_paths_are_hidden(text: str, shown: str) -> None:
-    assert without_paths(text) == shown
+    assert redact_paths(text) == shown
 
 
 def test_known_folders_are_found_whatever_their_names() -> None:
-    assert without_paths("cannot write /my data/logs/run 1/events", "/my data/logs", "") == (
+    assert redact_paths("cannot write /my data/logs/run 1/events", "/my data/logs", "") == (
         "cannot write (path)/run 1/events"
     )

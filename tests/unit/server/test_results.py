@@ -197,7 +197,7 @@ def end_in(ended: Ended) -> Callable[..., None]:
 
 @pytest.fixture
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ended_runs, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(ended_runs, "POLL_INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr(ended_runs, "RUNS_AT_ONCE", 2)
 
 

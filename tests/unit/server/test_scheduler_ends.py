@@ -22,20 +22,20 @@ async def submitted(scheduler: Scheduler, request: str) -> str:
     return (await scheduler.submit(RunSpec(), request, "me")).id
 
 
-def reason_of(run: spec.Run) -> str:
+def get_reason(run: spec.Run) -> str:
     assert run.error is not None
     return run.error.reason
 
 
 async def test_a_running_run_is_cancelled_with_its_process(
-    scheduler: Scheduler, processes: Any, observer: Any, store: Store
+    scheduler: Scheduler, pool: Any, observer: Any, store: Store
 ) -> None:
     run_id = await submitted(scheduler, "r")
-    worker = await processes.begun()
+    worker = await pool.begun()
     waiting = asyncio.create_task(scheduler.wait(run_id))
     cancelled = await scheduler.cancel(run_id)
     assert worker.gone
-    assert (cancelled.state, reason_of(cancelled)) == (RunState.CANCELLED, "RUN_CANCELLED")
+    assert (cancelled.state, get_reason(cancelled)) == (RunState.CANCELLED, "RUN_CANCELLED")
     assert cancelled == store.get(run_id)
     with pytest.raises(errors.RunCancelledError):
         await waiting
@@ -43,24 +43,24 @@ async def test_a_running_run_is_cancelled_with_its_process(
 
 
 async def test_a_queued_run_is_cancelled_without_a_process(
-    scheduler: Scheduler, processes: Any, observer: Any, store: Store
+    scheduler: Scheduler, pool: Any, observer: Any, store: Store
 ) -> None:
     first = await submitted(scheduler, "a")
-    await processes.begun()
+    await pool.begun()
     second = await submitted(scheduler, "b")
     cancelled = await scheduler.cancel(second)
     assert (cancelled.state, cancelled.start_time) == (RunState.CANCELLED, None)
     assert cancelled == store.get(second)
     assert observer.seen[-1] == ("ended", RunState.CANCELLED, False)
     await scheduler.cancel(first)
-    assert len(processes.workers) == 1
+    assert len(pool.workers) == 1
 
 
 async def test_cancelling_leaves_an_ended_run_as_it_is(
-    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+    scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     run_id = await submitted(scheduler, "r")
-    (await processes.begun()).send(Trained(result=make_result()))
+    (await pool.begun()).send(Trained(result=make_result()))
     ended = await scheduler.wait(run_id)
     assert await scheduler.cancel(run_id) == ended
     with pytest.raises(errors.RunNotFoundError):
@@ -90,10 +90,10 @@ async def gone(caller: asyncio.Task[spec.Run]) -> None:
 
 
 async def test_a_run_ends_with_its_last_caller(
-    scheduler: Scheduler, processes: Any, store: Store, eventually: Eventually
+    scheduler: Scheduler, pool: Any, store: Store, eventually: Eventually
 ) -> None:
     callers = [await caller_of(scheduler, "r") for _ in range(2)]
-    worker = await processes.begun()
+    worker = await pool.begun()
     run_id = worker.task.run_id
     await gone(callers[0])
     assert (await scheduler.get(run_id)).state is RunState.RUNNING
@@ -101,17 +101,17 @@ async def test_a_run_ends_with_its_last_caller(
     await eventually(lambda: store.get(run_id).state.ended)
     assert worker.gone
     run = store.get(run_id)
-    assert (run.state, reason_of(run)) == (RunState.CANCELLED, "CALLER_GONE")
+    assert (run.state, get_reason(run)) == (RunState.CANCELLED, "CALLER_GONE")
     # Asked for again, it runs again.
     assert await submitted(scheduler, "r") == run_id
-    assert (await processes.begun()).task.run_id == run_id
+    assert (await pool.begun()).task.run_id == run_id
 
 
 async def test_a_caller_that_stays_keeps_the_run(
-    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+    scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     stays, leaves = await caller_of(scheduler, "r"), await caller_of(scheduler, "r")
-    worker = await processes.begun()
+    worker = await pool.begun()
     await gone(leaves)
     worker.send(Trained(result=make_result()))
     assert (await stays).state is RunState.SUCCEEDED
@@ -119,13 +119,13 @@ async def test_a_caller_that_stays_keeps_the_run(
 
 @pytest.mark.parametrize("submitted_first", [False, True])
 async def test_a_submitted_run_needs_no_caller(
-    scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result], *, submitted_first: bool
+    scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result], *, submitted_first: bool
 ) -> None:
     if submitted_first:
         await submitted(scheduler, "r")
     caller = await caller_of(scheduler, "r")
     run_id = await submitted(scheduler, "r")
-    worker = await processes.begun()
+    worker = await pool.begun()
     await gone(caller)
     worker.send(Trained(result=make_result()))
     assert (await scheduler.wait(run_id)).state is RunState.SUCCEEDED
@@ -161,7 +161,7 @@ async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
     run = store.find_request("r")
     assert run is not None
     await eventually(lambda: store.get(run.id).state.ended)
-    assert reason_of(store.get(run.id)) == "CALLER_GONE"
+    assert get_reason(store.get(run.id)) == "CALLER_GONE"
 
 
 async def test_a_run_cancelled_while_its_start_is_stored_stays_cancelled(
@@ -185,15 +185,15 @@ async def test_a_run_cancelled_while_its_start_is_stored_stays_cancelled(
     assert store.get(run_id).state is RunState.CANCELLED
 
 
-async def test_a_second_cancel_waits_for_the_same_end(scheduler: Scheduler, processes: Any) -> None:
+async def test_a_second_cancel_waits_for_the_same_end(scheduler: Scheduler, pool: Any) -> None:
     run_id = await submitted(scheduler, "r")
-    worker = await processes.begun()
-    processes.may_end.clear()
+    worker = await pool.begun()
+    pool.may_end.clear()
     cancels = [asyncio.create_task(scheduler.cancel(run_id)) for _ in range(2)]
     await asyncio.sleep(0.01)
     assert not any(cancel.done() for cancel in cancels)
     assert not worker.gone
-    processes.may_end.set()
+    pool.may_end.set()
     first, second = await asyncio.gather(*cancels)
     assert first == second
     assert worker.gone
@@ -213,11 +213,11 @@ async def test_draining_waits_for_a_run_that_is_being_stored(
     assert (scheduler.running, scheduler.queued) == (0, 0)
 
 
-async def test_only_an_ended_run_is_deleted(scheduler: Scheduler, processes: Any, store: Store) -> None:
+async def test_only_an_ended_run_is_deleted(scheduler: Scheduler, pool: Any, store: Store) -> None:
     run_id = await submitted(scheduler, "r")
     with pytest.raises(errors.RunNotEndedError):
         await scheduler.delete(run_id)
-    await processes.begun()
+    await pool.begun()
     with pytest.raises(errors.RunNotEndedError):
         await scheduler.delete(run_id)
     await scheduler.cancel(run_id)
@@ -228,10 +228,10 @@ async def test_only_an_ended_run_is_deleted(scheduler: Scheduler, processes: Any
 
 
 async def test_draining_lets_running_runs_finish(
-    scheduler: Scheduler, processes: Any, store: Store, make_result: Callable[..., spec.Result]
+    scheduler: Scheduler, pool: Any, store: Store, make_result: Callable[..., spec.Result]
 ) -> None:
     running = await submitted(scheduler, "a")
-    worker = await processes.begun()
+    worker = await pool.begun()
     queued = await submitted(scheduler, "b")
     draining = asyncio.create_task(scheduler.drain(3600))
     with pytest.raises(errors.DrainingError):
@@ -245,16 +245,16 @@ async def test_draining_lets_running_runs_finish(
     worker.send(Trained(result=make_result()))
     await draining
     assert store.get(running).state is RunState.SUCCEEDED
-    assert (store.get(queued).state, reason_of(store.get(queued))) == (RunState.CANCELLED, "SERVER_DRAINING")
+    assert (store.get(queued).state, get_reason(store.get(queued))) == (RunState.CANCELLED, "SERVER_DRAINING")
 
 
-async def test_draining_ends_what_takes_too_long(scheduler: Scheduler, processes: Any, store: Store) -> None:
+async def test_draining_ends_what_takes_too_long(scheduler: Scheduler, pool: Any, store: Store) -> None:
     run_id = await submitted(scheduler, "r")
-    worker = await processes.begun()
+    worker = await pool.begun()
     await scheduler.drain(0)
     assert worker.gone
     run = store.get(run_id)
-    assert (run.state, reason_of(run)) == (RunState.CANCELLED, "SERVER_DRAINING")
+    assert (run.state, get_reason(run)) == (RunState.CANCELLED, "SERVER_DRAINING")
     assert run.error is not None
     assert run.error.retryable
 

@@ -15,7 +15,7 @@ from loopbench_server.runs import remote_runs as elsewhere_module
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance import polling
-from loopbench_server.runs.maintenance.leases import end_abandoned, keep_leases
+from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Trained
@@ -25,7 +25,7 @@ async def submitted(scheduler: Scheduler, request: str) -> str:
     return (await scheduler.submit(RunSpec(), request, "me")).id
 
 
-def reason_of(run: spec.Run) -> str:
+def get_reason(run: spec.Run) -> str:
     assert run.error is not None
     return run.error.reason
 
@@ -52,12 +52,12 @@ class TestStoreThatRefuses:
     async def test_no_result_is_told_that_is_not_stored(
         self,
         scheduler: Scheduler,
-        processes: Any,
+        pool: Any,
         observer: Any,
         make_result: Callable[..., spec.Result],
     ) -> None:
         run_id = await submitted(scheduler, "r")
-        worker = await processes.begun()
+        worker = await pool.begun()
         events = scheduler.watch(run_id)
         assert (await anext(events)).state is RunState.RUNNING
         waiting = await caller_of(scheduler, run_id)
@@ -66,17 +66,17 @@ class TestStoreThatRefuses:
             await waiting
         last = [event async for event in events][-1]
         assert last.run is not None
-        assert (last.state, reason_of(last.run)) == (RunState.FAILED, "STORE_FAILED")
+        assert (last.state, get_reason(last.run)) == (RunState.FAILED, "STORE_FAILED")
         assert last.run.result is None
         assert observer.seen[-1] == ("ended", RunState.FAILED, True)
 
     async def test_the_next_run_has_its_slot(
-        self, scheduler: Scheduler, processes: Any, make_result: Callable[..., spec.Result]
+        self, scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
     ) -> None:
         await submitted(scheduler, "a")
         second = await submitted(scheduler, "b")
-        (await processes.begun()).send(Trained(result=make_result()))
-        assert (await processes.begun()).task.run_id == second
+        (await pool.begun()).send(Trained(result=make_result()))
+        assert (await pool.begun()).task.run_id == second
 
 
 class TestRunsOfTheStore:
@@ -84,7 +84,7 @@ class TestRunsOfTheStore:
 
     @pytest.fixture(autouse=True)
     def _polls_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(elsewhere_module, "SECONDS_BETWEEN_POLLS", 0)
+        monkeypatch.setattr(elsewhere_module, "POLL_INTERVAL_SECONDS", 0)
 
     async def test_an_ended_run_is_one_event(
         self, scheduler: Scheduler, store: Store, make_run: Callable[..., spec.Run], make_epoch: Callable[..., Any]
@@ -127,18 +127,18 @@ class TestRunsOfTheStore:
         observer: Any,
     ) -> None:
         mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
-        tasks = [asyncio.create_task(work) for work in (keep_leases(store, executor), end_abandoned(store, executor))]
+        tasks = [asyncio.create_task(work) for work in (renew_leases(store, executor), reap_expired(store, executor))]
         await eventually(lambda: ("abandoned", 1) in observer.seen)
         for task in tasks:
             task.cancel()
-        assert reason_of(store.get(lost.id)) == "SERVER_LOST"
+        assert get_reason(store.get(lost.id)) == "SERVER_LOST"
         assert store.get(mine.id) == mine
 
     async def test_the_lease_of_a_live_run_is_renewed_several_times_before_it_lapses(
         self,
         *,
         executor: RunExecutor,
-        processes: Any,
+        pool: Any,
         store: Store,
         there: Store,
         make_run: Callable[..., spec.Run],
@@ -155,19 +155,19 @@ class TestRunsOfTheStore:
         monkeypatch.setattr(polling, "asyncio", SimpleNamespace(sleep=sleep))
         lease = store.lease
         monkeypatch.setattr(store, "lease", timedelta(seconds=-1))
-        live = executor.begin(store.add(make_run()), "me")
-        worker = await processes.begun()
+        active = executor.enqueue(store.add(make_run()), "me")
+        worker = await pool.begun()
         await eventually(lambda: store.get(make_run().id).state is RunState.RUNNING)
         # The lease has lapsed by now; the next renewal is due.
         monkeypatch.setattr(store, "lease", lease)
-        keeping = asyncio.create_task(keep_leases(store, executor))
+        keeping = asyncio.create_task(renew_leases(store, executor))
         await eventually(lambda: len(pauses) >= 2)
         keeping.cancel()
         lost = spec.RunError(reason="SERVER_LOST", message="gone")
-        assert there.end_abandoned(lost, lost) == []
+        assert there.reap_expired(lost, lost) == []
         assert max(pauses) <= lease.total_seconds() / 3
         worker.send(Trained(result=make_result()))
-        assert (await live.ended()).state is RunState.SUCCEEDED
+        assert (await active.wait_ended()).state is RunState.SUCCEEDED
 
     async def test_the_leases_of_runs_that_wait_for_a_slot_are_renewed_too(
         self,
@@ -180,8 +180,8 @@ class TestRunsOfTheStore:
     ) -> None:
         renewed: list[set[str]] = []
         monkeypatch.setattr(store, "renew_leases", lambda ids: renewed.append({*ids}) or ids)  # type: ignore[func-returns-value]  # None
-        run_ids = {executor.begin(store.add(make_run(number)), "me").run.id for number in (1, 2)}
-        keeping = asyncio.create_task(keep_leases(store, executor))
+        run_ids = {executor.enqueue(store.add(make_run(number)), "me").run.id for number in (1, 2)}
+        keeping = asyncio.create_task(renew_leases(store, executor))
         await eventually(lambda: bool(renewed))
         keeping.cancel()
         assert renewed[0] == run_ids
@@ -198,20 +198,20 @@ class TestRunsOfTheStore:
 
         monkeypatch.setattr(store, "lease", timedelta(0))
         monkeypatch.setattr(store, "renew_leases", refuse)
-        keeping = asyncio.create_task(keep_leases(store, executor))
+        keeping = asyncio.create_task(renew_leases(store, executor))
         for _ in range(3):
             await asked.get()
         keeping.cancel()
 
     async def test_a_request_that_another_server_stores_meanwhile_is_its_run(
-        self, scheduler: Scheduler, store: Store, processes: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
     ) -> None:
         theirs = spec.Run(id="t", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now())
         lapsing.add(theirs)
         answers = iter([None, theirs])
         monkeypatch.setattr(store, "find_request", lambda _: next(answers))
         assert await scheduler.submit(RunSpec(), "r", "me") == theirs
-        assert not processes.workers
+        assert not pool.workers
 
     async def test_a_run_that_another_server_restarted_is_not_overwritten(
         self, store: Store, lapsing: Store, make_run: Callable[..., spec.Run]

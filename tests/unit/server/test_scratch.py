@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench_server.disk import probe
+from loopbench_server.disk import check_writable
 from loopbench_server.errors import DatasetCorruptError, TemporaryFolderError
 from loopbench_server.workers.scratch import scratch
 from tests.support.limits import full_disk
@@ -62,7 +62,7 @@ def test_other_errors_stay_what_they_are(error: Exception) -> None:
 
 
 def test_a_probe_leaves_nothing(tmp_path: Path) -> None:
-    probe(tmp_path)
+    check_writable(tmp_path)
     with full_disk(), pytest.raises(OSError, match="too large"):
-        probe(tmp_path)
+        check_writable(tmp_path)
     assert [*tmp_path.iterdir()] == []

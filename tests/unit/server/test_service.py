@@ -7,14 +7,14 @@ import pytest
 from loopbench.spec import InvalidFieldsError, RunSpec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import run_pb2
-from loopbench_server.rpc.servicer import checked_page_size, checked_train_request, checked_uuid
+from loopbench_server.rpc.servicer import parse_page_size, parse_train_request, parse_uuid
 
 ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
 
 @pytest.mark.parametrize("given", [ID, ID.upper()])
 def test_a_uuid_takes_its_usual_form(given: str) -> None:
-    assert checked_uuid("run_id", given) == ID
+    assert parse_uuid("run_id", given) == ID
 
 
 @pytest.mark.parametrize(
@@ -27,17 +27,17 @@ def test_a_uuid_takes_its_usual_form(given: str) -> None:
 )
 def test_what_is_no_uuid_is_refused_by_its_field(given: str) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
-        checked_uuid("run_id", given)
+        parse_uuid("run_id", given)
     assert [violation.field for violation in caught.value.violations] == ["run_id"]
 
 
 def test_a_request_to_train() -> None:
     request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=3), request_id=ID.upper())
-    assert checked_train_request(request) == (RunSpec(epochs=3), ID)
+    assert parse_train_request(request) == (RunSpec(epochs=3), ID)
 
 
 def test_a_request_without_an_id_gets_a_new_one() -> None:
-    ids = [checked_train_request(pb.TrainRequest())[1] for _ in range(2)]
+    ids = [parse_train_request(pb.TrainRequest())[1] for _ in range(2)]
     assert ids == [str(uuid.UUID(given)) for given in ids]
     assert ids[0] != ids[1]
 
@@ -45,7 +45,7 @@ def test_a_request_without_an_id_gets_a_new_one() -> None:
 def test_all_that_is_wrong_with_a_request_is_named() -> None:
     request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=0, batch_size=0), request_id="no")
     with pytest.raises(InvalidFieldsError) as caught:
-        checked_train_request(request)
+        parse_train_request(request)
     assert [violation.field for violation in caught.value.violations] == [
         "spec.epochs",
         "spec.batch_size",
@@ -55,10 +55,10 @@ def test_all_that_is_wrong_with_a_request_is_named() -> None:
 
 @pytest.mark.parametrize(("given", "size"), [(0, 50), (1, 1), (1_000, 1_000), (1_001, 1_000), (2**31 - 1, 1_000)])
 def test_sizes_of_a_page(given: int, size: int) -> None:
-    assert checked_page_size(given) == size
+    assert parse_page_size(given) == size
 
 
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(InvalidFieldsError) as caught:
-        checked_page_size(-1)
+        parse_page_size(-1)
     assert [violation.field for violation in caught.value.violations] == ["page_size"]

@@ -18,14 +18,14 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.rpc.boundary import Boundary
+from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.rpc.servicer import BenchmarkService
-from loopbench_server.runs.attempt import Surroundings
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.telemetry.run_spans import RunSpans
+from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Started, Trained
 from tests.support.in_process import benchmark_service
 
@@ -67,8 +67,8 @@ def spans() -> Spans:
 
 
 @pytest.fixture
-async def scheduler(store: Store, processes: Any, surroundings: Surroundings, spans: Spans) -> AsyncIterator[Scheduler]:
-    executor = RunExecutor(store, processes, 1, surroundings, RunSpans(spans.tracer))
+async def scheduler(store: Store, pool: Any, config: WorkerConfig, spans: Spans) -> AsyncIterator[Scheduler]:
+    executor = RunExecutor(store, pool, 1, config, RunSpans(spans.tracer))
     made = Scheduler(store, executor, Limits(1, 10, 100))
     yield made
     await made.drain(0)
@@ -78,7 +78,7 @@ async def scheduler(store: Store, processes: Any, surroundings: Surroundings, sp
 async def stub(scheduler: Scheduler, store: Store, spans: Spans, serve: Serve) -> Any:
     unused: Any = None
     service = BenchmarkService(scheduler, unused, unused, store, unused, metrics=unused)
-    interceptors = [Boundary(RpcMetrics(CollectorRegistry()), spans.tracer)]
+    interceptors = make_interceptors(RpcMetrics(CollectorRegistry()), spans.tracer)
     return pb_grpc.BenchmarkServiceStub(await serve(benchmark_service(service), interceptors=interceptors))
 
 
@@ -144,9 +144,9 @@ class TestCalls:
         (event,) = span.events
         assert (event.name, event.attributes["exception.type"]) == ("exception", "KeyError")
 
-    async def test_a_stream_that_its_caller_leaves_ends_its_span(self, stub: Any, spans: Spans, processes: Any) -> None:
+    async def test_a_stream_that_its_caller_leaves_ends_its_span(self, stub: Any, spans: Spans, pool: Any) -> None:
         run = await stub.Train(TRAIN)
-        await processes.begun()
+        await pool.begun()
         stream = stub.WatchRun(pb.WatchRunRequest(run_id=run.id))
         await stream.read()
         stream.cancel()
@@ -156,10 +156,10 @@ class TestCalls:
 
 class TestRuns:
     async def test_a_run_is_below_the_call_that_began_it_with_a_span_a_phase(
-        self, *, stub: Any, spans: Spans, processes: Any, store: Store, make_result: Any, make_epoch: Any
+        self, *, stub: Any, spans: Spans, pool: Any, store: Store, make_result: Any, make_epoch: Any
     ) -> None:
         run = await stub.Train(TRAIN)
-        worker = await processes.begun()
+        worker = await pool.begun()
         began = store.get(run.id).start_time
         assert began is not None
         times = {"load": 1.0, "compile": 2.5, "train": 4.0, "evaluate": 8.0}
@@ -200,9 +200,9 @@ class TestRuns:
         (epoch,) = phases[4].events
         assert (epoch.name, dict(epoch.attributes)) == ("epoch ended", {"epoch": 1, "train_seconds": 2.0})
 
-    async def test_a_failed_run_shows_why_and_in_which_phase(self, stub: Any, spans: Spans, processes: Any) -> None:
+    async def test_a_failed_run_shows_why_and_in_which_phase(self, stub: Any, spans: Spans, pool: Any) -> None:
         await stub.Train(TRAIN)
-        worker = await processes.begun()
+        worker = await pool.begun()
         worker.send(PhaseBegan(phase="load", time=datetime.now(UTC).timestamp()))
         worker.send(Failed(reason="DATASET_CORRUPT", message="other contents"))
         whole = await spans.one("run")
@@ -213,10 +213,10 @@ class TestRuns:
         assert spans.all("train") == []
 
     async def test_a_queued_run_that_is_cancelled_is_no_error(
-        self, stub: Any, spans: Spans, processes: Any, scheduler: Scheduler
+        self, stub: Any, spans: Spans, pool: Any, scheduler: Scheduler
     ) -> None:
         await stub.Train(TRAIN)
-        await processes.begun()
+        await pool.begun()
         other = await scheduler.submit(spec.RunSpec(), "other", "me")
         await scheduler.cancel(other.id)
         whole = await spans.one("run")

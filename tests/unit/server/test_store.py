@@ -45,7 +45,7 @@ def test_what_has_become_of_a_run(store: Store, make_run: MakeRun, make_result: 
     ended = succeeded(run, diverged)
     store.update(ended, b"first")
     assert store.get(run.id) == ended
-    assert store.weights_of(run.id) == b"first"
+    assert store.get_weights(run.id) == b"first"
     # What has ended stays as it is.
     with pytest.raises(ServerLostError):
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
@@ -65,7 +65,7 @@ def test_epochs_come_in_order(store: Store, make_run: MakeRun, make_epoch: Calla
     for number in (2, 10, 1):
         store.add_epoch(run.id, make_epoch(number))
     store.add_epoch(other.id, make_epoch(1))
-    assert store.epochs_of(run.id) == (make_epoch(1), make_epoch(2), make_epoch(10))
+    assert store.get_epochs(run.id) == (make_epoch(1), make_epoch(2), make_epoch(10))
 
 
 def test_deleting_a_run_deletes_all_of_it(
@@ -80,8 +80,8 @@ def test_deleting_a_run_deletes_all_of_it(
     assert store.delete(gone)
     with pytest.raises(RunNotFoundError):
         store.get(gone)
-    assert (store.epochs_of(gone), store.weights_of(gone)) == ((), None)
-    assert (store.epochs_of(stays), store.weights_of(stays)) == ((make_epoch(),), b"weights")
+    assert (store.get_epochs(gone), store.get_weights(gone)) == ((), None)
+    assert (store.get_epochs(stays), store.get_weights(stays)) == ((make_epoch(),), b"weights")
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_is_started_anew_is_not_deleted(store: Store, make_run: MakeRun) ->
 
 @pytest.mark.usefixtures("_restarted_before_it_is_deleted")
 def test_what_is_started_anew_is_not_forgotten(store: Store) -> None:
-    assert store.forget_runs(datetime.now(UTC)) == []
+    assert store.delete_old_runs(datetime.now(UTC)) == []
 
 
 def test_a_restart_forgets_the_attempt_before(
@@ -120,7 +120,7 @@ def test_a_restart_forgets_the_attempt_before(
     again = make_run(create_time=run.create_time + timedelta(seconds=1))
     store.restart(again)
     assert store.get(run.id) == again
-    assert store.epochs_of(run.id) == ()
+    assert store.get_epochs(run.id) == ()
     store.add_epoch(run.id, make_epoch(1))
 
 
@@ -143,12 +143,12 @@ def test_latest_success(store: Store, make_run: MakeRun, make_result: Callable[.
     store.add(succeeded(make_run(1, create_time=at(1)), make_result()))
     store.add(make_run(3, create_time=at(3), state=RunState.FAILED))
     store.add(succeeded(make_run(4, create_time=at(4), spec=spec.RunSpec(seed=1)), make_result()))
-    assert store.latest_success(spec.RunSpec()).id == make_run(2).id
+    assert store.find_latest_success(spec.RunSpec()).id == make_run(2).id
     # The specification counts with its defaults filled in.
     explicit = spec.RunSpec(epochs=10, optimizer=spec.Sgd(learning_rate=0.01))
-    assert store.latest_success(explicit).id == make_run(2).id
+    assert store.find_latest_success(explicit).id == make_run(2).id
     with pytest.raises(RunNotFoundError):
-        store.latest_success(spec.RunSpec(seed=2))
+        store.find_latest_success(spec.RunSpec(seed=2))
 
 
 def test_another_store_on_the_same_file_sees_the_runs(store: Store, there: Store, make_run: MakeRun) -> None:
@@ -171,14 +171,14 @@ class TestLeases:
         ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
         for number, state in enumerate([RunState.QUEUED, RunState.RUNNING, *ended], 2):
             lapsing.add(make_run(number, state=state))
-        assert len(store.end_abandoned(LOST, CANCELLED)) == 2
+        assert len(store.reap_expired(LOST, CANCELLED)) == 2
         states = [store.get(make_run(number).id).state for number in range(1, 7)]
         assert states == [RunState.QUEUED, RunState.FAILED, RunState.FAILED, *ended]
         failed = store.get(make_run(3).id)
         assert failed.error == LOST
         assert failed.end_time is not None
         assert store.get(make_run(5).id).error is None
-        assert len(store.end_abandoned(LOST, CANCELLED)) == 0
+        assert len(store.reap_expired(LOST, CANCELLED)) == 0
 
     def test_renewal_keeps_the_own_runs_alone(
         self, store: Store, lapsing: Store, there: Store, make_run: MakeRun
@@ -186,7 +186,7 @@ class TestLeases:
         runs = [lapsing.add(make_run(number)).id for number in (1, 2, 3)]
         store.renew_leases(runs)  # not its own
         there.renew_leases(runs[:1])
-        assert len(store.end_abandoned(LOST, CANCELLED)) == 2
+        assert len(store.reap_expired(LOST, CANCELLED)) == 2
         assert not store.get(runs[0]).state.ended
 
     def test_an_update_renews_the_lease_of_its_owner_alone(
@@ -196,4 +196,4 @@ class TestLeases:
         with pytest.raises(ServerLostError):
             store.update(run)
         there.update(run)
-        assert len(store.end_abandoned(LOST, CANCELLED)) == 0
+        assert len(store.reap_expired(LOST, CANCELLED)) == 0

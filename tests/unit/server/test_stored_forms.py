@@ -75,7 +75,7 @@ def test_an_epoch_that_cannot_be_read_names_its_run(store: Store, there: Store, 
     with there.transaction() as connection:
         connection.execute(sa.update(epochs).values(record='{"newer_field": 1}'))
     with pytest.raises(RunUnreadableError, match=run.id):
-        store.epochs_of(run.id)
+        store.get_epochs(run.id)
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5])
@@ -104,7 +104,7 @@ class Found(ResultObserver):
 async def test_results_are_followed_past_one_that_cannot_be_read(
     store: Store, newer: Any, make_run: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ended_runs, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(ended_runs, "POLL_INTERVAL_SECONDS", 0.001)
     ended = {"state": RunState.CANCELLED, "end_time": datetime.now(UTC)}
     newer(1, **ended)
     store.add(make_run(2, **ended))
@@ -122,7 +122,7 @@ async def test_results_are_followed_past_one_that_cannot_be_read(
 async def test_who_follows_a_run_that_cannot_be_read_any_more_is_told(
     scheduler: Scheduler, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_runs, "SECONDS_BETWEEN_POLLS", 0.001)
+    monkeypatch.setattr(remote_runs, "POLL_INTERVAL_SECONDS", 0.001)
     run = there.add(make_run())
     events = scheduler.watch(run.id)
     assert (await anext(events)).state is RunState.QUEUED

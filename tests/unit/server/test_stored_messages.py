@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from loopbench import spec, wire
 from loopbench.spec import RunState
-from loopbench_server.rpc.stored_messages import run_message
+from loopbench_server.rpc.stored_messages import row_to_run_message
 from loopbench_server.store.schema import runs
 from loopbench_server.store.store import Store
 
@@ -32,7 +32,7 @@ def test_a_stored_run_has_the_message_of_its_model(
             text = result.model_dump_json(exclude={"diverged"})
             connection.execute(sa.update(runs).values(result=text))
         row = connection.execute(sa.select(runs)).one()
-    message = run_message(row)
+    message = row_to_run_message(row)
     expected = wire.run_to_wire(store.get(run.id))
     assert message.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
     assert message.result.HasField("diverged") is (loss != 0.25)

@@ -17,7 +17,7 @@ from loopbench_server.errors import DrainingError, LoopbenchServerError, subclas
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.sweep.__main__ import main
-from loopbench_server.sweep.program import exit_of
+from loopbench_server.sweep.program import get_exit_code
 from loopbench_server.sweep.settings import SweepSettings
 from tests.support.factories import make_run
 
@@ -58,7 +58,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["loopbench-sweep-index", "--metrics-address", "none", *map(str, arguments)])
-        monkeypatch.setattr("loopbench_server.sweep.program.Training", lambda *_: pytest.fail("it trains"))
+        monkeypatch.setattr("loopbench_server.sweep.program.IndexTrainer", lambda *_: pytest.fail("it trains"))
         with pytest.raises(SystemExit) as ended:
             main()
         return Ended(ended.value.code, capsys.readouterr().err)
@@ -69,7 +69,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("error", subclasses())
 def test_every_error_says_whether_to_try_again(error: type[LoopbenchServerError]) -> None:
     expected = IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
-    assert exit_of(error("no")) == (IndexExit.STOPPED if error is DrainingError else expected)
+    assert get_exit_code(error("no")) == (IndexExit.STOPPED if error is DrainingError else expected)
 
 
 def test_the_codes_are_those_that_jobs_are_told_of() -> None:

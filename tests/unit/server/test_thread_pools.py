@@ -9,15 +9,15 @@ import pytest
 
 from loopbench_server import blocking
 from loopbench_server.blocking import (
-    in_read_thread,
-    in_reserved_thread,
-    in_run_thread,
-    in_thread,
+    run_blocking,
+    run_blocking_for_run,
+    run_blocking_read,
+    run_blocking_reserved,
     start_threads,
 )
 
 PROCESSES = 3
-KINDS = (in_thread, in_read_thread, in_run_thread, in_reserved_thread)
+KINDS = (run_blocking, run_blocking_read, run_blocking_for_run, run_blocking_reserved)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_each_kind_of_work_goes_on_while_all_others_are_held_up(kind: Any)
 def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="limited")
-    monkeypatch.setattr(blocking, "_FOR_READS", pool)
+    monkeypatch.setattr(blocking, "_READ_POOL", pool)
     monkeypatch.setattr(blocking, "READ_THREADS", 4)
     made: list[threading.Thread] = []
 

@@ -11,7 +11,7 @@ import pytest
 
 from loopbench_server.security.reloading_files import BrokenFileError
 from loopbench_server.security.token_command import main
-from loopbench_server.security.tokens import Role, find, new_token, parse
+from loopbench_server.security.tokens import Role, find_token, new_token, parse
 
 
 def digest(secret: str) -> str:
@@ -23,14 +23,14 @@ def test_a_file_has_a_token_a_line_and_comments() -> None:
     alice, robot = parse((text.encode(),))
     assert (alice.name, alice.role) == ("alice", Role.WRITE)
     assert (robot.name, robot.role) == ("ci@example.org", Role.READ)
-    assert find("a", (alice, robot)) == alice
-    assert find("b", (alice, robot)) == robot
+    assert find_token("a", (alice, robot)) == alice
+    assert find_token("b", (alice, robot)) == robot
 
 
 @pytest.mark.parametrize("secret", ["", "c", "A", digest("a"), "ü", "\ud800"])
 def test_what_is_no_token_is_not_found(secret: str) -> None:
     known = parse((f"alice write {digest('a')}".encode(),))
-    assert find(secret, known) is None
+    assert find_token(secret, known) is None
 
 
 def test_every_bad_line_is_named_and_none_is_quoted() -> None:
@@ -74,7 +74,7 @@ def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
 
     known = parse(("\n".join(f"n{i} read {digest(str(i))}" for i in range(5)).encode(),))
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    assert find("0", known) == known[0]
+    assert find_token("0", known) == known[0]
     assert compared == [token.digest for token in known]
 
 
@@ -114,7 +114,7 @@ def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     line = done.stderr.splitlines()[-1]
     (token,) = parse((line.encode(),))
-    assert find(done.stdout.strip(), (token,)) == token
+    assert find_token(done.stdout.strip(), (token,)) == token
     assert (token.name, token.role) == ("alice", Role.WRITE)
     assert done.stdout.strip() not in done.stderr
 
@@ -127,7 +127,7 @@ def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(command: Co
     second = command("ci", "--role", "read", "--file", str(file))
     known = parse((file.read_bytes(),))
     assert [token.name for token in known] == ["alice", "ci"]
-    assert [find(done.stdout.strip(), known) for done in (first, second)] == list(known)
+    assert [find_token(done.stdout.strip(), known) for done in (first, second)] == list(known)
     assert first.stdout.strip() not in file.read_text()
     assert first.stderr == second.stderr == ""
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collecto
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from loopbench_server.bootstrap import StartError
+from loopbench_server.errors import StartError
 from loopbench_server.telemetry.tracing import EXPORTERS, tracing
 from tests.support.in_process import threaded_server
 
@@ -81,7 +81,7 @@ def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with pytest.raises(StartError, match="soon") as caught, tracing():
         pass
-    assert str(caught.value).startswith("OTEL_*: traces cannot be set up: ")
+    assert str(caught.value).startswith("OTEL_*: cannot set up traces: ")
 
 
 WITHOUT_SDK = """

@@ -14,10 +14,10 @@ def test_an_outage_has_one_traceback(store: Store) -> None:
             for _ in range(times):
                 with pytest.raises(StoreFailedError), store.transaction() as connection:
                     connection.execute(sa.text("SELECT no_such_column FROM runs"))
-        assert {line["event"] for line in logged} == {"the database refused"}
+        assert {line["event"] for line in logged} == {"database error"}
         assert all("no_such_column" in line["error"] for line in logged)
         return [line["exc_info"] for line in logged]
 
     assert refused(3) == [True, False, False]
-    store.cancel_requests()
+    store.list_cancel_requests()
     assert refused(2) == [True, False]

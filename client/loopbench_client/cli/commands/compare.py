@@ -10,7 +10,6 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Verdict
-from loopbench_client.cli.board import watching
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -20,8 +19,9 @@ from loopbench_client.cli.comparisons import (
     print_diagnoses,
     print_failures,
 )
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.cli.failures import command_line
+from loopbench_client.cli.error_output import command_line
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, enum_option
 from loopbench_client.cli.output import err, print_json, waiting
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
@@ -86,7 +86,7 @@ def compare(
         typer.Option(metavar="NUMBER", help="Seeds of each spec, or a list of them, with commas; default: 5."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The first of the seeds; default: 0.", show_default=False)] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew what the server has already.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what the server has already.")] = False,
     margin: Annotated[
         float | None, typer.Option(help="Accuracy, 0 to 1, below which a difference counts for nothing.")
     ] = None,
@@ -122,7 +122,7 @@ def compare(
         compared = _compared(client, plan, fresh=fresh)
         outcomes = chosen.check(compared) if chosen else ()
         if not json:
-            # What is known is told before the experiments, which may be interrupted.
+            # Verdicts are printed before the experiments start, which may be interrupted.
             _print(compared, chosen, outcomes)
         with waiting("diagnosing"):
             diagnoses = diagnose_pairs(client, compared) if diagnosed else {}

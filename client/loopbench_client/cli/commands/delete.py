@@ -10,7 +10,7 @@ from loopbench_client.cli.session import connect
 def delete(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """Delete a run that has ended."""
     with connect(server) as client:
-        client.delete(run_id)
+        client.delete_run(run_id)
     if json:
         print_json(Empty())
     else:

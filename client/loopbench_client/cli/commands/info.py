@@ -13,7 +13,7 @@ from loopbench_client.cli.tables import table
 def info(*, server: Server = None, json: Json = False) -> None:
     """Say what the server is and what it can do."""
     with connect(server, ready=True) as client:
-        address, answer = client.address, client.server_info()
+        address, answer = client.address, client.get_server_info()
     if json:
         print_json(wire.server_info_to_wire(answer))
     else:

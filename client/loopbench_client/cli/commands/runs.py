@@ -8,12 +8,12 @@ import typer
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, RunFilter, RunState
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-from loopbench_client.calls import PAGE_SIZE
 from loopbench_client.cli.options import Json, Server, enum_option, validated
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.run_flags import OptimizerKind
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import runs_table
+from loopbench_client.requests import PAGE_SIZE
 
 AGAIN = "May be given again."
 
@@ -43,7 +43,7 @@ def runs(
     }
     wanted = validated(RunFilter, values)
     with connect(server) as client:
-        found = list(islice(client.list(wanted, page_size=min(limit, PAGE_SIZE)), limit))
+        found = list(islice(client.list_runs(wanted, page_size=min(limit, PAGE_SIZE)), limit))
     if json:
         print_json(ListRunsResponse(runs=map(wire.run_to_wire, found)))
     else:

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from loopbench.spec import InvalidFieldsError, Violation, violations_of
 from loopbench.sweep import Sweep
-from loopbench_client.cli.exits import ExitCode
-from loopbench_client.cli.failures import command_line
+from loopbench_client.cli.error_output import command_line
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err
-from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, telling
+from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_attempts
 from loopbench_client.sweeping.kubernetes import PARALLELISM, manifest
 from loopbench_client.sweeping.local import Attempt, train_locally
 from loopbench_client.sweeping.options import JobOptions, SweepOptions
@@ -67,7 +67,7 @@ def sweep(
     data_claim: Annotated[str | None, _option("PersistentVolumeClaim with mnist.npz; without it a download.")] = None,
     json: Json = False,
 ) -> None:
-    """Train every spec of a file under every seed, each run in a process of its own, without a server.
+    """Train every spec of a file under every seed, each run in a separate process, without a server.
 
     All write to the store that LOOPBENCH_STORE_URL names. What has finished is not run again, here or there.
     """
@@ -107,7 +107,7 @@ def _checked(file: Path, kind: type[O], values: dict[str, Any], faults: list[Vio
             for violation in violations_of(error.errors())
         ]
     try:
-        # A bad name is told of already.
+        # A bad name has been reported.
         made = read_plan(file, "any" if faults else options.name)
     except InvalidFieldsError as error:
         faults += error.violations
@@ -121,11 +121,11 @@ def _run_here(made: Sweep, options: SweepOptions, *, json: bool) -> None:
     try:
         with (
             _terminated_as_interrupted(),
-            telling(made) as tell,
+            printing_attempts(made) as print_attempt,
             closing(train_locally(made, options.parallelism)) as attempts,
         ):
             for attempt in attempts:
-                tell(attempt)
+                print_attempt(attempt)
                 if attempt.final:
                     ended[attempt.index.number] = attempt
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from loopbench_client.cli.run_flags import takes_run_spec
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_run
 
-EMBEDDED_DETACH = "a detached run outlives the command, so it needs a server of its own: name one with --server"
+EMBEDDED_DETACH = "a detached run outlives the command, and the embedded server does not: name a server with --server"
 
 
 @takes_run_spec

@@ -6,7 +6,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Run, RunEvent, RunState
-from loopbench_client.cli.exits import ExitCode
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, RunId, Server
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.progress import describe, progress_bar
@@ -17,7 +17,7 @@ from loopbench_client.cli.tables import print_run
 def watch(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """Follow a run to its end; with --json one event a line. Ctrl-C leaves the run alone."""
     with connect(server) as client:
-        events = client.watch(run_id)
+        events = client.watch_run(run_id)
         run = _print_json_lines(events) if json else _follow(run_id, events)
     if run is not None and not json:
         print_run(run)

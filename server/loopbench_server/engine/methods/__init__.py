@@ -1,4 +1,4 @@
-"""The methods of training, one a module, and the table of them all."""
+"""Training methods, one per module, and their table."""
 
 from loopbench.spec import Method
 from loopbench_server.engine.methods.base import TrainingMethod

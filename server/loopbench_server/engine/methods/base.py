@@ -1,4 +1,4 @@
-"""What a method of training offers."""
+"""Interface of a training method."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from loopbench_server.engine.job import Job
 class TrainingMethod(ABC):
     """Trains a job's model in place, and evaluates it in the method's own way."""
 
-    # Names of the figures, in the logs that callbacks receive, which this method reports.
+    # Names, in the logs of callbacks, of the metrics that this method reports.
     loss_log = "loss"
     accuracy_log = "accuracy"
 
@@ -24,14 +24,14 @@ class TrainingMethod(ABC):
 
     @abstractmethod
     def warm_up(self) -> None:
-        """Traces and compiles for the batches of either size, so that training time holds none of that.
+        """Trace and compile for both sizes of batches, so that training time contains neither.
 
-        Takes steps, and leaves no trace of them in the weights or in the optimizer.
+        The steps that this takes leave weights and optimizer unchanged.
         """
 
     @contextmanager
-    def _put_back(self) -> Iterator[None]:
-        """Whatever its block does to model and optimizer is undone at its end."""
+    def _restoring(self) -> Iterator[None]:
+        """Undo all changes of model and optimizer at the end of the block."""
         model, optimizer = self.job.model, self.job.optimizer
         with self.job.strategy.scope():
             optimizer.build(model.trainable_variables)
@@ -43,15 +43,15 @@ class TrainingMethod(ABC):
 
     @abstractmethod
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
-        """All epochs, each followed by a validation; calls ``callbacks`` as ``Model.fit`` does."""
+        """Train all epochs, each followed by a validation; call ``callbacks`` as ``Model.fit`` does."""
 
     @abstractmethod
     def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
-        """Trains an epoch, counted from 0, update by update; gives the epoch's figures so far after each.
+        """Train an epoch, counted from 0, update by update; yield the epoch's metrics so far after each.
 
-        To be asked for after :meth:`train`. The updates are made by the functions that train, so they have its bits.
+        Only after :meth:`train`. The training functions make the updates, so they have the same bits.
         """
 
     @abstractmethod
     def evaluate(self, samples: Samples) -> ReportedMetrics:
-        """What this way of evaluating reports of ``samples`` on the present weights."""
+        """Return the metrics that this method reports of ``samples`` on the current weights."""

@@ -7,24 +7,24 @@ import tensorflow as tf
 
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.fitting import FittingMethod
-from loopbench_server.engine.metrics import Figures
+from loopbench_server.engine.metrics import LoopMetrics
 
 
 class CustomModel(keras.Model):
-    """A network with steps of its own."""
+    """Network with its own training and test step."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.model.inputs, job.model.outputs)
         self._loss_function = job.loss
-        self._figures = Figures(job.spec.accuracy_metric, job.spec.loss_aggregation)
+        self._figures = LoopMetrics(job.spec.accuracy_metric, job.spec.loss_aggregation)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Named here so that Keras resets them before every epoch and every evaluation."""
+        """Metrics that Keras resets before every epoch and every evaluation."""
         return self._figures.metrics
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """One update on images [b, 28, 28] and one-hot labels [b, 10]."""
+        """Make one update on images [b, 28, 28] and one-hot labels [b, 10]."""
         images, labels = data
         with tf.GradientTape() as tape:
             outputs = self(images, training=True)
@@ -35,19 +35,19 @@ class CustomModel(keras.Model):
         return self._figures.update(labels, outputs, loss)
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """The same figures without an update."""
+        """Return the same metrics without an update."""
         images, labels = data
         outputs = self(images, training=False)
         return self._figures.update(labels, outputs, self._loss_function(labels, outputs))
 
 
 class CustomTrainStep(FittingMethod):
-    """The job's network in a model with steps of its own."""
+    """The job's network in a model with its own steps."""
 
     def build_model(self) -> keras.Model:
-        """Shares the layers of the job's model."""
+        """Return a model that shares the layers of the job's model."""
         return CustomModel(self.job)
 
     def compile_options(self) -> dict[str, Any]:
-        """None: loss and metrics are the steps' own business."""
+        """Return nothing: the steps compute loss and metrics."""
         return {}

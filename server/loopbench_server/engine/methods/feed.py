@@ -1,4 +1,4 @@
-"""How batches reach ``Model.fit`` and ``Model.evaluate``."""
+"""Batches for ``Model.fit`` and ``Model.evaluate``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Options = dict[str, Any]
 
 
 class Feed(ABC):
-    """The batches of ``job``. ``callback`` goes to ``fit`` with what :meth:`training` gives."""
+    """Batches of ``job``. ``fit`` takes ``callback`` together with the options of :meth:`training`."""
 
     callback: keras.callbacks.Callback
 
@@ -22,16 +22,19 @@ class Feed(ABC):
 
     @abstractmethod
     def training(self) -> Options:
-        """What ``fit`` is told of the training and the validation set."""
+        """Return the options of ``fit`` for the training and the validation set."""
 
     @abstractmethod
     def evaluation(self, samples: Samples) -> Options:
-        """What ``evaluate`` is told of ``samples``, which come in their order."""
+        """Return the options of ``evaluate`` for ``samples``, in their order."""
 
     @abstractmethod
-    def one_by_one(self, epoch: int) -> Iterator[Any]:
-        """For every update of an epoch, counted from 0, an iterator that the training function takes one batch of."""
+    def single_batches(self, epoch: int) -> Iterator[Any]:
+        """Yield an iterator for every update of an epoch, counted from 0.
+
+        The training function takes one batch of each.
+        """
 
     @abstractmethod
     def in_order(self, samples: Samples, numbers: range) -> Any:
-        """A dataset of those batches of ``samples``, which come in their order."""
+        """Return a dataset of batches ``numbers`` of ``samples``, in their order."""

@@ -1,4 +1,4 @@
-"""``Model.compile`` and ``Model.fit``, as Keras has them."""
+"""Keras's own ``Model.compile`` and ``Model.fit``."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from loopbench_server.engine.metrics import Accuracy, LastBatch
 
 
 class LastBatchLoss(keras.metrics.Metric):
-    """A metric for ``compile`` that works out the loss again and forgets every batch but the last.
+    """Metric for ``compile`` that computes the loss again and keeps that of the last batch only.
 
-    The loss that ``fit`` reports of itself is always the mean; a metric of one's own that does not accumulate is how
-    the last batch's loss gets into its logs.
+    ``fit`` always reports the mean loss; the last batch's loss appears in its logs through a custom metric without
+    accumulation.
     """
 
     def __init__(self, loss: keras.losses.Loss) -> None:
@@ -23,15 +23,15 @@ class LastBatchLoss(keras.metrics.Metric):
         self._last = LastBatch()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """One-hot labels and raw outputs, both [b, 10]."""
+        """Set the loss of one-hot labels and raw outputs, both [b, 10]."""
         self._last.update_state(self._loss(y_true, y_pred, sample_weight))
 
     def result(self) -> Any:
-        """A scalar."""
+        """Return a scalar."""
         return self._last.result()
 
     def reset_state(self) -> None:
-        """Before an epoch."""
+        """Reset before an epoch."""
         self._last.reset_state()
 
 
@@ -44,11 +44,11 @@ class Fit(FittingMethod):
         super().__init__(job)
 
     def build_model(self) -> keras.Model:
-        """The job's network itself."""
+        """Return the job's network itself."""
         return self.job.model
 
     def compile_options(self) -> dict[str, Any]:
-        """Loss and metrics."""
+        """Return loss and metrics."""
         metrics: list[keras.metrics.Metric] = [Accuracy(self.job.spec.accuracy_metric)]
         if self.job.spec.loss_aggregation is LossAggregation.LAST_BATCH:
             metrics.append(LastBatchLoss(self.job.loss))

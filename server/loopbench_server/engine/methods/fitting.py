@@ -1,4 +1,4 @@
-"""What the two methods that train by ``Model.fit`` share: how batches reach it and how it is called."""
+"""Common part of the two methods that train with ``Model.fit``: batches and calls."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from loopbench_server.engine.methods.shared_feed import SharedFeed
 
 
 class FittingMethod(TrainingMethod):
-    """Trains ``self.model``, which shares the job's layers, by ``Model.fit``."""
+    """Trains ``self.model``, which shares the job's layers, with ``Model.fit``."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -32,20 +32,20 @@ class FittingMethod(TrainingMethod):
 
     @abstractmethod
     def build_model(self) -> keras.Model:
-        """The job's network as the model that is compiled and fitted."""
+        """Return the job's network as the model to compile and fit."""
 
     @abstractmethod
     def compile_options(self) -> dict[str, Any]:
-        """What this method gives ``Model.compile`` beyond the optimizer and the execution."""
+        """Return the options of ``Model.compile`` beyond the optimizer and the execution."""
 
     def warm_up(self) -> None:
-        """Calls Keras's own training and test function on the first and on the last batch."""
+        """Call Keras's own training and test function on the first and on the last batch."""
         if self.job.spec.execution is Execution.EAGER:
             return
         self.model.make_train_function()
         self.model.make_test_function()
         data = self.job.data
-        with self._put_back():
+        with self._restoring():
             for function, samples in (
                 (self.model.train_function, data.train),
                 (self.model.test_function, data.validation),
@@ -54,23 +54,23 @@ class FittingMethod(TrainingMethod):
                     function(iter(self.feed.in_order(samples, range(number, number + 1))))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
-        """One call of ``Model.fit``."""
+        """Call ``Model.fit`` once."""
         self.model.fit(
             **self.feed.training(),
             epochs=self.job.spec.epochs,
             callbacks=[*callbacks, self.feed.callback],
-            shuffle=False,  # the batches come shuffled
+            shuffle=False,  # the batches are already shuffled
             verbose=0,
         )
 
     def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
-        """As :class:`TrainingMethod`, by the training function that ``fit`` left."""
+        """See :class:`TrainingMethod`; uses the training function of ``fit``."""
         self.model.reset_metrics()
-        for batch in self.feed.one_by_one(epoch):
+        for batch in self.feed.single_batches(epoch):
             self.model.train_function(batch)
             yield self.model.get_metrics_result()
 
     def evaluate(self, samples: Samples) -> ReportedMetrics:
-        """``Model.evaluate`` in batches of the run's size."""
+        """Call ``Model.evaluate`` with the run's batch size."""
         logs = self.model.evaluate(**self.feed.evaluation(samples), verbose=0, return_dict=True)
         return ReportedMetrics(loss=float(logs[self.loss_log]), accuracy=float(logs[self.accuracy_log]))

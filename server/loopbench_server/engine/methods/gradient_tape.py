@@ -12,16 +12,16 @@ from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
-from loopbench_server.engine.metrics import Figures
+from loopbench_server.engine.metrics import LoopMetrics
 from loopbench_server.engine.tensors import as_tensors
 
 Step = Callable[[Any, Any], dict[str, Any]]
 
 
-def batches_of(order: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int32]]:
-    """``order`` as the matrix of its full batches, int32[k, batch_size], and that of the smaller rest, int32[1, rest].
+def split_batches(order: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int32]]:
+    """Return the full batches of ``order``, int32[k, batch_size], and the smaller rest, int32[1, rest].
 
-    Either is left out where it would be empty.
+    An empty part is left out.
     """
     full = len(order) // batch_size * batch_size
     parts = [order[:full].reshape(-1, batch_size), order[full:].reshape(1, -1)]
@@ -29,13 +29,13 @@ def batches_of(order: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int
 
 
 class GradientTape(TrainingMethod):
-    """Steps are fused: a loop inside the graph takes its batches by index from the samples."""
+    """A hand-written loop inside the graph, which takes its batches by index from the samples."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.figures = Figures(job.spec.accuracy_metric, job.spec.loss_aggregation)
-        self.training = self._over(self._train_step, job.data.train)
-        self.validation = self._over(self._test_step, job.data.validation)
+        self.figures = LoopMetrics(job.spec.accuracy_metric, job.spec.loss_aggregation)
+        self.training = self._make_loop(self._train_step, job.data.train)
+        self.validation = self._make_loop(self._test_step, job.data.validation)
 
     def _train_step(self, images: Any, labels: Any) -> dict[str, Any]:
         model, optimizer = self.job.model, self.job.optimizer
@@ -51,15 +51,15 @@ class GradientTape(TrainingMethod):
         outputs = self.job.model(images, training=False)
         return self.figures.update(labels, outputs, self.job.loss(labels, outputs))
 
-    def _over(self, step: Step, samples: Samples) -> Callable[[Any, int, int], None]:
-        """A function of (batches, start, stop) that takes ``step`` on those rows of ``batches``, int32[k, b].
+    def _make_loop(self, step: Step, samples: Samples) -> Callable[[Any, int, int], None]:
+        """Return a function of (batches, start, stop) that applies ``step`` to those rows of ``batches``, int32[k, b].
 
-        Under XLA a step is the compiled unit, as it is in Keras, so that the methods agree bit for bit. Where several
-        steps an execution are asked for, the loop around them is compiled with them: faster, but maybe in other bits.
+        Under XLA a step is the compiled unit, as in Keras, so that the methods agree bit for bit. With several steps
+        per execution the loop is compiled with the steps: faster, but its bits may differ.
         """
         execution, fused = self.job.spec.execution, self.job.spec.steps_per_execution > 1
         images, labels = as_tensors(samples)
-        # Of all that is traced, the loop alone needs AutoGraph, which takes some 50 ms for every function it rewrites.
+        # Only the loop needs AutoGraph, which takes about 50 ms for every function that it converts.
         step = tf.autograph.experimental.do_not_convert(step)
         if execution is Execution.XLA and not fused:
             step = tf.function(step, jit_compile=True)
@@ -74,20 +74,20 @@ class GradientTape(TrainingMethod):
         return tf.function(over, jit_compile=execution is Execution.XLA and fused)
 
     def warm_up(self) -> None:
-        """Calls both functions for a step on the first batch of either size."""
+        """Call both functions for a step on the first batch of each size."""
         if self.job.spec.execution is Execution.EAGER:
             return
-        with self._put_back():
+        with self._restoring():
             for function, samples in (
                 (self.training, self.job.data.train),
                 (self.validation, self.job.data.validation),
             ):
                 order = np.arange(len(samples), dtype=np.int32)
-                for batches in batches_of(order, self.job.spec.batch_size):
+                for batches in split_batches(order, self.job.spec.batch_size):
                     function(tf.constant(batches), tf.constant(0), tf.constant(1))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
-        """Epoch by epoch, ``steps_per_execution`` steps a call."""
+        """Train epoch by epoch, with ``steps_per_execution`` steps per call."""
         job = self.job
         calls = keras.callbacks.CallbackList(callbacks, model=job.model)
         calls.on_train_begin()
@@ -100,13 +100,13 @@ class GradientTape(TrainingMethod):
             reported = self._evaluate(job.data.validation, job.spec.batch_size)
             calls.on_test_end()
             calls.on_epoch_end(epoch, logs | {"val_loss": reported.loss, "val_accuracy": reported.accuracy})
-        # What fit does at the end: with use_ema the averages become the weights.
+        # As fit does at the end: with use_ema the averages become the weights.
         job.optimizer.finalize_variable_values(job.model.trainable_variables)
         calls.on_train_end()
 
     def _train_epoch(self, order: NDArray[np.int32], calls: keras.callbacks.CallbackList) -> None:
         first = 0
-        for rows in batches_of(order, self.job.spec.batch_size):
+        for rows in split_batches(order, self.job.spec.batch_size):
             batches = tf.constant(rows)
             for start in range(0, len(rows), self.job.steps_per_execution):
                 stop = min(start + self.job.steps_per_execution, len(rows))
@@ -116,22 +116,22 @@ class GradientTape(TrainingMethod):
             first += len(rows)
 
     def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
-        """As :class:`TrainingMethod`."""
+        """See :class:`TrainingMethod`."""
         self.figures.reset()
-        for rows in batches_of(self.job.order.drawn(epoch), self.job.spec.batch_size):
+        for rows in split_batches(self.job.order.draw(epoch), self.job.spec.batch_size):
             batches = tf.constant(rows)
             for row in range(len(rows)):
                 self.training(batches, tf.constant(row), tf.constant(row + 1))
                 yield self.figures.result()
 
     def evaluate(self, samples: Samples) -> ReportedMetrics:
-        """By hand, the whole set in one batch."""
+        """Evaluate by hand, with the whole set as one batch."""
         return self._evaluate(samples, len(samples))
 
     def _evaluate(self, samples: Samples, batch_size: int) -> ReportedMetrics:
         self.figures.reset()
-        over = self.validation if samples is self.job.data.validation else self._over(self._test_step, samples)
-        for rows in batches_of(np.arange(len(samples), dtype=np.int32), batch_size):
+        over = self.validation if samples is self.job.data.validation else self._make_loop(self._test_step, samples)
+        for rows in split_batches(np.arange(len(samples), dtype=np.int32), batch_size):
             over(tf.constant(rows), tf.constant(0), tf.constant(len(rows)))
         figures = self.figures.result()
         return ReportedMetrics(loss=float(figures["loss"]), accuracy=float(figures["accuracy"]))

@@ -1,7 +1,7 @@
-"""Batches by index for ``Model.fit``, taken inside the graph that trains on them.
+"""Batches by index for ``Model.fit``, taken inside the training graph.
 
-A ``tf.data`` pipeline hands every batch from one thread to another, three switches a step. This dataset's iterator is
-part of the graph instead, as the tape's loop is.
+A ``tf.data`` pipeline hands every batch from thread to thread, three switches per step. The iterator of this dataset is
+part of the graph instead, like the tape's loop.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ ELEMENT_SPEC = (tf.TensorSpec((None, 28, 28), tf.float32), tf.TensorSpec((None, 
 
 
 class IndexedIteratorSpec(tf.TypeSpec):
-    """How an :class:`IndexedIterator` becomes arguments of a graph, and back."""
+    """Converts an :class:`IndexedIterator` to arguments of a graph, and back."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
 
     @property
     def value_type(self) -> Any:
-        """What it is the type of."""
+        """The type that this specifies."""
         return IndexedIterator
 
     @property
@@ -46,7 +46,7 @@ class IndexedIteratorSpec(tf.TypeSpec):
 
 
 class IndexedIterator(tf.data.Iterator):
-    """Gives batch after batch; ``components`` are its state as tensors.
+    """Returns batch after batch; ``components`` are its state as tensors.
 
     Images [n, 28, 28], one-hot labels [n, 10], order int32[n], the number of the batch to stop before, and the handle
     of the variable that holds the number of the next batch.
@@ -55,7 +55,7 @@ class IndexedIterator(tf.data.Iterator):
     def __init__(self, batch_size: int, components: tuple[Any, ...], keep: Any = None) -> None:
         self._batch_size = batch_size
         self.components = components
-        self._keep = keep  # a variable lives as long as the object, not as its handle
+        self._keep = keep  # a variable lives as long as its object, not as its handle
 
     @property
     def _type_spec(self) -> Any:
@@ -79,14 +79,14 @@ class IndexedIterator(tf.data.Iterator):
         return tf.gather(images, index), tf.gather(labels, index)
 
     def get_next(self, name: str | None = None) -> Any:  # noqa: ARG002  TensorFlow's signature
-        """The next batch; Keras asks for as many as there are."""
+        """Return the next batch; Keras requests only existing ones."""
         return self._batch(self._take_number())
 
     def __next__(self) -> Any:
         return self.get_next()
 
     def get_next_as_optional(self) -> Any:
-        """The next batch, or nothing after the last."""
+        """Return the next batch, or an empty optional after the last."""
         *_, stop, _ = self.components
         number = self._take_number()
         return tf.cond(
@@ -97,14 +97,14 @@ class IndexedIterator(tf.data.Iterator):
 
 
 class IndexedBatches(tf.data.Dataset):
-    """Batches ``numbers`` (images, one-hot labels) of ``samples`` in the order that ``order`` holds.
+    """Batches ``numbers`` (images, one-hot labels) of ``samples``, in the given ``order``.
 
-    ``order`` is int32[n], a tensor or a variable; a variable is read anew for every iteration.
+    ``order`` is int32[n], a tensor or a variable; a variable is read again for every iteration.
     """
 
     def __init__(self, samples: Samples, order: Any, batch_size: int, numbers: range) -> None:
         self._samples, self._order, self._batch_size, self._numbers = samples, order, batch_size, numbers
-        # Only its length is ever asked for.
+        # Keras reads only its length.
         super().__init__(tf.data.Dataset.range(len(numbers))._variant_tensor)  # noqa: SLF001  there is no other way
 
     def _inputs(self) -> list[Any]:

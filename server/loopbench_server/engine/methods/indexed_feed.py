@@ -1,4 +1,4 @@
-"""Batches that the graph which trains on them takes by index."""
+"""Batches that the training graph takes by index."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from loopbench_server.engine.methods.indexed import IndexedBatches
 
 
 class OrderOfEpoch(keras.callbacks.Callback):
-    """Puts the order of the epoch that begins into ``variable``."""
+    """Assigns the order of each epoch to ``variable`` when the epoch begins."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -22,12 +22,12 @@ class OrderOfEpoch(keras.callbacks.Callback):
         self._order = job.order
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  Keras's signature
-        """Keras makes the epoch's iterator after this call."""
+        """Assign the order. Keras creates the epoch's iterator after this call."""
         self.variable.assign(self._order.epoch(epoch))
 
 
 class IndexedFeed(Feed):
-    """For one device."""
+    """Batches for one device."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -37,23 +37,23 @@ class IndexedFeed(Feed):
         return IndexedBatches(samples, order, self.job.spec.batch_size, numbers)
 
     def in_order(self, samples: Samples, numbers: range) -> IndexedBatches:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         return self._of(samples, tf.range(len(samples)), numbers)
 
     def training(self) -> Options:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         job = self.job
         return {
             "x": self._of(job.data.train, self.callback.variable, range(job.steps_per_epoch)),
             "validation_data": self.evaluation(job.data.validation)["x"],
         }
 
-    def one_by_one(self, epoch: int) -> Iterator[Any]:
-        """As :class:`Feed`: a function that takes several steps at once finds one batch each time."""
-        order = tf.constant(self.job.order.drawn(epoch))
+    def single_batches(self, epoch: int) -> Iterator[Any]:
+        """See :class:`Feed`. A function that takes several steps at once finds one batch each time."""
+        order = tf.constant(self.job.order.draw(epoch))
         for number in range(self.job.steps_per_epoch):
             yield iter(self._of(self.job.data.train, order, range(number, number + 1)))
 
     def evaluation(self, samples: Samples) -> Options:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         return {"x": self.in_order(samples, range(self.job.batches_in(samples)))}

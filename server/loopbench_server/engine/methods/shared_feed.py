@@ -1,6 +1,6 @@
-"""Batches that replicas share: each gets the next part of every batch, and all get parts of one size where it divides.
+"""Batches that replicas share: each takes the next part of every batch, of equal size where the batch divides.
 
-TensorFlow's own split would give the first replicas full parts of a smaller last batch, and the last perhaps nothing.
+TensorFlow's own split gives the first replicas full parts of a smaller last batch, and the last replica possibly none.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,19 @@ from loopbench_server.engine.tensors import as_tensors
 
 
 class SharedFeed(Feed):
-    """For several replicas. Without the numbers of steps, ``fit`` would take an empty one at the end of an epoch."""
+    """Batches for several replicas.
+
+    The numbers of steps are explicit, because ``fit`` would otherwise take an empty step at the end of each epoch.
+    """
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         self._order = job.order
-        # The digest; the orders themselves are drawn in the pipeline, which is ahead of the training.
+        # Updates the digest; the pipeline draws the orders itself, ahead of the training.
         self.callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: self._order.epoch(epoch))
 
     def _shares(self, samples: Samples, orders: tf.data.Dataset, numbers: range) -> Any:
-        """Batches ``numbers`` of ``samples`` in each of the ``orders``, int32[n]."""
+        """Return batches ``numbers`` of ``samples`` in each of the ``orders``, int32[n]."""
         (images, labels), size = as_tensors(samples), self.job.spec.batch_size
         replicas = self.job.strategy.num_replicas_in_sync
 
@@ -44,14 +47,14 @@ class SharedFeed(Feed):
         )
 
     def in_order(self, samples: Samples, numbers: range) -> Any:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         return self._shares(samples, tf.data.Dataset.from_tensors(tf.range(len(samples))).repeat(), numbers)
 
     def _drawn(self, epoch: Any) -> Any:
-        return tf.ensure_shape(tf.numpy_function(self._order.drawn, [epoch], tf.int32), [self._order.count])
+        return tf.ensure_shape(tf.numpy_function(self._order.draw, [epoch], tf.int32), [self._order.count])
 
     def training(self) -> Options:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         job, validation = self.job, self.evaluation(self.job.data.validation)
         orders = tf.data.Dataset.range(job.spec.epochs).map(self._drawn)
         return {
@@ -61,14 +64,14 @@ class SharedFeed(Feed):
             "validation_steps": validation["steps"],
         }
 
-    def one_by_one(self, epoch: int) -> Iterator[Any]:
-        """As :class:`Feed`: one iterator, as a function takes one step."""
-        orders = tf.data.Dataset.from_tensors(tf.constant(self.job.order.drawn(epoch)))
+    def single_batches(self, epoch: int) -> Iterator[Any]:
+        """See :class:`Feed`. One iterator serves all updates, as a function takes one step."""
+        orders = tf.data.Dataset.from_tensors(tf.constant(self.job.order.draw(epoch)))
         batches = iter(self._shares(self.job.data.train, orders, range(self.job.steps_per_epoch)))
         for _ in range(self.job.steps_per_epoch):
             yield batches
 
     def evaluation(self, samples: Samples) -> Options:
-        """As :class:`Feed`."""
+        """See :class:`Feed`."""
         steps = self.job.batches_in(samples)
         return {"x": self.in_order(samples, range(steps)), "steps": steps}

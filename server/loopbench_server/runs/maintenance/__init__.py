@@ -1,1 +1,1 @@
-"""Periodic work of a server on its store: leases, cancellation requests, retention, runs that ended elsewhere."""
+"""Periodic work on the store: leases, expired runs, cancellation requests, retention, ended runs."""

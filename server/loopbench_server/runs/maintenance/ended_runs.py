@@ -1,4 +1,4 @@
-"""Tells of runs that have ended in the store, whoever trained them: this server, another, or the pods of a sweep."""
+"""Finds runs that have ended in the store, whoever trained them: this server, another one, or pods of a sweep."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -7,58 +7,60 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from loopbench.spec import Run
-from loopbench_server.blocking import in_thread
-from loopbench_server.runs.maintenance.polling import RESULTS, repeat, uncounted
-from loopbench_server.store.schema import readable, runs
+from loopbench_server.blocking import run_blocking
+from loopbench_server.runs.maintenance.polling import RESULTS, ignore_failure, repeat
+from loopbench_server.store.schema import read_runs, runs
 from loopbench_server.store.store import Store
 
-SECONDS_BETWEEN_LOOKS = 2.0
-# Runs that are looked back to at the start, and that one look finds: the last.
+POLL_INTERVAL_SECONDS = 2.0
+# Limit of runs of one poll, which at the start also limits how far back the first poll reaches.
 MOST = 1_000
-# Runs that are held at once; a run may hold a thousand epochs.
+# Runs that are read at once; a run may hold a thousand epochs.
 RUNS_AT_ONCE = 16
-# How far a look reaches back before the last one: an end is written for as long as a lease lasts after its time, and
-# the clocks of servers agree to a fraction of a lease.
+# How far a poll reaches back before the last one: an end may be written as late as a lease after its time, and the
+# clocks of servers differ by a fraction of a lease.
 OVERLAP_IN_LEASES = 2
 
 
 class ResultObserver:
-    """Is told of every run that has ended, on the event loop."""
+    """Receives every run that has ended, on the event loop."""
 
     def run_found(self, run: Run) -> None:
-        """``run`` has ended and is in the store. Those that one look finds come in the order in which they ended."""
+        """``run`` has ended and is in the store. Runs of one poll come in the order in which they ended."""
 
 
 class _End(NamedTuple):
-    """A run that is started anew ends once more."""
+    """End of a run; a run that is restarted ends again."""
 
     run_id: str
     time: datetime
 
 
-async def follow_results(store: Store, observer: ResultObserver, failed: Callable[[str], None] = uncounted) -> None:
-    """For ever: the last runs that ended, then what ends; a database that refuses is asked again the next time.
+async def follow_results(
+    store: Store, observer: ResultObserver, failed: Callable[[str], None] = ignore_failure
+) -> None:
+    """Report the last runs that ended, then each that ends. Never returns; errors of the database are retried.
 
     ``failed`` counts unexpected errors, as :func:`~loopbench_server.runs.maintenance.polling.repeat` says.
     """
-    told: set[_End] = set()
+    reported: set[_End] = set()
     since = datetime.fromtimestamp(0, UTC)
 
-    async def look() -> None:
+    async def poll() -> None:
         nonlocal since
         began = datetime.now(UTC)
-        found = await in_thread(_ends, store, since)
-        for ends in _in_parts([end for end in found if end not in told]):
-            for run in await in_thread(_runs, store, ends):
+        found = await run_blocking(_ends, store, since)
+        for ends in _in_parts([end for end in found if end not in reported]):
+            for run in await run_blocking(_runs, store, ends):
                 assert run.end_time is not None
-                # Before it is shown: a run that cannot be shown does not keep later looks from the others.
-                told.add(_End(run.id, run.end_time))
+                # Before the report, so that a run whose report fails does not block the others in later polls.
+                reported.add(_End(run.id, run.end_time))
                 observer.run_found(run)
-            told.update(ends)
-        told.intersection_update(found)
+            reported.update(ends)
+        reported.intersection_update(found)
         since = began - OVERLAP_IN_LEASES * store.lease
 
-    await repeat(RESULTS, SECONDS_BETWEEN_LOOKS, look, failed)
+    await repeat(RESULTS, POLL_INTERVAL_SECONDS, poll, failed)
 
 
 def _in_parts(ends: Sequence[_End]) -> Iterator[Sequence[_End]]:
@@ -66,7 +68,7 @@ def _in_parts(ends: Sequence[_End]) -> Iterator[Sequence[_End]]:
 
 
 def _ends(store: Store, since: datetime) -> list[_End]:
-    """In their order, by the index of that column."""
+    """Return ends in their order, by the index on that column."""
     newest = sa.select(runs.c.id, runs.c.end_time).where(runs.c.end_time >= since)
     with store.transaction() as connection:
         rows = connection.execute(newest.order_by(runs.c.end_time.desc()).limit(MOST)).all()
@@ -74,7 +76,7 @@ def _ends(store: Store, since: datetime) -> list[_End]:
 
 
 def _runs(store: Store, ends: Sequence[_End]) -> list[Run]:
-    """As far as they have not been deleted or started anew, and can be read."""
+    """Return the runs that have not been deleted or restarted and can be read."""
     wanted = runs.c.id.in_([end.run_id for end in ends]) & runs.c.end_time.is_not(None)
     with store.transaction() as connection:
-        return [*readable(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]
+        return [*read_runs(connection.execute(sa.select(runs).where(wanted).order_by(runs.c.end_time)))]

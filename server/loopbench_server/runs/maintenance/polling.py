@@ -1,4 +1,4 @@
-"""Background work that a server repeats for as long as it runs."""
+"""Background work that a server repeats while it runs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,25 +9,26 @@ from loopbench_server.errors import StoreFailedError
 
 log = structlog.get_logger()
 
-# Values of a label: all background work there is.
-LEASES, ABANDONED, CANCELLATIONS, RETENTION, RESULTS = WORKS = (
+# Names of all background work, which are values of a metric label.
+LEASES, EXPIRED, CANCELLATIONS, RETENTION, RESULTS, STORE_CHECK = WORKS = (
     "renew_leases",
-    "end_abandoned",
-    "poll_cancellations",
-    "retention",
-    "stored_results",
+    "reap_expired",
+    "poll_cancel_requests",
+    "enforce_retention",
+    "follow_results",
+    "check_store",
 )
 
 
-def uncounted(work: str) -> None:
-    """Leaves an error of ``work`` to the log."""
+def ignore_failure(work: str) -> None:
+    """Leave an error of ``work`` to the log."""
 
 
 async def repeat(work: str, seconds: float, step: Callable[[], Awaitable[None]], failed: Callable[[str], None]) -> None:
-    """Runs ``step`` every so many ``seconds``, until it is cancelled. ``work`` is the name of the work.
+    """Run ``step`` every ``seconds``, until cancelled. ``work`` is the name of the work.
 
-    An error of a step never ends the work: the server's other runs and callers depend on it. The store logs errors of
-    the database. Other errors are unexpected; they are logged with a traceback, and ``failed`` counts them.
+    An error of a step never ends the work: other runs and callers of the server depend on it. The store logs errors of
+    the database. Other errors are unexpected: they are logged with a traceback, and ``failed`` counts them.
     """
     while True:
         try:

@@ -1,11 +1,11 @@
-"""Forgets old runs and old weights."""
+"""Deletes old runs and old weights."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 from loopbench_server.config import Settings
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
@@ -14,19 +14,19 @@ from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
 
-SECONDS_BETWEEN_LOOKS = 600.0
+POLL_INTERVAL_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How long runs that have ended are kept, and their weights; None is for ever."""
+    """How long ended runs and their weights are kept; None keeps them."""
 
     runs: timedelta | None = None
     weights: timedelta | None = None
 
 
-def retention_of(settings: Settings) -> Retention:
-    """The retention that the flags ``--keep-runs-days`` and ``--keep-weights-days`` set."""
+def make_retention(settings: Settings) -> Retention:
+    """Return the retention that the flags ``--keep-runs-days`` and ``--keep-weights-days`` set."""
 
     def period(days: float | None) -> timedelta | None:
         return None if days is None else timedelta(days=days)
@@ -34,16 +34,16 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(runs=period(settings.keep_runs_days), weights=period(settings.keep_weights_days))
 
 
-async def keep_tidy(store: Store, executor: RunExecutor, retention: Retention) -> None:
-    """For ever; a database that refuses is asked again the next time."""
+async def enforce_retention(store: Store, executor: RunExecutor, retention: Retention) -> None:
+    """Delete old runs and weights. Never returns; errors of the database are retried at the next interval."""
 
-    async def forget() -> None:
-        while retention.weights and (count := await in_thread(store.forget_weights, now() - retention.weights)):
-            log.info("forgot weights", count=count)
-        while retention.runs and (run_ids := await in_thread(store.forget_runs, now() - retention.runs)):
+    async def delete() -> None:
+        while retention.weights and (count := await run_blocking(store.delete_old_weights, now() - retention.weights)):
+            log.info("deleted old weights", count=count)
+        while retention.runs and (run_ids := await run_blocking(store.delete_old_runs, now() - retention.runs)):
             for run_id in run_ids:
-                await in_thread(executor.remove_logs, run_id)
-            log.info("forgot runs", count=len(run_ids))
+                await run_blocking(executor.remove_logs, run_id)
+            log.info("deleted old runs", count=len(run_ids))
 
     if retention.runs or retention.weights:
-        await repeat(RETENTION, SECONDS_BETWEEN_LOOKS, forget, executor.observer.work_failed)
+        await repeat(RETENTION, POLL_INTERVAL_SECONDS, delete, executor.observer.work_failed)

@@ -1,6 +1,6 @@
 """Alembic runs this, on the connection that :mod:`loopbench_server.store.migrate` holds.
 
-A developer who writes a new revision has no such connection, and gets one of its own.
+A developer who writes a new revision has no such connection, and gets a new one.
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from loopbench_server.store.schema import metadata
 
 
 def _run(connection: sa.Connection) -> None:
-    # SQLite cannot alter a column; Alembic makes the table anew there.
+    # SQLite cannot alter a column; Alembic copies the table instead.
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
     context.run_migrations()
 

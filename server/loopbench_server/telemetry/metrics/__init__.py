@@ -1,4 +1,4 @@
-"""Every Prometheus name that the server exports. Labels are bounded: run ids and seeds are in the store."""
+"""All Prometheus metrics of the server. Labels are bounded: run ids and seeds are in the store only."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,22 +14,22 @@ from loopbench_server.workers.protocol import Described
 
 
 class TrainingMetrics:
-    """Those of any program that trains ``specs``: ``slots`` runs at once, with ``queue_size`` that wait."""
+    """Metrics of a program that trains ``specs`` on ``slots`` slots with a queue of ``queue_size``."""
 
     def __init__(self, slots: int, queue_size: int, specs: Iterable[Spec] = SPECS) -> None:
         self.registry = new_registry()
         self.runs = RunMetrics(self.registry, slots, queue_size, specs)
         self.store = StoreMetrics(self.registry)
-        self.build = BuildMetrics(self.registry, version("loopbench"), source_revision())
+        self.build = BuildMetrics(self.registry, version("keras-loopbench"), source_revision())
 
-    def described(self, described: Described) -> None:
-        """A worker has said what it trains by, and on."""
-        self.build.uses(described.versions)
-        self.runs.trains_on(device.type for device in described.devices)
+    def set_description(self, described: Described) -> None:
+        """Set packages and devices as a worker describes them."""
+        self.build.set_package_versions(described.versions)
+        self.runs.set_devices(device.type for device in described.devices)
 
 
 class Metrics(TrainingMetrics):
-    """All of a server that serves ``methods``."""
+    """All metrics of a server that serves ``methods``."""
 
     def __init__(self, slots: int, queue_size: int, methods: Iterable[Rpc]) -> None:
         super().__init__(slots, queue_size)

@@ -1,22 +1,22 @@
-"""Whether the methods agree, of runs as they come."""
+"""Agreement of the methods, from runs as they end."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
-from loopbench_server.telemetry.metrics.usual import without_method
+from loopbench_server.telemetry.metrics.normalization import normalize_method
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Specifications, and seeds of one, that are remembered; the oldest give way.
-MOST_SPECS, MOST_SEEDS = 500, 500
+# Limits of remembered specifications, and of seeds per specification; the oldest are dropped.
+MAX_SPECS, MAX_SEEDS = 500, 500
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """``difference`` is the largest between final validation accuracies under one seed, a fraction."""
+    """``difference`` is the largest difference of final validation accuracies under one seed, a fraction."""
 
     identical: bool
     difference: float
@@ -38,24 +38,24 @@ class Parity:
         self._specs: OrderedDict[tuple[str, ...], _Seeds] = OrderedDict()
 
     def add(self, run: Run) -> Agreement | None:
-        """What the specification of ``run``, which succeeded, shows now; nothing as long as it has one method.
+        """Return what the specification of ``run``, which succeeded, now shows; None while it has a single method.
 
-        A run that diverged shows nothing: its weights are often those of any other that did.
+        A run that diverged is ignored: its weights often equal those of any other such run.
         """
         assert run.result is not None
         if run.result.diverged:
             return None
-        seeds = _freshest(self._specs, _key(run, run.result), _Seeds(), MOST_SPECS)
-        methods = _freshest(seeds, run.spec.seed, {}, MOST_SEEDS)
+        seeds = _get_newest(self._specs, _key(run, run.result), _Seeds(), MAX_SPECS)
+        methods = _get_newest(seeds, run.spec.seed, {}, MAX_SEEDS)
         methods[run.spec.method] = _End(run.result.weights_digest, run.result.validation.accuracy)
         return _agreement(seeds)
 
 
 def _key(run: Run, result: Result) -> tuple[str, ...]:
-    # Other processors and versions may round otherwise, and say nothing of the methods.
+    # Other processors and versions may round differently, which says nothing about the methods.
     environment = result.environment
     return (
-        without_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
+        normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
         environment.device,
         environment.device_name,
         environment.cpu_model,
@@ -64,8 +64,8 @@ def _key(run: Run, result: Result) -> tuple[str, ...]:
     )
 
 
-def _freshest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
-    """What is kept under ``key``, which becomes the youngest."""
+def _get_newest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:
+    """Return the value of ``key``, which becomes the newest entry."""
     value = kept.setdefault(key, new)
     kept.move_to_end(key)
     if len(kept) > most:

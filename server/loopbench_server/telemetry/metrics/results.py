@@ -1,4 +1,4 @@
-"""What the store holds of accuracy and agreement, whoever trained it: every server on it shows the same."""
+"""Accuracy and agreement of all runs in the store: every server of the store exports the same values."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from loopbench.spec import FinalMetrics, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
+from loopbench_server.telemetry.metrics.normalization import uses_defaults
 from loopbench_server.telemetry.metrics.parity import Parity
-from loopbench_server.telemetry.metrics.usual import is_usual
 
 KEY = (*labels.SPEC, "parameters")
 PARAMETERS = {True: "default", False: "other"}
@@ -18,7 +18,7 @@ SAME = "The same on every server of the store."
 
 
 class ResultMetrics(ResultObserver):
-    """Runs that ended before ``start`` are shown, but not counted."""
+    """Exports runs that ended; those that ended before ``start`` are not counted."""
 
     def __init__(self, registry: CollectorRegistry, start: datetime) -> None:
         def gauge(name: str, text: str, *names: str) -> Gauge:
@@ -27,14 +27,14 @@ class ResultMetrics(ResultObserver):
         self._start = start
         self._stored = Counter(
             "loopbench_stored_runs",
-            "Runs that ended in the store since this server started, whoever trained them: every server counts all.",
+            "Runs that ended in the store since this server started. Every server of the store counts all of them.",
             ("method", "outcome"),
             registry=registry,
         )
         self._stored_diverged = Counter(
             "loopbench_stored_runs_diverged",
-            "Runs that diverged and ended in the store since this server started, whoever trained them: every server "
-            "counts all.",
+            "Runs that diverged and ended in the store since this server started. Every server of the store counts all "
+            "of them.",
             ("method",),
             registry=registry,
         )
@@ -55,8 +55,8 @@ class ResultMetrics(ResultObserver):
             "Runs that diverged are left out.",
             *AGREEMENT,
         )
-        # By kind, and by whether runs that diverged count.
-        self._newest: dict[tuple[str, ...], datetime] = {}
+        # By label values, and by whether diverged runs count.
+        self._find_newest: dict[tuple[str, ...], datetime] = {}
         self._parity = Parity()
         for method in Method:
             self._stored_diverged.labels(method)
@@ -64,12 +64,12 @@ class ResultMetrics(ResultObserver):
                 self._stored.labels(method, outcome)
 
     def run_found(self, run: Run) -> None:
-        """A run that has ended is in the store."""
+        """See :class:`ResultObserver`."""
         assert run.end_time is not None
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
         if run.result:
-            key = (*labels.spec_labels(run.spec), PARAMETERS[is_usual(run.spec)])
+            key = (*labels.spec_labels(run.spec), PARAMETERS[uses_defaults(run.spec)])
             self._show_divergence(key, run.spec.method, run.end_time, diverged=run.result.diverged is not None)
             if not run.result.diverged:
                 self._show_accuracy(key, run.end_time, {"train": run.result.train, "validation": run.result.validation})
@@ -77,9 +77,9 @@ class ResultMetrics(ResultObserver):
 
     def _is_newest(self, time: datetime, *key: str) -> bool:
         # Runs of different servers may be found in another order than they ended.
-        if key in self._newest and time < self._newest[key]:
+        if key in self._find_newest and time < self._find_newest[key]:
             return False
-        self._newest[key] = time
+        self._find_newest[key] = time
         return True
 
     def _show_divergence(self, key: tuple[str, ...], method: Method, time: datetime, *, diverged: bool) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of calls, under the names that go-grpc-prometheus has made usual."""
+"""Metrics of calls, under the names of go-grpc-prometheus."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ Rpc = tuple[str, str, str]
 
 
 class RpcMetrics:
-    """Each call is told of by its :data:`labels.RPC`; the ``known`` ones have their series from the start."""
+    """Metrics of calls by :data:`labels.RPC`; those of ``known`` methods start at zero."""
 
     def __init__(self, registry: CollectorRegistry, known: Iterable[Rpc] = ()) -> None:
         def counter(name: str, text: str, *more: str) -> Counter:
@@ -25,7 +25,7 @@ class RpcMetrics:
         self._sent = counter("grpc_server_msg_sent", "Messages that callers were sent.")
         self._seconds = Histogram(
             "grpc_server_handling_seconds",
-            "Time that a call took on the server; Train and WatchRun wait for runs.",
+            "Duration of a call on the server; Train and WatchRun wait for runs.",
             labels.RPC,
             buckets=BUCKETS,
             registry=registry,
@@ -53,14 +53,14 @@ class RpcMetrics:
         self._received.labels(*rpc).inc()
 
     def sent(self, rpc: Rpc) -> None:
-        """The caller is sent a message."""
+        """The server sent a message."""
         self._sent.labels(*rpc).inc()
 
     def failed(self, reason: str) -> None:
-        """A call ends with an error of the table."""
+        """A call ends with a domain error."""
         self._errors.labels(reason).inc()
 
     def ended(self, rpc: Rpc, code: str, seconds: float) -> None:
-        """A call ended with the status of that name, which is gRPC's."""
+        """A call ended with the status ``code``, a name of gRPC's."""
         self._handled.labels(*rpc, labels.GO_CODES[code]).inc()
         self._seconds.labels(*rpc).observe(seconds)

@@ -1,4 +1,4 @@
-"""What becomes of the runs of this process."""
+"""Metrics of the runs of this process."""
 
 from collections.abc import Iterable
 
@@ -14,9 +14,9 @@ SPEED_BUCKETS = (1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6)
 
 
 class RunMetrics(Observer):
-    """For ``slots`` runs at once and ``queue_size`` that wait. What others train too is in :mod:`.results`.
+    """Metrics for ``slots`` slots and a queue of ``queue_size``. :mod:`.results` has metrics of all runs in the store.
 
-    ``specs`` have their series from zero: of a process that trains one of them, the others would be many and of no use.
+    The series of ``specs`` start at zero. A process that trains one specification passes only that one.
     """
 
     def __init__(
@@ -39,31 +39,27 @@ class RunMetrics(Observer):
         self._errors = counter(
             "loopbench_run_errors", "Runs of this process that ended without a result, by the reason.", "reason"
         )
-        self._abandoned = counter(
-            "loopbench_runs_abandoned", "Runs of servers that vanished, which this one found and ended."
-        )
+        self._abandoned = counter("loopbench_runs_abandoned", "Runs of vanished servers that this server ended.")
         self._failures = counter(
             "loopbench_background_errors",
-            "Unexpected errors of background work, by the work, which goes on at its next interval.",
+            "Unexpected errors of background work, which continues at its next interval.",
             "work",
         )
         self._examples = counter("loopbench_examples", "Training examples that runs processed.", *labels.SPEC)
         self._phases = histogram(
             "loopbench_run_phase_seconds",
-            "Time of a phase of a run that succeeded.",
+            "Duration of a phase of a run that succeeded.",
             SECONDS_BUCKETS,
             *("method", "phase"),
         )
-        self._waited = histogram(
-            "loopbench_run_queue_seconds", "Time that a run waited until it had a slot.", SECONDS_BUCKETS
-        )
+        self._waited = histogram("loopbench_run_queue_seconds", "Time that a run waited for a slot.", SECONDS_BUCKETS)
         self._speed = histogram(
-            "loopbench_run_examples_per_second", "Training examples a second, of an epoch.", SPEED_BUCKETS, "method"
+            "loopbench_run_examples_per_second", "Training examples per second in an epoch.", SPEED_BUCKETS, "method"
         )
         self._queued = gauge("loopbench_queue_depth", "Runs that wait for a slot.")
         self._running = gauge("loopbench_runs_running", "Runs that have a slot.")
         gauge("loopbench_queue_limit", "Runs that may wait for a slot.").set(queue_size)
-        gauge("loopbench_slots", "Runs that may go on at once.").set(slots)
+        gauge("loopbench_slots", "Runs that may train at the same time.").set(slots)
         self._auto = Device.CPU
         self._show_series_from_zero(tuple(specs))
 
@@ -82,8 +78,8 @@ class RunMetrics(Observer):
             for phase in labels.PHASES:
                 self._phases.labels(method, phase)
 
-    def trains_on(self, devices: Iterable[Device]) -> None:
-        """What there is on this machine, and so what AUTO becomes."""
+    def set_devices(self, devices: Iterable[Device]) -> None:
+        """Set the devices of this machine, which decide what AUTO becomes."""
         self._auto = Device.GPU if Device.GPU in devices else Device.CPU
 
     def _device(self, run: Run) -> Device:
@@ -91,37 +87,37 @@ class RunMetrics(Observer):
             return run.result.environment.device
         return self._auto if run.spec.device is Device.AUTO else run.spec.device
 
-    def run_queued(self, run: Run) -> None:  # noqa: ARG002  all runs count alike
-        """A run waits for a slot."""
+    def run_queued(self, run: Run) -> None:  # noqa: ARG002  all runs count the same
+        """See :class:`Observer`."""
         self._queued.inc()
 
     def run_started(self, run: Run) -> None:
-        """A run that waited has its slot."""
+        """See :class:`Observer`."""
         self._queued.dec()
         self._running.inc()
         if run.start_time:
-            # The clock may have been set back meanwhile.
+            # The clock may have been set back.
             self._waited.observe(max(0.0, (run.start_time - run.create_time).total_seconds()))
 
     def epoch_ended(self, run: Run, record: EpochRecord) -> None:
-        """An epoch of ``run`` is complete."""
+        """See :class:`Observer`."""
         self._examples.labels(*labels.spec_labels(run.spec)).inc(record.samples)
         self._speed.labels(run.spec.method).observe(record.examples_per_second)
 
     def run_ended(self, run: Run, *, had_slot: bool) -> None:
-        """A run has a result or an error."""
+        """See :class:`Observer`."""
         (self._running if had_slot else self._queued).dec()
         self._ended.labels(*labels.spec_labels(run.spec), self._device(run), run.state).inc()
         if run.error:
-            self._errors.labels(labels.reason_of(run)).inc()
+            self._errors.labels(labels.get_reason(run)).inc()
         if run.result:
             for phase, seconds in run.result.phases.model_dump().items():
                 self._phases.labels(run.spec.method, phase.removesuffix("_seconds")).observe(seconds)
 
     def runs_abandoned(self, count: int) -> None:
-        """So many runs of servers that vanished were ended."""
+        """See :class:`Observer`."""
         self._abandoned.inc(count)
 
     def work_failed(self, work: str) -> None:
-        """Background work met an unexpected error."""
+        """See :class:`Observer`."""
         self._failures.labels(work).inc()

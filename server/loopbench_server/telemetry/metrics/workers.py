@@ -1,4 +1,4 @@
-"""What worker processes take, looked at when it is asked for."""
+"""Resource usage of worker processes, read at each scrape."""
 
 import threading
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from loopbench_server.workers.limits import own_memory
+from loopbench_server.workers.limits import get_private_memory
 
 
 class WorkerCollector(Collector):
-    """The processes below the forkserver, which is the child of ``server``."""
+    """Reads the processes below the forkserver, which is a child of ``server``."""
 
     def __init__(self, registry: CollectorRegistry, server: psutil.Process) -> None:
         self._server = server
@@ -23,30 +23,30 @@ class WorkerCollector(Collector):
         registry.register(self)
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Number, memory and processor time."""
+        """Yield number, memory and processor time."""
         parents = self._server.children()
-        # First those that have ended: what ends between the two looks is in neither sum then, and in none twice.
+        # Ended processes first: a process that ends between the two reads is in neither sum, and in none twice.
         used = sum(_seconds(parent, "children_user", "children_system") for parent in parents)
         workers = [child for parent in parents for child in _children(parent)]
         used += sum(_seconds(child, "user", "system") for child in workers)
         yield GaugeMetricFamily(
             "loopbench_worker_processes",
-            "Worker processes: those that train, evaluate or diagnose.",
+            "Worker processes, which train, evaluate or diagnose.",
             value=len(workers),
         )
         yield GaugeMetricFamily(
             "loopbench_worker_memory_bytes",
-            "Memory that worker processes have to themselves.",
-            value=sum(own_memory(child.pid) for child in workers),
+            "Private memory of worker processes.",
+            value=sum(get_private_memory(child.pid) for child in workers),
         )
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
-            "Processor time of worker processes, with those that have ended.",
-            value=self._grown({parent.pid for parent in parents}, used),
+            "Processor time of worker processes, including ended ones.",
+            value=self._without_decrease({parent.pid for parent in parents}, used),
         )
 
-    def _grown(self, parents: set[int], used: float) -> float:
-        """``used``, but never less than before, unless it is that of another forkserver."""
+    def _without_decrease(self, parents: set[int], used: float) -> float:
+        """Return ``used``, but never less than before, except for another forkserver."""
         with self._lock:
             self._used = max(used, self._used) if parents == self._parents else used
             self._parents = parents
@@ -60,7 +60,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _seconds(process: psutil.Process, *kinds: str) -> float:
-    """0 once the process is gone."""
+    """Return the processor time, or 0 if the process has ended."""
     with suppress(psutil.Error):
         times = process.cpu_times()
         return float(sum(getattr(times, kind) for kind in kinds))

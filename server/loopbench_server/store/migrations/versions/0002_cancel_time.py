@@ -8,6 +8,6 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Nobody has asked for it yet. What has ended long ago is looked for by its end."""
+    """Add the time of the cancellation request, and an index for the deletion of old runs."""
     op.add_column("runs", sa.Column("cancel_time", sa.BigInteger))
     op.create_index("ix_runs_end_time", "runs", ["end_time"])

@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 import pytest
 
 from loopbench_server.errors import TooManyCallsError
-from loopbench_server.runs.caller_limiter import CallerTurns, ReadLimit
+from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 
 
 class Reads:
     """Reads that go on until the test ends them."""
 
     def __init__(self, limit: ReadLimit) -> None:
-        self.turns = CallerTurns("pages", limit)
+        self.limiter = CallerLimiter("pages", limit)
         self.running: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Event] = {}
 
     async def _read(self, name: str) -> None:
-        async with self.turns.turn(name[0]):
+        async with self.limiter.slot(name[0]):
             self.running.append(name)
             try:
                 await self._ends[name].wait()
@@ -80,8 +80,8 @@ async def test_callers_take_turns_however_many_reads_one_has() -> None:
 async def test_of_one_caller_only_so_many_wait() -> None:
     async with reading(at_once=1, each=1, waiting=2) as reads:
         await reads.begin("a1", "a2", "a3")
-        with pytest.raises(TooManyCallsError, match=r"2 of this caller wait \(limit 2\)"):
-            async with reads.turns.turn("a"):
+        with pytest.raises(TooManyCallsError, match=r"this caller has 2 waiting \(limit 2\)"):
+            async with reads.limiter.slot("a"):
                 pass
         await reads.begin("b1")
         await reads.end("a1")

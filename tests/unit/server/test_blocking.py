@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from loopbench_server.blocking import in_thread
+from loopbench_server.blocking import run_blocking
 
 
 async def test_a_call_gives_what_it_gives_and_raises_what_it_raises() -> None:
-    assert await in_thread(divmod, 7, 2) == (3, 1)
+    assert await run_blocking(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        await in_thread(divmod, 7, 0)
+        await run_blocking(divmod, 7, 0)
 
 
 async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
@@ -24,7 +24,7 @@ async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
         may_end.wait()
         raise ValueError("nobody hears this")
 
-    call = asyncio.create_task(in_thread(fail))
+    call = asyncio.create_task(run_blocking(fail))
     await asyncio.to_thread(begun.wait)
     for _ in range(3):
         call.cancel()

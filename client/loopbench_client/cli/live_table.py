@@ -68,21 +68,21 @@ class Board(Watcher):
         self._plan = plan
         self._rows = {label: plan.seeded(label) for label in plan.specs}
         self._total = len(plan.jobs())
-        self._told: dict[RunSpec, RunEvent | End] = {}
+        self._latest: dict[RunSpec, RunEvent | End] = {}
 
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
         """Says how many runs there are already."""
-        self._told.update(found)
+        self._latest.update(found)
         _there_already(self._console, jobs, found)
 
     def progress(self, spec: RunSpec, event: RunEvent) -> None:
         """Takes note; of the end there is more to come."""
         if not event.state.ended:
-            self._told[spec] = event
+            self._latest[spec] = event
 
     def ended(self, spec: RunSpec, end: End) -> None:
         """Takes note."""
-        self._told[spec] = end
+        self._latest[spec] = end
 
     def render(self) -> Group:
         """The table as it is now."""
@@ -91,24 +91,24 @@ class Board(Watcher):
         columns = [f"seed {seed}" for seed in seeds] if each else self._counted
         cells = self._cells if each else self._counts
         rows = [(label, *cells(specs), self._mean(specs)) for label, specs in self._rows.items()]
-        ended = sum(isinstance(told, End) for told in self._told.copy().values())
+        ended = sum(isinstance(end, End) for end in self._latest.copy().values())
         return Group(table("", *columns, "validation", rows=rows), Text(f"{ended} of {self._total} runs done"))
 
     def _cells(self, specs: tuple[RunSpec, ...]) -> list[str]:
-        return [_cell(self._told.get(spec)) for spec in specs]
+        return [_cell(self._latest.get(spec)) for spec in specs]
 
     def _counts(self, specs: tuple[RunSpec, ...]) -> list[str]:
-        counts = Counter(_state(self._told.get(spec)) for spec in specs)
+        counts = Counter(_state(self._latest.get(spec)) for spec in specs)
         return [str(counts[state]) for state in self._counted]
 
     @property
     def _counted(self) -> list[str]:
         """The columns where seeds are many; that of diverged runs only where there are any."""
-        ended = [told for told in self._told.copy().values() if isinstance(told, Run)]
+        ended = [end for end in self._latest.copy().values() if isinstance(end, Run)]
         return [DONE, RUNNING, QUEUED, FAILED] + ([DIVERGED] if any(map(_diverged, ended)) else [])
 
     def _mean(self, specs: tuple[RunSpec, ...]) -> str:
-        ended = [told for told in map(self._told.get, specs) if isinstance(told, Run)]
+        ended = [end for end in map(self._latest.get, specs) if isinstance(end, Run)]
         found = [_accuracy(run) for run in ended if not _diverged(run)]
         return percent(fmean(found)) if found else ""
 
@@ -122,26 +122,26 @@ def _diverged(run: Run) -> bool:
     return run.result is not None and run.result.diverged is not None
 
 
-def _state(told: RunEvent | End | None) -> str:
-    if isinstance(told, RunEvent):
-        return kebab(told.state)
-    if isinstance(told, Run) and _diverged(told):
+def _state(latest: RunEvent | End | None) -> str:
+    if isinstance(latest, RunEvent):
+        return kebab(latest.state)
+    if isinstance(latest, Run) and _diverged(latest):
         return DIVERGED
-    return {Run: DONE, Failure: FAILED}.get(type(told), QUEUED)
+    return {Run: DONE, Failure: FAILED}.get(type(latest), QUEUED)
 
 
-def _cell(told: RunEvent | End | None) -> str:
+def _cell(latest: RunEvent | End | None) -> str:
     """The accuracy in percent, the epoch under way or a word; nothing for a run that is not asked for yet."""
-    if isinstance(told, Run) and not _diverged(told):
-        return f"{100 * _accuracy(told):.2f}"
-    if isinstance(told, RunEvent) and told.progress:
-        return f"{told.progress.epoch}/{told.progress.epochs}"
-    return "" if told is None else _state(told)
+    if isinstance(latest, Run) and not _diverged(latest):
+        return f"{100 * _accuracy(latest):.2f}"
+    if isinstance(latest, RunEvent) and latest.progress:
+        return f"{latest.progress.epoch}/{latest.progress.epochs}"
+    return "" if latest is None else _state(latest)
 
 
 @contextmanager
 def watching(plan: Plan) -> Iterator[Watcher]:
-    """What is told how the comparison goes while the block runs."""
+    """The observer that shows the progress of a comparison while the block runs."""
     console = err()
     if not console.is_terminal or not plan.specs:
         yield Lines(console)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from loopbench_server.security.reloading_files import LARGEST_FILE, BrokenFileError, Watched
+from loopbench_server.security.reloading_files import MAX_FILE_BYTES, BrokenFileError, ReloadingFiles
 
 
 def number(contents: tuple[bytes, ...]) -> int:
@@ -22,7 +22,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_what_changes_is_read_anew_however_quick_and_alike_the_change_is(paths: tuple[Path, Path]) -> None:
-    watched = Watched(paths, number)
+    watched = ReloadingFiles(paths, number)
     assert watched.current() == 3
     for value in range(3, 9):
         paths[0].write_text(str(value))
@@ -30,13 +30,13 @@ def test_what_changes_is_read_anew_however_quick_and_alike_the_change_is(paths: 
 
 
 def test_what_has_not_changed_is_the_same_object(paths: tuple[Path, Path]) -> None:
-    watched = Watched(paths, list)
+    watched = ReloadingFiles(paths, list)
     assert watched.current() is watched.current()
 
 
 @pytest.mark.parametrize("break_it", [lambda path: path.write_text("x"), Path.unlink], ids=["other content", "gone"])
 def test_what_breaks_later_changes_nothing_and_is_told_once(paths: tuple[Path, Path], break_it: object) -> None:
-    watched = Watched(paths, number)
+    watched = ReloadingFiles(paths, number)
     assert callable(break_it)
     break_it(paths[0])
     with capture_logs() as logs:
@@ -47,9 +47,9 @@ def test_what_breaks_later_changes_nothing_and_is_told_once(paths: tuple[Path, P
 
 
 def test_at_the_start_every_file_that_cannot_be_read_is_named(paths: tuple[Path, Path], tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(b"1" * (LARGEST_FILE + 1))
+    (tmp_path / "large").write_bytes(b"1" * (MAX_FILE_BYTES + 1))
     with pytest.raises(BrokenFileError) as caught:
-        Watched((paths[0], tmp_path / "none", tmp_path, tmp_path / "large"), number)
+        ReloadingFiles((paths[0], tmp_path / "none", tmp_path, tmp_path / "large"), number)
     assert [fault.split(" cannot be read: ")[0] for fault in caught.value.faults] == [
         str(tmp_path / "none"),
         str(tmp_path),

@@ -23,7 +23,7 @@ from loopbench_client import errors
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
+    """Exit code of a command."""
 
     SUCCESS = 0
     RUN_FAILED = 1

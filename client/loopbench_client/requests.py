@@ -70,17 +70,17 @@ def evaluate(
     return Call("Evaluate", wire.evaluation_request_to_wire(request), wire.evaluation_from_wire)
 
 
-def watch(run_id: str) -> Call[spec.RunEvent]:
+def watch_run(run_id: str) -> Call[spec.RunEvent]:
     """A stream, which ends with the run."""
     return Call("WatchRun", benchmark_service_pb2.WatchRunRequest(run_id=run_id), wire.event_from_wire)
 
 
-def get(run_id: str) -> Call[spec.Run]:
+def get_run(run_id: str) -> Call[spec.Run]:
     """One run."""
     return Call("GetRun", benchmark_service_pb2.GetRunRequest(run_id=run_id), wire.run_from_wire)
 
 
-def list_page(runs: spec.RunFilter | None, page_size: int, page_token: str) -> Call[tuple[list[spec.Run], str]]:
+def list_runs(runs: spec.RunFilter | None, page_size: int, page_token: str) -> Call[tuple[list[spec.Run], str]]:
     """One page of runs and the token of the next, empty after the last."""
     request = benchmark_service_pb2.ListRunsRequest(
         filter=wire.filter_to_wire(runs or spec.RunFilter()), page_size=page_size, page_token=page_token
@@ -88,12 +88,12 @@ def list_page(runs: spec.RunFilter | None, page_size: int, page_token: str) -> C
     return Call("ListRuns", request, lambda page: ([*map(wire.run_from_wire, page.runs)], page.next_page_token))
 
 
-def cancel(run_id: str) -> Call[spec.Run]:
+def cancel_run(run_id: str) -> Call[spec.Run]:
     """Ends a run."""
     return Call("CancelRun", benchmark_service_pb2.CancelRunRequest(run_id=run_id), wire.run_from_wire)
 
 
-def delete(run_id: str) -> Call[None]:
+def delete_run(run_id: str) -> Call[None]:
     """Deletes a run that has ended. Repeated after its answer was lost, it would say that there is no such run."""
     request = benchmark_service_pb2.DeleteRunRequest(run_id=run_id)
     return Call("DeleteRun", request, lambda _: None, repeatable=False)
@@ -123,6 +123,6 @@ def _subject(source: spec.RunSpec | str) -> spec.DiagnosisSubject:
     return spec.DiagnosisSubject(run_id=source) if isinstance(source, str) else spec.DiagnosisSubject(spec=source)
 
 
-def server_info() -> Call[spec.ServerInfo]:
+def get_server_info() -> Call[spec.ServerInfo]:
     """What the server is."""
     return Call("GetServerInfo", benchmark_service_pb2.GetServerInfoRequest(), wire.server_info_from_wire)

@@ -13,16 +13,18 @@ from google.protobuf.empty_pb2 import Empty
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
-from loopbench_server.rpc.boundary import Boundary
-from loopbench_server.rpc.interceptors.auth import NEEDED, Guard
+from loopbench_server.rpc.interceptors import make_interceptors
+from loopbench_server.rpc.methods import METHOD_ROLES
 from loopbench_server.security.identity import caller
-from loopbench_server.security.reloading_files import Watched
+from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import Role, parse
+from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from tests.support.in_process import all_of, benchmark_service, status_of
 
 from .conftest import Serve
@@ -62,9 +64,10 @@ def rewrite(file: Path) -> Callable[[str], object]:
 
 
 @pytest.fixture
-async def channel(file: Path, boundary: Boundary, serve: Serve) -> grpc.aio.Channel:
+async def channel(file: Path, registry: CollectorRegistry, serve: Serve) -> grpc.aio.Channel:
     handlers = Handlers()  # type: ignore[abstract]  # the other methods are not called
-    return await serve(benchmark_service(handlers), interceptors=[boundary, Guard(Watched((file,), parse))])
+    interceptors = make_interceptors(RpcMetrics(registry), NoOpTracer(), ReloadingFiles((file,), parse))
+    return await serve(benchmark_service(handlers), interceptors=interceptors)
 
 
 @pytest.fixture
@@ -95,13 +98,13 @@ def methods(file: Any) -> set[str]:
 
 def test_the_table_knows_every_method_that_is_served() -> None:
     served = map(methods, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR))
-    assert set(NEEDED) == set().union(*served)
+    assert set(METHOD_ROLES) == set().union(*served)
 
 
 def test_whatever_changes_something_or_takes_a_slot_is_for_writers() -> None:
     writing = {"Train", "Evaluate", "CancelRun", "DeleteRun", "Diagnose"}
-    assert {name.rpartition("/")[2] for name, role in NEEDED.items() if role is Role.WRITE} == writing
-    assert {name for name, role in NEEDED.items() if role is Role.OPEN} == methods(health_pb2.DESCRIPTOR)
+    assert {name.rpartition("/")[2] for name, role in METHOD_ROLES.items() if role is Role.WRITE} == writing
+    assert {name for name, role in METHOD_ROLES.items() if role is Role.OPEN} == methods(health_pb2.DESCRIPTOR)
 
 
 async def test_a_known_token_lets_a_call_pass_and_names_its_caller(stub: Any) -> None:
@@ -145,7 +148,7 @@ async def test_a_reader_may_not_write_and_is_told_so(stub: Any) -> None:
 
 
 async def test_what_the_table_does_not_know_is_for_writers(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(NEEDED, f"/{SERVICE}/GetRun")
+    monkeypatch.delitem(METHOD_ROLES, f"/{SERVICE}/GetRun")
     code, *_ = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}")))
     assert code == "PERMISSION_DENIED"
     assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {WRITER}"))).id == "walt"

@@ -12,7 +12,7 @@ import pytest
 # As the forkserver does, until it is told to end.
 KEEPER = """
 from loopbench_server.workers import xla_cache
-xla_cache.keep()
+xla_cache.create()
 print(xla_cache._folder.name, flush=True)
 input()
 """

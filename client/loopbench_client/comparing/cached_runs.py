@@ -18,7 +18,7 @@ def finished_runs(client: Client, specs: Collection[RunSpec], versions: Mapping[
         seeds=tuple({spec.seed for spec in specs}),
     )
     missing = set(specs)
-    for run in client.list(wanted):
+    for run in client.list_runs(wanted):
         if run.spec in missing and _same_versions(run, versions):
             found[run.spec] = run
             missing.remove(run.spec)

@@ -40,5 +40,5 @@ def failed_handshake(text: str) -> Trouble | None:
 
 
 def hint_on(text: str) -> str:
-    """What to try where a connection did not come about; empty where ``text``, gRPC's, speaks for nothing."""
+    """What to try after a failed connection; empty where gRPC's ``text`` gives no clue."""
     return HUNG_UP_HINT if text.startswith(UNCONNECTED) and HUNG_UP in text else ""

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from loopbench_client.cli.exits import EXIT_CODES, ExitCode
+from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.errors import (
@@ -65,7 +65,7 @@ class CommandGroup(TyperGroup):
     """Runs the commands; a user's mistake or an absent server never ends in a traceback."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
-        """Remembers the command line, for whoever has to say how to repeat it."""
+        """Remembers the command line, so that a message can say how to repeat it."""
         words = [info_name or "", *args]
         _line.set(shlex.join(words))
         return super().make_context(info_name, args, *rest, **extra)

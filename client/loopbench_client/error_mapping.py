@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_client import errors
-from loopbench_client.handshakes import failed_handshake, hint_on
+from loopbench_client.tls_errors import failed_handshake, hint_on
 
 RUN_CANCELLED = "RUN_CANCELLED"
 

@@ -7,12 +7,12 @@ import pytest
 
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.store import retry
-from loopbench_server.store.retry import patiently
+from loopbench_server.store.retry import retry_until
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "SECONDS_BETWEEN_TRIES", 0.01)
+    monkeypatch.setattr(retry, "RETRY_INTERVAL_SECONDS", 0.01)
 
 
 async def test_a_write_is_given_up_after_a_lease() -> None:
@@ -23,7 +23,7 @@ async def test_a_write_is_given_up_after_a_lease() -> None:
         raise StoreFailedError("locked")
 
     with pytest.raises(StoreFailedError):
-        await asyncio.wait_for(patiently(timedelta(seconds=0.1), write), 30)
+        await asyncio.wait_for(retry_until(timedelta(seconds=0.1), write), 30)
     assert len(tries) > 1
 
 
@@ -36,4 +36,4 @@ async def test_a_write_that_is_taken_later_is_not_lost() -> None:
             raise StoreFailedError("locked")
         return value
 
-    assert await patiently(timedelta(seconds=30), write, 7) == 7
+    assert await retry_until(timedelta(seconds=30), write, 7) == 7

@@ -1,6 +1,6 @@
 """When a call that found no server, or a Train that lost its own, is sent again.
 
-gRPC could repeat calls by itself. It is told not to: a call that it repeats may never end, not even by its deadline
+gRPC could repeat calls by itself. That is switched off: a call that it repeats may never end, not even by its deadline
 (https://github.com/grpc/grpc/issues/41036). Within some twenty kills of a server all five callers of a test came to
 hang.
 """
@@ -15,7 +15,7 @@ PAUSES = (0.2, 0.4, 0.8, 1.6)
 PAUSES_FOR_A_LEASE = (1.0, 2.0, 4.0, 8.0, *[15.0] * 5)
 
 
-class Resubmission:
+class Retry:
     """Decides after a failed attempt; both clients ask, each sleeps in its own way.
 
     ``timeout`` is in seconds, for all attempts together; None is no limit.

@@ -1,0 +1,43 @@
+"""Methods that the server serves, by path: labels of their metrics, and roles that they require."""
+
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from loopbench.v1 import benchmark_service_pb2
+from loopbench_server.rpc.handlers import HANDLER_KINDS
+from loopbench_server.security.tokens import Role
+from loopbench_server.telemetry.metrics.rpcs import Rpc
+
+FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+BENCHMARK = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
+
+METHODS: dict[str, Rpc] = {
+    f"/{service.full_name}/{method.name}": (
+        HANDLER_KINDS[method.client_streaming, method.server_streaming].rpc_type,
+        service.full_name,
+        method.name,
+    )
+    for file in FILES
+    for service in file.services_by_name.values()
+    for method in service.methods
+}
+
+METHOD_ROLES: dict[str, Role] = {
+    f"/{BENCHMARK}/Train": Role.WRITE,
+    f"/{BENCHMARK}/Evaluate": Role.WRITE,
+    f"/{BENCHMARK}/WatchRun": Role.READ,
+    f"/{BENCHMARK}/GetRun": Role.READ,
+    f"/{BENCHMARK}/ListRuns": Role.READ,
+    f"/{BENCHMARK}/CancelRun": Role.WRITE,
+    f"/{BENCHMARK}/DeleteRun": Role.WRITE,
+    f"/{BENCHMARK}/Compare": Role.READ,
+    f"/{BENCHMARK}/Diagnose": Role.WRITE,
+    f"/{BENCHMARK}/GetServerInfo": Role.READ,
+    f"/{REFLECTION}/ServerReflectionInfo": Role.READ,
+    # Probes carry no token.
+    f"/{HEALTH}/Check": Role.OPEN,
+    f"/{HEALTH}/List": Role.OPEN,
+    f"/{HEALTH}/Watch": Role.OPEN,
+}
