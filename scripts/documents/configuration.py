@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Start, end and log": ("drain_seconds", "exit_on_stdin_eof", "log_format", "log_level"),
 }
 
-# Defaults that every machine has of its own, in words.
+# Defaults that depend on the machine, in words.
 OF_THE_MACHINE = {"slots": "the number of cores"}
 
 TYPES = {"integer": "whole number", "number": "number", "boolean": "switch", "string": "text", "path": "path"}

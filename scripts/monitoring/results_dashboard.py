@@ -34,7 +34,7 @@ def _diverged_by(by: str) -> str:
 
 
 NOW = (
-    "The last run that succeeded of each kind, whoever trained it",
+    "The last run of each kind that succeeded",
     (
         panel(
             "Accuracy",
@@ -82,7 +82,7 @@ NOW = (
         ),
         panel(
             "Runs that diverged",
-            "A minute, by method, whoever trained them.",
+            "Per minute, by method, in the whole store.",
             "opm",
             query(f"60 * {_diverged_by('method')}", "{{method}}"),
             width=12,

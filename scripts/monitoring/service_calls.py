@@ -28,7 +28,7 @@ CALLS_ROW = (
         ),
         panel(
             "Faults of the server",
-            "Share of the calls that ended with a status that no caller can mend; without Unavailable, which "
+            "Share of calls that ended with a status that no caller can fix, without Unavailable, which "
             "servers that drain say too. An alert fires above 5 %.",
             "percentunit",
             query(
@@ -58,7 +58,7 @@ CALLS_ROW = (
             query(mean("grpc_server_handling_seconds", "grpc_method", CALLS), "{{grpc_method}}"),
         ),
         panel(
-            "Errors told to callers",
+            "Errors of calls",
             "A second, by the reason that the errors' table lists; with calls that were refused for want of a token.",
             "reqps",
             query(rate("loopbench_rpc_errors_total", "reason", SERVERS) + " > 0", "{{reason}}"),

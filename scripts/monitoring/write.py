@@ -75,7 +75,7 @@ def _lines() -> Iterator[str]:
 
 
 def _labels(registry: CollectorRegistry, family: Metric) -> list[str]:
-    collector: Any = registry._names_to_collectors.get(family.name)  # noqa: SLF001  the library tells of samples alone
+    collector: Any = registry._names_to_collectors.get(family.name)  # noqa: SLF001  the library has no public list of labels
     shown = dict.fromkeys(label for sample in family.samples for label in sample.labels)
     return [*getattr(collector, "_labelnames", shown)]
 
