@@ -95,7 +95,11 @@ def shell_lines(document: Path) -> list[str]:
     return [line for text in texts for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
+def without_blocks(text: str) -> list[str]:
+    """Return the lines of a document, or of its template, outside of fenced blocks."""
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines()
+
+
 def prose(text: str) -> list[str]:
-    """Return the lines of a document, or of its template, that are neither a fenced block nor code within a line."""
-    without_blocks = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return [re.sub(r"`[^`]+`|\{\{.*?\}\}|\{%.*?%\}", "", line) for line in without_blocks.splitlines()]
+    """Return the lines of a document, or of its template, without blocks, code in backticks and Jinja."""
+    return [re.sub(r"`[^`]+`|\{\{.*?\}\}|\{%.*?%\}", "", line) for line in without_blocks(text)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.markdown import documents, prose
+from tests.support.markdown import documents, prose, without_blocks
 from tests.support.paths import ROOT
 
 GLOSSARY = Path("docs/glossary.md")
@@ -55,13 +55,8 @@ def test_documents_have_the_words_of_the_glossary(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MARKDOWN, ids=str)
 def test_lines_of_prose_are_short(path: Path) -> None:
-    lines = written_by_hand(path).splitlines()
-    kept = {line for line in lines if len(line) > MOST_COLUMNS}
-    exempt = ("|", "![", "#")
-    code = set(lines) - {
-        *re.sub(r"^( *)```.*?^\1```$", "", "\n".join(lines), flags=re.MULTILINE | re.DOTALL).splitlines()
-    }
-    assert [line for line in kept - code if not line.lstrip().startswith(exempt) and "{" not in line] == []
+    lines = (line for line in without_blocks(written_by_hand(path)) if not line.startswith(("|", "![", "#")))
+    assert [line for line in lines if len(line) > MOST_COLUMNS and "{" not in line] == []
 
 
 def comments_and_strings(source: str) -> Iterator[str]:
