@@ -196,7 +196,7 @@ def test_cancelling_an_ended_run_leaves_it_alone(client: Client, trained: Run) -
     assert client.cancel_run(trained.id) == trained
 
 
-@pytest.mark.parametrize("call", ["get", "cancel", "delete", "evaluate"])
+@pytest.mark.parametrize("call", ["get_run", "cancel_run", "delete_run", "evaluate"])
 def test_unknown_run(client: Client, call: str) -> None:
     with pytest.raises(NotFoundError):
         getattr(client, call)(str(uuid.uuid4()))

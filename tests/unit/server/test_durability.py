@@ -298,7 +298,7 @@ class TestBounds:
         await asyncio.gather(first, waiting, return_exceptions=True)
 
     @pytest.mark.parametrize(
-        ("bounds", "error"),
+        ("limits", "error"),
         [
             (WorkerLimits(seconds=0.05, megabytes=100_000), errors.TimeExceededError),
             (WorkerLimits(seconds=60, megabytes=1), errors.MemoryExceededError),

@@ -151,7 +151,7 @@ async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: WorkerPool) 
 
 
 async def test_a_stopped_forkserver_is_closed(starting: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forkserver, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(forkserver, "CLOSE_TIMEOUT_SECONDS", 0.1)
     await started(starting)
     stopped = current(starting)
     stopped.send_signal(signal.SIGSTOP)

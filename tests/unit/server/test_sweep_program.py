@@ -94,7 +94,7 @@ def test_an_index_that_is_none_is_hopeless(program: Program, file: Path, index: 
     done = program("--sweep-file", file, **({} if index is None else {"JOB_COMPLETION_INDEX": index}))
     assert done.code == IndexExit.HOPELESS
     assert done.stderr == (
-        f"loopbench-sweep-index: JOB_COMPLETION_INDEX: must be a number from 0 to 1, and is {index or ''!r}\n"
+        f"loopbench-sweep-index: JOB_COMPLETION_INDEX: must be a number from 0 to 1, not {index or ''!r}\n"
     )
 
 

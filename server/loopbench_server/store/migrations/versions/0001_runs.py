@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """From an empty database. Times are microseconds since 1970."""
+    """Create the tables of an empty database. Times are microseconds since 1970."""
     op.create_table(
         "runs",
         sa.Column("id", sa.String(36), primary_key=True),

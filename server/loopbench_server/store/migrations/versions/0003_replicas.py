@@ -5,4 +5,4 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Rows of before can be read as they are."""
+    """Existing rows can be read as they are."""
