@@ -216,7 +216,8 @@ BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:])
 def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> None:
     assert BACKUP in (ROOT / "docs/operating.md").read_text()
     file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
-    with victim(tmp_path, f"sqlite:///{file}", "--slots", "1") as server, Client(server.address) as client:
+    flags = ("--slots", "1", "--lease-seconds", "2")
+    with victim(tmp_path, f"sqlite:///{file}", *flags) as server, Client(server.address) as client:
         told = client.train(SHORT)
         going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
         while not next(client.watch_run(going_on.id)).epochs:
@@ -224,7 +225,6 @@ def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> No
         subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
         client.cancel_run(going_on.id)
     assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    flags = ("--lease-seconds", "1")
     with victim(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
         assert client.get_run(told.id) == told
         assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]

@@ -190,7 +190,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def Diagnose(self, request: Any, context: Any) -> Any:
         self._enter("Diagnose", request, context)
-        cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")
+        cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), consequence="e", fix="f")
         return wire.diagnosis_to_wire(spec.Diagnosis(causes=(cause,), controls=()))
 
     def GetServerInfo(self, request: Any, context: Any) -> Any:

@@ -17,7 +17,7 @@ FOREIGN = {"node_modules", "build", "dist"}
 PARSER = MarkdownIt("commonmark").enable("table")
 SHELL = {"", "sh"}
 # What the info string of a block may ask for with ``needs=``: the block is then not run, only parsed.
-NEEDS = {"checkout", "cluster", "collector", "container", "mnist", "postgresql", "terminal"}
+NEEDS = {"checkout", "cluster", "collector", "container", "mnist", "postgresql", "program", "terminal"}
 
 
 @cache
