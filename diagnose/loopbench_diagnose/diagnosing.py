@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.experiment import Experiment
@@ -56,7 +58,7 @@ def diagnose(
         ReusedObjectError: a loop uses an optimizer or a ``tf.function`` of an earlier training.
         StructureError: the factory builds different models.
     """
-    with preserved(), shown(progress) as show:
+    with preserved(), np.errstate(all="ignore"), shown(progress) as show:
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
@@ -68,7 +70,7 @@ def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
-    with preserved():
+    with preserved(), np.errstate(all="ignore"):
         return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
 
 

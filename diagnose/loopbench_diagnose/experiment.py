@@ -78,17 +78,24 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
 
 # What Keras and TensorFlow say where an object of an earlier training is used in another one.
 REUSED: dict[str, str] = {
-    "optimizer cannot recognize variable": "an optimizer that was built for another model; create the optimizer "
-    "within the loop",
-    "Unknown variable": "an optimizer that was built for another model; create the optimizer within the loop",
-    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier "
-    "model; create the "
-    "tf.function within the loop",
+    **dict.fromkeys(
+        ("optimizer cannot recognize variable", "Unknown variable"),
+        "an optimizer that was built for other variables: of an earlier model, or before a layer was unfrozen; "
+        "create the "
+        "optimizer within the loop, and build it on all variables that it will train",
+    ),
+    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; "
+    "create the tf.function within the loop",
 }
 
 
 def _reused(error: Exception) -> str | None:
     return next((words for told, words in REUSED.items() if told in str(error)), None)
+
+
+def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    config = optimizer.get_config()
+    return type(optimizer).__name__, {name: value for name, value in config.items() if name != "name"}
 
 
 def _first_rows(trace: Trace) -> int:
@@ -250,9 +257,9 @@ class Experiment:
         """Both sides; the second on the first's inputs where its own differ, so that they hide nothing else."""
         if self._fails_on_part(data, epochs):
             return self._first_updates(epochs, interventions)
-        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.inputs_differ)
+        first = self.on_batch(self.sides[0], data, epochs, interventions, ordered=self.needs_order)
         if not self.inputs_differ:
-            return first, self.on_batch(self.sides[1], data, epochs, interventions)
+            return first, self.on_batch(self.sides[1], data, epochs, interventions, ordered=self.needs_order)
         return first, self._forced(first, data, epochs, interventions, ordered=True)
 
     def _fails_on_part(self, data: Data, epochs: int) -> bool:
@@ -359,6 +366,14 @@ class Experiment:
         )
         return first, second
 
+    @cached_property
+    def needs_order(self) -> bool:
+        """Whether samples can be matched by their places alone: their keys are not the same on both sides."""
+        if self.inputs_differ:
+            return True
+        calls = [trace.steps[0].call for trace in self.epochs]
+        return any(call.lone for call in calls) and not all(self.known.issuperset(call.rows) for call in calls)
+
     def repeat_gap(self, side: int) -> float:
         """Distance of the weights' movements where a side is run twice on the first batch."""
         if self.settled and self.comparison.final_distance == 0:
@@ -370,7 +385,7 @@ class Experiment:
             if side and self.inputs_differ:
                 again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
             else:
-                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.inputs_differ)
+                again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.needs_order)
             start = trace.steps[0].weights or []
             self._repeat_gaps[side] = gap(subtract(trace.weights, start), subtract(again.weights, start))
         return self._repeat_gaps[side]
@@ -578,12 +593,18 @@ class Experiment:
         shuffled, ordered = (pair[side].steps[0].gradients for pair in (self.batch(), self._ordered_batch))
         return 0.0 if shuffled is None or ordered is None else gap(ordered, shuffled)
 
+    @property
+    def _same_options(self) -> bool:
+        """Whether the optimizers are configured alike: a difference may be too small for a few updates."""
+        options = [[_options(optimizer) for optimizer in trace.optimizers] for trace in self.epochs]
+        return not all(options) or options[0] == options[1]
+
     @cached_property
     def settled(self) -> bool:
         """Whether both sides make the same updates: of all samples in one order, of the first batch in their own."""
         if max(self.replicas) > 1 or self.diverges or self.comparison.first is not None or self.inputs_differ:
             return False
-        if self.comparison.final_distance > self.tolerance:
+        if self.comparison.final_distance > self.tolerance or not self._same_options:
             return False
         found = _ratio_of(self.batch())
         return found is not None and max(found.residual, abs(found.scale - 1)) < self.tolerance

@@ -279,7 +279,7 @@ class Recorder:
             here.calls -= 1
         if not have_values(outputs):
             return outputs
-        call = self._call_of(layer, args, kwargs, outputs, rows)
+        call = replace(self._call_of(layer, args, kwargs, outputs, rows), lone=True)
         if not starts and here.chain is not None:
             former = here.chain
             call = replace(call, rows=former.rows, inputs=former.inputs, training=former.training or call.training)
@@ -744,11 +744,14 @@ def _output_gradients(pairs: Sequence[tuple[Any, Any]], found: Sequence[Any], sc
     for output, logits in pairs:
         of_output = rest.pop(0)
         of_logits = rest.pop(0) if logits is not None else None
-        gradient, values = (of_output, output) if of_output is not None else (of_logits, logits)
-        if gradient is not None:
-            made.append(
-                OutputGradient(float64(values), float64(tf.convert_to_tensor(gradient)) / scale, of_output is None)
-            )
+        if of_output is None and logits is not None:
+            gradient, values = of_logits, logits
+        else:
+            gradient, values = of_output, output
+        known = np.zeros(values.shape) if gradient is None else float64(tf.convert_to_tensor(gradient)) / scale
+        made.append(OutputGradient(float64(values), known, values is logits))
+    if not any(one.gradient.any() for one in made):
+        return []
     return made
 
 

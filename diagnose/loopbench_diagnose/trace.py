@@ -22,6 +22,7 @@ class Call:
     ``taped`` says that a gradient was being recorded, ``training`` is the flag as the model took it. ``layers`` are the
     outputs of the layers in the order of their calls, kept for the first steps alone. ``weights`` are those of a call
     beside the training where they are not those of the last update. ``penalty`` is the sum of ``model.losses``.
+    ``lone`` says that a loop called the layers one by one; ``rows`` and ``inputs`` are then those of the first.
     """
 
     rows: list[bytes]
@@ -33,6 +34,7 @@ class Call:
     layers: list["LayerOutput"] = field(default_factory=list)
     weights: Arrays | None = None
     penalty: float = 0.0
+    lone: bool = False
 
 
 @dataclass(eq=False)

@@ -85,9 +85,39 @@ def test_a_forkserver_that_gives_no_process_is_replaced(lasting: Victim, harm: s
         eventually(lambda: not old.is_running())
         assert forkserver_of(lasting) != old
         eventually(lambda: client.get_server_info().ready)
-    events = [line for line in lasting.log[logged:].splitlines() if '"not ready"' in line or '"the forkserver ' in line]
+    events = [line for line in lasting.log[logged:].splitlines() if '"not ready"' in line or '"forkserver ' in line]
     assert any('"cause": ["processes"]' in line for line in events)
-    assert any("the forkserver " in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
+    assert any('"forkserver ' in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
+
+
+def test_a_stopped_forkserver_is_replaced_though_nobody_trains(lasting: Victim) -> None:
+    logged = len(lasting.log)
+    old = forkserver_of(lasting)
+    old.send_signal(signal.SIGSTOP)
+    eventually(lambda: not old.is_running())
+    with Client(lasting.address) as client:
+        eventually(lambda: client.get_server_info().ready)
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+    assert any('"not ready"' in line and '"processes"' in line for line in lasting.log[logged:].splitlines())
+
+
+def test_a_run_has_its_time_limit_while_the_forkserver_hangs(tmp_path: Path) -> None:
+    """The limit is shorter than the time in which the forkserver is found to hang."""
+    flags = ("--slots", "1", "--drain-seconds", "0", "--run-seconds", "5")
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server, Client(server.address) as client:
+        with stopped(forkserver_of(server)):
+            run = client.train(SHORT, detach=True)
+            ended = [*client.watch_run(run.id)][-1].run
+        assert ended is not None
+        assert ended.start_time is not None
+        assert ended.end_time is not None
+        assert ended.error is not None
+        assert (ended.state, ended.error.reason) == (RunState.FAILED, "TRAINING_PROCESS_UNAVAILABLE")
+        assert ended.error.retryable
+        assert (ended.end_time - ended.start_time).total_seconds() >= 5
+        # The slot is free, and the server trains again as soon as it can.
+        eventually(lambda: client.get_server_info().ready)
+        assert client.train(SHORT.model_copy(update={"seed": 1})).state is RunState.SUCCEEDED
 
 
 def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(lasting: Victim) -> None:

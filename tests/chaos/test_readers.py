@@ -1,8 +1,10 @@
 """Whoever reads a lot ends nobody's runs, and takes neither memory nor probes."""
 
 import asyncio
+import hashlib
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,10 +16,12 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from loopbench_client import Client
-from tests.chaos.floods import fill, readers, tokens
+from tests.chaos.floods import PAGE, SERVICE, fill, readers, tokens
 from tests.chaos.kinds import KINDS
 from tests.chaos.server_under_test import Victim
+from tests.support import http2
 from tests.support.postgresql import free_port
+from tests.support.servers import ServerProcess, Start, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -80,10 +84,43 @@ def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, st
     }
     print(json.dumps(figures))
     assert state is RunState.RUNNING
-    assert "run abandoned" not in other.log
+    assert "run ended because its server vanished" not in other.log
     assert seen.pages
     assert seen.megabytes < MEGABYTES
     assert not seen.refused
+
+
+# As many as take all turns of ListRuns, by two each.
+SLOW_READERS, CALLS_EACH = 8, 2
+
+
+def test_readers_that_take_no_answers_leave_room_for_others(tmp_path: Path, start: Start) -> None:
+    names = ["alice", *(f"reader{number}" for number in range(SLOW_READERS))]
+    file = tmp_path / "tokens"
+    file.write_text("".join(f"{name} read {hashlib.sha256(name.encode()).hexdigest()}\n" for name in names))
+    fill(f"sqlite:///{tmp_path / 'runs.db'}", 300)
+    server = start("--tokens-file", str(file), "--metrics-address", "127.0.0.1:0")
+    host, _, port = server.address.rpartition(":")
+    with ExitStack() as stack:
+        for name in names[1:] * CALLS_EACH:
+            connection = stack.enter_context(socket.create_connection((host, int(port))))
+            call = http2.request(f"{SERVICE}/ListRuns", PAGE, authorization=f"Bearer {name}")
+            # The answer finds no room at its caller's.
+            connection.sendall(http2.hello(window=0) + call)
+        eventually(lambda: in_progress(server) == SLOW_READERS * CALLS_EACH)
+        with Client(server.address, token="alice", timeout=60) as client:  # noqa: S106  a token of this test
+            assert len([*client.list_runs(page_size=1_000)]) == 300
+        assert in_progress(server) == SLOW_READERS * CALLS_EACH
+
+
+def in_progress(server: ServerProcess) -> int:
+    """ListRuns calls that the server works on."""
+    lines = [line for line in server.metrics() if '"ListRuns"' in line]
+    begun, ended = (
+        sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+        for name in ("grpc_server_started_total", "grpc_server_handled_total")
+    )
+    return int(begun - ended)
 
 
 @pytest.fixture

@@ -362,6 +362,8 @@ def _compiled(name: str, **options: Any) -> Triple:
 
 def _frozen_by_hand() -> Triple:
     def freeze(model: Any, optimizer: Any, notes: Any, epoch: int) -> None:  # noqa: ARG001
+        if epoch == 0:
+            optimizer.build(model.trainable_variables)
         model.layers[0].trainable = epoch > 0
 
     def first(model: Any, data: Data, epochs: int) -> Any:
@@ -397,7 +399,7 @@ KINDS: dict[str, Callable[[], Triple]] = {
             ("three_outputs", adam(), 5),
             ("logits", sgd(momentum=0.9), 8),
             ("l2", sgd(), 4),
-            ("attention", adam(), 8),
+            ("attention", sgd(), 8),
         )
     },
     "accumulation by keras": lambda: (

@@ -19,11 +19,12 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the variables that each side trains, over the replay and update by update."""
     comparison = experiment.comparison
     trained = comparison.trained_at_all
-    if not all(trained):
+    # A gradient of NaN trains what would get none.
+    if not all(trained) or Reason.NON_FINITE in findings.reasons:
         return
     for side in (0, 1):
         if missing := trained[1 - side] - trained[side]:
-            _report(experiment, findings, side, missing, "in no update")
+            _report(experiment, findings, side, missing, "")
             return
     number = _first_update(experiment)
     if number is None:
@@ -32,7 +33,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         return
     sets = [comparison.trained(side)[number] for side in (0, 1)]
     side = 0 if len(sets[0]) < len(sets[1]) else 1
-    _report(experiment, findings, side, sets[1 - side] - sets[side], f"in update {number + 1}")
+    _report(experiment, findings, side, sets[1 - side] - sets[side], f" in update {number + 1}")
 
 
 def _first_update(experiment: Experiment) -> int | None:
@@ -53,9 +54,9 @@ def _report(experiment: Experiment, findings: Findings, side: int, missing: Iter
     findings.cause(
         difference(
             Reason.VARIABLES_LEFT_OUT,
-            f"The {word(side)} side does not train {shown} {when}; the {word(1 - side)} side does",
+            f"The {word(side)} side does not train {shown}{when}; the {word(1 - side)} side does",
             [
-                evidence("variables", f"Variables that only the {word(1 - side)} side trains {when}: {shown}."),
+                evidence("variables", f"Variables that only the {word(1 - side)} side trains{when}: {shown}."),
                 evidence(
                     "trained",
                     "Variables that are trained, first and second.",

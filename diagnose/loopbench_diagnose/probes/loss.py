@@ -42,6 +42,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
         _named(experiment, findings, steps, certain=True)
         return
     parts = _paired(steps)
+    if _given_labels(experiment, findings, steps):
+        return
     if parts is None:
         _penalty(experiment, findings)
         if Reason.REGULARIZATION not in findings.reasons:
@@ -87,7 +89,9 @@ def _paired(steps: Steps) -> Parts | None:
     places = _places(steps)
     made = []
     for a, b in zip(one, other, strict=True):
-        if a.gradient.shape != b.gradient.shape or a.of_logits != b.of_logits:
+        if a.gradient.shape != b.gradient.shape or (
+            a.of_logits != b.of_logits and a.gradient.any() and b.gradient.any()
+        ):
             return None
         if places is not None and len(b.gradient) == len(places):
             b = OutputGradient(b.values[places], b.gradient[places], b.of_logits)  # noqa: PLW2901
@@ -147,25 +151,32 @@ def _size(experiment: Experiment) -> float:
 # Labels.
 
 
-def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
-    """Keras's losses say which labels they are given; other losses are identified by the gradient."""
+def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> bool:
+    """Keras's losses say which labels they are given."""
     given = [_given(step) for step in steps]
-    if all(given):
-        relation = _other_labels(given[0], given[1], parts)
-        if relation is not None:
-            names = [calls[0].name for calls in given if calls]
-            told = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
-            _tell(
-                findings,
-                Reason.LABELS,
-                f"The losses are given different labels: {told}",
-                [*_values(given), *_gaps(parts)],
-                _size(experiment),
-                "Prepare the labels in the same way on both sides, and pass them first: loss(labels, outputs).",
-            )
-            if names[0] != names[1] and {*names} != {"categorical_crossentropy", "sparse_categorical_crossentropy"}:
-                _named(experiment, findings, steps, certain=True)
-            return True
+    if not all(given):
+        return False
+    relation = _other_labels(given[0], given[1], steps)
+    if relation is None:
+        return False
+    names = [calls[0].name for calls in given]
+    told = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
+    _tell(
+        findings,
+        Reason.LABELS,
+        f"The losses are given different labels: {told}",
+        _values(given),
+        _size(experiment),
+        "Prepare the labels in the same way on both sides, and pass them first: loss(labels, outputs).",
+    )
+    if len({SAME_LOSS.get(name, name) for name in names}) > 1:
+        _named(experiment, findings, steps, certain=True)
+    return True
+
+
+def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
+    """Losses of which Keras knows nothing are identified by the gradient, with their labels."""
+    if all(_given(step) for step in steps):
         return False
     fits = [_fits_of(experiment, step) for step in steps]
     for one, other in zip(*fits, strict=True):
@@ -190,26 +201,25 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
 def _given(step: Step) -> list[LossCall]:
     """The Keras losses of a step, where there is one for each output and all their labels are known."""
     calls = step.losses
-    if len(calls) != len(step.output_gradients) or any(call.labels is None for call in calls):
+    if len(calls) != len(leaves(step.call.outputs)) or any(call.labels is None for call in calls):
         return []
     return calls
 
 
-def _other_labels(one: list[LossCall], other: list[LossCall], parts: Parts) -> str | None:
+def _other_labels(one: list[LossCall], other: list[LossCall], steps: Steps) -> str | None:
     """How the labels of two losses differ, in words; None where they agree."""
-    for a, b, (gradient, _) in zip(one, other, parts, strict=True):
-        values = gradient.values
+    places = _places(steps)
+    outputs = leaves(steps[0].call.outputs)
+    for number, (a, b) in enumerate(zip(one, other, strict=True)):
+        if a.labels is None or b.labels is None:
+            continue
+        values = outputs[number] if len(outputs) == len(one) else outputs[0]
         first, second = (as_outputs(call.labels, values) for call in (a, b))
         if first is None or second is None:
-            if (
-                a.labels is not None
-                and b.labels is not None
-                and a.labels.shape == b.labels.shape
-                and not np.allclose(a.labels, b.labels)
-            ):
-                return _relation(a.labels, b.labels)
-            continue
-        if np.allclose(np.sort(first.ravel()), np.sort(second.ravel()), rtol=1e-5, atol=1e-6):
+            first, second = a.labels, b.labels
+        if places is not None and len(second) == len(places):
+            second = second[places]
+        if first.shape != second.shape or np.allclose(first, second, rtol=1e-5, atol=1e-6):
             continue
         swapped = [side for side, labels in enumerate((first, second)) if distance(labels, values) < FITS]
         if len(swapped) == 1:
@@ -220,6 +230,9 @@ def _other_labels(one: list[LossCall], other: list[LossCall], parts: Parts) -> s
 
 def _relation(first: Array, second: Array) -> str:
     """The second labels from the first: a · labels + b, where that fits."""
+    if first.ndim > 1 and first.shape[-1] > 1 and np.isin(first, (0, 1)).all():
+        share = float((first != second).any(axis=-1).mean())
+        return f"{percent(share)} of the classes are others on the second side"
     columns = np.stack([first.ravel(), np.ones(first.size)], axis=1)
     found, *_ = np.linalg.lstsq(columns, second.ravel(), rcond=None)
     if distance(columns @ found, second.ravel()) < FITS:
@@ -258,10 +271,10 @@ def _gaps(parts: Parts) -> list[Evidence]:
 def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
     if len(parts) == 1:
         return False
-    found = [ratio([a.gradient], [b.gradient]) for a, b in parts]
-    if any(one.residual > FITS for one in found):
+    found = [ratio([a.gradient], [b.gradient]) for a, b in parts if a.gradient.any() and b.gradient.any()]
+    if not found or any(one.residual > FITS for one in found):
         return False
-    scales = [one.scale for one in found]
+    scales = [_weight(a, b) for a, b in parts]
     return _tell(
         findings,
         Reason.LOSS_WEIGHTS,
@@ -279,6 +292,12 @@ def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: P
         _size(experiment),
         "Give both sides the same loss_weights: compile(loss_weights=…), and the same factors in the sum by hand.",
     )
+
+
+def _weight(a: OutputGradient, b: OutputGradient) -> float:
+    if a.gradient.any():
+        return ratio([a.gradient], [b.gradient]).scale if b.gradient.any() else 0.0
+    return float("inf") if b.gradient.any() else 1.0
 
 
 # Masks and weights of samples.

@@ -9,7 +9,7 @@ from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, percent, word
 from loopbench_diagnose.gradients import ratio
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.trace import Array, Trace
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
@@ -56,12 +56,8 @@ def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measu
     given = [trace.steps[0].output_gradients for trace in (first, second)]
     if not all(given):
         return False
-    gradient = given[0][0].gradient
-    counted = float((np.any(gradient != 0, axis=-1) if gradient.ndim > 1 else gradient != 0).mean())
-    if (
-        counted > 1 - experiment.tolerance
-        or min(abs(scale / counted - 1), abs(scale * counted - 1)) > experiment.tolerance
-    ):
+    counted = _counted(given[0][0].gradient, scale, experiment.tolerance)
+    if counted is None:
         return False
     side = 1 if scale < 1 else 0
     effect = effect_of_scale(second.optimizers, first.steps, scale)
@@ -79,6 +75,14 @@ def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measu
         effect.change,
     )
     return True
+
+
+def _counted(gradient: Array, scale: float, tolerance: float) -> float | None:
+    """The share of positions, or of values, that have a gradient, where ``scale`` or its inverse is that share."""
+    values = gradient != 0
+    shares = (float((np.any(values, axis=-1) if gradient.ndim > 1 else values).mean()), float(values.mean()))
+    fits = (share for share in shares if min(abs(scale / share - 1), abs(scale * share - 1)) < tolerance)
+    return next((share for share in fits if share < 1 - tolerance), None)
 
 
 def _over(numerator: float, denominator: float) -> float:

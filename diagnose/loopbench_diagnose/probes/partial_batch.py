@@ -12,6 +12,9 @@ from loopbench_diagnose.reasons import Reason
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the gradient's ratio on part of a batch with that on a whole one."""
+    # Samples hold different numbers of positions that count: a mask scales every batch by itself.
+    if findings.reasons & {Reason.MASK, Reason.ACCUMULATION}:
+        return
     if experiment.harness.fixed_batch is not None or experiment.demands_whole_batches:
         return
     whole, part = experiment.batch_size, max(1, experiment.batch_size // 2)
