@@ -1,4 +1,4 @@
-"""Writes what is made of tables: dashboards, the rules as an object of Kubernetes, and the names in docs/metrics.md."""
+"""Writes the dashboards, the PrometheusRule, and the table of names in docs/metrics.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ HEAD = "| Name | Type | Labels | Unit | What it is |\n| --- | --- | --- | --- | 
 
 
 def files() -> dict[Path, str]:
-    """What each file has to hold."""
+    """Return the contents of each file."""
     dashboards = {"service": SERVICE, "results": RESULTS_DASHBOARD}
     made = {
         MONITORING / "dashboards" / f"{name}.json": JSONEncoder(indent=2).encode(dashboard) + "\n"
