@@ -46,7 +46,7 @@ RUN groupadd --gid 65532 loopbench \
  && python -m compileall -q --invalidation-mode unchecked-hash \
       "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=dependencies /usr/bin/tini-static /usr/bin/tini
-# A layer of their own each: a change of the code leaves that of the dependencies as it is.
+# Separate layers: a change of the code does not change the layer of the dependencies.
 COPY --from=dependencies /opt/loopbench /opt/loopbench
 COPY --from=code /build/installed /opt/loopbench
 ENV PATH=/opt/loopbench/bin:$PATH \

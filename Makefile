@@ -142,7 +142,7 @@ $(BUF): package.json package-lock.json .npmrc
 	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 
-lock: $(STAMP)  ## Resolve the dependencies anew; the images get the versions that the tests run with
+lock: $(STAMP)  ## Resolve the dependencies again; the images get the versions of the tests
 	$(LOCK) --extra diagnose --extra postgresql --extra report --extra server --extra telemetry --group dev \
 	  pyproject.toml requirements/build.in --output-file requirements/dev.lock
 	$(LOCK_IMAGE) requirements/server.in --override requirements/server.override --output-file requirements/server.lock
@@ -154,7 +154,7 @@ image:  ## Build the container image IMAGE for EXTRA=server or gpu, by docker, p
 	  test $$engine != none || { echo "make image needs docker, podman or buildah"; exit 1; }; \
 	  set -x; $$engine build --tag $(IMAGE) $(IMAGE_ARGUMENTS) .
 
-image-arguments:  ## Print what make image tells the build, for other builders
+image-arguments:  ## Print the build arguments of make image, for other builders
 	@echo $(IMAGE_ARGUMENTS)
 
 podman:  ## Install podman, by which the tests of the image run it, where apt-get and the right to are there

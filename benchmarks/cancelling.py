@@ -1,4 +1,4 @@
-"""How soon a slot is free again when a run is called off, by every way of doing so, while all cores train."""
+"""Time until a slot is free after a cancellation, by every way to cancel, while all cores train."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from loopbench.wire import spec_to_wire
 
 ROUNDS = 10
-# They go on until they are called off.
+# They run until they are cancelled.
 ENDLESS = RunSpec(epochs=1_000)
 FILLER, VICTIM, NEXT = (ENDLESS.model_copy(update={"seed": seed}) for seed in range(3))
 RUNNING = RunFilter(states=(RunState.RUNNING,))
@@ -30,7 +30,7 @@ DEADLINE = 5.0
 
 
 class Cancelling(BaseModel):
-    """Seconds until the slot was another run's, by the way in which a run was called off, round by round."""
+    """Seconds until another run had the slot, by the way of the cancellation, per round."""
 
     seconds: dict[str, list[float]]
 
@@ -41,7 +41,7 @@ class Cancelling(BaseModel):
 
 @dataclass(frozen=True)
 class Place:
-    """A server with a stub of its own, and another server of the same store."""
+    """A server with its stub, and another server of the same store."""
 
     server: RunningServer
     other: RunningServer
@@ -53,7 +53,7 @@ class Place:
         return self.stub.Train.future(request, timeout=timeout)
 
     def wait_for_running(self, count: int) -> None:
-        """Until so many runs have a slot."""
+        """Wait until ``count`` runs have a slot."""
         while len([*self.server.client.list_runs(RUNNING)]) != count:
             time.sleep(0.01)
 

@@ -1,4 +1,4 @@
-"""The engine's own loop on a network of any width, by a process of its own: the service has the article's only.
+"""The engine's loop on a network of any width, in a separate process: the service has the article's network only.
 
 Prints one line of JSON.
 """

@@ -90,7 +90,7 @@ def _at_once(running: RunningServer, count: int) -> dict[str, float]:
 
 
 def measure(setting: Setting) -> Growth:
-    """One server with as many slots as runs are trained at once, and processes of their own for other widths."""
+    """One server with a slot per concurrent run, and separate processes for other widths."""
     with ready_server(setting, "--slots", max(AT_ONCE)) as running:
         running.client.train(RunSpec(epochs=1))
         epochs = {str(count): {TAPE: _call(running, count)} for count in EPOCHS}

@@ -12,7 +12,7 @@ TRAIN_SAMPLES = 60_000
 
 
 class Limit(BaseModel):
-    """Measured on so many threads; ``step`` is an update's matrix products, in their own shapes, by each library.
+    """Measured on ``threads`` threads; ``step`` is an update's matrix products, in their real shapes, by each library.
 
     Rates of bytes count those read and those written.
     """

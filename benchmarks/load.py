@@ -1,4 +1,4 @@
-"""Load on a server, by a process of its own: calls at a steady rate, and watchers of one run, all on one event loop.
+"""Load on a server, from a separate process: calls at a steady rate, and watchers of one run, all on one event loop.
 
 Prints one line of JSON. A call's latency counts from the moment it was due, so that a server that stalls is charged for
 the calls that waited behind the stall.
@@ -41,7 +41,7 @@ async def steady(calls: dict[str, Call], rate: float, duration: float) -> dict[s
 
 
 async def watch(stub: Any, run_id: str) -> dict[str, Any]:
-    """The epochs that a watcher is told of, in order, the number of events, and the digest that the last one brings."""
+    """Return the epochs that a watcher receives, in order, the number of events, and the digest in the last one."""
     epochs: list[int] = []
     events, event = 0, None
     async for event in stub.WatchRun(benchmark_service_pb2.WatchRunRequest(run_id=run_id)):

@@ -27,7 +27,7 @@ class ProcessMemory(BaseModel):
 
 
 class Memory(BaseModel):
-    """``runs`` by contestant; of the forkserver; of server and forkserver after every so many short runs."""
+    """Memory of ``runs`` by program, of the forkserver, and of both servers after each number of short runs."""
 
     runs: dict[str, ProcessMemory]
     forkserver: ProcessMemory

@@ -23,7 +23,7 @@ class Throughput(BaseModel):
     seconds: dict[int, list[float]]
 
     def runs_per_minute(self, slots: int) -> Spread:
-        """With so many runs at once."""
+        """Return the runs per minute with ``slots`` concurrent runs."""
         return spread([60 * self.runs / seconds for seconds in self.seconds[slots]])
 
     @property
@@ -45,7 +45,7 @@ def compare(running: RunningServer, groups: dict[str, Sequence[RunSpec]]) -> flo
 
 
 def methods(seeds: int, epochs: int) -> dict[str, Sequence[RunSpec]]:
-    """The three methods under so many seeds."""
+    """Specs of the three methods under each of the seeds."""
     return {method: [RunSpec(method=method, epochs=epochs, seed=seed) for seed in range(seeds)] for method in Method}
 
 

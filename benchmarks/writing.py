@@ -57,7 +57,7 @@ def document() -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Markdown, from figures of our own
+        autoescape=False,  # noqa: S701  Markdown, from figures of this project
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
     machines = kept()

@@ -2,7 +2,7 @@
 
     python scripts/compare_digests.py --server 127.0.0.1:50051 --dataset MNIST --epochs 10 --optimizer sgd adam
 
-XLA has bits of its own, so its runs are compared among themselves. Exits with 1 where a digest differs.
+XLA ends in other bits, so its runs are compared with each other only. The exit code is 1 if a digest differs.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""The article's job as others do it: a module each, run in an environment of their own, without loopbench."""
+"""The article's job with other libraries: one module each, in a separate environment without loopbench."""

@@ -117,7 +117,7 @@ def _accuracy(peer: Peer, samples: Samples) -> float:
 def main(peer_class: type[Peer], limit_threads: Callable[[int], Any]) -> None:
     """Trains as the command line says, and prints times in seconds, accuracies from 0 to 1 and memory in bytes.
 
-    ``limit_threads(n)`` tells the library how many threads to use, before anything else is done with it.
+    ``limit_threads(n)`` sets the number of threads of the library, before any other use of it.
     """
     job = job_from(sys.argv[1:])
     if job.threads:

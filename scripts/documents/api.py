@@ -27,7 +27,7 @@ def _with_links(comment: str, reasons: Mapping[str, object]) -> str:
 
 
 def _anchors(files: tuple[File, ...]) -> dict[str, str]:
-    """Where a type is told of on the page."""
+    """Return the anchor of each type on the page."""
     names = (kind.name for file in files for kinds in (file.messages, file.enums) for kind in kinds)
     return {name: name.lower() for name in names}
 

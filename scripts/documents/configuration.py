@@ -21,8 +21,8 @@ PROGRAMS: dict[str, type[BaseSettings]] = {"loopbench-server": Settings, "loopbe
 # Every setting of every program is in one of them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Addresses": ("address", "metrics_address", "health_address", "reflection"),
-    "Who is let in": ("tls_certificate", "tls_key", "tls_client_ca", "tokens_file", "insecure"),
-    "What is kept": ("store_url", "tensorboard_dir", "keep_runs_days", "keep_weights_days", "lease_seconds"),
+    "Access": ("tls_certificate", "tls_key", "tls_client_ca", "tokens_file", "insecure"),
+    "Storage": ("store_url", "tensorboard_dir", "keep_runs_days", "keep_weights_days", "lease_seconds"),
     "Runs": (
         "sweep_file",
         "data_dir",
@@ -33,10 +33,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "run_megabytes",
         "threads_per_run",
     ),
-    "Beginning, end and log": ("drain_seconds", "exit_on_stdin_eof", "log_format", "log_level"),
+    "Start, end and log": ("drain_seconds", "exit_on_stdin_eof", "log_format", "log_level"),
 }
 
-# Defaults that every machine has of its own, in words.
+# Defaults that depend on the machine, in words.
 OF_THE_MACHINE = {"slots": "the number of cores"}
 
 TYPES = {"integer": "whole number", "number": "number", "boolean": "switch", "string": "text", "path": "path"}
@@ -99,7 +99,7 @@ def _row(settings: type[BaseSettings], name: str) -> Row:
         flag=f"--{switch}{name.replace('_', '-')}",
         variable=f"{settings.model_config['env_prefix']}{name.upper()}",
         type=_type(schema),
-        default="needed" if field.is_required() else _default(name, field.default),
+        default="required" if field.is_required() else _default(name, field.default),
         description=field.description or "",
     )
 

@@ -22,7 +22,7 @@ def render(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # nosec B701  # Markdown of our own
+        autoescape=False,  # noqa: S701  # nosec B701  # the templates are part of the project
     )
     environment.filters["cell"] = cell
     return environment.get_template(template).render(**content)

@@ -14,7 +14,7 @@ NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}} {{parameters}}"
 
 
 def _accuracy(split: str) -> str:
-    """The same on every server of a store."""
+    """Return the accuracy, which is the same on every server of a store."""
     return f'max by ({KEY}) (loopbench_accuracy_ratio{{{RESULTS}, split="{split}"}})'
 
 
@@ -23,7 +23,7 @@ def _agreement(function: str, metric: str) -> str:
 
 
 def _stored(by: str) -> str:
-    """Each server counts the runs of the whole store, since it was started."""
+    """Return the rate of ended runs; each server counts the runs of the whole store since its start."""
     each = f'sum by (instance, {by}) (rate(loopbench_stored_runs_total{{{SCOPE}, method=~"$method"}}[{RATE}]))'
     return f"60 * max by ({by}) ({each})"
 
@@ -34,12 +34,12 @@ def _diverged_by(by: str) -> str:
 
 
 NOW = (
-    "The last run that succeeded of each kind, whoever trained it",
+    "The last run of each kind that succeeded",
     (
         panel(
             "Accuracy",
-            "Counted on the final weights over all training and validation samples. Parameters are 'default' where "
-            "nothing but method, loss, optimizer and dataset was chosen.",
+            "Accuracy of the final weights over all training and validation samples. Parameters are 'default' if "
+            "a run changed only method, loss, optimizer and dataset.",
             "none",
             query(_accuracy("train")),
             query(_accuracy("validation")),
@@ -72,8 +72,8 @@ NOW = (
         ),
         panel(
             "Diverged",
-            "How many kinds of runs ended, the last time, with weights or figures that are NaN or infinite. Accuracies "
-            "and agreement leave such runs out.",
+            "Kinds of runs whose last run ended with weights or metrics that are NaN or infinite. Accuracies "
+            "and agreement omit such runs.",
             "none",
             query(f"sum(max by ({KEY}) (loopbench_last_run_diverged{{{RESULTS}}}))", "kinds"),
             kind="stat",
@@ -82,7 +82,7 @@ NOW = (
         ),
         panel(
             "Runs that diverged",
-            "A minute, by method, whoever trained them.",
+            "Diverged runs per minute, by method, in the whole store.",
             "opm",
             query(f"60 * {_diverged_by('method')}", "{{method}}"),
             width=12,
@@ -128,14 +128,14 @@ PARITY = (
         ),
         panel(
             "Largest difference between methods",
-            "Of validation accuracies under one specification and seed. An alert fires above 0.5 %, the margin.",
+            "Difference of validation accuracies for one specification and seed. An alert fires above 0.5 %.",
             "percentunit",
             query(_agreement("max", "loopbench_parity_difference_ratio"), "{{loss}} {{optimizer}} {{dataset}}"),
             thresholds=((None, GREEN), (0.005, RED)),
         ),
         panel(
             "Verdicts of comparisons",
-            "Pairs of groups that callers had compared, in the range shown.",
+            "Compared pairs of groups in the displayed range.",
             "short",
             query(f"sum by (verdict) (increase(loopbench_comparison_pairs_total{{{SCOPE}}}[$__range]))", "{{verdict}}"),
             kind="stat",
@@ -148,14 +148,14 @@ THROUGHPUT = (
     (
         panel(
             "Training examples",
-            "A second, by method, with sweeps.",
+            "Training examples per second, by method, including sweeps.",
             "count:examples/s",
             query(rate("loopbench_examples_total", "method", RUNS), "{{method}}"),
             stacked=True,
         ),
         panel(
             "Speed of an epoch",
-            "Training examples a second while an epoch is trained: the median by method.",
+            "Median of the training examples per second of an epoch, by method.",
             "count:examples/s",
             query(
                 quantile(0.5, "loopbench_run_examples_per_second", "method", f'{TRAINERS}, method=~"$method"'),
@@ -173,21 +173,21 @@ THROUGHPUT = (
         ),
         panel(
             "Runs that ended, by outcome",
-            "A minute, of the whole store.",
+            "Ended runs per minute in the whole store.",
             "opm",
             query(_stored("outcome"), "{{outcome}}"),
             stacked=True,
         ),
         panel(
             "Runs that ended, by method",
-            "A minute, of the whole store.",
+            "Ended runs per minute in the whole store.",
             "opm",
             query(_stored("method"), "{{method}}"),
             stacked=True,
         ),
         panel(
             "Runs that failed",
-            "Share of the runs of the store that FAILED within a quarter of an hour. An alert fires above 20 %.",
+            "Share of the runs of the store that FAILED within 15 minutes. An alert fires above 20 %.",
             "percentunit",
             query('max(namespace:loopbench_runs_failed:ratio_rate15m{namespace=~"$namespace"})', "failed"),
             thresholds=((None, GREEN), (0.05, ORANGE), (0.2, RED)),
@@ -199,7 +199,7 @@ THROUGHPUT = (
 RESULTS_DASHBOARD = dashboard(
     "loopbench-results",
     "loopbench / Results",
-    "What was trained, by whichever server or sweep: accuracy, parity, throughput.",
+    "Results of all servers and sweeps: accuracy, parity, throughput.",
     variables=(
         variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
         *(

@@ -1,4 +1,4 @@
-"""What the dashboard of the service shows of calls."""
+"""Panels of the service dashboard about calls."""
 
 from scripts.monitoring.grafana import GREEN, RED, panel, query
 from scripts.monitoring.queries import SERVERS, mean, quantile, rate
@@ -12,14 +12,14 @@ CALLS_ROW = (
     (
         panel(
             "Calls",
-            "Calls that ended, a second, by method.",
+            "Completed calls per second, by method.",
             "reqps",
             query(rate("grpc_server_handled_total", "grpc_method", CALLS), "{{grpc_method}}"),
             stacked=True,
         ),
         panel(
             "Calls that failed",
-            "Calls a second that ended with another status than OK, by method and status.",
+            "Calls per second with a status other than OK, by method and status.",
             "reqps",
             query(
                 rate("grpc_server_handled_total", "grpc_method, grpc_code", f'{CALLS}, grpc_code!="OK"') + " > 0",
@@ -28,8 +28,8 @@ CALLS_ROW = (
         ),
         panel(
             "Faults of the server",
-            "Share of the calls that ended with a status that no caller can mend; without Unavailable, which "
-            "servers that drain say too. An alert fires above 5 %.",
+            "Share of calls with a status that no caller can fix, without Unavailable, which "
+            "draining servers also return. An alert fires above 5 %.",
             "percentunit",
             query(
                 rate(
@@ -46,26 +46,26 @@ CALLS_ROW = (
         ),
         panel(
             "Duration of quick calls, 99 %",
-            "What 99 in 100 calls stay below that wait neither for a run nor for a process. An alert fires above 1 s.",
+            "99th percentile of calls that wait neither for a run nor for a process. An alert fires above 1 s.",
             "s",
             query(quantile(0.99, "grpc_server_handling_seconds", "grpc_method", QUICK), "{{grpc_method}}"),
             thresholds=((None, GREEN), (1, RED)),
         ),
         panel(
             "Duration of calls, mean",
-            "Train, WatchRun and Diagnose wait for runs, Evaluate for a process.",
+            "Mean duration. Train, WatchRun and Diagnose wait for runs, Evaluate waits for a process.",
             "s",
             query(mean("grpc_server_handling_seconds", "grpc_method", CALLS), "{{grpc_method}}"),
         ),
         panel(
-            "Errors told to callers",
-            "A second, by the reason that the errors' table lists; with calls that were refused for want of a token.",
+            "Errors of calls",
+            "Failed calls per second, by the reason in the table of errors. Includes calls without a sufficient token.",
             "reqps",
             query(rate("loopbench_rpc_errors_total", "reason", SERVERS) + " > 0", "{{reason}}"),
         ),
         panel(
-            "Calls under way",
-            "Calls that began and have not ended, with those that wait or watch.",
+            "Active calls",
+            "Calls that have started and not ended, including those that wait or watch.",
             "short",
             query(
                 f"sum by (grpc_method) (grpc_server_started_total{{{CALLS}}})"
@@ -75,15 +75,15 @@ CALLS_ROW = (
         ),
         panel(
             "Messages",
-            "A second, in both directions; WatchRun sends one an event.",
+            "Messages per second in both directions. WatchRun sends one message per event.",
             "cps",
             query(rate("grpc_server_msg_received_total", "grpc_method", CALLS), "{{grpc_method}} received"),
             query(rate("grpc_server_msg_sent_total", "grpc_method", CALLS), "{{grpc_method}} sent"),
         ),
         panel(
-            "Refused as too many, or too slow",
-            "Calls a second that were refused: the server held as many as it may, or the message did not come. "
-            "The log has a line every ten seconds.",
+            "Calls over a limit",
+            "Refused calls per second: too many calls, or a missing first message. "
+            "The log has at most one line in ten seconds.",
             "reqps",
             query(
                 rate("loopbench_rpc_errors_total", "reason", f'{SERVERS}, reason=~"TOO_MANY_CALLS|MESSAGE_TIMEOUT"'),
@@ -92,8 +92,8 @@ CALLS_ROW = (
             thresholds=((None, GREEN), (1, RED)),
         ),
         panel(
-            "Refused for want of a token",
-            "Calls a second without a token that may do what they ask. An alert fires above 1 a second.",
+            "Calls without a sufficient token",
+            "Refused calls per second without a token or its role. An alert fires above 1 per second.",
             "reqps",
             query(
                 rate("loopbench_rpc_errors_total", "reason", f'{SERVERS}, reason=~"UNAUTHENTICATED|ROLE_MISSING"'),

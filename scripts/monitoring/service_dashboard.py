@@ -19,27 +19,27 @@ GLANCE = (
         ),
         stat(
             "Servers ready",
-            "Servers that take runs: a worker process has answered, and they do not drain.",
+            "Servers that accept runs: a worker process has answered, and they do not drain.",
             "short",
             f"sum(loopbench_ready{{{SERVERS}}})",
             ((None, RED), (1, GREEN)),
         ),
         stat(
-            "Queue filled",
-            "Runs that wait, of those that may; at 100 % new ones are refused.",
+            "Queue in use",
+            "Queued runs as a share of the limit. At 100 % the server refuses new runs.",
             "percentunit",
             f"sum(loopbench_queue_depth{{{SERVERS}}}) / sum(loopbench_queue_limit{{{SERVERS}}})",
             ((None, GREEN), (0.8, ORANGE), (1, RED)),
         ),
         stat(
             "Slots in use",
-            "Runs that go on, of those that may.",
+            "Running runs as a share of the slots.",
             "percentunit",
             f"sum(loopbench_runs_running{{{SERVERS}}}) / sum(loopbench_slots{{{SERVERS}}})",
         ),
         stat(
             "Runs failed",
-            "Of the runs of these servers that ended in the range shown.",
+            "Share of failed runs among the runs of these servers that ended in the displayed range.",
             "percentunit",
             f'sum(increase(loopbench_runs_total{{{SERVERS}, outcome="FAILED"}}[$__range]))'
             f" / sum(increase(loopbench_runs_total{{{SERVERS}}}[$__range]))",
@@ -47,7 +47,7 @@ GLANCE = (
         ),
         stat(
             "Alerts",
-            "Alerts about loopbench that fire now.",
+            "Firing alerts about loopbench.",
             "short",
             'count(ALERTS{alertname=~"Loopbench.*", alertstate="firing"}) or vector(0)',
             ((None, GREEN), (1, RED)),
@@ -66,21 +66,21 @@ PROCESSES_ROW = (
         ),
         panel(
             "Processors in use",
-            "Seconds of processor time a second, of the server and of its workers.",
+            "Seconds of processor time per second, of the server and of its workers.",
             "short",
             query(rate("loopbench_worker_cpu_seconds_total", "instance", SERVERS), "{{instance}} workers"),
             query(rate("process_cpu_seconds_total", "instance", SERVERS), "{{instance}} server"),
         ),
         panel(
             "Memory",
-            "Of the server, resident, and what its workers have to themselves.",
+            "Resident memory of the server, and private memory of its workers.",
             "bytes",
             query(f"sum by (instance) (loopbench_worker_memory_bytes{{{SERVERS}}})", "{{instance}} workers"),
             query(f"sum by (instance) (process_resident_memory_bytes{{{SERVERS}}})", "{{instance}} server"),
         ),
         panel(
             "Open files",
-            "Of the files that a server may have open; each connection is one.",
+            "Open files as a share of the limit. Each connection is one file.",
             "percentunit",
             query(f"process_open_fds{{{SERVERS}}} / process_max_fds{{{SERVERS}}}", "{{instance}}"),
             thresholds=((None, GREEN), (0.8, RED)),
@@ -99,7 +99,7 @@ PROCESSES_ROW = (
         ),
         panel(
             "Versions",
-            "What the servers were made of.",
+            "Versions of the servers.",
             "none",
             query(f"loopbench_build_info{{{SERVERS}}}"),
             kind="table",
@@ -113,13 +113,13 @@ STORE_ROW = (
     (
         panel(
             "Transactions",
-            "A second, by server.",
+            "Transactions per second, by server.",
             "ops",
             query(rate("loopbench_store_transaction_seconds_count", "instance", SERVERS), "{{instance}}"),
         ),
         panel(
             "Duration of transactions",
-            "With waiting for a connection: half of them, and 99 in 100. An alert fires above 1 s.",
+            "Median and 99th percentile, including the wait for a connection. An alert fires above 1 s.",
             "s",
             query(quantile(0.5, "loopbench_store_transaction_seconds", "", SERVERS), "50 %"),
             query(quantile(0.99, "loopbench_store_transaction_seconds", "", SERVERS), "99 %"),
@@ -127,13 +127,13 @@ STORE_ROW = (
         ),
         panel(
             "Transactions that failed",
-            "A second: the database refused, or did not answer. An alert fires above 0.",
+            "Failed transactions per second: an error of the database, or no answer. An alert fires above 0.",
             "ops",
             query(rate("loopbench_store_errors_total", "instance", SERVERS), "{{instance}}"),
         ),
         panel(
             "Errors of background work",
-            "Unexpected errors within a quarter of an hour, by the work; it goes on. The log has the traceback.",
+            "Unexpected errors within 15 minutes, by the kind of work, which continues. The log has the traceback.",
             "short",
             query(f"sum by (work) (increase(loopbench_background_errors_total{{{SERVERS}}}[15m]))", "{{work}}"),
             thresholds=((None, GREEN), (0.5, RED)),

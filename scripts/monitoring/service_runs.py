@@ -1,4 +1,4 @@
-"""What the dashboard of the service shows of runs."""
+"""Panels of the service dashboard about runs."""
 
 from scripts.monitoring.grafana import GREEN, RED, panel, query
 from scripts.monitoring.queries import SERVERS, mean, quantile, rate
@@ -10,14 +10,14 @@ RUNS_ROW = (
     (
         panel(
             "Queue",
-            "Runs that wait for a slot, and how many may.",
+            "Queued runs, and the limit of the queue.",
             "short",
             query(f"sum by (instance) (loopbench_queue_depth{{{SERVERS}}})", "{{instance}} waiting"),
             query(f"sum by (instance) (loopbench_queue_limit{{{SERVERS}}})", "{{instance}} limit"),
         ),
         panel(
             "Slots",
-            "Runs that go on, and how many may; evaluations and diagnoses go on beside them.",
+            "Running runs, and the number of slots. Evaluations and diagnoses run beside the slots.",
             "short",
             query(f"sum(loopbench_runs_running{{{SERVERS}}})", "runs"),
             query(f"sum(loopbench_slots{{{SERVERS}}})", "slots"),
@@ -26,27 +26,27 @@ RUNS_ROW = (
         ),
         panel(
             "Wait for a slot",
-            "How long runs waited: half of them, and 95 in 100.",
+            "Time in the queue: median and 95th percentile.",
             "s",
             query(quantile(0.5, "loopbench_run_queue_seconds", "", SERVERS), "50 %"),
             query(quantile(0.95, "loopbench_run_queue_seconds", "", SERVERS), "95 %"),
         ),
         panel(
             "Runs that ended",
-            "A minute, by outcome and device.",
+            "Ended runs per minute, by outcome and device.",
             "opm",
             query(f"60 * {rate('loopbench_runs_total', 'outcome, device', SERVERS)} > 0", "{{outcome}} on {{device}}"),
             stacked=True,
         ),
         panel(
             "Runs without a result",
-            "A minute, by the reason of their error.",
+            "Runs without a result per minute, by the reason of the error.",
             "opm",
             query(f"60 * {rate('loopbench_run_errors_total', 'reason', SERVERS)} > 0", "{{reason}}"),
         ),
         panel(
             "Runs lost",
-            "Runs whose server or process vanished, within a quarter of an hour. An alert fires above 0.",
+            "Runs whose server or process vanished, within 15 minutes. An alert fires above 0.",
             "short",
             query(f"sum(increase(loopbench_runs_abandoned_total{{{SERVERS}}}[15m]))", "found abandoned"),
             query(f"sum by (reason) (increase(loopbench_run_errors_total{{{SERVERS}, {LOST}}}[15m]))", "{{reason}}"),
@@ -54,7 +54,7 @@ RUNS_ROW = (
         ),
         panel(
             "Phases, mean",
-            "Where the time of a run that succeeded goes.",
+            "Mean time of each phase of a run that succeeded.",
             "s",
             query(mean("loopbench_run_phase_seconds", "phase", SERVERS), "{{phase}}"),
             width=12,
@@ -62,7 +62,7 @@ RUNS_ROW = (
         ),
         panel(
             "Phases, 95 %",
-            "What 95 in 100 runs stay below.",
+            "95th percentile of the time of each phase.",
             "s",
             query(quantile(0.95, "loopbench_run_phase_seconds", "phase", SERVERS), "{{phase}}"),
             width=12,

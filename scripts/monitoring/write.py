@@ -1,4 +1,4 @@
-"""Writes what is made of tables: dashboards, the rules as an object of Kubernetes, and the names in docs/metrics.md."""
+"""Writes the dashboards, the PrometheusRule, and the table of names in docs/metrics.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ HEAD = "| Name | Type | Labels | Unit | What it is |\n| --- | --- | --- | --- | 
 
 
 def files() -> dict[Path, str]:
-    """What each file has to hold."""
+    """Return the contents of each file."""
     dashboards = {"service": SERVICE, "results": RESULTS_DASHBOARD}
     made = {
         MONITORING / "dashboards" / f"{name}.json": JSONEncoder(indent=2).encode(dashboard) + "\n"
@@ -75,7 +75,7 @@ def _lines() -> Iterator[str]:
 
 
 def _labels(registry: CollectorRegistry, family: Metric) -> list[str]:
-    collector: Any = registry._names_to_collectors.get(family.name)  # noqa: SLF001  the library tells of samples alone
+    collector: Any = registry._names_to_collectors.get(family.name)  # noqa: SLF001  the library has no public list of labels
     shown = dict.fromkeys(label for sample in family.samples for label in sample.labels)
     return [*getattr(collector, "_labelnames", shown)]
 

@@ -38,12 +38,12 @@ def _arguments() -> argparse.Namespace:
 
 @contextmanager
 def _server(folder: Path, address: str, metrics_address: str) -> Iterator[str]:
-    """A server that keeps all in ``folder``; gives its address once it has told it."""
+    """Run a server that keeps its data in ``folder``, and yield its address when it listens."""
     command = [sys.executable, "-m", "loopbench_server", "--exit-on-stdin-eof", "--drain-seconds", "0"]
     command += ["--address", address, "--metrics-address", metrics_address]
     command += ["--store-url", f"sqlite:///{folder / 'runs.db'}", "--tensorboard-dir", str(folder / "tensorboard")]
     with (folder / "server.log").open("w") as log:
-        # Of a session of its own, so that Ctrl-C is for us alone.
+        # A separate session, so that Ctrl-C reaches this process only.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # fixed, but for the addresses
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
         )

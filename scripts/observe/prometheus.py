@@ -1,4 +1,4 @@
-"""A Prometheus of one's own on loopback, with the rules of k8s/monitoring."""
+"""A private Prometheus on loopback, with the rules of k8s/monitoring."""
 
 import json
 import subprocess
@@ -78,7 +78,7 @@ def _configuration(jobs: Mapping[str, str], labels: Mapping[str, str], seconds: 
 def prometheus(
     folder: Path, address: str, jobs: Mapping[str, str], *, seconds: int, labels: Mapping[str, str] | None = None
 ) -> Iterator[Prometheus]:
-    """One that scrapes each job's target every so many seconds and keeps its data in ``folder``, while the block lasts.
+    """Run a Prometheus that scrapes each job every ``seconds`` and keeps its data in ``folder``.
 
     All that it scrapes gets the ``labels``.
 
@@ -95,7 +95,7 @@ def prometheus(
     ]
     with (folder / "prometheus.log").open("w") as log:
         try:
-            # Of a session of its own, so that Ctrl-C is for us alone.
+            # A separate session, so that Ctrl-C reaches this process only.
             process = subprocess.Popen(command, stderr=log, start_new_session=True)  # noqa: S603  # nosec B603  # fixed
         except FileNotFoundError as error:
             raise PrometheusError("Prometheus is not installed; 'make prometheus' installs it on Debian") from error
@@ -110,7 +110,7 @@ def _ready(started: Prometheus, process: subprocess.Popen[bytes], folder: Path) 
     end = time.monotonic() + SECONDS_TO_START
     while not started.is_ready():
         if process.poll() is not None or time.monotonic() > end:
-            told = (folder / "prometheus.log").read_text().strip().splitlines() or ["it says nothing"]
-            raise PrometheusError(f"Prometheus does not start: {told[-1]}")
+            lines = (folder / "prometheus.log").read_text().strip().splitlines() or ["it says nothing"]
+            raise PrometheusError(f"Prometheus does not start: {lines[-1]}")
         time.sleep(0.1)
     return started

@@ -66,7 +66,7 @@ class Case:
         return self.path.stem if self.side == "second" else f"{self.path.stem}, repaired"
 
     def answer(self) -> Answer:
-        """Diagnoses the case in a process of its own, so that no case affects another."""
+        """Diagnose the case in a separate process, so that no case affects another."""
         started = time.monotonic()
         command = [sys.executable, "-m", __name__, str(self.path), self.side]
         try:

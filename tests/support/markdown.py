@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.support.paths import ROOT
 FOREIGN = {"node_modules", "build", "dist"}
 PARSER = MarkdownIt("commonmark").enable("table")
 SHELL = {"", "sh"}
+# What the info string of a block may ask for with ``needs=``: the block is then not run, only parsed.
+NEEDS = {"checkout", "cluster", "collector", "container", "mnist", "postgresql", "program", "terminal"}
 
 
 @cache
@@ -66,7 +69,37 @@ def code(document: Path) -> list[str]:
     return [token.content for token in tokens(document) if token.type == "code_inline"]
 
 
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the component that it needs, and its text."""
+
+    language: str
+    needs: str
+    text: str
+
+
+def blocks(document: Path) -> list[Block]:
+    """Return the fenced blocks of a document, in order."""
+    found = []
+    for token in tokens(document):
+        if token.type == "fence":
+            language, _, needs = token.info.partition(" needs=")
+            assert not needs or needs in NEEDS, f"{document}: {token.info}"
+            found.append(Block(language, needs, token.content))
+    return found
+
+
 def shell_lines(document: Path) -> list[str]:
-    """Lines of the blocks that a shell would be given, each with those that continue it."""
-    blocks = [token.content for token in tokens(document) if token.type == "fence" and token.info in SHELL]
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    """Return the lines of the blocks of shell, each joined with the lines that continue it."""
+    texts = [block.text for block in blocks(document) if block.language in SHELL]
+    return [line for text in texts for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def without_blocks(text: str) -> list[str]:
+    """Return the lines of a document, or of its template, outside of fenced blocks."""
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines()
+
+
+def prose(text: str) -> list[str]:
+    """Return the lines of a document, or of its template, without blocks, code in backticks and Jinja."""
+    return [re.sub(r"`[^`]+`|\{\{.*?\}\}|\{%.*?%\}", "", line) for line in without_blocks(text)]

@@ -29,17 +29,20 @@ if _version_not_supported:
 
 
 class BenchmarkServiceStub:
-    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
-    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
-    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
-    field "request". Of a very long list of bad fields it names the first.
+    """A failed call ends with a status, whose google.rpc details are: an ErrorInfo with a stable reason
+    in the domain "loopbench"; for invalid input a BadRequest with every bad field; for a retryable
+    error a RetryInfo. If no field can be identified, BadRequest names the field "request". This
+    happens if the bytes are no message of the method's type, contain text that is not UTF-8, or are
+    missing. Of a very long list of bad fields it names the first ones.
 
-    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
-    upper or lower case. What one field allows beyond that is said beside it.
+    Bounds: every number is finite. A list has at most 1,000 items and a message at most 1 MiB. Ids
+    are UUIDs of 36 characters, in upper or lower case. The comment of a field states its other
+    bounds.
 
-    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
-    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
-    a method has besides are listed with it.
+    Errors of every call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT and INTERNAL. Errors of
+    every call that reads the database: STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE. On a server with tokens: UNAUTHENTICATED and ROLE_MISSING. The comment of a
+    method lists its other errors.
     """
 
     def __init__(self, channel):
@@ -101,47 +104,53 @@ class BenchmarkServiceStub:
 
 
 class BenchmarkServiceServicer:
-    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
-    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
-    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
-    field "request". Of a very long list of bad fields it names the first.
+    """A failed call ends with a status, whose google.rpc details are: an ErrorInfo with a stable reason
+    in the domain "loopbench"; for invalid input a BadRequest with every bad field; for a retryable
+    error a RetryInfo. If no field can be identified, BadRequest names the field "request". This
+    happens if the bytes are no message of the method's type, contain text that is not UTF-8, or are
+    missing. Of a very long list of bad fields it names the first ones.
 
-    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
-    upper or lower case. What one field allows beyond that is said beside it.
+    Bounds: every number is finite. A list has at most 1,000 items and a message at most 1 MiB. Ids
+    are UUIDs of 36 characters, in upper or lower case. The comment of a field states its other
+    bounds.
 
-    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
-    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
-    a method has besides are listed with it.
+    Errors of every call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT and INTERNAL. Errors of
+    every call that reads the database: STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE. On a server with tokens: UNAUTHENTICATED and ROLE_MISSING. The comment of a
+    method lists its other errors.
     """
 
     def Train(self, request, context):
-        """Trains, and answers when the run has ended. The run's id is sent at once as the initial metadata "loopbench-run-id".
-        If the caller goes away or its deadline passes, the run is cancelled and its process ends, unless others wait for it. A
-        run that fails or is cancelled ends the call with a status; GetRun still has it.
+        """Trains, and returns when the run has ended. The server sends the run id at once, as the initial
+        metadata "loopbench-run-id". If the caller disconnects or its deadline passes, the server
+        cancels the run and ends its process, unless other callers wait for it. A failed or cancelled
+        run ends the call with a status; GetRun returns the run.
 
-        Errors before there is a run: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
+        Errors before a run exists: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
-        Errors that a run ends with: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE,
-        TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE,
-        WORKER_LOST, SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
+        Errors of a run: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+        TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST,
+        SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Evaluates the stored final weights of a run by any of the ways.
+        """Evaluates the stored final weights of a run by any method.
 
-        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
-        TRAINING_PROCESS_UNAVAILABLE.
+        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
+        DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchRun(self, request, context):
-        """Starts with the present state and all epochs so far, and ends when the run has ended, however it did.
+        """Streams the current state and all epochs so far, then every change, until the run has ended in
+        any state.
 
         Errors: RUN_NOT_FOUND, SERVER_LOST.
         """
@@ -150,7 +159,7 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """Gives a run as it is now, with its result or its error.
+        """Returns the current state of a run, with its result or its error.
 
         Errors: RUN_NOT_FOUND.
         """
@@ -159,14 +168,16 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """Lists runs, the newest first, without those that a newer server stored in a form that this one does not know.
+        """Lists runs, the newest first. Omits runs that a newer server stored in a form that this server
+        does not know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Ends a run that is queued or running; its process is gone when this answers. A run that has ended stays as it is.
+        """Ends a queued or running run; its process has ended when this returns. A run that has ended
+        does not change.
 
         Errors: RUN_NOT_FOUND, SERVER_LOST.
         """
@@ -175,7 +186,7 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRun(self, request, context):
-        """Deletes a run that has ended, with its weights and logs.
+        """Deletes a run that has ended, including its weights and logs.
 
         Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
         """
@@ -184,7 +195,7 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compare(self, request, context):
-        """Says for every pair of groups whether they are identical, equivalent or different.
+        """Compares every pair of groups: identical, equivalent, different, inconclusive or diverged.
 
         Errors: RUN_NOT_FOUND, RUN_WITHOUT_RESULT.
         """
@@ -193,17 +204,18 @@ class BenchmarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Diagnose(self, request, context):
-        """Finds by experiment why two specifications end differently.
+        """Finds out by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
-        TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; where it verifies also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
+        WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """Says what the server is, what it can do and how busy it is.
+        """Returns version, capabilities and load of the server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,17 +283,20 @@ def add_BenchmarkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BenchmarkService:
-    """A call that fails ends with a status, whose google.rpc details are ErrorInfo with a stable reason in the domain
-    "loopbench", BadRequest with every bad field, and RetryInfo where trying again can help. Where no field can be told,
-    because the bytes are no message of the method's type, hold text that is not UTF-8 or are missing, BadRequest names the
-    field "request". Of a very long list of bad fields it names the first.
+    """A failed call ends with a status, whose google.rpc details are: an ErrorInfo with a stable reason
+    in the domain "loopbench"; for invalid input a BadRequest with every bad field; for a retryable
+    error a RetryInfo. If no field can be identified, BadRequest names the field "request". This
+    happens if the bytes are no message of the method's type, contain text that is not UTF-8, or are
+    missing. Of a very long list of bad fields it names the first ones.
 
-    Bounds: every number is finite; a list holds at most 1,000 items and a message 1 MiB; ids are UUIDs of 36 characters, in
-    upper or lower case. What one field allows beyond that is said beside it.
+    Bounds: every number is finite. A list has at most 1,000 items and a message at most 1 MiB. Ids
+    are UUIDs of 36 characters, in upper or lower case. The comment of a field states its other
+    bounds.
 
-    Errors of any call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT, INTERNAL and, where it asks the database, STORE_FAILED,
-    STORE_REPLACED, STORE_CORRUPT and RUN_UNREADABLE; on a server with tokens also UNAUTHENTICATED and ROLE_MISSING. Those that
-    a method has besides are listed with it.
+    Errors of every call: INVALID_FIELDS, TOO_MANY_CALLS, MESSAGE_TIMEOUT and INTERNAL. Errors of
+    every call that reads the database: STORE_FAILED, STORE_REPLACED, STORE_CORRUPT and
+    RUN_UNREADABLE. On a server with tokens: UNAUTHENTICATED and ROLE_MISSING. The comment of a
+    method lists its other errors.
     """
 
     @staticmethod

@@ -51,9 +51,11 @@ def test_the_api_names_every_reason_that_a_call_can_fail_for() -> None:
 
 def test_the_api_tells_types_and_presence() -> None:
     page = (DOCS / "api.md").read_text()
-    assert "| `epochs` | `optional` `int32` | 1 to 1,000; default 10. |" in section(page, "RunSpec")
+    epochs = "| `epochs` | `optional` `int32` | Passes over the training set; 1 to 1,000; default 10. |"
+    versions = "| `versions` | `map<string, string>` | Versions of packages, by package name. |"
+    assert epochs in section(page, "RunSpec")
+    assert versions in section(page, "Environment")
     assert "| `history` | `repeated` [EpochRecord](#epochrecord) | Every epoch, in order. |" in section(page, "Result")
-    assert "| `versions` | `map<string, string>` | Package name to version. |" in section(page, "Environment")
     assert "| `sgd` | one of `kind` [Sgd](#sgd) |" in section(page, "Optimizer")
     assert (
         "| [DeleteRun](#deleterun) | [DeleteRunRequest](#deleterunrequest) | `google.protobuf.Empty` | write |" in page
