@@ -281,9 +281,14 @@ class Comparison:
 
     def _applied(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         # What an optimizer clips by itself, a loop may clip before: the same update.
-        if not one.applied or not other.applied or not self._update(number, one, other)[0]:
+        if not one.applied or not other.applied or not self._moves_apart(one, other):
             return 0.0, ()
         return self._arrays(number, dense(one, self.shapes), dense(other, self.shapes))
+
+    def _moves_apart(self, one: Update, other: Update) -> bool:
+        if one.before is None or one.after is None or other.before is None or other.after is None:
+            return True
+        return gap(subtract(one.after, one.before), subtract(other.after, other.before)) > self._tolerance
 
     def _update(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         """Movements, less what the rounding of the gradients up to here may make of them."""
