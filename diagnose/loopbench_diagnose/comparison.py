@@ -254,7 +254,13 @@ class Comparison:
         if len(one.steps) != 1 or len(other.steps) != 1:
             return 0.0, ()
         a, b = one.steps[0].output_gradients, other.steps[0].output_gradients
-        if not a or len(a) != len(b) or any(x.gradient.shape != y.gradient.shape for x, y in zip(a, b, strict=True)):
+        if (
+            not a
+            or len(a) != len(b)
+            or any(
+                x.of_logits != y.of_logits or x.gradient.shape != y.gradient.shape for x, y in zip(a, b, strict=True)
+            )
+        ):
             return 0.0, ()
         if one.steps[0].call.rows != other.steps[0].call.rows:
             return 0.0, ()
