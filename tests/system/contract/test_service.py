@@ -78,7 +78,8 @@ def test_liveness_and_readiness_are_apart(start: Start) -> None:
 def test_a_mean_that_replicas_do_not_divide_is_found_and_remedied(client: Client) -> None:
     unscaled = spec(method=Method.CUSTOM_TRAIN_STEP, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
     diagnosis = diagnose(client, spec(), unscaled)
-    assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING", "REPLICAS"]
+    assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING"]
+    assert [cause.reason for cause in diagnosis.rounding] == ["REPLICAS"]
     assert diagnosis.fixed_second == spec(method=Method.CUSTOM_TRAIN_STEP)
 
 
