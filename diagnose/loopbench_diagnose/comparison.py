@@ -251,7 +251,8 @@ class Comparison:
         return (size if size > tolerance else 0.0), ()
 
     def _output_gradients(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
-        if len(one.steps) != 1 or len(other.steps) != 1:
+        # A softmax takes the same gradient from several of its outputs: what counts is what reaches the weights.
+        if len(one.steps) != 1 or len(other.steps) != 1 or not self._gradients(number, one, other)[0]:
             return 0.0, ()
         a, b = one.steps[0].output_gradients, other.steps[0].output_gradients
         if (
