@@ -251,10 +251,17 @@ class Comparison:
         return (size if size > tolerance else 0.0), ()
 
     def _output_gradients(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
-        if len(one.steps) != 1 or len(other.steps) != 1:
+        # A softmax takes the same gradient from several of its outputs: what counts is what reaches the weights.
+        if len(one.steps) != 1 or len(other.steps) != 1 or not self._gradients(number, one, other)[0]:
             return 0.0, ()
         a, b = one.steps[0].output_gradients, other.steps[0].output_gradients
-        if not a or len(a) != len(b) or any(x.gradient.shape != y.gradient.shape for x, y in zip(a, b, strict=True)):
+        if (
+            not a
+            or len(a) != len(b)
+            or any(
+                x.of_logits != y.of_logits or x.gradient.shape != y.gradient.shape for x, y in zip(a, b, strict=True)
+            )
+        ):
             return 0.0, ()
         if one.steps[0].call.rows != other.steps[0].call.rows:
             return 0.0, ()
@@ -281,9 +288,14 @@ class Comparison:
 
     def _applied(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         # What an optimizer clips by itself, a loop may clip before: the same update.
-        if not one.applied or not other.applied or not self._update(number, one, other)[0]:
+        if not one.applied or not other.applied or not self._moves_apart(one, other):
             return 0.0, ()
         return self._arrays(number, dense(one, self.shapes), dense(other, self.shapes))
+
+    def _moves_apart(self, one: Update, other: Update) -> bool:
+        if one.before is None or one.after is None or other.before is None or other.after is None:
+            return True
+        return gap(subtract(one.after, one.before), subtract(other.after, other.before)) > self._tolerance
 
     def _update(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         """Movements, less what the rounding of the gradients up to here may make of them."""

@@ -21,8 +21,12 @@ COMMON: dict[str, Mapping[str, Any]] = {"REPLICAS": {"replicas": 1}}
 # Fields that the second takes over from the first where the two only differ.
 ALIGNED: dict[str, tuple[str, ...]] = {
     "LOSS_REDUCTION": ("loss",),
+    "LOSS_FUNCTION": ("loss",),
+    "LABELS": ("loss",),
     "UNEXPLAINED_GRADIENT": ("loss",),
+    "UNEXPLAINED_UPDATE": ("optimizer",),
     "LEARNING_RATE": ("optimizer",),
+    "LEARNING_RATE_SCHEDULE": ("optimizer",),
     "EPSILON": ("optimizer",),
     "CLIPPING": ("optimizer",),
     "OPTIMIZER": ("optimizer",),

@@ -85,7 +85,8 @@ def test_a_mean_that_replicas_do_not_divide_is_found_and_remedied(client: Client
     second = spec(method=Method.CUSTOM_TRAIN_STEP, batch_size=240)
     unscaled = second.model_copy(update={"loss": Loss.SUM_OF_SQUARES_REPLICA_MEAN, "replicas": 2})
     diagnosis = diagnose(client, first, unscaled)
-    assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING", "REPLICAS"]
+    assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING"]
+    assert [cause.reason for cause in diagnosis.rounding] == ["REPLICAS"]
     assert diagnosis.fixed_second == second
 
 
