@@ -48,7 +48,7 @@ def fit(loss: Any = "mse", optimizer: Any = sgd(), **options: Any) -> Loop:  # n
 
 
 def built(model: keras.Model | Callable[[], keras.Model], loop: Loop) -> Side:
-    return Side(loop, build_model=model)  # type: ignore[arg-type]
+    return Side(loop, build_model=model)
 
 
 def batches(data: Data, size: int = SIZE) -> Any:
@@ -270,12 +270,12 @@ def _validating(
     x_of: Any = lambda data: data.validation, *, scale: float = 1.0, penalty: float = 1.0, unit: float = 1.0
 ) -> Loop:
     def train(model: Any, data: Data, epochs: int) -> dict[str, float]:
-        told = looped(lambda y, z: squared(y, z) + sum(model.losses))(model, data, epochs)
+        reported: dict[str, float] = looped(lambda y, z: squared(y, z) + sum(model.losses))(model, data, epochs)
         held = x_of(data)
         if held is None:
-            return told
+            return reported
         loss = squared(held.y, model(held.x * scale, training=False)) + penalty * sum(model.losses)
-        return {"loss": told["loss"] * unit, "val_loss": float(loss) * unit}
+        return {"loss": reported["loss"] * unit, "val_loss": float(loss) * unit}
 
     return train
 
