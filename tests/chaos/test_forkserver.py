@@ -73,9 +73,9 @@ def test_a_forkserver_that_gives_no_process_is_replaced(server: Victim, harm: si
         eventually(lambda: not old.is_running())
         assert forkserver_of(server) != old
         eventually(lambda: client.get_server_info().ready)
-    events = [line for line in server.log.splitlines() if '"not ready"' in line or '"the forkserver ' in line]
+    events = [line for line in server.log.splitlines() if '"not ready"' in line or '"event": "forkserver ' in line]
     assert any('"cause": ["processes"]' in line for line in events)
-    assert any("the forkserver " in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
+    assert any('"event": "forkserver ' in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
 
 
 def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(server: Victim) -> None:
