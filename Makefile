@@ -1,6 +1,6 @@
 # Every target sets up what it needs: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all coverage browser postgresql prometheus podman image image-arguments observe monitoring bench lint audit format docs proto proto-check lock clean
+.PHONY: help install demo test test-rest test-all coverage browser postgresql prometheus podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,7 @@ PEERS_STAMP := $(PEERS)/.installed
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 OBSERVE_FLAGS ?=
+SCOREBOARD_FLAGS ?=
 PYTEST_FLAGS ?=
 # Processes of pytest that tests are distributed to; 0 runs the tests in one process, as a debugger needs it.
 PYTEST_WORKERS ?= 2
@@ -93,6 +94,9 @@ $(PEERS_STAMP): requirements/peers.txt
 
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
+
+scoreboard: $(STAMP)  ## Diagnose all published cases and write docs/scoreboard.md; fails where one is not right
+	$(BIN)/python -m scripts.scoreboard $(SCOREBOARD_FLAGS)
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract, the generated code and the workflow
 	$(BIN)/ruff check .

@@ -30,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0.5,
         help="minutes for which tests/chaos keeps a server under load; 30 for a full measurement",
     )
+    parser.addoption(
+        "--simulated-hours",
+        type=int,
+        default=6,
+        help="hours of nightly jobs that tests/chaos simulates; 24 for a full measurement",
+    )
     parser.addoption("--answers", type=Path, help="file for a table of the answers of Prometheus to tests/system")
 
 

@@ -16,7 +16,7 @@ from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE
 from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
-from loopbench_client.retry import Retry
+from loopbench_client.retry import Retry, WatchRetry
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class AsyncClient:
         on_progress: Callable[[spec.RunEvent], object],
         timeout: float | None,  # noqa: ASYNC109  # as in train,
     ) -> None:
-        async with aclosing(self._watch(run_id, timeout)) as events:
+        async with aclosing(self._watch(run_id, timeout, resume=False)) as events:
             async for event in events:
                 on_progress(event)
 
@@ -103,23 +103,22 @@ class AsyncClient:
 
     def watch_run(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
-        return self._watch(run_id, None)
+        return self._watch(run_id, None, resume=True)
 
     async def _watch(
         self,
         run_id: str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
+        *,
+        resume: bool,
     ) -> AsyncGenerator[spec.RunEvent, None]:
-        retry, begun = Retry(timeout), False
+        retry = WatchRetry(timeout, resume=resume)
         while True:
             try:
                 async with aclosing(self._watch_once(run_id, retry.left)) as events:
                     async for event in events:
-                        begun = True
-                        yield event
+                        yield retry.drop_seen(event)
             except ServerUnavailableError as error:
-                if begun:  # the events so far would come again
-                    raise
                 await asyncio.sleep(retry.pause(error))
             else:
                 return

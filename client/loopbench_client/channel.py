@@ -27,8 +27,12 @@ def channel_options(address: str) -> list[tuple[str, str | int]]:
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # A run can be silent for long: only pings show that the server lives. The server must allow them this often
         # (grpc.http2.min_ping_interval_without_data_ms), or it ends the connection with "too_many_pings".
-        ("grpc.keepalive_time_ms", 30_000),
+        # Detects a dead connection before the deadline of a call, and one without calls before the next call.
+        ("grpc.keepalive_time_ms", 12_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # The time limit for the response to a ping, whatever the keepalive timeout; a minute by default.
+        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # A page of runs with long histories is larger than gRPC's 4 MiB.
         ("grpc.max_receive_message_length", -1),

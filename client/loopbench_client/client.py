@@ -16,7 +16,7 @@ from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE
 from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
-from loopbench_client.retry import Retry
+from loopbench_client.retry import Retry, WatchRetry
 
 T = TypeVar("T")
 
@@ -99,7 +99,8 @@ class Client:
         on_progress: Callable[[spec.RunEvent], object],
         timeout: float | None,
     ) -> None:
-        with closing(self._watch(run_id, timeout)) as events:
+        # Train ends with the same connection, and its retry starts both again.
+        with closing(self._watch(run_id, timeout, resume=False)) as events:
             for event in events:
                 on_progress(event)
 
@@ -116,19 +117,19 @@ class Client:
         return self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
     def watch_run(self, run_id: str) -> Iterator[spec.RunEvent]:
-        """Events from the present state to the end of the run."""
-        return self._watch(run_id, None)
+        """Events from the present state to the end of the run.
 
-    def _watch(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
-        retry, begun = Retry(timeout), False
+        If the connection breaks, the client connects and watches again. Each epoch arrives once.
+        """
+        return self._watch(run_id, None, resume=True)
+
+    def _watch(self, run_id: str, timeout: float | None, *, resume: bool) -> Generator[spec.RunEvent, None, None]:
+        retry = WatchRetry(timeout, resume=resume)
         while True:
             try:
                 for event in self._watch_once(run_id, retry.left):
-                    begun = True
-                    yield event
+                    yield retry.drop_seen(event)
             except ServerUnavailableError as error:
-                if begun:  # the events so far would come again
-                    raise
                 time.sleep(retry.pause(error))
             else:
                 return

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from loopbench.addresses import loopback_host
 from loopbench_client.access import TOKEN_VARIABLE, VARIABLES
 from loopbench_client.client import Client
 from loopbench_client.errors import EmbeddedServerError, ServerUnavailableError
@@ -21,12 +22,8 @@ from loopbench_client.errors import EmbeddedServerError, ServerUnavailableError
 # What only the server extra brings; the modules are looked for, never imported.
 REQUIRED = ("loopbench_server", "tensorflow")
 
-COMMAND = (
-    *(sys.executable, "-m", "loopbench_server"),
-    *("--address", "127.0.0.1:0"),
-    *("--metrics-address", "none"),
-    "--exit-on-stdin-eof",
-)
+COMMAND = (sys.executable, "-m", "loopbench_server")
+FLAGS = ("--metrics-address", "none", "--exit-on-stdin-eof")
 # Variables of a shared server or of its clients on this machine; the embedded server listens on loopback.
 OF_OTHER_SERVERS = frozenset(
     {
@@ -88,7 +85,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
         # The server watches its stdin, so that it ends even where this process is killed. It has a separate session:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
-            COMMAND,
+            [*COMMAND, "--address", _any_port(), *FLAGS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -101,6 +98,11 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
         _stop(process)
         if process.returncode == 0:
             log.unlink(missing_ok=True)
+
+
+def _any_port() -> str:
+    host = loopback_host()
+    return f"[{host}]:0" if ":" in host else f"{host}:0"
 
 
 def check_server_is_installed() -> None:

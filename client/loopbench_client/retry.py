@@ -7,6 +7,7 @@ hang.
 
 import time
 
+from loopbench.spec import RunEvent
 from loopbench_client.errors import ServerUnavailableError
 
 # Seconds between attempts, for a server that restarts or is replaced.
@@ -36,6 +37,10 @@ class Retry:
         if not self._accepted:
             self._accepted, self._pauses = True, iter(PAUSES_FOR_A_LEASE)
 
+    def reset(self) -> None:
+        """A server has responded: the next failure counts as the first."""
+        self._pauses = iter(PAUSES)
+
     def pause(self, error: ServerUnavailableError) -> float:
         """Seconds to sleep before the next attempt.
 
@@ -46,3 +51,40 @@ class Retry:
         if pause is None or (self._end is not None and time.monotonic() + pause >= self._end):
             raise error
         return pause
+
+
+class WatchRetry:
+    """Decides after a broken watch whether to resume it; both clients ask.
+
+    The first event of every watch has all epochs so far. A run that restarted meanwhile has the same epochs.
+    """
+
+    def __init__(self, timeout: float | None, *, resume: bool) -> None:
+        self._retry = Retry(timeout)
+        self._resume = resume
+        self._begun = False
+        self._last_epoch = 0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the caller's deadline, if there is one."""
+        return self._retry.left
+
+    def drop_seen(self, event: RunEvent) -> RunEvent:
+        """Return ``event`` without the epochs of earlier events."""
+        self._begun = True
+        self._retry.reset()
+        epochs = tuple(record for record in event.epochs if record.epoch > self._last_epoch)
+        self._last_epoch = max([self._last_epoch, *(record.epoch for record in epochs)])
+        return event.model_copy(update={"epochs": epochs})
+
+    def pause(self, error: ServerUnavailableError) -> float:
+        """Seconds to sleep before the next attempt.
+
+        Raises:
+            ServerUnavailableError: ``error``, as :meth:`Retry.pause`; or the server itself ended the watch, or the
+                caller does not want it resumed.
+        """
+        if self._begun and (error.reason or not self._resume):
+            raise error
+        return self._retry.pause(error)

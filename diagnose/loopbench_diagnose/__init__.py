@@ -6,11 +6,25 @@
 >>> print(describe(diagnosis))  # doctest: +SKIP
 """
 
-from loopbench.text import describe
-from loopbench_diagnose.data import Data
+from loopbench_diagnose.assertions import assert_same_training
+from loopbench_diagnose.data import Data, DataError
 from loopbench_diagnose.diagnosing import diagnose
-from loopbench_diagnose.lab import NoUpdateError, StructureError
+from loopbench_diagnose.diagnosis import Diagnosis, describe
+from loopbench_diagnose.harness import NoUpdateError, ReusedObjectError, StructureError
 from loopbench_diagnose.loops import compile_and_fit, steps
-from loopbench_diagnose.sides import Side
+from loopbench_diagnose.side import Side
 
-__all__ = ["Data", "NoUpdateError", "Side", "StructureError", "compile_and_fit", "describe", "diagnose", "steps"]
+__all__ = [
+    "Data",
+    "DataError",
+    "Diagnosis",
+    "NoUpdateError",
+    "ReusedObjectError",
+    "Side",
+    "StructureError",
+    "assert_same_training",
+    "compile_and_fit",
+    "describe",
+    "diagnose",
+    "steps",
+]

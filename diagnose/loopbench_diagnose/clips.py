@@ -1,7 +1,7 @@
 """What a loop and its optimizer do to a gradient before the update is made of it."""
 
 from loopbench.spec import Evidence
-from loopbench_diagnose.consequences import inner
+from loopbench_diagnose.effects import inner
 from loopbench_diagnose.findings import evidence, joined
 from loopbench_diagnose.gradients import gap, norm, ratio
 from loopbench_diagnose.trace import Step, Trace

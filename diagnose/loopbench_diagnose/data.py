@@ -1,57 +1,67 @@
 """The samples that both sides are trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Kinds of NumPy types that hold strings: Python objects, bytes and Unicode.
+STRINGS = "OSU"
+# Between the strings of a sample.
+SEPARATOR = b"\0"
+# The parts that have one row per sample, in Keras's order.
+PARTS = ("x", "y", "sample_weight")
+# What holds batches, or samples, of inputs, labels and sample weights together.
+PIPELINES = (tf.data.Dataset, keras.utils.PyDataset)
+
+
+class DataError(ValueError):
+    """Data that cannot be read, or whose arrays do not fit together."""
+
+
 @dataclass(frozen=True)
 class Data:
-    """Arrays, or tuples or mappings of arrays, with a sample a row.
+    """Arrays, or tuples or mappings of arrays, with one sample per row; numbers or strings.
 
-    ``x`` are a model's inputs and ``y`` its labels, one or several of either; ``sample_weight`` is float[n], or one
-    such array an output; ``class_weight`` maps a class to its weight. ``validation`` is a set of its own.
+    ``x`` are the inputs of a model and ``y`` its labels, one or several of either; ``y`` is None where a loop needs no
+    labels. ``sample_weight`` is float[n], or one such array per output; ``class_weight`` maps a class to its weight.
+    ``validation`` is another set. ``x`` may also be a ``tf.data.Dataset`` or a ``keras.utils.PyDataset`` that holds the
+    labels and sample weights as well.
 
     Raises:
-        ValueError: the arrays are of different lengths, or hold nothing; all of them are named.
+        DataError: the arrays have different lengths or no rows; the message names all of them.
     """
 
     x: Any
-    y: Any
+    y: Any = None
     sample_weight: Any = None
     class_weight: Mapping[int, float] | None = None
     validation: "Data | None" = None
 
     def __post_init__(self) -> None:
-        names = ("x", "y", "sample_weight")
-        scalars = [name for name in names if any(np.ndim(leaf) == 0 for leaf in leaves(getattr(self, name)))]
-        if scalars:
-            raise ValueError(
-                f"{' and '.join(scalars)} must be arrays with a sample a row: a list is one of several arrays"
-            )
-        lengths = {name: sorted({len(np.asarray(leaf)) for leaf in leaves(getattr(self, name))}) for name in names}
-        found = {length for values in lengths.values() for length in values}
-        if len(found) != 1 or 0 in found:
-            told = ", ".join(f"{name} {' and '.join(map(str, values))}" for name, values in lengths.items() if values)
-            raise ValueError(f"x, y and sample_weight must hold the same number of samples, at least one; here: {told}")
+        if isinstance(self.x, PIPELINES):
+            _check_pipeline(self)
+        else:
+            _check_arrays(self)
 
     def __len__(self) -> int:
         return len(leaves(self.x)[0])
 
     def rows(self, index: Any) -> "Data":
         """The samples at ``index``, a slice or int[k], with the same validation set."""
-        taken = {name: _rows(getattr(self, name), index) for name in ("x", "y", "sample_weight")}
+        taken = {name: _rows(getattr(self, name), index) for name in PARTS}
         return replace(self, **taken)
 
     def copied(self) -> "Data":
         """With arrays of its own, which a loop may shuffle in place."""
-        parts = {name: _copied(getattr(self, name)) for name in ("x", "y", "sample_weight")}
+        parts = {name: _copied(getattr(self, name)) for name in PARTS}
         return replace(self, **parts, validation=None if self.validation is None else self.validation.copied())
 
     def prime(self, most: int) -> "Data":
@@ -63,8 +73,31 @@ class Data:
         return replace(self.rows(slice(largest_prime(min(most, len(self))))), validation=validation)
 
 
+def _check_pipeline(data: Data) -> None:
+    given = [name for name in ("y", "sample_weight") if getattr(data, name) is not None]
+    if given:
+        raise DataError(
+            f"{' and '.join(given)} must be part of the elements where x is a {type(data.x).__name__}: leave them out"
+        )
+
+
+def _check_arrays(data: Data) -> None:
+    scalars = [name for name in PARTS if any(np.ndim(leaf) == 0 for leaf in leaves(getattr(data, name)))]
+    if scalars:
+        raise DataError(
+            f"{' and '.join(scalars)} must be arrays with one sample per row: a list stands for several arrays"
+        )
+    lengths = {name: sorted({len(leaf) for leaf in leaves(getattr(data, name))}) for name in PARTS}
+    found = {length for values in lengths.values() for length in values}
+    if len(found) != 1 or 0 in found or not lengths["x"]:
+        given = ", ".join(f"{name} {' and '.join(map(str, values))}" for name, values in lengths.items() if values)
+        raise DataError(
+            f"x, y and sample_weight must hold the same number of samples, at least one; here: {given or 'no arrays'}"
+        )
+
+
 def leaves(arrays: Any) -> list[Any]:
-    """The arrays of a nested structure; none of None."""
+    """The arrays of a nested structure; None is no array."""
     return [leaf for leaf in keras.tree.flatten(arrays) if leaf is not None]
 
 
@@ -73,12 +106,33 @@ def have_values(arrays: Any) -> bool:
     return all(isinstance(leaf, np.ndarray) or hasattr(leaf, "numpy") for leaf in leaves(arrays))
 
 
+def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
+    """The same structure with ``function`` applied to every array; None stays None."""
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), arrays)
+
+
+def sample_keys(inputs: Any) -> list[bytes]:
+    """One key per sample: the bytes of its values over all inputs, numbers as float32 and strings as UTF-8."""
+    columns = [_row_bytes(np.asarray(keras.ops.convert_to_numpy(leaf))) for leaf in leaves(inputs)]
+    return [b"".join(parts) for parts in zip(*columns, strict=True)]
+
+
+def _row_bytes(array: Any) -> list[bytes]:
+    if array.dtype.kind in STRINGS:
+        return [SEPARATOR.join(map(_encoded, row.ravel())) for row in array.reshape(len(array), -1)]
+    return [row.tobytes() for row in np.ascontiguousarray(array, np.float32)]
+
+
+def _encoded(text: Any) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
 def _rows(arrays: Any, index: Any) -> Any:
-    return keras.tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf)[index], arrays)
+    return map_arrays(lambda leaf: np.asarray(leaf)[index], arrays)
 
 
 def _copied(arrays: Any) -> Any:
-    return keras.tree.map_structure(lambda leaf: None if leaf is None else np.array(leaf), arrays)
+    return map_arrays(np.array, arrays)
 
 
 def largest_prime(most: int) -> int:

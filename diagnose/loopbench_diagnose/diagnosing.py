@@ -1,15 +1,22 @@
 """The one function of this package."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from loopbench.spec import Diagnosis
-from loopbench_diagnose.case import Case
+import numpy as np
+
 from loopbench_diagnose.data import Data
+from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
-from loopbench_diagnose.lab import Lab
+from loopbench_diagnose.harness import Harness
+from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.probes import PROBES, Probe
-from loopbench_diagnose.sides import Factory, Side
+from loopbench_diagnose.overview import overview
+from loopbench_diagnose.probes import OF_UPDATES, PROBES, Probe
+from loopbench_diagnose.progress import Progress, shown, silent
+from loopbench_diagnose.side import Factory, Side
+from loopbench_diagnose.user_state import preserved
 
 # Enough for orders to show and for some ten batches; more only takes longer.
 SAMPLES = 2_003
@@ -17,12 +24,13 @@ SAMPLES = 2_003
 
 def diagnose(
     build_model: Factory,
-    data: Data,
+    data: Any,
     first: Loop | Side,
     second: Loop | Side,
     *,
     samples: int = SAMPLES,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Diagnosis:
     """Finds by experiment why two ways of training the same model end, or report, differently.
 
@@ -31,7 +39,9 @@ def diagnose(
 
     Args:
         build_model: makes the model, the same every time but for its initial weights.
-        data: training samples and, where the loops validate, a validation set.
+        data: training samples and, where the loops validate, a validation set: :class:`Data`, arrays, ``(x, y)``,
+            ``((x, y), (x, y))``, a mapping, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a function without
+            arguments that returns one of them. Loops receive the same kind.
         first: the way that is held to be right, for example :func:`compile_and_fit`. It is called as
             ``first(model, data, epochs)`` some ten times, with a new model each time, so it has to make its optimizer
             and its metrics anew; it trains on what it is given and returns what it reports: a Keras History, a
@@ -39,22 +49,61 @@ def diagnose(
         second: the way in question.
         samples: at most so many samples are used, of either set.
         seed: of the initial weights and of all that is drawn at random.
+        progress: called as ``progress(experiment, done, total)`` before each experiment; by default a terminal or a
+            notebook shows one line.
 
     Raises:
-        NoUpdateError: a loop takes no gradient with ``tf.GradientTape``.
+        DataError: ``data`` cannot be read, or its arrays do not fit together.
+        NoUpdateError: a loop takes no gradient of the given model's weights with ``tf.GradientTape``.
+        ReusedObjectError: a loop uses an optimizer or a ``tf.function`` of an earlier training.
         StructureError: the factory builds different models.
     """
-    one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
-    return examine(build_model, data, (one, other), samples=samples, seed=seed, probes=PROBES).diagnosis()
+    with preserved(), np.errstate(all="ignore"), shown(progress) as show:
+        inputs = Inputs(data, build_model, samples)
+        one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
+        experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
+        findings = _ask(experiment, PROBES, show)
+        return Diagnosis(**findings.fields(), replay=overview(experiment, findings))
 
 
 def examine(
     build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int, probes: Sequence[Probe]
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
+    with preserved(), np.errstate(all="ignore"):
+        return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+
+
+def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
     used = data.prime(samples)
-    case = Case(Lab(build_model, used, seed), used, sides)
+    return Experiment(Harness(build_model, used, seed), used, sides)
+
+
+def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = silent) -> Findings:
     findings = Findings()
-    for probe in probes:
-        probe(case, findings)
+    progress("both sides over all samples", 0, len(probes) + 1)
+    # Without a replay there is nothing to compare: its errors are the caller's.
+    experiment.epochs  # noqa: B018  made here
+    for number, probe in enumerate(probes, start=1):
+        if probe in OF_UPDATES and _settled(experiment):
+            continue
+        progress(_name(probe), number, len(probes) + 1)
+        try:
+            probe(experiment, findings)
+        except Exception as error:  # noqa: BLE001  the other results stand
+            findings.not_tested(_name(probe), error)
+    if _settled(experiment):
+        told = "Both sides make the same updates: of all samples in one order, and of the first batch."
+        findings.control("updates_agree", told, 0.0, experiment.comparison.final_distance)
     return findings
+
+
+def _name(probe: Probe) -> str:
+    return probe.__module__.rpartition(".")[2].replace("_", " ")
+
+
+def _settled(experiment: Experiment) -> bool:
+    try:
+        return experiment.settled
+    except Exception:  # noqa: BLE001  the probes say what fails
+        return False

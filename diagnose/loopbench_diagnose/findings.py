@@ -1,31 +1,26 @@
 """Gathers what the probes find."""
 
 from collections.abc import Iterable
-from enum import IntEnum
+from typing import Any
 
-from loopbench.spec import Cause, Diagnosis, Evidence, Side
+from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Side
 
 SIDES = (Side.FIRST, Side.SECOND)
-
-
-class Severity(IntEnum):
-    """What a cause touches; the higher, the earlier it is told."""
-
-    ROUNDING = 1
-    REPORT = 2
-    TRAINING = 3
+# The order in which causes are listed.
+ORDER = (Effect.TRAINING, Effect.STATE, Effect.REPORT, Effect.ROUNDING)
 
 
 class Findings:
-    """Causes, with what ranks them, and controls."""
+    """Causes, with what ranks them, controls, and experiments that could not be made."""
 
     def __init__(self) -> None:
-        self._causes: list[tuple[Severity, float, Cause]] = []
+        self._causes: list[tuple[float, Cause]] = []
         self._controls: list[Evidence] = []
+        self._not_tested: list[str] = []
 
-    def cause(self, cause: Cause, severity: Severity, size: float) -> None:
-        """Adds a cause; ``size`` ranks causes of the same severity."""
-        self._causes.append((severity, size, cause))
+    def cause(self, cause: Cause, effect: Effect, size: float) -> None:
+        """Adds a cause; ``size`` ranks causes of the same effect."""
+        self._causes.append((size, cause.model_copy(update={"effect": effect})))
 
     def control(
         self, name: str, description: str, expected: float | None = None, observed: float | None = None
@@ -37,36 +32,78 @@ class Findings:
         """Adds measurements that show no difference."""
         self._controls.extend(items)
 
+    def not_tested(self, what: str, error: BaseException) -> None:
+        """Adds an experiment that failed, with the first line of its error."""
+        line = next(iter(str(error).strip().splitlines()), "")
+        self._not_tested.append(f"{what}: not tested because {type(error).__name__} was raised: {line[:300]}")
+
     def extend(self, reason: str, items: Iterable[Evidence]) -> None:
         """Adds evidence to a cause that was found before."""
-        for place, (severity, size, cause) in enumerate(self._causes):
+        for place, (size, cause) in enumerate(self._causes):
             if cause.reason == reason:
-                extended = cause.model_copy(update={"evidence": (*cause.evidence, *items)})
-                self._causes[place] = severity, size, extended
+                self._causes[place] = size, cause.model_copy(update={"evidence": (*cause.evidence, *items)})
                 return
         raise KeyError(reason)
 
-    def reword(self, reason: str, severity: Severity, **texts: str) -> None:
-        """Says anew what a cause that was found before is, by its fields."""
+    def reword(self, reason: str, effect: Effect, size: float | None = None, **texts: str) -> None:
+        """Replaces texts, by field, the effect and the rank of a cause that was found before."""
         self._causes = [
-            (severity, size, cause.model_copy(update=texts)) if cause.reason == reason else (known, size, cause)
-            for known, size, cause in self._causes
+            (known if size is None else size, cause.model_copy(update={"effect": effect, **texts}))
+            if cause.reason == reason
+            else (known, cause)
+            for known, cause in self._causes
         ]
+
+    def drop(self, reasons: Iterable[str]) -> None:
+        """Removes causes that another one explains."""
+        gone = set(reasons)
+        self._causes = [(size, cause) for size, cause in self._causes if cause.reason not in gone]
 
     @property
     def causes(self) -> tuple[Cause, ...]:
-        """So far, as they were found."""
-        return tuple(cause for _, _, cause in self._causes)
+        """So far, as they were found; differences within rounding are not among them."""
+        return tuple(cause for _, cause in self._causes if cause.effect is not Effect.ROUNDING)
 
     @property
     def reasons(self) -> set[str]:
         """Of the causes so far."""
-        return {cause.reason for _, _, cause in self._causes}
+        return {cause.reason for cause in self.causes}
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a diagnosis, causes in order."""
+        ranked = [
+            cause for _, cause in sorted(self._causes, key=lambda found: (ORDER.index(found[1].effect), -found[0]))
+        ]
+        return {
+            "causes": tuple(cause for cause in ranked if cause.effect is not Effect.ROUNDING),
+            "rounding": tuple(cause for cause in ranked if cause.effect is Effect.ROUNDING),
+            "controls": tuple(self._controls),
+            "not_tested": tuple(self._not_tested),
+        }
 
     def diagnosis(self) -> Diagnosis:
         """All of it, the strongest cause first."""
-        ranked = sorted(self._causes, key=lambda found: found[:2], reverse=True)
-        return Diagnosis(causes=tuple(cause for _, _, cause in ranked), controls=tuple(self._controls))
+        return Diagnosis(**self.fields())
+
+
+def difference(
+    reason: str,
+    title: str,
+    measured: Iterable[Evidence],
+    *,
+    consequence: str,
+    fix: str,
+    side: int | None = None,
+) -> Cause:
+    """A cause; ``side`` is 0 or 1 where one side is at fault."""
+    return Cause(
+        reason=reason,
+        title=title,
+        evidence=tuple(measured),
+        consequence=consequence,
+        fix=fix,
+        side=None if side is None else SIDES[side],
+    )
 
 
 def evidence(name: str, description: str, expected: float | None = None, observed: float | None = None) -> Evidence:

@@ -1,15 +1,19 @@
 """Ways of training to hand to :func:`loopbench_diagnose.diagnose`, beside functions of one's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.containers import as_data
+from loopbench_diagnose.data import PIPELINES, Data, leaves
+from loopbench_diagnose.pipelines import batched, pipeline_of
 
-# Trains the model on the data for a number of epochs; returns what it reports: a History, its dictionary or None.
-Loop = Callable[[keras.Model, Data, int], Any]
+# Trains the model on the data, of the kind that `diagnose` was given, for a number of epochs; returns what it reports:
+# a History, its dictionary or None.
+Loop = Callable[[keras.Model, Any, int], Any]
 
 # (model, optimizer, x, y, sample_weight) → the batch's loss, a dictionary of figures, or None.
 Step = Callable[[keras.Model, keras.optimizers.Optimizer, Any, Any, Any], Any]
@@ -54,7 +58,8 @@ def compile_and_fit(
         compile_options: more options for ``compile``: ``loss``, ``loss_weights``, ``jit_compile`` and so on.
     """
 
-    def train(model: keras.Model, data: Data, epochs: int) -> Any:
+    def train(model: keras.Model, given: Any, epochs: int) -> Any:
+        data = as_data(given)
         with model.distribute_strategy.scope():
             model.compile(
                 optimizer=_fresh_optimizer(optimizer),
@@ -65,15 +70,12 @@ def compile_and_fit(
             _take_stock_steps(model)
         validation = data.validation
         history = model.fit(
-            data.x,
-            data.y,
             epochs=epochs,
             **{
-                "sample_weight": data.sample_weight,
-                "class_weight": None if data.class_weight is None else dict(data.class_weight),
-                "batch_size": batch_size,
                 "shuffle": shuffle,
-                "validation_data": None if validation is None else _as_tuple(validation),
+                **_fit_inputs(data, batch_size, model),
+                "class_weight": None if data.class_weight is None else dict(data.class_weight),
+                "validation_data": None if validation is None else _validation_inputs(validation, batch_size, model),
                 "verbose": 0,
                 **(fit_options or {}),
             },
@@ -93,7 +95,18 @@ def _take_stock_steps(model: keras.Model) -> None:
     )
 
 
-def _as_tuple(data: Data) -> tuple[Any, ...]:
+def _fit_inputs(data: Data, batch_size: int, model: keras.Model) -> dict[str, Any]:
+    """What ``fit`` takes for the samples; a data set has its own batches, and ``tf.data`` its own shuffle."""
+    if isinstance(data.x, tf.data.Dataset):
+        return {"x": batched(data.x, batch_size, model), "shuffle": False}
+    if isinstance(data.x, PIPELINES):
+        return {"x": data.x}
+    return {"x": data.x, "y": data.y, "sample_weight": data.sample_weight, "batch_size": batch_size}
+
+
+def _validation_inputs(data: Data, batch_size: int, model: keras.Model) -> Any:
+    if isinstance(data.x, PIPELINES):
+        return batched(data.x, batch_size, model)
     return (data.x, data.y) if data.sample_weight is None else (data.x, data.y, data.sample_weight)
 
 
@@ -109,19 +122,27 @@ def steps(step: Step, *, optimizer: Optimizer, batch_size: int = 32, shuffle: bo
         shuffle: draw a new order for every epoch.
     """
 
-    def train(model: keras.Model, data: Data, epochs: int) -> Any:
+    def train(model: keras.Model, given: Any, epochs: int) -> Any:
+        data = as_data(given)
         made = _fresh_optimizer(optimizer)
         # Within a tf.function no variable may be made on a later call.
         made.build(model.trainable_variables)
         generator = np.random.default_rng(0)
         figures: dict[str, float] = {}
         for _ in range(epochs):
-            order = generator.permutation(len(data)) if shuffle else np.arange(len(data))
-            batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-            figures = _mean([(_call(step, model, made, data.rows(batch)), len(batch)) for batch in batches])
+            batches = _batches(data, batch_size, model, generator if shuffle else None)
+            figures = _mean([(_call(step, model, made, batch), len(batch)) for batch in batches])
         return figures
 
     return train
+
+
+def _batches(data: Data, batch_size: int, model: keras.Model, generator: np.random.Generator | None) -> Iterable[Data]:
+    """One epoch, in an order that ``generator`` draws; a data set has its own batches and its own order."""
+    if isinstance(data.x, PIPELINES):
+        return pipeline_of(batched(data.x, batch_size, model), lambda: model).batches()
+    order = np.arange(len(data)) if generator is None else generator.permutation(len(data))
+    return [data.rows(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
 
 
 def _call(step: Step, model: keras.Model, optimizer: keras.optimizers.Optimizer, batch: Data) -> dict[str, float]:

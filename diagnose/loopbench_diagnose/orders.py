@@ -32,7 +32,8 @@ BUFFERS = frozenset({Shuffle.WEAK, Shuffle.FULL})
 class Order:
     """``reach`` is by how many places the farthest sample was moved to the front, ``digest`` a SHA-256.
 
-    ``samples`` is how many there are to choose from, ``places`` how many of them an epoch holds.
+    ``fixed_batches`` says that every epoch has the same batches, in another order. ``samples`` is how many there are to
+    choose from, ``places`` how many of them an epoch holds.
     """
 
     shuffle: Shuffle
@@ -40,10 +41,13 @@ class Order:
     digest: str
     samples: int
     places: int
+    fixed_batches: bool = False
 
     def is_like(self, other: "Order") -> bool:
         """Whether both may come of the same kind of shuffle."""
         if {self.shuffle, other.shuffle} <= BUFFERS:
+            if self.fixed_batches != other.fixed_batches:
+                return False
             return not (self.is_weaker(other) or other.is_weaker(self))
         return self.shuffle is other.shuffle
 

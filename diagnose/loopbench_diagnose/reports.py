@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from loopbench_diagnose.case import EPOCHS, Case
 from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.trace import Call, Trace
@@ -22,7 +22,7 @@ ACCURACIES = frozenset({"accuracy", "acc", "binary_accuracy", "categorical_accur
 VALIDATION = "val_"
 
 
-class Way(StrEnum):
+class Aggregation(StrEnum):
     """How an epoch's figure is made of its batches'."""
 
     MEAN = "the mean over the samples"
@@ -35,7 +35,7 @@ class Way(StrEnum):
     UNFED = "that of a metric which is never fed"
 
 
-SOUND = frozenset({Way.MEAN, Way.FINAL})
+SOUND = frozenset({Aggregation.MEAN, Aggregation.FINAL})
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ class Figure:
 
     name: str
     reported: float
-    ways: dict[Way, float]
+    aggregations: dict[Aggregation, float]
 
     @property
-    def way(self) -> Way | None:
+    def aggregation(self) -> Aggregation | None:
         """The first that fits; None where none does."""
-        return next((way for way, value in self.ways.items() if _fits(self.reported, value)), None)
+        return next((way for way, value in self.aggregations.items() if _fits(self.reported, value)), None)
 
     @property
     def truth(self) -> float:
         """The mean over the samples."""
-        return self.ways[Way.MEAN]
+        return self.aggregations[Aggregation.MEAN]
 
 
 def _fits(reported: float, value: float) -> bool:
@@ -68,17 +68,17 @@ class Batches:
     values: NDArray[np.float64]
     samples: NDArray[np.int64]
 
-    def ways(self) -> dict[Way, float]:
+    def aggregations(self) -> dict[Aggregation, float]:
         """Of making one figure of them."""
         share = self.samples / self.samples.sum()
         padded = len(self.samples) * self.samples.max() / self.samples.sum()
         return {
-            Way.MEAN: float(share @ self.values),
-            Way.UNWEIGHTED: float(self.values.mean()),
-            Way.LAST: float(self.values[-1]),
-            Way.FIXED: float(share @ (self.values * self.samples / self.samples.max())),
-            Way.PADDED: float(share @ self.values / padded),
-            Way.REPEATED: float(self.values.mean() * padded),
+            Aggregation.MEAN: float(share @ self.values),
+            Aggregation.UNWEIGHTED: float(self.values.mean()),
+            Aggregation.LAST: float(self.values[-1]),
+            Aggregation.FIXED: float(share @ (self.values * self.samples / self.samples.max())),
+            Aggregation.PADDED: float(share @ self.values / padded),
+            Aggregation.REPEATED: float(self.values.mean() * padded),
         }
 
 
@@ -108,12 +108,12 @@ def correct(outputs: Any, labels: Any, *, probabilities: bool) -> NDArray[np.boo
 
 
 class Reports:
-    """The figures of one side of a case."""
+    """The figures of one side of a experiment."""
 
-    def __init__(self, case: Case, side: int) -> None:
-        self._case = case
+    def __init__(self, experiment: Experiment, side: int) -> None:
+        self._experiment = experiment
         self._side = side
-        self._trace = case.epochs[side]
+        self._trace = experiment.epochs[side]
 
     def figures(self) -> list[Figure]:
         """All figures that are reported and can be worked out."""
@@ -122,60 +122,60 @@ class Reports:
             is_validation, kind = name.startswith(VALIDATION), name.removeprefix(VALIDATION)
             if kind != "loss" and kind not in ACCURACIES:
                 continue
-            ways = self._validation(kind) if is_validation else self._training(kind)
-            if ways and kind == "loss":
-                ways[Way.UNFED] = 0.0
-            if ways:
-                made.append(Figure(name, reported, ways))
+            aggregations = self._validation(kind) if is_validation else self._training(kind)
+            if aggregations and kind == "loss":
+                aggregations[Aggregation.UNFED] = 0.0
+            if aggregations:
+                made.append(Figure(name, reported, aggregations))
         return made
 
-    def _training(self, kind: str) -> dict[Way, float]:
-        steps = self._trace.steps[-(len(self._trace.steps) // EPOCHS) :]
+    def _training(self, kind: str) -> dict[Aggregation, float]:
+        steps = self._trace.steps[-(len(self._trace.steps) // self._trace.epochs) :]
         calls = [step.call for step in steps]
         if kind == "loss":
             samples = np.asarray([len(call.rows) for call in calls])
-            ways = Batches(np.asarray([step.loss for step in steps]), samples).ways()
+            aggregations = Batches(np.asarray([step.loss for step in steps]), samples).aggregations()
         else:
-            batches = self._accuracies(calls, self._case.data)
-            ways = batches.ways() if batches else {}
+            batches = self._accuracies(calls, self._experiment.data)
+            aggregations = batches.aggregations() if batches else {}
         final = self._final(kind)
-        if not ways or final is None:
-            return ways
-        return {Way.MEAN: ways.pop(Way.MEAN), Way.FINAL: final, **ways}
+        if not aggregations or final is None:
+            return aggregations
+        return {Aggregation.MEAN: aggregations.pop(Aggregation.MEAN), Aggregation.FINAL: final, **aggregations}
 
     def _correct(self, outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
-        return correct(outputs, labels, probabilities=self._case.lab.gives_probabilities)
+        return correct(outputs, labels, probabilities=self._experiment.harness.gives_probabilities)
 
     def _final(self, kind: str) -> float | None:
         """On the final weights, over the training set."""
-        outputs = self._case.final_outputs(self._side)
+        outputs = self._experiment.final_outputs(self._side)
         if kind == "loss":
-            return self._loss(self._case.data, outputs)
-        right = self._correct(outputs, self._case.data.y)
+            return self._loss(self._experiment.data, outputs)
+        right = self._correct(outputs, self._experiment.data.y)
         return None if right is None else float(right.mean())
 
     def validation_calls(self) -> list[Call]:
         """The model's calls on the validation set after the last step."""
-        data = self._case.data.validation
-        known = set(self._case.rows(data)) if data is not None else set()
+        data = self._experiment.data.validation
+        known = set(self._experiment.rows(data)) if data is not None else set()
         calls = [call for call in self._trace.evaluations if call.steps_before == len(self._trace.steps)]
         return [call for call in calls if known.issuperset(call.rows)]
 
-    def _validation(self, kind: str) -> dict[Way, float]:
-        data, calls = self._case.data.validation, self.validation_calls()
+    def _validation(self, kind: str) -> dict[Aggregation, float]:
+        data, calls = self._experiment.data.validation, self.validation_calls()
         if data is None or not calls:
             return {}
         if kind != "loss":
             batches = self._accuracies(calls, data)
-            return batches.ways() if batches else {}
-        known = self._case.rows(data)
+            return batches.aggregations() if batches else {}
+        known = self._experiment.rows(data)
         losses = [self._loss(data.rows(indices(call.rows, known)), call.outputs) for call in calls]
         told = [loss for loss in losses if loss is not None]
         samples = np.asarray([len(call.rows) for call in calls])
-        return Batches(np.asarray(told), samples).ways() if len(told) == len(calls) else {}
+        return Batches(np.asarray(told), samples).aggregations() if len(told) == len(calls) else {}
 
     def _accuracies(self, calls: Sequence[Call], data: Data) -> Batches | None:
-        known = self._case.rows(data)
+        known = self._experiment.rows(data)
         values = []
         for call in calls:
             index = indices(call.rows, known)
@@ -188,25 +188,25 @@ class Reports:
     def _loss(self, data: Data, outputs: Any) -> float | None:
         """Mean loss over the samples, and what the model adds to it by itself."""
         loss = self._loss_of_data(data, outputs)
-        if loss is None or not self._case.has_additional_losses:
+        if loss is None or not self._experiment.has_additional_losses:
             return loss
-        return loss + self._case.lab.additional_loss(self._trace, data)
+        return loss + self._experiment.harness.additional_loss(self._trace, data)
 
     def _loss_of_data(self, data: Data, outputs: Any) -> float | None:
         """By this side's definition, or by the other's times the scale between them."""
-        own = _loss_of(self._case, self._side, data, outputs)
+        own = _loss_of(self._experiment, self._side, data, outputs)
         if own is not None:
             return own
-        other = _loss_of(self._case, 1 - self._side, data, outputs)
-        explanation = self._case.explanation
+        other = _loss_of(self._experiment, 1 - self._side, data, outputs)
+        explanation = self._experiment.explanation
         if other is None or not explanation.closed:
             return None
         return other * (explanation.ratio.scale if self._side else 1 / explanation.ratio.scale)
 
 
-def _loss_of(case: Case, side: int, data: Data, outputs: Any) -> float | None:
+def _loss_of(experiment: Experiment, side: int, data: Data, outputs: Any) -> float | None:
     """None where a side's loss is not known."""
-    own, model = case.sides[side].loss, _trace_of(case, side).model
+    own, model = experiment.sides[side].loss, _trace_of(experiment, side).model
     if own is not None:
         return float(np.mean(own(data.y, outputs)))
     if not model.compiled or model.loss is None:
@@ -218,8 +218,8 @@ def _loss_of(case: Case, side: int, data: Data, outputs: Any) -> float | None:
         return float(model.compute_loss(y=y, y_pred=predicted, sample_weight=weight, training=False))
 
 
-def _trace_of(case: Case, side: int) -> Trace:
-    return case.epochs[side]
+def _trace_of(experiment: Experiment, side: int) -> Trace:
+    return experiment.epochs[side]
 
 
 def _tensor(leaf: Any) -> Any:

@@ -19,7 +19,10 @@ Arrays = list[Array]
 class Call:
     """The model, called as a whole: ``rows`` are keys of its input's samples, bytes[n].
 
-    ``taped`` says that a gradient was being recorded, ``training`` is the flag as the model took it.
+    ``taped`` says that a gradient was being recorded, ``training`` is the flag as the model took it. ``layers`` are the
+    outputs of the layers in the order of their calls, kept for the first steps alone. ``weights`` are those of a call
+    beside the training where they are not those of the last update. ``penalty`` is the sum of ``model.losses``.
+    ``lone`` says that a loop called the layers one by one; ``rows`` and ``inputs`` are then those of the first.
     """
 
     rows: list[bytes]
@@ -28,6 +31,46 @@ class Call:
     training: bool
     taped: bool
     steps_before: int
+    layers: list["LayerOutput"] = field(default_factory=list)
+    weights: Arrays | None = None
+    penalty: float = 0.0
+    lone: bool = False
+
+
+@dataclass(eq=False)
+class LayerOutput:
+    """What a layer gave: its name and class, its configuration, and float64 arrays."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    outputs: list[Array]
+
+
+@dataclass(eq=False)
+class LossCall:
+    """A Keras loss that was computed: its function's name, its options, and what it was given.
+
+    ``labels`` and ``weights`` are float64 arrays, None where they are none.
+    """
+
+    name: str
+    options: dict[str, Any]
+    labels: Array | None
+    weights: Array | None
+    has_mask: bool
+
+
+@dataclass(eq=False)
+class OutputGradient:
+    """The gradient of the loss with respect to one output of the model.
+
+    ``values`` are the output, or its logits where Keras computes a loss from those (``of_logits``).
+    """
+
+    values: Array
+    gradient: Array
+    of_logits: bool
 
 
 @dataclass(eq=False)
@@ -48,6 +91,9 @@ class Step:
     weights: Arrays | None = None
     state: Arrays | None = None
     updated: bool = False
+    output_gradients: list[OutputGradient] = field(default_factory=list)
+    losses: list[LossCall] = field(default_factory=list)
+    draws: list[str] = field(default_factory=list)
 
     @property
     def used(self) -> Arrays | None:
@@ -76,6 +122,60 @@ def _sum(parts: Sequence[Arrays | None]) -> Arrays | None:
     return [np.sum(arrays, axis=0) for arrays in zip(*known, strict=True)] if known else None
 
 
+def restricted(trace: "Trace", places: Sequence[int]) -> "Trace":
+    """The trace with those variables alone, by their places."""
+
+    def taken(arrays: Arrays | None) -> Arrays | None:
+        return None if arrays is None else [arrays[place] for place in places]
+
+    steps = [
+        replace(step, gradients=taken(step.gradients), applied=taken(step.applied), weights=taken(step.weights))
+        for step in trace.steps
+    ]
+    return replace(trace, steps=steps, weights=taken(trace.weights) or [], whole_weights=trace.weights)
+
+
+def combined(trace: "Trace") -> "Trace":
+    """The trace with one step an update: gradients that an update combines are taken together.
+
+    Their sum, or what an optimizer was given where that is something else, is the gradient of that step.
+    """
+    if all(len(update.steps) <= 1 for update in trace.updates_made):
+        return trace
+    return replace(trace, steps=[_combined(update) for update in trace.updates_made])
+
+
+def _combined(update: "Update") -> Step:
+    first = update.steps[0]
+    if len(update.steps) == 1:
+        return first
+    calls = [
+        step.call
+        for place, step in enumerate(update.steps)
+        if step.call.rows not in [s.call.rows for s in update.steps[:place]]
+    ]
+    total = _sum([step.gradients for step in update.steps])
+    applied = None
+    if update.applied and total is not None:
+        applied = [update.applied.get(place, np.zeros_like(array)) for place, array in enumerate(total)]
+    return replace(
+        first,
+        call=whole_call(calls) if len(calls) > 1 else calls[0],
+        loss=_scale(total, applied) * float(np.sum([step.loss for step in update.steps])),
+        gradients=total if applied is None else applied,
+        applied=applied,
+        updated=True,
+        output_gradients=[],
+    )
+
+
+def _scale(total: Arrays | None, applied: Arrays | None) -> float:
+    if total is None or applied is None:
+        return 1.0
+    size = sum(float((array * array).sum()) for array in total)
+    return sum(float((a * b).sum()) for a, b in zip(total, applied, strict=True)) / size if size else 1.0
+
+
 def _samples(shares: Sequence[Step]) -> list[int]:
     return [len(step.call.rows) for step in shares]
 
@@ -95,6 +195,60 @@ def whole_step(shares: Sequence[Step]) -> Step:
         applied=_sum([step.applied for step in shares]),
         updated=any(step.updated for step in shares),
     )
+
+
+@dataclass(eq=False)
+class Update:
+    """One change of the weights by training: all gradients since the last one, and what was made of them.
+
+    ``before`` and ``after`` are the parameters before the first of its gradients and after the change, ``state_before``
+    and ``state_after`` the other weights; all four are None beyond the updates that are kept. ``applied`` are the
+    gradients that reached optimizers, by the place of the variable; ``optimizers``, ``rates`` and ``iterations`` are
+    those of the same places. ``by_hand`` says that no optimizer made the update. ``loads`` are the ways in which a side
+    restored weights since the last update.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    before: Arrays | None = None
+    after: Arrays | None = None
+    state_before: Arrays | None = None
+    state_after: Arrays | None = None
+    applied: dict[int, Array] = field(default_factory=dict)
+    optimizers: dict[int, Any] = field(default_factory=dict)
+    rates: dict[int, float] = field(default_factory=dict)
+    iterations: dict[int, int] = field(default_factory=dict)
+    by_hand: bool = False
+    complete: bool = False
+    loads: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[bytes]:
+        """Keys of the samples of all its gradients, in order; those of several gradients of the same batch once."""
+        keys: list[bytes] = []
+        for step in self.steps:
+            if step.call.rows != keys[-len(step.call.rows) :]:
+                keys.extend(step.call.rows)
+        return keys
+
+
+@dataclass(eq=False)
+class MeanUse:
+    """A ``keras.metrics.Mean`` since its last reset: values and weights that it was fed with, float[k] each."""
+
+    name: str
+    values: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    steps_before: int = 0
+
+
+@dataclass(eq=False)
+class MetricResult:
+    """What a metric came to: its class and configuration, and its value."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    value: float
 
 
 @dataclass(eq=False)
@@ -145,6 +299,16 @@ class Trace:
     noisy: bool = False
     drawn: str = ""
     non_finite: NonFinite | None = None
+    updates_made: list[Update] = field(default_factory=list)
+    trailing_loads: list[str] = field(default_factory=list)
+    start: Arrays = field(default_factory=list)
+    whole_weights: Arrays = field(default_factory=list)
+    start_state: Arrays = field(default_factory=list)
+    means: list[MeanUse] = field(default_factory=list)
+    results: list[MetricResult] = field(default_factory=list)
+    epochs: int = 2
+    replaced_inputs: bool = False
+    trains_another_model: bool = False
 
     @property
     def divergence(self) -> NonFinite | None:

@@ -1,6 +1,7 @@
 """Which addresses are this machine's own; both sides judge by the same rule."""
 
 import re
+import socket
 from ipaddress import ip_address
 
 UNIX = "unix:"
@@ -20,3 +21,13 @@ def is_loopback(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def loopback_host() -> str:
+    """An address of this machine alone: 127.0.0.1, or ::1 where the machine has no IPv4."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+    except OSError:
+        return "::1"
+    return "127.0.0.1"

@@ -1,40 +1,119 @@
-"""A diagnosis in words, for terminals and notebooks."""
+"""A diagnosis in words, for terminals, notebooks and error messages."""
 
+import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from loopbench.spec import Cause, Diagnosis, Evidence
+from loopbench.spec import Cause, Diagnosis, Effect, Evidence
+
+NO_DIFFERENCE = "Both sides agree: no difference above rounding was found."
+
+# Of a number of causes, in the order of the effects.
+EFFECTS: dict[Effect, str] = {
+    Effect.TRAINING: "changes the trained weights",
+    Effect.STATE: "changes predictions but not the trained weights",
+    Effect.REPORT: "changes only reported metrics",
+    Effect.ROUNDING: "is within rounding",
+}
 
 
-def describe(diagnosis: Diagnosis) -> str:
-    """All causes with their evidence, the controls and, where the fix was verified, the verdicts."""
-    return "\n".join(_lines(diagnosis))
+def figure(value: float | None) -> str:
+    """Any number, to six digits; nothing where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if math.isfinite(value) else "NaN" if math.isnan(value) else f"{value:+}"
 
 
-def _lines(diagnosis: Diagnosis) -> Iterator[str]:
+def describe(diagnosis: Diagnosis, *, verbose: bool = False, scope: Iterable[str] = ()) -> str:
+    """The answer in one sentence, then all causes with their evidence.
+
+    Args:
+        diagnosis: of two specifications, or of two loops.
+        verbose: also list the measurements that agree, and the evidence of differences within rounding.
+        scope: sentences on what was compared, and on what was not.
+    """
+    parts = (answer(diagnosis), details(diagnosis, verbose=verbose, scope=scope))
+    return "\n\n".join(filter(None, parts))
+
+
+def answer(diagnosis: Diagnosis) -> str:
+    """One sentence: the strongest cause and its fix, or that both sides agree."""
     if not diagnosis.causes:
-        yield "No cause of a difference was found."
+        return NO_DIFFERENCE
+    cause = diagnosis.causes[0]
+    title = cause.title.rstrip(".")
+    first = re.split(r"(?<=\.)\s", cause.fix, maxsplit=1)[0].rstrip(".")
+    # One colon per sentence.
+    joint = "; " if ": " in title + first else ": "
+    return f"{title}{joint}{_lowered(first)}." if first else f"{title}."
+
+
+def _lowered(text: str) -> str:
+    """The beginning of a sentence inside of another; an abbreviation keeps its capitals."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def count(causes: tuple[Cause, ...]) -> str:
+    """How many causes there are, by effect; nothing for one or none."""
+    if len(causes) <= 1:
+        return ""
+    counts = Counter(cause.effect for cause in causes)
+    parts = [
+        f"{counts[effect]} {_agreeing(text, counts[effect])}" for effect, text in EFFECTS.items() if counts[effect]
+    ]
+    return f"This is the strongest of {len(causes)} causes: {', '.join(parts)}."
+
+
+def _agreeing(text: str, count: int) -> str:
+    return text if count == 1 else text.replace("changes ", "change ", 1).replace("is ", "are ", 1)
+
+
+def details(diagnosis: Diagnosis, *, verbose: bool = False, scope: Iterable[str] = ()) -> str:
+    """Everything but the answer; see :func:`describe`."""
+    return "\n\n".join("\n".join(lines) for lines in _sections(diagnosis, tuple(scope), verbose=verbose) if lines)
+
+
+def _sections(diagnosis: Diagnosis, scope: tuple[str, ...], *, verbose: bool) -> Iterator[list[str]]:
+    yield [*filter(None, (count(diagnosis.causes),))]
     for number, cause in enumerate(diagnosis.causes, start=1):
-        yield from _cause(number, cause)
-    yield ""
-    yield "No difference in:"
-    yield from _evidence(diagnosis.controls)
+        yield [*_cause(number, cause)]
+    yield _titled("Differences within rounding, which are no causes:", _rounding(diagnosis.rounding, verbose=verbose))
+    yield _titled("Not tested:", (f"  {sentence}" for sentence in diagnosis.not_tested))
+    if not diagnosis.causes or verbose:
+        yield _titled("Scope:", (f"  {sentence}" for sentence in scope))
+    if verbose:
+        yield _titled("No difference in:", _evidence(diagnosis.controls))
     if diagnosis.verification is not None:
-        yield ""
-        yield "With the fix:"
-        for pair in diagnosis.verification.pairs:
-            yield f"  {pair.first_label} and {pair.second_label}: {pair.verdict.lower()}. {pair.explanation}"
+        pairs = diagnosis.verification.pairs
+        yield _titled(
+            "With the fix:",
+            (f"  {p.first_label} and {p.second_label}: {p.verdict.lower()}. {p.explanation}" for p in pairs),
+        )
+
+
+def _titled(title: str, lines: Iterable[str]) -> list[str]:
+    found = [*lines]
+    return [title, *found] if found else []
 
 
 def _cause(number: int, cause: Cause) -> Iterator[str]:
     yield f"{number}. {cause.title}  [{cause.reason}]"
-    yield f"   effect: {cause.effect}"
+    yield f"   effect ({cause.effect.lower()}): {cause.consequence}"
     yield f"   fix: {cause.fix}"
     yield from _evidence(cause.evidence, indent=5)
 
 
+def _rounding(causes: Iterable[Cause], *, verbose: bool) -> Iterator[str]:
+    for cause in causes:
+        yield f"  {cause.title}  [{cause.reason}]"
+        if verbose:
+            yield from _evidence(cause.evidence, indent=4)
+
+
 def _evidence(items: Iterable[Evidence], indent: int = 2) -> Iterator[str]:
     for item in items:
-        figures = [f"{name} {value:.6g}" for name, value in _figures(item)]
+        figures = [f"{name} {figure(value)}" for name, value in _figures(item)]
         yield " " * indent + item.description + (f"  ({', '.join(figures)})" if figures else "")
 
 

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import ServerLimits
-from loopbench_server.blocking import run_blocking, start_threads
+from loopbench_server.blocking import run_blocking_detached, start_threads
 from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
 from loopbench_server.errors import StartError, StoreFailedError
@@ -29,7 +29,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.ended_runs import follow_results
 from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
-from loopbench_server.runs.maintenance.polling import STORE_CHECK, repeat
+from loopbench_server.runs.maintenance.polling import FORKSERVER_CHECK, STORE_CHECK, repeat
 from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 # Time for the background work to end after the server has drained.
 BACKGROUND_TIMEOUT_SECONDS = 1.0
-POLL_INTERVAL_SECONDS = 1.0
+STORE_CHECK_SECONDS, FORKSERVER_CHECK_SECONDS = 1.0, 15.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -123,7 +123,8 @@ class App:
             enforce_retention(self._store, self._executor, make_retention(self._settings)),
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._check_store_integrity(),
-            self._watch_store(),
+            repeat(STORE_CHECK, STORE_CHECK_SECONDS, self._check_store, self._executor.observer.work_failed),
+            repeat(FORKSERVER_CHECK, FORKSERVER_CHECK_SECONDS, self._pool.check, self._executor.observer.work_failed),
         )
 
     def _start_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -151,17 +152,13 @@ class App:
 
     async def _check_store_integrity(self) -> None:
         try:
-            await run_blocking(self._store.check_integrity)
-        except StoreFailedError as error:
+            await run_blocking_detached(self._store.check_integrity, "check-integrity")
+        except (StoreFailedError, RuntimeError) as error:  # or the system allows no more threads
             log.error("database integrity check failed", error=str(error))  # noqa: TRY400  no traceback
 
-    async def _watch_store(self) -> None:
-        """Keep the server not ready while the store cannot keep results. Never returns."""
-
-        async def check() -> None:
-            self._set_ready(store=self._store.is_durable)
-
-        await repeat(STORE_CHECK, POLL_INTERVAL_SECONDS, check, self._executor.observer.work_failed)
+    async def _check_store(self) -> None:
+        """Keep the server not ready while the store cannot keep results."""
+        self._set_ready(store=self._store.is_durable)
 
     def _set_ready(self, **conditions: bool) -> None:
         """Update conditions; the server is ready while all of them hold."""

@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -102,6 +102,25 @@ async def run_blocking_for_run(function: Callable[P, T], *args: P.args, **kwargs
 async def run_blocking_reserved(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run ``function`` as :func:`run_blocking` does, on a thread that callers cannot exhaust."""
     return await _run_on(_RESERVED_POOL, partial(function, *args, **kwargs))
+
+
+async def run_blocking_detached(function: Callable[[], T], name: str) -> T:
+    """Run ``function`` on a new thread of this name. Neither a cancelled caller nor the end of the server waits for it.
+
+    Raises:
+        RuntimeError: the system allows no more threads.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001  the caller raises it
+                future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name=name).start()
+    return await asyncio.wrap_future(future)
 
 
 async def _run_on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:

@@ -18,6 +18,19 @@ SHUTDOWN_TIMEOUT_SECONDS = 8.0
 LOG_TIMEOUT_SECONDS = 1.0
 
 
+class StopEvent(asyncio.Event):
+    """Set when the program has to end. The deadline begins then, whatever the cause."""
+
+    def __init__(self, deadline: "Deadline") -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def set(self) -> None:
+        """Begin the deadline and wake up waiters. Call it on the event loop."""
+        self._deadline.begin()
+        super().set()
+
+
 class Deadline:
     """Kills the process and its children ``seconds`` after :meth:`begin`.
 
@@ -50,13 +63,13 @@ class Deadline:
         log.critical("shutdown deadline exceeded: process killed", seconds=self._seconds, threads=threads)
 
 
-def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> asyncio.Event:
+def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> StopEvent:
     """Return an event that SIGTERM, SIGINT and, if requested, the end of standard input set.
 
     The process then has ``drain_seconds`` and SHUTDOWN_TIMEOUT_SECONDS to end.
     """
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    deadline = Deadline(drain_seconds + SHUTDOWN_TIMEOUT_SECONDS)
+    deadline, loop = Deadline(drain_seconds + SHUTDOWN_TIMEOUT_SECONDS), asyncio.get_running_loop()
+    stop = StopEvent(deadline)
 
     def begin(*_: object) -> None:
         deadline.begin()

@@ -19,6 +19,7 @@ from loopbench import spec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
+from tests.support.factories import make_epoch, make_result, make_run
 
 CALLS_OF_A_CONNECTION = 900
 ALICE, RITA = (("authorization", "Bearer alice"),), (("authorization", "Bearer rita"),)
@@ -41,51 +42,17 @@ ROLES = {"alice": "write", "rita": "read"}
 
 
 def _ended(number: int) -> spec.Run:
-    reported = spec.ReportedMetrics(loss=0.5 + number, accuracy=0.875)
-    final = spec.FinalMetrics(loss=0.5, accuracy=0.5, correct=719, samples=1_438)
-    history = tuple(
-        spec.EpochRecord(
-            epoch=epoch,
-            train=reported,
-            validation=reported,
-            samples=1_438,
-            train_seconds=2.0,
-            examples_per_second=719.0,
-        )
-        for epoch in (1, 2, 3)
-    )
-    result = spec.Result(
-        dataset=spec.Dataset.DIGITS,
-        train=final,
-        validation=final,
-        reported_train=reported,
-        reported_validation=reported,
-        history=history,
-        weights_digest="a" * 64,
-        batch_order_digest="b" * 64,
-        updates=135,
-        phases=spec.Phases(train_seconds=4.0),
-        environment=spec.Environment(
-            versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
-            device=spec.Device.CPU,
-            device_name="/physical_device:CPU:0",
-            cpu_model="one",
-            cpu_count=2,
-            threads=1,
-            platform="Linux-6.1-x86_64",
-            source_revision="",
-        ),
-    )
     time_of_all = START + timedelta(seconds=number)
-    return spec.Run(
-        id=f"00000000-0000-4000-8000-{number:012}",
-        request_id=f"ffffffff-0000-4000-8000-{number:012}",
+    reported = spec.ReportedMetrics(loss=0.5 + number, accuracy=0.875)
+    history = tuple(make_epoch(epoch, train=reported, validation=reported) for epoch in (1, 2, 3))
+    return make_run(
+        number,
         spec=spec.RunSpec(dataset=spec.Dataset.DIGITS, epochs=3, seed=number),
         state=spec.RunState.SUCCEEDED,
         create_time=time_of_all,
         start_time=time_of_all,
         end_time=time_of_all,
-        result=result,
+        result=make_result(history=history, updates=135),
     )
 
 

@@ -33,7 +33,7 @@ CONNECTIONS, CANCELLED, WATCHERS, EPOCHS = 200, 300, 200, 1_000
 # the file once more, for the check that nobody has replaced it.
 KEPT_STORE_FILES = 2 * 2 * 2 + 1 + 1
 # The server pings after thirty, and waits ten for an answer.
-SECONDS_OF_SILENCE = 10.0
+SECONDS_OF_SILENCE = 4.0
 # Waits for no answer, and gives the connection up by a reset.
 ABORT = struct.pack("ii", 1, 0)
 

@@ -22,15 +22,16 @@ from loopbench_client import (
     ServerError,
     ServerUnavailableError,
 )
-from loopbench_server.store.database import open_database
+from loopbench_server.store.database import MAX_CONNECTIONS, open_database
 from tests.chaos.server_under_test import victim
 from tests.support.postgresql import Cluster
-from tests.support.servers import PATIENCE, ServerProcess
+from tests.support.servers import PATIENCE, ServerProcess, eventually
 
 pytestmark = pytest.mark.slow
 
 SECONDS_AWAY = 10
-MANY = 80
+# More calls than the server has threads and connections for the store. They are refused one after the other.
+MANY = MAX_CONNECTIONS + 1
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 
 
@@ -81,11 +82,11 @@ def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql
         while not next(events).epochs:
             pass
         with ThreadPoolExecutor(MANY) as callers, postgresql.standing_still():
-            # More than there are threads and connections for the store. DeleteRun, because it is not tried again.
+            # DeleteRun, because it is not tried again.
             refusals = [callers.submit(client.delete_run, ended.id) for _ in range(MANY)]
             cancelling = callers.submit(client.cancel_run, second.id)
-            while len(server.workers()) > 1:
-                assert not cancelling.done(), "its end cannot be stored"
+            eventually(lambda: len(server.workers()) == 1)
+            assert not cancelling.done(), "its end cannot be stored"
             assert not all(refusal.done() for refusal in refusals)
             assert {getattr(refusal.exception(), "reason", None) for refusal in refusals} == {"STORE_FAILED"}
             assert "database error" in server.log

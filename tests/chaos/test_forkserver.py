@@ -23,10 +23,21 @@ DRAIN_SECONDS = 3
 END_SECONDS = 10
 
 
+FLAGS = ("--slots", "2", "--drain-seconds", str(DRAIN_SECONDS), "--run-seconds", "60")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Victim]:
-    flags = ("--slots", "2", "--drain-seconds", str(DRAIN_SECONDS), "--run-seconds", "60")
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as made:
+    """A server that the test ends."""
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *FLAGS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    """One server for all tests that leave it in service."""
+    folder = tmp_path_factory.mktemp("server")
+    with victim(folder, f"sqlite:///{folder / 'runs.db'}", *FLAGS) as made:
         yield made
 
 
@@ -61,25 +72,56 @@ def seconds_to_stop(server: Victim) -> float:
 
 
 @pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_forkserver_that_gives_no_process_is_replaced(server: Victim, harm: signal.Signals) -> None:
-    with Client(server.address) as client:
+def test_a_forkserver_that_gives_no_process_is_replaced(lasting: Victim, harm: signal.Signals) -> None:
+    logged = len(lasting.log)
+    with Client(lasting.address) as client:
         expected = client.train(SHORT).result
         assert expected is not None
-        old = forkserver_of(server)
+        old = forkserver_of(lasting)
         old.send_signal(harm)
         again = client.train(SHORT.model_copy(update={"seed": 0}), timeout=60).result
         assert again is not None
         assert again.weights_digest == expected.weights_digest
         eventually(lambda: not old.is_running())
-        assert forkserver_of(server) != old
+        assert forkserver_of(lasting) != old
         eventually(lambda: client.get_server_info().ready)
-    events = [line for line in server.log.splitlines() if '"not ready"' in line or '"event": "forkserver ' in line]
+    events = [line for line in lasting.log[logged:].splitlines() if '"not ready"' in line or '"forkserver ' in line]
     assert any('"cause": ["processes"]' in line for line in events)
-    assert any('"event": "forkserver ' in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
+    assert any('"forkserver ' in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
 
 
-def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(server: Victim) -> None:
-    with Client(server.address) as client, stopped(forkserver_of(server)):
+def test_a_stopped_forkserver_is_replaced_though_nobody_trains(lasting: Victim) -> None:
+    logged = len(lasting.log)
+    old = forkserver_of(lasting)
+    old.send_signal(signal.SIGSTOP)
+    eventually(lambda: not old.is_running())
+    with Client(lasting.address) as client:
+        eventually(lambda: client.get_server_info().ready)
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+    assert any('"not ready"' in line and '"processes"' in line for line in lasting.log[logged:].splitlines())
+
+
+def test_a_run_has_its_time_limit_while_the_forkserver_hangs(tmp_path: Path) -> None:
+    """The limit is shorter than the time in which the forkserver is found to hang."""
+    flags = ("--slots", "1", "--drain-seconds", "0", "--run-seconds", "5")
+    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server, Client(server.address) as client:
+        with stopped(forkserver_of(server)):
+            run = client.train(SHORT, detach=True)
+            ended = [*client.watch_run(run.id)][-1].run
+        assert ended is not None
+        assert ended.start_time is not None
+        assert ended.end_time is not None
+        assert ended.error is not None
+        assert (ended.state, ended.error.reason) == (RunState.FAILED, "TRAINING_PROCESS_UNAVAILABLE")
+        assert ended.error.retryable
+        assert (ended.end_time - ended.start_time).total_seconds() >= 5
+        # The slot is free, and the server trains again as soon as it can.
+        eventually(lambda: client.get_server_info().ready)
+        assert client.train(SHORT.model_copy(update={"seed": 1})).state is RunState.SUCCEEDED
+
+
+def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(lasting: Victim) -> None:
+    with Client(lasting.address) as client, stopped(forkserver_of(lasting)):
         run = client.train(SHORT, detach=True)
         eventually(lambda: client.get_run(run.id).state is RunState.RUNNING)
         start = time.monotonic()
@@ -87,11 +129,12 @@ def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(server: Victim) 
         assert time.monotonic() - start < END_SECONDS
 
 
-def test_a_result_is_stored_while_nobody_reaps_its_process(server: Victim) -> None:
-    with Client(server.address) as client:
+def test_a_result_is_stored_while_nobody_reaps_its_process(lasting: Victim) -> None:
+    with Client(lasting.address) as client:
+        eventually(lambda: not lasting.workers())
         run = client.train(SHORT.model_copy(update={"epochs": 4, "execution": Execution.EAGER}), detach=True)
-        eventually(server.workers)
-        with stopped(forkserver_of(server)):
+        eventually(lasting.workers)
+        with stopped(forkserver_of(lasting)):
             assert [*client.watch_run(run.id)][-1].state is RunState.SUCCEEDED
             assert client.get_run(run.id).state is RunState.SUCCEEDED
 

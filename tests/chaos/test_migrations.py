@@ -209,6 +209,25 @@ def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> No
     assert "newer loopbench" in line
 
 
+@pytest.mark.slow
+def test_a_server_whose_store_a_newer_one_upgrades_finishes_its_runs(tmp_path: Path) -> None:
+    """As in a rolling upgrade. It takes new runs too, and does not start again."""
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    with victim(tmp_path, url, "--slots", "1", "--lease-seconds", "2") as server, Client(server.address) as client:
+        run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
+        while not next(client.watch_run(run.id)).epochs:
+            pass
+        run_sql(url, "UPDATE alembic_version SET version_num = '9999'")
+        time.sleep(3)  # longer than a lease
+        assert client.get_run(run.id).state is RunState.RUNNING
+        client.cancel_run(run.id)
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+        assert client.get_server_info().ready
+        assert server.stop() == 0
+        assert not server._begin()
+    assert "newer loopbench" in server.log.splitlines()[-1]
+
+
 BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:]); source.backup(copy)"
 
 
@@ -216,7 +235,8 @@ BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:])
 def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> None:
     assert BACKUP in (ROOT / "docs/operating.md").read_text()
     file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
-    with victim(tmp_path, f"sqlite:///{file}", "--slots", "1") as server, Client(server.address) as client:
+    flags = ("--slots", "1", "--lease-seconds", "2")
+    with victim(tmp_path, f"sqlite:///{file}", *flags) as server, Client(server.address) as client:
         told = client.train(SHORT)
         going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
         while not next(client.watch_run(going_on.id)).epochs:
@@ -224,7 +244,6 @@ def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> No
         subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
         client.cancel_run(going_on.id)
     assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    flags = ("--lease-seconds", "1")
     with victim(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
         assert client.get_run(told.id) == told
         assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]

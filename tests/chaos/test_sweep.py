@@ -18,7 +18,7 @@ from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 10
+EPOCHS = 6
 # The same weights, bit for bit, as GRAPH, but long enough to be hit.
 SLOW = RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS, execution=Execution.EAGER)
 QUICK = SLOW.model_copy(update={"execution": Execution.GRAPH})

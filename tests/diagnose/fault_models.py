@@ -44,6 +44,13 @@ def only(diagnosis: Diagnosis, reason: str, side: Side | None = None) -> dict[st
     return evidence_of(diagnosis, reason)
 
 
+def rounding(diagnosis: Diagnosis, reason: str, side: Side | None = None) -> dict[str, Measured]:
+    """The evidence of the one difference within rounding, where there is no cause."""
+    assert diagnosis.causes == ()
+    assert [(cause.reason, cause.side) for cause in diagnosis.rounding] == [(reason, side)]
+    return {item.name: _measured(item) for item in diagnosis.rounding[0].evidence}
+
+
 def evidence_of(diagnosis: Diagnosis, reason: str) -> dict[str, Measured]:
     (cause,) = [cause for cause in diagnosis.causes if cause.reason == reason]
     return {item.name: _measured(item) for item in cause.evidence}

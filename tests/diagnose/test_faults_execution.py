@@ -11,7 +11,7 @@ from loopbench_diagnose import Data, compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.reasons import Reason
 
-from .fault_models import SIZE, images, mean_log, only, sgd, signals, squared, step_of, taped
+from .fault_models import SIZE, images, mean_log, only, rounding, sgd, signals, squared, step_of, taped
 
 
 @pytest.mark.slow
@@ -19,14 +19,14 @@ def test_xla_in_compile() -> None:
     build, data = images()
     options: dict[str, Any] = {"optimizer": sgd(), "loss": "sparse_categorical_crossentropy", "batch_size": SIZE}
     diagnosis = diagnose(build, data, compile_and_fit(**options), compile_and_fit(**options, jit_compile=True))
-    found = only(diagnosis, Reason.XLA, Side.SECOND)
+    found = rounding(diagnosis, Reason.XLA, Side.SECOND)
     assert found["distance_from_eager"].observed < 1e-3
 
 
 def test_xla_in_a_function_on_the_first_side() -> None:
     build, data = signals()
     compiled = steps(tf.function(step_of(squared), jit_compile=True), optimizer=sgd(), batch_size=SIZE)
-    only(diagnose(build, data, compiled, taped(squared)), Reason.XLA, Side.FIRST)
+    rounding(diagnose(build, data, compiled, taped(squared)), Reason.XLA, Side.FIRST)
 
 
 def _decaying(wrap: Any) -> Loop:

@@ -52,7 +52,7 @@ def test_a_sum_over_outputs() -> None:
     for name in ("loss_ratio", "gradient_ratio", "movement_ratio/1"):
         assert found[name].observed == pytest.approx(3, rel=1e-4)
     assert found["gradient_ratio_spread"].observed == pytest.approx(0, abs=1e-4)
-    assert "0.15 instead of 0.05" in diagnosis.causes[0].effect
+    assert "0.15 instead of 0.05" in diagnosis.causes[0].consequence
     assert "3 is the number of outputs" in diagnosis.causes[0].fix
 
 
@@ -88,7 +88,7 @@ def test_a_sum_over_outputs_under_adam_has_next_to_no_effect() -> None:
     found = only(diagnosis, Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(3, rel=1e-4)
     assert found["movement_ratio/1"].observed == pytest.approx(1, rel=1e-2)
-    assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
+    assert diagnosis.causes[0].consequence.startswith("Next to none under Adam")
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_weights_of_two_outputs_that_are_left_out() -> None:
         return squared(y[0], outputs[0]) + mean_log(y[1], outputs[1])
 
     first = fit(["mse", "sparse_categorical_crossentropy"], loss_weights=[0.5, 2.0])
-    found = only(diagnose(build, data, first, taped(sum_of_heads)), Reason.UNEXPLAINED_GRADIENT)
+    found = only(diagnose(build, data, first, taped(sum_of_heads)), Reason.LOSS_WEIGHTS)
     assert found["gradient_ratio/value/kernel"].observed == pytest.approx(1 / 0.5, rel=1e-4)
     assert found["gradient_ratio/label/kernel"].observed == pytest.approx(1 / 2.0, rel=1e-4)
 
@@ -127,7 +127,24 @@ def test_weights_of_two_outputs_that_are_left_out() -> None:
 def test_another_loss() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared), taped(lambda y, outputs: tf.reduce_mean(tf.abs(y - outputs))))
-    only(diagnosis, Reason.UNEXPLAINED_GRADIENT)
+    only(diagnosis, Reason.LOSS_FUNCTION)
+    assert "mean_squared_error, the second mean_absolute_error" in diagnosis.causes[0].title
+
+
+def test_a_gradient_that_nothing_explains() -> None:
+    """The outputs have the same gradient on both sides, and one variable has noise added to its own."""
+    build, data = signals()
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def noisy(weights: Any) -> Any:
+        noise = tf.reshape(tf.sin(tf.range(tf.size(weights), dtype=tf.float32)), weights.shape)
+        return tf.constant(0.0), lambda upstream: upstream * noise
+
+    def second(model: Any, data: Any, epochs: int) -> Any:
+        kernel = model.layers[-1].kernel
+        return taped(lambda y, outputs: squared(y, outputs) + noisy(kernel.value))(model, data, epochs)
+
+    only(diagnose(build, data, taped(squared), second), Reason.UNEXPLAINED_GRADIENT)
 
 
 def test_a_fixed_divisor() -> None:
@@ -136,7 +153,7 @@ def test_a_fixed_divisor() -> None:
     diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), fixed)
     found = only(diagnosis, Reason.FIXED_DIVISOR, Side.SECOND)
     assert found["partial_batch"].observed == pytest.approx((SIZE // 2) / SIZE, rel=1e-4)
-    assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].effect
+    assert f"one of {LAST} samples for 81 %" in diagnosis.causes[0].consequence
 
 
 @pytest.mark.slow

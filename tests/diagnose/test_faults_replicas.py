@@ -125,7 +125,7 @@ def test_a_mean_that_is_not_divided() -> None:
     assert (found["replicas"].expected, found["replicas"].observed) == (REPLICAS, REPLICAS)
     assert found["first_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
     assert found["second_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
-    assert "0.1 instead of 0.05" in diagnosis.causes[0].effect
+    assert "0.1 instead of 0.05" in diagnosis.causes[0].consequence
     assert "num_replicas_in_sync" in diagnosis.causes[0].fix
 
 
@@ -137,7 +137,7 @@ def test_a_mean_that_is_not_divided_under_adam_on_the_first_side() -> None:
     found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
     assert found["first_gradient_ratio"].observed == pytest.approx(REPLICAS, rel=1e-4)
     assert found["second_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
-    assert diagnosis.causes[0].effect.startswith("Next to none under Adam")
+    assert diagnosis.causes[0].consequence.startswith("Next to none under Adam")
 
 
 @pytest.mark.slow
@@ -155,7 +155,7 @@ def test_a_loss_of_compile_that_is_divided_twice() -> None:
     found = only(diagnosis, Reason.REPLICA_SCALING, Side.FIRST)
     assert found["first_gradient_ratio"].observed == pytest.approx(1 / REPLICAS, rel=1e-4)
     assert found["second_gradient_ratio"].observed == pytest.approx(1, rel=1e-4)
-    assert "0.025 instead of 0.05" in diagnosis.causes[0].effect
+    assert "0.025 instead of 0.05" in diagnosis.causes[0].consequence
     assert "once" in diagnosis.causes[0].fix
 
 

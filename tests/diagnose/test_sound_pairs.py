@@ -10,6 +10,7 @@ import pytest
 from loopbench_diagnose import diagnose
 from loopbench_diagnose.loops import Loop
 
+from .sound_kinds import KINDS
 from .sound_loops import LOOPS
 from .sound_models import Problem
 from .sound_problems import PROBLEMS
@@ -57,7 +58,7 @@ MATRIX = (
     ("mixed_float16", "fit", "tf_data", "adam", 16),
     ("mixed_float16", "fit", "custom_step", "sgd", 16),
 )
-DRAWS = 10
+DRAWS = 34
 # The pairs of the quick tier: a dense, a convolutional and a recurrent model, a graph and a custom step.
 QUICK = {
     ("dense", "fit", "fit", "sgd", 16),
@@ -111,6 +112,14 @@ def test_nothing_is_told_of_pairs_drawn(name: str, first: str, second: str, opti
 @pytest.mark.parametrize("name", VARIANTS)
 def test_nothing_is_told_of_another_way_of_writing(name: str) -> None:
     _assert_sound(*VARIANTS[name]())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+@pytest.mark.parametrize("name", KINDS)
+def test_nothing_is_reported_of_a_kind_of_training(name: str) -> None:
+    (build, data), first, second = KINDS[name]()
+    assert diagnose(build, data, first, second).causes == ()
 
 
 def test_every_problem_and_loop_and_optimizer_is_tried() -> None:

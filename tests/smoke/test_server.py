@@ -467,9 +467,11 @@ def test_metadata_have_at_most_their_limit(channel: grpc.Channel) -> None:
 
 def test_port_taken(server: ServerProcess) -> None:
     command = [*as_process(server.folder), "--address", server.address, "--metrics-address", "none"]
+    command += ["--store-url", f"sqlite:///{server.folder / 'runs.db'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 1
     assert "--address: cannot serve on" in done.stderr
+    assert "Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -49,7 +49,7 @@ def check_loss_scale(diagnosis: Diagnosis, optimizer: Sgd | Adam) -> None:
     # Plain SGD passes the scale on to the weights; Adam divides it out.
     passed_on = optimizer.kind == "sgd"
     assert found["movement_ratio/1"] == pytest.approx(0.1 if passed_on else 1.0, rel=0.1)
-    assert ("0.001 instead of 0.01" in cause.effect) is passed_on
-    assert ("Next to none under Adam" in cause.effect) is not passed_on
+    assert ("0.001 instead of 0.01" in cause.consequence) is passed_on
+    assert ("Next to none under Adam" in cause.consequence) is not passed_on
     assert (diagnosis.first, diagnosis.second) == pair
     assert diagnosis.fixed_second == pair[1].model_copy(update={"loss": Loss.SUM_OF_SQUARES})

@@ -88,6 +88,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             spec.RunEvent(state=spec.RunState.RUNNING, progress=progress),
             spec.RunEvent(state=spec.RunState.SUCCEEDED, run=make_run()),
         ]
+        # How many events the next watches get before they end with that status.
+        self.broken_watches: deque[tuple[int, status_pb2.Status]] = deque()
         # Answers of GetServerInfo before it is ready.
         self.unready = 0
         # A Train that is held ends with `end`, or when its caller goes away.
@@ -132,7 +134,10 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def WatchRun(self, request: Any, context: Any) -> Iterator[Any]:
         self._enter("WatchRun", request, context)
-        yield from map(wire.event_to_wire, self.events)
+        count, status = self.broken_watches.popleft() if self.broken_watches else (len(self.events), None)
+        yield from map(wire.event_to_wire, self.events[:count])
+        if status is not None:
+            context.abort_with_status(rpc_status.to_status(status))
 
     def GetRun(self, request: Any, context: Any) -> Any:
         self._enter("GetRun", request, context)
@@ -190,7 +195,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def Diagnose(self, request: Any, context: Any) -> Any:
         self._enter("Diagnose", request, context)
-        cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")
+        cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), consequence="e", fix="f")
         return wire.diagnosis_to_wire(spec.Diagnosis(causes=(cause,), controls=()))
 
     def GetServerInfo(self, request: Any, context: Any) -> Any:

@@ -32,8 +32,8 @@ def hello(window: int | None = None) -> bytes:
     return PREFACE + frame(SETTINGS, settings)
 
 
-def request(path: str, message: bytes) -> bytes:
-    """A call with its one message."""
+def request(path: str, message: bytes, **metadata: str) -> bytes:
+    """A call with its one message, and ``metadata`` beside the usual headers."""
     headers = {
         ":method": "POST",
         ":scheme": "http",
@@ -41,6 +41,7 @@ def request(path: str, message: bytes) -> bytes:
         ":authority": "localhost",
         "te": "trailers",
         "content-type": "application/grpc",
+        **metadata,
     }
     # Each as a literal without indexing, uncompressed; all are shorter than 127 bytes.
     block = b"".join(

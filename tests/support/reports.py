@@ -163,7 +163,7 @@ def make_diagnosis(text: str = "") -> Diagnosis:
     """A cause on the second side, with ``text`` wherever words stand."""
     evidence = Evidence(name=f"ratio{text}", description=f"a ratio{text}", expected=1, observed=10)
     control = Evidence(name=f"repeated{text}", description=f"the same twice{text}", observed=math.nan)
-    words = {"reason": "LOSS_REDUCTION", "title": f"a mean{text}", "effect": f"smaller{text}", "fix": f"sum{text}"}
+    words = {"reason": "LOSS_REDUCTION", "title": f"a mean{text}", "consequence": f"smaller{text}", "fix": f"sum{text}"}
     spec = RunSpec(loss=Loss.MEAN_SQUARED_ERROR)
     return Diagnosis(
         causes=(Cause(**words, evidence=(evidence,), side=Side.SECOND),),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopbench.addresses import loopback_host
 from loopbench_client.errors import ErrorDetails, LoopbenchError
 
 # It ends when its stdin does, and so with this process however that ends.
@@ -70,7 +71,7 @@ class TensorBoard:
 @contextmanager
 def tensorboard_process(logs: Path, port: int, log: Path) -> Iterator[TensorBoard]:
     """Starts TensorBoard on ``logs``, which ends with the block; port 0 takes a free one."""
-    command = [sys.executable, "-c", PROGRAM, "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-c", PROGRAM, "--logdir", str(logs), "--host", loopback_host(), "--port", str(port)]
     with log.open("wb") as output:
         # A separate session: Ctrl-C is for this process, which lets it go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed program

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from loopbench.spec import Cause, Diagnosis, Evidence, Side
+from loopbench.text import figure
 from loopbench_client.report.specifications import changes
 from loopbench_client.report.verdicts import Block, blocks, numbered
-from loopbench_client.report.words import figure
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from loopbench.page.axes import Scale, linear, loss_scale, whole
 from loopbench.spec import Result
+from loopbench.text import figure
 from loopbench_client.report.marks import Mark
-from loopbench_client.report.scale import Scale, linear, loss_scale, whole
 from loopbench_client.report.spreads import Spread, shown, spreads
-from loopbench_client.report.words import figure, percent
+from loopbench_client.report.words import percent
 
 WIDTH, HEIGHT = 420, 270
 # Where lines are drawn; the figures of the axes are left of it and below.

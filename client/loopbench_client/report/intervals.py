@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from loopbench.page.axes import Scale, linear
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Verdict
+from loopbench.text import figure
 from loopbench_client.report.marks import Mark
-from loopbench_client.report.scale import Scale, linear
 from loopbench_client.report.verdicts import Pair
-from loopbench_client.report.words import figure, mean_and_sd, percent, points
+from loopbench_client.report.words import mean_and_sd, percent, points
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from loopbench.text import figure
 from loopbench_client.errors import ErrorDetails, LoopbenchError
 from loopbench_client.report import curves, intervals, words
 from loopbench_client.report.causes import diagnosed
@@ -62,8 +63,8 @@ def _render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("kebab", "figure", "percent", "points", "moment")
-    environment.filters |= {name: getattr(words, name) for name in names}
+    filters = (words.kebab, figure, words.percent, words.points, words.moment)
+    environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
     return environment.get_template("page.html").render(_content(report))
 
 

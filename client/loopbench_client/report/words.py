@@ -4,17 +4,12 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from loopbench.text import figure
+
 
 def kebab(value: object) -> str:
     """``GRADIENT_TAPE`` → ``gradient-tape``."""
     return str(value).lower().replace("_", "-")
-
-
-def figure(value: float | None) -> str:
-    """Any number, to six digits; nothing where there is none."""
-    if value is None:
-        return ""
-    return f"{value:.6g}" if math.isfinite(value) else "NaN" if math.isnan(value) else f"{value:+}"
 
 
 def percent(fraction: float) -> str:

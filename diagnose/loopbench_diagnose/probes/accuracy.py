@@ -1,8 +1,8 @@
 """Accuracies that no way of counting gives: the metric is of the wrong class."""
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench.spec import Cause, Effect, Evidence
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Figure, Reports
 from loopbench_diagnose.trace import Trace
@@ -14,36 +14,39 @@ FIX = (
 )
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Counts, and names the metric where the reported accuracy is something else."""
-    wrong = [_uncounted(case, side) for side in (0, 1)]
+    if Reason.LABELS in findings.reasons:
+        # Counted on other labels, every accuracy is another one.
+        return
+    wrong = [_uncounted(experiment, side) for side in (0, 1)]
     for side in (0, 1):
         figures = wrong[side]
-        if not figures or _alike(figures, wrong[1 - side], case):
+        if not figures or _alike(figures, wrong[1 - side], experiment):
             continue
         names = joined(sorted(figure.name for figure in figures))
         findings.cause(
             Cause(
                 reason=Reason.ACCURACY_METRIC,
                 title=f"What the {word(side)} side reports as {names} is not the share of samples in their class",
-                evidence=(*(_counted(figure, side) for figure in figures), *_metrics(case.epochs[side])),
-                effect="The figure says little of the model; the weights are not touched.",
+                evidence=(*(_counted(figure, side) for figure in figures), *_metrics(experiment.epochs[side])),
+                consequence="The figure says little of the model; the weights are not touched.",
                 fix=FIX,
                 side=SIDES[side],
             ),
-            Severity.REPORT,
+            Effect.REPORT,
             max(abs(figure.reported - figure.truth) for figure in figures),
         )
 
 
-def _uncounted(case: Case, side: int) -> list[Figure]:
-    figures = Reports(case, side).figures()
-    return [f for f in figures if f.name.removeprefix(VALIDATION) in ACCURACIES and f.way is None]
+def _uncounted(experiment: Experiment, side: int) -> list[Figure]:
+    figures = Reports(experiment, side).figures()
+    return [f for f in figures if f.name.removeprefix(VALIDATION) in ACCURACIES and f.aggregation is None]
 
 
-def _alike(own: list[Figure], other: list[Figure], case: Case) -> bool:
+def _alike(own: list[Figure], other: list[Figure], experiment: Experiment) -> bool:
     """Whether both sides count with the same wrong metric, which makes no difference between them."""
-    kinds = [_kinds(trace) for trace in case.epochs]
+    kinds = [_kinds(trace) for trace in experiment.epochs]
     return bool(kinds[0]) and kinds[0] == kinds[1] and {f.name for f in own} == {f.name for f in other}
 
 

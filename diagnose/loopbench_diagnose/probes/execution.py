@@ -1,11 +1,11 @@
 """Eager, as a graph, or compiled by XLA: the same code executed in the side's own way and eagerly."""
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import BATCH_EPOCHS, Case
-from loopbench_diagnose.consequences import finite
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.effects import finite
+from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.gradients import gap, subtract
-from loopbench_diagnose.lab import Execution
+from loopbench_diagnose.harness import Execution
 from loopbench_diagnose.reasons import Reason
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
@@ -14,16 +14,16 @@ ROUNDING = 1e-2
 CHANCE = 0.1
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Runs each side on one batch both ways."""
-    data = case.first(case.batch_size)
-    own = [case.lab.run(side, data, BATCH_EPOCHS) for side in case.sides]
-    eager = [_eagerly(case, side, own[side]) for side in (0, 1)]
-    distances = [_distance(case, eager[side], own[side]) for side in (0, 1)]
+    data = experiment.first(experiment.batch_size)
+    own = [experiment.harness.run(side, data, BATCH_EPOCHS) for side in experiment.sides]
+    eager = [_eagerly(experiment, side, own[side]) for side in (0, 1)]
+    distances = [_distance(experiment, eager[side], own[side]) for side in (0, 1)]
     for side in (0, 1):
-        differs = distances[side] > max(ROUNDING, case.tolerance)
+        differs = distances[side] > max(ROUNDING, experiment.tolerance)
         if differs and (
-            own[side].drawn != eager[side].drawn or not _is_chance(case, side, eager[side], distances[side])
+            own[side].drawn != eager[side].drawn or not _is_chance(experiment, side, eager[side], distances[side])
         ):
             # A function that draws by Python draws once, when it is traced.
             _tell_frozen(findings, side, distances[side])
@@ -34,26 +34,32 @@ def probe(case: Case, findings: Findings) -> None:
         _tell_xla(findings, 0 if own[0].by_xla else 1, distances)
 
 
-def _eagerly(case: Case, side: int, own: Execution) -> Execution:
+def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:
     """The same code run eagerly, taken from an experiment that has shown it already where there is one."""
     if not own.in_graph:
         return own
-    watched = case.batch()[side]
+    watched = experiment.batch()[side]
     # Without random layers, watched is as it is; what repeats itself to the bit would do so once more.
-    if watched.steps and not (watched.noisy or case.diverges) and case.repeat_gap(side) == 0:
-        return Execution(watched.weights, in_graph=False, by_xla=False, drawn=watched.drawn)
-    return case.lab.run(case.sides[side], case.first(case.batch_size), BATCH_EPOCHS, eagerly=True)
+    if (
+        watched.steps
+        and not (watched.replaced_inputs or watched.noisy or experiment.diverges)
+        and experiment.repeat_gap(side) == 0
+    ):
+        return Execution(watched.whole_weights, in_graph=False, by_xla=False, drawn=watched.drawn)
+    return experiment.harness.run(
+        experiment.sides[side], experiment.first(experiment.batch_size), BATCH_EPOCHS, eagerly=True
+    )
 
 
-def _distance(case: Case, eager: Execution, own: Execution) -> float:
-    start = case.lab.initial_weights
+def _distance(experiment: Experiment, eager: Execution, own: Execution) -> float:
+    start = experiment.harness.initial_weights
     return gap(subtract(eager.weights, start), subtract(own.weights, start))
 
 
-def _is_chance(case: Case, side: int, eager: Execution, distance: float) -> bool:
-    data = case.first(case.batch_size)
-    other = case.lab.run(case.sides[side], data, BATCH_EPOCHS, eagerly=True, reseed=True)
-    return _distance(case, eager, other) > CHANCE * distance
+def _is_chance(experiment: Experiment, side: int, eager: Execution, distance: float) -> bool:
+    data = experiment.first(experiment.batch_size)
+    other = experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS, eagerly=True, reseed=True)
+    return _distance(experiment, eager, other) > CHANCE * distance
 
 
 def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
@@ -66,13 +72,14 @@ def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
                     "eager_and_graph", "As it is against eagerly: distance of the weights' movement.", 0.0, distance
                 ),
             ),
-            effect=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: what is "
+            consequence=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: "
+            f"what is "
             "Python in a tf.function runs once, when it is traced.",
             fix="Keep what changes, such as a learning rate, a counter or noise, in tf.Variables and TensorFlow's "
             "operations; run both sides eagerly to see them agree.",
             side=SIDES[side],
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(distance),
     )
 
@@ -85,11 +92,12 @@ def _tell_xla(findings: Findings, side: int, distances: list[float]) -> None:
             evidence=(
                 evidence("distance_from_eager", "Movement of the weights against eager, first and second.", *distances),
             ),
-            effect="Sums are taken in another order: the weights differ by rounding, the accuracies hardly at all.",
+            consequence="Sums are taken in another order: the weights differ by rounding, the accuracies hardly at "
+            "all.",
             fix="Set jit_compile alike on both sides for the same bits; Model.compile's default turns it on where "
             "there is a GPU.",
             side=SIDES[side],
         ),
-        Severity.ROUNDING,
+        Effect.ROUNDING,
         finite(distances[side]),
     )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import effect_of_gap, finite
+from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
-from loopbench_diagnose.gradients import gap, ratio
+from loopbench_diagnose.effects import effect_of_gap, finite
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
+from loopbench_diagnose.gradients import gap
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -31,36 +31,30 @@ class Explained:
     reason: Reason
     title: str
     fix: str
-    at_fault: Callable[[Case, int], bool]
-    more: Callable[[Case], list[Evidence]]
+    at_fault: Callable[[Experiment, int], bool]
+    more: Callable[[Experiment], list[Evidence]]
 
 
-def _ignores_weights(case: Case, side: int) -> bool:
-    return not case.sees(side, UNIT_WEIGHTS)
+def _ignores_weights(experiment: Experiment, side: int) -> bool:
+    return not experiment.sees(side, UNIT_WEIGHTS)
 
 
-def _not_in_training_mode(case: Case, side: int) -> bool:
-    return not case.batch()[side].steps[0].call.training
+def _not_in_training_mode(experiment: Experiment, side: int) -> bool:
+    return not experiment.batch()[side].steps[0].call.training
 
 
-def _changes_under(intervention: Intervention) -> Callable[[Case, int], bool]:
-    return lambda case, side: case.sees(side, intervention)
+def _changes_under(intervention: Intervention) -> Callable[[Experiment, int], bool]:
+    return lambda experiment, side: experiment.sees(side, intervention)
 
 
-def _depends_on_order(case: Case, side: int) -> bool:
-    """Samples and labels that belong together give the same gradient in whatever order they come."""
-    others = tuple(one for one in case.explained if one is not EQUAL_LABELS)
-    straight = case.first_step(others)[side].steps[0].gradients
-    turned = case.reversed_batch(side, others).steps[0].gradients
-    assert straight is not None
-    assert turned is not None
-    return ratio(straight, turned).residual > case.tolerance
+def _depends_on_order(experiment: Experiment, side: int) -> bool:
+    return experiment.depends_on_order(side, experiment.explanation.interventions)
 
 
-def _flags(case: Case) -> list[Evidence]:
+def _flags(experiment: Experiment) -> list[Evidence]:
     moved = [
         gap(*(trace.steps[0].state or [], (trace.steps[1].state if len(trace.steps) > 1 else trace.state) or []))
-        for trace in case.batch()
+        for trace in experiment.batch()
     ]
     if not any(moved):
         return []
@@ -75,9 +69,9 @@ def _flags(case: Case) -> list[Evidence]:
     ]
 
 
-def _shapes(case: Case) -> list[Evidence]:
-    labels = [np.shape(leaf)[1:] for leaf in leaves(case.data.y)]
-    outputs = [leaf.shape[1:] for leaf in leaves(case.batch()[0].steps[0].call.outputs)]
+def _shapes(experiment: Experiment) -> list[Evidence]:
+    labels = [np.shape(leaf)[1:] for leaf in leaves(experiment.data.y)]
+    outputs = [leaf.shape[1:] for leaf in leaves(experiment.batch()[0].steps[0].call.outputs)]
     told = f"Labels (n{_rest(labels)}) against outputs (n{_rest(outputs)}): broadcast, their difference is (n, n)."
     return [evidence("shapes", told)]
 
@@ -86,22 +80,22 @@ def _rest(shapes: list[tuple[int, ...]]) -> str:
     return "".join(f", {size}" for size in shapes[0]) if shapes[0] else ","
 
 
-def _outputs(case: Case) -> list[Evidence]:
-    outputs = leaves(case.batch()[0].steps[0].call.outputs)
-    kind = "probabilities" if case.lab.gives_probabilities else "no probabilities"
+def _outputs(experiment: Experiment) -> list[Evidence]:
+    outputs = leaves(experiment.batch()[0].steps[0].call.outputs)
+    kind = "probabilities" if experiment.harness.gives_probabilities else "no probabilities"
     low, high = min(float(leaf.min()) for leaf in outputs), max(float(leaf.max()) for leaf in outputs)
     return [evidence("outputs", f"The model's outputs are {kind}: {low:.4g} to {high:.4g}.")]
 
 
-def _weights(case: Case) -> list[Evidence]:
-    values = [np.asarray(leaf, np.float64) for leaf in leaves(case.data.sample_weight)]
+def _weights(experiment: Experiment) -> list[Evidence]:
+    values = [np.asarray(leaf, np.float64) for leaf in leaves(experiment.data.sample_weight)]
     given = [f"sample weights from {value.min():.4g} to {value.max():.4g}" for value in values]
-    given += [f"class weights {dict(case.data.class_weight)}"] if case.data.class_weight else []
+    given += [f"class weights {dict(experiment.data.class_weight)}"] if experiment.data.class_weight else []
     told = f"There are {joined(given)}." if given else "A side hands class weights of its own to fit."
     return [evidence("weights", told)]
 
 
-def _none(_: Case) -> list[Evidence]:
+def _none(_: Experiment) -> list[Evidence]:
     return []
 
 
@@ -152,20 +146,20 @@ CAUSES: dict[Intervention, Explained] = {
 }
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Tells a cause for every intervention that the gap needs to close."""
     # What replicas do has a probe of its own.
-    found = [one for one in case.explanation.interventions if one is not ONE_REPLICA]
-    plain = case.ratio([one for one in case.explanation.interventions if one is ONE_REPLICA])
-    if plain is None or not case.explanation.closed:
+    found = [one for one in experiment.explanation.interventions if one is not ONE_REPLICA]
+    plain = experiment.ratio([one for one in experiment.explanation.interventions if one is ONE_REPLICA])
+    if plain is None or not experiment.explanation.closed:
         return
     for intervention in found:
-        _tell(case, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
+        _tell(experiment, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
 
 
-def _tell(case: Case, findings: Findings, intervention: Intervention, size: float) -> None:
+def _tell(experiment: Experiment, findings: Findings, intervention: Intervention, size: float) -> None:
     cause = CAUSES[intervention]
-    guilty = [side for side in (0, 1) if cause.at_fault(case, side)]
+    guilty = [side for side in (0, 1) if cause.at_fault(experiment, side)]
     who = f"The {word(guilty[0])} side" if len(guilty) == 1 else "One side"
     findings.cause(
         Cause(
@@ -177,14 +171,14 @@ def _tell(case: Case, findings: Findings, intervention: Intervention, size: floa
                     "gradient_gap_without_cause",
                     f"The same under the intervention: {intervention.name}.",
                     0.0,
-                    case.explanation.ratio.residual,
+                    experiment.explanation.ratio.residual,
                 ),
-                *cause.more(case),
+                *cause.more(experiment),
             ),
-            effect=effect_of_gap(size),
+            consequence=effect_of_gap(size),
             fix=cause.fix,
             side=SIDES[guilty[0]] if len(guilty) == 1 else None,
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(size),
     )

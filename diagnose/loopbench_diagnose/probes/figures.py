@@ -3,11 +3,11 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, joined, word
+from loopbench.spec import Cause, Effect, Evidence
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.reports import SOUND, VALIDATION, Figure, Reports, Way
+from loopbench_diagnose.reports import SOUND, VALIDATION, Aggregation, Figure, Reports
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,28 @@ class Wrong:
 
 SMALL = "The reported figure is too small wherever the last batch is smaller."
 DIVIDE = "Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant."
-WRONG: dict[Way, Wrong] = {
-    Way.UNWEIGHTED: Wrong(
+WRONG: dict[Aggregation, Wrong] = {
+    Aggregation.UNWEIGHTED: Wrong(
         Reason.UNWEIGHTED_MEAN,
         "The samples of a smaller last batch count for more than the others. The weights are not touched.",
         "Feed a keras.metrics.Mean with sample_weight=the number of samples in the batch.",
     ),
-    Way.LAST: Wrong(
+    Aggregation.LAST: Wrong(
         Reason.LAST_BATCH,
         "The figure is that of a few samples, and jumps from epoch to epoch. The weights are not touched.",
         "Return the result of a tracked keras.metrics.Mean from train_step and test_step, and list it in the model's "
         "metrics, so that it is reset every epoch.",
     ),
-    Way.UNFED: Wrong(
+    Aggregation.UNFED: Wrong(
         Reason.UNFED_METRIC,
         "The figure stays at 0. Where train_step returns nothing but figures under the names of the model's metrics, "
         "fit reports those metrics instead. The weights are not touched.",
         "Keep a keras.metrics.Mean of the loss, feed it in train_step and test_step, return its result, and list it in "
         "the model's metrics.",
     ),
-    Way.FIXED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
-    Way.PADDED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
-    Way.REPEATED: Wrong(
+    Aggregation.FIXED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
+    Aggregation.PADDED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
+    Aggregation.REPEATED: Wrong(
         Reason.FIXED_DIVISOR,
         "The samples of a smaller last batch count for more than the others, and the figure is too large. The weights "
         "are not touched.",
@@ -51,9 +51,9 @@ WRONG: dict[Way, Wrong] = {
 }
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Works out every reported figure in every way, and tells those that fit a wrong one."""
-    sides = [{figure.name: figure for figure in Reports(case, side).figures()} for side in (0, 1)]
+    sides = [{figure.name: figure for figure in Reports(experiment, side).figures()} for side in (0, 1)]
     for side in (0, 1):
         _tell_wrong(findings, side, sides[side], sides[1 - side])
     _tell_running(findings, sides[0], sides[1])
@@ -66,15 +66,18 @@ def _evidence(figure: Figure, side: int) -> Evidence:
 
 
 def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: dict[str, Figure]) -> None:
-    by_way: dict[Way, list[Figure]] = defaultdict(list)
+    by_way: dict[Aggregation, list[Figure]] = defaultdict(list)
     for name, figure in own.items():
-        way = figure.way
+        way = figure.aggregation
         if way in SOUND:
             findings.control(
-                f"{word(side)}_{name}", f"The {word(side)} side's {name}: {way}.", figure.ways[way], figure.reported
+                f"{word(side)}_{name}",
+                f"The {word(side)} side's {name}: {way}.",
+                figure.aggregations[way],
+                figure.reported,
             )
         # What both sides do alike makes no difference between them.
-        elif way is not None and (name not in other or other[name].way is not way):
+        elif way is not None and (name not in other or other[name].aggregation is not way):
             by_way[way].append(figure)
     for way, figures in by_way.items():
         told = tuple(_evidence(figure, side) for figure in figures)
@@ -88,11 +91,11 @@ def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: di
                 reason=wrong.reason,
                 title=f"What the {word(side)} side reports as {names} is {way}",
                 evidence=told,
-                effect=wrong.effect,
+                consequence=wrong.effect,
                 fix=wrong.fix,
                 side=SIDES[side],
             ),
-            Severity.REPORT,
+            Effect.REPORT,
             max(abs(figure.reported - figure.truth) for figure in figures),
         )
 
@@ -102,11 +105,12 @@ def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str
     names = [
         name
         for name in first.keys() & second.keys()
-        if not name.startswith(VALIDATION) and {first[name].way, second[name].way} == {Way.MEAN, Way.FINAL}
+        if not name.startswith(VALIDATION)
+        and {first[name].aggregation, second[name].aggregation} == {Aggregation.MEAN, Aggregation.FINAL}
     ]
     if not names:
         return
-    running = 0 if first[names[0]].way is Way.MEAN else 1
+    running = 0 if first[names[0]].aggregation is Aggregation.MEAN else 1
     findings.cause(
         Cause(
             reason=Reason.RUNNING_FIGURE,
@@ -114,17 +118,18 @@ def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str
             evidence=tuple(
                 evidence(
                     f"{word(side)}_{name}",
-                    f"The {word(side)} side's {name}: {figures[name].way}.",
-                    figures[name].ways.get(Way.FINAL),
+                    f"The {word(side)} side's {name}: {figures[name].aggregation}.",
+                    figures[name].aggregations.get(Aggregation.FINAL),
                     figures[name].reported,
                 )
                 for name in sorted(names)
                 for side, figures in enumerate((first, second))
             ),
-            effect="A running figure lags behind: it holds batches from before the weights had learnt. The weights are "
+            consequence="A running figure lags behind: it holds batches from before the weights had learnt. The "
+            "weights are "
             "not touched.",
             fix="Compare evaluate(training data) on both sides after the last epoch.",
         ),
-        Severity.REPORT,
+        Effect.REPORT,
         max(abs(first[name].reported - second[name].reported) for name in names),
     )

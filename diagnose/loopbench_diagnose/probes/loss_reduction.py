@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import NEGLIGIBLE, effect_of_scale
+from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench_diagnose.effects import effect_of_scale
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, difference, evidence, percent, word
 from loopbench_diagnose.gradients import ratio
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.trace import Array, Trace
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the losses and the first gradients, variable by variable."""
-    explanation = case.explanation
-    first, second = case.batch(case.explained)
-    if not first.steps or not second.steps or not case.same_inputs:
+    explanation = experiment.explanation
+    first, second = experiment.batch(experiment.explained)
+    if not first.steps or not second.steps or not experiment.same_inputs:
         return
     found = explanation.ratio
     losses = first.steps[0].loss, second.steps[0].loss
@@ -24,13 +24,15 @@ def probe(case: Case, findings: Findings) -> None:
         evidence("loss_ratio", "Loss of the first batch, second over first.", 1.0, _over(losses[1], losses[0])),
         evidence("gradient_ratio", "First gradient, second over first, over all variables.", 1.0, found.scale),
         evidence("gradient_ratio_spread", "Largest relative distance of one variable's ratio.", 0.0, found.spread),
-        *_by_variable(case),
+        *_by_variable(experiment),
         *_movements(first, second),
     )
     if not explanation.closed:
         return
-    if abs(found.scale - 1) < case.tolerance:
+    if abs(found.scale - 1) < experiment.tolerance:
         findings.agree(measured)
+        return
+    if _is_of_masks(experiment, findings, found.scale, measured) or Reason.ACCUMULATION in findings.reasons:
         return
     effect = effect_of_scale(second.optimizers, first.steps, found.scale)
     findings.cause(
@@ -38,13 +40,49 @@ def probe(case: Case, findings: Findings) -> None:
             reason=Reason.LOSS_REDUCTION,
             title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
             evidence=measured,
-            effect=effect.text,
-            fix=f"Reduce both losses in the same way{_named(case, found.scale)}, or divide the second's learning rate "
+            consequence=effect.text,
+            fix=f"Reduce both losses in the same way{_named(experiment, found.scale)}, or divide the second's "
+            f"learning rate "
             f"by {found.scale:.6g} where the optimizer is plain SGD.",
         ),
-        Severity.TRAINING if effect.change > NEGLIGIBLE else Severity.ROUNDING,
+        Effect.TRAINING,
         effect.change,
     )
+
+
+def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measured: tuple[Evidence, ...]) -> bool:
+    """A scale that is the share of positions that count: masked losses, divided by all positions or by those."""
+    first, second = experiment.batch()
+    given = [trace.steps[0].output_gradients for trace in (first, second)]
+    if not all(given):
+        return False
+    counted = _counted(given[0][0].gradient, scale, experiment.tolerance)
+    if counted is None:
+        return False
+    side = 1 if scale < 1 else 0
+    effect = effect_of_scale(second.optimizers, first.steps, scale)
+    findings.cause(
+        difference(
+            Reason.MASK,
+            f"The {word(side)} side divides its masked loss by all positions, the other by the {percent(counted)} "
+            f"that count",
+            measured,
+            consequence=effect.text,
+            fix="Divide by the sum of the mask on both sides.",
+            side=side,
+        ),
+        Effect.TRAINING,
+        effect.change,
+    )
+    return True
+
+
+def _counted(gradient: Array, scale: float, tolerance: float) -> float | None:
+    """The share of positions, or of values, that have a gradient, where ``scale`` or its inverse is that share."""
+    values = gradient != 0
+    shares = (float((np.any(values, axis=-1) if gradient.ndim > 1 else values).mean()), float(values.mean()))
+    fits = (share for share in shares if min(abs(scale / share - 1), abs(scale * share - 1)) < tolerance)
+    return next((share for share in fits if share < 1 - tolerance), None)
 
 
 def _over(numerator: float, denominator: float) -> float:
@@ -65,8 +103,8 @@ def _movements(first: Trace, second: Trace) -> list[Evidence]:
     ]
 
 
-def _by_variable(case: Case) -> list[Evidence]:
-    ratios = zip(case.lab.names, case.explanation.ratio.by_variable, strict=False)
+def _by_variable(experiment: Experiment) -> list[Evidence]:
+    ratios = zip(experiment.names, experiment.explanation.ratio.by_variable, strict=False)
     return [
         evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
         for name, value in ratios
@@ -74,9 +112,9 @@ def _by_variable(case: Case) -> list[Evidence]:
     ]
 
 
-def _named(case: Case, scale: float) -> str:
+def _named(experiment: Experiment, scale: float) -> str:
     """What the scale is the number of, where it is one."""
-    step = case.batch()[0].steps[0]
+    step = experiment.batch()[0].steps[0]
     batch = len(step.call.rows)
     outputs = {int(np.prod(leaf.shape[1:])) for leaf in leaves(step.call.outputs)}
     known = {
@@ -86,6 +124,6 @@ def _named(case: Case, scale: float) -> str:
     }
     for count, name in known.items():
         for value, side in ((scale, "second"), (1 / scale, "first")):
-            if count > 1 and abs(value / count - 1) < case.tolerance:
+            if count > 1 and abs(value / count - 1) < experiment.tolerance:
                 return f" ({name}: the {side} side seems to sum over them where the other takes a mean)"
     return ""

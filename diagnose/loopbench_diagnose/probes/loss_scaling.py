@@ -2,42 +2,43 @@
 
 import keras
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import finite
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.effects import finite
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 from loopbench_diagnose.gradients import norm, subtract
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Looks for a loss scale optimizer, and for whether its scale_loss is called."""
     # Layers may have a policy of their own, whatever the model's is.
-    if "float16" not in case.lab.compute_dtypes:
+    if "float16" not in experiment.harness.compute_dtypes:
         return
-    states = [_state(trace) for trace in case.batch()]
+    states = [_state(trace) for trace in experiment.batch()]
     if states[0] == states[1]:
         findings.control("loss_scaling", f"In float16, on both sides: each {states[0]}.")
         return
     guilty = next((side for side in (0, 1) if states[side] != SCALED), 1)
-    moved = [_moved(trace) for trace in case.batch()]
+    moved = [_moved(trace) for trace in experiment.batch()]
     times = moved[1] / moved[0] if moved[0] else float("inf")
     findings.cause(
         Cause(
             reason=Reason.LOSS_SCALING,
             title=f"The {word(guilty)} side computes in float16, but {states[guilty]}",
             evidence=(
-                evidence("loss_scale", "Scale of the first batch's loss, first and second.", *_scales(case)),
+                evidence("loss_scale", "Scale of the first batch's loss, first and second.", *_scales(experiment)),
                 evidence("update_length", "Length of the first update, first and second.", *moved),
             ),
-            effect=f"The second's first update is {times:.3g} times as long as the first's. Without the scale small "
+            consequence=f"The second's first update is {times:.3g} times as long as the first's. Without the scale "
+            f"small "
             "gradients vanish in float16.",
             fix="Wrap the optimizer in keras.optimizers.LossScaleOptimizer, and take the gradient of "
             "optimizer.scale_loss(loss).",
             side=SIDES[guilty],
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(abs(times - 1)),
     )
 
@@ -53,8 +54,8 @@ def _state(trace: Trace) -> str:
     return SCALED if trace.steps[0].loss_scale != 1 else UNSCALED
 
 
-def _scales(case: Case) -> tuple[float, float]:
-    first, second = case.batch()
+def _scales(experiment: Experiment) -> tuple[float, float]:
+    first, second = experiment.batch()
     return first.steps[0].loss_scale, second.steps[0].loss_scale
 
 

@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench.spec import Cause, Effect, Evidence
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 from loopbench_diagnose.reasons import Reason
 
 # Before all other causes: these may be a consequence.
 SIZE = float("inf")
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Looks for a side whose weights or reported losses end as NaN or infinity."""
-    found = {side: trace.divergence for side, trace in enumerate(case.epochs)}
+    found = {side: trace.divergence for side, trace in enumerate(experiment.epochs)}
     lost = {side: where for side, where in found.items() if where is not None}
     if not lost:
-        steps = " and ".join(str(len(trace.steps)) for trace in case.epochs)
+        steps = " and ".join(str(len(trace.steps)) for trace in experiment.epochs)
         findings.control("finite", f"Losses and weights are finite on both sides, over {steps} updates.")
         return
     measured = [
@@ -42,7 +42,7 @@ def tell(findings: Findings, places: Mapping[int, str], measured: list[Evidence]
             reason=Reason.NON_FINITE,
             title=f"{'Both sides diverge' if both else 'One side diverges'} to NaN or infinity: {told}",
             evidence=tuple(measured),
-            effect="A weight that is not finite stays so. "
+            consequence="A weight that is not finite stays so. "
             + (
                 "Both sides end with nothing that can be compared, even where they end in the same bits."
                 if both
@@ -52,6 +52,6 @@ def tell(findings: Findings, places: Mapping[int, str], measured: list[Evidence]
             "diagnose again: causes that show only after the divergence are not found.",
             side=None if side is None else SIDES[side],
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         SIZE,
     )

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.spec import Cause, Evidence
+from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose import clips
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import copy_of, effect_of_field, finite, inner, updates
-from loopbench_diagnose.findings import Findings, Severity, evidence, percent
-from loopbench_diagnose.gradients import gap
+from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
+from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Step, Trace
 
@@ -17,6 +17,8 @@ from loopbench_diagnose.trace import Step, Trace
 # exact copies of two optimizers the second is enough.
 ROUNDING = 1e-2
 EXACT = 1e-6
+# Residual of updates that differ by a decay of the weights; differences of float32 weights are coarse.
+DECAYS = 3e-2
 # A gap of the real updates this much smaller than that of the copies says that something makes up for it.
 MADE_UP = 0.1
 # The rounding of two sides is not that of their gradients alone.
@@ -39,10 +41,9 @@ CLIPPING = Field(
     "The gradients are clipped in different ways",
     "Clip in one way: clipnorm clips every variable by its own norm, global_clipnorm all of them by their common norm.",
 )
+# Fields that other probes compare, by what they do in the replay, and values that take them out.
+NEUTRAL: dict[str, Any] = {"learning_rate": 0.01, "use_ema": False, "gradient_accumulation_steps": None}
 FIELDS: dict[str, Field] = {
-    "learning_rate": Field(
-        Reason.LEARNING_RATE, "The learning rates differ", "Give both optimizers the same learning_rate."
-    ),
     "epsilon": Field(
         Reason.EPSILON,
         "The optimizers' epsilon differs",
@@ -52,19 +53,43 @@ FIELDS: dict[str, Field] = {
 }
 OTHER_FIELD = Field(Reason.OPTIMIZER, "The optimizers are configured differently", "Give both the same configuration.")
 
+# Causes of updates that differ on equal gradients, or of gradients that differ from the second step on.
+EXPLAINED = frozenset(
+    {
+        Reason.LOSS_SCALING,
+        Reason.NOT_REPEATABLE,
+        Reason.NON_FINITE,
+        Reason.LEARNING_RATE,
+        Reason.LEARNING_RATE_SCHEDULE,
+        Reason.STALE_GRADIENTS,
+        Reason.ACCUMULATION,
+        Reason.OPTIMIZER_RECREATED,
+        Reason.RESUME,
+        Reason.WEIGHTS_RESET,
+        Reason.WEIGHT_AVERAGING,
+        Reason.INITIAL_WEIGHTS,
+        Reason.LAYER_STATE,
+        Reason.REPEATED_RANDOMNESS,
+    }
+)
+
 CANCELLED = "Here loss and learning rate make up for each other: after the first step the weights have moved alike."
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares optimizers by copies that are fed the same gradients, then the updates themselves."""
-    first, second = case.batch(case.explained)
-    if not first.steps or not second.steps or not case.same_inputs or not case.explanation.closed:
+    first, second = experiment.batch(experiment.explained)
+    if not first.steps or not second.steps:
         return
-    real = _real_gap(first, second, case)
-    found = _configuration(first, second, real, findings, case) or _by_hand(first, second, real, findings)
+    if not experiment.explanation.closed or not experiment.same_inputs:
+        # Gradients that differ say nothing of the updates; copies of the optimizers are compared all the same.
+        _configuration(first, second, float("inf"), findings, experiment)
+        return
+    real = _real_gap(first, second, experiment)
+    found = _configuration(first, second, real, findings, experiment) or _by_hand(first, second, real, findings)
     _cancel(first, second, findings)
-    if not found and not findings.reasons & {Reason.LOSS_SCALING, Reason.NOT_REPEATABLE}:
-        _update_rule(first, second, real, findings, case)
+    if not found and not findings.reasons & EXPLAINED:
+        _update_rule(first, second, real, findings, experiment)
 
 
 def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
@@ -74,12 +99,12 @@ def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
         return
     for cause in findings.causes:
         if cause.reason in both:
-            findings.reword(cause.reason, Severity.ROUNDING, effect=f"{cause.effect} {CANCELLED}")
+            findings.reword(cause.reason, Effect.TRAINING, 0.0, consequence=f"{cause.consequence} {CANCELLED}")
 
 
-def _real_gap(first: Trace, second: Trace, case: Case) -> float:
+def _real_gap(first: Trace, second: Trace, experiment: Experiment) -> float:
     """Distance of the first updates; a scale of the loss, told elsewhere, is taken out of it."""
-    if abs(case.explanation.ratio.scale - 1) < case.tolerance or not first.optimizers:
+    if abs(experiment.explanation.ratio.scale - 1) < experiment.tolerance or not first.optimizers:
         return _gap(first, second, 1)
     weights, gradients = first.steps[0].weights, second.steps[0].gradients
     assert weights is not None
@@ -110,16 +135,16 @@ def _gap(first: Trace, second: Trace, steps: int) -> float:
     return max(0.0, whole - MOST_NOISE * gap(*made))
 
 
-def _configuration(first: Trace, second: Trace, real: float, findings: Findings, case: Case) -> bool:
+def _configuration(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> bool:
     if not first.optimizers or not second.optimizers:
         return False
-    one, other = inner(first.optimizers[-1]), inner(second.optimizers[-1])
+    one, other = _main(first), _main(second)
     whole = _copies_gap(one, other, first.steps)
     if whole < EXACT:
         told = "Copies of both optimizers make the same updates of the same gradients."
         findings.control("optimizer", told, 0.0, whole)
         return False
-    if _made_up(first, second, real, whole, case):
+    if _made_up(first, second, real, whole, experiment):
         told = "The optimizers are configured differently, and a loop makes up for it: distance of the first updates."
         findings.control("optimizer", told, 0.0, real)
         return False
@@ -137,20 +162,27 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
     return True
 
 
-def _made_up(first: Trace, second: Trace, real: float, whole: float, case: Case) -> bool:
+def _main(trace: Trace) -> Any:
+    """A side's optimizer without what has causes of its own: its rate, averaging and accumulation."""
+    optimizer = inner(trace.optimizers[-1])
+    names = optimizer.get_config()
+    return copy_of(optimizer, **{name: value for name, value in NEUTRAL.items() if name in names})
+
+
+def _made_up(first: Trace, second: Trace, real: float, whole: float, experiment: Experiment) -> bool:
     """Whether the updates agree where copies of the optimizers would make different ones."""
-    one, other = inner(first.optimizers[-1]), inner(second.optimizers[-1])
+    one, other = _main(first), _main(second)
     start = _copies_gap(one, other, first.steps[:1])
     if start > MEASURABLE:
         return real < MADE_UP * start
     # Momentum, for example, makes no difference in step 1.
-    steps = _steps(first, second, case)
+    steps = _steps(first, second, experiment)
     return steps > 1 and whole > MEASURABLE and _gap(first, second, steps) < MADE_UP * whole
 
 
-def _steps(first: Trace, second: Trace, case: Case) -> int:
+def _steps(first: Trace, second: Trace, experiment: Experiment) -> int:
     """How many updates can be compared: a scale of the loss is taken out of the first one alone."""
-    scaled = abs(case.explanation.ratio.scale - 1) >= case.tolerance
+    scaled = abs(experiment.explanation.ratio.scale - 1) >= experiment.tolerance
     return 1 if scaled else min(len(first.steps), len(second.steps))
 
 
@@ -192,10 +224,10 @@ def _tell(
                 evidence("update_gap", "Copies of the first optimizer, without and with this difference.", 0.0, change),
                 *more,
             ),
-            effect=f"On the same gradients the updates differ by {percent(change)} of their length.{effect}",
+            consequence=f"On the same gradients the updates differ by {percent(change)} of their length.{effect}",
             fix=field.fix,
         ),
-        Severity.TRAINING if change > ROUNDING else Severity.ROUNDING,
+        Effect.TRAINING,
         finite(change),
     )
 
@@ -224,25 +256,64 @@ def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bo
                 *clips.measured(first, second),
                 evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
             ),
-            effect=f"The first update differs by {percent(real)} of its length.",
+            consequence=f"The first update differs by {percent(real)} of its length.",
             fix=CLIPPING.fix,
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(real),
     )
     return True
 
 
-def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, case: Case) -> None:
+def _decay(first: Trace, second: Trace, findings: Findings, experiment: Experiment, real: float) -> bool:
+    """Whether the first updates differ by a multiple of the weights: a decay that an optimizer leaves out for some."""
+    weights = first.steps[0].weights
+    if weights is None:
+        return False
+    left = subtract(second.movement(1), first.movement(1))
+    apart = [
+        norm([d]) > EXACT * norm([w]) + 1e-9 and norm([d]) > ROUNDING * norm(left)
+        for d, w in zip(left, weights, strict=True)
+    ]
+    found = ratio(
+        [w * keep for w, keep in zip(weights, apart, strict=True)],
+        [d * keep for d, keep in zip(left, apart, strict=True)],
+    )
+    if not any(apart) or found.residual > DECAYS:
+        return False
+    names = joined([name for name, keep in zip(experiment.names, apart, strict=True) if keep])
+    side = "second" if found.scale > 0 else "first"
+    findings.cause(
+        difference(
+            Reason.OPTIMIZER,
+            f"The {side} side does not decay {names}, the other does",
+            [
+                evidence(
+                    "decay", f"Part of the weights by which the updates of {names} differ.", 0.0, abs(found.scale)
+                ),
+                evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
+            ],
+            consequence=f"The first update differs by {percent(real)} of its length.",
+            fix="Exclude the same variables from the weight decay on both sides (exclude_from_weight_decay).",
+        ),
+        Effect.TRAINING,
+        finite(real),
+    )
+    return True
+
+
+def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> None:
     """Updates that differ although gradients and optimizers do not."""
-    steps = _steps(first, second, case)
+    steps = _steps(first, second, experiment)
     later = max([real, *(_gap(first, second, step) for step in range(2, steps + 1))])
     measured = [evidence("weights_after_1_step", "Distance of the weights' movement after 1 step.", 0.0, real)]
     if steps > 1:
         told = f"The same after {steps} steps on one batch."
         measured.append(evidence(f"weights_after_{steps}_steps", told, 0.0, later))
-    if later < max(ROUNDING, case.tolerance):
+    if later < max(ROUNDING, experiment.tolerance):
         findings.agree(measured)
+        return
+    if _decay(first, second, findings, experiment, real):
         return
     if first.optimizers and second.optimizers:
         configurations = (inner(trace.optimizers[-1]).get_config() for trace in (first, second))
@@ -255,11 +326,12 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, c
             if real >= ROUNDING
             else "The updates part later on",
             evidence=tuple(measured),
-            effect=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} of "
+            consequence=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} "
+            f"of "
             "their length.",
             fix="Compare what happens between tape.gradient and the weights: rates that change, constraints, averages, "
             "updates by hand.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(later),
     )

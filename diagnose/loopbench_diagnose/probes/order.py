@@ -1,21 +1,31 @@
 """How the samples are shuffled."""
 
 from collections import Counter
+from dataclasses import replace
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import EPOCHS, Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence
-from loopbench_diagnose.orders import Order, Shuffle, describe, indices
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.experiment import EPOCHS, Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence
+from loopbench_diagnose.orders import BUFFERS, Order, Shuffle, describe, indices
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.user_state import is_deterministic
 
 # Fewer samples come in the same order twice by chance: 10! is above a million.
 FEWEST = 10
+FEWEST_BATCHES = 3
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the kinds of shuffle; that two shuffles differ by chance is no cause."""
-    orders = [_order(case, trace) for trace in case.shuffled]
+    if is_deterministic():
+        told = "Orders: with op determinism and a global seed, fit shuffles into the same order in every epoch."
+        findings.control("batch_order_not_tested", told)
+        return
+    if Reason.SAMPLES in findings.reasons:
+        # What is drawn several times, or never, has no order that could be compared.
+        return
+    orders = [_order(experiment, trace) for trace in experiment.shuffled]
     if any(order is None for order in orders):
         return
     first, second = (order for order in orders if order is not None)
@@ -31,24 +41,34 @@ def probe(case: Case, findings: Findings) -> None:
     findings.cause(
         Cause(
             reason=Reason.SHUFFLE,
-            title=f"The first side is {first.shuffle}, the second is {second.shuffle}",
+            title=f"The first side is {_words(first)}, the second is {_words(second)}",
             evidence=(
                 evidence(
                     "reach",
-                    f"Places that the farthest of {len(case.data)} samples was moved to the front, first and second.",
+                    f"Places that the farthest of {len(experiment.ordered_data)} samples was moved to the front, "
+                    f"first and second.",
                     float(first.reach),
                     float(second.reach),
                 ),
                 evidence("batch_order", f"Digests of the orders: {_digests(first, second)}."),
             ),
-            effect="Batches that hold neighbours, or the same samples every epoch, give other gradients: more so the "
+            consequence="Batches that hold neighbours, or the same samples every epoch, give other gradients: more "
+            "so the "
             "more the data are sorted.",
             fix="Shuffle over the whole set and anew every epoch: shuffle(buffer_size=len(data), "
             "reshuffle_each_iteration=True) before batch(); fit's shuffle= does nothing for a tf.data.Dataset.",
             side=SIDES[weaker],
         ),
-        Severity.TRAINING,
-        abs(first.reach - second.reach) / len(case.data),
+        Effect.TRAINING,
+        abs(first.reach - second.reach) / len(experiment.ordered_data),
+    )
+
+
+def _words(order: Order) -> str:
+    return (
+        "shuffled by whole batches, whose content never changes"
+        if order.fixed_batches and order.shuffle in BUFFERS
+        else str(order.shuffle)
     )
 
 
@@ -56,16 +76,16 @@ def _digests(first: Order, second: Order) -> str:
     return f"{first.digest[:12]}… and {second.digest[:12]}…"
 
 
-def _rank(order: Order) -> tuple[int, int]:
-    return list(Shuffle).index(order.shuffle), order.reach
+def _rank(order: Order) -> tuple[int, bool, int]:
+    return list(Shuffle).index(order.shuffle), not order.fixed_batches, order.reach
 
 
-def _order(case: Case, trace: Trace) -> Order | None:
+def _order(experiment: Experiment, trace: Trace) -> Order | None:
     """None where the samples of an epoch cannot be told, or there are too few to shuffle."""
     count = len(trace.steps) // EPOCHS
     # Equal samples cannot be told from each other; a shuffle of all is one of the others as well.
-    times = Counter(case.rows(case.data))
-    known = [key for key in case.rows(case.data) if times[key] == 1]
+    times = Counter(experiment.rows(experiment.ordered_data))
+    known = [key for key in experiment.rows(experiment.ordered_data) if times[key] == 1]
     epochs = [
         indices(
             [key for step in trace.steps[start : start + count] for key in step.call.rows if times[key] <= 1], known
@@ -73,4 +93,14 @@ def _order(case: Case, trace: Trace) -> Order | None:
         for start in range(0, count * EPOCHS, count or 1)
     ]
     told = [epoch for epoch in epochs if epoch is not None]
-    return describe(told) if len(told) == EPOCHS and len(known) >= FEWEST else None
+    if len(told) != EPOCHS or len(known) < FEWEST:
+        return None
+    return replace(describe(told), fixed_batches=_fixed_batches(trace, count))
+
+
+def _fixed_batches(trace: Trace, count: int) -> bool:
+    """Whether the second epoch has the batches of the first; a few batches may come so by chance."""
+    if count < FEWEST_BATCHES or max(len(step.call.rows) for step in trace.steps) == 1:
+        return False
+    epochs = [{frozenset(step.call.rows) for step in trace.steps[start : start + count]} for start in (0, count)]
+    return epochs[0] == epochs[1]

@@ -2,33 +2,46 @@
 
 import numpy as np
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import Case
+from loopbench.spec import Cause, Effect
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, percent, word
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.interventions import ONE_REPLICA
 from loopbench_diagnose.reasons import Reason
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the gradient's ratio on part of a batch with that on a whole one."""
-    whole, part = case.batch_size, max(1, case.batch_size // 2)
+    # Samples hold different numbers of positions that count: a mask scales every batch by itself.
+    if findings.reasons & {Reason.MASK, Reason.ACCUMULATION}:
+        return
+    if experiment.harness.fixed_batch is not None or experiment.demands_whole_batches:
+        return
+    whole, part = experiment.batch_size, max(1, experiment.batch_size // 2)
     # On one replica: of a small batch some may have no share, and no gradient.
-    interventions = dict.fromkeys((*case.explanation.interventions, *([ONE_REPLICA] if max(case.replicas) > 1 else [])))
-    full, small = case.ratio([*interventions]), case.ratio([*interventions], part)
-    if whole == part or full is None or small is None or not case.explanation.closed or not case.same_inputs:
+    interventions = dict.fromkeys(
+        (*experiment.explanation.interventions, *([ONE_REPLICA] if max(experiment.replicas) > 1 else []))
+    )
+    full, small = experiment.ratio([*interventions]), experiment.ratio([*interventions], part)
+    if (
+        whole == part
+        or full is None
+        or small is None
+        or not experiment.explanation.closed
+        or not experiment.same_inputs
+    ):
         return
     change, share = small.scale / full.scale, part / whole
     told = f"Gradient ratio on {part} samples over that on {whole}."
-    if small.residual > case.tolerance or abs(change - 1) < case.tolerance:
+    if small.residual > experiment.tolerance or abs(change - 1) < experiment.tolerance:
         findings.control("partial_batch", told, 1.0, change)
         return
     side = 1 if abs(change - share) < abs(change - 1 / share) else 0
     part_ratio = evidence("gradient_ratio/partial_batch", f"Gradient ratio on {part} samples.", 1.0, small.scale)
-    if _is_a_sum(case, full.scale if side else 1 / full.scale):
+    if _is_a_sum(experiment, full.scale if side else 1 / full.scale):
         findings.extend(Reason.LOSS_REDUCTION, [part_ratio])
         return
-    last = len(case.data) % whole
+    last = len(experiment.data) % whole
     findings.cause(
         Cause(
             reason=Reason.FIXED_DIVISOR,
@@ -38,18 +51,19 @@ def probe(case: Case, findings: Findings) -> None:
                 part_ratio,
                 evidence("partial_batch", f"{told} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
             ),
-            effect=f"The last batch of every epoch counts for less: one of {last} samples for {percent(last / whole)} "
+            consequence=f"The last batch of every epoch counts for less: one of {last} samples for "
+            f"{percent(last / whole)} "
             f"of what it should. A set that {whole} divides is not touched in its gradients; a reported loss is wrong "
             "wherever a batch is smaller.",
             fix="Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant.",
             side=SIDES[side],
         ),
-        Severity.TRAINING,
-        abs(change - 1) / max(1, len(case.data) // whole),
+        Effect.TRAINING,
+        abs(change - 1) / max(1, len(experiment.data) // whole),
     )
 
 
-def _is_a_sum(case: Case, scale: float) -> bool:
+def _is_a_sum(experiment: Experiment, scale: float) -> bool:
     """Whether a side divides by nothing at all, which is told as the scale that it is."""
-    outputs = (int(np.prod(leaf.shape[1:])) for leaf in leaves(case.batch()[0].steps[0].call.outputs))
-    return any(abs(scale / (case.batch_size * count) - 1) < case.tolerance for count in {1, *outputs})
+    outputs = (int(np.prod(leaf.shape[1:])) for leaf in leaves(experiment.batch()[0].steps[0].call.outputs))
+    return any(abs(scale / (experiment.batch_size * count) - 1) < experiment.tolerance for count in {1, *outputs})

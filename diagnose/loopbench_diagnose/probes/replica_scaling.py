@@ -1,9 +1,9 @@
 """Replicas: Keras's optimizers add up their gradients, so each has to take its part of the loss."""
 
-from loopbench.spec import Cause, Evidence
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import NEGLIGIBLE, effect_of_scale
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench.spec import Cause, Effect, Evidence
+from loopbench_diagnose.effects import effect_of_scale
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 from loopbench_diagnose.reasons import Reason
 
 TOO_LARGE = (
@@ -17,13 +17,13 @@ TOO_SMALL = (
 )
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares either side's gradient on all of its replicas with its own on one."""
-    if max(case.replicas) == 1:
+    if max(experiment.replicas) == 1:
         return
-    scales = case.replica_scales
+    scales = experiment.replica_scales
     measured = (
-        evidence("replicas", "Replicas that a batch is divided among, first and second.", *case.replicas),
+        evidence("replicas", "Replicas that a batch is divided among, first and second.", *experiment.replicas),
         *(
             evidence(
                 f"{word(side)}_gradient_ratio",
@@ -34,26 +34,27 @@ def probe(case: Case, findings: Findings) -> None:
             for side in (0, 1)
         ),
     )
-    if abs(scales[0] - scales[1]) <= case.tolerance * abs(scales[1]):
+    if abs(scales[0] - scales[1]) <= experiment.tolerance * abs(scales[1]):
         findings.agree(measured)
-    elif case.is_scaled_by_replicas:
+    elif experiment.is_scaled_by_replicas:
         for side in (0, 1):
-            if abs(scales[side] - 1) >= case.tolerance:
-                _tell(case, findings, side, measured)
+            if abs(scales[side] - 1) >= experiment.tolerance:
+                _tell(experiment, findings, side, measured)
 
 
-def _tell(case: Case, findings: Findings, side: int, measured: tuple[Evidence, ...]) -> None:
-    scale, trace = case.replica_scales[side], case.batch(case.explained)[side]
+def _tell(experiment: Experiment, findings: Findings, side: int, measured: tuple[Evidence, ...]) -> None:
+    scale, trace = experiment.replica_scales[side], experiment.batch(experiment.explained)[side]
     effect = effect_of_scale(trace.optimizers, trace.steps, scale)
     findings.cause(
         Cause(
             reason=Reason.REPLICA_SCALING,
-            title=f"The {word(side)} side's gradient on {case.replicas[side]} replicas is {scale:.6g} times that on 1",
+            title=f"The {word(side)} side's gradient on {experiment.replicas[side]} replicas is {scale:.6g} times "
+            f"that on 1",
             evidence=measured,
-            effect=effect.text,
+            consequence=effect.text,
             fix=TOO_LARGE if scale > 1 else TOO_SMALL,
             side=SIDES[side],
         ),
-        Severity.TRAINING if effect.change > NEGLIGIBLE else Severity.ROUNDING,
+        Effect.TRAINING,
         effect.change,
     )

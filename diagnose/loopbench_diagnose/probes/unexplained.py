@@ -2,21 +2,39 @@
 
 import numpy as np
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.consequences import effect_of_gap, finite
-from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.effects import effect_of_gap, finite
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.reasons import Reason
 
+# Causes of a difference of gradients that no intervention takes away.
+EXPLAINED = frozenset(
+    {
+        Reason.NOT_REPEATABLE,
+        Reason.NON_FINITE,
+        Reason.MODEL,
+        Reason.LOSS_FUNCTION,
+        Reason.LABELS,
+        Reason.MASK,
+        Reason.LOSS_WEIGHTS,
+        Reason.SAMPLE_WEIGHTS,
+        Reason.REGULARIZATION,
+        Reason.ACCUMULATION,
+        Reason.LAYER_STATE,
+        Reason.SAMPLES,
+        Reason.PAIRS_SHUFFLED_APART,
+    }
+)
 TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs, regularization, a scale"
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Tells the gradients' ratios, variable by variable."""
     # What does not repeat itself differs from everything.
-    if case.explanation.closed or not case.same_inputs or Reason.NOT_REPEATABLE in findings.reasons:
+    if experiment.explanation.closed or not experiment.same_inputs or findings.reasons & EXPLAINED:
         return
-    found = case.explanation.ratio
+    found = experiment.explanation.ratio
     findings.cause(
         Cause(
             reason=Reason.UNEXPLAINED_GRADIENT,
@@ -25,13 +43,13 @@ def probe(case: Case, findings: Findings) -> None:
                 evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, found.residual),
                 *(
                     evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
-                    for name, value in zip(case.lab.names, found.by_variable, strict=True)
+                    for name, value in zip(experiment.names, found.by_variable, strict=True)
                     if np.isfinite(value)
                 ),
             ),
-            effect=effect_of_gap(found.residual),
+            consequence=effect_of_gap(found.residual),
             fix=f"Compare the two losses on one batch. Ruled out: {TRIED}.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         finite(found.residual),
     )

@@ -2,43 +2,60 @@
 
 from collections import Counter
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import EPOCHS, Case
-from loopbench_diagnose.findings import Findings, Severity, evidence
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Counts gradients an epoch, samples an epoch and the sizes of the batches."""
-    updates = [trace.updates / EPOCHS for trace in case.epochs]
-    samples = [sum(len(step.call.rows) for step in trace.steps) / EPOCHS for trace in case.epochs]
+    updates = [(len(trace.updates_made) or trace.updates) / trace.epochs for trace in experiment.epochs]
+    samples = [_samples(trace) / trace.epochs for trace in experiment.epochs]
     measured = (
-        evidence("updates", f"Updates an epoch on {len(case.data)} samples, first and second.", *updates),
+        evidence("updates", f"Updates an epoch on {len(experiment.data)} samples, first and second.", *updates),
         evidence("samples", "Samples trained on in an epoch, first and second.", *samples),
         evidence(
             "batches",
-            f"Samples in a batch, by how many batches: {_sizes(case.epochs[0])} and {_sizes(case.epochs[1])}.",
+            f"Samples in a batch, by how many batches: {_sizes(experiment.epochs[0])} and "
+            f"{_sizes(experiment.epochs[1])}.",
         ),
     )
     if updates[0] == updates[1] and samples[0] == samples[1]:
         findings.agree(measured)
+        return
+    if _explained(experiment, findings):
         return
     findings.cause(
         Cause(
             reason=Reason.UPDATES,
             title=f"{updates[0]:g} updates an epoch against {updates[1]:g}",
             evidence=measured,
-            effect=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's updates "
+            consequence=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's "
+            f"updates "
             f"on {'the same' if samples[0] == samples[1] else f'{samples[1] / samples[0]:.3g} times its'} samples.",
             fix="Give both the same batch_size and the same samples an epoch, and keep or drop the smaller last batch "
             "alike.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         abs(updates[1] / updates[0] - 1) + abs(samples[1] / samples[0] - 1),
     )
 
 
+def _samples(trace: Trace) -> int:
+    """Samples of all updates; several gradients of the same batch count once."""
+    if not trace.updates_made:
+        return sum(len(step.call.rows) for step in trace.steps)
+    return sum(len(update.rows) for update in trace.updates_made)
+
+
+def _explained(experiment: Experiment, findings: Findings) -> bool:
+    """Whether updates of the same size differ in number by a cause that is known."""
+    sizes = {len(trace.updates_made[0].rows) if trace.updates_made else 0 for trace in experiment.epochs}
+    return len(sizes) == 1 and bool(findings.reasons & {Reason.ACCUMULATION, Reason.SAMPLES})
+
+
 def _sizes(trace: Trace) -> str:
     counts = Counter(len(step.call.rows) for step in trace.steps)
-    return ", ".join(f"{size} × {count / EPOCHS:g}" for size, count in sorted(counts.items(), reverse=True))
+    return ", ".join(f"{size} × {count / trace.epochs:g}" for size, count in sorted(counts.items(), reverse=True))

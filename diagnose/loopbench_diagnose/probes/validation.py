@@ -1,21 +1,21 @@
 """What the validation is made on."""
 
-from loopbench.spec import Cause
-from loopbench_diagnose.case import Case
-from loopbench_diagnose.findings import SIDES, Findings, Severity, evidence, word
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import Reports
 from loopbench_diagnose.trace import Call
 
 
-def probe(case: Case, findings: Findings) -> None:
+def probe(experiment: Experiment, findings: Findings) -> None:
     """Counts the samples, and looks at the training flag."""
-    data = case.data.validation
+    data = experiment.data.validation
     if data is None:
         return
-    calls = [Reports(case, side).validation_calls() for side in (0, 1)]
+    calls = [Reports(experiment, side).validation_calls() for side in (0, 1)]
     counts = [len({key for call in made for key in call.rows}) for made in calls]
-    whole = len(set(case.rows(data)))
+    whole = len(set(experiment.rows(data)))
     for side in (0, 1):
         if not calls[side]:
             findings.control("validation", f"The {word(side)} side was not seen to evaluate the validation set.")
@@ -28,7 +28,7 @@ def probe(case: Case, findings: Findings) -> None:
             )
         elif counts[side] != counts[1 - side]:
             _tell_part(findings, side, counts[side], whole)
-    _tell_mode(case, findings, calls)
+    _tell_mode(experiment, findings, calls)
 
 
 def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
@@ -41,18 +41,18 @@ def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
                     "validation_samples", f"Samples that the {word(side)} side evaluated.", float(whole), float(count)
                 ),
             ),
-            effect="The reported figure is that of a part of the set. The weights are not touched.",
+            consequence="The reported figure is that of a part of the set. The weights are not touched.",
             fix="Evaluate every batch of the set and take the mean over its samples.",
             side=SIDES[side],
         ),
-        Severity.REPORT,
+        Effect.REPORT,
         1 - count / whole,
     )
 
 
-def _tell_mode(case: Case, findings: Findings, calls: list[list[Call]]) -> None:
+def _tell_mode(experiment: Experiment, findings: Findings, calls: list[list[Call]]) -> None:
     flags = [any(call.training for call in made) for made in calls]
-    if flags[0] == flags[1] or not case.lab.depends_on_training(case.data):
+    if flags[0] == flags[1] or not experiment.harness.depends_on_training(experiment.data):
         return
     side = 0 if flags[0] else 1
     findings.cause(
@@ -60,10 +60,11 @@ def _tell_mode(case: Case, findings: Findings, calls: list[list[Call]]) -> None:
             reason=Reason.EVALUATED_IN_TRAINING_MODE,
             title=f"The {word(side)} side evaluates with training=True",
             evidence=(evidence("training_flag", "The flag while evaluating; 0 is inference.", 0.0, 1.0),),
-            effect="Dropout stays on and batch normalization takes the batch's own statistics, and moves its averages.",
+            consequence="Dropout stays on and batch normalization takes the batch's own statistics, and moves its "
+            "averages.",
             fix="Call model(x, training=False) to evaluate.",
             side=SIDES[side],
         ),
-        Severity.REPORT,
+        Effect.REPORT,
         1.0,
     )

@@ -102,19 +102,36 @@ class Side(StrEnum):
     SECOND = "SECOND"
 
 
+class Effect(StrEnum):
+    """What a cause touches, the strongest first."""
+
+    TRAINING = "TRAINING"
+    STATE = "STATE"
+    REPORT = "REPORT"
+    ROUNDING = "ROUNDING"
+
+
 class Cause(Model):
-    """Why two ways of training end, or report, differently; ``side`` is the one at fault, if one is."""
+    """Why two ways of training end, or report, differently; ``side`` is the one at fault, if one is.
+
+    ``effect`` says whether the trained weights differ, only the predictions, only a reported metric, or nothing above
+    single precision; ``consequence`` is a sentence on it.
+    """
 
     reason: str
     title: str
     evidence: tuple[Evidence, ...]
-    effect: str
+    consequence: str
     fix: str
     side: Side | None = None
+    effect: Effect = Effect.TRAINING
 
 
 class Diagnosis(Model):
     """Causes, the strongest first, and the experiments that found no difference.
+
+    ``rounding`` are differences that single precision, or a repeat of the same side, explains. ``not_tested`` says of
+    each experiment that failed why it did; the other results stand.
 
     The specifications are those of the two sides, as diagnosed and with every fix applied, where specifications were
     diagnosed; a user's loop has none.
@@ -122,6 +139,8 @@ class Diagnosis(Model):
 
     causes: tuple[Cause, ...]
     controls: tuple[Evidence, ...]
+    rounding: tuple[Cause, ...] = ()
+    not_tested: tuple[str, ...] = ()
     verification: Comparison | None = None
     first: RunSpec | None = None
     second: RunSpec | None = None

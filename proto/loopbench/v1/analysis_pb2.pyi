@@ -22,6 +22,14 @@ class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SIDE_UNSPECIFIED: _ClassVar[Side]
     SIDE_FIRST: _ClassVar[Side]
     SIDE_SECOND: _ClassVar[Side]
+
+class Effect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EFFECT_UNSPECIFIED: _ClassVar[Effect]
+    EFFECT_TRAINING: _ClassVar[Effect]
+    EFFECT_STATE: _ClassVar[Effect]
+    EFFECT_REPORT: _ClassVar[Effect]
+    EFFECT_ROUNDING: _ClassVar[Effect]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_IDENTICAL: Verdict
 VERDICT_EQUIVALENT: Verdict
@@ -31,6 +39,11 @@ VERDICT_DIVERGED: Verdict
 SIDE_UNSPECIFIED: Side
 SIDE_FIRST: Side
 SIDE_SECOND: Side
+EFFECT_UNSPECIFIED: Effect
+EFFECT_TRAINING: Effect
+EFFECT_STATE: Effect
+EFFECT_REPORT: Effect
+EFFECT_ROUNDING: Effect
 
 class RunGroup(_message.Message):
     __slots__ = ("label", "run_ids")
@@ -117,23 +130,25 @@ class Evidence(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., expected: _Optional[float] = ..., observed: _Optional[float] = ...) -> None: ...
 
 class Cause(_message.Message):
-    __slots__ = ("reason", "title", "evidence", "effect", "fix", "side")
+    __slots__ = ("reason", "title", "evidence", "consequence", "fix", "side", "effect")
     REASON_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
-    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    CONSEQUENCE_FIELD_NUMBER: _ClassVar[int]
     FIX_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
     reason: str
     title: str
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
-    effect: str
+    consequence: str
     fix: str
     side: Side
-    def __init__(self, reason: _Optional[str] = ..., title: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., effect: _Optional[str] = ..., fix: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ...) -> None: ...
+    effect: Effect
+    def __init__(self, reason: _Optional[str] = ..., title: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., consequence: _Optional[str] = ..., fix: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., effect: _Optional[_Union[Effect, str]] = ...) -> None: ...
 
 class Diagnosis(_message.Message):
-    __slots__ = ("causes", "controls", "verification", "first", "second", "fixed_first", "fixed_second")
+    __slots__ = ("causes", "controls", "verification", "first", "second", "fixed_first", "fixed_second", "rounding", "not_tested")
     CAUSES_FIELD_NUMBER: _ClassVar[int]
     CONTROLS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +156,8 @@ class Diagnosis(_message.Message):
     SECOND_FIELD_NUMBER: _ClassVar[int]
     FIXED_FIRST_FIELD_NUMBER: _ClassVar[int]
     FIXED_SECOND_FIELD_NUMBER: _ClassVar[int]
+    ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    NOT_TESTED_FIELD_NUMBER: _ClassVar[int]
     causes: _containers.RepeatedCompositeFieldContainer[Cause]
     controls: _containers.RepeatedCompositeFieldContainer[Evidence]
     verification: Comparison
@@ -148,7 +165,9 @@ class Diagnosis(_message.Message):
     second: _run_pb2.RunSpec
     fixed_first: _run_pb2.RunSpec
     fixed_second: _run_pb2.RunSpec
-    def __init__(self, causes: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., verification: _Optional[_Union[Comparison, _Mapping]] = ..., first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ...) -> None: ...
+    rounding: _containers.RepeatedCompositeFieldContainer[Cause]
+    not_tested: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, causes: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., verification: _Optional[_Union[Comparison, _Mapping]] = ..., first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., rounding: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., not_tested: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DiagnosisSubject(_message.Message):
     __slots__ = ("spec", "run_id")

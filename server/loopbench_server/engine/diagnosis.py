@@ -10,7 +10,7 @@ from loopbench.spec import Diagnosis, Divergence, RunSpec
 from loopbench_diagnose.data import Data as GivenData
 from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import PROBES, order
-from loopbench_diagnose.sides import Side
+from loopbench_diagnose.side import Side
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.data import Data, Samples, make_samples
 from loopbench_server.engine.devices import choose_device
@@ -70,7 +70,9 @@ def diagnose(
     )
     ask((wholes[0], wholes[1]), findings)
     diagnosis = findings.diagnosis()
-    return diagnosis.model_copy(update={"first": first, "second": second, **remedied(first, second, diagnosis.causes)})
+    return diagnosis.model_copy(
+        update={"first": first, "second": second, **remedied(first, second, (*diagnosis.causes, *diagnosis.rounding))}
+    )
 
 
 def _batch_size(first: RunSpec, second: RunSpec) -> int:

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import Cause, Divergence, RunSpec, Side
-from loopbench_diagnose.findings import Findings, Severity, evidence, word
+from loopbench.spec import Cause, Divergence, Effect, RunSpec, Side
+from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
@@ -13,6 +13,8 @@ from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.network import build_model, weights_digest
 
 DIGITS_SHOWN = 12
+# Rank of causes that differ by no more than another seed does: below all others that touch the training.
+BY_CHANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,10 @@ def _data(wholes: Wholes, findings: Findings) -> None:
                 evidence("training_images", told),
                 evidence("samples", "Training samples, first and second.", *counts),
             ),
-            effect="Accuracies on different data say nothing of each other.",
+            consequence="Accuracies on different data say nothing of each other.",
             fix="Train both on the same dataset.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         1e9,
     )
 
@@ -105,11 +107,12 @@ def _seed(wholes: Wholes, findings: Findings) -> None:
             reason="SEED",
             title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
             evidence=(evidence("initial_weights", told),),
-            effect="The accuracies differ by chance, by as much as those of one specification under several seeds.",
+            consequence="The accuracies differ by chance, by as much as those of one specification under several "
+            "seeds.",
             fix="Compare runs of the same seed, and of several.",
         ),
-        Severity.ROUNDING,
-        1.0,
+        Effect.TRAINING,
+        BY_CHANCE,
     )
 
 
@@ -130,12 +133,13 @@ def _order(wholes: Wholes, findings: Findings) -> None:
                 evidence("batch_order", told),
                 evidence("reach", reach, float(orders[0].reach), float(orders[1].reach)),
             ),
-            effect="The batches hold other samples. On data in random order, such as MNIST, that is as good as chance; "
+            consequence="The batches hold other samples. On data in random order, such as MNIST, that is as good as "
+            "chance; "
             "on sorted data a small buffer harms.",
             fix="Give both the same shuffle_buffer; 0 shuffles the whole set.",
         ),
-        Severity.ROUNDING,
-        0.5,
+        Effect.TRAINING,
+        BY_CHANCE / 2,
     )
 
 
@@ -158,10 +162,10 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
                 told,
                 evidence("batch_size", "Samples in a batch, first and second.", *map(float, sizes)),
             ),
-            effect=f"The second makes {updates[1] / updates[0]:.3g} times the first's updates.",
+            consequence=f"The second makes {updates[1] / updates[0]:.3g} times the first's updates.",
             fix="Give both the same batch_size and the same number of epochs.",
         ),
-        Severity.TRAINING,
+        Effect.TRAINING,
         abs(updates[1] / updates[0] - 1) + abs(sizes[1] / sizes[0] - 1),
     )
 
@@ -177,11 +181,12 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
             reason="REPLICAS",
             title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
             evidence=(told,),
-            effect="Sums over a batch are made in another order, so that the weights differ by rounding. Gradients are "
+            consequence="Sums over a batch are made in another order, so that the weights differ by rounding. "
+            "Gradients are "
             "clipped share by share, where they are.",
             fix="Train both on as many devices, where the same bits are wanted.",
         ),
-        Severity.ROUNDING,
+        Effect.ROUNDING,
         0.1,
     )
 
@@ -215,7 +220,7 @@ def _with_real_batches(whole: Whole, cause: Cause, findings: Findings) -> None:
     }
     findings.reword(
         cause.reason,
-        Severity.REPORT if last == size else Severity.TRAINING,
+        Effect.REPORT if last == size else Effect.TRAINING,
         title=f"The {(cause.side or Side.FIRST).lower()} loss divides by {size:,}, however many samples a batch holds",
-        effect=f"{effects[last == size]} Reported losses are wrong wherever a last batch is smaller.",
+        consequence=f"{effects[last == size]} Reported losses are wrong wherever a last batch is smaller.",
     )

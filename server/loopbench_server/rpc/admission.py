@@ -6,7 +6,7 @@ would count both alike. A refused token counts nowhere: its call ends before any
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +17,8 @@ from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 from loopbench_server.security.tokens import Role
 
 T = TypeVar("T")
+# Makes the block in which a call sends its response.
+SendBlock = Callable[[], AbstractContextManager[None]]
 
 # Time for the first message of a call to arrive completely.
 MESSAGE_SECONDS = 10.0
@@ -137,17 +139,17 @@ class Admission:
             self._open_without_message.pop(deadline, None)
 
     @asynccontextmanager
-    async def responding(self, call: Call) -> AsyncIterator[None]:
-        """Count a call within a block that processes its request and sends the response.
+    async def responding(self, call: Call) -> AsyncIterator[SendBlock]:
+        """Count a call within a block that processes its request. Yield what makes the block that sends the response.
 
         Raises:
             TooManyCallsError: a limit of calls of this kind is reached.
         """
         if limiter := self._reads.get(call.path):
             async with limiter.slot(call.caller):
-                yield
+                yield limiter.sending
         elif call.path == WATCH:
             with self._open_watchers.hold(call.connection):
-                yield
+                yield nullcontext
         else:
-            yield
+            yield nullcontext

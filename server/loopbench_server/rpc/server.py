@@ -1,5 +1,6 @@
 """Ports of the server: gRPC, and health only."""
 
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -31,12 +32,14 @@ OPTIONS = {
     "grpc.server_handshake_timeout_ms": 10_000,
     # A second server on the same port is an error, instead of silently taking half of the traffic.
     "grpc.so_reuseport": 0,
-    # A client that waits for a run pings to detect a dead server; by default gRPC closes such connections.
-    "grpc.http2.min_ping_interval_without_data_ms": 10_000,
+    # A client pings every 12 seconds to detect a dead server; by default gRPC closes such connections.
+    "grpc.http2.min_ping_interval_without_data_ms": 5_000,
     # Detects callers whose host vanished, whose runs are then cancelled, and dead connections without calls.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.keepalive_timeout_ms": 10_000,
+    # The time limit for the response to a ping, whatever the keepalive timeout; a minute by default.
+    "grpc.http2.ping_timeout_ms": 10_000,
 }
 # A prober has one or two calls.
 HEALTH_CALLS_A_CONNECTION = 100
@@ -48,8 +51,22 @@ def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise StartError(f"{flag}: cannot serve on {address}; is the port taken?") from error
+        raise StartError(f"{flag}: cannot serve on {address}: {_find_cause(address)}") from error
     return address if address.startswith(UNIX) else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _find_cause(address: str) -> str:
+    """Return the system's error for ``address``, which gRPC does not pass on."""
+    if address.startswith(UNIX):
+        return "is the path taken, or its folder missing?"
+    host, _, port = address.rpartition(":")
+    try:
+        for family, kind, _, _, found in socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.bind(found)
+    except (OSError, OverflowError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return "is the port taken?"
 
 
 @asynccontextmanager

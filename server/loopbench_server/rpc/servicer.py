@@ -171,7 +171,8 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             async with self._ended_run_limiter.slot(caller()):
                 if ended := await run_blocking_read(self._ended_event, run_id):
                     bind_run_ids(ended.run)
-                    yield ended
+                    with self._ended_run_limiter.sending():
+                        yield ended
                     return
         async for event in self._scheduler.watch(run_id):
             yield wire.event_to_wire(event)

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from loopbench_server.errors import TooManyCallsError
 
 # In order of arrival; removal takes constant time.
 _Waiting = dict[asyncio.Future[None], None]
+
+# Time for a caller to receive a response. A slower read then counts for its caller only, and frees its slot.
+SEND_SECONDS = 5.0
+# Limit of slow reads that free their slots: gRPC keeps each response in memory, up to 4 MB.
+MAX_UNTAKEN = 32
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,15 @@ class CallerLimiter:
     def __init__(self, work: str, limit: ReadLimit) -> None:
         self._work = work
         self._limit = limit
+        # Includes the untaken reads, whose callers do not receive the response.
         self._running: Counter[str] = Counter()
+        self._untaken = 0
         # In the order of rotation.
         self._callers: dict[str, _Waiting] = {}
 
     @asynccontextmanager
     async def slot(self, caller: str) -> AsyncIterator[None]:
-        """Hold a slot for a read of ``caller`` within the block.
+        """Hold a slot for a read of ``caller`` within the block. The read sends its response within :meth:`sending`.
 
         Raises:
             TooManyCallsError: no more reads of this caller may wait.
@@ -62,13 +69,32 @@ class CallerLimiter:
         finally:
             self._end(caller)
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send the response of a read within the block. After a time limit the read frees its slot for another."""
+        untaken = False
+
+        def free_slot() -> None:
+            nonlocal untaken
+            if self._untaken < MAX_UNTAKEN:
+                untaken = True
+                self._untaken += 1
+                self._start_next()
+
+        timer = asyncio.get_running_loop().call_later(SEND_SECONDS, free_slot)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._untaken -= untaken
+
     def _end(self, caller: str) -> None:
         self._running -= Counter({caller: 1})
         self._start_next()
 
     def _start_next(self) -> None:
         """Start the first read of the first caller below its limit, and move that caller to the end of the rotation."""
-        if self._running.total() >= self._limit.at_once:
+        if self._running.total() - self._untaken >= self._limit.at_once:
             return
         for caller, waiting in self._callers.items():
             # A done future was cancelled a moment ago and has not been removed yet.

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from loopbench.spec import Run, RunEvent, RunSpec, RunState
-from loopbench_server.blocking import run_blocking, run_blocking_reserved, shielded
+from loopbench_server.blocking import run_blocking, shielded
 from loopbench_server.errors import (
     CallerGoneError,
     CallerLimitError,
@@ -220,7 +220,7 @@ class Scheduler:
         run = await self.get(run_id)
         if run.state.ended:
             return run
-        await run_blocking_reserved(self._store.request_cancel, run_id)
+        await run_blocking(self._store.request_cancel, run_id)
         async with self._remote_runs.follow(run_id) as active:
             return await active.wait_ended()
 

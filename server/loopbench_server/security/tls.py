@@ -1,12 +1,14 @@
 """TLS of the server."""
 
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles
+from loopbench_server.security.certificate_expiry import read_expiry
+from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles, read_all
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class TlsFiles:
         faults = [f"{path} is not a certificate in PEM form" for path, content in certificates if not _is_pem(content)]
         if not faults and not _is_pair(self.certificate, self.key):
             faults.append(f"{self.key} is not the unencrypted PEM key of {self.certificate}")
+        if not faults and read_expiry(self.certificate, self.key) < time.time():
+            faults.append(f"{self.certificate} has expired")
+        # Python reads a key from a path only, so the pair may be newer than ``contents``.
+        if not faults and read_all(self.paths) != contents:
+            faults.append(f"{self.certificate} and {self.key} are being replaced")
         if faults:
             raise BrokenFileError(faults)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)

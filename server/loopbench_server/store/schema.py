@@ -95,7 +95,8 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "create_time": run.create_time,
         "start_time": run.start_time,
         "end_time": run.end_time,
-        "result": run.result.model_dump_json() if run.result else None,
+        # Unset fields are left out, so that an older server can read a result with nothing new.
+        "result": run.result.model_dump_json(exclude_none=True) if run.result else None,
         "error": run.error.model_dump_json() if run.error else None,
     }
 

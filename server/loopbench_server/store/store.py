@@ -300,7 +300,7 @@ class Store:
     def request_cancel(self, run_id: str) -> None:
         """Ask the owning server to cancel the run, if it is unfinished."""
         under_way = (runs.c.id == run_id) & runs.c.state.in_(UNFINISHED)
-        with self._reserved() as connection:
+        with self.transaction() as connection:
             connection.execute(sa.update(runs).where(under_way).values(cancel_time=datetime.now(UTC)))
 
     def list_cancel_requests(self) -> Sequence[str]:

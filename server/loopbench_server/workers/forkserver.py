@@ -11,7 +11,7 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
-from loopbench_server.workers.forkserver_program import REQUEST, RESPONSE
+from loopbench_server.workers.forkserver_program import PING, REQUEST, RESPONSE
 
 log = structlog.get_logger()
 
@@ -74,6 +74,18 @@ class Forkserver:
             else:
                 self._failures += 1
         raise NotReadyError("no worker process can be started: the forkserver does not respond")
+
+    async def check(self) -> None:
+        """Ping the forkserver, if one runs, and kill it if it does not respond."""
+        async with self._lock:
+            if self._process and self._process.returncode is None and self._control:
+                try:
+                    self._control.send(PING)
+                    await self._read_response(self._control)
+                except OSError as error:
+                    await self._discard(f"its socket is broken: {error.strerror}")
+                except _BrokenError as error:
+                    await self._discard(str(error))
 
     def _check_pid(self, response: int) -> int:
         if response > 0:

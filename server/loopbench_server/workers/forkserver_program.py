@@ -2,7 +2,8 @@
 
 The server sends requests over a socket without a path: one byte, with the read end of the worker's task pipe and the
 write end of its message pipe. The forkserver responds with the worker's process id, or with a negative errno where the
-machine refuses a process. It ends when the server's end of the socket closes, however the server died.
+machine refuses a process. To a ping, which is another byte, it responds with its own process id. It ends when the
+server's end of the socket closes, however the server died.
 """
 
 import os
@@ -19,7 +20,7 @@ from typing import NoReturn, Self
 
 # One per request, and one with the forkserver's own process id after the imports.
 RESPONSE = struct.Struct("q")
-REQUEST = b"f"
+REQUEST, PING = b"f", b"p"
 PIPES = 2
 
 
@@ -79,6 +80,9 @@ def _handle_request(control: socket.socket) -> bool:
     request, pipes, _, _ = socket.recv_fds(control, len(REQUEST), PIPES)
     if not request:
         return False
+    if request == PING:
+        control.sendall(RESPONSE.pack(os.getpid()))
+        return True
     try:
         pid = os.fork()
     except OSError as error:

@@ -123,6 +123,10 @@ class WorkerPool:
         """Return when the forkserver has ended or has failed to start a worker since the last successful start."""
         await self._forkserver.broken.wait()
 
+    async def check(self) -> None:
+        """Replace a forkserver that does not respond, also while no worker is requested."""
+        await self._forkserver.check()
+
     async def close(self) -> None:
         """End the forkserver; no process starts afterwards."""
         await self._forkserver.close()

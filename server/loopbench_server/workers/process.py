@@ -14,7 +14,9 @@ import traceback
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
 # The server keeps priority, so that it responds under load.
 NICENESS = 10
+# The highest score: Linux kills the process with the highest score first where memory runs out.
+OOM_SCORE_ADJ = "1000"
 EXIT_ORPHANED = 70
 # Characters of an error that are stored; errors of TensorFlow may have many kilobytes. The log has the traceback.
 MAX_MESSAGE_LENGTH = 2_000
@@ -161,6 +165,7 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is reserved for the server's address
     os.nice(NICENESS)
+    _prefer_for_oom_kill()
     try:
         task_json, weights = task_pipe.recv_bytes(), task_pipe.recv_bytes()
     except EOFError:
@@ -186,6 +191,12 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
         message = redact_paths(f"{type(error).__name__}: {error}", *_private_folders(task))
         send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
     message_pipe.close()
+
+
+def _prefer_for_oom_kill() -> None:
+    """Make Linux kill this process before any other of the server where memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJ)
 
 
 def _private_folders(task: Task) -> tuple[str, ...]:

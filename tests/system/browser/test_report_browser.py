@@ -10,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 
 from loopbench.spec import Method
 from loopbench_client.report import Report, write_report
+from tests.support.browser import POOR_CONTRAST
 from tests.support.reports import make_group, make_report, many_groups, two_groups, whole_report
 
 LONG = "a-label-without-a-single-space-that-is-as-long-as-labels-may-be-" * 3
@@ -27,28 +28,6 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "long words": lambda: whole_report(LONG),
     "hostile words": lambda: whole_report("<img src=http://127.0.0.1:9/x onerror=alert(1)><script>alert(2)</script>"),
 }
-
-# What falls short of the contrast that WCAG 2.1 asks for, level AA: 4.5 to 1 for text, 3 to 1 for lines.
-POOR_CONTRAST = """
-const parse = text => text.match(/[\\d.]+/g).map(Number);
-const linear = part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
-const luminance = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
-const ground = element => {
-  const [r, g, b, alpha = 1] = parse(getComputedStyle(element).backgroundColor);
-  return alpha > 0 ? [r, g, b] : ground(element.parentElement);
-};
-const contrast = (colour, element) => {
-  const [light, dark] = [parse(colour), ground(element)].map(luminance).sort((a, b) => b - a);
-  return (light + .05) / (dark + .05);
-};
-const words = [...document.body.querySelectorAll("*")].filter(element => element.checkVisibility() &&
-  element.localName !== "title" && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
-const ink = element => getComputedStyle(element)[element instanceof SVGElement ? "fill" : "color"];
-const poor = words.filter(element => contrast(ink(element), element) < 4.5);
-const lines = [...document.querySelectorAll(".key .line")];
-const faint = lines.filter(line => contrast(getComputedStyle(line).stroke, line) < 3);
-return [words.length > 50, lines.length > 0, ...[...poor, ...faint].map(element => element.outerHTML.slice(0, 200))];
-"""
 
 # Neither alone does: a shape in a hidden group counts as visible, and what is folded has a box.
 VISIBLE = """

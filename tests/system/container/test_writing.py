@@ -1,7 +1,6 @@
 """What the server writes, and where: nothing outside of what is mounted."""
 
 from pathlib import Path
-from typing import Any
 
 from loopbench.spec import Dataset, Execution, Method, RunSpec
 from tests.support.containers import Image
@@ -18,27 +17,20 @@ MOUNTED = ("/tmp", "/var/lib/loopbench", "/home/loopbench")  # noqa: S108  paths
 ENGINES = ("/dev", "/proc", "/sys", "/run", "/etc/hosts", "/etc/hostname", "/etc/mtab", "/etc/resolv.conf", "/var/tmp")  # noqa: S108  as above
 
 
-def trained(server: Any) -> None:
+def test_state_is_kept_in_the_mounted_folder_and_nothing_elsewhere_even_where_it_could_be(
+    start: Start, image: Image, folders: dict[str, Path]
+) -> None:
+    # Other tests of the image have a root that is read-only.
+    server = start(flags=["--read-only=false"])
     with server.client() as client:
         client.wait_ready(SECONDS_TO_READY)
         for spec in SPECS:
             client.train(spec)
         client.evaluate(SPECS[0])
         client.diagnose(*SPECS)
-
-
-def test_state_is_kept_in_the_mounted_folder_under_a_root_that_is_read_only(
-    start: Start, folders: dict[str, Path]
-) -> None:
-    trained(start())
     kept = folders["/var/lib/loopbench"]
     assert (kept / "runs.db").is_file()
     assert len([*(kept / "tensorboard").iterdir()]) == 1
-
-
-def test_nothing_is_written_elsewhere_even_where_it_could_be(start: Start, image: Image) -> None:
-    server = start(flags=["--read-only=false"])
-    trained(server)
     changed = [line.split(maxsplit=1) for line in image.ask("diff", server.name).splitlines()]
     added = [path for kind, path in changed if kind == "A" and not path.startswith((*MOUNTED, *ENGINES))]
     assert added == []

@@ -28,20 +28,13 @@ def verified(mnist_dir: Path, deployment: Deployment, tmp_path_factory: pytest.T
 
 
 def test_losses_part_and_methods_agree(verified: Client) -> None:
-    runs = {
-        (loss, method): verified.train(RunSpec(method=method, loss=loss, epochs=2))
-        for loss in (Loss.MEAN_SQUARED_ERROR, Loss.SUM_OF_SQUARES)
-        for method in Method
-    }
-    results = {key: run.result for key, run in runs.items() if run.result}
-    assert len(results) == 6
-    digests = {
-        loss: {result.weights_digest for (of, _), result in results.items() if of is loss} for loss, _ in results
-    }
-    assert [len(found) for found in digests.values()] == [1, 1]
-    assert all(result.updates == 2 * 1_875 for result in results.values())
-    # What was verified is needed no more.
-    assert all(result.train.samples == 60_000 for result in results.values())
-    # A tenth of the gradient learns less in the same time: by several points after two epochs.
-    mean, total = (results[loss, Method.FIT].validation.accuracy for loss in digests)
-    assert total - mean > 0.04
+    runs = [verified.train(RunSpec(method=method, epochs=1)) for method in Method]
+    total, *others = (run.result for run in runs if run.result)
+    mean = verified.train(RunSpec(loss=Loss.MEAN_SQUARED_ERROR, epochs=1)).result
+    assert mean is not None
+    assert [result.weights_digest for result in others] == 2 * [total.weights_digest]
+    # The file that was verified is not read again.
+    for result in (total, *others, mean):
+        assert (result.train.samples, result.updates) == (60_000, 1_875)
+    # A tenth of the gradient learns less in the same time: by several points after an epoch.
+    assert total.validation.accuracy - mean.validation.accuracy > 0.04

@@ -20,6 +20,9 @@ from tests.support.servers import Start
 
 pytestmark = pytest.mark.slow
 
+# On a container, other tests here compare, diagnose and share batches.
+ON_A_PROCESS = pytest.mark.parametrize("deployment", ["process"], indirect=True, scope="session")
+
 
 def test_replicas_share_batches(client: Client) -> None:
     runs = [
@@ -39,6 +42,7 @@ def test_replicas_share_batches(client: Client) -> None:
     assert evaluation.validation == first.validation
 
 
+@ON_A_PROCESS
 def test_compare(client: Client) -> None:
     losses = (Loss.SUM_OF_SQUARES, Loss.MEAN_SQUARED_ERROR)
     ids = {
@@ -75,11 +79,14 @@ def test_liveness_and_readiness_are_apart(start: Start) -> None:
         assert health.Check(ready).status == HEALTH.SERVING
 
 
+@ON_A_PROCESS
 def test_a_mean_that_replicas_do_not_divide_is_found_and_remedied(client: Client) -> None:
-    unscaled = spec(method=Method.CUSTOM_TRAIN_STEP, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, replicas=2)
-    diagnosis = diagnose(client, spec(), unscaled)
+    first = spec(batch_size=240)
+    second = spec(method=Method.CUSTOM_TRAIN_STEP, batch_size=240)
+    unscaled = second.model_copy(update={"loss": Loss.SUM_OF_SQUARES_REPLICA_MEAN, "replicas": 2})
+    diagnosis = diagnose(client, first, unscaled)
     assert [cause.reason for cause in diagnosis.causes] == ["REPLICA_SCALING", "REPLICAS"]
-    assert diagnosis.fixed_second == spec(method=Method.CUSTOM_TRAIN_STEP)
+    assert diagnosis.fixed_second == second
 
 
 def test_runs_are_diagnosed_and_the_fix_is_verified(client: Client) -> None:

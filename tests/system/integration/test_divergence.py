@@ -32,6 +32,13 @@ def trained(client: Client) -> Any:
     return lambda rate, **fields: client.train(spec(rate, **fields), timeout=120)
 
 
+@pytest.fixture(scope="module")
+def diverged(server: ServerProcess) -> Run:
+    """A run whose weights are not finite from the second step on."""
+    with server.client() as client:
+        return client.train(spec(1e6), timeout=120)
+
+
 @pytest.fixture
 def cli(server: ServerProcess) -> Any:
     def run(*words: str) -> Result:
@@ -62,8 +69,10 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
-def test_whatever_trained_them_they_are_no_evidence(client: Client, trained: Any, cli: Any, other: Any) -> None:
-    first, second = trained(1e6), trained(**other)
+def test_whatever_trained_them_they_are_no_evidence(
+    client: Client, diverged: Any, trained: Any, cli: Any, other: Any
+) -> None:
+    first, second = diverged, trained(**other)
     assert first.result.diverged == Divergence(epoch=1, step=2)
     assert (second.result.diverged is None) == (other == {"rate": 0.01})
     assert verdict(client, [first], [second]) is Verdict.DIVERGED
@@ -83,9 +92,8 @@ def test_some_seeds_of_a_group(client: Client, trained: Any) -> None:
     assert verdict(client, sound, kept) is not Verdict.DIVERGED
 
 
-def test_json_is_valid(trained: Any, cli: Any) -> None:
-    run = trained(1e6)
-    read = json.loads(cli("show", run.id, "--json").stdout, parse_constant=pytest.fail)
+def test_json_is_valid(diverged: Run, cli: Any) -> None:
+    read = json.loads(cli("show", diverged.id, "--json").stdout, parse_constant=pytest.fail)
     assert read["result"]["diverged"] == {"epoch": 1, "step": 2}
     assert read["result"]["train"]["loss"] == "NaN"
 
@@ -95,8 +103,8 @@ def test_the_diagnosis_names_it(client: Client) -> None:
     assert [cause.reason for cause in diagnosis.causes] == ["NON_FINITE", "LEARNING_RATE"]
 
 
-def test_weights_that_diverged_can_be_evaluated(client: Client, trained: Any) -> None:
-    assert math.isnan(client.evaluate(trained(1e6).id, timeout=120).validation.loss)
+def test_weights_that_diverged_can_be_evaluated(client: Client, diverged: Run) -> None:
+    assert math.isnan(client.evaluate(diverged.id, timeout=120).validation.loss)
 
 
 def test_tensorboard_logs_are_written(trained: Any) -> None:

@@ -11,10 +11,10 @@ from google.protobuf import json_format
 from typer.testing import Result
 
 from loopbench import wire
-from loopbench.spec import Adam, Cause, Comparison, Diagnosis, Evidence, Loss, Method, PairComparison, RunSpec, Verdict
-from loopbench.text import describe
+from loopbench.spec import Adam, Loss, Method, RunSpec
 from loopbench.v1 import analysis_pb2
 from loopbench_client.cli.exit_codes import ExitCode
+from tests.support.pages import Page
 
 Cli = Callable[..., Result]
 RUN_IDS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
@@ -78,36 +78,22 @@ def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
     assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
 
 
-def test_what_a_diagnosis_says_in_words() -> None:
-    measured = (
-        Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
-        Evidence(name="note", description="A note."),
-    )
-    cause = Cause(reason="LOSS_REDUCTION", title="A tenth", evidence=measured, effect="Slower.", fix="Sum.")
-    pair = PairComparison(
-        first_label="first",
-        second_label="second, fixed",
-        verdict=Verdict.IDENTICAL,
-        difference=0,
-        paired=True,
-        explanation="The same bits.",
-    )
-    verification = Comparison(groups=(), pairs=(pair,), margin=0.005, alpha=0.05)
-    text = describe(Diagnosis(causes=(cause,), controls=measured[:1], verification=verification))
-    assert text.splitlines() == [
-        "1. A tenth  [LOSS_REDUCTION]",
-        "   effect: Slower.",
-        "   fix: Sum.",
-        "     Second over first.  (expected 1, observed 0.1)",
-        "     A note.",
-        "",
-        "No difference in:",
-        "  Second over first.  (expected 1, observed 0.1)",
-        "",
-        "With the fix:",
-        "  first and second, fixed: identical. The same bits.",
-    ]
-    assert describe(Diagnosis(causes=(), controls=())).startswith("No cause of a difference was found.")
+def test_the_answer_comes_first_and_the_report_is_the_same_page(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "report.html"
+    done = cli("diagnose", *RUN_IDS, "--report", str(path))
+    assert (done.exit_code, done.stderr) == (ExitCode.SUCCESS, f"report: {path}\n")
+    assert done.stdout.splitlines()[0] == "t: f."
+    assert "t: f. Causes 1. t LOSS_REDUCTION" in Page(path).text
+
+
+def test_a_report_of_a_diagnosis_that_cannot_be_written_is_refused_first(
+    cli: Cli, service: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "report.html"):
+        done = cli("diagnose", *RUN_IDS, "--report", str(path))
+        assert (done.exit_code, "the report cannot be written: " in done.stderr) == (ExitCode.RUN_FAILED, True)
+    assert not service.requests["Diagnose"]
 
 
 @pytest.fixture

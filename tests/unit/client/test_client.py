@@ -18,6 +18,7 @@ from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
 from loopbench_client.retry import Retry
+from tests.support.factories import make_epoch
 from tests.support.fake_service import FakeService, serving
 
 SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dataset=spec.Dataset.DIGITS, epochs=2)
@@ -119,6 +120,45 @@ async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: A
     service.failures["WatchRun"].append(status(grpc.StatusCode.UNAVAILABLE))
     assert await either.watch_run("x") == service.events
     assert len(service.requests["WatchRun"]) == 2
+
+
+def epochs_of(events: list[spec.RunEvent]) -> list[int]:
+    return [record.epoch for event in events for record in event.epochs]
+
+
+def with_epochs(service: FakeService) -> None:
+    """As a server does: the first event has all epochs so far."""
+    first, second, third = (make_epoch(number) for number in (1, 2, 3))
+    running = spec.RunEvent(state=spec.RunState.RUNNING)
+    service.events = [
+        running.model_copy(update={"epochs": (first, second)}),
+        running.model_copy(update={"epochs": (third,)}),
+        spec.RunEvent(state=spec.RunState.SUCCEEDED, run=service.runs[0]),
+    ]
+
+
+@pytest.mark.usefixtures("short_pauses")
+async def test_a_watch_that_breaks_is_resumed_without_epochs_that_were_seen(
+    either: Any, service: Any, status: Any
+) -> None:
+    with_epochs(service)
+    # More often than a call is tried again: each time the server had answered.
+    service.broken_watches.extend((count, status(grpc.StatusCode.UNAVAILABLE)) for count in (1, 1, 2, 2, 2, 2, 2, 2))
+    events = await either.watch_run("x")
+    assert epochs_of(events) == [1, 2, 3]
+    assert events[-1].state is spec.RunState.SUCCEEDED
+    assert len(service.requests["WatchRun"]) == 9
+
+
+@pytest.mark.usefixtures("short_pauses")
+async def test_a_watch_that_the_server_itself_ends_is_not_resumed(
+    either: Any, service: Any, status: Any, info: Any
+) -> None:
+    with_epochs(service)
+    service.broken_watches.append((1, status(grpc.StatusCode.UNAVAILABLE, "restarted", info("SERVER_LOST"))))
+    with pytest.raises(errors.ServerUnavailableError, match="restarted"):
+        await either.watch_run("x")
+    assert len(service.requests["WatchRun"]) == 1
 
 
 @pytest.mark.usefixtures("short_pauses")

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from loopbench_client.report.scale import MOST_TICKS, Scale, linear, logarithmic, loss_scale, whole
-from loopbench_client.report.words import figure, mean, percent
+from loopbench.page.axes import MOST_TICKS, Scale, linear, logarithmic, loss_scale, whole
+from loopbench.text import figure
+from loopbench_client.report.words import mean, percent
 
 
 @pytest.mark.parametrize(

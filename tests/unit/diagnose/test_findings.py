@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from loopbench.spec import Cause
-from loopbench_diagnose.findings import Findings, Severity
+from loopbench.spec import Cause, Effect
+from loopbench_diagnose.findings import Findings
 
 FOUND = [
-    ("LARGE_TRAINING", Severity.TRAINING, 0.5),
-    ("SMALL_TRAINING", Severity.TRAINING, 0.1),
-    ("REPORT", Severity.REPORT, 0.9),
-    ("ROUNDING", Severity.ROUNDING, 1.0),
+    ("LARGE_TRAINING", Effect.TRAINING, 0.5),
+    ("SMALL_TRAINING", Effect.TRAINING, 0.1),
+    ("REPORT", Effect.REPORT, 0.9),
+    ("ROUNDING", Effect.ROUNDING, 1.0),
 ]
 
 
@@ -19,6 +19,8 @@ FOUND = [
 def test_the_strongest_cause_comes_first(order: tuple[int, ...]) -> None:
     findings = Findings()
     for place in order:
-        reason, severity, size = FOUND[place]
-        findings.cause(Cause(reason=reason, title="t", evidence=(), effect="e", fix="f"), severity, size)
-    assert [cause.reason for cause in findings.diagnosis().causes] == [reason for reason, _, _ in FOUND]
+        reason, effect, size = FOUND[place]
+        findings.cause(Cause(reason=reason, title="t", evidence=(), consequence="e", fix="f"), effect, size)
+    diagnosis = findings.diagnosis()
+    assert [cause.reason for cause in diagnosis.causes] == ["LARGE_TRAINING", "SMALL_TRAINING", "REPORT"]
+    assert [cause.reason for cause in diagnosis.rounding] == ["ROUNDING"]

@@ -24,7 +24,7 @@ def shared(**fields: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
 def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) -> None:
-    spec = {"optimizer": optimizer, "replicas": 2, "batch_size": 240}
+    spec = {"optimizer": optimizer, "replicas": 2, "batch_size": 240, "epochs": 1}
     digests = {
         (method, execution): digest(method=method, execution=execution, **spec)
         for method in DISTRIBUTED
@@ -50,8 +50,8 @@ def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: di
 @pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
 def test_a_mean_of_the_replicas_own_doubles_the_rate(digits: Data, method: Method) -> None:
-    result, weights = shared(method=method, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN)
-    for ours, theirs in zip(weights, trained_by_hand(digits, SGD, EPOCHS, rate=0.02), strict=True):
+    result, weights = shared(method=method, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, epochs=1)
+    for ours, theirs in zip(weights, trained_by_hand(digits, SGD, 1, rate=0.02), strict=True):
         assert np.abs(ours - theirs).max() < 1e-5
     # What fit makes of such a loss, and a step that is written by hand.
     assert result.reported_validation.loss == pytest.approx(2 * result.validation.loss, rel=1e-5)
@@ -67,8 +67,9 @@ def test_on_one_replica_a_mean_of_its_own_is_that_of_the_batch() -> None:
     "loss", [Loss.MEAN_SQUARED_ERROR, Loss.SUM_OF_SQUARES_FIXED_BATCH, Loss.CATEGORICAL_CROSSENTROPY]
 )
 def test_losses_are_those_of_one_replica(loss: Loss) -> None:
-    (fitted, weights), (stepped, _) = (shared(method=method, loss=loss, epochs=1) for method in DISTRIBUTED)
-    alone, expected = run(method=Method.FIT, loss=loss, epochs=1)
+    spec = {"loss": loss, "epochs": 1, "batch_size": 240}
+    (fitted, weights), (stepped, _) = (shared(method=method, **spec) for method in DISTRIBUTED)
+    alone, expected = run(method=Method.FIT, **spec)
     assert fitted.weights_digest == stepped.weights_digest
     for ours, theirs in zip(weights, expected, strict=True):
         assert np.allclose(ours, theirs, atol=1e-6)
@@ -83,8 +84,8 @@ def test_losses_are_those_of_one_replica(loss: Loss) -> None:
     ids=lambda options: next(iter(options)),
 )
 def test_options_of_the_optimizer_do_what_they_do_on_one_replica(options: dict[str, Any]) -> None:
-    optimizer = {"kind": "sgd", **options}
-    (_, ours), (_, theirs) = shared(optimizer=optimizer, epochs=1), run(optimizer=optimizer, epochs=1)
+    spec = {"optimizer": {"kind": "sgd", **options}, "epochs": 1, "batch_size": 100}
+    (_, ours), (_, theirs) = shared(**spec), run(**spec)
     for two, one in zip(ours, theirs, strict=True):
         assert np.allclose(two, one, atol=1e-5)
 

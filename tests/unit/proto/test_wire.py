@@ -171,6 +171,7 @@ ENUMS: dict[type[StrEnum], Any] = {
     spec.RunState: run_pb2.RunState,
     spec.Verdict: analysis_pb2.Verdict,
     spec.Side: analysis_pb2.Side,
+    spec.Effect: analysis_pb2.Effect,
 }
 
 

@@ -59,7 +59,9 @@ PAIR = spec.PairComparison(
 )
 COMPARISON = spec.Comparison(groups=(SUMMARY, SUMMARY), pairs=(PAIR,), margin=0.005, alpha=0.05)
 EVIDENCE = spec.Evidence(name="divisor", description="of the last batch", expected=30.0, observed=0.0)
-CAUSE = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(EVIDENCE,), effect="e", fix="f", side=spec.Side.FIRST)
+CAUSE = spec.Cause(
+    reason="LOSS_REDUCTION", title="t", evidence=(EVIDENCE,), consequence="e", fix="f", side=spec.Side.FIRST
+)
 FILTER = spec.RunFilter(
     states=(spec.RunState.QUEUED, spec.RunState.FAILED),
     methods=(spec.Method.FIT,),

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
 from loopbench_server.errors import TooManyCallsError
+from loopbench_server.runs import caller_limiter
 from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 
 
@@ -23,7 +24,9 @@ class Reads:
         async with self.limiter.slot(name[0]):
             self.running.append(name)
             try:
-                await self._ends[name].wait()
+                # An answer of a caller in capitals is being sent all the time.
+                with self.limiter.sending() if name[0].isupper() else nullcontext():
+                    await self._ends[name].wait()
             finally:
                 self.running.remove(name)
 
@@ -122,3 +125,49 @@ async def test_a_caller_that_goes_away_as_its_turn_comes_passes_it_on() -> None:
         reads.tasks["b1"].cancel()
         await settle()
         assert reads.running == ["c1"]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every caller takes its answer too slowly."""
+    monkeypatch.setattr(caller_limiter, "SEND_SECONDS", 0.01)
+
+
+async def running(reads: Reads, *names: str) -> None:
+    while reads.running != [*names]:  # noqa: ASYNC110  there is no event
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("short")
+async def test_callers_that_take_no_answers_hold_no_others_up() -> None:
+    async with reading(at_once=2, each=2) as reads:
+        await reads.begin("A1", "A2", "A3", "B1", "c1", "d1", "e1")
+        # B has its turn once those of A wait to be taken; c and d once those of B do.
+        await running(reads, "A1", "A2", "B1", "c1", "d1")
+        # A caller has no more reads for it, and others not either.
+        await asyncio.sleep(0.05)
+        assert reads.running == ["A1", "A2", "B1", "c1", "d1"]
+        await reads.end("A1")
+        assert reads.running == ["A2", "B1", "c1", "d1"]
+        # A has room for one more, which its caller does not take either.
+        await reads.end("c1")
+        await running(reads, "A2", "B1", "d1", "A3", "e1")
+
+
+@pytest.mark.usefixtures("short")
+async def test_answers_that_are_not_taken_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller_limiter, "MAX_UNTAKEN", 2)
+    async with reading(at_once=1, each=1) as reads:
+        await reads.begin("A1", "B1", "C1", "d1")
+        await running(reads, "A1", "B1", "C1")
+        await asyncio.sleep(0.05)
+        assert reads.running == ["A1", "B1", "C1"]
+        await reads.end("C1")
+        assert reads.running == ["A1", "B1", "d1"]
+
+
+async def test_an_answer_that_is_taken_in_time_keeps_its_turn() -> None:
+    async with reading(at_once=1, each=1) as reads:
+        await reads.begin("A1", "b1")
+        await asyncio.sleep(0.05)
+        assert reads.running == ["A1"]

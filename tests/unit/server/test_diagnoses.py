@@ -18,8 +18,8 @@ from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Diagnosed, Failed, Task, Trained
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, loss=Loss.MEAN_SQUARED_ERROR)
-CAUSE = Cause(reason="LOSS_REDUCTION", title="t", evidence=(), effect="e", fix="f")
-FAULT = Cause(reason="LAST_BATCH", title="t", evidence=(), effect="e", fix="f", side=spec.Side.SECOND)
+CAUSE = Cause(reason="LOSS_REDUCTION", title="t", evidence=(), consequence="e", fix="f")
+FAULT = Cause(reason="LAST_BATCH", title="t", evidence=(), consequence="e", fix="f", side=spec.Side.SECOND)
 FOUND = Diagnosis(causes=(CAUSE, FAULT), controls=(), first=FIRST, second=SECOND, fixed_second=FIRST)
 ACCURACIES = {Loss.SUM_OF_SQUARES: 0.9, Loss.MEAN_SQUARED_ERROR: 0.5}
 

@@ -270,7 +270,7 @@ def test_agreement_leaves_them_out(registry: CollectorRegistry, found: Make, dig
 # --- diagnoses --------------------------------------------------------------------------------------------------------
 
 FIRST, SECOND = RunSpec(seed=7), RunSpec(seed=7, method=Method.FIT)
-CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), effect="e", fix="f", side=spec.Side.SECOND)
+CAUSE = Cause(reason="NON_FINITE", title="t", evidence=(), consequence="e", fix="f", side=spec.Side.SECOND)
 
 
 @pytest.fixture

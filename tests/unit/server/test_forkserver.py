@@ -83,6 +83,29 @@ async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
     assert all(line["pid"] == old.pid and (line.get("cause") or line.get("exit_code")) for line in lines)
 
 
+async def test_a_forkserver_that_responds_passes_a_check(starting: WorkerPool) -> None:
+    await starting.check()  # none runs yet, and the check starts none
+    await started(starting)
+    before = current(starting)
+    with capture_logs() as logged:
+        await asyncio.gather(*(starting.check() for _ in range(3)), *(started(starting) for _ in range(3)))
+    assert current(starting) == before
+    assert not logged
+
+
+async def test_a_check_replaces_a_stopped_forkserver_while_no_worker_is_requested(starting: WorkerPool) -> None:
+    await started(starting)
+    old = current(starting)
+    broken = asyncio.create_task(starting.wait_broken())
+    old.send_signal(signal.SIGSTOP)
+    with capture_logs() as logged:
+        await starting.check()
+    await broken
+    assert not old.is_running()
+    assert [(line["event"], line["pid"]) for line in logged][:1] == [("forkserver is being replaced", old.pid)]
+    await started(starting)
+
+
 async def test_who_waits_with_a_request_that_fails_shares_its_end(
     starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

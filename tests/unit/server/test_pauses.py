@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from loopbench import spec
 from loopbench.spec import RunState
@@ -70,6 +71,36 @@ async def test_who_comes_late_lets_others_renew(
     async with asyncio.timeout(20):
         while here.get(run.id).state is not RunState.FAILED:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0.05)
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
+
+
+async def test_a_second_pause_lets_others_renew_as_the_first_does(
+    *,
+    here: Store,
+    other: Store,
+    pool: Any,
+    config: Any,
+    observer: Any,
+    make_run: Callable[..., spec.Run],
+) -> None:
+    """The machine stands still again while the others have their time to renew."""
+    executor = RunExecutor(here, pool, 1, config, observer)
+    run = other.add(make_run())
+    looking = asyncio.create_task(reap_expired(here, executor))
+    await asyncio.sleep(0.2)
+    with capture_logs() as logged:
+        for _ in range(2):
+            time.sleep(2.5)  # noqa: ASYNC251  the loop is to stand still
+            # Less time than the others have to renew.
+            await asyncio.sleep(0.15)
+        # The next look is late because of the second pause.
+        async with asyncio.timeout(20):
+            while len(logged) < 2:  # noqa: ASYNC110  there is no event
+                await asyncio.sleep(0.01)
+    assert [line["event"].partition(":")[0] for line in logged] == ["late poll for expired leases"] * 2
+    assert other.renew_leases([run.id]) == [run.id]
     looking.cancel()
     with suppress(asyncio.CancelledError):
         await looking

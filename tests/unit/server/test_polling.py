@@ -79,8 +79,8 @@ WORK: dict[str, tuple[Any, str]] = {
 
 
 def test_the_table_of_work_is_complete() -> None:
-    # The check of the store uses no thread.
-    assert (*WORK, polling.STORE_CHECK) == polling.WORKS
+    # The checks of the store and of the forkserver use no thread.
+    assert (*WORK, polling.STORE_CHECK, polling.FORKSERVER_CHECK) == polling.WORKS
 
 
 @pytest.mark.parametrize("work", WORK)

@@ -1,6 +1,7 @@
 """A scheduler and its store: ends that cannot be stored, and runs that another server works on."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
 from loopbench_server import errors
+from loopbench_server.blocking import run_blocking_reserved
 from loopbench_server.runs import remote_runs as elsewhere_module
 from loopbench_server.runs.attempt import now
 from loopbench_server.runs.executor import RunExecutor
@@ -225,3 +227,20 @@ class TestRunsOfTheStore:
         with pytest.raises(errors.ServerLostError):
             store.update(make_run(state=RunState.SUCCEEDED))
         assert store.get(mine.id) == again
+
+
+async def test_cancellations_of_runs_elsewhere_leave_threads_to_the_leases(
+    scheduler: Scheduler, store: Store, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database does not answer those who ask for them."""
+    run, may_end = there.add(make_run()), threading.Event()
+    monkeypatch.setattr(store, "request_cancel", lambda _: may_end.wait())
+    cancelling = [asyncio.create_task(scheduler.cancel(run.id)) for _ in range(20)]
+    try:
+        await asyncio.sleep(0.05)
+        assert await asyncio.wait_for(run_blocking_reserved(abs, -1), 10) == 1
+    finally:
+        may_end.set()
+        for task in cancelling:
+            task.cancel()
+        await asyncio.gather(*cancelling, return_exceptions=True)

@@ -42,6 +42,14 @@ def test_it_ends_with_the_processes_below_it(what: str) -> None:
     assert not child.is_running()
 
 
+def test_a_program_that_stops_by_itself_has_the_same_deadline() -> None:
+    command = [sys.executable, "-c", PROGRAM.format(hang="stop.set(); time.sleep(600)")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.wait(30) == 1
+        assert process.stdout is not None
+        assert "shutdown deadline exceeded" in process.stdout.read()
+
+
 def test_what_ends_by_itself_is_left_alone() -> None:
     command = [sys.executable, "-c", PROGRAM.format(hang="child.kill(); await stop.wait()")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

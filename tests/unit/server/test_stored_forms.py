@@ -130,3 +130,37 @@ async def test_who_follows_a_run_that_cannot_be_read_any_more_is_told(
         connection.execute(sa.update(runs).values(error='{"newer_field": 1}'))
     with pytest.raises(RunUnreadableError, match=run.id):
         [_ async for _ in events]
+
+
+# Fields of a result in schema 0003. A server of that schema refuses a result with any other field.
+OF_0003 = {
+    "dataset",
+    "train",
+    "validation",
+    "reported_train",
+    "reported_validation",
+    "history",
+    "weights_digest",
+    "batch_order_digest",
+    "updates",
+    "phases",
+    "environment",
+    "tensorboard_dir",
+}
+
+
+def stored_result(store: Store, run: spec.Run) -> set[str]:
+    with store.transaction() as connection:
+        return set(json.loads(connection.execute(sa.select(runs.c.result).where(runs.c.id == run.id)).scalar_one()))
+
+
+def test_a_result_with_nothing_new_has_the_fields_of_an_older_schema(
+    store: Store, make_run: Any, make_result: Any
+) -> None:
+    ended = {"state": RunState.SUCCEEDED, "end_time": datetime.now(UTC)}
+    plain = store.add(make_run(1, **ended, result=make_result()))
+    assert stored_result(store, plain) <= OF_0003
+    assert store.get(plain.id) == plain
+    diverged = store.add(make_run(2, **ended, result=make_result(diverged=spec.Divergence(epoch=1))))
+    assert stored_result(store, diverged) - OF_0003 == {"diverged"}
+    assert store.get(diverged.id) == diverged

@@ -10,6 +10,7 @@ import pytest
 from loopbench_server import blocking
 from loopbench_server.blocking import (
     run_blocking,
+    run_blocking_detached,
     run_blocking_for_run,
     run_blocking_read,
     run_blocking_reserved,
@@ -82,3 +83,27 @@ def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyP
     # Those that were made do not wait for the others.
     pool.shutdown()
     assert not any(thread.is_alive() for thread in made)
+
+
+async def test_work_on_its_own_thread_gives_its_answer_or_its_error() -> None:
+    assert await run_blocking_detached(lambda: 7, "alone") == 7
+    with pytest.raises(ZeroDivisionError):
+        await run_blocking_detached(lambda: 1 // 0, "alone")
+
+
+async def test_who_leaves_work_on_its_own_thread_does_not_wait_for_it() -> None:
+    may_end, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        may_end.wait()
+        ended.set()
+
+    waiting = asyncio.create_task(run_blocking_detached(work, "alone"))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not ended.is_set()
+    # The end of the work, of which nobody hears, is no error either.
+    may_end.set()
+    assert await asyncio.to_thread(ended.wait, 10)

@@ -1,34 +1,53 @@
 """``loopbench diagnose``."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from loopbench import wire
-from loopbench.spec import InvalidFieldsError, RunSpec, Violation
-from loopbench.text import describe
-from loopbench_client.cli.options import Json, Server, bad_input
-from loopbench_client.cli.output import out, print_json, waiting
+from loopbench import page, wire
+from loopbench.spec import Diagnosis, InvalidFieldsError, RunSpec, Violation
+from loopbench.text import answer, details
+from loopbench_client.cli.options import Json, Server, bad_input, kebab
+from loopbench_client.cli.output import err, out, print_json, waiting
 from loopbench_client.cli.plan_flags import shared_values
+from loopbench_client.cli.python_loops import PARTS, diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
 from loopbench_client.comparing.values import Given, Values, spec_of
+from loopbench_client.errors import ErrorDetails, LoopbenchError
 
 SIDE = "RUN_ID|'NAME=VALUE…'"
 SIDE_HELP = "A run, or a spec as far as it is not the default, for example 'method=fit loss=mean-squared-error'."
+PYTHON_HELP = (
+    "Diagnose functions of your own program in this process, each as MODULE:NAME or FILE.py:NAME: the model factory, "
+    "the data and two loops. Needs the extra 'diagnose', and no server."
+)
 NO_EFFECT = "has no effect: two runs have specs already"
+NO_EFFECT_IN_PYTHON = "has no effect with --python"
+NO_EFFECT_WITHOUT_PYTHON = "has no effect without --python"
 
 
 @takes_shared_values
 def diagnose(
     shared: Mapping[str, Any],
-    first: Annotated[str, typer.Argument(metavar=SIDE, help=SIDE_HELP, show_default=False)],
-    second: Annotated[str, typer.Argument(metavar=SIDE, help="The other.", show_default=False)],
+    first: Annotated[str | None, typer.Argument(metavar=SIDE, help=SIDE_HELP, show_default=False)] = None,
+    second: Annotated[str | None, typer.Argument(metavar=SIDE, help="The other.", show_default=False)] = None,
     *,
+    python: Annotated[
+        tuple[str, str, str, str] | None,
+        typer.Option("--python", metavar=" ".join(PARTS), help=PYTHON_HELP, show_default=False),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most samples to use of the data of --python; default: 2003.", show_default=False),
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the specs; default: 0.", show_default=False)
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="Of the specs, or of --python; default: 0.", show_default=False),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also train both with and without the fixes, and compare.")
@@ -37,19 +56,89 @@ def diagnose(
         int | None,
         typer.Option(min=1, max=100, help="Seeds to verify with; the server's default is 3.", show_default=False),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the diagnosis as one HTML file.", show_default=False),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also print the measurements that agree.")] = False,
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """Find out by experiment why two specs, or two runs, end or report differently."""
+    """Find out by experiment why two specs, runs, or training loops of your own end or report differently."""
     if seeds is not None and not verify:
         raise typer.BadParameter("has no effect without --verify", param_hint="--seeds")
-    sides = _sides((first, second), shared, seed)
-    with connect(server, ready=True) as client, waiting("training both and comparing" if verify else "experimenting"):
-        diagnosis = client.diagnose(*sides, verify=verify, seeds=seeds)
-    if json:
-        print_json(wire.diagnosis_to_wire(diagnosis))
+    if report is not None:
+        _check_report(report)
+    if python is not None:
+        _refuse(NO_EFFECT_IN_PYTHON, {"FIRST": first, "SECOND": second, "--verify": verify, **_flags(shared)})
+        loops = diagnose_python(python, samples=samples, seed=seed)
+        _print(loops, scope=loops.scope, verbose=verbose, json=json)
+        save: Callable[[Path], Path] = loops.save
     else:
-        out().print(describe(diagnosis), soft_wrap=True)
+        _refuse(NO_EFFECT_WITHOUT_PYTHON, {"--samples": samples})
+        sides = _sides(_both(first, second), shared, seed)
+        action = "training both and comparing" if verify else "experimenting"
+        with connect(server, ready=True) as client, waiting(action):
+            found = client.diagnose(*sides, verify=verify, seeds=seeds)
+        _print(found, verbose=verbose, json=json)
+        save = partial(_save, found)
+    if report is not None:
+        err().print(f"report: {_saved(save, report)}", soft_wrap=True)
+
+
+def _flags(shared: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"--{kebab(name)}": value for name, value in shared.items()}
+
+
+def _refuse(complaint: str, given: Mapping[str, Any]) -> None:
+    """Raises an error if any of the values is given, by its place on the command line."""
+    places = [place for place, value in given.items() if value is not None and value is not False]
+    if places:
+        raise bad_input(InvalidFieldsError(tuple(Violation(field=place, description=complaint) for place in places)))
+
+
+def _both(first: str | None, second: str | None) -> tuple[str, str]:
+    if first is None or second is None:
+        raise typer.BadParameter("give both sides, or --python", param_hint="FIRST and SECOND")
+    return first, second
+
+
+def _check_report(path: Path) -> None:
+    """Finds out before the experiments whether there can be such a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def _saved(save: Callable[[Path], Path], path: Path) -> Path:
+    try:
+        return save(path)
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def _not_written(error: OSError) -> LoopbenchError:
+    return LoopbenchError(ErrorDetails(f"the report cannot be written: {error}", "REPORT_NOT_WRITABLE"))
+
+
+def _save(diagnosis: Diagnosis, path: Path) -> Path:
+    return page.save(path, page.document(diagnosis))
+
+
+def _print(diagnosis: Diagnosis, *, scope: Iterable[str] = (), verbose: bool, json: bool) -> None:
+    if json:
+        # Without what only the library knows: a replay does not go over the wire.
+        plain = Diagnosis(**{name: getattr(diagnosis, name) for name in Diagnosis.model_fields})
+        print_json(wire.diagnosis_to_wire(plain))
+        return
+    console = out()
+    parts = [answer(diagnosis), details(diagnosis, verbose=verbose, scope=scope)]
+    # A terminal shows the end of a long text; a file is read from its beginning.
+    ordered = reversed(parts) if console.is_terminal else parts
+    console.print("\n\n".join(filter(None, ordered)), soft_wrap=True)
 
 
 def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int | None) -> list[RunSpec | str]:

@@ -1,7 +1,7 @@
 """Reads, parses and writes the messages of every call, within the limits of :mod:`loopbench_server.rpc.admission`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from grpc.aio import ServerInterceptor
 
 from loopbench.spec import InvalidFieldsError, Violation
-from loopbench_server.rpc.admission import READS, Admission, Call
+from loopbench_server.rpc.admission import READS, Admission, Call, SendBlock
 from loopbench_server.rpc.handlers import HANDLER_KINDS, Behavior, Context, get_behavior
 from loopbench_server.rpc.methods import METHODS
 from loopbench_server.security.identity import caller, connection
@@ -54,7 +54,7 @@ class ParsingInterceptor(ServerInterceptor):
 
     def _make_unary(self, method: "_Method") -> Behavior:
         async def behavior(raw: AsyncIterator[bytes], context: Context) -> Any:
-            async with self._admitted(method, raw, context) as request:
+            async with self._admitted(method, raw, context) as (request, _):
                 response = await method.behavior(request, context)
                 self._metrics.sent(METHODS[method.path])
                 return response
@@ -63,12 +63,12 @@ class ParsingInterceptor(ServerInterceptor):
 
     def _make_stream(self, method: "_Method") -> Behavior:
         async def behavior(raw: AsyncIterator[bytes], context: Context) -> None:
-            async with self._admitted(method, raw, context) as request:
+            async with self._admitted(method, raw, context) as (request, sending):
                 responses = method.behavior(request, context)
                 if isawaitable(responses):
                     # A read, whose turn ends when its one response is sent; or a method that writes by itself.
                     if (response := await responses) is not None:
-                        await self._write(method, response, context)
+                        await self._write(method, response, context, sending)
                     return
                 async with aclosing(responses):
                     async for response in responses:
@@ -76,13 +76,18 @@ class ParsingInterceptor(ServerInterceptor):
 
         return behavior
 
-    async def _write(self, method: "_Method", response: Any, context: Context) -> None:
-        await context.write(response)
+    async def _write(
+        self, method: "_Method", response: Any, context: Context, sending: SendBlock = nullcontext
+    ) -> None:
+        with sending():
+            await context.write(response)
         self._metrics.sent(METHODS[method.path])
 
     @asynccontextmanager
-    async def _admitted(self, method: "_Method", raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
-        """Yield the request, or an iterator of requests, to a block that responds."""
+    async def _admitted(
+        self, method: "_Method", raw: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[tuple[Any, SendBlock]]:
+        """Yield the request, or an iterator of requests, to a block that responds, and what makes its block to send."""
         call = Call(method.path, caller(), connection())
         with self._admission.hold(call):
             first = await self._admission.read_first_message(call, context.read())
@@ -92,8 +97,8 @@ class ParsingInterceptor(ServerInterceptor):
                 raise _bad_request("holds no message")
             else:
                 request = self._parse(method, first)
-            async with self._admission.responding(call):
-                yield request
+            async with self._admission.responding(call) as sending:
+                yield request, sending
 
     def _parse(self, method: "_Method", message: bytes) -> Any:
         self._metrics.received(METHODS[method.path])

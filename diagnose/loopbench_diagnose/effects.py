@@ -9,7 +9,7 @@ import numpy as np
 
 from loopbench_diagnose.findings import percent
 from loopbench_diagnose.gradients import gap, ratio, subtract
-from loopbench_diagnose.spies import float64
+from loopbench_diagnose.instrumentation import float64
 from loopbench_diagnose.trace import Arrays, Step
 
 # Relative changes of the updates below it are next to no effect: of a scale, what epsilon leaves of it.

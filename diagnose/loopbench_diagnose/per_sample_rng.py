@@ -13,11 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.random.seed_generator import draw_seed
 
 from loopbench_diagnose.patching import replaced
 
 
-class SampleNoise(threading.local):
+class PerSampleRng(threading.local):
     """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call.
 
     The replicas of a strategy have a thread each, and one may call the model while another is in the middle of a call.
@@ -28,6 +29,17 @@ class SampleNoise(threading.local):
         self._draws = 0
         # Shared by all threads: set as soon as a random layer draws.
         self._used = used
+        # What random layers would have been seeded with since the last gradient.
+        self._drawn: list[str] = []
+
+    def drawn(self) -> list[str]:
+        """The seeds of all draws since this was last called: the same twice is the same randomness twice."""
+        drawn, self._drawn = self._drawn, []
+        return drawn
+
+    def _note(self, seed: Any) -> None:
+        self._used.set()
+        self._drawn.append(str(np.asarray(tf.convert_to_tensor(draw_seed(seed))).tolist()))
 
     def begin(self, rows: list[bytes]) -> None:
         """A call of the model on these samples begins."""
@@ -49,11 +61,13 @@ class SampleNoise(threading.local):
         sizes = [int(size) for size in shape]
         return np.stack([generator.standard_normal(sizes[1:]) for generator in self._generators(sizes[0])])
 
-    def dropout(self, _: Any) -> Any:
+    def dropout(self, original: Any) -> Any:
         """Stands for ``dropout`` of Keras's backend."""
 
-        def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
-            self._used.set()
+        def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+            if not tf.executing_eagerly():
+                return original(inputs, rate, noise_shape, seed)
+            self._note(seed)
             whole = tuple(inputs.shape)
             wanted = noise_shape or whole
             shape = [size if wish is None else wish for wish, size in zip(wanted, whole, strict=True)]
@@ -62,20 +76,24 @@ class SampleNoise(threading.local):
 
         return dropout
 
-    def normal(self, _: Any) -> Any:
+    def normal(self, original: Any) -> Any:
         """Stands for ``normal`` of Keras's backend."""
 
-        def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
-            self._used.set()
+        def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+            if not tf.executing_eagerly():
+                return original(shape, mean, stddev, dtype, seed)
+            self._note(seed)
             return tf.cast(mean + stddev * self._normal(shape), dtype or keras.config.floatx())
 
         return normal
 
-    def uniform(self, _: Any) -> Any:
+    def uniform(self, original: Any) -> Any:
         """Stands for ``uniform`` of Keras's backend."""
 
-        def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:  # noqa: ARG001
-            self._used.set()
+        def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+            if not tf.executing_eagerly():
+                return original(shape, minval, maxval, dtype, seed)
+            self._note(seed)
             return tf.cast(minval + (maxval - minval) * self._uniform(shape), dtype or keras.config.floatx())
 
         return uniform

@@ -1,0 +1,50 @@
+"""Every difference is accounted for: what no cause explains is reported with both values and the place."""
+
+from loopbench.spec import Effect
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
+from loopbench_diagnose.reasons import Reason
+
+# Causes that touch the training but make no difference in one sample order, run eagerly from equal weights.
+NOT_IN_REPLAY = frozenset({Reason.SHUFFLE, Reason.EAGER_AND_GRAPH, Reason.XLA})
+# Of the weights' movements: more than what sound pairs grow apart by rounding.
+ROUNDING = 2e-2
+
+
+def probe(experiment: Experiment, findings: Findings) -> None:
+    """Adds UNEXPLAINED_UPDATE or UNEXPLAINED_STATE where the replays part and nothing says why."""
+    comparison = experiment.comparison
+    found = comparison.first
+    known = {
+        cause.reason for cause in findings.causes if cause.effect in (Effect.TRAINING, Effect.STATE)
+    } - NOT_IN_REPLAY
+    measured = evidence(
+        "weight_distance",
+        "Distance of the trained weights, of their movement over the replay.",
+        0.0,
+        comparison.final_distance,
+    )
+    if known:
+        return
+    if found is None and comparison.final_distance < max(ROUNDING, experiment.tolerance):
+        findings.agree([measured])
+        return
+    state = found is not None and found.place.startswith("state")
+    where = "over the replay" if found is None else f"in update {found.update + 1}, in the {found.place}"
+    names = joined([*found.variables[:6]]) if found is not None and found.variables and not state else ""
+    size = comparison.final_distance if found is None else found.size
+    findings.cause(
+        difference(
+            Reason.UNEXPLAINED_STATE if state else Reason.UNEXPLAINED_UPDATE,
+            f"The sides part {where}, and no experiment explains it",
+            [
+                evidence("gap", f"Relative distance {where}{': ' + names if names else ''}.", 0.0, size),
+                measured,
+            ],
+            consequence=f"The trained weights differ by {percent(min(comparison.final_distance, 1e9))} of their "
+            f"movement.",
+            fix="Compare both programs at this place.",
+        ),
+        Effect.STATE if state and comparison.final_distance < ROUNDING else Effect.TRAINING,
+        min(size, 1e9),
+    )

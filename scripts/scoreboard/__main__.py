@@ -1,0 +1,37 @@
+"""Runs all published cases of a folder and writes the scoreboard: ``python -m scripts.scoreboard``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.scoreboard.board import Result, page
+from scripts.scoreboard.cases import read_cases
+from scripts.scoreboard.verdicts import Verdict, verdict
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "diagnose" / "published"
+PAGE = ROOT / "docs" / "scoreboard.md"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Returns 0 if every case is a hit, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.scoreboard", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="run these cases alone, and write no page")
+    parser.add_argument("--folder", type=Path, default=CASES, help="folder of the cases (default: %(default)s)")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page to write (default: %(default)s)")
+    given = parser.parse_args(words)
+    results = []
+    for case in read_cases(given.folder.resolve()):
+        if given.cases and case.path.stem not in given.cases:
+            continue
+        answer = case.answer()
+        results.append(Result(case, answer, verdict(case.label, answer)))
+        found = answer.error or ", ".join(answer.reasons) or "none"
+        print(f"{results[-1].verdict:8s}{case.name}: {found} ({answer.seconds:.0f} s)", flush=True)
+    if not given.cases:
+        given.page.write_text(page(results))
+    return int(any(result.verdict is not Verdict.HIT for result in results))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

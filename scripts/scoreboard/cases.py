@@ -1,0 +1,125 @@
+"""Published cases: programs with a fault that other people published, and the causes that each must report.
+
+A folder of cases holds ``labels.py`` with ``CASES``, a mapping of the module's name to a :class:`Label`, and one module
+per case. The module defines ``build_model``, ``data``, ``first`` (the correct side), ``second``, optionally
+``fixed_second`` (the second side after the repair) and ``OPTIONS`` for ``diagnose``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+# Seconds for one case, with the start of TensorFlow.
+TIMEOUT = 600
+SOUND = "sound pairs"
+# The line of a case's process that holds its answer.
+ANSWER = "ANSWER "
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a case must report.
+
+    Attributes:
+        kind: the row of the scoreboard.
+        source: where the fault was published.
+        needed: causes that must all be reported; ``A|B`` stands for either. The name of an exception stands for a
+            refusal. Nothing is needed of a sound pair.
+        allowed: causes that may be reported besides.
+    """
+
+    kind: str
+    source: str
+    needed: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The reasons of the causes that were reported, or the name of the exception that was raised instead."""
+
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One diagnosis: ``side`` is the name of the second side within the module."""
+
+    path: Path
+    side: str
+    label: Label
+
+    @property
+    def name(self) -> str:
+        """The module, and the side where it is the repaired one."""
+        return self.path.stem if self.side == "second" else f"{self.path.stem}, repaired"
+
+    def answer(self) -> Answer:
+        """Diagnoses the case in a process of its own, so that no case affects another."""
+        started = time.monotonic()
+        command = [sys.executable, "-m", __name__, str(self.path), self.side]
+        try:
+            done = subprocess.run(  # noqa: S603  # nosec B603  # the repository's own cases
+                command, capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=ROOT
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(error="TimeoutExpired", seconds=TIMEOUT)
+        lines = [line.removeprefix(ANSWER) for line in done.stdout.splitlines() if line.startswith(ANSWER)]
+        found = json.loads(lines[-1]) if lines else {"error": f"exit code {done.returncode}"}
+        return Answer(tuple(found.get("reasons", ())), found.get("error", ""), time.monotonic() - started)
+
+
+def read_cases(folder: Path) -> Iterator[Case]:
+    """Every case of a folder, and the repaired version of each case that has one.
+
+    Raises:
+        FileNotFoundError: a label names a module that is not there.
+    """
+    for name, label in load(folder / "labels.py").CASES.items():
+        path = folder / f"{name}.py"
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder / 'labels.py'} names {name}, but there is no {path}")
+        yield Case(path, "second", label)
+        if "fixed_second" in path.read_text():
+            yield Case(path, "fixed_second", Label(SOUND, label.source))
+
+
+def load(path: Path) -> ModuleType:
+    """The module in a file; modules beside it can be imported."""
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def diagnose_case(path: Path, side: str) -> dict[str, Any]:
+    """The answer of one case, in this process."""
+    try:
+        module = load(path)
+        from loopbench_diagnose import diagnose  # noqa: PLC0415  only the processes of the cases need TensorFlow
+
+        options = getattr(module, "OPTIONS", {})
+        found = diagnose(module.build_model, module.data, module.first, getattr(module, side), **options)
+    except Exception as error:  # noqa: BLE001  a crash is an answer as well
+        return {"error": type(error).__name__}
+    return {"reasons": [cause.reason for cause in found.causes]}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print(ANSWER + json.dumps(diagnose_case(Path(sys.argv[1]), sys.argv[2])))

@@ -1,0 +1,74 @@
+"""The page of a diagnosis in a real browser: light, dark and narrow."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.replay import FirstDifference, LayerRecord, Replay, UpdateRecord, VariableRecord
+from tests.support.browser import POOR_CONTRAST
+from tests.support.replays import make_diagnosis
+
+LONG = "a_name_without_a_single_space_" * 8
+
+
+def long_names() -> Diagnosis:
+    replay = Replay(
+        updates=tuple(
+            UpdateRecord(number, 2.0**-number, (0.1, 0.1), (32, 32), (1, 1), (1.0, 1.0)) for number in range(1, 400)
+        ),
+        variables=tuple(VariableRecord(f"{LONG}/{n}", 10.0**n, (1, 1), (True, True)) for n in range(-8, 8)),
+        layers=tuple(LayerRecord(f"{LONG}_{number}", 0.1) for number in range(80)),
+        first_differing_layer=f"{LONG}_0",
+        first_difference=FirstDifference(399, "gradient of the outputs", f"At update 399 {LONG} differs."),
+    )
+    return make_diagnosis().model_copy(update={"replay": replay})
+
+
+PAGES: dict[str, Callable[[], Diagnosis]] = {
+    "every section": make_diagnosis,
+    "long names": long_names,
+    "nothing differs": lambda: Diagnosis(causes=(), controls=make_diagnosis().controls),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_page_is_sound_on_every_screen(browser: Any, tmp_path: Path, kind: str, width: int, scheme: str) -> None:
+    path = PAGES[kind]().save(tmp_path / "report.html")
+    browser.show(path, width=width, scheme=scheme)
+    assert browser.complaints() == []
+    assert [url for url in browser.requests() if not url.startswith("data:")] == [path.as_uri()]
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.run(POOR_CONTRAST)[2:] == []
+
+
+def test_the_scheme_changes_the_whole_page(browser: Any, tmp_path: Path) -> None:
+    browser.show(make_diagnosis().save(tmp_path / "report.html"), scheme="light")
+    look = """
+        const part = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
+        return [part(".loopbench-diagnosis", "backgroundColor"), part("h2", "color"), part(".line", "stroke")]"""
+    light = browser.run(look)
+    browser.set_media("dark")
+    dark = browser.run(look)
+    assert light[0] == "rgb(255, 255, 255)"
+    assert all(before != after for before, after in zip(light, dark, strict=True))
+
+
+def test_pictures_have_a_size(browser: Any, tmp_path: Path) -> None:
+    for width in (390, 1200):
+        browser.show(make_diagnosis().save(tmp_path / "report.html"), width=width)
+        line = browser.run(
+            "const box = document.querySelector('.line').getBoundingClientRect(); return [box.width, box.height]"
+        )
+        assert min(line) > 50
+        bars = browser.run(
+            "return [...document.querySelectorAll('.bar rect')].map(bar => bar.getBoundingClientRect().width)"
+        )
+        # The ratio of 32, the difference of 0.41, and that of 3e-8 at the lower end of the same axis.
+        assert bars[0] > 50
+        assert bars[2] > 50
+        assert 0 < bars[1] < 20

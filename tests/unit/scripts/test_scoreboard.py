@@ -1,0 +1,108 @@
+"""The scoreboard of published cases: what an answer is worth, and the page."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.scoreboard import __main__ as program
+from scripts.scoreboard.board import Result, page
+from scripts.scoreboard.cases import Answer, Case, Label, read_cases
+from scripts.scoreboard.peers import PEERS
+from scripts.scoreboard.verdicts import MEANINGS, Verdict, verdict
+
+FAULT = Label("loss", "a thread", ("LOSS_FUNCTION", "MASK|LABELS"), ("METRIC",))
+SOUND = Label("sound pairs", "a thread")
+REFUSED = Label("refused", "a thread", ("StructureError",))
+
+
+@pytest.mark.parametrize(
+    ("label", "answer", "expected"),
+    [
+        (FAULT, Answer(("LOSS_FUNCTION", "LABELS")), Verdict.HIT),
+        (FAULT, Answer(("MASK", "METRIC", "LOSS_FUNCTION")), Verdict.HIT),
+        (FAULT, Answer(("LOSS_FUNCTION",)), Verdict.GENERIC),
+        (FAULT, Answer(("UNEXPLAINED_UPDATE",)), Verdict.GENERIC),
+        (FAULT, Answer(("LOSS_FUNCTION", "LABELS", "UNEXPLAINED_FIGURE")), Verdict.GENERIC),
+        (FAULT, Answer(("LOSS_FUNCTION", "LABELS", "SHUFFLE")), Verdict.FALSE),
+        (FAULT, Answer(("SHUFFLE",)), Verdict.FALSE),
+        (FAULT, Answer(), Verdict.MISS),
+        (FAULT, Answer(error="ValueError"), Verdict.CRASH),
+        (SOUND, Answer(), Verdict.HIT),
+        (SOUND, Answer(("UNEXPLAINED_UPDATE",)), Verdict.FALSE),
+        (SOUND, Answer(error="ValueError"), Verdict.CRASH),
+        (REFUSED, Answer(error="StructureError"), Verdict.HIT),
+        (REFUSED, Answer(error="ValueError"), Verdict.CRASH),
+        (REFUSED, Answer(), Verdict.MISS),
+    ],
+)
+def test_an_answer_is_judged(label: Label, answer: Answer, expected: Verdict) -> None:
+    assert verdict(label, answer) is expected
+
+
+LABELS = """
+from scripts.scoreboard.cases import Label
+CASES = {"one": Label("loss", "thread 1", ("MASK",)), "two": Label("metrics", "thread 2", ("METRIC",))}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "labels.py").write_text(LABELS)
+    (tmp_path / "one.py").write_text("fixed_second = None\nraise RuntimeError('no case')")
+    (tmp_path / "two.py").write_text("")
+    return tmp_path
+
+
+def test_cases_are_read_with_their_repaired_version(folder: Path) -> None:
+    found = [(case.name, case.side, case.label.kind, case.label.needed) for case in read_cases(folder)]
+    assert found == [
+        ("one", "second", "loss", ("MASK",)),
+        ("one, repaired", "fixed_second", "sound pairs", ()),
+        ("two", "second", "metrics", ("METRIC",)),
+    ]
+
+
+def test_a_label_without_a_module_is_named(folder: Path) -> None:
+    (folder / "two.py").unlink()
+    with pytest.raises(FileNotFoundError, match=r"names two, but there is no .*two\.py"):
+        list(read_cases(folder))
+
+
+def test_an_error_of_a_case_is_its_answer(folder: Path) -> None:
+    first, *_ = read_cases(folder)
+    answer = first.answer()
+    assert (answer.reasons, answer.error) == ((), "RuntimeError")
+
+
+def test_the_program_writes_the_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {"one": Answer(("MASK",), seconds=3), "one, repaired": Answer(seconds=1), "two": Answer(seconds=8)}
+    monkeypatch.setattr(Case, "answer", lambda case: answers[case.name])
+    written = folder / "scoreboard.md"
+    assert program.main(["--folder", str(folder), "--page", str(written)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "hit     one: MASK (3 s)",
+        "hit     one, repaired: none (1 s)",
+        "miss    two: none (8 s)",
+    ]
+    text = written.read_text()
+    assert "**2 of 3 diagnoses are right.** One diagnosis takes 3 s (median), at most 8 s." in text
+    assert "| metrics | 0 | 0 | 1 | 0 | 0 |" in text
+    assert "| **all** | 2 | 0 | 1 | 0 | 0 |" in text
+
+
+def test_some_cases_alone_write_no_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Case, "answer", lambda _: Answer(("METRIC",)))
+    written = folder / "scoreboard.md"
+    assert program.main(["two", "--folder", str(folder), "--page", str(written)]) == 0
+    assert not written.exists()
+
+
+def test_the_page_shows_every_case_and_every_other_tool(folder: Path) -> None:
+    results = [Result(case, Answer(("A|B",)), Verdict.FALSE) for case in read_cases(folder)]
+    text = page(results)
+    assert all(meaning in text for meaning in MEANINGS.values())
+    assert "| one | loss | `MASK` | `A` or `B` | false | thread 1 |" in text
+    assert all(f"[{peer.paper}]({peer.address}), {peer.venue}" in text for peer in PEERS)
+    assert MEANINGS.keys() == set(Verdict)
