@@ -17,6 +17,9 @@ from keras.src.random.seed_generator import draw_seed
 
 from loopbench_diagnose.patching import replaced
 
+# TensorFlow's operations that draw by a seed alone.
+STATELESS = ("stateless_normal", "stateless_uniform", "stateless_truncated_normal")
+
 
 class PerSampleRng(threading.local):
     """Draws for the samples whose keys are in ``rows``: the same for the same sample at the same point of a call.
@@ -98,6 +101,16 @@ class PerSampleRng(threading.local):
 
         return uniform
 
+    def _noting(self, original: Any) -> Any:
+        """Around a random operation that is given its seed: the same seed at every step is the same randomness."""
+
+        def draw(shape: Any, seed: Any, *args: Any, **kwargs: Any) -> Any:
+            if tf.executing_eagerly():
+                self._drawn.append(str(np.asarray(tf.convert_to_tensor(seed)).tolist()))
+            return original(shape, seed, *args, **kwargs)
+
+        return draw
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Keras's random layers draw from here within the block."""
@@ -106,4 +119,6 @@ class PerSampleRng(threading.local):
         with ExitStack() as stack:
             for name in ("dropout", "normal", "uniform"):
                 stack.enter_context(replaced(module, name, getattr(self, name)))
+            for name in STATELESS:
+                stack.enter_context(replaced(tf.random, name, self._noting))
             yield

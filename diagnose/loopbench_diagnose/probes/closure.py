@@ -1,6 +1,7 @@
 """Every difference is accounted for: what no cause explains is reported with both values and the place."""
 
 from loopbench.spec import Effect
+from loopbench_diagnose.comparison import Difference
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
 from loopbench_diagnose.reasons import Reason
@@ -9,6 +10,11 @@ from loopbench_diagnose.reasons import Reason
 NOT_IN_REPLAY = frozenset({Reason.SHUFFLE, Reason.EAGER_AND_GRAPH, Reason.XLA})
 # Of the weights' movements: more than what sound pairs grow apart by rounding.
 ROUNDING = 2e-2
+
+
+def state_differs(found: Difference | None) -> bool:
+    """Whether the sides part in state that is not trained."""
+    return found is not None and found.place.startswith("state")
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
@@ -24,12 +30,12 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         0.0,
         comparison.final_distance,
     )
-    if known:
+    if known or (state_differs(found) and Reason.EVALUATED_IN_TRAINING_MODE in findings.reasons):
         return
     if found is None and comparison.final_distance < max(ROUNDING, experiment.tolerance):
         findings.agree([measured])
         return
-    state = found is not None and found.place.startswith("state")
+    state = state_differs(found)
     where = "over the replay" if found is None else f"in update {found.update + 1}, in the {found.place}"
     names = joined([*found.variables[:6]]) if found is not None and found.variables and not state else ""
     size = comparison.final_distance if found is None else found.size
