@@ -125,7 +125,7 @@ TROUBLES: dict[str, Callable[[str], Any]] = {
     "half a request": lambda address: _held(address, INFO[:-3]),
     "a request byte by byte": _slow,
     "requests cut off": _aborted,
-    "calls called off": _cancelled,
+    "cancelled calls": _cancelled,
     "a compressed bomb": _bomb,
 }
 

@@ -52,7 +52,7 @@ def can_be_apart() -> bool:
 @pytest.fixture(autouse=True)
 def _apart() -> None:
     if not can_be_apart():
-        pytest.skip("no network of its own can be made here: that needs root and iproute2")
+        pytest.skip("a separate network needs root and iproute2")
 
 
 def apart(*command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -121,5 +121,5 @@ async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, pool
     workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))
     with pytest.raises(errors.DatasetNotAvailableError, match="no MNIST"):
         await waiting
-    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other is being called off
+    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other one is being cancelled
         await asyncio.sleep(0.01)
