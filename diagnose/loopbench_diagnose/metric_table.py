@@ -1,6 +1,8 @@
 """Metrics recomputed from labels and outputs, in the ways in which people compute them."""
 
+import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -122,21 +124,16 @@ def _errors(kind: str, y: Array, z: Array, weights: Any, batches: list[slice]) -
 def _ranked(kind: str, y: Array, z: Array, batches: list[slice]) -> Iterator[Variant]:
     if "auc" not in kind or not np.isin(y, (0, 1)).all():
         return
-    for curve in ("ROC", "PR"):
-        for count in (200, 1000, 50):
-            for logits in (False, True):
-                made = keras.metrics.AUC(num_thresholds=count, curve=curve, from_logits=logits)
-                try:
-                    made.update_state(y, z)
-                    yield (
-                        f"{curve} curve, {count} thresholds{', from logits' if logits else ''}",
-                        float(np.asarray(keras.ops.convert_to_numpy(made.result()))),
-                    )
-                    parts = []
-                    for part in batches:
-                        made.reset_state()
-                        made.update_state(y[part], z[part])
-                        parts.append(float(np.asarray(keras.ops.convert_to_numpy(made.result()))))
-                    yield f"the mean over batches, {curve} curve", float(np.mean(parts))
-                except Exception:  # noqa: BLE001, S112  outputs that are no probabilities
-                    continue
+    probabilities = bool((z >= 0).all() and (z <= 1).all())
+    for curve, count, logits in itertools.product(("ROC", "PR"), (200, 1000, 50), (False, True)):
+        # Keras refuses outputs that are no probabilities, unless they are logits.
+        if logits or probabilities:
+            area = partial(_area, curve, count, logits)
+            yield f"{curve} curve, {count} thresholds{', from logits' if logits else ''}", area(y, z)
+            yield f"the mean over batches, {curve} curve", float(np.mean([area(y[part], z[part]) for part in batches]))
+
+
+def _area(curve: str, thresholds: int, logits: bool, y: Array, z: Array) -> float:
+    metric = keras.metrics.AUC(num_thresholds=thresholds, curve=curve, from_logits=logits)
+    metric.update_state(y, z)
+    return float(np.asarray(keras.ops.convert_to_numpy(metric.result())))

@@ -143,6 +143,9 @@ def average(trace: Trace, number: int, weights: Arrays) -> str | None:
     def fits(candidate: Arrays) -> bool:
         return norm(subtract(candidate, weights)) < max(FITS * scale, 1e-6 * norm(weights))
 
+    if any(fits(arrays) for arrays in (trace.start, *path)):
+        # Earlier weights, as they were.
+        return None
     count = max(1, number // trace.epochs)
     for points, name in ((path, "updates"), (path[count - 1 :: count], "epochs")):
         if len(points) > 1 and fits([np.mean(parts, axis=0) for parts in zip(*points, strict=True)]):
