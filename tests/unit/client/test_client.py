@@ -122,7 +122,7 @@ async def test_a_watch_is_retried_until_its_first_event(either: Any, service: An
     assert len(service.requests["WatchRun"]) == 2
 
 
-def epochs_of(events: list[spec.RunEvent]) -> list[int]:
+def list_epochs(events: list[spec.RunEvent]) -> list[int]:
     return [record.epoch for event in events for record in event.epochs]
 
 
@@ -145,7 +145,7 @@ async def test_a_watch_that_breaks_is_resumed_without_epochs_that_were_seen(
     # More often than a call is tried again: each time the server had answered.
     service.broken_watches.extend((count, status(grpc.StatusCode.UNAVAILABLE)) for count in (1, 1, 2, 2, 2, 2, 2, 2))
     events = await either.watch_run("x")
-    assert epochs_of(events) == [1, 2, 3]
+    assert list_epochs(events) == [1, 2, 3]
     assert events[-1].state is spec.RunState.SUCCEEDED
     assert len(service.requests["WatchRun"]) == 9
 

@@ -20,7 +20,7 @@ STEPS = 45  # 1,438 samples in batches of 32
 EXECUTIONS = [(Execution.GRAPH, 0), (Execution.GRAPH, 7), (Execution.EAGER, 0), (Execution.XLA, 0)]
 
 
-def method_of(data: Data, method: Method, **fields: Any) -> TrainingMethod:
+def make_method(data: Data, method: Method, **fields: Any) -> TrainingMethod:
     spec = RunSpec.model_validate({"method": method, "dataset": "DIGITS", "epochs": 2, "seed": 5, **fields})
     made = METHODS[method](build_job(spec, data))
     made.warm_up()
@@ -95,7 +95,7 @@ def test_replicas(digits: Data, method: Method) -> None:
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("method", Method)
 def test_watching_a_healthy_run_does_not_change_its_bits(digits: Data, method: Method, execution: Execution) -> None:
-    plain = method_of(digits, method, execution=execution)
+    plain = make_method(digits, method, execution=execution)
     plain.train([])
     result, weights = run(method=method, execution=execution)
     assert result.diverged is None
@@ -105,7 +105,7 @@ def test_watching_a_healthy_run_does_not_change_its_bits(digits: Data, method: M
 @pytest.mark.parametrize(("execution", "steps"), EXECUTIONS)
 @pytest.mark.parametrize("method", Method)
 def test_a_replay_has_the_bits_of_the_training(digits: Data, method: Method, execution: Execution, steps: int) -> None:
-    made = method_of(digits, method, execution=execution, steps_per_execution=steps, optimizer={"kind": "adam"})
+    made = make_method(digits, method, execution=execution, steps_per_execution=steps, optimizer={"kind": "adam"})
     made.job.optimizer.build(made.job.model.trainable_variables)
     variables = [*made.job.model.variables, *made.job.optimizer.variables]
     start: list[Any] = []
@@ -124,7 +124,7 @@ def test_a_replay_has_the_bits_of_the_training(digits: Data, method: Method, exe
 @pytest.mark.parametrize("method", Method)
 def test_weights_may_be_infinite_under_figures_that_are_finite(digits: Data, method: Method) -> None:
     """A first-layer unit that ReLU silences becomes infinite before the second epoch."""
-    made = method_of(digits, method, epochs=3)
+    made = make_method(digits, method, epochs=3)
     monitor = DivergenceMonitor(made)
     logged: list[float] = []
     bias = made.job.model.get_layer("hidden_1").bias
@@ -142,7 +142,7 @@ def test_weights_may_be_infinite_under_figures_that_are_finite(digits: Data, met
 
 
 def test_what_only_the_end_shows_counts_for_the_last_update(digits: Data) -> None:
-    made = method_of(digits, Method.GRADIENT_TAPE)
+    made = make_method(digits, Method.GRADIENT_TAPE)
     monitor = DivergenceMonitor(made)
     made.train([monitor])
     assert monitor.find(finite_end=True) is None
