@@ -5,11 +5,11 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends binutils tini \
  && rm -rf /var/lib/apt/lists/* \
  && python -m venv --without-pip /opt/loopbench
-# The lock in requirements/ that is installed: "server", for CPUs, or "gpu", with CUDA's libraries.
+# The lock file in requirements/ to install: "server" for CPUs, or "gpu" with CUDA's libraries.
 ARG EXTRA=server
 COPY requirements/${EXTRA}.lock /build/requirements.lock
-# What only those need who compile or debug is left out: headers, libclang, tests, static libraries, symbols. Bytecode
-# is never compared with its source, so that it holds whatever becomes of the files' times.
+# Files for compiling and debugging are removed: headers, libclang, tests, static libraries, symbols. Bytecode
+# is not compared with its source, so that it stays valid when the files' times change.
 RUN pip --python /opt/loopbench/bin/python install --no-cache-dir --no-compile --only-binary :all: \
       --require-hashes --requirement /build/requirements.lock \
  && cd /opt/loopbench/lib/python3.11/site-packages \
@@ -37,7 +37,7 @@ RUN /build/venv/bin/python -m hatchling build --target wheel --directory /build/
       -s /build/installed -p /opt/loopbench /build/installed/lib
 
 FROM python:3.11-slim-bookworm
-# The base image has Python's own library without bytecode, and programs with the rights of root.
+# The base image has Python's standard library without bytecode, and setuid programs.
 RUN groupadd --gid 65532 loopbench \
  && useradd --uid 65532 --gid 65532 -K UID_MAX=65532 --no-create-home --home-dir /home/loopbench \
       --shell /usr/sbin/nologin loopbench \
@@ -58,15 +58,15 @@ WORKDIR /home/loopbench
 USER 65532:65532
 EXPOSE 50051 50052 9464
 STOPSIGNAL SIGTERM
-# It forwards signals, and reaps what worker processes leave behind.
+# It forwards signals and reaps orphans of worker processes.
 ENTRYPOINT ["tini", "--"]
 CMD ["loopbench-server"]
 ARG VERSION
 ARG REVISION
 ARG CREATED
-# Some builders take what follows from their cache whatever the arguments are, unless a command knew of them.
+# Some builders reuse cached layers after changed arguments unless a command uses them.
 RUN : "$VERSION" "$REVISION" "$CREATED"
-# Results bear the revision, as those of a checkout do.
+# Results contain the revision, like those of a checkout.
 ENV LOOPBENCH_SOURCE_REVISION=$REVISION
 LABEL org.opencontainers.image.title="loopbench" \
       org.opencontainers.image.description="Benchmark service that settles whether GradientTape, Model.fit and an overridden train_step agree" \

@@ -1,4 +1,4 @@
-# Every target sets up what it needs: `make demo` on a fresh machine is enough.
+# Every target sets up its requirements: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-rest test-all coverage browser postgresql prometheus podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
 
@@ -18,14 +18,14 @@ BENCH_FLAGS ?=
 OBSERVE_FLAGS ?=
 SCOREBOARD_FLAGS ?=
 PYTEST_FLAGS ?=
-# Processes of pytest that tests are distributed to; 0 runs the tests in one process, as a debugger needs it.
+# Number of pytest processes; 0 runs the tests in one process, for a debugger.
 PYTEST_WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
-# The marks of the tests that `make test` leaves out; pyproject.toml describes them.
+# Marks of the tests outside `make test`; pyproject.toml describes them.
 BEYOND := slow or postgresql or container or browser or prometheus or cluster or gpu or mnist
 IMAGE ?= loopbench:dev
 EXTRA ?= server
-# Of the commit, so that the same commit makes the same image.
+# Derived from the commit, so that the same commit gives the same image.
 IMAGE_ARGUMENTS = --build-arg EXTRA=$(EXTRA) \
   --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
   --build-arg REVISION=$$(git describe --always --abbrev=40 --exclude '*' --dirty) \
@@ -44,42 +44,42 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(STAMP)  ## Set up .venv with everything; does nothing when it is up to date
+install: $(STAMP)  ## Set up .venv; does nothing when it is up to date
 
-demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and say what came of it
+demo: $(STAMP)  ## Train by three methods with two losses on DIGITS, and print a comparison
 	$(BIN)/loopbench demo $(DEMO_FLAGS)
 
-test: $(STAMP)  ## Run the quick tests, which need nothing but Python
+test: $(STAMP)  ## Run the quick tests, which need only Python
 	$(PYTEST) -m "not ($(BEYOND))" $(PYTEST_FLAGS)
 
-test-rest: $(STAMP)  ## Run the tests that make test leaves out; each skips without the component that it needs
+test-rest: $(STAMP)  ## Run the remaining tests; each is skipped without its component
 	$(PYTEST) -m "$(BEYOND)" $(PYTEST_FLAGS)
 
 test-all: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
 	$(PYTEST) $(PYTEST_FLAGS)
 
-coverage: $(STAMP)  ## Run all tests and report the lines that none of them reaches
+coverage: $(STAMP)  ## Run all tests and report the lines that are not covered
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# Installs Debian's packages $(1), where apt-get and the right to are there; it waits for one that is at work already.
+# Installs Debian's packages $(1) with apt-get, if it is present and permitted; waits for a running apt-get.
 APT_GET := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600
 apt_install = test "$$(id -u)" = 0 && command -v apt-get >/dev/null && $(APT_GET) update && \
   $(APT_GET) install --yes --no-install-recommends $(1) >/dev/null
 
-browser:  ## Install Chromium and its driver, which the tests of the report need, where apt-get and the right to are there
+browser:  ## Install Chromium and its driver with apt-get, for the tests of the report
 	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || \
 	  { $(call apt_install,chromium chromium-driver); } || \
 	  echo "no Chromium: the tests of the report in a browser will be skipped"
 
-postgresql:  ## Install PostgreSQL, which the tests of faults start one of, where apt-get and the right to are there
+postgresql:  ## Install PostgreSQL with apt-get, for tests/chaos and other tests of the store
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 	  { $(call apt_install,postgresql); } || \
 	  echo "no PostgreSQL: the tests on it will be skipped"
 
-prometheus:  ## Install Prometheus and promtool, which the tests of the metrics need, where apt-get and the right to are there
+prometheus:  ## Install Prometheus and promtool with apt-get, for the tests of the metrics
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
 	  { $(call apt_install,prometheus); } || \
 	  echo "no Prometheus: the tests with it will be skipped"
@@ -95,7 +95,7 @@ $(PEERS_STAMP): requirements/peers.txt
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
 
-scoreboard: $(STAMP)  ## Diagnose all published cases and write docs/scoreboard.md; fails where one is not right
+scoreboard: $(STAMP)  ## Diagnose all published cases and write docs/scoreboard.md; fails unless all are hits
 	$(BIN)/python -m scripts.scoreboard $(SCOREBOARD_FLAGS)
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract, the generated code and the workflow
@@ -115,10 +115,10 @@ format: $(STAMP)  ## Format the Python code
 audit: $(STAMP)  ## Look up the locked dependencies in the OSV database of vulnerabilities
 	$(BIN)/pip-audit --strict --vulnerability-service osv --progress-spinner off --disable-pip --require-hashes --requirement requirements/dev.lock
 
-docs: $(STAMP)  ## Write those pages of docs/ that follow from the contract, the settings and the table of errors
+docs: $(STAMP)  ## Write the pages of docs/ that are generated from the contract, the settings and the errors
 	$(BIN)/python -m scripts.documents
 
-monitoring: $(STAMP)  ## Write dashboards, the rules' object and the names in docs/metrics.md from their tables
+monitoring: $(STAMP)  ## Write the dashboards, the rules object and the names in docs/metrics.md
 	$(BIN)/python -m scripts.monitoring.write
 
 define generate
@@ -149,7 +149,7 @@ lock: $(STAMP)  ## Resolve the dependencies again; the images get the versions o
 	$(LOCK_IMAGE) --extra gpu --output-file requirements/gpu.lock
 	$(LOCK) --constraint requirements/dev.lock requirements/build.in --output-file requirements/build.lock
 
-image:  ## Build the container image IMAGE for EXTRA=server or gpu, by docker, podman or buildah, whichever works here
+image:  ## Build the container image IMAGE for EXTRA=server or gpu, with docker, podman or buildah
 	@for engine in docker podman buildah none; do $$engine info >/dev/null 2>&1 && break; done; \
 	  test $$engine != none || { echo "make image needs docker, podman or buildah"; exit 1; }; \
 	  set -x; $$engine build --tag $(IMAGE) $(IMAGE_ARGUMENTS) .
@@ -157,10 +157,10 @@ image:  ## Build the container image IMAGE for EXTRA=server or gpu, by docker, p
 image-arguments:  ## Print the build arguments of make image, for other builders
 	@echo $(IMAGE_ARGUMENTS)
 
-podman:  ## Install podman, by which the tests of the image run it, where apt-get and the right to are there
+podman:  ## Install podman with apt-get, for the tests of the image
 	@docker info >/dev/null 2>&1 || command -v podman >/dev/null || \
 	  { $(call apt_install,podman runc); } || \
 	  echo "no docker and no podman: the tests of the image will be skipped"
 
-clean:  ## Remove what the other targets made
+clean:  ## Remove the files that the other targets create
 	rm -rf $(VENV) build dist node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

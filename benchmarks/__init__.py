@@ -1,1 +1,1 @@
-"""What loopbench costs in time and memory, beside what others do."""
+"""Time and memory of loopbench compared with other implementations."""

@@ -35,7 +35,7 @@ class Cancelling(BaseModel):
     seconds: dict[str, list[float]]
 
     def of(self, way: str) -> Spread:
-        """Of one way."""
+        """Spread of the seconds of one way."""
         return spread(self.seconds[way])
 
 
@@ -48,7 +48,7 @@ class Place:
     stub: Any
 
     def call(self, timeout: float | None = None) -> Any:
-        """A caller that waits for the victim."""
+        """Starts a call that waits for the run to cancel."""
         request = benchmark_service_pb2.TrainRequest(spec=spec_to_wire(VICTIM), request_id=str(uuid.uuid4()))
         return self.stub.Train.future(request, timeout=timeout)
 
@@ -106,7 +106,7 @@ def _client_killed(place: Place) -> Callable[[], float]:
     return kill
 
 
-WAYS: dict[str, Way] = {
+CANCELLATIONS: dict[str, Way] = {
     "CancelRun": _asked,
     "CancelRun at another server": _asked_elsewhere,
     "the waiting call is cancelled": _call_cancelled,
@@ -121,7 +121,7 @@ def _seconds(place: Place, way: Way) -> float:
     call_off = way(place)
     place.wait_for_running(SLOTS)
     waiting = client.train(NEXT, detach=True)
-    time.sleep(0.5)  # in the midst of it
+    time.sleep(0.5)  # during the training
     begin = call_off()
     while not (started := client.get_run(waiting.id).start_time):
         time.sleep(0.005)
@@ -143,13 +143,13 @@ def _place(setting: Setting) -> Iterator[Place]:
 
 
 def measure(setting: Setting) -> Cancelling:
-    """All ways in turn."""
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    """Measure all ways in turn."""
+    found: dict[str, list[float]] = {way: [] for way in CANCELLATIONS}
     with _place(setting) as place:
         filler = place.server.client.train(FILLER, detach=True)
         place.wait_for_running(1)
         for _ in range(ROUNDS):
-            for name, way in WAYS.items():
+            for name, way in CANCELLATIONS.items():
                 found[name].append(_seconds(place, way))
         place.server.client.cancel_run(filler.id)
     return Cancelling(seconds=found)

@@ -1,4 +1,4 @@
-"""The article's job by ours and by the peers, in turn."""
+"""The article's job by loopbench and by the peers, in turn."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from loopbench.spec import Execution, Method, RunSpec
 # Epochs of the run whose accuracy counts, and of those whose time does.
 WHOLE, PART = 10, 3
 ROUNDS = 3
-# Points of validation accuracy that all have to lie within, around ours.
+# Largest difference of validation accuracy from loopbench's, in points.
 BAND = 0.5
 
 OURS: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ OURS: dict[str, dict[str, Any]] = {
     "XLA, fit": {"execution": Execution.XLA, "method": Method.FIT},
     "XLA, train_step": {"execution": Execution.XLA, "method": Method.CUSTOM_TRAIN_STEP},
 }
-# Too slow for every round; its bits are what GRAPH is held against.
+# Too slow for every round; GRAPH is compared with its bits.
 EAGER = {"EAGER, tape": {"execution": Execution.EAGER}}
 
 # Module and threads, where 0 is the library's own choice.
@@ -67,29 +67,29 @@ class Contest(BaseModel):
     seconds: dict[str, list[float]]
 
     def epoch(self, name: str) -> Spread:
-        """Seconds an epoch."""
+        """Spread of the seconds per epoch."""
         return spread(self.seconds[name])
 
     def times(self, name: str, other: str) -> Spread:
-        """How many times as long as ``other`` ``name`` takes."""
+        """Ratio of the time of ``name`` to that of ``other``."""
         return ratios(self.seconds[name], self.seconds[other])
 
     def fastest(self, *names: str) -> str:
-        """Which of those has the lowest median."""
+        """The name with the lowest median."""
         return min(names, key=lambda name: self.epoch(name).median)
 
     def digests(self, execution: str) -> set[str]:
-        """Of our runs of 10 epochs under ``execution``."""
+        """Digests of loopbench's runs of 10 epochs with ``execution``."""
         return {outcome.digest for name, outcome in self.whole.items() if name.startswith(execution)}
 
     def outside(self) -> list[str]:
-        """Who does not reach the accuracy band."""
+        """Names outside the accuracy band."""
         centre = self.whole["GRAPH, tape"].validation_accuracy
         return [name for name, each in self.whole.items() if abs(each.validation_accuracy - centre) > BAND / 100]
 
 
 def ours(running: RunningServer, fields: dict[str, Any], epochs: int) -> Outcome:
-    """A run on the server; its epochs' times hold neither tracing nor validation, as those of the peers."""
+    """Trains on the server; the epochs' times exclude tracing and validation, like the peers' times."""
     result = running.client.train(RunSpec(epochs=epochs, **fields)).result
     assert result is not None
     return Outcome(
@@ -101,13 +101,13 @@ def ours(running: RunningServer, fields: dict[str, Any], epochs: int) -> Outcome
 
 
 def peer(setting: Setting, module: str, threads: int, epochs: int) -> Outcome:
-    """A peer's process; its first epoch holds whatever it compiles at first and does not count."""
+    """Trains in a peer's process; the first epoch, which may compile, does not count."""
     printed = setting.peer(module, "--epochs", epochs, "--threads", threads)
     return Outcome.model_validate({**printed, "epoch_seconds": printed["epoch_seconds"][1:]})
 
 
 def measure(setting: Setting) -> Contest:
-    """All contestants once for the whole job, then in rounds for the time."""
+    """Measure all contestants once for the whole job, then in rounds for the time."""
     with ready_server(setting) as running:
         contestants: dict[str, Train] = {
             **{name: partial(ours, running, fields) for name, fields in OURS.items()},

@@ -32,7 +32,7 @@ def _job(spec: RunSpec, layers: list[int], data_dir: Path) -> Job:
 
 
 def main() -> None:
-    """As the command line says."""
+    """Train with the arguments of the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--layers", type=int, nargs="+", required=True)
@@ -45,7 +45,7 @@ def main() -> None:
     method = METHODS[spec.method](_job(spec, options.layers, options.data_dir))
     method.warm_up()
     recorder = Recorder(method, lambda _: None, lambda _: None)
-    os.nice(10)  # as the service's runs have it
+    os.nice(10)  # as in the service's runs
     method.train([recorder])
     print(json.dumps({"epoch_seconds": spread([record.train_seconds for record in recorder.history]).median}))
 

@@ -1,4 +1,4 @@
-"""Several measurements of one thing, as they are quoted."""
+"""Summaries of repeated measurements."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ class Spread(BaseModel):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of at least one value."""
+    """Spread of at least one value."""
     return Spread(median=statistics.median(values), low=min(values), high=max(values), count=len(values))
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
-    """Round by round, so that what slows the machine down for a round slows down both."""
+    """Ratios by round, because a slow round of the machine affects both sides."""
     return spread([above / below for above, below in zip(numerators, denominators, strict=True)])

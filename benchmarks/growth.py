@@ -1,4 +1,4 @@
-"""How cost grows: with epochs, batch size, width of the network, seeds and runs at once."""
+"""Growth of cost with epochs, batch size, network width, seeds and concurrent runs."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ BATCH_SIZES = (8, 32, 128, 512)
 WIDTHS = ((64, 32), (256, 128), (1024, 512), (2048, 1024))
 SEEDS = (1, 2, 4, 8)
 AT_ONCE = (1, 2, 4)
-# Epochs of the runs where it is not epochs that vary.
+# Epochs of the runs in which another parameter varies.
 SHORT = 3
 
 TAPE, FIT, XLA, JAX = "GRAPH, tape", "GRAPH, fit", "XLA, tape, an epoch compiled whole", "JAX, lax.scan, one core"
@@ -28,7 +28,7 @@ Table = dict[str, dict[str, float]]
 
 
 class Growth(BaseModel):
-    """Medians, by what varies and who.
+    """Medians by varied parameter and contestant.
 
     Seconds from call to result by epochs; seconds an epoch by batch size and by width; seconds of a comparison by
     seeds; seconds an epoch and runs a minute by runs at once.

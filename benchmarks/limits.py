@@ -1,4 +1,4 @@
-"""What the machine gives at best, so that a time says how far from it it is."""
+"""The machine's best rates, as a reference for measured times."""
 
 from pydantic import BaseModel
 
@@ -26,7 +26,7 @@ class Limit(BaseModel):
 
     @property
     def ideal(self) -> float:
-        """Seconds of an epoch's floating-point operations, if all of them went at the rate of one large product."""
+        """Seconds of an epoch's floating-point operations at the rate of one large product."""
         return UPDATES * self.step_flop / self.large_flop_per_second
 
     @property
@@ -46,18 +46,18 @@ class Limit(BaseModel):
 
     @property
     def seconds(self) -> float:
-        """Of an epoch: products, updates and batches, and nothing else."""
+        """Seconds of an epoch with only products, updates and batches."""
         return self.products + self.updates + self.batches
 
 
 class Limits(BaseModel):
-    """On one thread and on all."""
+    """Limits on one thread and on all."""
 
     one: Limit
     all: Limit
 
 
 def measure(setting: Setting) -> Limits:
-    """Some seconds of products and copies."""
+    """Measure products and copies for some seconds."""
     one, everything = (Limit.model_validate(setting.peer("limit", "--threads", threads)) for threads in (1, 0))
     return Limits(one=one, all=everything)

@@ -18,7 +18,7 @@ from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 
 Call = Callable[[], Awaitable[Any]]
 
-# Streams that share one connection.
+# Number of streams per connection.
 STREAMS_A_CHANNEL = 100
 
 
@@ -78,7 +78,7 @@ async def load(
 
 
 def main() -> None:
-    """As the command line says."""
+    """Run the load of the command line and print its results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("run_id")

@@ -14,7 +14,7 @@ PEERS = ROOT / "requirements" / "peers.txt"
 
 
 class Machine(BaseModel):
-    """Where; ``peers`` are the versions that their environment is pinned to."""
+    """The machine; ``peers`` are the pinned versions of their environment."""
 
     cpu: str
     cores: int
@@ -26,7 +26,7 @@ class Machine(BaseModel):
 
 
 def measure(_: Setting) -> Machine:
-    """As it is now."""
+    """Describe this machine."""
     return Machine(
         cpu=cpu_model(),
         cores=psutil.cpu_count() or 0,

@@ -1,4 +1,4 @@
-"""Memory: of a run's process, and of the server over many short runs."""
+"""Memory of a run's process, and of the server over many short runs."""
 
 import statistics
 import time
@@ -14,13 +14,13 @@ from loopbench.spec import Dataset, RunSpec
 
 EPOCHS = 2
 SHORT_RUNS = 1_000
-# Short runs between two looks at the server.
+# Short runs between two samples of the server.
 STRIDE = 100
-SECONDS_BETWEEN_LOOKS = 0.1
+SAMPLING_SECONDS = 0.1
 
 
 class ProcessMemory(BaseModel):
-    """Of a run's process at most, in bytes: resident, and what it shares with no other."""
+    """Peak memory of a run's process in bytes: resident, and unique to the process."""
 
     resident: int = 0
     own: int = 0
@@ -39,7 +39,7 @@ class Memory(BaseModel):
 
     @property
     def growth(self) -> float:
-        """Of the server over the second half of the short runs, by least squares: a share of what it holds then."""
+        """Relative growth of the server over the second half of the short runs, by least squares."""
         half = slice(len(self.short_runs) // 2 - 1, None)
         runs, held = self.short_runs[half], self.server_bytes[half]
         slope = statistics.linear_regression(runs, held).slope
@@ -47,7 +47,7 @@ class Memory(BaseModel):
 
 
 def _forkserver(running: RunningServer) -> psutil.Process:
-    """The child that has the runs' processes for children."""
+    """The server's child that forks the runs' processes."""
     return next(child for child in running.process.children() if any("forkserver" in word for word in child.cmdline()))
 
 
@@ -65,7 +65,7 @@ def _largest(forkserver: psutil.Process, over: Callable[[], bool]) -> ProcessMem
             except psutil.Error:  # it ended meanwhile
                 continue
             largest = ProcessMemory(resident=max(largest.resident, now.resident), own=max(largest.own, now.own))
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SAMPLING_SECONDS)
     return largest
 
 
@@ -86,7 +86,7 @@ def _train_short_runs(running: RunningServer, count: int) -> None:
 
 
 def measure(setting: Setting) -> Memory:
-    """One server for the runs on MNIST, another for the short ones."""
+    """Measure one server with runs on MNIST and another with short runs."""
     with ready_server(setting) as running:
         runs = {name: _of_a_run(running, RunSpec(epochs=EPOCHS, **fields)) for name, fields in (OURS | EAGER).items()}
         forkserver = _memory(_forkserver(running))

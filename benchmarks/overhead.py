@@ -1,4 +1,4 @@
-"""What a call takes beside training: from the call of a client to its result, less the seconds in training steps."""
+"""Overhead of a call: seconds from a client's call to its result, less the training steps."""
 
 import time
 
@@ -20,16 +20,16 @@ class Overhead(BaseModel):
 
     @property
     def total(self) -> Spread:
-        """Beside training."""
+        """Spread of the seconds beside training."""
         return spread(self.seconds)
 
     def phase(self, name: str) -> Spread:
-        """Of one phase."""
+        """Spread of the seconds of one phase."""
         return spread(self.phases[name])
 
 
 class Overheads(BaseModel):
-    """By contestant; ``first`` are the calls that found nothing compiled for them."""
+    """Overheads by contestant; ``first`` are the calls without compiled functions."""
 
     first: dict[str, Overhead]
     warm: dict[str, Overhead]
@@ -46,7 +46,7 @@ def _call(running: RunningServer, spec: RunSpec, overhead: Overhead) -> None:
 
 
 def measure(setting: Setting) -> Overheads:
-    """Calls for 10 epochs of MNIST, one of each kind after another, on one server."""
+    """Measure calls for 10 epochs of MNIST on one server, alternating between the kinds."""
     specs = {name: RunSpec(epochs=WHOLE, **fields) for name, fields in OURS.items()}
     found = Overheads(first={name: Overhead() for name in specs}, warm={name: Overhead() for name in specs})
     with ready_server(setting) as running:

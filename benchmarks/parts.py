@@ -1,4 +1,4 @@
-"""All that is measured, part by part, and where the figures are kept."""
+"""The parts of the benchmarks and the files of their results."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from benchmarks import cancelling, contest, growth, limits, machine, memory, ove
 from benchmarks.setting import ROOT, Setting
 from loopbench_server.engine.environment import cpu_model
 
-# Committed, so that BENCHMARKS.md can be written from them again: a folder a CPU, a file a part.
+# Committed, so that BENCHMARKS.md can be rendered again: one folder per CPU, one file per part.
 KEPT = ROOT / "benchmarks" / "measured"
 
 # Name → module with ``measure``, and the model of what it gives. Each takes from half a minute to half an hour.
@@ -38,7 +38,7 @@ class OneMachine:
 
 
 def measure(name: str, setting: Setting, revision: str) -> None:
-    """Measures a part and keeps its figures in place of those that this CPU had, with the day and the commit."""
+    """Measure a part and replace the results of this CPU, with day and commit."""
     module, _ = PARTS[name]
     cpu = cpu_model()
     about = {"day": datetime.now(UTC).date().isoformat(), "revision": revision, "cpu": cpu}
@@ -53,7 +53,7 @@ class NeverMeasuredError(Exception):
 
 
 def kept() -> list[OneMachine]:
-    """All that was measured, the machine with the most parts first.
+    """All results, the machine with the most parts first.
 
     Raises:
         NeverMeasuredError: of all parts that no machine has.

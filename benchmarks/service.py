@@ -1,4 +1,4 @@
-"""The server itself: how soon it answers, what it holds, and how long callers wait while all cores train."""
+"""The server: start time, memory, and latency of calls while all cores train."""
 
 import json
 import os
@@ -18,12 +18,12 @@ from loopbench.spec import Dataset, RunSpec, RunState
 STARTS = 5
 RATE, SECONDS = 100, 60
 WATCHERS = 500
-# Long enough for the calls; those that are not watched are cancelled.
+# Long enough for the calls; unwatched runs are cancelled.
 WATCHED_EPOCHS, ENDLESS = 120, 1_000
 
 
 class Latency(BaseModel):
-    """Of calls at a steady rate, in seconds."""
+    """Latencies of calls at a steady rate, in seconds."""
 
     calls: int
     median: float
@@ -40,7 +40,7 @@ class Load(BaseModel):
 
 
 class Watched(BaseModel):
-    """Watchers of one run: how many there were, and how many heard of every epoch once, in order, and of the end."""
+    """Watchers of one run: their number, and the number that received every epoch once, in order, and the end."""
 
     watchers: int
     complete: int
@@ -60,12 +60,12 @@ class Service(BaseModel):
 
     @property
     def health(self) -> Spread:
-        """Seconds until health answers."""
+        """Spread of the seconds until health answers."""
         return spread(self.health_seconds)
 
     @property
     def ready(self) -> Spread:
-        """Seconds until runs are taken."""
+        """Spread of the seconds until the server accepts runs."""
         return spread(self.ready_seconds)
 
     @property
@@ -131,21 +131,21 @@ def _watched_load(running: RunningServer, ended_id: str) -> tuple[Load, Watched]
     command = [sys.executable, "-m", "benchmarks.load", running.address, run_id, "--watchers", str(WATCHERS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:  # noqa: S603  our own
         load = _load(running, list(ids), ended_id)
-        told = json.loads(process.communicate()[0])["watchers"]
+        reports = json.loads(process.communicate()[0])["watchers"]
     for other in others:
         running.client.cancel_run(other)
     run = running.client.get_run(run_id)
     assert run.result is not None
     complete = [
         each["epochs"] == list(range(1, WATCHED_EPOCHS + 1)) and each["final_digest"] == run.result.weights_digest
-        for each in told
+        for each in reports
     ]
-    events = sum(each["events"] for each in told)
-    return load, Watched(watchers=len(told), complete=sum(complete), events=events, epochs=WATCHED_EPOCHS)
+    events = sum(each["events"] for each in reports)
+    return load, Watched(watchers=len(reports), complete=sum(complete), events=events, epochs=WATCHED_EPOCHS)
 
 
 def measure(setting: Setting) -> Service:
-    """Several starts, then one server under load, with its cores busy."""
+    """Measure several starts, then one server under load while its cores train."""
     healthy, ready, idle = zip(*(_start(setting) for _ in range(STARTS)), strict=True)
     with ready_server(setting) as running:
         ended_id = running.client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1)).id

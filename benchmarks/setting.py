@@ -1,4 +1,4 @@
-"""Where everything is measured: the machine, the data, the peers' environment and real servers."""
+"""The setting of the measurements: data, peers' environment and real servers."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def answer(command: Sequence[object]) -> Any:
     """The JSON that ``command`` prints.
 
     Raises:
-        subprocess.CalledProcessError: it failed; what it had to say is on standard error.
+        subprocess.CalledProcessError: it failed; standard error has the reason.
     """
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     words = list(map(str, command))
@@ -59,7 +59,7 @@ class RunningServer:
 
 @contextmanager
 def server(setting: Setting, *flags: object) -> Iterator[RunningServer]:
-    """One that has just begun to listen; it has a new database, and ends with the block."""
+    """A server that has just begun to listen, with a new database; it ends with the block."""
     with TemporaryDirectory(prefix="loopbench-benchmark-") as folder:
         command = [
             *(sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"),

@@ -1,4 +1,4 @@
-"""What is aimed at, and whether it is reached."""
+"""Targets and whether they are reached."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ GROWTH = 0.02
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for, what was measured, and whether that is enough."""
+    """A target, the measured value, and whether the target is reached."""
 
     target: str
     measured: str
@@ -113,5 +113,5 @@ JUDGED: dict[str, Callable[[Any], Iterator[Target]]] = {
 
 
 def targets(measured: Mapping[str, Any]) -> list[Target]:
-    """Of the parts that are there."""
+    """Targets of the measured parts."""
     return [target for part, judge in JUDGED.items() if part in measured for target in judge(measured[part])]

@@ -1,4 +1,4 @@
-"""A whole comparison: its runs one after another, and as many at once as there are cores."""
+"""A complete comparison, with runs one after another and with one run per core."""
 
 import os
 import time
@@ -28,12 +28,12 @@ class Throughput(BaseModel):
 
     @property
     def gain(self) -> Spread:
-        """Throughput with a run a core, over that of one run after another."""
+        """Ratio of the throughput with one run per core to that of sequential runs."""
         return ratios(self.seconds[1], self.seconds[self.cores])
 
 
 def compare(running: RunningServer, groups: dict[str, Sequence[RunSpec]]) -> float:
-    """Seconds that it takes to train all of ``groups`` and to compare them."""
+    """Seconds to train and compare all of ``groups``."""
     start, client = time.perf_counter(), running.client
     ids = {label: tuple(client.train(spec, detach=True).id for spec in specs) for label, specs in groups.items()}
     for run_id in (run_id for members in ids.values() for run_id in members):
@@ -50,7 +50,7 @@ def methods(seeds: int, epochs: int) -> dict[str, Sequence[RunSpec]]:
 
 
 def measure(setting: Setting) -> Throughput:
-    """Two servers, which differ in their slots, in turn."""
+    """Measure two servers with different slots in turn."""
     cores, groups = os.cpu_count() or 1, methods(SEEDS, WHOLE)
     found: dict[int, list[float]] = {1: [], cores: []}
     with ready_server(setting, "--slots", 1) as alone, ready_server(setting, "--slots", cores) as together:

@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from loopbench.spec import OPTIMIZERS, Dataset, Execution, Method, Run, RunSpec
 from loopbench_client import Client
 
-# Execution and steps an execution; 0 is a whole epoch in one call, and 1 for EAGER.
-WAYS = {
+# Execution and steps per execution; 0 is a whole epoch in one call, and 1 for EAGER.
+EXECUTIONS = {
     "graph-and-eager": [(Execution.GRAPH, 0), (Execution.GRAPH, 1), (Execution.GRAPH, 100), (Execution.EAGER, 0)],
     "xla": [(Execution.XLA, 0), (Execution.XLA, 1)],
 }
 
 
 def specs(arguments: argparse.Namespace) -> Iterator[tuple[str, RunSpec]]:
-    """Every specification, after the name of the group whose digests are to agree."""
+    """Every specification, with the name of the group whose digests must agree."""
     for optimizer in arguments.optimizer:
-        for group, ways in WAYS.items():
+        for group, ways in EXECUTIONS.items():
             for execution, steps in (way for way in ways if way[0] in arguments.execution):
                 for method in Method:
                     yield (
@@ -47,7 +47,7 @@ def ended(client: Client, run: Run) -> Run:
 
 
 def main() -> int:
-    """Prints a line a run and a verdict a group."""
+    """Print one line per run and a verdict per group."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", default="127.0.0.1:50051")
     parser.add_argument("--dataset", type=Dataset, choices=list(Dataset), default=Dataset.MNIST)

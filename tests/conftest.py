@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# A test that uses one of these fixtures needs a component beside Python, and gets the mark of that component.
+# Fixtures that need a component beside Python; their tests get the component's mark.
 MARK_OF_FIXTURE = {
     "mnist_dir": "mnist",
     "postgresql": "postgresql",
@@ -16,7 +16,7 @@ MARK_OF_FIXTURE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options that set how thoroughly tests/chaos works, and where a table is written."""
+    """Options for the amount of work in tests/chaos and for the path of a table."""
     parser.addoption("--kills", type=int, default=20, help="processes that tests/chaos kills, for each database")
     parser.addoption(
         "--requests",

@@ -39,7 +39,7 @@ class JaxScan(PeerByEpoch):
             parameters: Parameters, all_images: jax.Array, all_labels: jax.Array, batches: jax.Array
         ) -> Parameters:
             def step(parameters: Parameters, index: jax.Array) -> tuple[Parameters, None]:
-                # Every index is one of a permutation: to check it would cost time.
+                # Every index is from a permutation, so bounds checks are disabled.
                 images, labels = (each.at[index].get(mode="promise_in_bounds") for each in (all_images, all_labels))
                 gradients = jax.grad(loss)(parameters, images, labels)
                 return jax.tree.map(lambda value, slope: value - job.learning_rate * slope, parameters, gradients), None
@@ -58,12 +58,12 @@ class JaxScan(PeerByEpoch):
         jax.block_until_ready(self.parameters)
 
     def outputs(self, images: Float32) -> Float32:
-        """All in one batch."""
+        """Outputs in one batch."""
         return np.asarray(network(self.parameters, jnp.asarray(images.reshape(len(images), -1))))
 
 
 def limit_threads(threads: int) -> None:
-    """One core for the process: XLA has no other way that holds for all of it."""
+    """Limit the process to one core, the only limit that applies to all of XLA."""
     os.sched_setaffinity(0, range(threads))
 
 

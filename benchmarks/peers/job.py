@@ -1,4 +1,4 @@
-"""What all peers share: the job they are given, how they are timed, and what they print of it."""
+"""The job, the timing and the output that all peers share."""
 
 import argparse
 import itertools
@@ -46,7 +46,7 @@ class Samples:
 
 
 class Peer(ABC):
-    """Trains from the weights that it is made with."""
+    """An implementation that trains from its initial weights."""
 
     def __init__(self, job: Job, train: Samples) -> None:
         self.job = job
@@ -54,7 +54,7 @@ class Peer(ABC):
 
     @abstractmethod
     def fit(self) -> list[float]:
-        """All epochs; gives the seconds of each."""
+        """Train all epochs and return the seconds of each."""
 
     @abstractmethod
     def outputs(self, images: Float32) -> Float32:
@@ -62,14 +62,14 @@ class Peer(ABC):
 
 
 class PeerByEpoch(Peer):
-    """A peer whose loop over the epochs is our own."""
+    """A peer with this module's loop over the epochs."""
 
     @abstractmethod
     def epoch(self) -> None:
         """One pass over the training set."""
 
     def fit(self) -> list[float]:
-        """Epoch by epoch."""
+        """Train epoch by epoch."""
         seconds = []
         for _ in range(self.job.epochs):
             before = time.perf_counter()
@@ -79,7 +79,7 @@ class PeerByEpoch(Peer):
 
 
 def shapes(job: Job) -> list[tuple[int, int]]:
-    """Of the weight matrices: (inputs, units)."""
+    """Shapes of the weight matrices: (inputs, units)."""
     units = [28 * 28, *job.layers, CLASSES]
     return list(itertools.pairwise(units))
 

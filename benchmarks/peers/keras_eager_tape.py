@@ -8,7 +8,7 @@ from benchmarks.peers.keras_model import KerasPeer, limit_threads, network, shuf
 
 
 class EagerTape(PeerByEpoch, KerasPeer):
-    """Nothing is traced or compiled."""
+    """An eager loop; nothing is traced or compiled."""
 
     def __init__(self, job: Job, train: Samples) -> None:
         super().__init__(job, train)
@@ -18,7 +18,7 @@ class EagerTape(PeerByEpoch, KerasPeer):
         self.batches = shuffled_batches(job, train)
 
     def epoch(self) -> None:
-        """A step a batch, with the accuracy kept beside it."""
+        """One step per batch, with the accuracy metric."""
         self.accuracy.reset_state()
         for images, labels in self.batches:
             with tf.GradientTape() as tape:

@@ -15,7 +15,7 @@ class FitOnArrays(KerasPeer):
         self.model.compile(keras.optimizers.SGD(job.learning_rate), loss=sum_of_squares, metrics=["accuracy"])
 
     def fit(self) -> list[float]:
-        """One call."""
+        """Train in one call of ``fit``."""
         return self.fitted(self.train.images, self.train.labels, batch_size=self.job.batch_size)
 
 

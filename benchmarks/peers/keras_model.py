@@ -22,13 +22,13 @@ def sum_of_squares(labels: Any, outputs: Any) -> Any:
 
 
 def shuffled_batches(job: Job, samples: Samples) -> tf.data.Dataset:
-    """As most tutorials write it: samples, a shuffle buffer, batches."""
+    """The pipeline of most tutorials: samples, a shuffle buffer, batches."""
     dataset = tf.data.Dataset.from_tensor_slices((samples.images, samples.labels))
     return dataset.shuffle(SHUFFLE_BUFFER, seed=job.seed).batch(job.batch_size)
 
 
 def limit_threads(threads: int) -> None:
-    """For all operations of TensorFlow."""
+    """Limit the threads of all TensorFlow operations."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
@@ -51,7 +51,7 @@ class Stopwatch(keras.callbacks.Callback):
 
 
 class KerasPeer(Peer):
-    """Has its network in ``model``."""
+    """A peer with its network in ``model``."""
 
     model: keras.Model
 
@@ -62,5 +62,5 @@ class KerasPeer(Peer):
         return stopwatch.seconds
 
     def outputs(self, images: Float32) -> Float32:
-        """All in one batch."""
+        """Outputs in one batch."""
         return self.model(images, training=False).numpy()

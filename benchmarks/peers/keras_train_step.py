@@ -19,7 +19,7 @@ class CustomModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Reset by Keras before every epoch."""
+        """Metrics that Keras resets before every epoch."""
         return [self.loss_metric, self.accuracy]
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class TrainStep(KerasPeer):
         self.batches = shuffled_batches(job, train)
 
     def fit(self) -> list[float]:
-        """One call."""
+        """Train in one call of ``fit``."""
         return self.fitted(self.batches)
 
 

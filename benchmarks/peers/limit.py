@@ -1,4 +1,4 @@
-"""What the machine gives at best: matrix products by the fastest library at hand, and memory traffic.
+"""The machine's best rates: matrix products by the fastest library, and memory traffic.
 
 Run in the peers' environment; prints rates on one thread and on all.
 """
@@ -21,7 +21,7 @@ SECONDS = 1.0
 
 
 def fastest(work: Callable[[], object]) -> float:
-    """Seconds that ``work`` takes at best, tried for :data:`SECONDS` after a first time."""
+    """Best time of ``work`` in seconds, repeated for :data:`SECONDS` after a warm-up."""
     work()
     end, best = time.perf_counter() + SECONDS, float("inf")
     while (start := time.perf_counter()) < end:

@@ -35,19 +35,19 @@ class NumpyByHand(PeerByEpoch):
             slope = below
 
     def epoch(self) -> None:
-        """A step a batch of a permutation."""
+        """One step per batch of a permutation."""
         order, size = self.generator.permutation(len(self.train)), self.job.batch_size
         for start in range(0, len(order), size):
             index = order[start : start + size]
             self._step(self.images[index], self.train.labels[index])
 
     def outputs(self, images: Float32) -> Float32:
-        """All in one batch."""
+        """Outputs in one batch."""
         return self._forward(images.reshape(len(images), -1))[-1]
 
 
 def limit_threads(threads: int) -> Any:
-    """For BLAS."""
+    """Limit the threads of BLAS."""
     return threadpool_limits(threads)
 
 

@@ -15,7 +15,7 @@ class TorchDataLoader(TorchPeer):
         self.loader = DataLoader(TensorDataset(self.images, self.labels), batch_size=job.batch_size, shuffle=True)
 
     def epoch(self) -> None:
-        """A step a batch of the loader."""
+        """One step per batch of the loader."""
         for images, labels in self.loader:
             self.step(images, labels)
 

@@ -7,10 +7,10 @@ from benchmarks.peers.torch_model import TorchPeer
 
 
 class TorchIndexed(TorchPeer):
-    """A permutation an epoch."""
+    """One permutation per epoch."""
 
     def epoch(self) -> None:
-        """A step a batch of the permutation."""
+        """One step per batch of the permutation."""
         for index in torch.randperm(len(self.train)).split(self.job.batch_size):
             self.step(self.images[index], self.labels[index])
 

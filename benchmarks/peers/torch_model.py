@@ -36,6 +36,6 @@ class TorchPeer(PeerByEpoch):
         self.optimizer.step()
 
     def outputs(self, images: Float32) -> Float32:
-        """All in one batch."""
+        """Outputs in one batch."""
         with torch.no_grad():
             return self.model(torch.from_numpy(images)).numpy()

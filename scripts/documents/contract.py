@@ -1,4 +1,4 @@
-"""What the ``.proto`` files say, with their comments."""
+"""The contents of the ``.proto`` files with their comments."""
 
 import re
 import subprocess

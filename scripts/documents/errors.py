@@ -10,7 +10,7 @@ from scripts.documents.rendering import render
 
 @dataclass(frozen=True)
 class Entry:
-    """What the table has of a reason."""
+    """The row of a reason."""
 
     reason: str
     status: str
@@ -25,7 +25,7 @@ def _entry(error: type[LoopbenchServerError]) -> Entry:
 
 
 def entries() -> dict[str, Entry]:
-    """All of them, in the order of their reasons."""
+    """All entries in the order of their reasons."""
     return {error.reason: _entry(error) for error in sorted(subclasses(), key=lambda error: error.reason)}
 
 
@@ -35,5 +35,5 @@ def errors() -> str:
 
 
 def troubleshooting() -> str:
-    """The long form: the template has the text, and takes from the table what that has already."""
+    """The page of troubleshooting: text from the template, and errors from the table."""
     return render("troubleshooting.md.jinja", errors=entries())

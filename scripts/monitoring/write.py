@@ -20,7 +20,7 @@ RULES = MONITORING / "rules"
 DOCUMENT = ROOT / "docs" / "metrics.md"
 BEGIN, END = "<!-- names: make monitoring -->\n", "<!-- end of names -->\n"
 
-# How a name ends → what it is measured in; all others are numbers of something.
+# Suffix of a name → its unit; all others are counts.
 UNITS = {
     "_timestamp_seconds": "seconds since 1970",
     "_seconds": "seconds",

@@ -85,7 +85,7 @@ def _observe(given: argparse.Namespace, folder: Path) -> None:
 
 
 def main() -> None:
-    """Until Ctrl-C or SIGTERM; ends with a line where something is amiss."""
+    """Run until Ctrl-C or SIGTERM; an error ends it with one line."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with TemporaryDirectory(prefix="loopbench-observe-") as folder:

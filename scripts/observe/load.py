@@ -1,4 +1,4 @@
-"""A small load on a server, so that there is something to see."""
+"""A small load on a server, as data for the dashboards."""
 
 import itertools
 import random
@@ -17,7 +17,7 @@ JOBS: tuple[tuple[Loss, Optimizer], ...] = (
 
 
 def rounds(client: Client) -> Iterator[str]:
-    """Trains, compares, evaluates, and does what fails, for ever; says what it did after each step."""
+    """Train, compare, evaluate and make failing calls for ever; yield a description of each step."""
     for number in itertools.count():
         loss, optimizer = JOBS[number % len(JOBS)]
         seed = number // len(JOBS)

@@ -18,11 +18,11 @@ SECONDS_TO_START = 60.0
 
 
 class PrometheusError(Exception):
-    """It does not start, or refuses a query; the message is its own."""
+    """Prometheus does not start or refuses a query; the message is from Prometheus."""
 
 
 class Prometheus:
-    """Asked over HTTP. Times are seconds since 1970."""
+    """A client over HTTP. Times are seconds since 1970."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -40,11 +40,11 @@ class Prometheus:
         return list(self._asked(f"label/{label}/values", **{"match[]": selector}))
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Those that are pending or fire."""
+        """Alerts that are pending or firing."""
         return list(self._asked("alerts")["alerts"])
 
     def is_ready(self) -> bool:
-        """Whether it takes queries."""
+        """Whether Prometheus accepts queries."""
         try:
             with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=SECONDS_TO_START):  # nosec B310  # http
                 return True

@@ -1,4 +1,4 @@
-"""What an answer is worth: a hit, a generic answer, a miss, a false cause or a crash."""
+"""Verdicts on answers: a hit, a generic answer, a miss, a false cause or a crash."""
 
 from enum import StrEnum
 

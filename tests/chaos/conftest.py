@@ -1,4 +1,4 @@
-"""Real server processes, to which the tests of this folder do their worst, and databases to break things on."""
+"""Real server processes and databases that the tests of this folder break."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -16,7 +16,7 @@ NUMBERS = count()
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Cluster]:
-    """A PostgreSQL server. A test that stops it starts it again."""
+    """A PostgreSQL server; a test that stops it restarts it."""
     skip_without_postgresql()
     with cluster() as made:
         yield made
@@ -24,19 +24,19 @@ def postgresql() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def new_database(postgresql: Cluster) -> Callable[[], str]:
-    """Makes an empty database of PostgreSQL; gives its URL."""
+    """Creates an empty PostgreSQL database and returns its URL."""
     return lambda: postgresql.database(f"runs{next(NUMBERS)}")
 
 
 @pytest.fixture
 def postgresql_url(new_database: Callable[[], str]) -> str:
-    """An empty database of PostgreSQL."""
+    """URL of an empty PostgreSQL database."""
     return new_database()
 
 
 @pytest.fixture
 def store_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """An empty database of the ``kind`` that the test is parametrised by."""
+    """URL of an empty database of the test's parameter ``kind``."""
     if kind == "sqlite":
         return f"sqlite:///{tmp_path / 'runs.db'}"
     url: str = request.getfixturevalue("postgresql_url")

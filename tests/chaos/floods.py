@@ -1,4 +1,4 @@
-"""Floods of calls: what they need, and what others see of the server meanwhile."""
+"""Floods of calls, and the service that other callers get meanwhile."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ START = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def tokens(folder: Path) -> str:
-    """The file of tokens: alice may write, rita may read. Their tokens are their names."""
+    """The tokens file: alice may write, rita may read; each token is the name."""
     file = folder / "tokens"
     lines = [f"{name} {role} {hashlib.sha256(name.encode()).hexdigest()}\n" for name, role in ROLES.items()]
     file.write_text("".join(lines))
@@ -66,7 +66,7 @@ def fill(url: str, count: int) -> None:
 
 @asynccontextmanager
 async def channels(address: str, calls: int, each: int = CALLS_OF_A_CONNECTION) -> AsyncIterator[list[Any]]:
-    """A channel for every call, on as many connections as it takes."""
+    """One channel per call, on as many connections as needed."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
     async with AsyncExitStack() as stack:
         made = [
@@ -77,13 +77,13 @@ async def channels(address: str, calls: int, each: int = CALLS_OF_A_CONNECTION) 
 
 
 async def without_message() -> AsyncIterator[bytes]:
-    """The request of a call whose message never comes."""
+    """The request stream of a call whose message never arrives."""
     await asyncio.Event().wait()
     yield b""
 
 
 async def check(address: str, seconds: float = SECONDS_FOR_A_PROBE) -> float:
-    """Probe health on a new connection, as the kubelet does; return the seconds it took."""
+    """Probe health on a new connection like the kubelet, and return the seconds."""
     start = time.monotonic()
     async with channels(address, 1) as (channel,):
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=seconds)
@@ -93,7 +93,7 @@ async def check(address: str, seconds: float = SECONDS_FOR_A_PROBE) -> float:
 
 @dataclass
 class Seen:
-    """What became of a flood of readers, and of others meanwhile."""
+    """Results of a flood of readers and of the other calls meanwhile."""
 
     pages: int = 0
     refused: Counter[str] = field(default_factory=Counter)

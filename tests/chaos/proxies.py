@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, which drops connections that carry nothing for a while."""
+"""A TCP proxy in front of a server that drops idle connections."""
 
 import select
 import socket
@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-SECONDS_BETWEEN_LOOKS = 0.05
-# Closes both sides, as proxies do; or passes on nothing more and says nothing, as firewalls do.
+SAMPLING_SECONDS = 0.05
+# Closes both sides like a proxy, or silently forwards nothing more like a firewall.
 Way = Literal["close", "silence"]
 
 
@@ -42,7 +42,7 @@ class IdleProxy:
             other = {near: far, far: near}
             last = time.monotonic()
             while not self._ended.is_set():
-                for side in select.select([near, far], [], [], SECONDS_BETWEEN_LOOKS)[0]:
+                for side in select.select([near, far], [], [], SAMPLING_SECONDS)[0]:
                     held = side.recv(65_536)
                     if not held:
                         return
@@ -56,7 +56,7 @@ class IdleProxy:
 
     def close(self) -> None:
         self._ended.set()
-        # An accept that waits ends by this, and not by a close.
+        # A shutdown ends a waiting accept; a close does not.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -64,7 +64,7 @@ class IdleProxy:
 
 @contextmanager
 def idle_proxy(to: str, seconds: float, way: Way = "close", most: int = 1) -> Iterator[IdleProxy]:
-    """One that serves while the block lasts."""
+    """A proxy that serves within the block."""
     proxy = IdleProxy(to, seconds, way, most)
     thread = threading.Thread(target=proxy.serve, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A server whose processes are killed: it keeps its address and its store, and nothing of it gets lost from sight."""
+"""A server whose processes are killed: address and store stay the same, and orphans are still found."""
 
 import os
 import signal
@@ -15,15 +15,15 @@ import psutil
 from loopbench_client import Client
 from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP, command_line, niceness
 
-# In the environment of the server, and so of every process below it, whoever its parent is by then.
+# A variable of the server's environment, which every process below it inherits, orphans included.
 MARK = "LOOPBENCH_TESTS_MARK"
 
 
-class Victim:
-    """Processes by their kind, to be killed."""
+class ServerUnderTest:
+    """A server whose processes can be killed by kind."""
 
     def __init__(self, folder: Path, store_url: str, *flags: str) -> None:
-        # Any free port at first, and the same from then on.
+        # A free port at first, and the same port after a restart.
         self.address = "127.0.0.1:0"
         self.folder = folder
         self._mark = str(uuid.uuid4())
@@ -33,11 +33,11 @@ class Victim:
 
     @property
     def log(self) -> str:
-        """All that its servers wrote."""
+        """Complete log of all its servers."""
         return (self.folder / "log").read_text()
 
     def start(self) -> None:
-        """Returns when it listens. Another process may hold its port for a while."""
+        """Starts the server and returns when it listens; another process may hold the port for a while."""
         end = time.monotonic() + SECONDS_TO_READY
         while not (line := self._begin()):
             assert time.monotonic() < end, f"the server does not start: {self.log[-2000:]}"
@@ -45,7 +45,7 @@ class Victim:
         self.address = line.removeprefix("loopbench-server listening on ").strip()
 
     def _begin(self) -> str:
-        """What the new process says first; nothing where it ended."""
+        """First log event of the new process; empty if it ended."""
         environment = os.environ | {MARK: self._mark}
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
@@ -59,25 +59,25 @@ class Victim:
         return self.process.stdout.readline()
 
     def wait_ready(self) -> None:
-        """Returns when it takes runs."""
+        """Returns when the server accepts runs."""
         with Client(self.address) as client:
             client.wait_ready(SECONDS_TO_READY)
 
     def stop(self) -> int:
-        """Ends it as an operator does; gives its exit code."""
+        """Stops the server by SIGTERM and returns its exit code."""
         assert self.process is not None
         self.process.terminate()
         self.process.communicate(timeout=SECONDS_TO_STOP)
         return self.process.returncode
 
     def kill(self) -> None:
-        """Ends the server itself, and nothing else."""
+        """Kills only the server process."""
         assert self.process is not None
         self.process.kill()
         self.process.communicate()
 
     def processes(self) -> list[psutil.Process]:
-        """All of its servers' processes, orphans among them."""
+        """All processes of its servers, including orphans."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -86,11 +86,11 @@ class Victim:
         return found
 
     def workers(self) -> list[psutil.Process]:
-        """Those that train: they alone have a niceness."""
+        """Worker processes; only these have a niceness."""
         return [process for process in self._below() if niceness(process) > os.nice(0)]
 
     def forkserver(self) -> list[psutil.Process]:
-        """The process that all workers are forked from, once it is there."""
+        """The process that forks all workers, once it exists."""
         return [
             process
             for process in self._below()
@@ -105,7 +105,7 @@ class Victim:
 
 
 def kill(process: psutil.Process) -> bool:
-    """Whether it was there to be killed."""
+    """Kills a process; returns False if it had already ended."""
     with suppress(psutil.Error):
         process.send_signal(signal.SIGKILL)
         return True
@@ -113,9 +113,9 @@ def kill(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def victim(folder: Path, store_url: str, *flags: str, ready: bool = True) -> Iterator[Victim]:
-    """One that runs, takes runs unless it need not be ``ready``, and is stopped with the block."""
-    made = Victim(folder, store_url, *flags)
+def server_under_test(folder: Path, store_url: str, *flags: str, ready: bool = True) -> Iterator[ServerUnderTest]:
+    """A running server, stopped at the end of the block; it accepts runs unless ``ready`` is False."""
+    made = ServerUnderTest(folder, store_url, *flags)
     made.start()
     try:
         if ready:

@@ -1,4 +1,4 @@
-"""Connections that are silent, slow, half open, cut off or do not read: the server stays well and keeps nothing."""
+"""Silent, slow, half-open, aborted and non-reading connections: the server stays responsive and leaks nothing."""
 
 import random
 import socket
@@ -21,7 +21,7 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1.benchmark_service_pb2_grpc import BenchmarkServiceStub
 from loopbench_client import Client
 from tests.support import http2
-from tests.support.servers import PATIENCE, ServerProcess, eventually
+from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +29,12 @@ SERVICE = "/loopbench.v1.BenchmarkService"
 INFO = http2.hello() + http2.request(f"{SERVICE}/GetServerInfo", b"")
 THREADS_FOR_PROCESSES = 20
 CONNECTIONS, CANCELLED, WATCHERS, EPOCHS = 200, 300, 200, 1_000
-# Two pools keep two connections each, and each has the file and its log open. The index of the log is open once. So is
-# the file once more, for the check that nobody has replaced it.
+# Two pools keep two connections each, and each opens the file and its log. The index of the log is open once. So is
+# the file once more, for the check that it was not replaced.
 KEPT_STORE_FILES = 2 * 2 * 2 + 1 + 1
-# The server pings after thirty, and waits ten for an answer.
+# The server pings after 30 s and waits 10 s for a response.
 SECONDS_OF_SILENCE = 4.0
-# Waits for no answer, and gives the connection up by a reset.
+# Closes the connection by a reset without waiting.
 ABORT = struct.pack("ii", 1, 0)
 
 
@@ -46,12 +46,12 @@ def trained(server: ServerProcess) -> Run:
 
 def connect(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+    return socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS)
 
 
 @contextmanager
 def _held(address: str, sent: bytes) -> Iterator[None]:
-    """Many connections that send some bytes and then nothing."""
+    """Many connections that send some bytes and then stay silent."""
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):
             stack.enter_context(connect(address)).sendall(sent)
@@ -60,7 +60,7 @@ def _held(address: str, sent: bytes) -> Iterator[None]:
 
 @contextmanager
 def _slow(address: str) -> Iterator[None]:
-    """A request that comes byte by byte, and is answered in the end."""
+    """A request that arrives byte by byte and is answered at its end."""
     with connect(address) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sending = threading.Thread(target=_dribble, args=(connection, INFO))
@@ -79,7 +79,7 @@ def _dribble(connection: socket.socket, sent: bytes) -> None:
 
 @contextmanager
 def _aborted(address: str) -> Iterator[None]:
-    """Connections that are reset in the middle of a request, at every place."""
+    """Connections that are reset at every position within a request."""
     for number in range(CONNECTIONS):
         with connect(address) as connection:
             connection.sendall(INFO[: 1 + number * len(INFO) // CONNECTIONS])
@@ -89,7 +89,7 @@ def _aborted(address: str) -> Iterator[None]:
 
 @contextmanager
 def _cancelled(address: str) -> Iterator[None]:
-    """Calls that are called off at any moment between their start and their end."""
+    """Calls that are cancelled at random moments."""
     moments = random.Random(0)  # noqa: S311  moments are no secrets
     spec = wire.spec_to_wire(RunSpec(dataset=Dataset.DIGITS, epochs=3))
     with grpc.insecure_channel(address) as channel:
@@ -109,11 +109,11 @@ def _cancelled(address: str) -> Iterator[None]:
 
 @contextmanager
 def _bomb(address: str) -> Iterator[None]:
-    """A request of 64 MiB that is compressed to 64 KiB."""
+    """A request of 64 MiB, compressed to 64 KiB."""
     with grpc.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(f"{SERVICE}/GetRun")
         with pytest.raises(grpc.RpcError) as caught:
-            call(bytes(64 << 20), compression=grpc.Compression.Gzip, timeout=PATIENCE)
+            call(bytes(64 << 20), compression=grpc.Compression.Gzip, timeout=TIMEOUT_SECONDS)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     yield
 
@@ -125,20 +125,20 @@ TROUBLES: dict[str, Callable[[str], Any]] = {
     "half a request": lambda address: _held(address, INFO[:-3]),
     "a request byte by byte": _slow,
     "requests cut off": _aborted,
-    "calls called off": _cancelled,
+    "cancelled calls": _cancelled,
     "a compressed bomb": _bomb,
 }
 
 
-def is_well(address: str, run: Run) -> bool:
-    """A new caller is answered."""
+def is_responsive(address: str, run: Run) -> bool:
+    """Checks that the server answers a new caller."""
     with grpc.insecure_channel(address) as channel, Client(address) as client:
-        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         return bool(health.status == health_pb2.HealthCheckResponse.SERVING and client.get_run(run.id) == run)
 
 
 def held_by(server: ServerProcess) -> tuple[int, int]:
-    """Numbers of open files and of threads of the server, without the files of its connections to the store."""
+    """Open files and threads of the server, without the files of its store connections."""
     files = open_files(server)
     return len(files) - store_files(files), psutil.Process(server.process.pid).num_threads()
 
@@ -156,35 +156,35 @@ def store_files(files: list[str]) -> int:
 
 
 def all_threads_and_connections_made(server: ServerProcess, run: Run) -> None:
-    """The server makes threads and connections to its store as it first needs them; here it does."""
+    """Makes the server create all the threads and store connections that it creates lazily."""
     with grpc.insecure_channel(server.address) as channel:
         stub: Any = BenchmarkServiceStub(channel)
         for call in [stub.GetRun.future(pb.GetRunRequest(run_id=run.id)) for _ in range(500)]:
-            call.result(timeout=PATIENCE)
+            call.result(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_the_server_stays_well_and_keeps_nothing(server: ServerProcess, trained: Run, trouble: str) -> None:
+def test_the_server_stays_responsive_and_leaks_nothing(server: ServerProcess, trained: Run, trouble: str) -> None:
     all_threads_and_connections_made(server, trained)
     files, threads = held_by(server)
     with TROUBLES[trouble](server.address):
-        assert is_well(server.address, trained)
-    assert is_well(server.address, trained)
+        assert is_responsive(server.address, trained)
+    assert is_responsive(server.address, trained)
     eventually(lambda: not server.workers())
     eventually(lambda: held_by(server)[0] <= files)
     eventually(lambda: store_files(open_files(server)) <= KEPT_STORE_FILES)
-    # Those for processes are made as more of these go on at once, and kept; there are far fewer than calls.
+    # Threads for processes are created with concurrency and kept; there are far fewer than calls.
     eventually(lambda: held_by(server)[1] <= threads + THREADS_FOR_PROCESSES)
     assert server.faults() == []
 
 
-def test_silent_connections_are_hung_up_on(server: ServerProcess, trained: Run) -> None:
+def test_silent_connections_are_closed(server: ServerProcess, trained: Run) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(server.address)) for _ in range(CONNECTIONS)]
-        # To the end, which the server makes.
+        # Until the server closes it.
         said = [list(http2.frames(connection)) for connection in silent]
         assert len(said) == CONNECTIONS
-        assert is_well(server.address, trained)
+        assert is_responsive(server.address, trained)
 
 
 def rss(server: ServerProcess) -> int:
@@ -192,7 +192,7 @@ def rss(server: ServerProcess) -> int:
     return int(psutil.Process(server.process.pid).memory_info().rss)
 
 
-def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client: Client) -> None:
+def test_watchers_that_do_not_read_use_no_memory(server: ServerProcess, client: Client) -> None:
     run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS), detach=True)
     files, _ = held_by(server)
     watch = http2.request(f"{SERVICE}/WatchRun", pb.WatchRunRequest(run_id=run.id).SerializeToString())
@@ -207,21 +207,21 @@ def test_watchers_that_do_not_read_hold_no_memory(server: ServerProcess, client:
                 assert record.epoch == len(memory) + 1
                 memory.append(rss(server))
                 if time.monotonic() > heard + SECONDS_OF_SILENCE:
-                    # They take nothing of the answer. A connection of which nothing is heard at all is closed.
+                    # They read nothing of the response. The server closes a connection without any sign of life.
                     heard = time.monotonic()
                     for watcher in watchers:
                         http2.stay(watcher)
         assert len(memory) == EPOCHS
         early, late = max(memory[: EPOCHS // 5]), max(memory)
-        # What a watcher was not sent is some 80 kB of epochs, and more of progress. The run's own 2 MB are there once.
+        # A watcher's unsent events are about 80 kB of epochs, and more of progress. The run's 2 MB exist once.
         assert late - early < WATCHERS * 80_000 // 2
-        # Those who read at last have missed no epoch, and are told what became of the run.
+        # Late readers miss no epoch and receive the end of the run.
         for watcher in watchers[:3]:
             watcher.sendall(http2.open_window())
-            told = [pb.WatchRunResponse.FromString(message) for message in http2.messages(watcher)]
-            assert [record.epoch for event in told for record in event.epochs] == list(range(1, EPOCHS + 1))
-            assert wire.run_from_wire(told[-1].run).state is RunState.SUCCEEDED
-    # What is left are some more connections to the database, which are kept.
+            events = [pb.WatchRunResponse.FromString(message) for message in http2.messages(watcher)]
+            assert [record.epoch for event in events for record in event.epochs] == list(range(1, EPOCHS + 1))
+            assert wire.run_from_wire(events[-1].run).state is RunState.SUCCEEDED
+    # Some more database connections remain, which the pool keeps.
     eventually(lambda: held_by(server)[0] < files + WATCHERS // 2)
-    assert is_well(server.address, client.get_run(run.id))
+    assert is_responsive(server.address, client.get_run(run.id))
     assert server.faults() == []

@@ -1,4 +1,4 @@
-"""Certificates and tokens that change under runs and watchers: nobody who is connected notices."""
+"""Certificates and tokens change during runs and watches: connected clients do not notice."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
 
 @dataclass
 class Guarded:
-    """A server by TLS with tokens of alice and bob, and the files that it reads."""
+    """A server with TLS and tokens of alice and bob, and the files that it reads."""
 
     server: ServerProcess
     authority: Authority
@@ -36,18 +36,18 @@ class Guarded:
         return Client(self.server.address, token=self.secrets[name], tls=Tls(self.authority.certificate))
 
     def answers(self) -> bool:
-        """Whether a new connection comes about."""
+        """Whether a new connection succeeds."""
         with self.client() as client:
             return bool(client.get_server_info())
 
     def served(self) -> str:
-        """The certificate that a new connection sees, in PEM form."""
+        """The certificate of a new connection, as PEM."""
         host, _, port = self.server.address.rpartition(":")
         return ssl.get_server_certificate((host, int(port)))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Somebody watches a run and somebody waits for another one, throughout the block and a while longer."""
+        """Keeps one client watching a run and another waiting for a run, during the block and a while longer."""
         with self.client() as client, ThreadPoolExecutor(2) as threads:
             watched = client.train(LONG, detach=True)
             watching = threads.submit(lambda: [*client.watch_run(watched.id)])
@@ -83,7 +83,7 @@ def guarded(start: Start, tmp_path: Path) -> Guarded:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """As tools do that replace certificates: nobody sees half a file."""
+    """Replaces a file atomically, like tools that rotate certificates."""
     new = path.with_suffix(".new")
     new.write_bytes(content)
     new.replace(path)
@@ -127,13 +127,13 @@ def empty(guarded: Guarded, _: Pair) -> str:
 HARMS: list[Callable[[Guarded, Pair], str]] = [half_written, half_a_key, wrong_key, expired, gone, empty]
 
 
-def test_certificates_that_change_or_break_disturb_no_run_and_no_watcher(guarded: Guarded) -> None:
+def test_changed_or_broken_certificates_disturb_no_run_and_no_watcher(guarded: Guarded) -> None:
     with guarded.in_use():
         for number, harm in enumerate(HARMS):
             before = guarded.served()
             new = guarded.authority.issue(f"new{number}")
             fault = harm(guarded, new)
-            # What served before serves on, and the log says why.
+            # The server keeps the previous certificate, and the log has the reason.
             assert guarded.answers(), harm.__name__
             assert guarded.served() == before, harm.__name__
             assert any(fault in line for line in guarded.server.log().splitlines()[-40:]), harm.__name__
@@ -143,7 +143,7 @@ def test_certificates_that_change_or_break_disturb_no_run_and_no_watcher(guarded
             assert guarded.served().split() == new.certificate.read_text().split(), harm.__name__
 
 
-def test_connections_that_begin_during_many_rotations_all_come_about(guarded: Guarded) -> None:
+def test_connections_during_many_rotations_all_succeed(guarded: Guarded) -> None:
     pairs = [guarded.authority.issue(f"turn{number}") for number in range(4)]
     with guarded.in_use(), ThreadPoolExecutor(1) as threads:
         connecting = threads.submit(lambda: [guarded.answers() for _ in range(100)])
@@ -154,7 +154,7 @@ def test_connections_that_begin_during_many_rotations_all_come_about(guarded: Gu
         assert connecting.result() == [True] * 100
 
 
-def test_a_token_that_is_taken_away_ends_new_calls_and_disturbs_none_that_began(guarded: Guarded) -> None:
+def test_a_removed_token_fails_new_calls_and_no_running_call(guarded: Guarded) -> None:
     with guarded.in_use():
         with guarded.client() as client:
             assert client.get_server_info().ready

@@ -1,4 +1,4 @@
-"""A database that is away, full, read-only, or not what it was; and service afterwards."""
+"""A database that is unavailable, full, read-only or changed, and the service afterwards."""
 
 import os
 import sqlite3
@@ -23,9 +23,9 @@ from loopbench_client import (
     ServerUnavailableError,
 )
 from loopbench_server.store.database import MAX_CONNECTIONS, open_database
-from tests.chaos.server_under_test import victim
+from tests.chaos.server_under_test import server_under_test
 from tests.support.postgresql import Cluster
-from tests.support.servers import PATIENCE, ServerProcess, eventually
+from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 
 @contextmanager
 def away(postgresql: Cluster) -> Iterator[None]:
-    """The database is not there in the block."""
+    """Stops the database within the block."""
     postgresql.stop()
     try:
         yield
@@ -45,10 +45,8 @@ def away(postgresql: Cluster) -> Iterator[None]:
         postgresql.start()
 
 
-def test_a_database_that_is_away_for_a_while_loses_nothing(
-    tmp_path: Path, postgresql: Cluster, postgresql_url: str
-) -> None:
-    with victim(tmp_path, postgresql_url, "--slots", "2") as server, Client(server.address) as client:
+def test_a_database_outage_loses_nothing(tmp_path: Path, postgresql: Cluster, postgresql_url: str) -> None:
+    with server_under_test(tmp_path, postgresql_url, "--slots", "2") as server, Client(server.address) as client:
         ended = client.train(SHORT)
         run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=30, execution=Execution.EAGER), detach=True)
         events = client.watch_run(run.id)
@@ -67,15 +65,15 @@ def test_a_database_that_is_away_for_a_while_loses_nothing(
         assert last.state is RunState.SUCCEEDED
         assert client.get_run(run.id) == last
         assert client.get_run(ended.id) == ended
-        # The epochs that ended while the database was away are stored as well.
+        # The epochs that ended during the outage are stored too.
         assert [record.epoch for record in next(client.watch_run(run.id)).epochs] == [*range(1, 31)]
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql: Cluster, postgresql_url: str) -> None:
+def test_a_hung_database_delays_no_run(tmp_path: Path, postgresql: Cluster, postgresql_url: str) -> None:
     long = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
     flags = ("--slots", "2", "--lease-seconds", "300")
-    with victim(tmp_path, postgresql_url, *flags) as server, Client(server.address, timeout=240) as client:
+    with server_under_test(tmp_path, postgresql_url, *flags) as server, Client(server.address, timeout=240) as client:
         ended = client.train(SHORT)
         first, second = (client.train(long, detach=True) for _ in range(2))
         events = client.watch_run(first.id)
@@ -101,7 +99,7 @@ def test_a_database_that_stands_still_holds_up_no_run(tmp_path: Path, postgresql
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of three megabytes, which can be made larger."""
+    """A file system of three megabytes that can be enlarged."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
@@ -112,33 +110,33 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def trained_until_refused(client: Client) -> tuple[list[Run], RunError]:
-    """Runs with a result each, and why there is no other. The weights of each take a megabyte."""
-    told: list[Run] = []
+    """The completed runs and the error that ended the series. The weights of each run take a megabyte."""
+    completed: list[Run] = []
     for seed in range(10):
         begun = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, seed=seed), detach=True)
         run = [*client.watch_run(begun.id)][-1].run
         assert run is not None
         if run.error:
-            return told, run.error
-        told.append(run)
+            return completed, run.error
+        completed.append(run)
     pytest.fail("the disk is not full")
 
 
-def test_a_full_disk_is_told_and_no_result_that_is_not_kept(tmp_path: Path, tiny_disk: Path) -> None:
+def test_a_full_disk_is_an_error_and_no_result_is_lost(tmp_path: Path, tiny_disk: Path) -> None:
     url = f"sqlite:///{tiny_disk / 'runs.db'}"
-    with victim(tmp_path, url, "--lease-seconds", "1") as server, Client(server.address) as client:
-        told, refused = trained_until_refused(client)
-        assert told
+    with server_under_test(tmp_path, url, "--lease-seconds", "1") as server, Client(server.address) as client:
+        completed, refused = trained_until_refused(client)
+        assert completed
         assert refused.reason == "STORE_FAILED"
         assert "database or disk is full" in server.log
-        assert [client.get_run(run.id) for run in told] == told
+        assert [client.get_run(run.id) for run in completed] == completed
         subprocess.run(["mount", "-o", "remount,size=40m", str(tiny_disk)], check=True)
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
-    """For all sessions, those that there are already as well, as where a standby takes over."""
+    """Makes the database read-only for all sessions, existing ones included, as at a failover."""
     _set_read_only(url, "on")
     try:
         yield
@@ -157,31 +155,31 @@ def _set_read_only(url: str, value: str) -> None:
             found = connection.exec_driver_sql("SHOW default_transaction_read_only").scalar()
 
 
-def test_a_store_that_becomes_read_only_is_told_and_serves_again(tmp_path: Path, postgresql_url: str) -> None:
-    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
-        told = client.train(SHORT)
+def test_a_read_only_store_is_an_error_until_it_is_writable(tmp_path: Path, postgresql_url: str) -> None:
+    with server_under_test(tmp_path, postgresql_url) as server, Client(server.address) as client:
+        completed = client.train(SHORT)
         with read_only(postgresql_url):
             with pytest.raises(ServerUnavailableError) as caught:
                 client.train(SHORT)
             assert caught.value.reason == "STORE_FAILED"
             assert "read-only transaction" in server.log
             assert client.get_server_info().ready
-            assert client.get_run(told.id) == told
+            assert client.get_run(completed.id) == completed
         again = client.train(SHORT)
         assert again.result is not None
-        assert told.result is not None
-        assert again.result.weights_digest == told.result.weights_digest
+        assert completed.result is not None
+        assert again.result.weights_digest == completed.result.weights_digest
 
 
 def start_on(url: str) -> subprocess.CompletedProcess[str]:
-    """A server that does not come to serve."""
+    """Runs a server that exits before it serves."""
     command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
     return subprocess.run(
         [*command, "--store-url", url],
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         stdin=subprocess.DEVNULL,
     )
 
@@ -201,7 +199,7 @@ HARMS = ("substr(packed, 1, 5000)", "x'00'", "zeroblob(length(packed))", "flippe
 
 @contextmanager
 def harmed(database: sqlite3.Connection, run_id: str, other: str, harm: str) -> Iterator[None]:
-    """The weights of a run are changed in the block."""
+    """Changes the weights of a run within the block."""
     of_run = "SELECT packed FROM weights WHERE run_id = ?"
     ((packed,), (another,)) = (database.execute(of_run, (chosen,)).fetchone() for chosen in (run_id, other))
     middle = len(packed) // 2
@@ -228,13 +226,13 @@ def test_weights_that_were_changed_are_not_evaluated(server: ServerProcess, clie
     assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-def test_a_corrupt_dataset_is_told_and_others_are_served(tmp_path: Path) -> None:
+def test_a_corrupt_dataset_is_an_error_and_others_are_served(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     file = data / "mnist.npz"
     file.write_bytes(b"")
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with victim(tmp_path, url, "--data-dir", str(data)) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, "--data-dir", str(data)) as server, Client(server.address) as client:
         for content in (b"", b"PK\x03\x04 no archive", b"x" * 10_000):
             file.write_bytes(content)
             with pytest.raises(PreconditionError) as caught:
@@ -245,17 +243,17 @@ def test_a_corrupt_dataset_is_told_and_others_are_served(tmp_path: Path) -> None
         assert client.train(SHORT).state is RunState.SUCCEEDED
 
 
-def test_a_truncated_dataset_is_told(tmp_path: Path, mnist_dir: Path) -> None:
+def test_a_truncated_dataset_is_an_error(tmp_path: Path, mnist_dir: Path) -> None:
     whole = (mnist_dir / "mnist.npz").read_bytes()
     data = tmp_path / "data"
     data.mkdir()
     (data / "mnist.npz").write_bytes(whole[: len(whole) // 2])
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with victim(tmp_path, url, "--data-dir", str(data)) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, "--data-dir", str(data)) as server, Client(server.address) as client:
         with pytest.raises(LoopbenchError) as caught:
             client.train(RunSpec(epochs=1))
         assert caught.value.reason == "DATASET_CORRUPT"
-        # Mended while the server runs.
+        # Repaired while the server runs.
         (data / "mnist.npz").write_bytes(whole)
         assert client.train(RunSpec(epochs=1)).state is RunState.SUCCEEDED
 
@@ -263,9 +261,9 @@ def test_a_truncated_dataset_is_told(tmp_path: Path, mnist_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "reason"), [(("--run-seconds", "2"), "TIME_EXCEEDED"), (("--run-megabytes", "20"), "MEMORY_EXCEEDED")]
 )
-def test_a_process_that_leaves_its_bounds_is_ended(tmp_path: Path, flags: tuple[str, str], reason: str) -> None:
+def test_a_process_that_exceeds_its_limits_is_killed(tmp_path: Path, flags: tuple[str, str], reason: str) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with victim(tmp_path, url, "--slots", "1", *flags) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, "--slots", "1", *flags) as server, Client(server.address) as client:
         with pytest.raises(RunFailedError) as caught:
             client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER))
         assert caught.value.reason == reason

@@ -1,4 +1,4 @@
-"""A forkserver that is stopped, killed or cut off: runs continue, and the server ends on SIGTERM."""
+"""A stopped or killed forkserver: runs continue, and the server ends on SIGTERM."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from loopbench_client import Client
-from tests.chaos.server_under_test import Victim, victim
+from tests.chaos.server_under_test import ServerUnderTest, server_under_test
 
 pytestmark = pytest.mark.slow
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
 DRAIN_SECONDS = 3
-# What SIGTERM may take beyond the drain time, by the documentation.
+# Seconds beyond the drain time that the documentation allows after SIGTERM.
 END_SECONDS = 10
 
 
@@ -27,17 +27,17 @@ FLAGS = ("--slots", "2", "--drain-seconds", str(DRAIN_SECONDS), "--run-seconds",
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Victim]:
+def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
     """A server that the test ends."""
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *FLAGS) as made:
+    with server_under_test(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *FLAGS) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    """One server for all tests that leave it in service."""
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    """One server for all tests that do not stop it."""
     folder = tmp_path_factory.mktemp("server")
-    with victim(folder, f"sqlite:///{folder / 'runs.db'}", *FLAGS) as made:
+    with server_under_test(folder, f"sqlite:///{folder / 'runs.db'}", *FLAGS) as made:
         yield made
 
 
@@ -51,7 +51,7 @@ def stopped(process: psutil.Process) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
-def forkserver_of(server: Victim) -> psutil.Process:
+def find_forkserver(server: ServerUnderTest) -> psutil.Process:
     (process,) = server.forkserver()
     return process
 
@@ -63,7 +63,7 @@ def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def seconds_to_stop(server: Victim) -> float:
+def seconds_to_stop(server: ServerUnderTest) -> float:
     assert server.process is not None
     start = time.monotonic()
     server.process.terminate()
@@ -72,27 +72,27 @@ def seconds_to_stop(server: Victim) -> float:
 
 
 @pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_forkserver_that_gives_no_process_is_replaced(lasting: Victim, harm: signal.Signals) -> None:
+def test_a_forkserver_that_cannot_fork_is_replaced(lasting: ServerUnderTest, harm: signal.Signals) -> None:
     logged = len(lasting.log)
     with Client(lasting.address) as client:
         expected = client.train(SHORT).result
         assert expected is not None
-        old = forkserver_of(lasting)
+        old = find_forkserver(lasting)
         old.send_signal(harm)
         again = client.train(SHORT.model_copy(update={"seed": 0}), timeout=60).result
         assert again is not None
         assert again.weights_digest == expected.weights_digest
         eventually(lambda: not old.is_running())
-        assert forkserver_of(lasting) != old
+        assert find_forkserver(lasting) != old
         eventually(lambda: client.get_server_info().ready)
     events = [line for line in lasting.log[logged:].splitlines() if '"not ready"' in line or '"forkserver ' in line]
     assert any('"cause": ["processes"]' in line for line in events)
     assert any('"forkserver ' in line and ('"cause": ' in line or '"exit_code": ' in line) for line in events)
 
 
-def test_a_stopped_forkserver_is_replaced_though_nobody_trains(lasting: Victim) -> None:
+def test_a_stopped_forkserver_is_replaced_without_a_run(lasting: ServerUnderTest) -> None:
     logged = len(lasting.log)
-    old = forkserver_of(lasting)
+    old = find_forkserver(lasting)
     old.send_signal(signal.SIGSTOP)
     eventually(lambda: not old.is_running())
     with Client(lasting.address) as client:
@@ -102,10 +102,13 @@ def test_a_stopped_forkserver_is_replaced_though_nobody_trains(lasting: Victim) 
 
 
 def test_a_run_has_its_time_limit_while_the_forkserver_hangs(tmp_path: Path) -> None:
-    """The limit is shorter than the time in which the forkserver is found to hang."""
+    """The limit is shorter than the time to detect the hung forkserver."""
     flags = ("--slots", "1", "--drain-seconds", "0", "--run-seconds", "5")
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server, Client(server.address) as client:
-        with stopped(forkserver_of(server)):
+    with (
+        server_under_test(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server,
+        Client(server.address) as client,
+    ):
+        with stopped(find_forkserver(server)):
             run = client.train(SHORT, detach=True)
             ended = [*client.watch_run(run.id)][-1].run
         assert ended is not None
@@ -115,13 +118,13 @@ def test_a_run_has_its_time_limit_while_the_forkserver_hangs(tmp_path: Path) -> 
         assert (ended.state, ended.error.reason) == (RunState.FAILED, "TRAINING_PROCESS_UNAVAILABLE")
         assert ended.error.retryable
         assert (ended.end_time - ended.start_time).total_seconds() >= 5
-        # The slot is free, and the server trains again as soon as it can.
+        # The slot is free, and the server trains again after the restart.
         eventually(lambda: client.get_server_info().ready)
         assert client.train(SHORT.model_copy(update={"seed": 1})).state is RunState.SUCCEEDED
 
 
-def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(lasting: Victim) -> None:
-    with Client(lasting.address) as client, stopped(forkserver_of(lasting)):
+def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(lasting: ServerUnderTest) -> None:
+    with Client(lasting.address) as client, stopped(find_forkserver(lasting)):
         run = client.train(SHORT, detach=True)
         eventually(lambda: client.get_run(run.id).state is RunState.RUNNING)
         start = time.monotonic()
@@ -129,24 +132,24 @@ def test_a_run_that_waits_for_a_stopped_forkserver_is_cancelled(lasting: Victim)
         assert time.monotonic() - start < END_SECONDS
 
 
-def test_a_result_is_stored_while_nobody_reaps_its_process(lasting: Victim) -> None:
+def test_a_result_is_stored_although_its_process_is_not_reaped(lasting: ServerUnderTest) -> None:
     with Client(lasting.address) as client:
         eventually(lambda: not lasting.workers())
         run = client.train(SHORT.model_copy(update={"epochs": 4, "execution": Execution.EAGER}), detach=True)
         eventually(lasting.workers)
-        with stopped(forkserver_of(lasting)):
+        with stopped(find_forkserver(lasting)):
             assert [*client.watch_run(run.id)][-1].state is RunState.SUCCEEDED
             assert client.get_run(run.id).state is RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("what", ["forkserver", "worker", "both"])
-def test_sigterm_ends_a_server_whose_processes_are_stopped(server: Victim, what: str) -> None:
+def test_sigterm_ends_a_server_with_stopped_processes(server: ServerUnderTest, what: str) -> None:
     with Client(server.address) as client:
         run = client.train(LONG, detach=True)
         eventually(server.workers)
         workers = server.workers()
-        found = {"forkserver": [forkserver_of(server)], "worker": workers}
-        for process in found.get(what, [*workers, forkserver_of(server)]):
+        found = {"forkserver": [find_forkserver(server)], "worker": workers}
+        for process in found.get(what, [*workers, find_forkserver(server)]):
             process.send_signal(signal.SIGSTOP)
         queued = client.train(LONG, detach=True)
         eventually(lambda: client.get_run(queued.id).state is RunState.RUNNING or what == "worker")
@@ -158,8 +161,8 @@ def test_sigterm_ends_a_server_whose_processes_are_stopped(server: Victim, what:
 
 
 @pytest.mark.parametrize("seconds", [0.2, 2.0])
-def test_sigterm_ends_a_server_that_starts(tmp_path: Path, seconds: float) -> None:
-    server = Victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--drain-seconds", str(DRAIN_SECONDS))
+def test_sigterm_ends_a_starting_server(tmp_path: Path, seconds: float) -> None:
+    server = ServerUnderTest(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--drain-seconds", str(DRAIN_SECONDS))
     server.start()
     time.sleep(seconds)
     for process in server.forkserver():
@@ -175,7 +178,7 @@ def test_a_server_without_its_temporary_files_trains_and_ends_in_silence(
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as server, Client(server.address) as client:
+    with server_under_test(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as server, Client(server.address) as client:
         for path in folder.iterdir():
             os.system(f"rm -r '{path}'")  # noqa: S605  a path of the test's
         assert client.train(SHORT).state is RunState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""Requests that nobody would send, and some that people do: a real server says of each what is wrong."""
+"""Random requests, invalid and valid: a real server returns a specific error for each invalid one."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from loopbench.spec import Dataset, RunFilter, RunSpec, RunState
 from loopbench.v1 import run_pb2
 from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
 from loopbench_server.rpc.interceptors.parsing import WHOLE_REQUEST
-from tests.support.messages import kinds_of
+from tests.support.messages import request_strategies
 from tests.support.requests import SERVICE, exists
 from tests.support.servers import ServerProcess, Start, eventually
 
@@ -33,10 +33,10 @@ SERVICES = (
 METHODS: dict[str, Descriptor] = {
     f"/{service.full_name}/{method.name}": method.input_type for service in SERVICES for method in service.methods
 }
-# Seconds. Calls that train or watch get too few to come to their end: what is tested is how they are taken.
+# Seconds. Too short for training and watching calls to end: only their acceptance is tested.
 DEADLINES = {"Train": 0.3, "Diagnose": 0.3, "Watch": 0.3, "WatchRun": 1.0}
 LONGEST = 20.0
-# The server's own fault, whatever was sent.
+# Internal errors, wrong for any request.
 NEVER = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 
 
@@ -56,23 +56,23 @@ class Request:
 
 
 def requests_to(path: str, ids: list[str]) -> st.SearchStrategy[Request]:
-    # What is deleted is nothing that later requests need.
+    # A deleted run is not used by later requests.
     known = [] if path.endswith("/DeleteRun") else ids
-    kinds = kinds_of(METHODS[path], known)
+    kinds = request_strategies(METHODS[path], known)
     return st.sampled_from(sorted(kinds)).flatmap(
         lambda kind: kinds[kind].map(lambda raw: Request(path=path, kind=kind, raw=raw))
     )
 
 
 class Sender:
-    """Sends bytes, looks at each answer, and counts them."""
+    """Sends bytes, checks each response and counts the statuses."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel
         self.answers: Counter[tuple[str, str, str]] = Counter()
 
     def send(self, request: Request) -> None:
-        # As a stream of answers, which one answer is on the wire.
+        # As a stream of responses; on the wire a single response is one too.
         call: Any = self._channel.unary_stream(request.path)
         seconds = DEADLINES.get(request.method, LONGEST)
         code, answers = grpc.StatusCode.OK, []
@@ -99,12 +99,12 @@ class Sender:
                 assert named, (request, violation)
 
     def _end(self, run_id: str) -> None:
-        """Calls off what was asked for without waiting, so that the next has a slot."""
+        """Cancels detached runs, so that the next request has a slot."""
         cancel: Any = self._channel.unary_unary(f"/{SERVICE.full_name}/CancelRun")
         cancel(CancelRunRequest(run_id=run_id).SerializeToString(), timeout=LONGEST)
 
     def table(self) -> Iterator[str]:
-        """A line a method and kind, with how many got which code."""
+        """Lines of methods and kinds with the number of each code."""
         rows = sorted({(method, kind) for method, kind, _ in self.answers})
         for method, kind in rows:
             codes = {code: count for (*row, code), count in self.answers.items() if tuple(row) == (method, kind)}
@@ -133,7 +133,7 @@ def ready(start: Start) -> ServerProcess:
     return server
 
 
-def test_every_answer_is_a_result_or_names_what_is_wrong(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
+def test_every_response_is_a_result_or_a_specific_error(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
     with ready.client() as client:
         ids = [client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1, seed=seed)).id for seed in (0, 1)]
         wanted = request.config.getoption("--requests")
@@ -141,12 +141,12 @@ def test_every_answer_is_a_result_or_names_what_is_wrong(ready: ServerProcess, r
             sender = Sender(channel)
 
             for path in METHODS:
-                # Left to choose, Hypothesis would favour a few of the methods.
+                # Hypothesis alone would favour a few of the methods.
                 send_all(sender, requests_to(path, ids), -(-wanted // len(METHODS)))
         print(*sender.table(), sep="\n")
         assert sender.answers.total() >= wanted
         assert all(client.get_run(run_id).result for run_id in ids)
-        # A detached Train whose deadline passed after it was taken up.
+        # A detached Train whose deadline passed after its acceptance.
         for run in client.list_runs(RunFilter(states=(RunState.QUEUED, RunState.RUNNING))):
             client.cancel_run(run.id)
         eventually(lambda: client.get_server_info().running == client.get_server_info().queued == 0)

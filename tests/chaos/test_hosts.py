@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-# A network and a host name of its own: only ::1, and a name that nobody knows.
+# A separate network with only ::1, and a host name without an address.
 APART = [
     *("unshare", "--net", "--uts", "sh", "-c"),
     'ip link set lo up && ip address del 127.0.0.1/8 dev lo && hostname nobody-knows-this.invalid && exec "$@"',
@@ -19,7 +19,7 @@ import socket, sys
 from pathlib import Path
 from loopbench.spec import Dataset, Method, RunSpec
 from loopbench_client import Client
-from tests.chaos.server_under_test import Victim
+from tests.chaos.server_under_test import ServerUnderTest
 
 try:
     socket.gethostbyname(socket.gethostname())
@@ -28,7 +28,7 @@ except OSError:
 else:
     sys.exit("the name can be resolved")
 folder = Path(sys.argv[1])
-server = Victim(folder, f"sqlite:///{folder / 'runs.db'}", "--health-address", "[::1]:0")
+server = ServerUnderTest(folder, f"sqlite:///{folder / 'runs.db'}", "--health-address", "[::1]:0")
 server.address = "[::1]:0"
 server.start()
 try:
@@ -52,7 +52,7 @@ def can_be_apart() -> bool:
 @pytest.fixture(autouse=True)
 def _apart() -> None:
     if not can_be_apart():
-        pytest.skip("no network of its own can be made here: that needs root and iproute2")
+        pytest.skip("a separate network needs root and iproute2")
 
 
 def apart(*command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -67,14 +67,14 @@ def test_a_server_on_a_host_without_ipv4_trains(tmp_path: Path) -> None:
     assert len({digest for _, digest in lines}) == 1
 
 
-def test_a_server_of_ones_own_starts_on_a_host_without_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedded_server_starts_on_a_host_without_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPBENCH_STORE_URL", f"sqlite:///{tmp_path / 'runs.db'}")
     words = ["train", "--dataset", "digits", "--epochs", "1"]
     done = apart(sys.executable, "-c", "from loopbench_client.cli import main; main()", *words)
     assert done.returncode == 0, done.stderr
 
 
-def test_an_address_that_the_host_lacks_is_named_with_the_cause(tmp_path: Path) -> None:
+def test_a_missing_address_is_named_with_the_cause(tmp_path: Path) -> None:
     flags = (
         "--address",
         "127.0.0.1:0",

@@ -1,4 +1,4 @@
-"""A machine without room, a database file that goes away, and servers that slept."""
+"""A full disk, a lost database file, and suspended servers."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ import pytest
 from loopbench.spec import Dataset, Execution, Method, RunFilter, RunSpec, RunState
 from loopbench_client import Client, LoopbenchError
 from tests.chaos.floods import fill as store
-from tests.chaos.server_under_test import Victim, victim
+from tests.chaos.server_under_test import ServerUnderTest, server_under_test
 from tests.support.limits import full_disk
 from tests.support.postgresql import Cluster
 
@@ -29,8 +29,10 @@ DRAIN_SECONDS, END_SECONDS = 2, 10
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Victim]:
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--slots", "2", "--lease-seconds", "2") as made:
+def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
+    with server_under_test(
+        tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--slots", "2", "--lease-seconds", "2"
+    ) as made:
         yield made
 
 
@@ -42,14 +44,14 @@ def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 @contextmanager
-def workers_without_room(server: Victim) -> Iterator[None]:
+def workers_without_room(server: ServerUnderTest) -> Iterator[None]:
     (forkserver,) = server.forkserver()
     with full_disk(forkserver.pid):
         yield
 
 
 def refusal(call: Callable[[], object], folder: Path) -> tuple[str, str]:
-    """Reason and retryability of the error, which names no path."""
+    """Reason and retryability of the error, which must not name a path."""
     with pytest.raises(LoopbenchError) as caught:
         call()
     assert str(folder) not in f"{caught.value} {caught.value.details}"
@@ -57,7 +59,7 @@ def refusal(call: Callable[[], object], folder: Path) -> tuple[str, str]:
     return caught.value.reason, caught.value.details.metadata["retryable"]
 
 
-def test_a_full_temporary_folder_is_no_property_of_a_method(server: Victim, tmp_path: Path) -> None:
+def test_a_full_temporary_folder_is_the_same_error_for_every_method(server: ServerUnderTest, tmp_path: Path) -> None:
     specs = [
         SHORT.model_copy(update={"method": method, "execution": execution})
         for method in Method
@@ -67,11 +69,11 @@ def test_a_full_temporary_folder_is_no_property_of_a_method(server: Victim, tmp_
     with Client(server.address) as client:
         trained = client.train(SHORT.model_copy(update={"seed": 9}))
         with workers_without_room(server):
-            told = {refusal(lambda spec=spec: client.train(spec, request_id=ids[spec]), tmp_path) for spec in specs}  # type: ignore[misc]
-            told.add(refusal(lambda: client.evaluate(trained.id), tmp_path))
-            told.add(refusal(lambda: client.diagnose(specs[0], specs[-1]), tmp_path))
-        assert told == {("TEMPORARY_FOLDER_NOT_WRITABLE", "true")}
-        # Each method and each execution once: what was refused is trained on the second try.
+            refusals = {refusal(lambda spec=spec: client.train(spec, request_id=ids[spec]), tmp_path) for spec in specs}  # type: ignore[misc]
+            refusals.add(refusal(lambda: client.evaluate(trained.id), tmp_path))
+            refusals.add(refusal(lambda: client.diagnose(specs[0], specs[-1]), tmp_path))
+        assert refusals == {("TEMPORARY_FOLDER_NOT_WRITABLE", "true")}
+        # Each method and each execution once; a refused request succeeds at the second attempt.
         again = [spec for spec in specs if [*Method].index(spec.method) == [*Execution].index(spec.execution)]
         runs = [client.train(spec, request_id=ids[spec]) for spec in again]
         assert len(runs) == len(Method) == len(Execution)
@@ -106,20 +108,23 @@ def fill_with_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "reason"), [("TMPDIR", "TEMPORARY_FOLDER_NOT_WRITABLE"), ("--tensorboard-dir", "TENSORBOARD_FULL")]
 )
-def test_a_file_system_without_room_is_named(
+def test_a_full_file_system_is_named(
     small_disk: Path, tmp_path: Path, where: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if where == "TMPDIR":
         monkeypatch.setenv(where, str(small_disk))
     flags = (where, str(small_disk)) if where.startswith("--") else ()
     spec = SHORT.model_copy(update={"tensorboard": bool(flags)})
-    with victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server, Client(server.address) as client:
+    with (
+        server_under_test(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", *flags) as server,
+        Client(server.address) as client,
+    ):
         assert client.train(spec).state is RunState.SUCCEEDED
         for fill in (fill_with_bytes, fill_with_files):
             fill(small_disk)
             request_id = str(uuid.uuid4())
-            told = refusal(lambda request_id=request_id: client.train(spec, request_id=request_id), tmp_path)  # type: ignore[misc]
-            assert told == (reason, "true"), fill.__name__
+            refusals = refusal(lambda request_id=request_id: client.train(spec, request_id=request_id), tmp_path)  # type: ignore[misc]
+            assert refusals == (reason, "true"), fill.__name__
             for file in small_disk.glob("filler*"):
                 file.unlink()
             assert client.train(spec, request_id=request_id).state is RunState.SUCCEEDED, fill.__name__
@@ -149,8 +154,8 @@ def replace(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [remove, replace])
-def test_nothing_succeeds_that_the_database_file_does_not_keep(
-    server: Victim, tmp_path: Path, harm: Callable[[Path], None]
+def test_no_run_succeeds_when_the_database_file_is_lost(
+    server: ServerUnderTest, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     with Client(server.address, timeout=30) as client:
         client.train(SHORT)
@@ -161,7 +166,7 @@ def test_nothing_succeeds_that_the_database_file_does_not_keep(
         for call in (lambda: client.train(SHORT), lambda: [*client.list_runs()], lambda: client.delete_run(running.id)):
             with pytest.raises(LoopbenchError) as caught:
                 call()
-            # A run that is still live cannot be deleted, whatever became of the file.
+            # A live run cannot be deleted, even without the file.
             assert caught.value.reason in {"STORE_REPLACED", "RUN_NOT_ENDED", ""}
         eventually(lambda: not server.workers())
         with pytest.raises(LoopbenchError):
@@ -177,7 +182,7 @@ def test_a_damaged_database_takes_no_runs(tmp_path: Path) -> None:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
     pages[4096 * (root - 1) : 4096 * root] = b"\xaa" * 4096
     (tmp_path / "runs.db").write_bytes(pages)
-    server = Victim(tmp_path, url)
+    server = ServerUnderTest(tmp_path, url)
     server.start()
     try:
         with Client(server.address, timeout=60) as client:
@@ -190,19 +195,19 @@ def test_a_damaged_database_takes_no_runs(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_servers_that_slept_leave_each_other_their_runs(tmp_path: Path) -> None:
+def test_suspended_servers_leave_each_others_runs_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     folders = [tmp_path / name for name in ("a", "b")]
     with ExitStack() as stack:
         servers = []
         for folder in folders:
             folder.mkdir()
-            servers.append(stack.enter_context(victim(folder, url, "--lease-seconds", "5", "--slots", "1")))
+            servers.append(stack.enter_context(server_under_test(folder, url, "--lease-seconds", "5", "--slots", "1")))
         clients = [stack.enter_context(Client(server.address)) for server in servers]
         runs = [client.train(LONG, detach=True) for client in clients]
         for server in servers:
             eventually(server.workers)
-        # The workers sleep on when the servers wake up.
+        # The workers stay suspended when the servers resume.
         for worker in (worker for server in servers for worker in server.workers()):
             worker.send_signal(signal.SIGSTOP)
         processes = [psutil.Process(server.process.pid) for server in servers if server.process]
@@ -218,8 +223,8 @@ def test_servers_that_slept_leave_each_other_their_runs(tmp_path: Path) -> None:
         assert not [*clients[0].list_runs(RunFilter(states=(RunState.FAILED,)))]
 
 
-def test_sigterm_ends_a_server_whose_database_stands_still(tmp_path: Path, postgresql: Cluster) -> None:
-    with victim(tmp_path, postgresql.url, "--drain-seconds", str(DRAIN_SECONDS)) as server:
+def test_sigterm_ends_a_server_with_a_hung_database(tmp_path: Path, postgresql: Cluster) -> None:
+    with server_under_test(tmp_path, postgresql.url, "--drain-seconds", str(DRAIN_SECONDS)) as server:
         with Client(server.address) as client:
             client.train(LONG, detach=True)
             eventually(server.workers)

@@ -1,4 +1,4 @@
-"""Where the memory of a container runs out, Linux ends a run, and neither the server nor its forkserver."""
+"""If a container runs out of memory, Linux kills a run, not the server or its forkserver."""
 
 import subprocess
 import sys
@@ -11,24 +11,24 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from loopbench_client import Client
-from tests.chaos.server_under_test import Victim
+from tests.chaos.server_under_test import ServerUnderTest
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
-# Version 1 and version 2: the folder, and the files of the limit and of what is used.
+# Version 1 and version 2 of cgroups: the folder, and the files of the limit and of the usage.
 VERSIONS = [
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
 ]
-# Takes more and more memory, by no more of a claim to be killed than the server has.
+# Allocates memory continuously, with the same OOM score as the server.
 HOG = "import time; held = [bytearray(1 << 22) for _ in iter(lambda: time.sleep(0.02), 1)]"
 
 
 class Group:
-    """A cgroup of the test's own."""
+    """A separate cgroup for the test."""
 
     def __init__(self, folder: Path, limit: str, used: str) -> None:
         self.processes = folder / "cgroup.procs"
@@ -54,8 +54,8 @@ def group() -> Iterator[Group]:
     pytest.skip("no cgroup with a limit of memory can be made here")
 
 
-def test_a_container_without_memory_loses_a_run_and_nothing_else(group: Group, tmp_path: Path) -> None:
-    server = Victim(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--slots", "1", "--drain-seconds", "0")
+def test_a_container_out_of_memory_loses_only_one_run(group: Group, tmp_path: Path) -> None:
+    server = ServerUnderTest(tmp_path, f"sqlite:///{tmp_path / 'runs.db'}", "--slots", "1", "--drain-seconds", "0")
     server._command = ["sh", "-c", f'echo $$ > {group.processes}; exec "$@"', "sh", *server._command]
     server.start()
     try:

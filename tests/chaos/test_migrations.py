@@ -1,4 +1,4 @@
-"""Databases of other times: older, newer, backed up and restored."""
+"""Older, newer, and restored databases."""
 
 import sqlite3
 import subprocess
@@ -20,14 +20,14 @@ from loopbench_server.store.database import ARGUMENTS, migrate_database, open_da
 from loopbench_server.store.migrate import LOCKS, NewerSchemaError
 from loopbench_server.store.schema import metadata
 from loopbench_server.store.store import Store
-from tests.chaos.kinds import KINDS
-from tests.chaos.server_under_test import victim
+from tests.chaos.databases import DATABASES
+from tests.chaos.server_under_test import server_under_test
 from tests.support.paths import ROOT
 from tests.support.postgresql import program
 from tests.support.servers import eventually
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
-# The tables as they were before there were migrations, with a run in them.
+# The tables before the first migration, with one run.
 FIRST_SCHEMA = """
 CREATE TABLE runs (id VARCHAR(36) NOT NULL PRIMARY KEY, request_id VARCHAR(36) NOT NULL,
   state VARCHAR(16) NOT NULL, method VARCHAR(32) NOT NULL,
@@ -101,7 +101,7 @@ def make_first_schema(kind: str, url: str) -> None:
 
 
 def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
-    """All that there is, by table; the order of columns counts for nothing."""
+    """All rows by table, independent of the order of columns."""
     found = sa.inspect(engine)
     return {
         name: {
@@ -117,18 +117,18 @@ def tables(engine: sa.Engine) -> dict[str, dict[str, object]]:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DATABASES)
 class TestSchemas:
-    def test_a_database_from_before_migrations_is_taken_over(self, kind: str, store_url: str) -> None:
+    def test_a_database_without_migrations_is_upgraded(self, kind: str, store_url: str) -> None:
         make_first_schema(kind, store_url)
-        for _ in range(2):  # the second finds nothing to do
+        for _ in range(2):  # the second start has nothing to migrate
             engine = open_database(store_url)
             with engine.connect() as connection:
                 assert connection.exec_driver_sql("SELECT seed, cancel_time FROM runs").all() == [(7, None)]
                 assert compare_metadata(MigrationContext.configure(connection), metadata) == []
             engine.dispose()
 
-    def test_a_new_database_is_what_the_migrations_make_of_the_oldest(self, kind: str, store_url: str) -> None:
+    def test_a_new_schema_equals_the_migrated_oldest_schema(self, kind: str, store_url: str) -> None:
         new = open_database(store_url)
         made = tables(new)
         run_sql(store_url, *(f"DROP TABLE {name}" for name in ("weights", "epochs", "runs", "alembic_version")))
@@ -139,7 +139,7 @@ class TestSchemas:
         assert made.keys() == {"weights", "epochs", "runs", "alembic_version"}
         migrated.dispose()
 
-    def test_a_newer_database_is_refused_and_left_as_it_is(self, store_url: str) -> None:
+    def test_a_newer_database_is_refused_and_unchanged(self, store_url: str) -> None:
         open_database(store_url).dispose()
         run_sql(store_url, "UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(NewerSchemaError, match="9999"):
@@ -152,7 +152,7 @@ class TestSchemas:
     def test_specifications_of_revision_0004_keep_their_content_and_are_found(self, store_url: str) -> None:
         engine = open_database(store_url)
         with engine.begin() as connection:
-            # No table has changed since.
+            # No later revision changed a table.
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
             for run_id, text, digest in ROWS_OF_0004:
                 connection.execute(INSERT_OF_0004, {"run_id": run_id, "spec": text, "digest": digest})
@@ -163,7 +163,7 @@ class TestSchemas:
             assert store.find_latest_success(expected).id == run_id
         store.close()
 
-    def test_servers_that_start_at_once_migrate_once(self, store_url: str) -> None:
+    def test_servers_starting_together_migrate_once(self, store_url: str) -> None:
         failures: list[Exception] = []
 
         def open_it() -> None:
@@ -181,7 +181,7 @@ class TestSchemas:
 
 
 @pytest.mark.slow
-def test_a_migration_waits_for_that_of_another_server(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_waits_for_another_servers_migration(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = {"options": "-c statement_timeout=200ms -c lock_timeout=200ms"}
     monkeypatch.setitem(ARGUMENTS, "postgresql", impatient)
     engine = sa.create_engine(postgresql_url)
@@ -213,7 +213,10 @@ def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> No
 def test_a_server_whose_store_a_newer_one_upgrades_finishes_its_runs(tmp_path: Path) -> None:
     """As in a rolling upgrade. It takes new runs too, and does not start again."""
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with victim(tmp_path, url, "--slots", "1", "--lease-seconds", "2") as server, Client(server.address) as client:
+    with (
+        server_under_test(tmp_path, url, "--slots", "1", "--lease-seconds", "2") as server,
+        Client(server.address) as client,
+    ):
         run = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
         while not next(client.watch_run(run.id)).epochs:
             pass
@@ -232,21 +235,21 @@ BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:])
 
 
 @pytest.mark.slow
-def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> None:
+def test_a_sqlite_backup_during_runs_is_complete(tmp_path: Path) -> None:
     assert BACKUP in (ROOT / "docs/operating.md").read_text()
     file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
     flags = ("--slots", "1", "--lease-seconds", "2")
-    with victim(tmp_path, f"sqlite:///{file}", *flags) as server, Client(server.address) as client:
-        told = client.train(SHORT)
+    with server_under_test(tmp_path, f"sqlite:///{file}", *flags) as server, Client(server.address) as client:
+        trained = client.train(SHORT)
         going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
         while not next(client.watch_run(going_on.id)).epochs:
             pass
         subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
         client.cancel_run(going_on.id)
     assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    with victim(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
-        assert client.get_run(told.id) == told
-        assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
+    with server_under_test(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
+        assert client.get_run(trained.id) == trained
+        assert client.evaluate(trained.id).validation == trained.result.validation  # type: ignore[union-attr]
         lost = [*client.watch_run(going_on.id)][-1].run
         assert lost is not None
         assert lost.error is not None
@@ -256,25 +259,25 @@ def test_a_backup_of_sqlite_made_while_runs_go_on_is_whole(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql_url: str) -> None:
     dump, plain = tmp_path / "backup.dump", postgresql_url.replace("+psycopg", "")
-    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
-        told = client.train(SHORT)
+    with server_under_test(tmp_path, postgresql_url) as server, Client(server.address) as client:
+        trained = client.train(SHORT)
         pg_dump, pg_restore = program("pg_dump"), program("pg_restore")
         assert pg_dump
         assert pg_restore
         subprocess.run([pg_dump, "--format=custom", f"--file={dump}", plain], check=True)
-        client.delete_run(told.id)
+        client.delete_run(trained.id)
     restore = [pg_restore, "--clean", "--if-exists", "--no-owner", f"--dbname={plain}", str(dump)]
     subprocess.run(restore, check=True)
-    with victim(tmp_path, postgresql_url) as server, Client(server.address) as client:
-        assert client.get_run(told.id) == told
-        assert client.evaluate(told.id).validation == told.result.validation  # type: ignore[union-attr]
+    with server_under_test(tmp_path, postgresql_url) as server, Client(server.address) as client:
+        assert client.get_run(trained.id) == trained
+        assert client.evaluate(trained.id).validation == trained.result.validation  # type: ignore[union-attr]
 
 
 @pytest.mark.slow
-def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path) -> None:
+def test_runs_past_their_retention_are_deleted(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with victim(tmp_path, url) as server, Client(server.address) as client:
-        told = client.train(SHORT)
+    with server_under_test(tmp_path, url) as server, Client(server.address) as client:
+        trained = client.train(SHORT)
     database = sqlite3.connect(tmp_path / "runs.db", timeout=30)
 
     def weights() -> int:
@@ -284,10 +287,10 @@ def test_what_is_older_than_the_settings_say_is_forgotten(tmp_path: Path) -> Non
     assert weights() == 1
     # A second ago is long enough for a millionth of a day.
     flags = ("--keep-weights-days", "0.000001")
-    with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
         eventually(lambda: weights() == 0)
-        assert [run.id for run in client.list_runs()] == [told.id]
+        assert [run.id for run in client.list_runs()] == [trained.id]
     flags = ("--keep-runs-days", "0.000001")
-    with victim(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, *flags, ready=False) as server, Client(server.address) as client:
         eventually(lambda: [*client.list_runs()] == [])
     database.close()

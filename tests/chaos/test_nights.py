@@ -18,7 +18,7 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, Method, RunFilter, RunGroup, RunSpec, RunState, Verdict
 from loopbench_client import Client
-from tests.chaos.server_under_test import Victim
+from tests.chaos.server_under_test import ServerUnderTest
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.slow
 HOUR = 3_600
 RUNS_AN_HOUR = 12
 KEPT_HOURS = 3
-# Every so many hours a run goes on while the hour passes, as in a machine that was suspended.
+# Interval of the hours in which a run continues while the clock jumps, like on a suspended machine.
 HOURS_BETWEEN_LONG_RUNS = 3
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
-# Hours until allocators and caches are full.
+# Hours until allocators and caches stop growing.
 HOURS_TO_SETTLE = 6
 GROWTH = 1.1
-# The server as it is, but for how often it looks for what to forget.
+# The unchanged server, except for the interval of its retention.
 PROGRAM = """
 from loopbench_server.runs.maintenance import retention
 retention.POLL_INTERVAL_SECONDS = 2.0
@@ -42,7 +42,7 @@ main()
 
 
 class Clock:
-    """The time of day that the servers see."""
+    """The wall clock of the servers."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc")
@@ -85,14 +85,14 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def servers(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Victim]]:
+def servers(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ServerUnderTest]]:
     with ExitStack() as stack:
         made = []
         for name in ("one", "two"):
             folder = tmp_path / name
             folder.mkdir()
             flags = ("--slots", "1", "--drain-seconds", "0", "--keep-runs-days", str(KEPT_HOURS / 24))
-            server = Victim(folder, f"sqlite:///{tmp_path / 'runs.db'}", *flags)
+            server = ServerUnderTest(folder, f"sqlite:///{tmp_path / 'runs.db'}", *flags)
             server._command[1:3] = ["-c", PROGRAM]
             with monkeypatch.context() as preloading:
                 preloading.setenv("LD_PRELOAD", str(clock.library))
@@ -105,7 +105,7 @@ def servers(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_hours_of_jobs_leave_nothing_behind(
-    servers: list[Victim], clock: Clock, tmp_path: Path, request: pytest.FixtureRequest
+    servers: list[ServerUnderTest], clock: Clock, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     hours: int = request.config.getoption("--simulated-hours")
     samples: list[Sample] = []
@@ -137,7 +137,7 @@ def test_hours_of_jobs_leave_nothing_behind(
 
 
 def an_hour_passes_under_a_run(clock: Clock, clients: list[Client]) -> None:
-    """Of which the other server has to think that its lease has expired."""
+    """Advances the clock during a run, so that its lease appears expired to the other server."""
     run = clients[0].train(LONG, detach=True)
     eventually(lambda: any(event.progress for event in [next(clients[0].watch_run(run.id))]))
     clock.pass_an_hour()
@@ -147,7 +147,7 @@ def an_hour_passes_under_a_run(clock: Clock, clients: list[Client]) -> None:
 
 
 def jobs_of_an_hour(hour: int, clients: list[Client]) -> None:
-    """Three methods under four seeds, on both servers at once; they agree, and one is evaluated."""
+    """Trains three methods with four seeds on both servers; checks that they agree, and evaluates one run."""
     specs = [
         RunSpec(dataset=Dataset.DIGITS, epochs=1, method=method, seed=hour * 10 + seed)
         for method in Method
@@ -168,7 +168,7 @@ def jobs_of_an_hour(hour: int, clients: list[Client]) -> None:
     assert all(timedelta() <= (run.end_time or run.create_time) - run.create_time < timedelta(hours=1) for run in runs)
 
 
-def sample(hour: int, server: Victim, database: sqlite3.Connection, folder: Path) -> Sample:
+def sample(hour: int, server: ServerUnderTest, database: sqlite3.Connection, folder: Path) -> Sample:
     assert server.process is not None
     process = psutil.Process(server.process.pid)
     eventually(lambda: not server.workers())

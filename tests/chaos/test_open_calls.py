@@ -1,4 +1,4 @@
-"""Callers without a token, and calls without a message, shut nobody out."""
+"""Callers without a token and calls without a message block no other caller."""
 
 import asyncio
 from collections import Counter
@@ -29,20 +29,20 @@ from tests.chaos.floods import (
     tokens,
     without_message,
 )
-from tests.chaos.server_under_test import Victim
+from tests.chaos.server_under_test import ServerUnderTest
 from tests.support.postgresql import free_port
 
 pytestmark = pytest.mark.slow
 
 WATCHERS = 4_000
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 REQUEST = health_pb2.HealthCheckRequest().SerializeToString()
 
 
 @dataclass
 class Ports:
-    server: Victim
+    server: ServerUnderTest
     health: str
 
 
@@ -51,30 +51,30 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     folder = tmp_path_factory.mktemp("flooded")
     health = f"127.0.0.1:{free_port()}"
     flags = ("--tokens-file", tokens(folder), "--health-address", health)
-    server = Victim(folder, f"sqlite:///{folder / 'runs.db'}", *flags)
+    server = ServerUnderTest(folder, f"sqlite:///{folder / 'runs.db'}", *flags)
     server.start()
     try:
         with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
-            client.wait_ready(PATIENCE * 2)
+            client.wait_ready(TIMEOUT_SECONDS * 2)
         yield Ports(server, health)
     finally:
         server.stop()
 
 
 async def outcome(call: Any) -> str:
-    """How a call has ended, or that a watcher is being answered."""
+    """The status of an ended call, or "open" for a watcher that receives events."""
     try:
         await call.read()
     except grpc.aio.AioRpcError as error:
         return str(error.code().name)
-    except asyncio.CancelledError:  # gRPC drops calls that come by the hundred before one of them is looked at
+    except asyncio.CancelledError:  # gRPC drops some of hundreds of simultaneous calls before the server sees them
         return "CANCELLED"
     return "open"
 
 
 @asynccontextmanager
 async def watched(address: str, calls: int, each: int) -> AsyncIterator[Counter[str]]:
-    """Watchers that come without a token and stay, counted by what became of them."""
+    """Counts of the outcomes of watchers that stay open without a token."""
     async with channels(address, calls, each) as to:
         watching = [channel.unary_stream(WATCH)(REQUEST) for channel in to]
         yield Counter(await asyncio.gather(*map(outcome, watching)))
@@ -82,8 +82,8 @@ async def watched(address: str, calls: int, each: int) -> AsyncIterator[Counter[
             call.cancel()
 
 
-def is_well(ports: Ports) -> None:
-    """Probes are answered on both ports, and whoever has a token can train."""
+def is_responsive(ports: Ports) -> None:
+    """Checks that both ports answer probes and that a caller with a token can train."""
     for address in (ports.server.address, ports.health):
         asyncio.run(check(address))
     with Client(ports.server.address, token="alice") as client:  # noqa: S106  a token of this test
@@ -97,12 +97,12 @@ def refusals(ports: Ports) -> list[str]:
 
 @pytest.mark.parametrize("port", ["main", "health"])
 @pytest.mark.parametrize(("calls", "each"), [(WATCHERS, 800), (100, 100), (1_000, 10)], ids=str)
-def test_watchers_without_a_token_take_their_own_room_alone(ports: Ports, port: str, calls: int, each: int) -> None:
+def test_watchers_without_a_token_exhaust_only_their_own_limit(ports: Ports, port: str, calls: int, each: int) -> None:
     address = ports.server.address if port == "main" else ports.health
 
     async def flood() -> Counter[str]:
         async with watched(address, calls, each) as found:
-            await asyncio.to_thread(is_well, ports)
+            await asyncio.to_thread(is_responsive, ports)
         return found
 
     found = asyncio.run(flood())
@@ -119,8 +119,8 @@ def test_watchers_without_a_token_take_their_own_room_alone(ports: Ports, port: 
 
 
 @pytest.mark.parametrize("port", ["main", "health"])
-def test_probes_pass_open_calls_whose_message_does_not_come(ports: Ports, port: str) -> None:
-    """More of them than there may be, so that the oldest give way; all end by themselves."""
+def test_probes_are_answered_beside_calls_without_a_message(ports: Ports, port: str) -> None:
+    """There are more calls than the limit, so the server drops the oldest; all time out."""
     address = ports.server.address if port == "main" else ports.health
     calls = 2 * OPEN_CALLS_WITHOUT_MESSAGE
 
@@ -128,21 +128,21 @@ def test_probes_pass_open_calls_whose_message_does_not_come(ports: Ports, port: 
         async with channels(address, calls, OPEN_CALLS_OF_A_CONNECTION // 2) as to:
             held = [channel.stream_unary(CHECK)(without_message()) for channel in to]
             await asyncio.sleep(1)
-            await asyncio.to_thread(is_well, ports)
-            async with asyncio.timeout(MESSAGE_SECONDS + PATIENCE):
+            await asyncio.to_thread(is_responsive, ports)
+            async with asyncio.timeout(MESSAGE_SECONDS + TIMEOUT_SECONDS):
                 return Counter([(await call.code()).name for call in held])
 
     assert asyncio.run(flood()) == {"DEADLINE_EXCEEDED": calls}
 
 
-def test_a_call_whose_message_does_not_come_ends(ports: Ports) -> None:
+def test_a_call_without_a_message_times_out(ports: Ports) -> None:
     async def flood() -> Counter[str]:
         async with AsyncExitStack() as stack:
             to = await stack.enter_async_context(channels(ports.server.address, 900))
             held = [channel.stream_unary(f"{SERVICE}/Train")(without_message(), metadata=ALICE) for channel in to]
-            async with asyncio.timeout(MESSAGE_SECONDS + PATIENCE):
+            async with asyncio.timeout(MESSAGE_SECONDS + TIMEOUT_SECONDS):
                 return Counter([(await call.code()).name for call in held])
 
     assert asyncio.run(flood()) == {"DEADLINE_EXCEEDED": 900}
     assert any('"reason": "MESSAGE_TIMEOUT"' in line for line in refusals(ports))
-    is_well(ports)
+    is_responsive(ports)

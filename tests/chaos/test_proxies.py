@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=3)
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
-# Less than the interval of a client's pings, so that a run that waits is silent for longer.
+# Shorter than the client's ping interval, so that a waiting run is silent for longer.
 SECONDS = 2.0
 DROPS = 2
 
@@ -30,7 +30,7 @@ def server(start: Start) -> ServerProcess:
 
 @contextmanager
 def occupied(client: Client) -> Iterator[None]:
-    """The only slot is taken for as long as the block lasts."""
+    """Occupies the only slot within the block."""
     run = client.train(LONG, detach=True)
     eventually(lambda: client.get_run(run.id).state is RunState.RUNNING)
     try:
@@ -45,7 +45,7 @@ async def watched(address: str, run_id: str) -> list[RunEvent]:
 
 
 @pytest.mark.parametrize("kind", ["plain", "asyncio"])
-def test_a_watch_is_resumed_and_no_epoch_comes_twice(server: ServerProcess, kind: str) -> None:
+def test_a_watch_resumes_without_repeated_epochs(server: ServerProcess, kind: str) -> None:
     with (
         server.client() as direct,
         idle_proxy(server.address, SECONDS, most=DROPS) as proxy,
@@ -64,7 +64,7 @@ def test_a_watch_is_resumed_and_no_epoch_comes_twice(server: ServerProcess, kind
     assert [record.epoch for event in events for record in event.epochs] == [1, 2, 3]
 
 
-def test_a_train_is_asked_for_again_and_ends_in_the_same_weights(server: ServerProcess) -> None:
+def test_a_train_is_retried_and_gives_the_same_weights(server: ServerProcess) -> None:
     with server.client() as direct, idle_proxy(server.address, SECONDS) as proxy, Client(proxy.address) as client:
         expected = direct.train(SHORT).result
         assert expected is not None
@@ -75,13 +75,13 @@ def test_a_train_is_asked_for_again_and_ends_in_the_same_weights(server: ServerP
             run = training.result()
         assert run.result is not None
         assert run.result.weights_digest == expected.weights_digest
-        # One run, which the caller lost and took up again, and no other that nobody waits for.
+        # One run, which the caller lost and resumed; no abandoned run remains.
         assert [kept.state for kept in direct.list_runs() if kept.spec == SHORT] == [RunState.SUCCEEDED] * 2
 
 
 @pytest.mark.parametrize("way", ["close", "silence"])
-def test_a_call_after_a_silence_is_answered_in_its_time(server: ServerProcess, way: str) -> None:
-    """A connection that is dropped without a word is found dead before the call's deadline of 30 seconds."""
+def test_a_call_after_silence_is_answered_in_time(server: ServerProcess, way: str) -> None:
+    """The client detects a silently dropped connection before the call's deadline of 30 seconds."""
     with idle_proxy(server.address, SECONDS, way) as proxy, Client(proxy.address) as client:  # type: ignore[arg-type]
         assert client.get_server_info().ready
         eventually(lambda: proxy.drops == 1)

@@ -1,4 +1,4 @@
-"""Whoever reads a lot ends nobody's runs, and takes neither memory nor probes."""
+"""A flood of reads ends no runs, exhausts no memory and delays no probes."""
 
 import asyncio
 import hashlib
@@ -16,9 +16,9 @@ import pytest
 
 from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from loopbench_client import Client
+from tests.chaos.databases import DATABASES
 from tests.chaos.floods import PAGE, SERVICE, fill, readers, tokens
-from tests.chaos.kinds import KINDS
-from tests.chaos.server_under_test import Victim
+from tests.chaos.server_under_test import ServerUnderTest
 from tests.support import http2
 from tests.support.postgresql import free_port
 from tests.support.servers import ServerProcess, Start, eventually
@@ -26,22 +26,22 @@ from tests.support.servers import ServerProcess, Start, eventually
 pytestmark = pytest.mark.slow
 
 STORED = 2_000
-# One and a half times what a server may take.
+# One and a half times a server's limit.
 MEGABYTES = 180
 CALLS = 400
 # Long enough that a lease expires if the server does not renew it.
 LEASE, SECONDS = "5", 12.0
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
 SECONDS_TO_READY = 180.0
-# A server, the forkserver and a worker have some thirty in all.
+# A server, its forkserver and a worker have about thirty threads together.
 THREADS = 40
-# Without processes beside those of the test.
+# Without any processes outside the test.
 USER = 54321
 
 
 @pytest.fixture
-def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[Victim, str]]]:
-    """Two on one store, each with its address for health."""
+def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[ServerUnderTest, str]]]:
+    """Two servers on one store, each with its health address."""
     fill(store_url, STORED)
     with ExitStack() as stack:
         made = []
@@ -50,7 +50,7 @@ def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[Victim, str]]
             folder.mkdir()
             health = f"127.0.0.1:{free_port()}"
             flags = ("--tokens-file", tokens(folder), "--health-address", health, "--lease-seconds", LEASE)
-            server = Victim(folder, store_url, *flags, "--drain-seconds", "0")
+            server = ServerUnderTest(folder, store_url, *flags, "--drain-seconds", "0")
             server.start()
             stack.callback(server.stop)
             with Client(server.address, token="alice") as client:  # noqa: S106  a token of this test
@@ -59,8 +59,8 @@ def servers(tmp_path: Path, store_url: str) -> Iterator[list[tuple[Victim, str]]
         yield made
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, str]], kind: str) -> None:
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[ServerUnderTest, str]], kind: str) -> None:
     (server, health), (other, _) = servers
     assert server.process is not None
     process = psutil.Process(server.process.pid)
@@ -90,7 +90,7 @@ def test_a_reader_does_not_end_the_runs_of_others(servers: list[tuple[Victim, st
     assert not seen.refused
 
 
-# As many as take all turns of ListRuns, by two each.
+# Enough callers to use all slots of ListRuns, two each.
 SLOW_READERS, CALLS_EACH = 8, 2
 
 
@@ -105,7 +105,7 @@ def test_readers_that_take_no_answers_leave_room_for_others(tmp_path: Path, star
         for name in names[1:] * CALLS_EACH:
             connection = stack.enter_context(socket.create_connection((host, int(port))))
             call = http2.request(f"{SERVICE}/ListRuns", PAGE, authorization=f"Bearer {name}")
-            # The answer finds no room at its caller's.
+            # The caller's receive window is full.
             connection.sendall(http2.hello(window=0) + call)
         eventually(lambda: in_progress(server) == SLOW_READERS * CALLS_EACH)
         with Client(server.address, token="alice", timeout=60) as client:  # noqa: S106  a token of this test
@@ -114,7 +114,7 @@ def test_readers_that_take_no_answers_leave_room_for_others(tmp_path: Path, star
 
 
 def in_progress(server: ServerProcess) -> int:
-    """ListRuns calls that the server works on."""
+    """Number of ListRuns calls in progress at the server."""
     lines = [line for line in server.metrics() if '"ListRuns"' in line]
     begun, ended = (
         sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
@@ -125,26 +125,26 @@ def in_progress(server: ServerProcess) -> int:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that other users reach."""
+    """A folder that other users can access."""
     with TemporaryDirectory(prefix="loopbench-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
 
 
 def confined(command: list[str]) -> list[str]:
-    """The command as a user that may have few threads, and may read this checkout; root has no such limit."""
+    """The command under a user with a low thread limit and access to this checkout; root has no such limit."""
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
     reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     return [*user, *reading, "prlimit", f"--nproc={THREADS}", *command]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user without other processes")
-def test_a_limit_of_threads_ends_neither_the_server_nor_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_limit_ends_neither_the_server_nor_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{folder / 'runs.db'}"
     fill(url, STORED)
     health = f"127.0.0.1:{free_port()}"
     flags = ("--tokens-file", tokens(folder), "--health-address", health, "--slots", "1", "--drain-seconds", "0")
-    server = Victim(folder, url, *flags)
+    server = ServerUnderTest(folder, url, *flags)
     server._command = confined(server._command)
     for path in (folder, *folder.iterdir()):
         os.chown(path, USER, USER)

@@ -1,4 +1,4 @@
-"""A mixed load on a real server for as long as is wished: nothing grows, nothing is stuck, nothing is left behind."""
+"""A mixed load on a real server for a chosen time: nothing grows, hangs or leaks."""
 
 import random
 import statistics
@@ -24,17 +24,17 @@ from tests.support.servers import ServerProcess, Start, eventually
 pytestmark = pytest.mark.slow
 
 CALLERS, SLOTS, SAMPLES = 4, 2, 12
-# Seconds: longer than anything takes that waits behind all others.
+# Seconds: longer than the longest wait in the queue.
 LONGEST = 120.0
 NEVER = {grpc.StatusCode.UNKNOWN.name, grpc.StatusCode.INTERNAL.name}
 GROWTH = 1.03
-# Before that allocators and caches still fill up.
+# Allocators and caches grow until then.
 MINUTES_TO_SETTLE = 10
 
 
 @dataclass
 class Load:
-    """What callers do, what they know of runs, and what they were answered."""
+    """The callers' actions, their known runs, and the statuses of their calls."""
 
     stub: Any
     metrics_address: str
@@ -120,7 +120,7 @@ ACTIONS: dict[str, Callable[[Load], None]] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """The server itself, without its children, after ``seconds``; memory in bytes."""
+    """The server process without its children after ``seconds``; memory in bytes."""
 
     seconds: float
     rss: int
@@ -141,7 +141,7 @@ class Sample:
         return f"{self.seconds:8.0f} {memory} {self.files:6} {self.threads:8} {self.children:9}"
 
 
-def children_of(server: ServerProcess) -> set[int]:
+def find_children(server: ServerProcess) -> set[int]:
     return {child.pid for child in psutil.Process(server.process.pid).children(recursive=True)}
 
 
@@ -175,13 +175,13 @@ def sampled_under_load(server: ServerProcess, load: Load, seconds: float) -> lis
     return samples
 
 
-def test_nothing_grows_and_nothing_is_left(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
+def test_nothing_grows_or_leaks(ready: ServerProcess, request: pytest.FixtureRequest) -> None:
     with grpc.insecure_channel(ready.address) as channel, ready.client() as client:
         load = Load(BenchmarkServiceStub(channel), ready.listening()["metrics_address"])
-        for name in ACTIONS:  # what is imported and opened once is there from here on
+        for name in ACTIONS:  # one-time imports and files are loaded from here on
             load.do(name)
         eventually(lambda: not ready.workers())
-        before = children_of(ready)
+        before = find_children(ready)
         minutes = request.config.getoption("--soak-minutes")
         samples = sampled_under_load(ready, load, 60 * minutes)
         counts = (f"{name}: {code} {count}" for (name, code), count in sorted(load.answers.items()))
@@ -194,5 +194,5 @@ def test_nothing_grows_and_nothing_is_left(ready: ServerProcess, request: pytest
     middle, last = (statistics.median(sample.rss for sample in part) for part in parts)
     assert last <= GROWTH * middle or minutes < MINUTES_TO_SETTLE
     assert not {code for _, code in load.answers} & NEVER
-    eventually(lambda: children_of(ready) <= before)
+    eventually(lambda: find_children(ready) <= before)
     assert ready.faults() == []

@@ -1,4 +1,4 @@
-"""A server that has to end, for whatever cause, ends in its time although something in it hangs."""
+"""A server that must end does so before its deadline, although a part of it hangs."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ async def hang(*_, **__):
 main()
 """
 DRAIN_SECONDS = 1
-# What an end may take beyond the drain time, by the documentation.
+# Seconds beyond the drain time that the documentation allows for an end.
 END_SECONDS = 10
 
 Begin = Callable[[str], subprocess.Popen[str]]
@@ -55,7 +55,7 @@ def test_a_long_integrity_check_of_the_database_does_not_delay_the_end(begin: Be
     assert '"event": "stopped"' in log
 
 
-def test_a_server_that_cannot_go_on_has_a_deadline_too(begin: Begin) -> None:
+def test_a_failing_server_has_a_deadline_too(begin: Begin) -> None:
     with begin("app.follow_results = fail; app.Scheduler.drain = hang") as server:
         _, log = server.communicate(timeout=60)
     assert server.returncode == 1

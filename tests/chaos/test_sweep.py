@@ -1,4 +1,4 @@
-"""Pods of a sweep on one store: many at once, killed, stopped and started twice. Each index ends as one run."""
+"""Concurrent pods of a sweep on one store, killed, stopped and started twice: each index ends as one run."""
 
 import json
 import os
@@ -12,14 +12,14 @@ import pytest
 
 from loopbench.spec import Dataset, Device, Execution, Run, RunSpec, RunState
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
-from tests.chaos.kinds import KINDS
-from tests.chaos.pods import TIMEOUT, Cluster, Pod, cluster_of
+from tests.chaos.databases import DATABASES
+from tests.chaos.sweep_pods import TIMEOUT, Cluster, Pod, running_cluster
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
 
 EPOCHS = 6
-# The same weights, bit for bit, as GRAPH, but long enough to be hit.
+# Bit-identical to GRAPH, but slow enough to be killed during training.
 SLOW = RunSpec(dataset=Dataset.DIGITS, epochs=EPOCHS, execution=Execution.EAGER)
 QUICK = SLOW.model_copy(update={"execution": Execution.GRAPH})
 SPECS = {
@@ -27,12 +27,12 @@ SPECS = {
     "slow": SLOW,
     "quick": QUICK,
 }
-# The first index of that spec, where it is the second.
+# The index of the first run with this spec.
 ENDLESS = 2
 WAITS = "another process works on the run"
 
 
-def sweep_of(*labels: str, **others: RunSpec) -> Sweep:
+def make_sweep(*labels: str, **others: RunSpec) -> Sweep:
     chosen = {label: SPECS[label] for label in labels} | others
     specs = tuple(LabelledSpec(label=label, spec=spec) for label, spec in chosen.items())
     return Sweep(name="test", seeds=(3, 4), specs=specs)
@@ -43,24 +43,24 @@ def digest(run: Run) -> str:
     return run.result.weights_digest
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_all_at_once_and_one_killed(kind: str, tmp_path: Path, store_url: str) -> None:
+@pytest.mark.parametrize("kind", DATABASES)
+def test_concurrent_pods_finish_after_one_is_killed(kind: str, tmp_path: Path, store_url: str) -> None:
     labels = ("slow", "quick")
-    sweep = sweep_of(*labels)
-    with cluster_of(sweep, tmp_path, store_url) as cluster:
+    sweep = make_sweep(*labels)
+    with running_cluster(sweep, tmp_path, store_url) as cluster:
         pods = [cluster.start(number) for number in range(sweep.size)]
         before = cluster.under_way(0)
         pods[0].kill()
         retried = cluster.start(0)
         ends = [pod.end() for pod in (retried, *pods[1:])]
-        assert [code for code, _ in ends] == [IndexExit.DONE] * sweep.size, [pod.last_words for pod in pods]
+        assert [code for code, _ in ends] == [IndexExit.DONE] * sweep.size, [pod.last_error_line for pod in pods]
         by_request = {run.request_id: run for run in cluster.runs()}
     assert len(by_request) == sweep.size
     runs = [by_request[sweep.request_id(number)] for number in range(sweep.size)]
     assert {run.state for run in runs} == {RunState.SUCCEEDED}
     assert [run.spec for run in runs] == [sweep.index(number).spec for number in range(sweep.size)]
     assert [json.loads(answer)["id"] for _, answer in ends] == [run.id for run in runs]
-    # The one that was killed goes by its id, was trained from the beginning, and ends as those that nothing disturbed.
+    # The killed run keeps its id, restarts from the beginning, and ends like the undisturbed ones.
     assert runs[0].id == before.id
     assert runs[0].result is not None
     assert [record.epoch for record in runs[0].result.history] == [*range(1, EPOCHS + 1)]
@@ -70,7 +70,7 @@ def test_all_at_once_and_one_killed(kind: str, tmp_path: Path, store_url: str) -
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with cluster_of(sweep_of("slow", "endless"), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as made:
+    with running_cluster(make_sweep("slow", "endless"), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as made:
         yield made
 
 
@@ -81,7 +81,7 @@ def scraped(pod: Pod) -> str:
     return text
 
 
-def test_one_that_is_stopped_says_so_and_is_taken_up_again(cluster: Cluster) -> None:
+def test_a_stopped_pod_reports_it_and_is_retried(cluster: Cluster) -> None:
     first = cluster.start(0)
     begun = cluster.under_way(0)
     assert "\nloopbench_runs_running 1.0\n" in scraped(first)
@@ -91,7 +91,7 @@ def test_one_that_is_stopped_says_so_and_is_taken_up_again(cluster: Cluster) -> 
     first.process.terminate()
     code, answer = first.end()
     assert (code, answer) == (IndexExit.STOPPED, "")
-    assert "SERVER_DRAINING" in first.last_words
+    assert "SERVER_DRAINING" in first.last_error_line
     assert not [process for process in below if process.is_running() and process.nice() > os.nice(0)], (
         "nothing trains on"
     )
@@ -103,13 +103,13 @@ def test_one_that_is_stopped_says_so_and_is_taken_up_again(cluster: Cluster) -> 
     assert (line["run_id"], line["request_id"]) == (begun.id, cluster.sweep.request_id(0))
 
     code, answer = cluster.start(0).end()
-    told = json.loads(answer)
-    assert (code, told["id"]) == (IndexExit.DONE, begun.id)
+    printed = json.loads(answer)
+    assert (code, printed["id"]) == (IndexExit.DONE, begun.id)
     (done,) = cluster.runs()
     assert done.state is RunState.SUCCEEDED
-    # Once more it has nothing to do.
+    # A further attempt has nothing to do.
     code, answer = cluster.start(0).end()
-    assert (code, json.loads(answer)) == (IndexExit.DONE, told)
+    assert (code, json.loads(answer)) == (IndexExit.DONE, printed)
 
 
 def test_two_pods_of_one_index_end_as_one_run(cluster: Cluster) -> None:
@@ -122,7 +122,7 @@ def test_two_pods_of_one_index_end_as_one_run(cluster: Cluster) -> None:
     assert len(cluster.runs()) == 1
 
 
-def test_one_that_waits_for_another_is_stopped_at_once(cluster: Cluster) -> None:
+def test_a_waiting_pod_stops_at_once(cluster: Cluster) -> None:
     first = cluster.start(ENDLESS)
     cluster.under_way(ENDLESS)
     second = cluster.start(ENDLESS)
@@ -133,18 +133,20 @@ def test_one_that_waits_for_another_is_stopped_at_once(cluster: Cluster) -> None
     assert [run.state for run in cluster.runs()] == [RunState.RUNNING]
 
 
-def test_what_a_retry_cannot_mend_is_hopeless(tmp_path: Path) -> None:
+def test_a_permanent_error_is_not_retried(tmp_path: Path) -> None:
     spec = QUICK.model_copy(update={"device": Device.GPU})
-    with cluster_of(sweep_of(gpu=spec), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as cluster:
+    with running_cluster(make_sweep(gpu=spec), tmp_path, f"sqlite:///{tmp_path / 'runs.db'}") as cluster:
         for _ in range(2):
             pod = cluster.start(0)
             assert pod.end() == (IndexExit.HOPELESS, "")
-            assert pod.last_words.startswith("loopbench-sweep-index: index 0 (gpu, seed 3): DEVICE_NOT_AVAILABLE: ")
+            assert pod.last_error_line.startswith(
+                "loopbench-sweep-index: index 0 (gpu, seed 3): DEVICE_NOT_AVAILABLE: "
+            )
         assert len(cluster.runs()) == 1
 
 
-def test_a_run_that_is_cancelled_by_a_server_is_hopeless(cluster: Cluster) -> None:
+def test_a_run_cancelled_by_a_server_is_not_retried(cluster: Cluster) -> None:
     pod = cluster.start(ENDLESS)
     cluster.store.request_cancel(cluster.under_way(ENDLESS).id)
     assert pod.end()[0] == IndexExit.HOPELESS
-    assert "RUN_CANCELLED" in pod.last_words
+    assert "RUN_CANCELLED" in pod.last_error_line

@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL answer for each other's runs, as the quick tests show it of SQLite."""
+"""Two servers on one PostgreSQL answer for each other's runs; the quick tests cover SQLite."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,14 +7,14 @@ import pytest
 from tests.smoke.test_server import (
     test_a_run_is_cancelled_by_the_other_server,
     test_a_run_is_watched_and_waited_for_at_the_other_server,
-    test_the_other_server_ends_the_run_of_one_that_died_and_trains_it_again,
+    test_the_other_server_fails_and_retrains_a_dead_servers_run,
 )
 from tests.support.servers import Peers, start_server
 
 __all__ = [
     "test_a_run_is_cancelled_by_the_other_server",
     "test_a_run_is_watched_and_waited_for_at_the_other_server",
-    "test_the_other_server_ends_the_run_of_one_that_died_and_trains_it_again",
+    "test_the_other_server_fails_and_retrains_a_dead_servers_run",
 ]
 
 pytestmark = pytest.mark.slow

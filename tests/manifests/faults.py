@@ -1,17 +1,17 @@
-"""Builds with a fault, so that no check is blind."""
+"""Builds with one fault each, which show that every check works."""
 
 import copy
 from typing import Any
 
-from tests.manifests.builds import Objects, surroundings
-from tests.manifests.objects import label_of
+from tests.manifests.builds import Objects, with_dependencies
+from tests.manifests.objects import format_label
 from tests.manifests.wiring import QUEUE
 
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 GONE = object()
 
-# By the check that has to find the fault: the build, the beginning of the name of the object to change, the path of the
+# By the check that must find the fault: the build, the beginning of the name of the object to change, the path of the
 # value to change, and the new value.
 FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "restricted pods": ("overlays/cpu", "Deployment", f"{POD}.hostNetwork", True),
@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "jobs come to an end": ("jobs/compare", "Job", "spec.ttlSecondsAfterFinished", GONE),
 }
 
-# What Pod Security's level "restricted" forbids, by the path in a pod.
+# Values that Pod Security's level "restricted" forbids, by path in a pod.
 FORBIDDEN: dict[str, Any] = {
     "securityContext.windowsOptions": {"hostProcess": True},
     "hostNetwork": True,
@@ -86,14 +86,14 @@ FORBIDDEN: dict[str, Any] = {
 
 
 def faulty(check: str) -> Objects:
-    """The build with the fault that ``check`` has to find."""
+    """The build with the fault that ``check`` must find."""
     return changed(*FAULTS[check])
 
 
 def changed(build: str, name: str, path: str, new: Any) -> Objects:
-    """The build with a new value at the path of the object whose name begins so."""
-    objects = copy.deepcopy(surroundings(build))
-    _change(next(made for made in objects if label_of(made).startswith(name)), path, new)
+    """The build with a new value at the path of the object with this name prefix."""
+    objects = copy.deepcopy(with_dependencies(build))
+    _change(next(made for made in objects if format_label(made).startswith(name)), path, new)
     return objects
 
 

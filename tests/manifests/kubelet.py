@@ -9,14 +9,14 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.manifests.builds import Object
-from tests.manifests.running import PATIENCE, Node, Running, lone
+from tests.manifests.running import TIMEOUT_SECONDS, Node, Running, only_container
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server's pod that is ready, and its addresses on this machine."""
+    """A ready server's pod and its addresses on this machine."""
 
     running: Running
     container: Object
@@ -25,17 +25,17 @@ class Server:
     metrics: str
 
     def probed(self, kind: str) -> bool:
-        """Whether that probe of the manifest succeeds now."""
+        """Whether a probe of the manifest succeeds now."""
         return probed(self.container[kind], self.health)
 
     def scraped(self) -> str:
-        """What Prometheus gets."""
+        """The metrics page that Prometheus scrapes."""
         with urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=30) as answer:
             return str(answer.read().decode())
 
 
 def probed(probe: Object, address: str) -> bool:
-    """As the kubelet does: in plain text, to the port that the probe names."""
+    """Probes like the kubelet: in plain text, on the port that the probe names."""
     with grpc.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
@@ -46,7 +46,7 @@ def probed(probe: Object, address: str) -> bool:
 
 
 def _until(condition: Callable[[], bool], running: Running) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert running.process.poll() is None, running.errors()
         assert time.monotonic() < end, running.errors()
@@ -54,12 +54,12 @@ def _until(condition: Callable[[], bool], running: Running) -> None:
 
 
 def ready(node: Node, build: str) -> Server:
-    """The server of a build, once its startup and readiness probes succeed."""
+    """The server of a build after its startup and readiness probes succeed."""
     running = node.run(build, "Deployment")
     _until(lambda: running.event("listening") is not None, running)
-    told = running.event("listening") or {}
-    addresses = (told[name] for name in ("address", "health_address", "metrics_address"))
-    server = Server(running, lone(build, "Deployment")[1], *addresses)
+    logged = running.event("listening") or {}
+    addresses = (logged[name] for name in ("address", "health_address", "metrics_address"))
+    server = Server(running, only_container(build, "Deployment")[1], *addresses)
     _until(lambda: server.probed("startupProbe"), running)
     _until(lambda: server.probed("readinessProbe"), running)
     return server

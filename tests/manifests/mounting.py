@@ -1,4 +1,4 @@
-"""A pod's volumes as folders of this machine, filled as the kubelet fills them."""
+"""A pod's volumes as folders of this machine, filled like the kubelet fills them."""
 
 import os
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from pathlib import Path
 from tests.manifests.builds import Object
 from tests.manifests.objects import at
 
-# Of the objects that hold text: kind and name → keys → text.
+# Objects with text: kind and name → keys → text.
 Held = Mapping[tuple[str, str], Mapping[str, str]]
 NAMES = {"secret": ("Secret", "secretName"), "configMap": ("ConfigMap", "name")}
 
 
 def mounted(spec: Object, container: Object, held: Held, root: Path) -> dict[str, Path]:
-    """Folders below ``root`` by the paths that ``container`` has them at.
+    """Folders below ``root`` by their mount paths in ``container``.
 
     Raises:
-        KeyError: a Secret, a ConfigMap or a key that is not among what is ``held``.
+        KeyError: a Secret, a ConfigMap or a key is not in ``held``.
     """
     volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
     group = at(spec, "securityContext.fsGroup")
@@ -36,13 +36,13 @@ def _fill(folder: Path, volume: Object, held: Held, group: int) -> None:
             items = volume[source].get("items") or [{"key": key, "path": key} for key in data]
             mode = volume[source].get("defaultMode", 0o644)
             return project(folder, {item["path"]: data[item["key"]] for item in items}, mode, group)
-    # Scratch, or a claim: everybody's, and so the image's user's.
+    # Scratch or a claim: writable for all users, including the image's.
     folder.chmod(0o777)
     return None
 
 
 def project(folder: Path, files: Mapping[str, str], mode: int, group: int) -> None:
-    """The files as symbolic links through ``..data``, a link that is exchanged in one step where they change."""
+    """Writes the files as symbolic links through ``..data``, a link that is replaced atomically on a change."""
     number = sum(1 for _ in folder.glob("..2*"))
     version = folder / f"..2026_{number}"
     version.mkdir(mode=0o755)
@@ -52,7 +52,7 @@ def project(folder: Path, files: Mapping[str, str], mode: int, group: int) -> No
         if os.geteuid() == 0:
             os.chown(version / name, -1, group)
         else:
-            # Only root can give a file to a group that it is no member of: the container's user is another here.
+            # Only root can give a file to a foreign group; the container's user is another one here.
             (version / name).chmod(mode | 0o004)
     link = folder / "..next"
     link.symlink_to(version.name)

@@ -1,4 +1,4 @@
-"""Looks into objects of Kubernetes."""
+"""Access to Kubernetes objects."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.manifests.builds import Object, Objects
 
-# Where kinds keep the template of their pods.
+# Path of the pod template by kind.
 TEMPLATES = {
     "Pod": "",
     "Deployment": "spec.template",
@@ -20,7 +20,7 @@ UNITS = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**2
 
 
 def at(value: Any, path: str) -> Any:
-    """What is at ``path``, such as ``spec.template``; None if something on the way is missing."""
+    """Value at ``path``, such as ``spec.template``; None if a part of the path is missing."""
     for name in filter(None, path.split(".")):
         if value is None:
             return None
@@ -29,7 +29,7 @@ def at(value: Any, path: str) -> Any:
 
 
 def quantity(text: Any) -> float:
-    """Of cores, or bytes: 500m, 4Gi."""
+    """A number of cores or bytes, such as 500m or 4Gi."""
     digits = str(text).rstrip("KMGimk")
     return float(digits) * UNITS[str(text)[len(digits) :]]
 
@@ -39,17 +39,17 @@ def of_kind(objects: Iterable[Object], *kinds: str) -> Iterator[Object]:
 
 
 def identity(made: Object) -> tuple[str, str]:
-    """Kind and name."""
+    """Kind and name of an object."""
     return made["kind"], made["metadata"]["name"]
 
 
-def label_of(made: Object) -> str:
-    """For messages."""
+def format_label(made: Object) -> str:
+    """Name of an object in messages."""
     return "/".join(identity(made))
 
 
 def selects(selector: Object | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector, or the plain one of a Service, picks what bears ``labels``."""
+    """Whether a LabelSelector, or a Service's plain selector, matches ``labels``."""
     selector = selector or {}
     plain = selector if not {"matchLabels", "matchExpressions"} & set(selector) else selector.get("matchLabels", {})
     return all(labels.get(key) == value for key, value in plain.items()) and all(
@@ -59,7 +59,7 @@ def selects(selector: Object | None, labels: dict[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class Pod:
-    """The pods of an object, by their template."""
+    """The pods of an object, described by their template."""
 
     owner: Object
     labels: dict[str, str]
@@ -71,21 +71,21 @@ class Pod:
 
     @property
     def lasts(self) -> bool:
-        """Whether it is to run for ever."""
+        """Whether the pod runs permanently."""
         return self.owner["kind"] in ("Deployment", "StatefulSet", "DaemonSet")
 
     @property
     def job(self) -> Object | None:
-        """The spec of the Job that it is of."""
+        """The spec of the pod's Job."""
         spec = self.owner["spec"]
         return {"Job": spec, "CronJob": at(spec, "jobTemplate.spec")}.get(self.owner["kind"])
 
     def __str__(self) -> str:
-        return label_of(self.owner)
+        return format_label(self.owner)
 
 
 def pods(objects: Objects) -> list[Pod]:
-    """Of all objects that make some."""
+    """The pods of all objects that create pods."""
     found = []
     for made in objects:
         if made["kind"] in TEMPLATES:

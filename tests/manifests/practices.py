@@ -1,23 +1,23 @@
-"""What holds for all of loopbench's pods beyond what Pod Security asks for."""
+"""Rules for all pods of loopbench beyond Pod Security."""
 
 import math
 import re
 from collections.abc import Iterator
 
 from tests.manifests.builds import Object, Objects
-from tests.manifests.objects import Pod, at, containers, label_of, of_kind, pods, quantity, selects
+from tests.manifests.objects import Pod, at, containers, format_label, of_kind, pods, quantity, selects
 from tests.manifests.security import Check
 
 IMAGE = re.compile(r"loopbench:(?P<tag>[\w.-]+)")
 COMMON = {"app.kubernetes.io/name": "loopbench", "app.kubernetes.io/part-of": "loopbench"}
 COMPONENTS = {"server", "sweep", "compare"}
 RIGHTS = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
-# Bytes of the server and of TensorFlow's libraries with MNIST, which all runs share: BENCHMARKS.md, rounded up.
+# Bytes that all runs share: the server, TensorFlow's libraries and MNIST (BENCHMARKS.md, rounded up).
 SHARED = 1.1e9
 
 
 def variable(container: Object, name: str) -> str | None:
-    """Of its environment, as the manifest gives it; of a limit the kubelet makes whole cores."""
+    """Value of a container's variable; the kubelet rounds a CPU limit up to whole cores."""
     for entry in container.get("env", []):
         if entry["name"] == name and "valueFrom" in entry:
             limit = entry["valueFrom"]["resourceFieldRef"]["resource"].removeprefix("limits.")
@@ -69,7 +69,7 @@ def _images(objects: Objects) -> Iterator[str]:
 def _no_tokens(objects: Objects) -> Iterator[str]:
     for account in of_kind(objects, "ServiceAccount"):
         if account.get("automountServiceAccountToken") is not False:
-            yield f"{label_of(account)}: hands out its token"
+            yield f"{format_label(account)}: hands out its token"
     for pod in pods(objects):
         projected = [
             source for volume in pod.spec.get("volumes", []) for source in at(volume, "projected.sources") or []
@@ -81,7 +81,7 @@ def _no_tokens(objects: Objects) -> Iterator[str]:
 
 
 def _no_rights(objects: Objects) -> Iterator[str]:
-    return (label_of(made) for made in of_kind(objects, *RIGHTS))
+    return (format_label(made) for made in of_kind(objects, *RIGHTS))
 
 
 def _no_service_links(objects: Objects) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _no_service_links(objects: Objects) -> Iterator[str]:
 
 
 def _no_secrets(objects: Objects) -> Iterator[str]:
-    return (f"{label_of(made)}: is committed" for made in of_kind(objects, "Secret"))
+    return (f"{format_label(made)}: is committed" for made in of_kind(objects, "Secret"))
 
 
 def _labels(objects: Objects) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _slots_are_cores(objects: Objects) -> Iterator[str]:
 
 
 def _runs_fit_into_memory(objects: Objects) -> Iterator[str]:
-    """Runs in all slots, as many evaluations beside them, and what they share."""
+    """The memory limit holds runs in all slots, as many evaluations, and the shared part."""
     for pod, container in servers(objects):
         runs = 2 * float(variable(container, "LOOPBENCH_SLOTS") or 0)
         needed = SHARED + runs * float(variable(container, "LOOPBENCH_RUN_MEGABYTES") or 4_000) * 1e6
@@ -135,7 +135,7 @@ def _claims_of_one_pod(objects: Objects) -> Iterator[str]:
 
 
 def _autoscaled(objects: Objects) -> Iterator[str]:
-    """A replica count would fight the autoscaler, and servers without a store in common would not know each other."""
+    """An autoscaled server needs no replica count, which would fight the autoscaler, and a shared store."""
     for scaler in of_kind(objects, "HorizontalPodAutoscaler"):
         targets = {
             at(metric, "pods.metric.name"): at(metric, "pods.target.averageValue")
@@ -144,9 +144,9 @@ def _autoscaled(objects: Objects) -> Iterator[str]:
         for pod, container in servers(objects):
             store = [entry for entry in container["env"] if entry["name"] == "LOOPBENCH_STORE_URL"]
             if "replicas" in pod.owner["spec"] or not store or "loopbench_queue_depth" not in targets:
-                yield f"{label_of(scaler)}: cannot scale {pod}"
+                yield f"{format_label(scaler)}: cannot scale {pod}"
             if targets.get("loopbench_runs_running") != variable(container, "LOOPBENCH_SLOTS"):
-                yield f"{label_of(scaler)}: takes away servers whose slots are all taken"
+                yield f"{format_label(scaler)}: takes away servers whose slots are all taken"
 
 
 def _pods_are_denied_by_default(objects: Objects) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _pod_security_is_enforced(objects: Objects) -> Iterator[str]:
     for namespace in of_kind(objects, "Namespace"):
         for mode in ("enforce", "audit", "warn"):
             if namespace["metadata"]["labels"].get(f"pod-security.kubernetes.io/{mode}") != "restricted":
-                yield f"{label_of(namespace)}: does not {mode}"
+                yield f"{format_label(namespace)}: does not {mode}"
 
 
 def _jobs_end(objects: Objects) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _jobs_end(objects: Objects) -> Iterator[str]:
             or "Ignore" not in actions
             or not actions & {"FailJob", "FailIndex"}
         ):
-            yield f"{pod}: does not tell disruptions and what is hopeless from what can be tried again"
+            yield f"{pod}: does not distinguish disruptions and permanent errors from retryable ones"
         if not pod.job.get("ttlSecondsAfterFinished"):
             yield f"{pod}: stays for ever"
 

@@ -1,4 +1,4 @@
-"""Runs a container as its manifest says: in the image, or as a process of this machine that finds the same."""
+"""Runs a container as its manifest describes: in the image, or as an equivalent process of this machine."""
 
 import os
 import re
@@ -19,18 +19,18 @@ from tests.manifests.wiring import PROGRAMS
 from tests.support.containers import Image
 from tests.support.servers import json_lines
 
-# As in the image.
+# The path in the image.
 ENVIRONMENT = {"HOME": "/home/loopbench", "XDG_STATE_HOME": "/var/lib", "LOOPBENCH_DATA_DIR": "/data"}
-# In which the image is run anyway.
+# Variables that every container of the image has.
 MOUNTED = {"/tmp"}  # noqa: S108  the container's own
-# A pod has an address of its own; this machine's pods share one, and so take free ports.
+# Each pod has its address in a cluster; here they share one address and use free ports.
 EVERYWHERE = re.compile(r"0\.0\.0\.0:\d+")
-PATIENCE = 300
+TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be run: words, variables, and folders by the paths that they are mounted at."""
+    """A command with its arguments, variables, and folders by their mount paths."""
 
     words: list[str]
     environment: dict[str, str]
@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(eq=False)
 class Running:
-    """A container that has been started. ``output`` and ``errors`` are files."""
+    """A started container. ``output`` and ``errors`` are files."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -53,27 +53,27 @@ class Running:
         return (self.folder / "output").read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        """The lines of its log."""
+        """The lines of the container's log."""
         return json_lines(self.errors())
 
     def event(self, name: str) -> dict[str, Any] | None:
         return next((event for event in self.events() if event["event"] == name), None)
 
     def kill(self) -> None:
-        """All of its processes at once, as where its node goes; it may have ended just before."""
+        """Kills all of its processes, like the loss of a node; they may have ended already."""
         if self.kill_all:
             subprocess.run(self.kill_all, check=False, capture_output=True)
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT_SECONDS)
         else:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
-        """As the kubelet does first."""
+        """Sends SIGTERM, like the kubelet at first."""
         self.process.terminate()
 
     def wait(self) -> int:
-        """The exit code that a pod's status shows: of a process that a signal killed, 128 and its number."""
-        return self.code(self.process.wait(PATIENCE))
+        """The exit code as in a pod's status: 128 plus the number of a killing signal."""
+        return self.code(self.process.wait(TIMEOUT_SECONDS))
 
     @staticmethod
     def code(code: int) -> int:
@@ -81,7 +81,7 @@ class Running:
 
 
 class Runtime(Protocol):
-    """Starts tasks."""
+    """A way to start tasks."""
 
     def start(self, task: Task, folder: Path) -> Running: ...
 
@@ -92,7 +92,7 @@ def _popen(command: list[str], folder: Path, environment: Mapping[str, str]) -> 
 
 
 class AsProcesses:
-    """Of this checkout, with the folders' own paths in place of those inside."""
+    """Runs tasks from this checkout, with the folders' real paths instead of the mount paths."""
 
     def start(self, task: Task, folder: Path) -> Running:
         program, *words = (self._outside(word, task) for word in task.words)
@@ -114,7 +114,7 @@ class AsProcesses:
 
 @dataclass(frozen=True)
 class InContainers:
-    """Of the image, restricted as the manifests have it."""
+    """Runs tasks in the image, restricted like in the manifests."""
 
     image: Image
 
@@ -127,7 +127,7 @@ class InContainers:
 
 @dataclass
 class Node:
-    """Runs the pods of builds, and keeps what it has started.
+    """Runs the pods of builds and tracks them.
 
     ``secrets`` are the cluster's, by name and key.
     """
@@ -146,12 +146,12 @@ class Node:
         texts: Held | None = None,
         **variables: str,
     ) -> Running:
-        """Starts the only container of the build's only object of that ``kind``.
+        """Starts the only container of the build's only object of a ``kind``.
 
         ``names`` are what the cluster's network leads to, by what manifests call it; ``texts`` stand for those of the
         build's ConfigMaps and of Secrets; ``variables`` are what a controller adds to the environment.
         """
-        pod, container = lone(build, kind)
+        pod, container = only_container(build, kind)
         folder = self.folder / str(uuid.uuid4())
         root = folder / "root"
         root.mkdir(parents=True)
@@ -164,15 +164,15 @@ class Node:
         return self.started[-1]
 
     def end_all(self) -> None:
-        """What still runs is killed."""
+        """Kills the remaining containers."""
         for running in self.started:
             if running.process.poll() is None:
                 running.kill()
-            running.process.wait(PATIENCE)
+            running.process.wait(TIMEOUT_SECONDS)
 
 
-def lone(build: str, kind: str) -> tuple[Pod, Object]:
-    """The pod of the build's only object of that ``kind``, and its only container."""
+def only_container(build: str, kind: str) -> tuple[Pod, Object]:
+    """The pod of the build's only object of a ``kind``, and its only container."""
     ((pod, container),) = (found for found in containers(built(build)) if found[0].owner["kind"] == kind)
     return pod, container
 

@@ -1,4 +1,4 @@
-"""The schemas of Kubernetes, from the oldest version that has every field we use to the newest."""
+"""The schemas of Kubernetes, from the oldest version with all used fields to the newest."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from functools import cache
 import kubernetes_validate  # type: ignore[import-untyped]  # the package ships no types
 
 from tests.manifests.builds import Object
-from tests.manifests.objects import at, label_of
+from tests.manifests.objects import at, format_label
 
 # The first version that enables backoffLimitPerIndex by default; docs/kubernetes.md names it.
 OLDEST = (1, 29)
@@ -17,10 +17,10 @@ def _version(name: str) -> tuple[int, ...]:
     return tuple(map(int, name.split(".")[:2]))
 
 
-# Each is listed once for its lenient schemas, and once for its strict ones.
+# Each version is listed twice, with lenient and with strict schemas.
 VERSIONS = [*dict.fromkeys(name for name in kubernetes_validate.utils.all_versions() if _version(name) >= OLDEST)]
 
-# Kinds of other projects have no schema in the package: the fields that each must have, with their types.
+# Kinds of other projects have no schema in the package: their required fields with types.
 BROUGHT: dict[tuple[str, str], dict[str, type]] = {
     ("kueue.x-k8s.io/v1beta2", "ResourceFlavor"): {},
     ("kueue.x-k8s.io/v1beta2", "ClusterQueue"): {
@@ -52,12 +52,12 @@ def _fault(text: str, version: str) -> str | None:
 
 
 def faults(made: Object, version: str) -> Iterator[str]:
-    """The faults of an object. A kind that neither Kubernetes nor the table has is a fault."""
+    """The faults of an object. An unknown kind is a fault."""
     fields = BROUGHT.get((made["apiVersion"], made["kind"]))
     if fields is None:
         if fault := _fault(json.dumps(made, sort_keys=True), version):
-            yield f"{label_of(made)}: {fault}"
+            yield f"{format_label(made)}: {fault}"
         return
     for path, kind in fields.items():
         if not isinstance(at(made, path), kind):
-            yield f"{label_of(made)}: {path} is no {kind.__name__}"
+            yield f"{format_label(made)}: {path} is no {kind.__name__}"

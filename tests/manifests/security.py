@@ -1,6 +1,6 @@
 """Pod Security's level "restricted", by the few settings of a pod that loopbench's manifests use.
 
-Everything else is rejected, so a setting that the level forbids needs no rule of its own.
+Everything else is rejected, so a setting that the level forbids needs no separate rule.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ CONTAINER_FIELDS = {
     *("startupProbe", "terminationMessagePolicy", "volumeMounts"),
 }
 VOLUMES = {"name", "configMap", "emptyDir", "persistentVolumeClaim", "secret"}
-# A host in a probe would have the kubelet call it; a gRPC probe has none.
+# With a host in a probe the kubelet would call that host; a gRPC probe has none.
 PROBES = {"grpc", "periodSeconds", "timeoutSeconds", "failureThreshold"}
 
 
@@ -39,7 +39,7 @@ def _fields(what: str, value: Object, may: set[str]) -> Iterator[str]:
 
 
 def restricted(objects: Objects) -> Iterator[str]:
-    """Every setting of a pod that the level may forbid."""
+    """Settings of pods that the level may forbid."""
     for pod in pods(objects):
         found = [
             *_settings(pod.spec.get("securityContext", {}), POD_MUST, POD_MAY),

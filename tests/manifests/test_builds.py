@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, built, surroundings
+from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, built, with_dependencies
 from tests.manifests.faults import FAULTS, FORBIDDEN, POD, changed, faulty
 from tests.manifests.practices import PRACTICES
 from tests.manifests.schemas import VERSIONS, faults
@@ -15,12 +15,12 @@ CHECKS = CONTROLS | LINKS | PRACTICES
 
 
 def violations(build: str) -> list[tuple[str, str]]:
-    """Names of the checks that the build fails, with what each found."""
-    return [(name, found) for name, check in CHECKS.items() for found in check(surroundings(build))]
+    """Names of the failed checks with their findings."""
+    return [(name, found) for name, check in CHECKS.items() for found in check(with_dependencies(build))]
 
 
 def schema_faults(build: str) -> list[tuple[str, str]]:
-    """Versions of Kubernetes whose schemas the build fails, with what each found."""
+    """Versions of Kubernetes whose schemas the build violates, with the findings."""
     return [(version, found) for version in VERSIONS for made in built(build) for found in faults(made, version)]
 
 
@@ -35,7 +35,7 @@ def test_every_combination_of_components_passes_every_check_and_schema() -> None
     assert {build: found for build in COMBINED if (found := schema_faults(build))} == {}
 
 
-def test_every_check_finds_its_fault() -> None:
+def test_every_check_detects_its_fault() -> None:
     assert set(FAULTS) == set(CHECKS)
     assert [name for name, check in CHECKS.items() if not [*check(faulty(name))]] == []
 
@@ -50,7 +50,7 @@ def test_a_setting_that_pod_security_forbids_is_found(path: str) -> None:
     [{"spec": {"replica": 1}}, {"kind": "Deploiment"}, {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_schemas_find_a_misspelling(changes: dict[str, Any]) -> None:
+def test_schemas_reject_a_misspelled_field(changes: dict[str, Any]) -> None:
     (deployment,) = (made for made in built("overlays/cpu") if made["kind"] == "Deployment")
 
     assert [*faults(deployment | changes, VERSIONS[-1])] != []

@@ -1,4 +1,4 @@
-"""What docs/kubernetes.md has the user type is what the manifests need."""
+"""The commands in docs/kubernetes.md create what the manifests need."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 TEXT = (ROOT / "docs" / "kubernetes.md").read_text()
 
 
-def test_the_secrets_that_it_makes_are_those_that_pods_name(tmp_path: Path) -> None:
+def test_documented_secrets_are_the_ones_that_pods_use(tmp_path: Path) -> None:
     made = {}
     for line in re.findall(r"^kubectl -n loopbench create secret .*$", TEXT, re.MULTILINE):
         for file in re.findall(r"--from-file=[\w.]+=(\S+)", line):
@@ -31,7 +31,7 @@ def test_the_secrets_that_it_makes_are_those_that_pods_name(tmp_path: Path) -> N
     assert made == USER_MADE
 
 
-def test_its_pod_is_let_into_the_namespace() -> None:
+def test_the_documented_pod_is_admitted_to_the_namespace() -> None:
     blocks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
     pods = tuple(block for block in blocks if block["kind"] == "Pod")
 

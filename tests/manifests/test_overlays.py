@@ -1,4 +1,4 @@
-"""What the containers of every build hand to their programs. The programs' own parsers read it; nothing is started."""
+"""Arguments and variables of the containers of every build, read by the programs' parsers; nothing is started."""
 
 import copy
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.manifests.builds import EMITTED, OFFERED, Object, Objects, built
 from tests.manifests.mounting import NAMES
 from tests.manifests.objects import Pod, at, containers, identity, of_kind
 from tests.manifests.practices import variable
-from tests.manifests.running import lone
+from tests.manifests.running import only_container
 from tests.manifests.wiring import USER_MADE
 
 PREFIX = "LOOPBENCH_"
@@ -49,7 +49,7 @@ SERVERS: dict[str, dict[str, Any]] = {
 SWEEPS = {"jobs/sweep.yaml": 3_000, "sweep in a queue": 3_000, "sweep on GPUs": 5_000}
 
 
-def settings_of(container: Object, monkeypatch: pytest.MonkeyPatch) -> TrainingSettings:
+def parse_settings(container: Object, monkeypatch: pytest.MonkeyPatch) -> TrainingSettings:
     """The settings of the container's program; each variable must be one of them."""
     program, *words = container["args"]
     kind = KINDS[program]
@@ -64,14 +64,14 @@ def settings_of(container: Object, monkeypatch: pytest.MonkeyPatch) -> TrainingS
 
 @pytest.fixture(autouse=True)
 def _without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings follow from the manifests alone."""
+    """Removes the variables of this machine: settings must come from the manifests."""
     for name in TrainingSettings.model_fields | Settings.model_fields:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 
 @pytest.mark.parametrize("build", SERVERS)
 def test_server_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(lone(build, "Deployment")[1], monkeypatch)
+    settings = parse_settings(only_container(build, "Deployment")[1], monkeypatch)
 
     given = settings.model_dump(exclude_unset=True)
     given |= {name: value.get_secret_value() for name, value in given.items() if name == "store_url"}
@@ -83,7 +83,7 @@ def test_server_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("build", SWEEPS)
 def test_sweep_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(lone(build, "Job")[1], monkeypatch)
+    settings = parse_settings(only_container(build, "Job")[1], monkeypatch)
 
     assert isinstance(settings, SweepSettings)
     assert settings.store_url.get_secret_value() == STORE_URL
@@ -93,7 +93,7 @@ def test_sweep_has_these_settings(build: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def mounted_files(build: str, pod: Pod, container: Object) -> set[str]:
-    """Paths that the container's Secrets and ConfigMaps have inside."""
+    """Paths of the files of the container's Secrets and ConfigMaps."""
     keys = USER_MADE | {identity(made): {*made["data"]} for made in of_kind(built(build), "ConfigMap")}
     volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
     found = set()
@@ -109,7 +109,7 @@ def mounted_files(build: str, pod: Pod, container: Object) -> set[str]:
 
 
 @pytest.mark.parametrize("build", [*OFFERED, *EMITTED])
-def test_files_that_programs_read_are_mounted(build: str) -> None:
+def test_every_file_that_a_program_reads_is_mounted(build: str) -> None:
     for pod, container in containers(built(build)):
         texts = [word.rpartition("=")[2] for word in container["args"]]
         texts += [str(entry.get("value")) for entry in container.get("env", [])]
@@ -120,7 +120,7 @@ def test_files_that_programs_read_are_mounted(build: str) -> None:
 
 @pytest.mark.parametrize("build", SERVERS)
 def test_server_keeps_its_state_on_a_volume(build: str) -> None:
-    pod, container = lone(build, "Deployment")
+    pod, container = only_container(build, "Deployment")
     volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
     kept = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
     state = kept["/var/lib/loopbench"]
@@ -133,7 +133,7 @@ def test_server_keeps_its_state_on_a_volume(build: str) -> None:
 
 
 def by_identity(objects: Objects) -> dict[tuple[str, str], Object]:
-    """Copies of the objects. The order of environment variables says nothing, as none refers to another."""
+    """Copies of the objects by identity. The order of variables is irrelevant, as none refers to another."""
     found = {identity(made): copy.deepcopy(made) for made in objects}
     (container,) = found["Deployment", "loopbench"]["spec"]["template"]["spec"]["containers"]
     container["env"] = {entry["name"]: entry for entry in container["env"]}
@@ -167,7 +167,7 @@ def test_gpu_overlay_differs_from_the_cpu_overlay_in_these_values_alone() -> Non
 
 
 def test_sweep_file_is_a_sweep_of_eight_runs(tmp_path: Path) -> None:
-    job = lone("jobs/sweep.yaml", "Job")[0].owner["spec"]
+    job = only_container("jobs/sweep.yaml", "Job")[0].owner["spec"]
     (config_map,) = of_kind(built("jobs/sweep.yaml"), "ConfigMap")
     (tmp_path / "sweep.json").write_text(config_map["data"]["sweep.json"])
     sweep = read_sweep(tmp_path / "sweep.json")
@@ -181,7 +181,7 @@ def test_compare_job_passes_flags_and_a_plan_that_the_command_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOOPBENCH_SERVER", raising=False)
-    program, name, *words = lone("jobs/compare", "Job")[1]["args"]
+    program, name, *words = only_container("jobs/compare", "Job")[1]["args"]
     (config_map,) = of_kind(built("jobs/compare"), "ConfigMap")
     (tmp_path / "plan.yaml").write_text(config_map["data"]["plan.yaml"])
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]  # the application is a group
@@ -200,9 +200,9 @@ def test_compare_job_passes_flags_and_a_plan_that_the_command_takes(
 HOPELESS = {ExitCode.BAD_INPUT, ExitCode.NOT_FOUND, ExitCode.UNSUPPORTED, ExitCode.NOT_MET, ExitCode.NO_ACCESS}
 
 
-def test_jobs_end_at_a_hopeless_exit_code_and_ignore_disruptions() -> None:
+def test_jobs_end_at_a_permanent_exit_code_and_ignore_disruptions() -> None:
     disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-    compare, sweep = (lone(build, "Job")[0].owner["spec"] for build in ("jobs/compare", "jobs/sweep.yaml"))
+    compare, sweep = (only_container(build, "Job")[0].owner["spec"] for build in ("jobs/compare", "jobs/sweep.yaml"))
     codes = {"operator": "In", "values": sorted(HOPELESS)}
     assert compare["podFailurePolicy"]["rules"] == [disrupted, {"action": "FailJob", "onExitCodes": codes}]
     codes = {"containerName": "sweep-index", "operator": "In", "values": [IndexExit.HOPELESS]}
@@ -210,9 +210,9 @@ def test_jobs_end_at_a_hopeless_exit_code_and_ignore_disruptions() -> None:
 
 
 def test_nightly_job_is_the_compare_job() -> None:
-    nightly = lone("jobs/nightly", "CronJob")[0].owner
+    nightly = only_container("jobs/nightly", "CronJob")[0].owner
 
-    assert at(nightly, "spec.jobTemplate.spec") == lone("jobs/compare", "Job")[0].owner["spec"]
+    assert at(nightly, "spec.jobTemplate.spec") == only_container("jobs/compare", "Job")[0].owner["spec"]
 
 
 def test_every_build_with_a_container_has_expected_settings() -> None:

@@ -1,4 +1,4 @@
-"""The servers of two overlays, run as their Deployments say, and the Job that compares on one of them.
+"""The servers of two overlays, run as their Deployments describe, and the compare Job on one of them.
 
 test_overlays shows that the third overlay, for GPUs, differs from the first in a few values alone.
 """
@@ -31,7 +31,7 @@ PLAN, TOKEN = ("ConfigMap", "loopbench-compare"), ("Secret", "loopbench-client-t
 
 @contextmanager
 def started(node: Node, build: str) -> Iterator[Server]:
-    """The server of the build while the block lasts. It has to end in order and without an error in its log."""
+    """The server of the build within the block. It must exit cleanly and without an error in its log."""
     server = ready(node, build)
     yield server
     server.running.terminate()

@@ -1,4 +1,4 @@
-"""Pods of the sweep's Job, run as its manifest says. tests/chaos runs many at once, and disturbs them."""
+"""Pods of the sweep's Job, run as its manifest describes. tests/chaos runs many at once and kills some."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tests.manifests.builds import built
 from tests.manifests.mounting import Held
-from tests.manifests.running import PATIENCE, Node, Running, lone
+from tests.manifests.running import TIMEOUT_SECONDS, Node, Running, only_container
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ SWEEP = "jobs/sweep.yaml"
 
 def with_epochs(number: int) -> Held:
     """The sweep's ConfigMap with another number of epochs."""
-    pod, _ = lone(SWEEP, "Job")
+    pod, _ = only_container(SWEEP, "Job")
     (text,) = (made["data"]["sweep.json"] for made in built(SWEEP) if made["kind"] == "ConfigMap")
     changed = text.replace('"epochs": 10', f'"epochs": {number}')
     assert changed != text
@@ -29,10 +29,10 @@ def with_epochs(number: int) -> Held:
 def test_index_whose_pod_ends_early_is_trained_by_the_next_pod(
     node: Node, store_url: str, index: int, end: Callable[[Running], None], code: int
 ) -> None:
-    # Long enough that the pod still trains when it is ended.
+    # Long enough to be killed during training.
     texts = with_epochs(60)
     first = node.run(SWEEP, "Job", texts=texts, JOB_COMPLETION_INDEX=str(index))
-    eventually(lambda: first.event("run started") or first.process.poll() is not None, PATIENCE)
+    eventually(lambda: first.event("run started") or first.process.poll() is not None, TIMEOUT_SECONDS)
     end(first)
     assert first.wait() == code, first.errors()
 

@@ -1,22 +1,22 @@
-"""What names something else names what is there: volumes, Secrets, selectors, ports, programs, queues."""
+"""Every reference has a target: volumes, Secrets, selectors, ports, programs, queues."""
 
 import itertools
 import tomllib
 from collections.abc import Iterator
 
 from tests.manifests.builds import Object, Objects
-from tests.manifests.objects import Pod, at, containers, identity, label_of, of_kind, pods, quantity, selects
+from tests.manifests.objects import Pod, at, containers, format_label, identity, of_kind, pods, quantity, selects
 from tests.manifests.security import Check
 from tests.support.paths import ROOT
 
-# What docs/kubernetes.md has the user make, with its keys.
+# Secrets that docs/kubernetes.md asks the user to create, with their keys.
 USER_MADE = {
     ("Secret", "loopbench-store"): {"url"},
     ("Secret", "loopbench-tls"): {"tls.crt", "tls.key", "ca.crt"},
     ("Secret", "loopbench-tokens"): {"tokens"},
     ("Secret", "loopbench-client-token"): {"token"},
 }
-# Volume → the kind that it is of, the field with its name, and whether it says which keys it takes.
+# Volume → kind of its object, field with the name, and whether it lists its keys.
 SOURCES = {
     "secret": ("Secret", "secretName"),
     "configMap": ("ConfigMap", "name"),
@@ -45,7 +45,7 @@ def _mounts_are_apart(objects: Objects) -> Iterator[str]:
 
 
 def _wanted(pod: Pod) -> Iterator[tuple[tuple[str, str], set[str]]]:
-    """Objects that a pod names, with the keys that it needs of each."""
+    """Objects that a pod references, with the required keys of each."""
     if account := pod.spec.get("serviceAccountName"):
         yield ("ServiceAccount", account), set()
     for volume in pod.spec.get("volumes", []):
@@ -84,7 +84,7 @@ def _services_reach_ports(objects: Objects) -> Iterator[str]:
         targets = [pod for pod in pods(objects) if selects(service["spec"]["selector"], pod.labels)]
         for port in service["spec"]["ports"]:
             if not targets or any(port.get("targetPort", port["port"]) not in _ports(pod) for pod in targets):
-                yield f"{label_of(service)}: {port['name']} reaches nothing"
+                yield f"{format_label(service)}: {port['name']} reaches nothing"
 
 
 def _probes_reach_ports(objects: Objects) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _probes_reach_ports(objects: Objects) -> Iterator[str]:
 def _budgets_match(objects: Objects) -> Iterator[str]:
     for budget in of_kind(objects, "PodDisruptionBudget"):
         if not any(selects(budget["spec"]["selector"], pod.labels) for pod in pods(objects) if pod.lasts):
-            yield f"{label_of(budget)}: is about no pods"
+            yield f"{format_label(budget)}: is about no pods"
 
 
 def _autoscalers_match(objects: Objects) -> Iterator[str]:
@@ -106,29 +106,29 @@ def _autoscalers_match(objects: Objects) -> Iterator[str]:
     for scaler in of_kind(objects, "HorizontalPodAutoscaler"):
         target = scaler["spec"]["scaleTargetRef"]
         if (target["apiVersion"], target["kind"], target["name"]) not in there:
-            yield f"{label_of(scaler)}: scales nothing"
+            yield f"{format_label(scaler)}: scales nothing"
 
 
 def _policies_match(objects: Objects) -> Iterator[str]:
-    """Those that come with pods; whatever else they are about may be applied later."""
+    """Policies in a build with pods; targets without pods may be applied later."""
     for policy in of_kind(objects, "NetworkPolicy"):
         chosen = [pod for pod in pods(objects) if selects(policy["spec"]["podSelector"], pod.labels)]
         if not chosen and not at(policy, "spec.podSelector.matchLabels.loopbench-client"):
-            yield f"{label_of(policy)}: is about no pods"
+            yield f"{format_label(policy)}: is about no pods"
         for rule in policy["spec"].get("ingress", []):
             for port in rule["ports"]:
                 yield from (
-                    f"{label_of(policy)}: {pod} has no {port}" for pod in chosen if port["port"] not in _ports(pod)
+                    f"{format_label(policy)}: {pod} has no {port}" for pod in chosen if port["port"] not in _ports(pod)
                 )
 
 
 def _namespaces_exist(objects: Objects) -> Iterator[str]:
-    """What a command has written goes to whichever namespace kubectl is told of."""
+    """Emitted objects have no namespace; kubectl's option chooses it."""
     for made in objects:
         written = (made["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "loopbench"
         right = {None} if made["kind"] in CLUSTER_WIDE else {"loopbench"} | ({None} if written else set())
         if made["metadata"].get("namespace") not in right:
-            yield f"{label_of(made)}: is in the namespace {made['metadata'].get('namespace')}"
+            yield f"{format_label(made)}: is in the namespace {made['metadata'].get('namespace')}"
 
 
 def _programs_exist(objects: Objects) -> Iterator[str]:
@@ -141,12 +141,12 @@ def _queues_exist(objects: Objects) -> Iterator[str]:
     there = {identity(made) for made in objects}
     for queue in of_kind(objects, "LocalQueue"):
         if ("ClusterQueue", queue["spec"]["clusterQueue"]) not in there:
-            yield f"{label_of(queue)}: {queue['spec']['clusterQueue']} is nowhere"
+            yield f"{format_label(queue)}: {queue['spec']['clusterQueue']} is nowhere"
     for queue in of_kind(objects, "ClusterQueue"):
-        yield from (f"{label_of(queue)}: {fault}" for fault in _faults_of_groups(queue, there))
+        yield from (f"{format_label(queue)}: {fault}" for fault in _check_groups(queue, there))
 
 
-def _faults_of_groups(queue: Object, there: set[tuple[str, str]]) -> Iterator[str]:
+def _check_groups(queue: Object, there: set[tuple[str, str]]) -> Iterator[str]:
     for group in queue["spec"]["resourceGroups"]:
         for flavor in group["flavors"]:
             if ("ResourceFlavor", flavor["name"]) not in there:
@@ -158,7 +158,7 @@ def _faults_of_groups(queue: Object, there: set[tuple[str, str]]) -> Iterator[st
 
 
 def _queues_take_pods(objects: Objects) -> Iterator[str]:
-    """Kueue lets in no pod that asks for something its queue says nothing of."""
+    """Kueue admits no pod with a resource that its queue does not list."""
     local = {queue["metadata"]["name"]: queue["spec"]["clusterQueue"] for queue in of_kind(objects, "LocalQueue")}
     covered = {
         queue["metadata"]["name"]: {

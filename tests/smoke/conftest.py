@@ -9,13 +9,13 @@ from tests.support.servers import guarded as server
 
 __all__ = ["client", "deployment", "server"]
 
-# Seconds after which a run of a killed server is lost; several renewals may be late.
+# Seconds until a killed server's run is lost; several renewals may be late.
 LEASE = 5
 
 
 @pytest.fixture(scope="session")
 def peers(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    """The second server, which tests may end, and the one that all tests share."""
+    """The second server, which tests may stop, and the shared one."""
     flags = ["--store-url", f"sqlite:///{server.folder / 'runs.db'}", "--lease-seconds", str(LEASE)]
     flags += ["--slots", "1", "--queue-size", "1", "--drain-seconds", "60"]
     folder = tmp_path_factory.mktemp("second")

@@ -1,6 +1,6 @@
 """The service end to end: a real server with TLS and tokens, its clients, the command line, and a second server.
 
-All is in one file, because each process of pytest that runs tests of this folder starts the servers.
+One file holds all tests, because each pytest process that runs tests of this folder starts the servers.
 """
 
 import json
@@ -65,22 +65,22 @@ from loopbench_server.rpc.server import MESSAGE_BYTES, METADATA_BYTES
 from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
 from tests.support.diagnoses import check_loss_scale, spec
-from tests.support.servers import PATIENCE, Peers, ServerProcess, as_process, eventually
+from tests.support.servers import TIMEOUT_SECONDS, Peers, ServerProcess, as_process, eventually
 
 SERVICE = "loopbench.v1.BenchmarkService"
 HEALTH = health_pb2.HealthCheckResponse
 NOBODYS_RUN = str(uuid.uuid4())
-# Far longer than it takes to train a few runs while other processes keep all cores busy.
+# Far longer than a few runs take on a busy machine.
 SECONDS_FOR_A_COMMAND = 600
 
 
 def long_spec(**fields: Any) -> RunSpec:
-    """A run that no test waits out."""
+    """A spec that trains longer than any test."""
     return spec(**{"epochs": 1_000, "execution": Execution.EAGER} | fields)
 
 
 def under_way(client: Client, run: RunSpec, request_id: str | None = None) -> str:
-    """The id of a new detached run that trains."""
+    """The id of a new detached run, once it trains."""
     run_id = client.train(run, request_id=request_id, detach=True).id
     for event in client.watch_run(run_id):
         if event.progress and event.progress.step:
@@ -88,8 +88,8 @@ def under_way(client: Client, run: RunSpec, request_id: str | None = None) -> st
     pytest.fail("the run ended by itself")
 
 
-def code_of(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """The name of the status that a call ends with."""
+def catch_code(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """The name of the status of a failed call."""
     try:
         call(*arguments, **options)
     except grpc.RpcError as error:
@@ -116,13 +116,13 @@ def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
 # Runs and results.
 
 
-def test_every_method_ends_in_the_same_weights(client: Client, trained: Run) -> None:
+def test_every_method_trains_the_same_weights(client: Client, trained: Run) -> None:
     runs = [client.train(spec(method=method)) for method in Method]
     digests = {run.result.weights_digest for run in [trained, *runs] if run.result}
     assert len(digests) == 1
 
 
-def test_result_is_whole(trained: Run) -> None:
+def test_result_is_complete(trained: Run) -> None:
     result = trained.result
     assert trained.state is RunState.SUCCEEDED
     assert result is not None
@@ -140,7 +140,7 @@ def test_result_is_whole(trained: Run) -> None:
     assert trained.create_time <= trained.start_time <= trained.end_time
 
 
-def test_stored_run_is_the_one_returned(client: Client, trained: Run) -> None:
+def test_stored_run_equals_the_returned_run(client: Client, trained: Run) -> None:
     assert client.get_run(trained.id) == trained
     assert trained in list(client.list_runs(RunFilter(states=(RunState.SUCCEEDED,), datasets=(Dataset.DIGITS,))))
 
@@ -202,7 +202,7 @@ def test_unknown_run(client: Client, call: str) -> None:
         getattr(client, call)(str(uuid.uuid4()))
 
 
-def test_weights_are_evaluated_in_another_way(client: Client, trained: Run) -> None:
+def test_weights_are_evaluated_by_another_method(client: Client, trained: Run) -> None:
     assert trained.result is not None
     evaluation = client.evaluate(trained.id, method=Method.FIT, accuracy_metric=AccuracyMetric.ARGMAX)
     assert (evaluation.train, evaluation.validation) == (trained.result.train, trained.result.validation)
@@ -224,7 +224,7 @@ def test_evaluating_a_specification_takes_its_latest_run(client: Client, trained
         client.evaluate(spec(seed=999))
 
 
-def test_gpu_asked_for_and_absent(client: Client) -> None:
+def test_requesting_an_absent_gpu_is_an_error(client: Client) -> None:
     if any(device.type is Device.GPU for device in client.get_server_info().devices):
         pytest.skip("this machine has a GPU")
     with pytest.raises(PreconditionError) as caught:
@@ -289,7 +289,7 @@ def test_tensorboard_logs(client: Client) -> None:
 # Diagnoses and comparisons.
 
 
-def test_what_cannot_be_diagnosed(client: Client) -> None:
+def test_inputs_that_cannot_be_diagnosed_are_refused(client: Client) -> None:
     with pytest.raises(NotFoundError):
         client.diagnose(NOBODYS_RUN, spec())
     with pytest.raises(InvalidSpecError) as caught:
@@ -304,7 +304,7 @@ def test_what_cannot_be_diagnosed(client: Client) -> None:
 
 
 def loopbench(server: ServerProcess, *words: str, role: str | None = "write") -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of the command, which gets access by the environment."""
+    """Exit code, standard output and standard error of the command, with access from the environment."""
     command = [sys.executable, "-c", "from loopbench_client.cli import main; main()", *words]
     done = subprocess.run(
         command,
@@ -358,7 +358,7 @@ def test_the_command_line_diagnoses(server: ServerProcess) -> None:
     assert stderr.startswith("error: ")
 
 
-def test_the_command_line_says_what_to_do_about_access(server: ServerProcess) -> None:
+def test_the_command_line_explains_missing_access(server: ServerProcess) -> None:
     code, _, stderr = loopbench(server, "delete", NOBODYS_RUN, role=None)
     assert code == ExitCode.NO_ACCESS
     assert [line.partition(":")[0] for line in stderr.splitlines()] == ["error", "hint"]
@@ -373,7 +373,7 @@ def test_the_command_line_says_what_to_do_about_access(server: ServerProcess) ->
 
 
 def test_a_run_is_counted_in_the_metrics(server: ServerProcess, client: Client) -> None:
-    # No other test has this method with this loss.
+    # No other test uses this method with this loss.
     client.train(spec(epochs=1, method=Method.CUSTOM_TRAIN_STEP, loss=Loss.SUM_OF_SQUARES_FIXED_BATCH))
     method = 'loss="SUM_OF_SQUARES_FIXED_BATCH",method="CUSTOM_TRAIN_STEP",optimizer="sgd"'
     labels = f'dataset="DIGITS",{method}'
@@ -395,7 +395,7 @@ def test_probes_without_tls_and_tokens_ask_for_health_alone(server: ServerProces
         probe = health_pb2_grpc.HealthStub(channel)
         assert probe.Check(health_pb2.HealthCheckRequest()).status == HEALTH.SERVING
         assert probe.Check(health_pb2.HealthCheckRequest(service=SERVICE)).status == HEALTH.SERVING
-        assert code_of(pb_grpc.BenchmarkServiceStub(channel).GetServerInfo, pb.GetServerInfoRequest()) == (
+        assert catch_code(pb_grpc.BenchmarkServiceStub(channel).GetServerInfo, pb.GetServerInfoRequest()) == (
             "UNIMPLEMENTED"
         )
 
@@ -412,7 +412,7 @@ class Generic:
         return set(self._database.get_services())
 
     def call(self, service: str, method: str, request: dict[str, Any]) -> Any:
-        """The answer as JSON, or an iterator of answers where the method streams them."""
+        """The response as JSON, or an iterator of responses for a stream."""
         described = self._pool.FindServiceByName(service).methods_by_name[method]
         message = json_format.ParseDict(request, GetMessageClass(described.input_type)())
         kind: Any = self._channel.unary_stream if described.server_streaming else self._channel.unary_unary
@@ -426,8 +426,8 @@ class Generic:
         return json_format.MessageToDict(answered)
 
 
-def test_a_client_that_knows_the_address_alone_trains_watches_and_cancels(channel: grpc.Channel) -> None:
-    """It asks reflection for everything else."""
+def test_a_reflection_client_trains_watches_and_cancels(channel: grpc.Channel) -> None:
+    """The client gets everything else by reflection."""
     generic = Generic(channel)
     assert {SERVICE, "grpc.health.v1.Health"} <= generic.services()
 
@@ -453,22 +453,22 @@ def test_a_message_has_at_most_a_mebibyte(channel: grpc.Channel) -> None:
         pb.GetRunRequest(run_id="a" * (MESSAGE_BYTES + more)).SerializeToString() for more in (-around, around)
     )
     for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
-        assert code_of(call, small, compression=compression, timeout=PATIENCE) == "INVALID_ARGUMENT"
-        assert code_of(call, large, compression=compression, timeout=PATIENCE) == "RESOURCE_EXHAUSTED"
+        assert catch_code(call, small, compression=compression, timeout=TIMEOUT_SECONDS) == "INVALID_ARGUMENT"
+        assert catch_code(call, large, compression=compression, timeout=TIMEOUT_SECONDS) == "RESOURCE_EXHAUSTED"
 
 
 def test_metadata_have_at_most_their_limit(channel: grpc.Channel) -> None:
     around = 512  # bytes of metadata that gRPC and the token add
     call: Any = channel.unary_unary(f"/{SERVICE}/GetRun")
     small, large = ((("x", "a" * size),) for size in (METADATA_BYTES - 2 * around, METADATA_BYTES + around))
-    assert code_of(call, b"", metadata=small, timeout=PATIENCE) == "INVALID_ARGUMENT"
-    assert code_of(call, b"", metadata=large, timeout=PATIENCE) == "RESOURCE_EXHAUSTED"
+    assert catch_code(call, b"", metadata=small, timeout=TIMEOUT_SECONDS) == "INVALID_ARGUMENT"
+    assert catch_code(call, b"", metadata=large, timeout=TIMEOUT_SECONDS) == "RESOURCE_EXHAUSTED"
 
 
-def test_port_taken(server: ServerProcess) -> None:
+def test_a_used_port_is_an_error(server: ServerProcess) -> None:
     command = [*as_process(server.folder), "--address", server.address, "--metrics-address", "none"]
     command += ["--store-url", f"sqlite:///{server.folder / 'runs.db'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 1
     assert "--address: cannot serve on" in done.stderr
     assert "Address already in use" in done.stderr
@@ -478,7 +478,7 @@ def test_port_taken(server: ServerProcess) -> None:
 # Access: TLS, tokens and roles.
 
 LET_IN = {"OK", "NOT_FOUND", "INVALID_ARGUMENT"}
-# A call of every method, which an idle server answers at once.
+# A call of every method that an idle server answers at once.
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "Train": lambda stub, metadata: stub.Train(pb.TrainRequest(request_id="no uuid"), metadata=metadata),
     "Evaluate": lambda stub, metadata: stub.Evaluate(pb.EvaluateRequest(run_id=NOBODYS_RUN), metadata=metadata),
@@ -494,16 +494,16 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 READING = {"WatchRun", "GetRun", "ListRuns", "Compare", "GetServerInfo"}
 
 
-def test_every_role_may_do_what_it_may_and_no_more(server: ServerProcess) -> None:
+def test_every_role_has_exactly_its_permissions(server: ServerProcess) -> None:
     assert set(CALLS) == {method.name for method in pb.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
     with server.channel(role=None) as channel:
         stub = pb_grpc.BenchmarkServiceStub(channel)
         for method, call in CALLS.items():
-            assert code_of(call, stub, ()) == "UNAUTHENTICATED", method
-            assert code_of(call, stub, bearing("wrong")) == "UNAUTHENTICATED", method
-            assert code_of(call, stub, bearing(server.tokens["write"])) in LET_IN, method
+            assert catch_code(call, stub, ()) == "UNAUTHENTICATED", method
+            assert catch_code(call, stub, bearing("wrong")) == "UNAUTHENTICATED", method
+            assert catch_code(call, stub, bearing(server.tokens["write"])) in LET_IN, method
             allowed = LET_IN if method in READING else {"PERMISSION_DENIED"}
-            assert code_of(call, stub, bearing(server.tokens["read"])) in allowed, method
+            assert catch_code(call, stub, bearing(server.tokens["read"])) in allowed, method
 
 
 def test_reflection_needs_a_token(server: ServerProcess) -> None:
@@ -511,7 +511,7 @@ def test_reflection_needs_a_token(server: ServerProcess) -> None:
         with server.channel(role) as channel:
             requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
             answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests)
-            assert code_of(next, answers) == code
+            assert catch_code(next, answers) == code
 
 
 async def test_both_clients_show_a_token(server: ServerProcess) -> None:
@@ -528,7 +528,7 @@ async def test_both_clients_show_a_token(server: ServerProcess) -> None:
     assert "LOOPBENCH_TOKEN" in caught.value.hint
 
 
-def test_tls_lets_in_those_who_trust_its_ca(server: ServerProcess, tmp_path: Path) -> None:
+def test_tls_accepts_clients_that_trust_its_ca(server: ServerProcess, tmp_path: Path) -> None:
     foreign = Tls(Authority(tmp_path / "foreign").certificate)
     token = server.tokens["read"]
     with Client(server.address, token=token, tls=foreign) as client, pytest.raises(TlsError) as caught:
@@ -540,13 +540,13 @@ def test_tls_lets_in_those_who_trust_its_ca(server: ServerProcess, tmp_path: Pat
     assert "--tls" in refused.value.hint
 
 
-def test_tls_with_a_server_that_has_none_is_one_clear_line(server: ServerProcess, peers: Peers) -> None:
+def test_tls_against_a_plaintext_server_is_one_clear_line(server: ServerProcess, peers: Peers) -> None:
     with Client(peers[0].address, tls=server.tls) as client, pytest.raises(TlsError) as caught:
         client.get_server_info()
     assert caught.value.message == "what answers there does not speak TLS"
 
 
-def test_a_file_of_tokens_that_is_replaced_counts_at_once(server: ServerProcess) -> None:
+def test_a_replaced_tokens_file_applies_at_once(server: ServerProcess) -> None:
     secret, token = new_token("new", Role.READ)
     file = server.folder / "tokens"
     before = file.read_text()
@@ -592,7 +592,7 @@ def value(lines: list[str], series: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(series)), 0.0)
 
 
-def test_refused_calls_are_counted_like_all_others(server: ServerProcess) -> None:
+def test_refused_calls_are_counted(server: ServerProcess) -> None:
     labels = 'grpc_code="Unauthenticated",grpc_method="GetServerInfo",grpc_service="loopbench.v1.BenchmarkService"'
     handled = f'grpc_server_handled_total{{{labels},grpc_type="unary"}} '
     errors = 'loopbench_rpc_errors_total{reason="UNAUTHENTICATED"} '
@@ -606,7 +606,7 @@ def test_refused_calls_are_counted_like_all_others(server: ServerProcess) -> Non
 GARBAGE = ["../../etc/passwd", "/etc/passwd", "$(touch x)", "a\nb", "a\x00b", '"} 1\nx{a="', "x" * 500_000, "'; --"]
 
 
-def test_what_callers_send_reaches_neither_a_path_nor_a_label(server: ServerProcess, channel: grpc.Channel) -> None:
+def test_caller_input_reaches_neither_a_path_nor_a_label(server: ServerProcess, channel: grpc.Channel) -> None:
     logged = len(server.log())
     stub = pb_grpc.BenchmarkServiceStub(channel)
     for text in GARBAGE:
@@ -622,10 +622,10 @@ def test_what_callers_send_reaches_neither_a_path_nor_a_label(server: ServerProc
             (stub.Compare, pb.CompareRequest(groups=[group, group])),
         ]
         for call, request in requests:
-            assert code_of(call, request) == "INVALID_ARGUMENT", request
+            assert catch_code(call, request) == "INVALID_ARGUMENT", request
     for method in (f"/{SERVICE}/..%2f", "/a/b/c/d", "/loopbench.v1.Other/GetRun"):
         unknown: Any = channel.unary_unary(method)
-        assert code_of(unknown, b"") == "UNIMPLEMENTED"
+        assert catch_code(unknown, b"") == "UNIMPLEMENTED"
     shown = "\n".join(server.metrics())
     assert not any(text in shown for text in ("etc", "touch", "xxxx", "..", "Other"))
     log = server.log()[logged:]
@@ -648,7 +648,7 @@ def test_cancel_ends_the_process(server: ServerProcess, client: Client) -> None:
     assert client.get_run(run_id) == cancelled
 
 
-def test_deadline_takes_the_run_along(server: ServerProcess, client: Client) -> None:
+def test_deadline_cancels_the_run(server: ServerProcess, client: Client) -> None:
     seed = 8_300
     with pytest.raises(LoopbenchError):
         client.train(long_spec(seed=seed), timeout=2)
@@ -661,15 +661,15 @@ def test_deadline_takes_the_run_along(server: ServerProcess, client: Client) -> 
     assert (run.error.reason, run.error.retryable) == ("CALLER_GONE", True)
 
 
-def events_of(server: ServerProcess, run_id: str, request_id: str) -> list[str]:
-    """What is logged of a run; no line that speaks of it lacks an id."""
+def read_events(server: ServerProcess, run_id: str, request_id: str) -> list[str]:
+    """Log events of a run; every line about it has both ids."""
     mentioned = [line for line in server.events() if run_id in str(line) or request_id in str(line)]
     assert {line["request_id"] for line in mentioned} == {request_id}
     assert {line["run_id"] for line in mentioned} == {run_id}
     return [line["event"] for line in mentioned if line["event"] != "rpc"]
 
 
-def test_killed_worker_fails_the_run_and_a_retry_brings_the_result(server: ServerProcess, client: Client) -> None:
+def test_killed_worker_fails_the_run_and_a_retry_succeeds(server: ServerProcess, client: Client) -> None:
     eventually(lambda: not server.workers())
     request_id = str(uuid.uuid4())
     run_spec = spec(epochs=6, execution=Execution.EAGER, seed=5)
@@ -680,14 +680,14 @@ def test_killed_worker_fails_the_run_and_a_retry_brings_the_result(server: Serve
     assert last.run is not None
     assert last.run.error is not None
     assert (last.run.state, last.run.error.reason) == (RunState.FAILED, "WORKER_LOST")
-    assert events_of(server, run.id, request_id) == ["run queued", "run started", "run ended"]
+    assert read_events(server, run.id, request_id) == ["run queued", "run started", "run ended"]
     again = client.train(run_spec, request_id=request_id)
     assert again.id == run.id
     reference = client.train(run_spec.model_copy(update={"execution": Execution.GRAPH}))
     assert again.result is not None
     assert reference.result is not None
     assert again.result.weights_digest == reference.result.weights_digest
-    eventually(lambda: events_of(server, run.id, request_id) == 2 * ["run queued", "run started", "run ended"])
+    eventually(lambda: read_events(server, run.id, request_id) == 2 * ["run queued", "run started", "run ended"])
 
 
 def test_killed_forkserver_is_replaced(server: ServerProcess, client: Client) -> None:
@@ -696,7 +696,7 @@ def test_killed_forkserver_is_replaced(server: ServerProcess, client: Client) ->
 
 
 def test_full_queue_and_cancelling_in_it(peers: Peers) -> None:
-    """The second server has one slot, and room for one more run."""
+    """The second server has one slot and queues one run."""
     with peers[0].client() as client:
         first = under_way(client, long_spec())
         queued = client.train(long_spec(), detach=True)
@@ -740,7 +740,7 @@ def test_a_run_is_cancelled_by_the_other_server(peers: Peers) -> None:
         assert one.train(spec(epochs=1)).state is RunState.SUCCEEDED
 
 
-def test_the_other_server_ends_the_run_of_one_that_died_and_trains_it_again(peers: Peers) -> None:
+def test_the_other_server_fails_and_retrains_a_dead_servers_run(peers: Peers) -> None:
     epochs = 12
     with peers[0].client() as one, peers[1].client() as two:
         run_spec, request_id = spec(epochs=epochs, seed=4, execution=Execution.EAGER), str(uuid.uuid4())
@@ -756,7 +756,7 @@ def test_the_other_server_ends_the_run_of_one_that_died_and_trains_it_again(peer
         assert (watched.state, watched.error.reason, watched.error.retryable) == (RunState.FAILED, "SERVER_LOST", True)
         again = two.train(run_spec, request_id=request_id)
     assert (again.id, again.state) == (run_id, RunState.SUCCEEDED)
-    # The same weights, bit for bit, as GRAPH, which nothing disturbed.
+    # Bit-identical to the undisturbed GRAPH run.
     assert expected is not None
     assert again.result is not None
     assert again.result.weights_digest == expected.weights_digest
@@ -777,6 +777,6 @@ def test_sigterm_lets_a_run_finish(peers: Peers) -> None:
         eventually(lambda: health.Check(ready).status == HEALTH.NOT_SERVING)
         assert health.Check(health_pb2.HealthCheckRequest()).status == HEALTH.SERVING
         worker.resume()
-        assert stopped.process.wait(PATIENCE) == 0
+        assert stopped.process.wait(TIMEOUT_SECONDS) == 0
     with peers[1].client() as two:
         assert two.get_run(run_id).state is RunState.SUCCEEDED

@@ -1,6 +1,6 @@
-"""Scripts that look at a page in a browser."""
+"""Scripts that inspect a page in a browser."""
 
-# What falls short of the contrast that WCAG 2.1 asks for, level AA: 4.5 to 1 for text, 3 to 1 for lines.
+# Elements below the contrast of WCAG 2.1, level AA: 4.5 to 1 for text, 3 to 1 for lines.
 POOR_CONTRAST = """
 const parse = text => text.match(/[\\d.]+/g).map(Number);
 const linear = part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;

@@ -1,4 +1,4 @@
-"""Certificates for tests, from CAs that trust nothing else."""
+"""Certificates for tests, from private CAs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ class Pair:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Flags of a server that uses the pair."""
+        """Server flags that use the pair."""
         return ("--tls-certificate", str(self.certificate), "--tls-key", str(self.key))
 
 

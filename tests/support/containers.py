@@ -15,20 +15,20 @@ import pytest
 from tests.support.servers import Deployment
 
 USER = 65532
-# As Kubernetes restricts a pod. What is mounted over /tmp is no place for programs.
+# The restrictions of Kubernetes for a pod. The mount over /tmp does not allow programs.
 RESTRICTIONS = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 RESTRICTIONS += ["--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=1g"]
-# The engines' own limits are higher, and not every machine lets them be set.
+# The engines' default limits are higher, and not every machine allows to set them.
 LIMITS = ["--ulimit=nofile=16384:16384", "--ulimit=nproc=16384:16384"]
-# numpy's matrix products have other bits by other kernels: the image uses those that these variables choose here.
+# The bits of numpy's matrix products depend on the kernels: the image gets the kernels chosen here.
 BLAS = "OPENBLAS_"
-# Machines without systemd have neither its groups of processes nor its journal.
+# Machines without systemd have neither its control groups nor its journal.
 PODMAN = ["podman", "--cgroup-manager=cgroupfs", "--events-backend=none"]
 
 
 @cache
 def engine() -> list[str] | None:
-    """The words that a command for the engine begins with, if there is one that works."""
+    """The beginning of the engine's commands, or None without a working engine."""
     runtime = ["--runtime=runc"] if shutil.which("runc") else []
     for words in (["docker"], [*PODMAN, *runtime]):
         if shutil.which(words[0]) and not subprocess.run([*words, "info"], capture_output=True, check=False).returncode:
@@ -38,7 +38,7 @@ def engine() -> list[str] | None:
 
 @dataclass(frozen=True)
 class Image:
-    """An image, and the words that a command for the engine begins with."""
+    """An image and the beginning of the engine's commands."""
 
     name: str
     engine: list[str]
@@ -50,7 +50,7 @@ class Image:
         mounts: Mapping[str, Path] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """What runs ``words`` in a new container, restricted, on this machine's network, until it ends.
+        """The command that runs ``words`` in a new restricted container on this machine's network.
 
         ``mounts`` are folders of this machine by their paths inside, which options such as ``:ro`` may follow.
         """
@@ -60,12 +60,12 @@ class Image:
         return [*command, *(flags or []), self.name, *words]
 
     def run(self, *words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-        """Runs ``words`` to their end; ``settings`` as for :meth:`command`."""
+        """Runs ``words`` to the end; ``settings`` as for :meth:`command`."""
         command = self.command(*words, **settings)
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     def ask(self, *words: str) -> str:
-        """What the engine answers."""
+        """Output of a command of the engine."""
         return subprocess.run([*self.engine, *words], capture_output=True, text=True, check=True).stdout.strip()
 
     @cached_property
@@ -75,7 +75,7 @@ class Image:
 
 
 def as_container(image: Image) -> Deployment:
-    """The server of ``image``. Folders have the same paths inside as outside, so that the same flags will do."""
+    """A server of ``image``. Folders have the same paths inside and outside, so the same flags apply."""
     data = os.environ.get("LOOPBENCH_DATA_DIR")
 
     def command(folder: Path) -> list[str]:

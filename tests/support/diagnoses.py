@@ -1,4 +1,4 @@
-"""What tests of diagnoses by a server ask for, and look at."""
+"""Requests and checks for tests of a server's diagnoses."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from loopbench.spec import Adam, Cause, Dataset, Diagnosis, Loss, Method, RunSpec, Sgd
 from loopbench_client import Client
 
-# Seconds. Far longer than a diagnosis takes while other processes keep all cores busy.
+# Seconds. Far longer than a diagnosis takes on a busy machine.
 TIMEOUT = 600
 
 
@@ -36,7 +36,7 @@ def loss_scale_pair(optimizer: Sgd | Adam) -> tuple[RunSpec, RunSpec]:
 
 
 def check_loss_scale(diagnosis: Diagnosis, optimizer: Sgd | Adam) -> None:
-    """The mean over ten outputs is a tenth of their sum, in the loss and in every variable's gradient."""
+    """Checks that the mean over ten outputs is a tenth of their sum, in the loss and in every gradient."""
     pair = loss_scale_pair(optimizer)
     cause = only(diagnosis)
     assert (cause.reason, cause.side) == ("LOSS_REDUCTION", None)

@@ -1,6 +1,6 @@
-"""A server that answers with what a test sets, and the run that it answers with."""
+"""A server whose responses a test sets, and its default run."""
 
-# ruff: noqa: N802 - methods bear the names of the service's
+# ruff: noqa: N802 - methods have the names of the service
 
 import threading
 from collections import defaultdict, deque
@@ -25,7 +25,7 @@ RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
 
 def make_result(run: spec.RunSpec, digest: str = "") -> spec.Result:
-    """96.86 % and 96.61 %; the weights depend on the loss alone."""
+    """A result with 96.86 % and 96.61 %; the weights depend only on the loss."""
     train = spec.FinalMetrics(loss=0.25, accuracy=0.9686, correct=58_116, samples=60_000)
     validation = spec.FinalMetrics(loss=0.5, accuracy=0.9661, correct=9_661, samples=10_000)
     reported = spec.ReportedMetrics(loss=0.125, accuracy=0.9179)
@@ -69,16 +69,16 @@ def error_info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
 
 
 class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
-    """Answers with what its attributes hold, and keeps every request."""
+    """Answers with its attributes and keeps every request."""
 
     def __init__(self) -> None:
         self.requests: dict[str, list[Any]] = defaultdict(list)
-        # What came as "authorization" with each of them; None where nothing did.
+        # The "authorization" header of each request; None without one.
         self.authorizations: dict[str, list[str | None]] = defaultdict(list)
-        # The next statuses that a method ends with, before it does anything else.
+        # The next errors of each method, raised before anything else.
         self.failures: dict[str, deque[status_pb2.Status]] = defaultdict(deque)
         self.runs = [make_run()]
-        # Whether runs get ids of their own, and are listed from then on.
+        # Whether runs get individual ids and are listed afterwards.
         self.keeps = False
         self.verdict = spec.Verdict.IDENTICAL
         self.digest: Callable[[spec.RunSpec], str] = lambda _: ""
@@ -107,9 +107,9 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def Train(self, request: Any, context: Any) -> Any:
         self._enter("Train", request, context)
-        # Before the metadata are sent: after them the caller may be gone already.
-        if self.hold and not context.add_callback(self._left):
-            self._left()
+        # Before the metadata are sent: the caller may leave after receiving them.
+        if self.hold and not context.add_callback(self._train_ended):
+            self._train_ended()
         context.send_initial_metadata((("loopbench-run-id", RUN_ID),))
         if self.hold:
             self.held.set()
@@ -126,8 +126,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             self.runs.insert(0, trained)
         return wire.run_to_wire(trained)
 
-    def _left(self) -> None:
-        """Called when a held Train is over, by itself or because its caller went away."""
+    def _train_ended(self) -> None:
+        """Ends a held Train, at its end or because its caller left."""
         if self.hold:
             self.abandoned.set()
             self.released.set()

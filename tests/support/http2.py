@@ -1,4 +1,4 @@
-"""As much of HTTP/2 as it takes to misbehave: what gRPC's own clients would not let a test do."""
+"""A minimal HTTP/2 client for misbehaviour that gRPC's clients do not allow."""
 
 import select
 import socket
@@ -27,7 +27,7 @@ def frame(kind: int, payload: bytes = b"", flags: int = 0, stream: int = 0) -> b
 
 
 def hello(window: int | None = None) -> bytes:
-    """What a client says first; ``window`` is how many bytes of each answer it is ready to take."""
+    """The client preface; ``window`` is the number of bytes of each response that the client accepts."""
     settings = b"" if window is None else struct.pack(">HI", INITIAL_WINDOW_SIZE, window)
     return PREFACE + frame(SETTINGS, settings)
 
@@ -43,7 +43,7 @@ def request(path: str, message: bytes, **metadata: str) -> bytes:
         "content-type": "application/grpc",
         **metadata,
     }
-    # Each as a literal without indexing, uncompressed; all are shorter than 127 bytes.
+    # Literals without indexing, uncompressed, shorter than 127 bytes.
     block = b"".join(
         bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode() for name, value in headers.items()
     )
@@ -58,7 +58,7 @@ def open_window() -> bytes:
 
 
 def stay(connection: socket.socket) -> None:
-    """Reads what has come so far, and answers what the server wants answered of a client that is still there."""
+    """Reads the received bytes and answers the server's pings."""
     while select.select([connection], [], [], 0)[0] and (head := connection.recv(9, socket.MSG_WAITALL)):
         kind, flags, _ = struct.unpack(">BBI", head[3:])
         size = int.from_bytes(head[:3])
@@ -68,7 +68,7 @@ def stay(connection: socket.socket) -> None:
 
 
 def frames(connection: socket.socket) -> Iterator[Frame]:
-    """What the server sends, to the end of the answer."""
+    """The server's frames until the end of the response."""
     with connection.makefile("rb") as stream:
         while head := stream.read(9):
             kind, flags, number = struct.unpack(">BBI", head[3:])
@@ -78,7 +78,7 @@ def frames(connection: socket.socket) -> Iterator[Frame]:
 
 
 def messages(connection: socket.socket) -> Iterator[bytes]:
-    """The messages of the answer, to its end."""
+    """The messages of the response until its end."""
     held = b""
     for got in frames(connection):
         if got.kind == DATA:

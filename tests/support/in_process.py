@@ -53,12 +53,12 @@ def threaded_server(*register: Register, handlers: Sequence[grpc.GenericRpcHandl
         server.stop(None).wait()
 
 
-async def all_of(stream: AsyncIterable[T]) -> list[T]:
+async def collect_messages(stream: AsyncIterable[T]) -> list[T]:
     """Every message of a stream."""
     return [message async for message in stream]
 
 
-async def status_of(call: Awaitable[Any]) -> tuple[Any, Any]:
+async def catch_status(call: Awaitable[Any]) -> tuple[Any, Any]:
     """The error that ends a call, and the status with details that the error carries."""
     try:
         await call

@@ -1,4 +1,4 @@
-"""A disk without room, as far as this process sees one: no root and no file system of its own is needed."""
+"""A full disk as this process sees it, without root and without a separate file system."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def full_disk(pid: int = 0) -> Iterator[None]:
-    """Process ``pid``, this one by default, and what it forks within the block can write to no file."""
+    """Prevents process ``pid`` (this one by default) and its forks from writing to files within the block."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""What the project's own Markdown holds: links, the anchors of headings, and commands."""
+"""Links, heading anchors and commands of the project's Markdown files."""
 
 import os
 import re
@@ -32,20 +32,20 @@ def documents() -> tuple[Path, ...]:
 
 @cache
 def tokens(document: Path) -> tuple[Token, ...]:
-    """All of them, those within lines too."""
+    """All tokens, inline ones included."""
     parsed = PARSER.parse((ROOT / document).read_text())
     return tuple(part for token in parsed for part in (token, *(token.children or ())))
 
 
 @cache
 def anchors(document: Path) -> set[str]:
-    """What a link may name after the #, made of the headings as GitHub does it."""
+    """Anchors of the headings, built like GitHub's."""
     found: set[str] = set()
     for opening, text in pairwise(tokens(document)):
         if opening.type == "heading_open":
             words = "".join(part.content for part in text.children or ())
             slug = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
-            # The second of a name gets a number.
+            # A repeated name gets a number.
             found.add(next(name for name in _numbered(slug) if name not in found))
     return found
 
@@ -65,7 +65,7 @@ def _is_link(token: Token) -> bool:
 
 
 def code(document: Path) -> list[str]:
-    """What stands between backticks within lines."""
+    """Inline code between backticks."""
     return [token.content for token in tokens(document) if token.type == "code_inline"]
 
 

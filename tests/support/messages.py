@@ -7,13 +7,13 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import strategies as st
 
-from tests.support.requests import FLOATS, INTEGERS, message_of
+from tests.support.requests import FLOATS, INTEGERS, empty_message
 
 Values = st.SearchStrategy[Any]
 
 UNKNOWN_ID = str(uuid.UUID(int=1))
 
-# In the bounds of every field of the contract, whichever it is.
+# Within the bounds of every field of the contract.
 SOUND: dict[int, Values] = {
     **dict.fromkeys(FLOATS, st.floats(0.01, 0.5)),
     **dict.fromkeys(INTEGERS, st.integers(2, 100)),
@@ -28,7 +28,7 @@ ODD: dict[int, Values] = {
     FieldDescriptor.CPPTYPE_STRING: st.text(max_size=20)
     | st.sampled_from(["", "\0", "a" * 100_000, "\N{PILE OF POO}" * 1_000, f"{{{UNKNOWN_ID}}}", "../../etc"]),
 }
-# Sound texts, by the name of the field; others are ids.
+# Valid texts by field name; all other texts are ids.
 TEXTS: dict[str, Values] = {
     "label": st.text(min_size=1, max_size=10),
     "optimizers": st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]),
@@ -40,7 +40,7 @@ TEXTS: dict[str, Values] = {
 # At most one of them may be set.
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 MANY = 1_100
-# A field that no message has, and what may be in it.
+# A field that no message has, with possible contents.
 UNKNOWN_FIELD = b"\xc2\x3e"
 
 
@@ -80,14 +80,14 @@ def _fill(draw: st.DrawFn, message: Any, ids: Sequence[str], *, odd: bool) -> No
 
 @st.composite
 def _serialized(draw: st.DrawFn, descriptor: Descriptor, ids: Sequence[str], *, odd: bool) -> bytes:
-    message = message_of(descriptor)
+    message = empty_message(descriptor)
     _fill(draw, message, ids, odd=odd)
     return bytes(message.SerializeToString())
 
 
 @st.composite
 def _damaged(draw: st.DrawFn, descriptor: Descriptor, ids: Sequence[str]) -> bytes:
-    """A message that lost its end, or of which some bytes are others or doubled."""
+    """A truncated message, or one with changed or doubled bytes."""
     whole = draw(_serialized(descriptor, ids, odd=False))
     start, end = sorted(draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
     return draw(
@@ -102,8 +102,8 @@ def _with_unknown_fields(draw: st.DrawFn, descriptor: Descriptor, ids: Sequence[
     return draw(_serialized(descriptor, ids, odd=False)) + UNKNOWN_FIELD + bytes([len(held)]) + held
 
 
-def kinds_of(descriptor: Descriptor, ids: Sequence[str]) -> dict[str, st.SearchStrategy[bytes]]:
-    """By what they are: the bytes of requests of that type; ids are those of ``ids`` or of nothing."""
+def request_strategies(descriptor: Descriptor, ids: Sequence[str]) -> dict[str, st.SearchStrategy[bytes]]:
+    """Strategies for request bytes of this type by kind; ids come from ``ids`` or do not exist."""
     return {
         "sound fields": _serialized(descriptor, ids, odd=False),
         "odd fields": _serialized(descriptor, ids, odd=True),

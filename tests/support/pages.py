@@ -1,10 +1,10 @@
-"""HTML pages as tests read them."""
+"""HTML pages for tests."""
 
 from html.parser import HTMLParser
 from pathlib import Path
 
 VOID = {"meta", "link", "br", "input"}
-# Words on either side of these are words of their own.
+# These elements separate words.
 BREAKS = {
     *("br", "th", "td", "div", "p", "li", "dt", "dd", "ul", "dl"),
     *("h2", "h3", "h4", "title", "details", "legend", "label"),

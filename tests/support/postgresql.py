@@ -14,16 +14,16 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-# Debian keeps the programs of a cluster off the path.
+# Debian keeps the server programs outside the path.
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-# PostgreSQL refuses to run as root. Debian's package brings the first user; every system has the second.
+# PostgreSQL refuses to run as root. Debian's package creates the first user; every system has the second.
 UNPRIVILEGED = ("postgres", "nobody")
-# Below the ports that Linux gives to sockets that ask for port 0.
+# Below the ports that Linux assigns for port 0.
 PORTS = range(20_000, 32_000)
 
 
 def program(name: str) -> str | None:
-    """Where ``name`` is installed, if it is."""
+    """Path of the program ``name``, or None."""
     return shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ.get("PATH", "")]))
 
 
@@ -39,7 +39,7 @@ def _unprivileged() -> pwd.struct_passwd:
 
 
 def _as_user(folder: Path) -> list[str]:
-    """The words before a command that has to run without the rights of root.
+    """The prefix of a command that must run without root.
 
     subprocess can change the user too, but only by a plain fork. gRPC's fork handlers then run in the child, and
     sometimes crash it.
@@ -52,7 +52,7 @@ def _as_user(folder: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """A free port, which no socket gets by asking for port 0."""
+    """A free port that Linux does not assign for port 0."""
     chosen = random.SystemRandom()
     while True:
         with socket.socket() as probe:
@@ -65,7 +65,7 @@ def free_port() -> int:
 
 
 class Cluster:
-    """A server with the database ``url``. A test can stop and start it, as a database that is away for a while."""
+    """A server with the database ``url``. A test can stop and restart it to simulate an outage."""
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
@@ -86,13 +86,13 @@ class Cluster:
         subprocess.run(command, check=True, cwd=self._folder, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
-        """Returns when it takes connections."""
+        """Starts the server and returns when it accepts connections."""
         options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -p {self._port}"
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """None of its processes does anything in the block, nor do those that come; connections stay open."""
+        """Suspends all its processes, new ones included, within the block; connections stay open."""
         postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
         postmaster.suspend()
         stopped = [postmaster, *postmaster.children(recursive=True)]
@@ -105,13 +105,13 @@ class Cluster:
                 process.resume()
 
     def stop(self) -> None:
-        """Cuts all connections."""
+        """Stops the server and closes all connections."""
         self._run("pg_ctl", "stop", "--wait", "--mode=fast")
 
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """One that lasts as long as the block."""
+    """A cluster that exists within the block."""
     with TemporaryDirectory(prefix="loopbench-postgresql-") as folder:
         made = Cluster(Path(folder))
         try:

@@ -1,4 +1,4 @@
-"""Diagnoses of loops made by hand, with a replay."""
+"""Hand-made diagnoses of loops with a replay."""
 
 from loopbench.spec import Cause, Effect, Evidence, Side
 from loopbench_diagnose.diagnosis import Diagnosis

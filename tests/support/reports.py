@@ -1,4 +1,4 @@
-"""Reports made by hand, of figures that a test can work out."""
+"""Hand-made reports with figures that a test can verify."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ SAMPLES = 1_000
 
 @dataclass(frozen=True)
 class ClaimOutcome:
-    """What the report takes for a claim."""
+    """A claim as the report expects it."""
 
     label: str = "tape"
     his_figure: str = "92 % / 93 %"
@@ -87,7 +87,7 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
 def make_group(
     method: Method, accuracies: Sequence[float], losses: Sequence[float] = (0.4, 0.2), **fields: Any
 ) -> tuple[Run, ...]:
-    """A run an accuracy; the losses of each seed are a tenth above those of the one before."""
+    """A group with one run per accuracy; each seed's losses are a tenth above the previous seed's."""
     specs = [RunSpec(method=method, dataset=Dataset.DIGITS, epochs=len(losses), seed=s) for s in range(len(accuracies))]
     return tuple(
         make_run(spec, accuracy, [loss * (1 + spec.seed / 10) for loss in losses], **fields)
@@ -160,7 +160,7 @@ def many_groups(number: int) -> dict[str, tuple[Run, ...]]:
 
 
 def make_diagnosis(text: str = "") -> Diagnosis:
-    """A cause on the second side, with ``text`` wherever words stand."""
+    """A diagnosis with a cause on the second side and ``text`` in every text field."""
     evidence = Evidence(name=f"ratio{text}", description=f"a ratio{text}", expected=1, observed=10)
     control = Evidence(name=f"repeated{text}", description=f"the same twice{text}", observed=math.nan)
     words = {"reason": "LOSS_REDUCTION", "title": f"a mean{text}", "consequence": f"smaller{text}", "fix": f"sum{text}"}
@@ -175,7 +175,7 @@ def make_diagnosis(text: str = "") -> Diagnosis:
 
 
 def whole_report(text: str = "") -> Report:
-    """A report with every section; ``text`` is in every word that comes from outside."""
+    """A report with every section; ``text`` is in every value that comes from outside."""
     first, second = two_groups().values()
     tape, fit = f"tape{text}", f"fit{text}"
     return make_report(

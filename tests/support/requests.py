@@ -12,7 +12,7 @@ SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
 REQUESTS: dict[str, Descriptor] = {method.name: method.input_type for method in SERVICE.methods}
 
 FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
-# Smallest and largest that the wire can carry.
+# Smallest and largest values on the wire.
 INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -23,13 +23,13 @@ INTEGERS = {
 Path = tuple[FieldDescriptor, ...]
 
 
-def message_of(descriptor: Descriptor) -> Any:
-    """An empty message of that type."""
+def empty_message(descriptor: Descriptor) -> Any:
+    """An empty message of the type."""
     return GetMessageClass(descriptor)()
 
 
 def leaves(descriptor: Descriptor) -> Iterator[Path]:
-    """The fields, in any depth, that hold a value and not a message, each with the fields on the way to it."""
+    """The paths of all scalar fields, nested ones included."""
     for field in descriptor.fields:
         if field.message_type is None:
             yield (field,)
@@ -37,8 +37,8 @@ def leaves(descriptor: Descriptor) -> Iterator[Path]:
             yield from ((field, *below) for below in leaves(field.message_type))
 
 
-def name_of(path: Path) -> str:
-    """As errors name the field: by names and, within lists, by the index 0; a time is one field."""
+def format_path(path: Path) -> str:
+    """The field's path as in errors: names, and the index 0 within lists; a time is one field."""
     names = []
     for field in path:
         names += [field.name, "0"] if field.is_repeated else [field.name]
@@ -48,7 +48,7 @@ def name_of(path: Path) -> str:
 
 
 def with_value(descriptor: Descriptor, path: Path, value: Any) -> Any:
-    """A request that holds ``value`` at the end of ``path``, and nothing beside it."""
+    """A request with only ``value`` at the end of ``path``."""
     root, message = _with_messages(descriptor, path[:-1])
     if path[-1].is_repeated:
         getattr(message, path[-1].name).append(value)
@@ -58,13 +58,13 @@ def with_value(descriptor: Descriptor, path: Path, value: Any) -> Any:
 
 
 def with_list(descriptor: Descriptor, path: Path) -> tuple[Any, Any]:
-    """A request, and the list at the end of ``path`` within it."""
+    """A request and its list at the end of ``path``."""
     root, message = _with_messages(descriptor, path[:-1])
     return root, getattr(message, path[-1].name)
 
 
 def _with_messages(descriptor: Descriptor, path: Path) -> tuple[Any, Any]:
-    root = message = message_of(descriptor)
+    root = message = empty_message(descriptor)
     for field in path:
         held = getattr(message, field.name)
         message = held.add() if field.is_repeated else held

@@ -20,37 +20,37 @@ from loopbench_client import Client, Tls
 from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
 
-# Seconds. Far longer than anything takes while other processes keep all cores busy.
+# Seconds. Far longer than any action takes on a busy machine.
 SECONDS_TO_READY = 300
 SECONDS_TO_STOP = 300
-PATIENCE = 120.0
-# The flags of a server that several tests share.
+TIMEOUT_SECONDS = 120.0
+# Flags of servers that several tests share.
 SHARED_FLAGS = ("--slots", "2", "--metrics-address", "127.0.0.1:0", "--log-level", "debug")
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
-    """What a program has logged. A line without its end is being written still."""
+    """Log events of a program; an incomplete last line is ignored."""
     lines = text.splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
 
 @dataclass
 class ServerProcess:
-    """The process, the address it serves on, the folder it keeps everything in, and how its clients get access."""
+    """A server process with its address, its folder and its clients' access."""
 
     process: subprocess.Popen[str]
     address: str
     folder: Path
     tls: Tls | None = None
-    # The secret of a token of each role, where the server asks for tokens.
+    # The token of each role, if the server requires tokens.
     tokens: dict[str, str] = field(default_factory=dict)
 
     def client(self) -> Client:
-        """A client that may do everything."""
+        """A client with full access."""
         return Client(self.address, token=self.tokens.get("write"), tls=self.tls)
 
     def channel(self, role: str | None = "write") -> grpc.Channel:
-        """A channel for calls without the project's client, with the token of ``role`` where there is one."""
+        """A channel for calls without the project's client, with the token of ``role`` if there is one."""
         if self.tls is None:
             return grpc.insecure_channel(self.address)
         assert self.tls.ca is not None
@@ -61,7 +61,7 @@ class ServerProcess:
         return grpc.secure_channel(self.address, credentials)
 
     def environment(self, role: str | None = "write") -> dict[str, str]:
-        """By which the command line uses this server, with the token of ``role`` where there is one."""
+        """Variables for the command line, with the token of ``role`` if there is one."""
         found = os.environ | {"LOOPBENCH_SERVER": self.address}
         if self.tls is not None:
             found["LOOPBENCH_TLS_CA"] = str(self.tls.ca)
@@ -70,7 +70,7 @@ class ServerProcess:
         return found
 
     def wait_ready(self) -> None:
-        """Returns when it takes runs."""
+        """Returns when the server accepts runs."""
         with self.client() as client:
             client.wait_ready(SECONDS_TO_READY)
 
@@ -78,23 +78,23 @@ class ServerProcess:
         return (self.folder / "log").read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        """The lines that the server itself has written to its log."""
+        """Log events of the server process."""
         return json_lines(self.log())
 
     def faults(self) -> list[dict[str, Any]]:
-        """What the server says went wrong with itself, and not with a run or a request."""
+        """Log events of internal errors, without those of runs and requests."""
         serious = [event for event in self.events() if event["level"] in ("error", "critical")]
         return [event for event in serious if event["event"] != "run failed"]
 
     def listening(self) -> dict[str, Any]:
-        """The addresses that it serves on."""
+        """The server's addresses."""
         *_, event = (event for event in self.events() if event["event"] == "listening")
         return event
 
     def metrics(self) -> list[str]:
-        """The lines of its metrics."""
+        """The lines of the server's metrics."""
         address = self.listening()["metrics_address"]
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=PATIENCE) as response:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=TIMEOUT_SECONDS) as response:
             return str(response.read().decode()).splitlines()
 
     def processes(self) -> list[psutil.Process]:
@@ -104,12 +104,12 @@ class ServerProcess:
         return []
 
     def workers(self) -> list[psutil.Process]:
-        """The processes below the server that train: the forkserver's children."""
+        """Worker processes: the forkserver's children."""
         own = os.nice(0)
         return [child for child in self.processes() if niceness(child) > own]
 
     def forkserver(self) -> psutil.Process:
-        """The process that workers are forked from."""
+        """The process that forks workers."""
         own = os.nice(0)
         (found,) = [
             child for child in self.processes() if "forkserver" in command_line(child) and niceness(child) == own
@@ -131,20 +131,20 @@ def command_line(process: psutil.Process) -> str:
     return ""
 
 
-def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
-    end = time.monotonic() + patience
+def eventually(condition: Callable[[], object], timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    end = time.monotonic() + timeout_seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.05)
 
 
 Start = Callable[..., ServerProcess]
-# The words that start a server which keeps everything in the folder; its flags follow them.
+# The command of a server that keeps its files in the folder; flags follow.
 Deployment = Callable[[Path], list[str]]
 
 
 def as_process(_: Path) -> list[str]:
-    """This checkout's server, as a process of this machine."""
+    """This checkout's server as a process of this machine."""
     return [sys.executable, "-m", "loopbench_server"]
 
 
@@ -167,7 +167,7 @@ def stop_server(server: ServerProcess) -> None:
 
 
 def guarded_server(folder: Path, *flags: str, deployment: Deployment = as_process) -> ServerProcess:
-    """A server that serves by TLS, asks for tokens, and has ports for metrics and for health."""
+    """A server with TLS, tokens, and ports for metrics and health."""
     authority = Authority(folder / "certificates")
     pair = authority.issue("server")
     pair.key.chmod(0o644)  # a container's user is nobody on this machine
@@ -188,7 +188,7 @@ def deployment() -> Deployment:
 
 @pytest.fixture
 def start(tmp_path: Path, deployment: Deployment) -> Iterator[Start]:
-    """Starts servers that are stopped after the test; they share the test's folder."""
+    """Starts servers in the test's folder that are stopped after the test."""
     started: list[ServerProcess] = []
 
     def begin(*flags: str) -> ServerProcess:
@@ -204,7 +204,7 @@ def start(tmp_path: Path, deployment: Deployment) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[ServerProcess]:
-    """One server for all tests that leave it as it is."""
+    """One server for all tests that do not stop or change it."""
     running = start_server(tmp_path_factory.mktemp("server"), *SHARED_FLAGS, deployment=deployment)
     running.wait_ready()
     yield running
@@ -213,7 +213,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> 
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[ServerProcess]:
-    """One server with TLS, tokens and all ports, for all tests that leave it as it is."""
+    """One server with TLS, tokens and all ports, for all tests that do not stop or change it."""
     running = guarded_server(tmp_path_factory.mktemp("server"), deployment=deployment)
     running.wait_ready()
     yield running
@@ -227,7 +227,7 @@ def client(server: ServerProcess) -> Iterator[Client]:
 
 
 class Peers:
-    """Servers on one store by their number; each is started when a test asks for it and none runs."""
+    """Servers on one store by number; a server starts when a test requests it and it does not run."""
 
     def __init__(self, start: Callable[[int], ServerProcess], running: dict[int, ServerProcess] | None = None) -> None:
         self._start = start

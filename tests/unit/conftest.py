@@ -1,4 +1,4 @@
-"""Factories of results and runs as fixtures, and logs that cost little to render."""
+"""Fixtures with factories of results and runs, and logs that are cheap to render."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,10 +22,10 @@ def _plain_logs() -> Iterator[None]:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    """Undo what a program configures when its main function runs in this process."""
+    """Restore the logging that a program's main function configures in this process."""
     configured, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers, root.level
-    # logging.basicConfig(force=True) closes the handlers that it finds, and these are pytest's.
+    # logging.basicConfig(force=True) closes the existing handlers, which are pytest's.
     root.handlers = []
     yield
     root.handlers = handlers
@@ -45,5 +45,5 @@ def make_result() -> Callable[..., spec.Result]:
 
 @pytest.fixture
 def make_run() -> Callable[..., spec.Run]:
-    """Numbered runs: the number determines both ids."""
+    """Factory of numbered runs; the number determines both ids."""
     return factories.make_run

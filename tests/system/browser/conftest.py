@@ -22,7 +22,7 @@ class Browser:
         self.driver = driver
 
     def show(self, path: Path, *, width: int = 1200, scheme: str = "light", media: str = "screen") -> None:
-        """Opens the file; the log begins anew."""
+        """Opens the file and clears the log."""
         screen = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < HEIGHT}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         self.set_media(scheme, media)
@@ -37,15 +37,15 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
     def run(self, script: str) -> Any:
-        """What a function body returns in the page."""
+        """Runs a function body in the page and returns its result."""
         return self.driver.execute_script(script)
 
     def complaints(self) -> list[str]:
-        """Everything in the console."""
+        """All messages in the console."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """The address of everything that was asked for since the page was opened."""
+        """Addresses of all requests since the page was opened."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 

@@ -37,7 +37,7 @@ PAGES: dict[str, Callable[[], Diagnosis]] = {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("kind", PAGES)
-def test_the_page_is_sound_on_every_screen(browser: Any, tmp_path: Path, kind: str, width: int, scheme: str) -> None:
+def test_the_page_is_valid_on_every_screen(browser: Any, tmp_path: Path, kind: str, width: int, scheme: str) -> None:
     path = PAGES[kind]().save(tmp_path / "report.html")
     browser.show(path, width=width, scheme=scheme)
     assert browser.complaints() == []

@@ -1,4 +1,4 @@
-"""The report in a real browser: as people see it, and as they use it."""
+"""The report in a real browser: its appearance and its use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "hostile words": lambda: whole_report("<img src=http://127.0.0.1:9/x onerror=alert(1)><script>alert(2)</script>"),
 }
 
-# Neither alone does: a shape in a hidden group counts as visible, and what is folded has a box.
+# Both checks are needed: a shape in a hidden group counts as visible, and folded content has a box.
 VISIBLE = """
 return [...document.querySelectorAll("{}")].filter(
   element => element.checkVisibility() && element.getClientRects().length > 0).length;
@@ -48,7 +48,7 @@ def ten(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1200])
-def test_page_is_sound_on_every_screen(browser: Any, path: Path, width: int, scheme: str) -> None:
+def test_page_is_valid_on_every_screen(browser: Any, path: Path, width: int, scheme: str) -> None:
     browser.show(path, width=width, scheme=scheme)
     assert browser.complaints() == []
     assert [url for url in browser.requests() if not url.startswith("data:")] == [path.as_uri()]
@@ -58,12 +58,12 @@ def test_page_is_sound_on_every_screen(browser: Any, path: Path, width: int, sch
 
 
 def visible(browser: Any, selector: str) -> int:
-    """How many elements are shown."""
+    """Number of visible elements."""
     return int(browser.run(VISIBLE.format(selector)))
 
 
 def press(browser: Any, selector: str, key: str) -> None:
-    """A key on an element that has the focus."""
+    """Presses a key on the focused element."""
     element = browser.driver.find_element(By.CSS_SELECTOR, selector)
     browser.driver.execute_script("arguments[0].focus()", element)
     browser.driver.switch_to.active_element.send_keys(key)
@@ -71,7 +71,7 @@ def press(browser: Any, selector: str, key: str) -> None:
 
 def test_charts_are_drawn(browser: Any, ten: Path) -> None:
     browser.show(ten)
-    # Four charts of ten lines each, one a group; the view of the second half is hidden.
+    # Four charts of ten lines each, one per group; the view of the second half is hidden.
     assert [visible(browser, f".chart{part}") for part in ("", " .line", " .band")] == [4, 40, 40]
     size = browser.run("const box = document.querySelector('.chart .line').getBBox(); return [box.width, box.height]")
     assert min(size) > 100
@@ -124,9 +124,9 @@ def test_a_box_of_the_legend_hides_its_group(browser: Any, ten: Path) -> None:
     assert visible(browser, ".chart .g3") == 0
 
 
-def test_the_second_half_can_be_looked_at(browser: Any, ten: Path) -> None:
+def test_the_second_half_can_be_shown(browser: Any, ten: Path) -> None:
     browser.show(ten)
-    # 30 epochs: 20 markers a line at most, every second and the last; and 16 to 30, each.
+    # 30 epochs: at most 20 markers per line, every second one and the last; epochs 16 to 30 have one each.
     assert visible(browser, ".chart .g1 .marker") == 4 * 15
     press(browser, "#view-1", Keys.ARROW_RIGHT)
     assert visible(browser, ".chart .line") == 40

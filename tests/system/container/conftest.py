@@ -1,4 +1,4 @@
-"""Containers of the image, started as its entrypoint and its command say, with folders for what it keeps."""
+"""Containers of the image, started by its entrypoint and command, with folders for its state."""
 
 import signal
 import subprocess
@@ -21,12 +21,12 @@ __all__ = ["image"]
 # On this machine's network, on free ports.
 ENVIRONMENT = {"LOOPBENCH_ADDRESS": "127.0.0.1:0", "LOOPBENCH_METRICS_ADDRESS": "none"}
 
-# Seconds within which a container ends that was told to, on a machine that has other work too.
-PATIENCE = 300
+# Seconds within which a container must stop on a busy machine.
+TIMEOUT_SECONDS = 300
 
 
 def asked(question: Callable[[], Any]) -> Any:
-    """What a process says of itself; nothing where it has ended."""
+    """Attribute of a process; None if it has ended."""
     try:
         return question()
     except psutil.Error:
@@ -50,33 +50,33 @@ class Container:
         return psutil.Process(int(self.image.ask("inspect", "--format={{.State.Pid}}", self.name)))
 
     def all(self) -> list[psutil.Process]:
-        """Processes below process 1; any may end meanwhile."""
+        """Processes below process 1; they may end at any time."""
         return self.init().children(recursive=True)
 
     def below(self, words: str) -> list[psutil.Process]:
-        """Processes of the container whose command line has ``words`` in it."""
+        """Processes of the container whose command line contains ``words``."""
         return [process for process in self.all() if words in " ".join(asked(process.cmdline) or [])]
 
     def kill(self, process: psutil.Process) -> None:
-        """Kills a process as the image's user, from inside: on this machine only root has the right to."""
+        """Kills a process as the image's user from inside, because on this machine only root may."""
         status = Path(f"/proc/{process.pid}/status").read_text()
         *_, inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
         self.image.ask("exec", self.name, "sh", "-c", f"kill -9 {inside}")
 
     def send(self, number: signal.Signals) -> None:
-        """To process 1, as ``docker stop`` and the kubelet send it."""
+        """Sends a signal to process 1, like ``docker stop`` and the kubelet."""
         self.image.ask("kill", f"--signal={number.name}", self.name)
 
     def wait(self) -> int:
-        """The exit code."""
-        return self.command.wait(timeout=PATIENCE)
+        """Waits for the container's end and returns the exit code."""
+        return self.command.wait(timeout=TIMEOUT_SECONDS)
 
 
 Start = Callable[..., Container]
 
 
 def writable(folder: Path) -> dict[str, Path]:
-    """Folders that the image writes to, by their paths inside."""
+    """Folders that the image writes to, by their paths in the container."""
     made = {f"/{name}": folder / name for name in ("var/lib/loopbench", "home/loopbench")}
     for path in made.values():
         path.mkdir(parents=True)
@@ -86,10 +86,10 @@ def writable(folder: Path) -> dict[str, Path]:
 
 @contextmanager
 def starting(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
-    """Gives a function that starts servers, which share the ``folders``; stops them after the block.
+    """Yields a function that starts servers on the shared ``folders``; stops them after the block.
 
-    The function passes its arguments to ``Image.command``; ``environment`` and ``mounts`` come on top of what every
-    server has.
+    The function passes its arguments to ``Image.command``; ``environment`` and ``mounts`` extend those of
+    every server.
     """
     started: list[Container] = []
 
@@ -111,7 +111,7 @@ def starting(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
         for container in started:
             if container.command.poll() is None:
                 container.send(signal.SIGTERM)
-            container.command.communicate(timeout=PATIENCE)
+            container.command.communicate(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture
@@ -121,14 +121,14 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def start(image: Image, folders: dict[str, Path]) -> Iterator[Start]:
-    """Starts servers of the test, which share its folders."""
+    """Starts servers that share the test's folders."""
     with starting(image, folders) as begin:
         yield begin
 
 
 @pytest.fixture(scope="module")
 def server(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """One server for all tests of a file that leave it in service."""
+    """One server for all tests of a file that do not stop it."""
     with starting(image, writable(tmp_path_factory.mktemp("server"))) as begin:
         container = begin()
         with container.client() as client:

@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""Contents of the image."""
 
 import tomllib
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LABELS = "org.opencontainers.image."
-# What the base image says of its Python beside what the image itself has to say.
+# Variables of the base image beside those of the image.
 BASE = {"GPG_KEY", "LANG", "PYTHON_SHA256", "PYTHON_VERSION"}
 OWN = {"HOME", "LOOPBENCH_DATA_DIR", "LOOPBENCH_SOURCE_REVISION", "PATH", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME"}
 COMPILERS = ("cc", "c++", "gcc", "g++", "clang", "cpp", "as", "ld", "make", "rustc", "nvcc")
 STICKY = {"/tmp", "/var/tmp", "/run/lock"}  # noqa: S108  where the base image has them
 
-# As the image's user: the variable, whichever compilers its shell finds, and the modules without compiled code.
+# As the image's user: a variable, the compilers on the path, and the modules without bytecode.
 QUESTIONS = f"""
 echo "$LOOPBENCH_SOURCE_REVISION"
 for program in {" ".join(COMPILERS)}; do command -v $program; done | tr '\\n' ' '; echo
@@ -31,7 +31,7 @@ END
 
 @dataclass(frozen=True)
 class File:
-    """A file of the image, as its root sees it."""
+    """A file of the image as root sees it."""
 
     path: str
     kind: str
@@ -57,7 +57,7 @@ def files(image: Image) -> list[File]:
 
 @pytest.fixture(scope="module")
 def answers(image: Image) -> list[str]:
-    """The lines that the questions print."""
+    """Lines printed by the queries."""
     done = image.run("sh", "-c", QUESTIONS)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -71,7 +71,7 @@ def test_an_init_is_process_one_and_the_server_its_program(image: Image) -> None
     assert set(config["ExposedPorts"]) == {"50051/tcp", "50052/tcp", "9464/tcp"}
 
 
-def test_labels_say_what_it_was_made_of(image: Image, answers: list[str]) -> None:
+def test_labels_state_the_source(image: Image, answers: list[str]) -> None:
     labels = {name: value for name, value in image.described["Config"]["Labels"].items() if name.startswith(LABELS)}
     assert labels[f"{LABELS}title"] == PROJECT["name"]
     assert labels[f"{LABELS}description"] == PROJECT["description"]
@@ -80,15 +80,15 @@ def test_labels_say_what_it_was_made_of(image: Image, answers: list[str]) -> Non
     assert answers[0] == labels[f"{LABELS}revision"]
 
 
-def test_environment_holds_what_it_has_to_and_no_secret(image: Image) -> None:
+def test_environment_has_the_required_variables_and_no_secret(image: Image) -> None:
     assert {entry.partition("=")[0] for entry in image.described["Config"]["Env"]} <= BASE | OWN
 
 
-def test_nobody_gets_the_rights_of_root(files: list[File]) -> None:
+def test_no_file_grants_root(files: list[File]) -> None:
     assert [file.path for file in files if file.kind == "f" and file.mode & 0o6000] == []
 
 
-def test_nothing_is_open_to_all_but_folders_of_temporary_files(files: list[File]) -> None:
+def test_only_temporary_folders_are_world_writable(files: list[File]) -> None:
     assert {file.path for file in files if file.kind != "l" and file.mode & 0o002} <= STICKY | {"/dev"}
     assert {file.path for file in files if file.user == USER} == {"/home/loopbench", "/var/lib/loopbench"}
 
@@ -99,7 +99,7 @@ def test_there_is_no_compiler(files: list[File], answers: list[str]) -> None:
     assert answers[1].split() == []
 
 
-def test_nothing_is_left_of_the_build(files: list[File]) -> None:
+def test_no_build_files_remain(files: list[File]) -> None:
     paths = {file.path: file for file in files}
     wheels = [path for path in paths if path.endswith(".whl") and "/ensurepip/" not in path]
     assert [path for path in wheels if not path.startswith("/usr/share/")] == []

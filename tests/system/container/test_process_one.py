@@ -1,4 +1,4 @@
-"""Signals and ends: as docker sends and shows them, and the kubelet."""
+"""Signals and exit codes as docker and the kubelet send and show them."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ from loopbench.spec import Dataset, Execution, RunSpec, RunState
 from tests.support.containers import USER, Image
 from tests.support.servers import SECONDS_TO_READY, eventually
 
-from .conftest import ENVIRONMENT, PATIENCE, Container, Start, asked
+from .conftest import ENVIRONMENT, TIMEOUT_SECONDS, Container, Start, asked
 
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1)
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, execution=Execution.EAGER)
@@ -25,7 +25,7 @@ EXIT_CODES = {
 
 
 def begun(server: Container, spec: RunSpec) -> str:
-    """The id of a run that is under way."""
+    """The id of a running run."""
     with server.client() as client:
         run = client.train(spec, detach=True)
         next(event for event in client.watch_run(run.id) if event.progress and event.progress.step)
@@ -84,7 +84,7 @@ def test_sigterm_lets_a_run_finish_or_cancels_a_long_one_and_ends_with_zero(star
     hasty.send(signal.SIGTERM)
     assert hasty.wait() == 0
 
-    # This server is stopped while it starts, and the next one finds the store as it was.
+    # This server is stopped while it starts; the next one finds the store unchanged.
     stopped = start()
     stopped.send(signal.SIGTERM)
     assert stopped.wait() == 0
@@ -96,7 +96,7 @@ def test_sigterm_lets_a_run_finish_or_cancels_a_long_one_and_ends_with_zero(star
     assert (run.state, run.error.reason, run.error.retryable) == (RunState.CANCELLED, "SERVER_DRAINING", True)
 
 
-def test_ctrl_c_ends_it_as_sigterm_does(image: Image, folders: dict[str, Path]) -> None:
+def test_ctrl_c_works_like_sigterm(image: Image, folders: dict[str, Path]) -> None:
     ours, theirs = pty.openpty()
     command = image.command(flags=["--interactive", "--tty"], mounts=folders, environment=ENVIRONMENT)
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_it_as_sigterm_does(image: Image, folders: dict[str, Path]) 
         while b"listening on" not in shown:
             shown += os.read(ours, 1024)
         os.write(ours, b"\x03")
-        assert process.wait(timeout=PATIENCE) == 0
+        assert process.wait(timeout=TIMEOUT_SECONDS) == 0
     os.close(ours)
 
 

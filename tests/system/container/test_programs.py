@@ -1,4 +1,4 @@
-"""A server whose secrets are mounted, and the image's other programs beside it."""
+"""A server with mounted secrets, and the image's other programs."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def paths(files: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def secrets(image: Image, tmp_path: Path) -> Path:
-    """A folder as Kubernetes mounts Secrets: what is in it belongs to root, and the container may read it."""
+    """A folder like Kubernetes mounts Secrets: its files belong to root, and the container may read them."""
     folder = tmp_path / "secrets"
     folder.mkdir()
     folder.chmod(0o755)
@@ -52,7 +52,7 @@ def test_a_client_in_a_container_trains_on_a_server_in_another(image: Image, sta
         assert len([*client.list_runs()]) == 1
 
 
-def test_a_report_is_written_where_it_may_be(image: Image, folders: dict[str, Path]) -> None:
+def test_a_report_is_written_to_a_writable_folder(image: Image, folders: dict[str, Path]) -> None:
     words = ("compare", "--dataset", "digits", "--epochs", "1", "--seeds", "1", "--report", "report")
     specs = ("--spec", "tape: method=gradient-tape", "--spec", "fit: method=fit")
     done = image.run("loopbench", *words, *specs, mounts=folders)

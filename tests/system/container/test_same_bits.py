@@ -1,4 +1,4 @@
-"""The image's TensorFlow is another distribution than that of a checkout: they have to train to the same bits."""
+"""The image and a checkout have different distributions of TensorFlow, which must train the same bits."""
 
 from itertools import cycle, product
 from pathlib import Path
@@ -26,7 +26,7 @@ def digests(folder: Path, deployment: Deployment) -> list[str]:
         stop_server(server)
 
 
-def test_the_image_trains_to_the_bits_of_the_checkout(image: Image, tmp_path: Path) -> None:
+def test_the_image_trains_the_same_bits_as_the_checkout(image: Image, tmp_path: Path) -> None:
     inside, outside = digests(tmp_path / "image", as_container(image)), digests(tmp_path / "checkout", as_process)
     assert len(inside) == len(SPECS)
     assert inside == outside

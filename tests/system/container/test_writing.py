@@ -1,4 +1,4 @@
-"""What the server writes, and where: nothing outside of what is mounted."""
+"""Files that the server writes: none outside the mounts."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SPECS = (
     RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.FIT, execution=Execution.XLA),
 )
 MOUNTED = ("/tmp", "/var/lib/loopbench", "/home/loopbench")  # noqa: S108  paths of the image
-# What engines put into every container.
+# Files that engines add to every container.
 ENGINES = ("/dev", "/proc", "/sys", "/run", "/etc/hosts", "/etc/hostname", "/etc/mtab", "/etc/resolv.conf", "/var/tmp")  # noqa: S108  as above
 
 
@@ -36,7 +36,7 @@ def test_state_is_kept_in_the_mounted_folder_and_nothing_elsewhere_even_where_it
     assert added == []
 
 
-def test_without_a_folder_for_its_state_it_says_so_in_a_line(image: Image) -> None:
+def test_a_missing_state_folder_is_one_clear_line(image: Image) -> None:
     done = image.run()
     assert done.returncode == 1
     assert "loopbench-server: --store-url: cannot open the database" in done.stderr

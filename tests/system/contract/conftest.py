@@ -1,6 +1,6 @@
-"""What a caller sees has to be the same wherever a server runs: as a process, and in a container of the image.
+"""A caller must see the same behaviour of a server in a process and in a container of the image.
 
-What depends on the deployment runs on both; the tests of tests/smoke run on the container, too.
+Tests that depend on the deployment run on both; the tests of tests/smoke also run on the container.
 """
 
 import pytest

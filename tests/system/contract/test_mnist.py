@@ -1,4 +1,4 @@
-"""The main job on real MNIST, through the real server."""
+"""The main job on real MNIST through a real server."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def verified(mnist_dir: Path, deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A server whose file of MNIST has been replaced since the server verified it."""
+    """A server whose MNIST file was replaced after its verification."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "data").mkdir()
     shutil.copy(mnist_dir / "mnist.npz", folder / "data")
@@ -27,7 +27,7 @@ def verified(mnist_dir: Path, deployment: Deployment, tmp_path_factory: pytest.T
     stop_server(server)
 
 
-def test_losses_part_and_methods_agree(verified: Client) -> None:
+def test_losses_differ_and_methods_agree(verified: Client) -> None:
     runs = [verified.train(RunSpec(method=method, epochs=1)) for method in Method]
     total, *others = (run.result for run in runs if run.result)
     mean = verified.train(RunSpec(loss=Loss.MEAN_SQUARED_ERROR, epochs=1)).result

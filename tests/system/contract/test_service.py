@@ -1,4 +1,4 @@
-"""The service through its own client: what depends on the machine or the image."""
+"""The service through its client: behaviour that depends on the machine or the image."""
 
 import concurrent.futures
 
@@ -37,7 +37,7 @@ def test_replicas_share_batches(client: Client) -> None:
     assert first.weights_digest == second.weights_digest != alone.weights_digest
     assert first.validation.loss == pytest.approx(alone.validation.loss, rel=1e-5)
     assert first.environment.threads == alone.environment.threads
-    # By hand too, which does not distribute.
+    # The hand-written loop too, which does not distribute.
     evaluation = client.evaluate(runs[0].id, method=Method.GRADIENT_TAPE)
     assert evaluation.validation == first.validation
 
@@ -80,7 +80,7 @@ def test_liveness_and_readiness_are_apart(start: Start) -> None:
 
 
 @ON_A_PROCESS
-def test_a_mean_that_replicas_do_not_divide_is_found_and_remedied(client: Client) -> None:
+def test_an_undivided_replica_mean_is_found_and_fixed(client: Client) -> None:
     first = spec(batch_size=240)
     second = spec(method=Method.CUSTOM_TRAIN_STEP, batch_size=240)
     unscaled = second.model_copy(update={"loss": Loss.SUM_OF_SQUARES_REPLICA_MEAN, "replicas": 2})

@@ -1,4 +1,4 @@
-"""The quick tests of one server, on a container, but for those that look at processes or end a server."""
+"""The quick tests of one server on a container, except those that inspect processes or end a server."""
 
 import inspect
 
@@ -13,18 +13,18 @@ __all__ = ["channel", "trained"]
 
 pytestmark = pytest.mark.parametrize("deployment", [IN_CONTAINER], indirect=True, scope="session")
 
-# They look at processes of this machine, or at the text of what the server writes to its log.
+# These inspect processes of this machine or the text of the server's log.
 LEFT_OUT = {
     "test_cancel_ends_the_process",
-    "test_deadline_takes_the_run_along",
+    "test_deadline_cancels_the_run",
     "test_killed_forkserver_is_replaced",
-    "test_killed_worker_fails_the_run_and_a_retry_brings_the_result",
-    "test_port_taken",
+    "test_killed_worker_fails_the_run_and_a_retry_succeeds",
+    "test_a_used_port_is_an_error",
 }
 
 
 def _on_one_server(name: str, value: object) -> bool:
-    """Whether ``value`` is a test that needs no second server."""
+    """Whether ``value`` is a test of a single server."""
     return name.startswith("test_") and inspect.isfunction(value) and "peers" not in inspect.signature(value).parameters
 
 

@@ -12,7 +12,7 @@ from tests.support.postgresql import free_port
 
 USERS = [path for path in documents() if path == Path("README.md") or path.parent == Path("docs")]
 SECONDS = 1_500
-# Stops the server of the page before the next one starts, and at the end. A reader has a terminal for each.
+# Stops the server of the page before the next one starts, and at the end. A reader uses one terminal for each.
 PREAMBLE = """
 set -euo pipefail
 server=
@@ -25,7 +25,7 @@ loopbench-server() {
   until grep -q listening listening; do kill -0 "$server"; sleep 0.2; done
 }
 """
-# A run for pages that ask for the id of one.
+# A run for pages that need a run id.
 RUN = """
 run=$(loopbench train --dataset digits --epochs 1 --json)
 RUN_ID=$(python -c 'import json, sys; print(json.loads(sys.argv[1])["id"])' "$run")
@@ -34,7 +34,7 @@ PRINTED = {Path("README.md"): ("LOSS_REDUCTION",)}
 
 
 def script(block: Block) -> str:
-    """Return what a shell does for a block: run it, hand it to Python, or write the file that its first line names."""
+    """Return the shell script of a block: run it, pass it to Python, or write the file that its first line names."""
     if block.language == "python":
         return f"python - << 'END'\n{block.text}END\n"
     if block.language == "yaml" and block.text.startswith("# ") and ".yaml\n" in block.text:

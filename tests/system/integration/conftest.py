@@ -1,4 +1,4 @@
-"""A real server process, for all tests of this folder that leave it as it is or start their own."""
+"""A real server process, shared by the tests of this folder that do not start their own."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ __all__ = ["client", "deployment", "server", "start"]
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> dict[str, str]:
-    """The secret of a token of each role, whose hashes are in the file "tokens"."""
+    """A token of each role; their hashes are in the file "tokens"."""
     made = {role: new_token(role, Role[role.upper()]) for role in ("read", "write")}
     (tmp_path / "tokens").write_text("".join(f"{token.line}\n" for _, token in made.values()))
     return {role: secret for role, (secret, _) in made.items()}
@@ -21,5 +21,5 @@ def tokens(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The CA of those who belong together."""
+    """The CA that server and clients trust."""
     return Authority(tmp_path_factory.mktemp("certificates") / "ours")

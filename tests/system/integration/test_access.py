@@ -1,4 +1,4 @@
-"""What callers do to a real server beside the quick tests."""
+"""Access to a real server, beyond the quick tests."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_client import Client
-from tests.smoke.test_server import code_of, long_spec
-from tests.support.servers import PATIENCE, ServerProcess, Start
+from tests.smoke.test_server import catch_code, long_spec
+from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, Start
 
 CLI = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
 HANG_UPS = 100
@@ -22,7 +22,7 @@ def test_reflection_can_be_left_out(start: Start) -> None:
     with start("--no-reflection").channel() as channel:
         requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests)
-        assert code_of(next, answers) == "UNIMPLEMENTED"
+        assert catch_code(next, answers) == "UNIMPLEMENTED"
 
 
 @pytest.mark.slow
@@ -38,13 +38,13 @@ def test_the_command_line_takes_a_token_by_flag_and_by_file(
     ):
         command = [*CLI, "runs", *words]
         subprocess.run(
-            command, env=server.environment() | environment, check=True, capture_output=True, timeout=PATIENCE
+            command, env=server.environment() | environment, check=True, capture_output=True, timeout=TIMEOUT_SECONDS
         )
 
 
 @pytest.mark.slow
-def test_callers_that_hang_up_half_way_leave_the_server_up(server: ServerProcess, client: Client) -> None:
-    # Whoever asks gRPC for the peer of such a call brings the whole server down.
+def test_callers_that_disconnect_midway_leave_the_server_up(server: ServerProcess, client: Client) -> None:
+    # Reading the peer of such a call from gRPC crashes the server.
     run_id = client.train(long_spec(), detach=True).id
     for _ in range(HANG_UPS):
         with grpc.insecure_channel(server.address) as channel:

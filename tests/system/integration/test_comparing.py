@@ -1,4 +1,4 @@
-"""``loopbench compare`` on specs, from a real server."""
+"""``loopbench compare`` on specs with a real server."""
 
 import json
 import signal
@@ -12,11 +12,11 @@ import pytest
 from loopbench.spec import AccuracyMetric, Dataset, Device, Execution, Method, RunFilter, RunSpec, RunState, Verdict
 from loopbench_client import Client
 from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
-from tests.support.servers import PATIENCE, ServerProcess
+from tests.support.servers import TIMEOUT_SECONDS, ServerProcess
 
 pytestmark = pytest.mark.slow
 
-# What a shell starts in the background ignores SIGINT, and so would a command below it.
+# A shell's background process ignores SIGINT, and its children inherit that.
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 MAIN += "from loopbench_client.cli import main; main()"
 SECONDS_TO_COMPARE = 600
@@ -30,7 +30,7 @@ def started(server: ServerProcess, *words: str) -> subprocess.Popen[str]:
 
 
 def compare(server: ServerProcess, *words: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
+    """Runs the command and returns exit code, stdout and stderr."""
     process = started(server, *words)
     stdout, stderr = process.communicate(timeout=SECONDS_TO_COMPARE)
     return process.returncode, stdout, stderr
@@ -54,13 +54,13 @@ def test_a_file_is_a_plan(client: Client, tmp_path: Path) -> None:
     assert pair is not None
     assert pair.verdict is Verdict.IDENTICAL
     assert compared.specs["metric"].accuracy_metric is AccuracyMetric.CATEGORICAL_ON_LABELS
-    # The accuracy metric counts one sample a batch: 12 of 359.
+    # The accuracy metric counts one sample per batch: 12 of 359.
     assert compared.misreports("metric")
     assert not compared.misreports("small")
 
 
-def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, client: Client) -> None:
-    # No other test has this seed.
+def test_an_interrupted_comparison_resumes(server: ServerProcess, client: Client) -> None:
+    # No other test uses this seed.
     shared = ["--dataset", "digits", "--seeds", "1", "--seed", "7000", "--batch-size", "16"]
     short, long = specs("one: method=fit", "two: method=gradient-tape"), specs("long: execution=eager epochs=1000")
     seed = RunFilter(seeds=(7_000,))
@@ -73,7 +73,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, c
         if event.progress:
             break
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=PATIENCE)
+    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.splitlines() == [
         "the same command again goes on from here: what has finished is not run again",
@@ -84,7 +84,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, c
     code, _, stderr = compare(server, *short, *shared)
     assert (code, stderr) == (0, "2 of 2 runs are there already\n")
     assert len([*client.list_runs(RunFilter(seeds=seed.seeds, states=(RunState.SUCCEEDED,)))]) == 2
-    # What was cancelled is run again, and what is there is not.
+    # Cancelled runs are trained again; completed ones are reused.
     (one,) = client.list_runs(RunFilter(seeds=seed.seeds, methods=(Method.FIT,)))
     specifications = {"long": running.spec.model_copy(update={"epochs": 1}), "one": one.spec}
     plan = Plan({label: chosen.model_copy(update={"seed": 0}) for label, chosen in specifications.items()}, seed.seeds)
@@ -92,7 +92,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(server: ServerProcess, c
     assert len([*client.list_runs(seed)]) == 4
 
 
-def test_a_run_that_cannot_be_stops_no_other(server: ServerProcess, client: Client) -> None:
+def test_an_invalid_run_stops_no_other(server: ServerProcess, client: Client) -> None:
     if any(device.type is Device.GPU for device in client.get_server_info().devices):
         pytest.skip("this machine has a GPU")
     words = specs("gpu: device=gpu", "one: method=fit", "two: method=gradient-tape")

@@ -1,4 +1,4 @@
-"""What XLA compiled for one run is there for the next, as long as the server is."""
+"""Functions that XLA compiled for one run are reused by the next, until the server ends."""
 
 import signal
 import tempfile
@@ -19,9 +19,9 @@ MOST_KEPT = 1_000
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of temporary files of servers that start.
+    """The temporary folder of the servers.
 
-    With a space, because XLA is told of it in a line of flags; not pytest's, whose path is too long for sockets.
+    It has a space, because XLA gets the path in a line of flags. pytest's folder has too long a path for sockets.
     """
     with tempfile.TemporaryDirectory(prefix="t mp") as folder:
         monkeypatch.setenv("TMPDIR", folder)
@@ -29,7 +29,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def folders(temporary: Path) -> list[Path]:
-    """Where compiled functions are kept: one, while the server runs."""
+    """Cache folders of compiled functions: one while the server runs."""
     return [*temporary.glob("loopbench-xla-*")]
 
 
@@ -44,7 +44,7 @@ def digest(client: Client) -> str:
     return result.weights_digest
 
 
-def test_compiled_functions_are_used_again_and_bounded_and_end_with_the_server(start: Start, temporary: Path) -> None:
+def test_compiled_functions_are_reused_bounded_and_removed_with_the_server(start: Start, temporary: Path) -> None:
     server = start()
     server.wait_ready()
     assert not kept(temporary)
@@ -62,7 +62,7 @@ def test_compiled_functions_are_used_again_and_bounded_and_end_with_the_server(s
         (folder,) = folders(temporary)
         for number in range(MOST_KEPT - len(compiled)):
             (folder / f"{number}.pb").touch()
-        # Other functions, for which there is no room.
+        # Other functions, for which the cache has no space.
         assert client.train(SPEC.model_copy(update={"batch_size": 48})).result
         assert len(kept(temporary)) == MOST_KEPT
     server.process.send_signal(signal.SIGTERM)

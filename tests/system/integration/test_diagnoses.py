@@ -1,4 +1,4 @@
-"""What a real server finds of two specifications: the article's pairs and others, on its network."""
+"""Diagnoses of a real server: pairs of specifications from the article, and others."""
 
 import pytest
 
@@ -16,8 +16,8 @@ def test_loss_scale_under_adam(client: Client) -> None:
     check_loss_scale(diagnose(client, *loss_scale_pair(Adam())), Adam())
 
 
-def test_a_rate_makes_up_for_the_loss(client: Client) -> None:
-    """Row 3 of the article's table: a mean at 0.1 is a sum at 0.01."""
+def test_a_learning_rate_compensates_for_the_loss(client: Client) -> None:
+    """Row 3 of the article's table: the mean at rate 0.1 equals the sum at 0.01."""
     second = spec(loss=Loss.MEAN_SQUARED_ERROR, optimizer=Sgd(learning_rate=0.1))
     diagnosis = diagnose(client, spec(), second)
     assert {cause.reason for cause in diagnosis.causes} == {"LOSS_REDUCTION", "LEARNING_RATE"}
@@ -29,7 +29,7 @@ def test_accuracy_metric_on_labels(client: Client) -> None:
     cause = only(diagnose(client, spec(method=CUSTOM), wrong))
     assert (cause.reason, cause.side) == ("ACCURACY_METRIC", Side.SECOND)
     counted = next(item for item in cause.evidence if item.name.startswith("metric/"))
-    # A value a batch instead of one a sample: 11 training and 11 validation batches in each of two epochs.
+    # One value per batch instead of per sample: 11 training and 11 validation batches in each of two epochs.
     assert counted.name == "metric/CategoricalAccuracy"
     assert counted.observed == 2 * (11 + 11)
 
@@ -61,7 +61,7 @@ def test_batches_of_another_size_are_one_cause(client: Client) -> None:
     assert (cause.reason, observed(cause)) == ("UPDATES", {"updates_of_the_run": 46, "batch_size": 64})
 
 
-def test_a_batch_that_is_larger_than_the_set(client: Client) -> None:
+def test_a_batch_larger_than_the_dataset(client: Client) -> None:
     whole = {"batch_size": 1_797}
     cause = only(diagnose(client, spec(**whole), spec(loss=FIXED, **whole)))
     assert cause.reason == "FIXED_DIVISOR"
@@ -80,7 +80,7 @@ def test_the_methods_agree(client: Client, execution: str) -> None:
         }
 
 
-def test_all_that_differs_is_named(client: Client) -> None:
+def test_every_difference_is_named(client: Client) -> None:
     first = spec(method=CUSTOM, loss=FIXED, accuracy_metric=AccuracyMetric.CATEGORICAL_ON_LABELS)
     second = spec(
         method=FIT,

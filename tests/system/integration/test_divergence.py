@@ -1,4 +1,4 @@
-"""A real server on runs that diverge: the mark, the verdicts, the gate, the diagnosis and TensorBoard."""
+"""A real server with diverging runs: mark, verdicts, exit code, diagnosis and TensorBoard."""
 
 import json
 import math
@@ -69,7 +69,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
-def test_whatever_trained_them_they_are_no_evidence(
+def test_diverged_runs_are_no_evidence_for_any_method(
     client: Client, diverged: Any, trained: Any, cli: Any, other: Any
 ) -> None:
     first, second = diverged, trained(**other)
@@ -83,7 +83,7 @@ def test_whatever_trained_them_they_are_no_evidence(
 
 
 def test_some_seeds_of_a_group(client: Client, trained: Any) -> None:
-    """At the edge of what converges, two of four seeds diverge."""
+    """At this learning rate two of four seeds diverge."""
     sound = [trained(0.01, seed=seed) for seed in range(3)]
     edge = [trained(0.05, seed=seed) for seed in range(4)]
     assert [run.result.diverged is not None for run in edge] == [False, True, True, False]

@@ -1,4 +1,4 @@
-"""Every way of evaluating and of writing logs, on a real server."""
+"""Every method of evaluating and writing logs on a real server."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ends: of a run, of a client, of a worker, of the server; and what is left of each."""
+"""Ends of a run, a client, a worker and the server; nothing remains of any."""
 
 import json
 import signal
@@ -14,15 +14,15 @@ from loopbench.spec import Execution, RunFilter, RunState
 from loopbench_client import Client, LoopbenchError, RunCancelledError, RunFailedError
 from tests.smoke.test_server import long_spec, under_way
 from tests.support.diagnoses import spec
-from tests.support.servers import PATIENCE, ServerProcess, Start, as_process, eventually
+from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, Start, as_process, eventually
 
-# Seeds by which a test finds its runs among those of others.
+# Seeds that identify a test's runs among others.
 BY_TWO, BY_CALLER, BY_EVENT, BY_DEADLINES = 7_100, 7_200, 7_300, range(7_400, 7_423)
 
 
 @pytest.fixture
 def idle(server: ServerProcess) -> ServerProcess:
-    """The shared server, once nothing trains on it."""
+    """The shared server, once no run trains."""
     eventually(lambda: not server.workers())
     return server
 
@@ -46,7 +46,7 @@ Client(sys.argv[1]).train(RunSpec.model_validate_json(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_killed_caller_takes_its_run_along(idle: ServerProcess, client: Client) -> None:
+def test_a_killed_callers_run_is_cancelled(idle: ServerProcess, client: Client) -> None:
     given = long_spec(seed=BY_CALLER).model_dump_json()
     caller = subprocess.Popen([sys.executable, "-c", CALLER, idle.address, given])
     eventually(lambda: client.get_server_info().running == 1 and bool(idle.workers()))
@@ -62,7 +62,7 @@ def test_killed_caller_takes_its_run_along(idle: ServerProcess, client: Client) 
 
 
 @pytest.mark.slow
-def test_cancelled_run_tells_its_waiting_caller(client: Client) -> None:
+def test_a_cancelled_runs_caller_gets_an_error(client: Client) -> None:
     def cancel_once_running(event: Any) -> None:
         if event.progress and event.progress.step:
             (run,) = client.list_runs(RunFilter(seeds=(BY_EVENT,)))
@@ -92,7 +92,7 @@ def test_sigterm_ends_a_run_that_takes_too_long(start: Start) -> None:
         run_id = under_way(client, long_spec())
     workers = server.workers()
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(PATIENCE) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
     assert not any(worker.is_running() for worker in workers)
     with start().client() as client:
         run = client.get_run(run_id)
@@ -106,7 +106,7 @@ def test_end_of_standard_input_stops_the_server(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline().startswith(b"loopbench-server listening on 127.0.0.1:")
-    _, log = process.communicate(timeout=PATIENCE)
+    _, log = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in log.splitlines() if line.startswith(b"{")][-1] == "stopped"
 
@@ -121,8 +121,10 @@ def test_unwritable_tensorboard_folder_is_an_error_before_training(start: Start,
 
 
 @pytest.mark.slow
-def test_crash_in_a_worker_is_told_in_a_line_and_logged_whole(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    # With a backend that does not exist the engine cannot even be imported.
+def test_a_worker_crash_is_one_line_for_the_caller_and_logged_in_full(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With an unknown backend the import of the engine fails.
     monkeypatch.setenv("KERAS_BACKEND", "none-such")
     server = start()
     with server.client() as client, pytest.raises(RunFailedError) as caught:
@@ -134,7 +136,7 @@ def test_crash_in_a_worker_is_told_in_a_line_and_logged_whole(start: Start, monk
 
 
 @pytest.mark.slow
-def test_many_callers_with_short_deadlines_leave_nothing_behind(idle: ServerProcess, client: Client) -> None:
+def test_many_short_deadlines_leave_nothing_behind(idle: ServerProcess, client: Client) -> None:
     for number, seed in enumerate(BY_DEADLINES, 1):
         with pytest.raises(LoopbenchError):
             client.train(long_spec(seed=seed), timeout=2 * number / 1000)
@@ -147,7 +149,7 @@ def test_many_callers_with_short_deadlines_leave_nothing_behind(idle: ServerProc
 
 @pytest.mark.slow
 def test_run_survives_the_death_of_its_server(start: Start) -> None:
-    """Killed and started again on its port: the client asks again under the same request_id."""
+    """After a restart on the same port, the client retries with the same request_id."""
     server = start()
     with ThreadPoolExecutor(1) as pool, server.client() as client:
         training = pool.submit(client.train, spec(epochs=10, execution=Execution.EAGER))

@@ -1,4 +1,4 @@
-"""The load of the benchmarks, on a real server: it sees what it should see."""
+"""The load generator of the benchmarks on a real server: its watchers receive everything."""
 
 import asyncio
 
@@ -26,6 +26,6 @@ def test_all_watchers_and_calls_are_counted(server: ServerProcess, client: Clien
     assert len(found["watchers"]) == WATCHERS
     result = client.get_run(run.id).result
     assert result is not None
-    for told in found["watchers"]:
-        assert told["epochs"] == list(range(1, EPOCHS + 1))
-        assert told["final_digest"] == result.weights_digest
+    for watcher in found["watchers"]:
+        assert watcher["epochs"] == list(range(1, EPOCHS + 1))
+        assert watcher["final_digest"] == result.weights_digest

@@ -1,4 +1,4 @@
-"""What a server does not start with, and what it never shows."""
+"""Settings with which a server refuses to start, and values that it never shows."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from loopbench_client import Client, Tls, UnauthenticatedError
 from loopbench_server.security.tokens import Role, new_token
 from tests.support.certificates import Authority
-from tests.support.servers import PATIENCE, Start, eventually
+from tests.support.servers import TIMEOUT_SECONDS, Start, eventually
 
 PASSWORD = "geheim"  # noqa: S105  that of no database
 URLS = [
@@ -26,21 +26,21 @@ URLS = [
 
 
 def run_server(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A server that is to refuse to start."""
+    """Runs a server that must refuse to start."""
     command = [sys.executable, "-m", "loopbench_server", "--metrics-address", "none", *words]
     return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
     )
 
 
-def test_elsewhere_a_server_without_tls_and_tokens_ends_before_it_listens() -> None:
+def test_a_public_server_without_tls_and_tokens_does_not_listen() -> None:
     done = run_server("--address", "0.0.0.0:0")
     assert (done.returncode, done.stdout) == (1, "")
     assert all(flag in done.stderr for flag in ("0.0.0.0:0", "--tls-certificate", "--tokens-file", "--insecure"))
     assert "Traceback" not in done.stderr
 
 
-def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, authority: Authority) -> None:
+def test_all_access_errors_are_reported_together(tmp_path: Path, authority: Authority) -> None:
     pair, callers_pair = authority.issue("server"), authority.issue("alice")
     (tmp_path / "tokens").write_text("alice\nbob read x\n")
     words = ["--tls-certificate", str(pair.certificate), "--tls-key", str(callers_pair.key)]
@@ -52,7 +52,7 @@ def test_everything_that_is_wrong_about_access_is_told_at_once(tmp_path: Path, a
 
 
 @pytest.mark.slow
-def test_a_folder_of_temporary_files_may_have_a_long_path(
+def test_the_temporary_folder_may_have_a_long_path(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / ("x" * 200)
@@ -62,14 +62,14 @@ def test_a_folder_of_temporary_files_may_have_a_long_path(
 
 
 @pytest.mark.slow
-def test_insecure_is_told_in_so_many_words_and_works(start: Start) -> None:
-    # On loopback: whether it is let through elsewhere is a rule of its own, with tests of its own.
+def test_insecure_is_logged_and_works(start: Start) -> None:
+    # On loopback; other tests cover the rule for public addresses.
     with start("--insecure").client() as client:
         assert client.get_server_info()
 
 
 @pytest.mark.slow
-def test_a_socket_of_this_machine_is_an_address(start: Start, tmp_path: Path) -> None:
+def test_a_unix_socket_is_an_address(start: Start, tmp_path: Path) -> None:
     server = start("--address", f"unix:{tmp_path / 'socket'}")
     assert server.address == f"unix:{tmp_path / 'socket'}"
     with server.client() as client:
@@ -102,7 +102,7 @@ def test_no_log_shows_the_headers_for_a_collector_of_traces(start: Start, monkey
 def test_no_log_for_a_console_shows_a_token_its_hash_or_a_key(
     start: Start, tokens: dict[str, str], authority: Authority, tmp_path: Path
 ) -> None:
-    """As tests/smoke shows it of JSON lines."""
+    """tests/smoke has this test for JSON lines."""
     pair = authority.issue("server")
     file = tmp_path / "tokens"
     server = start(*pair.flags, "--tokens-file", str(file), "--log-level", "debug", "--log-format", "console")

@@ -1,4 +1,4 @@
-"""``loopbench sweep --local`` and ``loopbench compare`` on one store: what one has trained the other finds."""
+"""``loopbench sweep --local`` and ``loopbench compare`` on one store: the comparison reuses the sweep's runs."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 PLAN = "seeds: 2\ndefaults: {dataset: digits, epochs: 2}\nspecs: {tape: , fit: {method: fit}}"
 ENDLESS = "seeds: 2\ndefaults: {dataset: digits, epochs: 1000, execution: eager}\nspecs: {tape: }"
-# What a shell starts in the background ignores SIGINT, and so would a command below it.
+# A shell's background process ignores SIGINT, and its children inherit that.
 CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 CODE += "from loopbench_client.cli import main; main()"
 TIMEOUT = 600
@@ -33,7 +33,7 @@ Command = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Starts ``loopbench`` with these words, on the store that servers of the test have."""
+    """Starts ``loopbench`` with these arguments on the store of the test's servers."""
     environment = os.environ | {
         "LOOPBENCH_STORE_URL": f"sqlite:///{tmp_path / 'runs.db'}",
         "XDG_STATE_HOME": str(tmp_path / "state"),
@@ -51,12 +51,12 @@ def command(tmp_path: Path) -> Command:
     return start
 
 
-def test_a_comparison_finds_what_a_sweep_has_trained(command: Command, start: Start, tmp_path: Path) -> None:
+def test_a_comparison_reuses_the_runs_of_a_sweep(command: Command, start: Start, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(PLAN)
     sweep = command("sweep", str(plan), "--local", "--json")
-    answer, told = sweep.communicate(timeout=TIMEOUT)
-    assert sweep.returncode == ExitCode.SUCCESS, told
+    answer, errors = sweep.communicate(timeout=TIMEOUT)
+    assert sweep.returncode == ExitCode.SUCCESS, errors
     indices = json.loads(answer)["indices"]
     assert [(one["label"], one["seed"], one["state"]) for one in indices] == [
         (label, seed, "succeeded") for label in ("tape", "fit") for seed in (0, 1)
@@ -64,15 +64,15 @@ def test_a_comparison_finds_what_a_sweep_has_trained(command: Command, start: St
     server = start("--slots", "1")
     server.wait_ready()
     compare = command("compare", "--file", str(plan), "--server", server.address, "--json", "--require", "identical")
-    answer, told = compare.communicate(timeout=TIMEOUT)
-    assert compare.returncode == ExitCode.SUCCESS, told
+    answer, errors = compare.communicate(timeout=TIMEOUT)
+    assert compare.returncode == ExitCode.SUCCESS, errors
     compared = json.loads(answer)
     assert compared["reused"] == 4
     assert [run for label in ("tape", "fit") for run in compared["runs"][label]] == [one["run"] for one in indices]
     assert [pair["verdict"] for pair in compared["pairs"]] == ["VERDICT_IDENTICAL"]
 
 
-def test_ctrl_c_leaves_runs_that_can_be_taken_up_and_no_process(command: Command, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_resumable_runs_and_no_process(command: Command, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(ENDLESS)
     store = Store(open_database(f"sqlite:///{tmp_path / 'runs.db'}"), "test", timedelta(seconds=30))

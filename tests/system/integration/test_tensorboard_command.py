@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from loopbench.spec import Dataset, Loss, Method, Run, RunSpec
-from tests.support.servers import PATIENCE
+from tests.support.servers import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.slow
 
-# What a shell starts in the background ignores SIGINT, and so would a command below it.
+# A shell's background process ignores SIGINT, and its children inherit that.
 LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 START = (sys.executable, "-c", f"{LISTEN}from loopbench_client.cli import main; main()", "tensorboard")
 SECONDS_TO_LOAD = 240
@@ -38,9 +38,9 @@ def logged(server: Any) -> tuple[Run, Run]:
 
 @contextmanager
 def command(server: Any, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """The command, which is killed where a test leaves it running."""
+    """Starts the command and kills it at the end of the test."""
     start = [*START, *words, "--server", server.address]
-    # One that is killed leaves its temporary folder.
+    # A killed command leaves its temporary folder.
     environment = os.environ | {"TMPDIR": str(server.folder)}
     with subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -49,19 +49,19 @@ def command(server: Any, *words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def address_of(process: subprocess.Popen[str]) -> str:
-    """What the command prints once TensorBoard serves."""
+def wait_for_address(process: subprocess.Popen[str]) -> str:
+    """The address that the command prints once TensorBoard serves."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 def read(address: str, path: str) -> Any:
-    with urllib.request.urlopen(address + path, timeout=PATIENCE) as answer:  # noqa: S310  # loopback
+    with urllib.request.urlopen(address + path, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  # loopback
         return json.load(answer)
 
 
 def scalars(address: str, runs: int) -> Any:
-    """The scalars of every run; TensorBoard reads the logs while it serves already."""
+    """The scalars of every run; TensorBoard still reads the logs after it serves."""
     end = time.monotonic() + SECONDS_TO_LOAD
     tags: dict[str, Any] = {}
     while time.monotonic() < end and (len(tags) < runs or any(len(of_run) < 2 for of_run in tags.values())):
@@ -72,11 +72,11 @@ def scalars(address: str, runs: int) -> Any:
 
 def test_runs_stand_side_by_side_until_ctrl_c(server: Any, logged: tuple[Run, Run]) -> None:
     with command(server, *(run.id for run in logged)) as process:
-        address = address_of(process)
+        address = wait_for_address(process)
         assert address.startswith("http://127.0.0.1:")
         below = psutil.Process(process.pid).children(recursive=True)
         names = [f"{name}/{split}" for name in (TAPE, FIT) for split in ("train", "validation")]
-        # Charts are by tag: the same tags put the runs into the same charts.
+        # TensorBoard draws one chart per tag, so equal tags share a chart.
         assert {name: set(tags) for name, tags in scalars(address, len(names)).items()} == {
             name: {"epoch_loss", "epoch_accuracy"} for name in names
         }
@@ -86,24 +86,24 @@ def test_runs_stand_side_by_side_until_ctrl_c(server: Any, logged: tuple[Run, Ru
             assert run.result
             assert [loss for *_, loss in points] == pytest.approx([r.train.loss for r in run.result.history])
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=PATIENCE)
+        _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, stderr) == (0, f"{TAPE}, {FIT}; Ctrl-C ends it\n")
     assert below
-    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(below, timeout=TIMEOUT_SECONDS)[1] == []
 
 
-def test_tensorboard_ends_with_a_command_that_is_killed(server: Any, logged: tuple[Run, Run]) -> None:
+def test_tensorboard_ends_with_its_killed_command(server: Any, logged: tuple[Run, Run]) -> None:
     with command(server, logged[0].id) as process:
-        assert address_of(process)
+        assert wait_for_address(process)
         below = psutil.Process(process.pid).children(recursive=True)
     assert below
-    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(below, timeout=TIMEOUT_SECONDS)[1] == []
 
 
-def test_a_port_that_is_taken_is_an_error(server: Any, logged: tuple[Run, Run]) -> None:
+def test_a_used_port_is_an_error(server: Any, logged: tuple[Run, Run]) -> None:
     taken = server.address.rpartition(":")[2]
     with command(server, logged[0].id, "--port", taken) as process:
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, stdout) == (1, "")
     assert stderr.startswith("error: TensorBoard did not start; the end of its log:")
     assert taken in stderr

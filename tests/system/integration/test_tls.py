@@ -1,4 +1,4 @@
-"""A real server by TLS and mutual TLS, with a CA of the test's own."""
+"""A real server with TLS and mutual TLS, with a private CA."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from loopbench_client import Client, ServerUnavailableError, Tls, TlsError
 from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.certificates import Authority, Pair
-from tests.support.servers import PATIENCE, Start, eventually
+from tests.support.servers import TIMEOUT_SECONDS, Start, eventually
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,11 @@ def callers_pair(authority: Authority) -> Pair:
 
 
 @pytest.mark.slow
-def test_the_command_line_says_in_two_lines_why_there_is_no_tls(start: Start, pair: Pair, foreign: Authority) -> None:
+def test_the_command_line_explains_a_tls_failure_in_two_lines(start: Start, pair: Pair, foreign: Authority) -> None:
     server = start(*pair.flags)
     words = ["runs", "--server", server.address, "--tls-ca", str(foreign.certificate)]
     command = [sys.executable, "-c", "from loopbench_client.cli import main; main()", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
     assert done.returncode == ExitCode.NO_ACCESS
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
 
@@ -46,7 +46,7 @@ def test_a_certificate_for_another_name_is_one_clear_line(start: Start, pair: Pa
     assert "for another name" in caught.value.message
 
 
-def test_mutual_tls_lets_in_those_whose_certificate_its_ca_signed(
+def test_mutual_tls_accepts_certificates_signed_by_its_ca(
     start: Start, pair: Pair, callers_pair: Pair, authority: Authority, foreign: Authority
 ) -> None:
     server = start(*pair.flags, "--tls-client-ca", str(authority.certificate), "--log-level", "debug")
@@ -79,7 +79,7 @@ def test_a_certificate_that_is_replaced_serves_the_next_connection(
     with Client(server.address, tls=Tls(authority.certificate)) as connected:
         assert connected.get_server_info()
         other = foreign.issue("other")
-        # A certificate whose key has not come yet is half a change, and serves nobody.
+        # A certificate without its new key is an incomplete change, and is not used.
         shutil.copy(other.certificate, used.certificate)
         assert answers(authority)
         assert not answers(foreign)
@@ -87,5 +87,5 @@ def test_a_certificate_that_is_replaced_serves_the_next_connection(
         shutil.copy(other.key, used.key)
         assert answers(foreign)
         assert not answers(authority)
-        # Connections that there are stay.
+        # Existing connections stay open.
         assert connected.get_server_info()

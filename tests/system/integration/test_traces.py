@@ -1,4 +1,4 @@
-"""Traces of a real server and a real run, as it writes them to the console."""
+"""Traces of a real server and a real run in the console exporter."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_a_real_run_is_traced_phase_by_phase(start: Start, monkeypatch: pytest.M
     with server.client() as client:
         trained = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=2))
     stop_server(server)
-    # Log lines are JSON objects too, and bear an event.
+    # Log lines are JSON objects too, with the key "event".
     spans = [line for line in server.events() if "event" not in line]
     (call,) = [span for span in spans if span["name"] == "loopbench.v1.BenchmarkService/Train"]
     (run,) = [span for span in spans if span["name"] == "run"]

@@ -1,4 +1,4 @@
-"""A server, Prometheus that scrapes it all the time, and a scripted set of calls."""
+"""A server, a Prometheus that scrapes it, and a scripted set of calls."""
 
 import shutil
 import time
@@ -16,29 +16,29 @@ from tests.support.certificates import Authority, Pair
 from tests.support.postgresql import free_port
 from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 
-from .played import QUEUE_SIZE, SLOTS, Told, play
+from .scripted_calls import QUEUE_SIZE, SLOTS, CallResults, run_scripted_calls
 
 NAMESPACE = "here"
-# A scrape that takes longer than that leaves all series stale until the next.
+# A longer scrape leaves all series stale until the next one.
 SECONDS_BETWEEN_SCRAPES = 2
 
 
 @dataclass
 class Watched:
-    """A server with its certificate's pair, the Prometheus that watches it, and what was played.
+    """A server with its certificate's pair, the Prometheus that watches it, and the results of the scripted calls.
 
-    ``start`` and ``end`` of that are seconds since 1970.
+    ``start`` and ``end`` of the calls are seconds since 1970.
     """
 
     server: ServerProcess
     prometheus: Prometheus
     start: float
     end: float
-    told: Told
+    results: CallResults
     pair: Pair
 
     def value(self, expression: str) -> float:
-        """What the one series of ``expression`` is at the end; 0 where there is none."""
+        """Value of the only series of ``expression`` at the end; 0 without a series."""
         found = self.prometheus.query(expression, self.end)
         assert len(found) < 2, found
         return float(found[0]["value"][1]) if found else 0.0
@@ -50,14 +50,14 @@ def metrics_address(server: ServerProcess) -> str:
 
 
 def scraped(server: ServerProcess) -> str:
-    """What the server's own port of metrics says now."""
+    """The current page of the server's metrics port."""
     with urllib.request.urlopen(f"http://{metrics_address(server)}/metrics", timeout=60) as response:
         return str(response.read().decode())
 
 
 @pytest.fixture(scope="session")
 def prometheus_tools() -> None:
-    """Skips the test where Prometheus or its tool is missing."""
+    """Skips the test if Prometheus or promtool is missing."""
     for tool in ("prometheus", "promtool"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: run make prometheus")
@@ -77,7 +77,7 @@ def watched(
     prometheus_tools: None,  # noqa: ARG001  skips
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Watched]:
-    """All of it, once the calls have been made and Prometheus has seen what they left."""
+    """The server and Prometheus after the scripted calls and their scrape."""
     folder, tokens = tmp_path_factory.mktemp("watched"), dict[str, str]()
     authority = Authority(folder / "ca")
     pair = authority.issue("server")
@@ -87,16 +87,16 @@ def watched(
         labels = {"namespace": NAMESPACE}
         with prometheus(folder, address, jobs, seconds=SECONDS_BETWEEN_SCRAPES, labels=labels) as asked:
             start = time.time()
-            told, end = _played(server, asked, authority, tokens)
-            yield Watched(server, asked, start, end, told, pair)
+            results, end = _run_scripted_calls(server, asked, authority, tokens)
+            yield Watched(server, asked, start, end, results, pair)
     finally:
         stop_server(server)
 
 
-def _played(
+def _run_scripted_calls(
     server: ServerProcess, asked: Prometheus, authority: Authority, tokens: dict[str, str]
-) -> tuple[Told, float]:
-    """What the callers were told, and a time at which Prometheus had seen all that it left."""
+) -> tuple[CallResults, float]:
+    """The results of the calls, and a time at which Prometheus has scraped all of them."""
     with Client(server.address, token=tokens["read"], tls=Tls(ca=authority.certificate)) as client:
         client.wait_ready(SECONDS_TO_READY)
     eventually(_seen(asked, "loopbench_ready == 1"))
@@ -104,11 +104,11 @@ def _played(
         f"loopbench_runs_running == {SLOTS} and loopbench_queue_depth == {QUEUE_SIZE} "
         f"and loopbench_worker_processes >= {SLOTS}"
     )
-    told = play(server.address, authority.certificate, tokens, lambda: eventually(_seen(asked, busy)))
-    # With the one that failed. The store is looked at last.
-    eventually(_seen(asked, f"sum(loopbench_stored_runs_total) == {len(told.runs) + told.cancelled + 1}"))
+    results = run_scripted_calls(server.address, authority.certificate, tokens, lambda: eventually(_seen(asked, busy)))
+    # Plus the failed run. The store is polled last.
+    eventually(_seen(asked, f"sum(loopbench_stored_runs_total) == {len(results.runs) + results.cancelled + 1}"))
     eventually(_seen(asked, "namespace:loopbench_runs_failed:ratio_rate15m > 0"))
-    return told, _scraped_since(asked, time.time())
+    return results, _scraped_since(asked, time.time())
 
 
 def _seen(asked: Prometheus, expression: str) -> Callable[[], bool]:
@@ -116,13 +116,13 @@ def _seen(asked: Prometheus, expression: str) -> Callable[[], bool]:
 
 
 def _scraped_since(asked: Prometheus, start: float) -> float:
-    """The time of a scrape that began after ``start``, once Prometheus answers by it."""
+    """The time of a scrape after ``start``, once queries return it."""
     seen = [start]
 
-    def anew() -> bool:
+    def scraped_again() -> bool:
         seen.extend(float(found["value"][1]) for found in asked.query("timestamp(loopbench_ready)", time.time()))
         return seen[-1] > start
 
-    eventually(anew)
-    # Samples count from their own time on, in milliseconds; a later scrape may fail, and then there are none.
+    eventually(scraped_again)
+    # Samples are visible from their time in milliseconds; a later failed scrape has none.
     return seen[-1] + 0.001

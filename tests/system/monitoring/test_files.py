@@ -1,4 +1,4 @@
-"""Dashboards, rules and manifests as files: fresh, consistent with each other, and of the form that is loaded."""
+"""Dashboards, rules and manifests as files: fresh, consistent and loadable."""
 
 import itertools
 import json
@@ -24,16 +24,16 @@ PANELS = {
 GROUPS = [group for path in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(path.read_text())["groups"]]
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
 ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
-# Of grafana/grafana's packages/grafana-data/src/valueFormats/categories.ts, those that are of use here.
+# The used units of packages/grafana-data/src/valueFormats/categories.ts in grafana/grafana.
 UNITS = {"none", "short", "percentunit", "bytes", "s", "reqps", "ops", "opm", "cps", "dateTimeAsLocal"}
-# Beside them "count:" and a word: it scales by thousands as "short" does, and the word stands behind (valueFormats.ts).
+# Grafana also accepts "count:" and a word, which scales like "short" and appends the word (valueFormats.ts).
 BUILT_IN = {"__rate_interval", "__range", "__all"}
-# What kube-state-metrics exports.
+# Metrics of kube-state-metrics.
 FOREIGN = {"kube_job_failed", "kube_job_labels", "kube_job_status_failed"}
 PARTS = ("_bucket", "_count", "_sum")
 
 
-def test_what_is_written_is_fresh() -> None:
+def test_generated_files_are_fresh() -> None:
     for path, text in files().items():
         assert path.read_text() == text, f"{path.name}: run make monitoring"
 
@@ -89,20 +89,20 @@ def _faults(panel: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_only_variables_that_there_are_are_used(name: str) -> None:
+def test_only_defined_variables_are_used(name: str) -> None:
     dashboard = DASHBOARDS[name]
     known = BUILT_IN | {variable["name"] for variable in dashboard["templating"]["list"]}
     assert set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) <= known
 
 
 def _names(expression: str) -> set[str]:
-    """The metrics of ours, and of kube-state-metrics, that ``expression`` asks for."""
+    """Metrics of loopbench and kube-state-metrics in ``expression``."""
     unquoted = re.sub(r'"[^"]*"', "", expression)
     return set(re.findall(r"(?<![\w:])(?:\w+:)?(?:loopbench|grpc_server|process|kube)_\w+(?::\w+)?", unquoted))
 
 
 def _known() -> set[str]:
-    """The names in docs/metrics.md, which make monitoring takes from the server, with the parts of histograms."""
+    """The names in docs/metrics.md, which make monitoring writes, with the parts of histograms."""
     table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
     names = set(re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE))
     return names | {name + part for name in names for part in PARTS} | RECORDED | FOREIGN
@@ -112,7 +112,7 @@ EXPRESSIONS = [target["expr"] for panel in PANELS.values() for target in panel["
 EXPRESSIONS += [rule["expr"] for group in GROUPS for rule in group["rules"]]
 
 
-def test_expressions_name_known_metrics_alone() -> None:
+def test_expressions_use_only_known_metrics() -> None:
     known = _known()
     assert {expression: left for expression in EXPRESSIONS if (left := _names(expression) - known)} == {}
 
@@ -123,7 +123,7 @@ def test_every_metric_is_described() -> None:
         assert all(cell.strip() for place, cell in enumerate(line.strip("|").split(" | ")) if place not in (2, 3)), line
 
 
-def test_alerts_say_what_is_wrong_and_what_to_do() -> None:
+def test_alerts_state_the_problem_and_the_remedy() -> None:
     document = DOCUMENT.read_text()
     for name, alert in ALERTS.items():
         assert alert["labels"]["severity"] in ("warning", "critical"), name
@@ -139,12 +139,12 @@ def test_every_alert_is_tested() -> None:
 
 @pytest.fixture(scope="module")
 def built() -> dict[str, Any]:
-    """What kustomize makes of the folder, by kind and name."""
+    """Objects that kustomize builds from the folder, by kind and name."""
     made = subprocess.run([KUBECTL, "kustomize", MONITORING], check=True, capture_output=True, text=True).stdout
     return {f"{found['kind']} {found['metadata']['name']}": found for found in yaml.safe_load_all(made)}
 
 
-def test_kustomize_builds_what_watches(built: dict[str, Any]) -> None:
+def test_kustomize_builds_the_monitoring_objects(built: dict[str, Any]) -> None:
     assert set(built) == {
         "ConfigMap loopbench-dashboards",
         "PodMonitor loopbench",
@@ -153,7 +153,7 @@ def test_kustomize_builds_what_watches(built: dict[str, Any]) -> None:
     }
 
 
-def test_dashboards_are_provisioned_as_they_are(built: dict[str, Any]) -> None:
+def test_dashboards_are_provisioned_unchanged(built: dict[str, Any]) -> None:
     provided = built["ConfigMap loopbench-dashboards"]
     assert provided["metadata"]["labels"]["grafana_dashboard"] == "1"
     given = {name: json.loads(text) for name, text in provided["data"].items()}
@@ -179,7 +179,7 @@ def test_pods_are_scraped_under_the_name_that_rules_ask_for(built: dict[str, Any
     assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
 
 
-def test_the_autoscaler_is_given_the_metrics_that_it_asks_for() -> None:
+def test_the_autoscaler_gets_the_metrics_that_it_requests() -> None:
     scaler = yaml.safe_load((MONITORING.parent / "components/postgresql/horizontalpodautoscaler.yaml").read_text())
     asked = {metric["pods"]["metric"]["name"] for metric in scaler["spec"]["metrics"]}
     rules = yaml.safe_load((MONITORING / "adapter-values.yaml").read_text())["rules"]["custom"]

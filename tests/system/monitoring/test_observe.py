@@ -1,4 +1,4 @@
-"""make observe: what its guide promises is there, and it ends without leaving anything behind."""
+"""make observe: it shows what its guide promises and leaves nothing behind."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.postgresql import free_port
 from tests.support.servers import eventually
 
-PATIENCE = 300
+TIMEOUT_SECONDS = 300
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Observed:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def shows(self, words: str) -> None:
-        """Returns after a line with ``words``."""
+        """Waits for a line with ``words``."""
         assert self.process.stdout is not None
         next(line for line in self.process.stdout if words in line)
 
@@ -51,30 +51,30 @@ def observed(prometheus_tools: None, tmp_path: Path) -> Iterator[Observed]:  # n
     yield Observed(process, Prometheus(addresses["prometheus"]))
     if process.poll() is None:
         process.terminate()
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=TIMEOUT_SECONDS)
 
 
-def test_prometheus_sees_the_load_and_ctrl_c_ends_all_of_it(observed: Observed, tmp_path: Path) -> None:
+def test_prometheus_sees_the_load_and_ctrl_c_ends_everything(observed: Observed, tmp_path: Path) -> None:
     observed.shows("compared the three")
     compared = 'sum(loopbench_comparison_pairs_total{verdict="IDENTICAL"}) >= 3'
-    eventually(lambda: bool(observed.prometheus.query(compared, time.time())), PATIENCE)
+    eventually(lambda: bool(observed.prometheus.query(compared, time.time())), TIMEOUT_SECONDS)
     below = observed.below()
     assert len(below) > 1
 
     observed.process.send_signal(signal.SIGINT)
 
-    told, errors = observed.process.communicate(timeout=PATIENCE)
-    assert (observed.process.returncode, told.splitlines()[-1], errors) == (0, "ended", "")
+    output, errors = observed.process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (observed.process.returncode, output.splitlines()[-1], errors) == (0, "ended", "")
     eventually(lambda: not any(process.is_running() for process in below))
     assert [*tmp_path.glob("loopbench-observe-*")] == []
 
 
-def test_a_server_that_is_gone_is_told_in_a_line(observed: Observed) -> None:
+def test_a_dead_server_is_one_line(observed: Observed) -> None:
     observed.shows("GRADIENT_TAPE with")
     (server,) = (one for one in observed.below() if "--exit-on-stdin-eof" in one.cmdline())
 
     server.kill()
 
-    _, errors = observed.process.communicate(timeout=PATIENCE)
+    _, errors = observed.process.communicate(timeout=TIMEOUT_SECONDS)
     assert observed.process.returncode == 1
     assert len(errors.splitlines()) == 1, errors

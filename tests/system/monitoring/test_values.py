@@ -1,4 +1,4 @@
-"""Prometheus after a scripted set of calls: its values are those that callers got, and every panel has data.
+"""Prometheus after a scripted set of calls: it has the callers' results, and every panel has data.
 
 All is in one file, because each process of pytest that runs tests of this folder makes the calls.
 """
@@ -25,7 +25,7 @@ from tests.support.paths import ROOT
 from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 
 from .conftest import NAMESPACE, Watched, scraped
-from .played import EPOCHS, JOBS
+from .scripted_calls import EPOCHS, JOBS
 
 DIGITS = 1_438
 TRAIN = 'grpc_server_handled_total{grpc_method="Train", grpc_code="%s"}'
@@ -42,7 +42,7 @@ VARIABLES = [
     for variable in dashboard["templating"]["list"]
     if variable["type"] == "query"
 ]
-# What "All" stands for.
+# The value of "All".
 ALL = ".*"
 
 
@@ -53,21 +53,21 @@ def test_runs_are_counted_by_outcome(watched: Watched) -> None:
     def ended(outcome: str) -> float:
         return watched.value(f'sum(loopbench_runs_total{{device="CPU", outcome="{outcome}"}})')
 
-    assert ended("SUCCEEDED") == len(watched.told.runs) == 3 * len(JOBS) + 1
-    assert ended("CANCELLED") == watched.told.cancelled == 3
+    assert ended("SUCCEEDED") == len(watched.results.runs) == 3 * len(JOBS) + 1
+    assert ended("CANCELLED") == watched.results.cancelled == 3
     assert watched.value('sum(loopbench_runs_total{device="GPU", outcome="FAILED"})') == 1
     assert watched.value('loopbench_run_errors_total{reason="DEVICE_NOT_AVAILABLE"}') == 1
-    assert watched.value('loopbench_run_errors_total{reason="RUN_CANCELLED"}') == watched.told.cancelled
+    assert watched.value('loopbench_run_errors_total{reason="RUN_CANCELLED"}') == watched.results.cancelled
 
 
-def test_results_of_the_store_are_counted_alike(watched: Watched) -> None:
+def test_results_of_the_store_have_the_same_counts(watched: Watched) -> None:
     for outcome in ("SUCCEEDED", "FAILED", "CANCELLED"):
         own = watched.value(f'sum(loopbench_runs_total{{outcome="{outcome}"}})')
         assert watched.value(f'sum(loopbench_stored_runs_total{{outcome="{outcome}"}})') == own
 
 
 def test_accuracies_are_those_of_the_results(watched: Watched) -> None:
-    for run in watched.told.runs:
+    for run in watched.results.runs:
         assert run.result is not None
         parameters = "default" if run.spec.epochs == RunSpec().epochs else "other"
         labels = (
@@ -84,8 +84,8 @@ def test_accuracies_are_those_of_the_results(watched: Watched) -> None:
 def test_methods_agree(watched: Watched) -> None:
     assert watched.value("count(loopbench_methods_agree == 1)") == len(JOBS)
     assert watched.value("max(loopbench_parity_difference_ratio)") == 0
-    assert watched.told.comparison is not None
-    assert {pair.verdict for pair in watched.told.comparison.pairs} == {Verdict.IDENTICAL}
+    assert watched.results.comparison is not None
+    assert {pair.verdict for pair in watched.results.comparison.pairs} == {Verdict.IDENTICAL}
     assert watched.value('loopbench_comparison_pairs_total{verdict="IDENTICAL"}') == 3
     assert watched.value('loopbench_comparison_pairs_total{verdict="DIFFERENT"}') == 0
 
@@ -94,7 +94,7 @@ def test_examples_and_phases_are_those_of_the_results(watched: Watched) -> None:
     fit = 'method="FIT", loss="SUM_OF_SQUARES", optimizer="sgd", dataset="DIGITS"'
     assert watched.value(f"loopbench_examples_total{{{fit}}}") == EPOCHS * DIGITS
     for method in Method:
-        results = [run.result for run in watched.told.runs if run.spec.method is method]
+        results = [run.result for run in watched.results.runs if run.spec.method is method]
         trained = sum(result.phases.train_seconds for result in results if result)
         labels = f'method="{method}", phase="train"'
         assert watched.value(f"loopbench_run_phase_seconds_sum{{{labels}}}") == pytest.approx(trained)
@@ -102,16 +102,16 @@ def test_examples_and_phases_are_those_of_the_results(watched: Watched) -> None:
 
 
 def test_calls_are_counted_by_status(watched: Watched) -> None:
-    assert watched.told.refused == [
+    assert watched.results.refused == [
         "QUEUE_FULL",
         "DEVICE_NOT_AVAILABLE",
         "RUN_NOT_FOUND",
         "ROLE_MISSING",
         "UNAUTHENTICATED",
     ]
-    for reason in watched.told.refused:
+    for reason in watched.results.refused:
         assert watched.value(f'loopbench_rpc_errors_total{{reason="{reason}"}}') == 1, reason
-    assert watched.value(TRAIN % "OK") == len(watched.told.runs) + 3
+    assert watched.value(TRAIN % "OK") == len(watched.results.runs) + 3
     assert watched.value(TRAIN % "ResourceExhausted") == 1
     assert watched.value(TRAIN % "FailedPrecondition") == 1
     assert watched.value(TRAIN % "PermissionDenied") == 1
@@ -120,7 +120,7 @@ def test_calls_are_counted_by_status(watched: Watched) -> None:
     assert watched.value("sum(grpc_server_started_total) - sum(grpc_server_handled_total)") == 0
 
 
-def test_what_goes_on_was_seen_while_it_went_on(watched: Watched) -> None:
+def test_activity_was_scraped_while_it_happened(watched: Watched) -> None:
     window = f"{int(watched.end - watched.start) + 1}s"
     assert watched.value(f"max_over_time(loopbench_queue_depth[{window}])") == 1
     assert watched.value(f"max_over_time(loopbench_runs_running[{window}])") == 2
@@ -130,23 +130,23 @@ def test_what_goes_on_was_seen_while_it_went_on(watched: Watched) -> None:
     assert watched.value("loopbench_queue_depth") == watched.value("loopbench_runs_running") == 0
 
 
-def test_the_certificate_tells_when_it_expires(watched: Watched) -> None:
-    told = watched.value("loopbench_tls_certificate_expiry_timestamp_seconds")
-    assert told == read_expiry(watched.pair.certificate, watched.pair.key)
+def test_the_certificate_expiry_is_exported(watched: Watched) -> None:
+    results = watched.value("loopbench_tls_certificate_expiry_timestamp_seconds")
+    assert results == read_expiry(watched.pair.certificate, watched.pair.key)
 
 
-def test_promtool_finds_nothing_amiss(watched: Watched) -> None:
+def test_promtool_accepts_the_metrics(watched: Watched) -> None:
     shown = scraped(watched.server)
     found = subprocess.run(["promtool", "check", "metrics"], input=shown, check=False, capture_output=True, text=True)
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
-def test_only_alerts_that_should_are_raised(watched: Watched) -> None:
+def test_only_the_expected_alerts_fire(watched: Watched) -> None:
     raised = {alert["labels"]["alertname"]: alert for alert in watched.prometheus.alerts()}
     firing = {name for name, alert in raised.items() if alert["state"] == "firing"}
-    # Of fourteen runs one failed, and nothing else that is wrong has lasted for as long as it must.
+    # One of fourteen runs failed; no other condition lasted long enough for an alert.
     assert firing == set()
-    # The certificate of the test lasts for two days, an hour of which has to pass.
+    # The test's certificate is valid for two days; the alert needs an hour.
     assert "LoopbenchCertificateExpires" in raised
     for alert in raised.values():
         assert "error" not in str(alert["annotations"])
@@ -159,8 +159,8 @@ def test_another_server_of_the_store_shows_its_results_and_counts_none_of_them(
     other = start_server(tmp_path, "--metrics-address", "127.0.0.1:0", "--store-url", store)
     try:
         theirs = _gauges(scraped(watched.server))
-        # Of each kind two accuracies and a time, of each job agreement and difference.
-        assert len(theirs) == 3 * len(watched.told.runs) + 2 * len(JOBS)
+        # Two accuracies and a time per kind; agreement and difference per job.
+        assert len(theirs) == 3 * len(watched.results.runs) + 2 * len(JOBS)
         eventually(lambda: _gauges(scraped(other)) == theirs)
         counted = [line for line in scraped(other).splitlines() if re.match(r"loopbench_(stored_)?runs_total", line)]
         assert {line.rpartition(" ")[2] for line in counted} == {"0.0"}
@@ -169,7 +169,7 @@ def test_another_server_of_the_store_shows_its_results_and_counts_none_of_them(
         stop_server(other)
 
 
-def test_what_a_pod_of_a_sweep_trained_is_shown_by_the_servers(watched: Watched, tmp_path: Path) -> None:
+def test_the_servers_show_what_a_sweep_pod_trained(watched: Watched, tmp_path: Path) -> None:
     trained = RunSpec(dataset=Dataset.DIGITS, epochs=1, method=Method.CUSTOM_TRAIN_STEP, optimizer=RmsProp())
     fields = MessageToDict(wire.spec_to_wire(trained))
     fields.pop("seed")
@@ -199,13 +199,13 @@ def _is_shown_by(server: ServerProcess, run: Run) -> None:
 
 
 def _gauges(shown: str) -> set[str]:
-    """The lines that are the same on every server."""
+    """Gauge lines that are the same on every server."""
     names = ("loopbench_accuracy", "loopbench_last_success", "loopbench_methods_agree", "loopbench_parity")
     return {line for line in shown.splitlines() if line.startswith(names)}
 
 
 @pytest.mark.usefixtures("prometheus_tools")
-def test_rules_are_sound() -> None:
+def test_rules_are_valid() -> None:
     here = Path(__file__).parent
     for command in (["check", "rules", *map(str, _rules())], ["test", "rules", str(here / "alerts.test.yaml")]):
         found = subprocess.run(["promtool", *command], check=False, capture_output=True, text=True)
@@ -220,18 +220,18 @@ def _rules() -> list[Path]:
 
 
 def _substituted(expression: str, watched: Watched, **chosen: str) -> str:
-    """As Grafana does it, for a Prometheus that scrapes every two seconds; what is not chosen is All."""
+    """Substitutes variables like Grafana with a scrape interval of two seconds; variables without a choice are All."""
     known = {"__rate_interval": "15s", "__range": f"{int(watched.end - watched.start) + 1}s", **chosen}
     return re.sub(r"\$(\w+)", lambda match: known.get(match[1], ALL), expression)
 
 
 def _answers(watched: Watched, panel: Any, expression: str) -> list[dict[str, Any]]:
-    """Series that have a number at all, within the time that was played."""
+    """Series with at least one number during the scripted calls."""
     if panel["targets"][0]["instant"]:
         found = watched.prometheus.query(expression, watched.end)
         values = [(series, [series["value"]]) for series in found]
     else:
-        # Counted back from the end: a step too short of it would not see what the last scrape brought.
+        # Counted back from the end, so that the last step includes the last scrape.
         start = watched.end - int(watched.end - watched.start)
         found = watched.prometheus.query_range(expression, start, watched.end, step=1)
         values = [(series, series["values"]) for series in found]
@@ -240,7 +240,7 @@ def _answers(watched: Watched, panel: Any, expression: str) -> list[dict[str, An
 
 @pytest.fixture(scope="session")
 def answers(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Rows of the table that --answers asks for."""
+    """Rows of the table for --answers."""
     rows: list[str] = []
     yield rows
     path = request.config.getoption("--answers")
@@ -283,7 +283,7 @@ def test_every_variable_has_values(watched: Watched) -> None:
         assert watched.prometheus.label_values(match[2], _substituted(match[1], watched)), title
 
 
-def test_all_columns_of_tables_are_there(watched: Watched) -> None:
+def test_tables_have_all_columns(watched: Watched) -> None:
     for dashboard in DASHBOARDS.values():
         for panel in (panel for panel in dashboard["panels"] if panel["type"] == "table"):
             series = [_answers(watched, panel, _substituted(target["expr"], watched)) for target in panel["targets"]]

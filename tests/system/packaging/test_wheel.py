@@ -1,4 +1,4 @@
-"""The built wheel, installed as a user of the client installs it: alone in a new environment."""
+"""The built wheel, installed alone in a new environment like a client's user does."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def required(requirements: Iterable[str]) -> dict[str, Distribution]:
-    """The installed distributions that the requirements and those of their dependencies name."""
+    """Installed distributions of the requirements and of their dependencies."""
     waiting, found = [(Requirement(text), "") for text in requirements], dict[str, Distribution]()
     while waiting:
         requirement, extra = waiting.pop()
@@ -45,7 +45,7 @@ def required(requirements: Iterable[str]) -> dict[str, Distribution]:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of an environment that holds the wheel and what it requires.
+    """The command folder of an environment with the wheel and its requirements.
 
     The requirements come from the environment of the tests, so that the test needs no package index.
     """
@@ -67,7 +67,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-def test_wheel_holds_what_is_needed(wheel: Path) -> None:
+def test_wheel_has_the_required_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "loopbench/py.typed",
@@ -95,7 +95,7 @@ def test_command_line_runs(environment: Path) -> None:
     assert run(environment / "loopbench", "--help", cwd=environment).returncode == 0
 
 
-def test_no_server_and_none_to_start_is_a_clear_error(environment: Path) -> None:
+def test_no_server_and_no_server_package_is_a_clear_error(environment: Path) -> None:
     done = run(environment / "loopbench", "train", "--dataset", "digits", cwd=environment)
     assert done.returncode == 3
     assert "extra 'server'" in done.stderr

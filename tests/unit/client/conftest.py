@@ -1,4 +1,4 @@
-"""The fake service, clients of it, and a package that stands for the server's."""
+"""The fake service, clients of it, and a stand-in for the server's package."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def address(service: FakeService) -> Iterator[str]:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client pauses as often as before between its attempts, each time for a twentieth of the time."""
+    """Shorten the client's pauses between attempts to a twentieth; their number stays the same."""
     for name in ("PAUSES", "PAUSES_FOR_A_LEASE"):
         monkeypatch.setattr(retry, name, tuple(pause / 20 for pause in getattr(retry, name)))
 
@@ -46,7 +46,7 @@ async def async_client(address: str) -> Any:
 
 
 @pytest.fixture
-def run_of() -> Callable[..., spec.Run]:
+def make_served_run() -> Callable[..., spec.Run]:
     return make_run
 
 
@@ -62,7 +62,7 @@ def info() -> Callable[..., error_details_pb2.ErrorInfo]:
 
 @pytest.fixture
 def cli(address: str) -> Callable[..., Result]:
-    """Runs ``loopbench``, words given one by one, against the fake server."""
+    """Runs ``loopbench`` with the given arguments against the fake server."""
     return lambda *words: CliRunner().invoke(app, words, env={"LOOPBENCH_SERVER": address, "COLUMNS": "200"})
 
 
@@ -80,7 +80,7 @@ pathlib.Path(__file__).with_name("drained").touch()
 
 @pytest.fixture
 def server_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a ``loopbench_server`` that serves the fake service."""
+    """Folder of a ``loopbench_server`` package that serves the fake service."""
     for name in ("loopbench_server", "tensorflow"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""What a client shows of itself, and to whom."""
+"""Tokens and TLS files that a client sends, and to which addresses."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_token_goes_along_with_every_call(address: str, service: Any) -> None:
+def test_the_token_is_sent_with_every_call(address: str, service: Any) -> None:
     with Client(address, token=SECRET) as client:
         client.train(SPEC, on_progress=lambda _: None)
         client.evaluate("x")
@@ -39,7 +39,7 @@ def test_the_token_goes_along_with_every_call(address: str, service: Any) -> Non
     assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
 
 
-async def test_the_token_goes_along_with_every_call_of_the_asyncio_client(address: str, service: Any) -> None:
+async def test_the_asyncio_client_sends_the_token_with_every_call(address: str, service: Any) -> None:
     async with AsyncClient(address, token=SECRET) as client:
         await client.train(SPEC, on_progress=lambda _: None)
         await client.evaluate("x")
@@ -53,27 +53,27 @@ async def test_the_token_goes_along_with_every_call_of_the_asyncio_client(addres
     assert service.authorizations == {method: [f"Bearer {SECRET}"] for method in METHODS}
 
 
-def test_without_a_token_nothing_goes_along(client: Client, service: Any) -> None:
+def test_without_a_token_no_header_is_sent(client: Client, service: Any) -> None:
     client.get_run("x")
     assert service.authorizations == {"GetRun": [None]}
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1:1", "example.org:443", "dns:///localhost:1", "0.0.0.0:1"])
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
-def test_no_token_travels_in_the_clear_to_another_machine(kind: Any, address: str) -> None:
+def test_no_token_is_sent_in_plain_text_to_another_machine(kind: Any, address: str) -> None:
     with pytest.raises(TlsError, match="in the clear to") as caught:
         kind(address, token=SECRET)
     assert "--tls" in caught.value.hint
     assert "secret" not in str(caught.value)
 
 
-def test_by_tls_a_token_may_go_anywhere() -> None:
+def test_tls_allows_a_token_to_any_machine() -> None:
     with Client("example.org:443", token=SECRET, tls=Tls()) as client:
         assert client.address == "example.org:443"
 
 
 @pytest.mark.parametrize("token", ["", "two words", "new\nline", "ümlaut", "tab\t"])
-def test_what_no_header_can_carry_is_no_token_and_is_not_shown(token: str) -> None:
+def test_an_invalid_header_value_is_no_token_and_is_not_shown(token: str) -> None:
     with pytest.raises(AccessError) as caught:
         Access(token)
     assert not token or token not in str(caught.value)
@@ -112,7 +112,7 @@ def test_a_certificate_without_its_key_is_refused(tls: Tls) -> None:
         ),
     ],
 )
-def test_the_environment_says_how_to_be_let_in(
+def test_the_environment_gives_access(
     environment: dict[str, str], expected: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text("of-the-file\n")
@@ -146,12 +146,10 @@ def test_a_flag_that_cannot_be_used_is_one_line_and_no_call(words: list[str], cl
     assert not service.requests
 
 
-def test_a_server_of_ones_own_has_nothing_to_do_with_access_to_others(
-    server_package: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_embedded_server_ignores_access_settings(server_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main = server_package / "__main__.py"
-    told = "import os\nfor name in os.environ:\n    if 'TOKEN' in name or 'TLS' in name: raise SystemExit(name)\n"
-    main.write_text(told + main.read_text())
+    guard = "import os\nfor name in os.environ:\n    if 'TOKEN' in name or 'TLS' in name: raise SystemExit(name)\n"
+    main.write_text(guard + main.read_text())
     servers = ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "TOKENS_FILE")
     for name in (*ALL_VARIABLES, *(f"LOOPBENCH_{name}" for name in servers)):
         monkeypatch.setenv(name, "x")
@@ -171,14 +169,14 @@ CONNECTING = "failed to connect to all addresses; last error: "
         ("Tls handshake failed (TSI_PROTOCOL_FAILURE): something new", "handshake failed"),
     ],
 )
-def test_a_handshake_that_failed_has_words_of_its_own(text: str, meaning: str) -> None:
+def test_a_failed_handshake_has_a_specific_message(text: str, meaning: str) -> None:
     trouble = failed_handshake(CONNECTING + text)
     assert trouble is not None
     assert meaning in trouble.meaning
     assert trouble.hint
 
 
-def test_a_server_that_is_not_there_is_no_matter_of_tls() -> None:
+def test_an_absent_server_is_no_tls_error() -> None:
     text = CONNECTING + "UNKNOWN: ipv4:127.0.0.1:1: connect: Connection refused"
     assert failed_handshake(text) is None
     assert hint_on(text) == ""

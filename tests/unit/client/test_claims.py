@@ -22,19 +22,19 @@ from loopbench_client.comparing.rules import (
 
 ARTICLE = PRESETS["article"]
 
-# Train and validation accuracy in percent, and what the loop reported of the latter.
+# Train and validation accuracy in percent, and the validation accuracy that the loop reported.
 Means = tuple[float, float, float]
 Build = Callable[..., Compared]
 
 
 @pytest.fixture
-def results(run_of: Any) -> Build:
-    """Results of these groups, every pair with this verdict unless another is given for it."""
+def results(make_served_run: Any) -> Build:
+    """Results of the groups; every pair has this verdict unless another one is given."""
 
     def build(groups: dict[str, Means], verdicts: dict[tuple[str, str], Verdict] | None = None) -> Compared:
         runs = {}
         for label, (_, _, reported) in groups.items():
-            run = run_of(RunSpec())
+            run = make_served_run(RunSpec())
             result = run.result.model_copy(
                 update={"reported_validation": ReportedMetrics(loss=1, accuracy=reported / 100)}
             )
@@ -138,7 +138,7 @@ def test_overfitting_is_a_gap_that_grows(train: float, holds: bool, results: Bui
     assert verdict_on(overfits_more_than("b"), compared) is holds
 
 
-def test_the_reason_has_the_figures(results: Build) -> None:
+def test_the_reason_states_the_figures(results: Build) -> None:
     compared = results({"a": (97.1, 96.71, 90.1), "b": (97.1, 96.7, 0)})
     rows = [Row("a", RunSpec(), "his", (figure("train", "96.86"), metric_far(), same_as("b")))]
     train, metric, same = check_claims(rows, compared, comparable=True)
@@ -148,7 +148,7 @@ def test_the_reason_has_the_figures(results: Build) -> None:
     assert same.reason == "inconclusive, +0.01 points; the margin is 0.5"
 
 
-def test_without_results_nothing_is_said(results: Build) -> None:
+def test_without_results_no_claim_is_checked(results: Build) -> None:
     compared = results({"b": (0, 0, 0), "c": (0, 0, 0)})
     rows = [Row("a", RunSpec(), "", (metric_far(),)), Row("b", RunSpec(), "", (same_as("gone"),))]
     assert [(one.holds, one.reason) for one in check_claims(rows, compared, comparable=True)] == [
@@ -159,7 +159,7 @@ def test_without_results_nothing_is_said(results: Build) -> None:
     assert {one.holds for one in check_claims(rows, nothing, comparable=True)} == {None}
 
 
-def test_other_jobs_are_held_against_no_published_figure(results: Build) -> None:
+def test_other_jobs_are_compared_with_no_published_figure(results: Build) -> None:
     rows = [Row("a", RunSpec(), "", (figure("train", "90"), up_to("98"), sampled_metric("90"), metric_right()))]
     compared = results({"a": (90, 99, 99), "b": (0, 0, 0)})
     assert [one.holds for one in check_claims(rows, compared, comparable=False)] == [None, None, None, True]
@@ -180,7 +180,7 @@ MEASURED: dict[str, Means] = {
 }
 
 
-def test_the_article_holds_but_for_its_last_row(results: Build) -> None:
+def test_the_article_holds_except_its_last_row(results: Build) -> None:
     alike = [("1 tape", "3 fit mse 0.1"), ("1 tape", "4 fit"), ("2 fit mse", "5 tape mse"), ("1 tape", "6 train_step")]
     verdicts = dict.fromkeys(alike, Verdict.EQUIVALENT)
     compared = results(MEASURED, {**verdicts, ("6 train_step", "9 adam"): Verdict.DIFFERENT})

@@ -1,4 +1,4 @@
-"""The command line against a server that answers as the contract says."""
+"""The command line against a fake server that follows the contract."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,9 @@ Cli = Callable[..., Result]
 @pytest.mark.parametrize(
     "code", [code for code in grpc.StatusCode if code != grpc.StatusCode.OK], ids=lambda code: code.name
 )
-def test_a_failed_call_is_words_and_an_exit_code(code: grpc.StatusCode, cli: Cli, service: Any, status: Any) -> None:
+def test_a_failed_call_gives_a_message_and_an_exit_code(
+    code: grpc.StatusCode, cli: Cli, service: Any, status: Any
+) -> None:
     service.failures["DeleteRun"].append(status(code, "such is [life]"))
     done = cli("delete", "x")
     expected = {
@@ -67,7 +69,7 @@ def test_a_failed_run_is_named(cli: Cli, service: Any, status: Any, info: Any) -
     assert done.stderr.splitlines() == ["error: the run failed: out of memory", "  run r9, reason WORKER_DIED"]
 
 
-def test_a_server_without_compare_is_said_plainly(cli: Cli, service: Any, status: Any) -> None:
+def test_a_server_without_compare_is_a_clear_error(cli: Cli, service: Any, status: Any) -> None:
     service.failures["Compare"].append(status(grpc.StatusCode.UNIMPLEMENTED, "Compare"))
     done = cli("compare", "a=1", "b=2")
     assert done.exit_code == ExitCode.UNSUPPORTED
@@ -97,7 +99,7 @@ def test_compare_prints_groups_and_verdicts(cli: Cli, service: Any) -> None:
         (Verdict.INCONCLUSIVE, "equivalent", ExitCode.NOT_MET),
     ],
 )
-def test_a_pipeline_gates_on_the_verdict(
+def test_the_exit_code_follows_the_verdict(
     cli: Cli, service: Any, verdict: Verdict, requirement: str, code: ExitCode
 ) -> None:
     service.verdict = verdict
@@ -105,7 +107,7 @@ def test_a_pipeline_gates_on_the_verdict(
 
 
 @pytest.mark.parametrize("group", ["nonsense", "=1", "a="])
-def test_compare_refuses_what_is_no_group(group: str, cli: Cli, service: Any) -> None:
+def test_compare_refuses_an_invalid_group(group: str, cli: Cli, service: Any) -> None:
     assert cli("compare", group, "b=2").exit_code == ExitCode.BAD_INPUT
     assert not service.requests
 
@@ -124,8 +126,8 @@ def test_evaluate(cli: Cli, service: Any) -> None:
     assert json_format.Parse(done.stdout, benchmark_service_pb2.EvaluateResponse()).validation.correct == 9_661
 
 
-def test_runs_filters_and_limits(cli: Cli, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id=f"run-{number}") for number in range(5)]
+def test_runs_filters_and_limits(cli: Cli, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id=f"run-{number}") for number in range(5)]
     words = [
         "--state",
         "succeeded",
@@ -152,8 +154,8 @@ def test_runs_filters_and_limits(cli: Cli, service: Any, run_of: Any) -> None:
     assert "run-2" not in done.stdout
 
 
-def test_runs_json_is_a_page(cli: Cli, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id=str(number)) for number in range(60)]
+def test_runs_json_is_a_page(cli: Cli, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id=str(number)) for number in range(60)]
     page = json_format.Parse(cli("runs", "--limit", "55", "--json").stdout, benchmark_service_pb2.ListRunsResponse())
     assert [run.id for run in page.runs] == [str(number) for number in range(55)]
 
@@ -180,9 +182,9 @@ def test_watch_json_is_an_event_a_line(cli: Cli, service: Any) -> None:
     assert events == service.events
 
 
-def test_watching_a_run_that_fails_is_a_failure(cli: Cli, service: Any, run_of: Any) -> None:
+def test_watching_a_run_that_fails_is_a_failure(cli: Cli, service: Any, make_served_run: Any) -> None:
     error = spec.RunError(reason="WORKER_DIED", message="out of memory")
-    failed = run_of(state=spec.RunState.FAILED, result=None, error=error)
+    failed = make_served_run(state=spec.RunState.FAILED, result=None, error=error)
     service.events = [spec.RunEvent(state=spec.RunState.FAILED, run=failed)]
     done = cli("watch", "x")
     assert done.exit_code == ExitCode.RUN_FAILED

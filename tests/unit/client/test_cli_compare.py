@@ -1,4 +1,4 @@
-"""``loopbench compare`` on specs, against a server that answers as the contract says."""
+"""``loopbench compare`` on specs, against a fake server that follows the contract."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def test_specs_from_flags(cli: Cli, service: Any) -> None:
     assert "tape and fit: identical. The digests are equal." in done.stdout
 
 
-def test_a_line_as_each_run_ends_and_what_was_there(cli: Cli) -> None:
+def test_a_line_for_each_ended_and_each_cached_run(cli: Cli) -> None:
     words = ("compare", *TWO, "--seeds", "2", "--seed", "7")
     assert cli(*words).stderr.splitlines() == [
         "0 of 4 runs are there already",
@@ -89,8 +89,8 @@ def test_specs_from_a_file_with_flags_on_top(cli: Cli, service: Any, tmp_path: P
     assert service.requests["Compare"][0].margin == 0.25
 
 
-def test_runs_and_specs_together(cli: Cli, service: Any, run_of: Any) -> None:
-    service.runs = [run_of()]
+def test_runs_and_specs_together(cli: Cli, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run()]
     assert cli("compare", "old=1,2", "--spec", "new: method=fit", "--seeds", "1").exit_code == ExitCode.SUCCESS
     assert [group.label for group in service.requests["Compare"][0].groups] == ["old", "new"]
 
@@ -110,7 +110,7 @@ def test_runs_and_specs_together(cli: Cli, service: Any, run_of: Any) -> None:
         (("--spec", "optimizer.x: epochs=0", "--spec", "b:"), ["  spec 'optimizer.x', epochs: Input"]),
     ],
 )
-def test_one_error_names_every_place(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:
+def test_one_error_names_every_field(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:
     done = cli("compare", *words)
     assert done.exit_code == ExitCode.BAD_INPUT
     assert done.stderr.startswith("error: some values are not valid\n")
@@ -132,7 +132,7 @@ def test_json_is_one_document(cli: Cli, service: Any, status: Any, info: Any) ->
     assert run.spec.optimizer == Sgd(learning_rate=0.1)
     assert [*document["specs"]] == ["tape", "fit"]
     assert (document["claims"], document["reused"]) == ([], 0)
-    # The comparison is where it is of runs that there are.
+    # The comparison's fields are where `compare` of existing runs prints them.
     comparison = json_format.ParseDict(document, analysis_pb2.Comparison(), ignore_unknown_fields=True)
     assert [group.label for group in comparison.groups] == ["tape", "fit"]
 
@@ -164,12 +164,12 @@ def test_too_many_failures_leave_nothing_to_compare(cli: Cli, service: Any, stat
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("EQUIVALENT", ExitCode.SUCCESS), ("DIFFERENT", ExitCode.NOT_MET)])
-def test_a_pipeline_gates_on_specs_too(verdict: str, code: ExitCode, cli: Cli, service: Any) -> None:
+def test_the_exit_code_follows_the_verdict_on_specs(verdict: str, code: ExitCode, cli: Cli, service: Any) -> None:
     service.verdict = spec.Verdict(verdict)
     assert cli("compare", *TWO, "--seeds", "1", "--require", "equivalent").exit_code == code
 
 
-def test_a_preset_is_trained_and_its_claims_are_told(cli: Cli, service: Any) -> None:
+def test_a_preset_is_trained_and_its_claims_are_printed(cli: Cli, service: Any) -> None:
     done = cli("compare", "--preset", "article", "--seeds", "1")
     assert done.exit_code == ExitCode.SUCCESS
     assert len(trained(service)) == 10
@@ -198,25 +198,25 @@ def test_a_preset_on_other_data_says_so(cli: Cli, service: Any) -> None:
 PLAN = Plan({"tape": RunSpec(), "fit": RunSpec(method=Method.FIT)}, (0, 1, 2))
 
 
-def board_of(plan: Plan, run_of: Any) -> list[str]:
-    """The table in the midst of things: one run there, one done, one failed, one under way and one that waits."""
+def render_board(plan: Plan, make_served_run: Any) -> list[str]:
+    """The live table with one cached, one completed, one failed, one running and one queued run."""
     console = Console(file=io.StringIO(), width=100)
     board = Board(console, plan)
     there, done, failed, under_way, waits, *_ = plan.jobs()
-    board.begin(plan.jobs(), {there: run_of(there)})
-    board.ended(done, run_of(done))
+    board.begin(plan.jobs(), {there: make_served_run(there)})
+    board.ended(done, make_served_run(done))
     board.ended(failed, Failure(failed, ("tape",), "WORKER_DIED", "no"))
     progress = Progress(epoch=3, epochs=10, step=1, steps_per_epoch=2)
     board.progress(under_way, RunEvent(state=RunState.RUNNING, progress=progress))
     board.progress(waits, RunEvent(state=RunState.QUEUED))
-    board.progress(waits, RunEvent(state=RunState.SUCCEEDED, run=run_of(waits)))
+    board.progress(waits, RunEvent(state=RunState.SUCCEEDED, run=make_served_run(waits)))
     console.print(board.render())
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_the_board_has_a_cell_a_run(run_of: Any) -> None:
-    assert board_of(PLAN, run_of) == [
+def test_the_board_has_one_cell_per_run(make_served_run: Any) -> None:
+    assert render_board(PLAN, make_served_run) == [
         "1 of 6 runs are there already",
         "seed 0 seed 1 seed 2 validation",
         "tape 96.61 failed queued 96.61 %",
@@ -225,8 +225,8 @@ def test_the_board_has_a_cell_a_run(run_of: Any) -> None:
     ]
 
 
-def test_the_board_counts_where_seeds_are_many(run_of: Any) -> None:
-    assert board_of(Plan(PLAN.specs, tuple(range(MOST_COLUMNS + 1))), run_of)[1:4] == [
+def test_the_board_counts_runs_of_many_seeds(make_served_run: Any) -> None:
+    assert render_board(Plan(PLAN.specs, tuple(range(MOST_COLUMNS + 1))), make_served_run)[1:4] == [
         "done running queued failed validation",
         "tape 1 0 9 1 96.61 %",
         "fit 1 1 9 0 96.61 %",

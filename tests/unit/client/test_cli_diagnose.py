@@ -1,4 +1,4 @@
-"""``loopbench diagnose``, and what ``compare`` does with it, against a server that answers as the contract says."""
+"""``loopbench diagnose`` and ``compare --diagnose`` against a fake server that follows the contract."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_runs_and_specs_are_diagnosed(cli: Cli, service: Any) -> None:
     assert (request.verify, request.seeds) == (False, 3)
 
 
-def test_nothing_is_the_default_spec(cli: Cli, service: Any) -> None:
+def test_no_arguments_is_the_default_spec(cli: Cli, service: Any) -> None:
     assert cli("diagnose", "", "", "--epochs", "3", "--verify", "--seeds", "5").exit_code == ExitCode.SUCCESS
     assert subjects(service) == [RunSpec(epochs=3)] * 2
     (request,) = service.requests["Diagnose"]
@@ -65,7 +65,7 @@ def test_json_is_the_diagnosis(cli: Cli) -> None:
         (("seed=3", ""), ["FIRST, seed: the seeds are given for all specs together"]),
     ],
 )
-def test_one_error_names_every_place(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:
+def test_one_error_names_every_field(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:
     done = cli("diagnose", *words)
     assert done.exit_code == ExitCode.BAD_INPUT
     for complaint in complaints:
@@ -106,8 +106,8 @@ def test_a_comparison_is_diagnosed_where_asked(cli: Cli, service: Any) -> None:
     done = cli("compare", *TWO, "--seeds", "1", "--diagnose")
     assert "tape and fit: t" in done.stdout.splitlines()
     assert subjects(service) == ["run-0", "run-1"]
-    told = json.loads(cli("compare", *TWO, "--seeds", "1", "--diagnose", "--json").stdout)
-    assert [(found["labels"], found["causes"][0]["reason"]) for found in told["diagnoses"]] == [
+    printed = json.loads(cli("compare", *TWO, "--seeds", "1", "--diagnose", "--json").stdout)
+    assert [(found["labels"], found["causes"][0]["reason"]) for found in printed["diagnoses"]] == [
         (["tape", "fit"], "LOSS_REDUCTION")
     ]
 
@@ -131,7 +131,7 @@ def test_a_report_says_why_there_is_no_diagnosis(cli: Cli, service: Any, status:
 
 
 @pytest.mark.usefixtures("_keeps")
-def test_a_report_can_do_without(cli: Cli, service: Any, tmp_path: Path) -> None:
+def test_a_report_can_omit_the_diagnosis(cli: Cli, service: Any, tmp_path: Path) -> None:
     assert cli("compare", *TWO, "--seeds", "1", "--no-diagnose", "--report", str(tmp_path)).exit_code == 0
     assert not service.requests["Diagnose"]
 

@@ -19,7 +19,7 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def shell() -> Shell:
-    """Runs ``loopbench`` with these words in a process of its own."""
+    """Runs ``loopbench`` with these arguments in a separate process."""
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "LOOPBENCH_SERVER"}
@@ -44,7 +44,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_an_absent_server_is_no_traceback(here: Callable[..., tuple[object, str]]) -> None:
+def test_an_absent_server_prints_no_traceback(here: Callable[..., tuple[object, str]]) -> None:
     code, stderr = here("show", "x", "--server", "127.0.0.1:1")
     assert code == ExitCode.UNAVAILABLE
     assert stderr.startswith("error: the server is not available: ")
@@ -52,7 +52,7 @@ def test_an_absent_server_is_no_traceback(here: Callable[..., tuple[object, str]
 
 
 @pytest.mark.parametrize("words", ["train --epochs many", "nonsense", "show", "compare x y"])
-def test_a_users_mistake_is_no_traceback(
+def test_a_users_mistake_prints_no_traceback(
     words: str, here: Callable[..., tuple[object, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOOPBENCH_SERVER", raising=False)
@@ -61,14 +61,14 @@ def test_a_users_mistake_is_no_traceback(
     assert "Traceback" not in stderr
 
 
-def test_one_command_starts_a_server_of_its_own(shell: Shell, server_package: Path) -> None:
+def test_one_command_starts_an_embedded_server(shell: Shell, server_package: Path) -> None:
     done = shell("train", "--dataset", "digits")
     assert done.returncode == ExitCode.SUCCESS, done.stderr
     assert "96.61 %" in done.stdout
     assert (server_package / "drained").exists()
 
 
-def test_a_server_of_its_own_that_fails_is_no_traceback(shell: Shell, server_package: Path) -> None:
+def test_a_failing_embedded_server_prints_no_traceback(shell: Shell, server_package: Path) -> None:
     (server_package / "__main__.py").write_text("raise SystemExit('no luck')")
     done = shell("runs")
     assert done.returncode == ExitCode.UNAVAILABLE
@@ -79,7 +79,7 @@ def test_a_server_of_its_own_that_fails_is_no_traceback(shell: Shell, server_pac
 
 def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
     service.hold = True
-    # What a shell starts in the background ignores SIGINT, and so would a command below it.
+    # A shell's background process ignores SIGINT, and its children inherit that.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [START[0], START[1], listen + START[2], "train", "--server", address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -92,8 +92,8 @@ def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
 
 
 @pytest.mark.parametrize("command", ["runs", "runs --json"])
-def test_a_reader_that_leaves_is_no_traceback(command: str, address: str, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id=str(number)) for number in range(200)]
+def test_a_closed_pipe_prints_no_traceback(command: str, address: str, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id=str(number)) for number in range(200)]
     words = [*START, *command.split(), "--limit", "200", "--server", address]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""``loopbench diagnose --python`` up to the diagnosis itself, for which a stand-in answers: no TensorFlow is needed."""
+"""``loopbench diagnose --python`` with a stand-in for the diagnosis itself, so TensorFlow is not needed."""
 
 import json
 import sys
@@ -41,11 +41,11 @@ class Found(Diagnosis):
 
 
 class DataError(ValueError):
-    """The stand-in's."""
+    """Stand-in for the library's error."""
 
 
 class Library(ModuleType):
-    """Stands for ``loopbench_diagnose``."""
+    """Stand-in for ``loopbench_diagnose``."""
 
     DataError = NoUpdateError = ReusedObjectError = StructureError = DataError
 
@@ -170,7 +170,7 @@ def test_a_client_without_tensorflow_names_the_command(cli: Cli, monkeypatch: py
         (("--python", "loops:build_model"), "requires 4 arguments"),
     ],
 )
-def test_what_does_not_go_together_is_bad_input(words: tuple[str, ...], complaint: str, cli: Cli) -> None:
+def test_conflicting_flags_are_bad_input(words: tuple[str, ...], complaint: str, cli: Cli) -> None:
     done = cli("diagnose", *words)
     assert done.exit_code == ExitCode.BAD_INPUT
     assert complaint in done.stderr

@@ -1,4 +1,4 @@
-"""What keeps ``loopbench tensorboard`` from starting, and how it names runs."""
+"""Errors of ``loopbench tensorboard`` before its start, and the names of its runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,15 +20,15 @@ def logged(run: spec.Run, folder: Path) -> spec.Run:
     return run.model_copy(update={"result": run.result.model_copy(update={"tensorboard_dir": str(folder)})})
 
 
-def test_a_run_without_logs_says_how_to_get_them(cli: Cli, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id="r1")]
+def test_a_run_without_logs_says_how_to_get_them(cli: Cli, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id="r1")]
     done = cli("tensorboard", "r1")
     assert done.exit_code == ExitCode.REFUSED
     assert done.stderr == "error: run r1 has no TensorBoard logs\nhint: train the same with --tensorboard\n"
 
 
-def test_a_run_that_has_not_ended_has_no_logs_yet(cli: Cli, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id="r1", state=spec.RunState.RUNNING, result=None)]
+def test_a_run_that_has_not_ended_has_no_logs_yet(cli: Cli, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id="r1", state=spec.RunState.RUNNING, result=None)]
     done = cli("tensorboard", "r1")
     assert (done.exit_code, done.stderr) == (
         ExitCode.REFUSED,
@@ -36,8 +36,8 @@ def test_a_run_that_has_not_ended_has_no_logs_yet(cli: Cli, service: Any, run_of
     )
 
 
-def test_logs_of_another_machine_are_named(cli: Cli, service: Any, run_of: Any, tmp_path: Path) -> None:
-    service.runs = [logged(run_of(id="r1"), tmp_path / "gone")]
+def test_logs_of_another_machine_are_named(cli: Cli, service: Any, make_served_run: Any, tmp_path: Path) -> None:
+    service.runs = [logged(make_served_run(id="r1"), tmp_path / "gone")]
     done = cli("tensorboard", "r1")
     assert done.exit_code == ExitCode.REFUSED
     assert f"the logs of run r1 are not on this machine: {tmp_path / 'gone'}" in done.stderr
@@ -55,9 +55,9 @@ def test_tensorboard_that_is_not_installed_is_named(cli: Cli, service: Any, monk
     assert not service.requests
 
 
-def test_runs_go_by_what_was_trained(run_of: Any, tmp_path: Path) -> None:
+def test_runs_go_by_what_was_trained(make_served_run: Any, tmp_path: Path) -> None:
     runs = [
-        logged(run_of(spec.RunSpec(seed=seed, optimizer=optimizer), id=f"{number}2345678-9"), tmp_path)
+        logged(make_served_run(spec.RunSpec(seed=seed, optimizer=optimizer), id=f"{number}2345678-9"), tmp_path)
         for number, (seed, optimizer) in enumerate([(0, spec.Sgd()), (0, spec.Sgd(momentum=0.9)), (1, spec.Adam())])
     ]
     assert [*tensorboard.named_folders(runs)] == [

@@ -1,4 +1,4 @@
-"""``loopbench train`` against a server that answers as the contract says."""
+"""``loopbench train`` against a fake server that follows the contract."""
 
 import json
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def test_every_optimizer_can_be_chosen(kind: str, cli: Cli, service: Any) -> Non
     assert wire.spec_from_wire(request.spec).optimizer == spec.OPTIMIZERS[kind]()
 
 
-def test_train_prints_what_was_counted_and_what_was_reported(cli: Cli) -> None:
+def test_train_prints_final_and_reported_metrics(cli: Cli) -> None:
     output = cli("train", "--method", "fit", "--seed", "3").stdout
     for expected in ("96.86 %", "96.61 %", "91.79 %", "fit sum-of-squares sgd", "seed 3", "18,750 updates in 12.5 s"):
         assert expected in output
@@ -90,7 +90,7 @@ def test_train_json_is_the_run_and_nothing_else(cli: Cli) -> None:
     run = wire.run_from_wire(json_format.Parse(done.stdout, run_pb2.Run()))
     assert run.spec == FULL_SPEC
     assert done.stderr == ""
-    # A field without presence is there even where it holds its default.
+    # JSON includes a field without presence even at its default.
     assert json.loads(done.stdout)["result"]["tensorboardDir"] == ""
 
 

@@ -1,4 +1,4 @@
-"""Both clients against a server that answers as the contract says."""
+"""Both clients against a fake server that follows the contract."""
 
 import asyncio
 import inspect
@@ -25,7 +25,7 @@ SPEC = spec.RunSpec(method=spec.Method.FIT, optimizer=spec.Adam(beta_1=0.8), dat
 
 
 class Both:
-    """Calls the plain client or its asyncio twin alike, so that one test covers both."""
+    """Calls the plain or the asyncio client in the same way, so that one test covers both."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self._client = client
@@ -58,7 +58,7 @@ def public(kind: type) -> dict[str, list[str]]:
     return {name: list(inspect.signature(f).parameters) for name, f in functions if not name.startswith("_")}
 
 
-def test_the_twins_have_the_same_methods_and_parameters() -> None:
+def test_both_clients_have_the_same_methods_and_parameters() -> None:
     assert public(Client) == public(AsyncClient)
 
 
@@ -85,7 +85,7 @@ async def test_two_trains_have_two_request_ids(either: Any, service: Any) -> Non
 
 
 @pytest.mark.usefixtures("short_pauses")
-async def test_unavailable_is_tried_again_with_the_same_request_id(either: Any, service: Any, status: Any) -> None:
+async def test_unavailable_is_retried_with_the_same_request_id(either: Any, service: Any, status: Any) -> None:
     service.failures["Train"].extend([status(grpc.StatusCode.UNAVAILABLE)] * 2)
     run = await either.train(SPEC)
     assert run.state is spec.RunState.SUCCEEDED
@@ -93,7 +93,7 @@ async def test_unavailable_is_tried_again_with_the_same_request_id(either: Any, 
     assert len({request.request_id for request in service.requests["Train"]}) == 1
 
 
-async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: Any) -> None:
+async def test_a_deletion_is_not_retried(either: Any, service: Any, status: Any) -> None:
     service.failures["DeleteRun"].append(status(grpc.StatusCode.UNAVAILABLE))
     with pytest.raises(errors.ServerUnavailableError):
         await either.delete_run("x")
@@ -101,7 +101,7 @@ async def test_a_deletion_is_not_tried_again(either: Any, service: Any, status: 
 
 
 @pytest.mark.usefixtures("short_pauses")
-async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any, status: Any) -> None:
+async def test_every_call_except_deletion_is_retried(either: Any, service: Any, status: Any) -> None:
     calls: dict[str, Callable[[], Any]] = {
         "Evaluate": lambda: either.evaluate("x"),
         "GetRun": lambda: either.get_run("x"),
@@ -116,13 +116,13 @@ async def test_every_call_but_deletion_is_tried_again(either: Any, service: Any,
 
 
 @pytest.mark.usefixtures("short_pauses")
-async def test_a_watch_is_tried_again_until_it_has_begun(either: Any, service: Any, status: Any) -> None:
+async def test_a_watch_is_retried_until_its_first_event(either: Any, service: Any, status: Any) -> None:
     service.failures["WatchRun"].append(status(grpc.StatusCode.UNAVAILABLE))
     assert await either.watch_run("x") == service.events
     assert len(service.requests["WatchRun"]) == 2
 
 
-def epochs_of(events: list[spec.RunEvent]) -> list[int]:
+def list_epochs(events: list[spec.RunEvent]) -> list[int]:
     return [record.epoch for event in events for record in event.epochs]
 
 
@@ -145,7 +145,7 @@ async def test_a_watch_that_breaks_is_resumed_without_epochs_that_were_seen(
     # More often than a call is tried again: each time the server had answered.
     service.broken_watches.extend((count, status(grpc.StatusCode.UNAVAILABLE)) for count in (1, 1, 2, 2, 2, 2, 2, 2))
     events = await either.watch_run("x")
-    assert epochs_of(events) == [1, 2, 3]
+    assert list_epochs(events) == [1, 2, 3]
     assert events[-1].state is spec.RunState.SUCCEEDED
     assert len(service.requests["WatchRun"]) == 9
 
@@ -162,7 +162,7 @@ async def test_a_watch_that_the_server_itself_ends_is_not_resumed(
 
 
 @pytest.mark.usefixtures("short_pauses")
-async def test_a_server_that_stays_away_is_told_in_the_end(either: Any, service: Any, status: Any) -> None:
+async def test_an_absent_server_is_an_error_after_the_retries(either: Any, service: Any, status: Any) -> None:
     service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 10)
     with pytest.raises(errors.ServerUnavailableError, match="away"):
         await either.get_run("x")
@@ -189,7 +189,7 @@ async def test_a_run_that_fails_under_way_raises_after_its_progress(
     either: Any, service: Any, status: Any, info: Any
 ) -> None:
     service.end = status(grpc.StatusCode.ABORTED, "killed", info("RUN_CANCELLED", run_id="r9"))
-    # The run fails after its last event: the client may not see the run's id where both come at once.
+    # The run fails after its last event: the client may miss the run's id if both arrive together.
     service.hold = True
     events: list[spec.RunEvent] = []
 
@@ -240,8 +240,8 @@ async def test_a_detached_run_has_no_progress(either: Any, service: Any) -> None
     assert not service.requests["Train"]
 
 
-async def test_runs_come_from_all_pages(either: Any, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(id=str(number)) for number in range(5)]
+async def test_runs_come_from_all_pages(either: Any, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id=str(number)) for number in range(5)]
     runs = await either.list_runs(spec.RunFilter(seeds=(7,)), page_size=2)
     assert [run.id for run in runs] == ["0", "1", "2", "3", "4"]
     assert [request.page_token for request in service.requests["ListRuns"]] == ["", "2", "4"]
@@ -300,7 +300,7 @@ async def test_wait_ready_gives_up(either: Any, service: Any) -> None:
     assert caught.value.reason == "NOT_READY"
 
 
-def test_no_call_is_tried_again_beyond_the_clients_deadline(address: str, service: Any, status: Any) -> None:
+def test_no_call_is_retried_after_the_clients_deadline(address: str, service: Any, status: Any) -> None:
     # The pauses between the attempts are longer than this.
     service.failures["GetRun"].extend([status(grpc.StatusCode.UNAVAILABLE, "away")] * 100)
     with Client(address, timeout=0.1) as client, pytest.raises(errors.ServerUnavailableError, match="away"):
@@ -364,7 +364,7 @@ def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
         def asked() -> list[int]:
             return [len(service.requests["GetServerInfo"]) for service in services]
 
-        # The connections are there one after the other; from then on no call goes to the same server as the last.
+        # The connections open one after another; from then on consecutive calls go to different servers.
         for _ in range(200):
             client.get_server_info()
             if all(asked()):
@@ -377,7 +377,7 @@ def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
 
 
 def _pauses(retry: Retry) -> list[float]:
-    """Every pause until the retry gives up."""
+    """All pauses until the client stops retrying."""
     pauses: list[float] = []
     with suppress(errors.ServerUnavailableError):
         while True:
@@ -394,6 +394,6 @@ def test_pauses_grow_and_outlast_the_lease_of_a_run() -> None:
     assert pauses == sorted(pauses)
     # A lease lasts 30 s; another server has to end the run after it.
     assert 60 < sum(pauses) < 120
-    # A second event does not begin the pauses from the start.
+    # A second event does not reset the pauses.
     accepted.accept()
     assert _pauses(accepted) == []

@@ -1,4 +1,4 @@
-"""Specs trained and compared, against a server that answers as the contract says."""
+"""Specs trained and compared, against a fake server that follows the contract."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,8 +19,8 @@ FIT, TAPE, STEP = (RunSpec(method=method) for method in (Method.FIT, Method.GRAD
 PLAN = Plan({"fit": FIT, "tape": TAPE}, (0, 1))
 
 
-class Notes(Watcher):
-    """Keeps what it is told."""
+class RecordingWatcher(Watcher):
+    """Watcher that records its calls."""
 
     def __init__(self) -> None:
         self.found: list[Run] = []
@@ -50,8 +50,8 @@ def trained(service: Any) -> list[tuple[Method, int]]:
 
 
 def test_every_spec_is_trained_under_every_seed_and_compared(client: Client, service: Any) -> None:
-    notes = Notes()
-    compared = compare_specs(client, Plan(PLAN.specs, (3, 4), margin=0.25, alpha=0.125), watcher=notes)
+    recorder = RecordingWatcher()
+    compared = compare_specs(client, Plan(PLAN.specs, (3, 4), margin=0.25, alpha=0.125), watcher=recorder)
     assert trained(service) == [(Method.FIT, 3), (Method.GRADIENT_TAPE, 3), (Method.FIT, 4), (Method.GRADIENT_TAPE, 4)]
     (request,) = service.requests["Compare"]
     assert [(group.label, [*group.run_ids]) for group in request.groups] == [
@@ -62,16 +62,16 @@ def test_every_spec_is_trained_under_every_seed_and_compared(client: Client, ser
     assert [run.spec.seed for run in compared.runs["tape"]] == [3, 4]
     assert (compared.specs, compared.failures, compared.reused) == ({"fit": FIT, "tape": TAPE}, (), 0)
     assert compared.pair("tape", "fit") == compared.pair("fit", "tape") is not None
-    assert (notes.jobs, notes.found, len(notes.events)) == (4, [], 4 * len(service.events))
-    assert [(end.spec.method, end.spec.seed) for end in notes.ends] == trained(service)
+    assert (recorder.jobs, recorder.found, len(recorder.events)) == (4, [], 4 * len(service.events))
+    assert [(end.spec.method, end.spec.seed) for end in recorder.ends] == trained(service)
 
 
-def test_what_is_there_is_not_trained_again(client: Client, service: Any) -> None:
+def test_existing_runs_are_not_trained_again(client: Client, service: Any) -> None:
     first = compare_specs(client, PLAN)
-    notes = Notes()
-    again = compare_specs(client, PLAN, watcher=notes)
+    recorder = RecordingWatcher()
+    again = compare_specs(client, PLAN, watcher=recorder)
     assert len(trained(service)) == 4
-    assert (again.reused, len(notes.found), notes.ends) == (4, 4, [])
+    assert (again.reused, len(recorder.found), recorder.ends) == (4, 4, [])
     assert again.runs == first.runs
     wanted = wire.filter_from_wire(service.requests["ListRuns"][-1].filter)
     assert wanted.states == (RunState.SUCCEEDED,)
@@ -80,7 +80,7 @@ def test_what_is_there_is_not_trained_again(client: Client, service: Any) -> Non
     assert (wanted.optimizers, wanted.datasets, wanted.losses) == (("sgd",), ("MNIST",), ("SUM_OF_SQUARES",))
 
 
-def test_another_plan_takes_what_it_can_use(client: Client, service: Any) -> None:
+def test_another_plan_reuses_matching_runs(client: Client, service: Any) -> None:
     compare_specs(client, PLAN)
     compared = compare_specs(client, Plan({"tape": TAPE, "step": STEP}, (1, 2)))
     assert trained(service)[4:] == [(Method.CUSTOM_TRAIN_STEP, 1), (Method.GRADIENT_TAPE, 2), (STEP.method, 2)]
@@ -103,16 +103,16 @@ def test_fresh_trains_all_again(client: Client, service: Any) -> None:
     ],
 )
 def test_runs_of_other_versions_do_not_count(
-    versions: dict[str, str], reused: int, client: Client, service: Any, run_of: Any
+    versions: dict[str, str], reused: int, client: Client, service: Any, make_served_run: Any
 ) -> None:
-    run = run_of(TAPE)
+    run = make_served_run(TAPE)
     environment = run.result.environment.model_copy(update={"versions": versions})
     service.runs = [run.model_copy(update={"result": run.result.model_copy(update={"environment": environment})})]
     assert compare_specs(client, Plan(PLAN.specs, (0,))).reused == reused
 
 
-def test_the_latest_run_of_a_spec_is_taken(client: Client, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(TAPE, id="new"), run_of(FIT, id="fit"), run_of(TAPE, id="old")]
+def test_the_latest_run_of_a_spec_is_taken(client: Client, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(TAPE, id="new"), make_served_run(FIT, id="fit"), make_served_run(TAPE, id="old")]
     compared = compare_specs(client, Plan(PLAN.specs, (0,)))
     assert [run.id for runs in compared.runs.values() for run in runs] == ["fit", "new"]
 
@@ -134,8 +134,8 @@ def test_a_failure_stops_no_other_run(client: Client, service: Any, status: Any,
         status(grpc.StatusCode.ABORTED, "out of memory", info("WORKER_DIED", run_id="r9")),
         status(grpc.StatusCode.INVALID_ARGUMENT, "bad", error_details_pb2.BadRequest(field_violations=[violation])),
     ]
-    notes = Notes()
-    compared = compare_specs(client, Plan({"fit": FIT, "also": FIT, "tape": TAPE}, (0, 1)), watcher=notes)
+    recorder = RecordingWatcher()
+    compared = compare_specs(client, Plan({"fit": FIT, "also": FIT, "tape": TAPE}, (0, 1)), watcher=recorder)
     assert compared.failures == (
         Failure(FIT, ("fit", "also"), "WORKER_DIED", "out of memory", "r9"),
         Failure(TAPE, ("tape",), "", "bad; spec.seed: is odd"),
@@ -145,8 +145,8 @@ def test_a_failure_stops_no_other_run(client: Client, service: Any, status: Any,
         "also": [1],
         "tape": [1],
     }
-    assert len(notes.ends) == 4
-    # What failed is run again, what did not is not.
+    assert len(recorder.ends) == 4
+    # Only the failed run is repeated.
     again = compare_specs(client, Plan({"fit": FIT, "also": FIT, "tape": TAPE}, (0, 1)))
     assert (again.reused, again.failures) == (2, ())
 
@@ -161,7 +161,7 @@ def test_groups_that_lost_all_their_runs_are_not_compared(client: Client, servic
     assert not service.requests["Compare"]
 
 
-def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any, info: Any) -> None:
+def test_the_client_waits_for_a_full_queue(client: Client, service: Any, status: Any, info: Any) -> None:
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromMilliseconds(1)
     service.failures["Train"] += [status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry)] * 3
@@ -170,15 +170,15 @@ def test_a_full_queue_is_waited_for(client: Client, service: Any, status: Any, i
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_a_lost_server_ends_it_all(client: Client, service: Any, status: Any) -> None:
+def test_a_lost_server_ends_the_comparison(client: Client, service: Any, status: Any) -> None:
     service.failures["Train"] += [status(grpc.StatusCode.UNAVAILABLE, "gone")] * 20
     with pytest.raises(ServerUnavailableError, match="gone"):
         compare_specs(client, PLAN)
     assert (Method.FIT, 1) not in trained(service)
 
 
-def test_an_interrupt_cancels_what_is_running(client: Client, service: Any, run_of: Any) -> None:
-    running = run_of(FIT, id="under-way", state=RunState.RUNNING, result=None)
+def test_an_interrupt_cancels_what_is_running(client: Client, service: Any, make_served_run: Any) -> None:
+    running = make_served_run(FIT, id="under-way", state=RunState.RUNNING, result=None)
     service.hold = True
     service.events = [RunEvent(state=RunState.RUNNING, run=running)]
 
@@ -193,7 +193,7 @@ def test_runs_whose_id_is_not_known_yet_end_as_well(client: Client, service: Any
     service.hold = True
     with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
         assert next(outcomes)[0] in (FIT, TAPE)
-    # At its next event, or by its id where that became known just before.
+    # At its next event, or by its id if the id arrived just before.
     assert service.requests["CancelRun"] or service.abandoned.wait(10)
 
 
@@ -206,8 +206,8 @@ def test_waiting_for_a_full_queue_ends_as_well(client: Client, service: Any, sta
     assert len(trained(service)) == 2
 
 
-def test_groups_of_runs_are_read_for_what_they_reported(client: Client, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(STEP)]
+def test_groups_of_runs_are_read_for_what_they_reported(client: Client, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(STEP)]
     groups = (RunGroup(label="a", run_ids=("1", "2")), RunGroup(label="b", run_ids=("3",)))
     compared = compare_specs(client, Plan({}, (), groups))
     assert compared.specs == {"a": STEP, "b": STEP}
@@ -216,9 +216,9 @@ def test_groups_of_runs_are_read_for_what_they_reported(client: Client, service:
     assert not service.requests["GetServerInfo"]
 
 
-def test_an_accuracy_metric_that_is_off_is_told_by_the_margin(client: Client, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(STEP)]
-    # The service says that 80 % were counted; the loops reported 91.79 %.
+def test_a_wrong_accuracy_metric_is_detected_by_the_margin(client: Client, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(STEP)]
+    # The service counts 80 %; the loops reported 91.79 %.
     compared = compare_specs(client, Plan({}, (), tuple(RunGroup(label=name, run_ids=("1",)) for name in "ab")))
     assert compared.reported("a") == pytest.approx(0.9179)
     assert compared.misreports("a")
@@ -227,8 +227,8 @@ def test_an_accuracy_metric_that_is_off_is_told_by_the_margin(client: Client, se
     assert not Compared(compared.specs, compared.runs, wide).misreports("a")
 
 
-def test_runs_and_specs_in_one_comparison(client: Client, service: Any, run_of: Any) -> None:
-    service.runs = [run_of(FIT)]
+def test_runs_and_specs_in_one_comparison(client: Client, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(FIT)]
     plan = Plan({"tape": TAPE}, (0,), (RunGroup(label="old", run_ids=("x",)),))
     assert [*compare_specs(client, plan).runs] == ["old", "tape"]
     assert [group.label for group in service.requests["Compare"][0].groups] == ["old", "tape"]

@@ -1,4 +1,4 @@
-"""Runs that diverged, as commands, claims and the report show them."""
+"""Diverged runs in commands, claims and the report."""
 
 import json
 import math
@@ -31,11 +31,11 @@ WHERE = Divergence(epoch=2, step=17)
 
 
 @pytest.fixture
-def lost(run_of: Any) -> Callable[..., spec.Run]:
+def lost(make_served_run: Any) -> Callable[..., spec.Run]:
     """A run that diverged."""
 
     def make(wanted: RunSpec | None = None) -> spec.Run:
-        run: spec.Run = run_of(wanted)
+        run: spec.Run = make_served_run(wanted)
         final = spec.FinalMetrics(loss=math.nan, accuracy=0.105, correct=6_300, samples=60_000)
         return run.model_copy(
             update={"result": run.result.model_copy(update={"train": final, "diverged": WHERE})} if run.result else {}
@@ -45,11 +45,11 @@ def lost(run_of: Any) -> Callable[..., spec.Run]:
 
 
 @pytest.fixture
-def compared(run_of: Any, lost: Any) -> Compared:
-    """Group a, of which one of two seeds diverged, and group b, of which none did."""
+def compared(make_served_run: Any, lost: Any) -> Compared:
+    """Group a with one diverged seed of two, and group b with none."""
     runs = {
-        "a": (run_of(RunSpec(seed=0)), lost(RunSpec(seed=1))),
-        "b": (run_of(RunSpec(seed=0)), run_of(RunSpec(seed=1))),
+        "a": (make_served_run(RunSpec(seed=0)), lost(RunSpec(seed=1))),
+        "b": (make_served_run(RunSpec(seed=0)), make_served_run(RunSpec(seed=1))),
     }
     groups = tuple(
         GroupSummary(
@@ -93,8 +93,8 @@ def test_a_run_is_marked_where_it_is_printed(cli: Cli, service: Any, lost: Any, 
     )
 
 
-def test_the_list_of_runs_marks_them(cli: Cli, service: Any, lost: Any, run_of: Any) -> None:
-    service.runs = [lost(), run_of()]
+def test_the_list_of_runs_marks_them(cli: Cli, service: Any, lost: Any, make_served_run: Any) -> None:
+    service.runs = [lost(), make_served_run()]
     states = [line.split("  ")[1].strip() for line in cli("runs").stdout.splitlines()[1:]]
     assert states == ["succeeded, diverged", "succeeded"]
 
@@ -150,21 +150,21 @@ def test_claims_about_them_are_open(compared: Compared, claim: Claim, label: str
         assert (outcome.holds, outcome.reason) == (None, "'a' diverged under 1 of 2 seeds")
 
 
-def test_progress_of_a_comparison_says_so(lost: Any, run_of: Any) -> None:
+def test_progress_of_a_comparison_says_so(lost: Any, make_served_run: Any) -> None:
     console = Console(width=200)
     plan = Plan(specs={"a": RunSpec()}, seeds=(0, 1))
     sound, bad = (job for job in plan.seeded("a"))
     jobs = dict.fromkeys((sound, bad), ("a",))
-    board, told = Board(console, plan), Lines(console)
+    board, line_output = Board(console, plan), Lines(console)
     with console.capture() as capture:
-        for watcher in (board, told):
+        for watcher in (board, line_output):
             watcher.begin(jobs, {})
-            watcher.ended(sound, run_of(sound))
+            watcher.ended(sound, make_served_run(sound))
             watcher.ended(bad, lost(bad))
         console.print(board.render())
     text = capture.get()
     assert "2/2 a, seed 1: diverged at epoch 2, step 17, 10.50 % / 96.61 % in 12.5 s" in text
-    # The mean is of the other seed alone.
+    # The mean covers only the other seed.
     assert lines(text)[-2] == "a 96.61 diverged 96.61 %"
 
 
@@ -179,9 +179,13 @@ def test_a_sweep_shows_them(lost: Any, capsys: pytest.CaptureFixture[str], monke
     assert (index["state"], index["run"]["result"]["diverged"]["epoch"]) == ("succeeded", 2)
 
 
-def test_a_demo_finds_nothing_in_their_weights(lost: Any, run_of: Any) -> None:
+def test_a_demo_finds_nothing_in_their_weights(lost: Any, make_served_run: Any) -> None:
     mean, total = spec.Loss.MEAN_SQUARED_ERROR, spec.Loss.SUM_OF_SQUARES
-    made = [run_of(RunSpec(loss=mean)), lost(RunSpec(loss=total)), lost(RunSpec(loss=total, method=Method.FIT))]
+    made = [
+        make_served_run(RunSpec(loss=mean)),
+        lost(RunSpec(loss=total)),
+        lost(RunSpec(loss=total, method=Method.FIT)),
+    ]
     first, second, *_ = findings(made)
     assert "bit-identical" in first
     assert second == "sum-of-squares: gradient-tape, fit diverged, so that the weights say nothing."

@@ -1,4 +1,4 @@
-"""A server of one's own, with a stand-in for the server's package."""
+"""An embedded server, with a stand-in for the server's package."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_it_ends_when_its_owner_is_killed(server_package: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_server_that_dies_shows_its_last_words(server_package: Path) -> None:
+def test_a_server_that_dies_shows_its_last_log_line(server_package: Path) -> None:
     (server_package / "__main__.py").write_text("import sys; sys.exit('the port is on fire')")
     with pytest.raises(EmbeddedServerError, match="exit code 1") as caught, embedded_server():
         pass

@@ -1,4 +1,4 @@
-"""Every way in which a call can fail, seen from the caller."""
+"""Every error of a call as the caller sees it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,7 +42,7 @@ def test_every_error_is_public() -> None:
 async def test_a_status_becomes_its_error_for_both_clients(
     code: grpc.StatusCode, client: Any, async_client: Any, service: Any, status: Callable[..., Any]
 ) -> None:
-    # DeleteRun, because it is not tried again.
+    # DeleteRun, because the client does not retry it.
     service.failures["DeleteRun"].extend([status(code, "not so"), status(code, "not so")])
     with pytest.raises(errors.LoopbenchError, match="not so") as caught:
         client.delete_run(SOME_ID)
@@ -83,7 +83,7 @@ def test_what_grpc_itself_refuses_is_no_full_queue(client: Any) -> None:
     assert "smaller request" in caught.value.hint
 
 
-def test_reason_and_hint_are_handed_on(client: Any, service: Any, status: Callable[..., Any], info: Any) -> None:
+def test_the_client_raises_reason_and_hint(client: Any, service: Any, status: Callable[..., Any], info: Any) -> None:
     details = info("DEVICE_NOT_AVAILABLE", hint="use --device cpu")
     service.failures["GetRun"].append(status(grpc.StatusCode.FAILED_PRECONDITION, "no GPU", details))
     with pytest.raises(errors.PreconditionError) as caught:
@@ -113,16 +113,16 @@ def test_details_of_an_unknown_type_are_left_out(client: Any, service: Any, stat
 
 
 def test_an_answer_outside_the_contract_is_a_server_error(
-    client: Any, service: Any, run_of: Callable[..., Any]
+    client: Any, service: Any, make_served_run: Callable[..., Any]
 ) -> None:
-    service.runs = [run_of().model_copy(update={"state": None})]
+    service.runs = [make_served_run().model_copy(update={"state": None})]
     with pytest.raises(errors.ServerError, match="outside the contract") as caught:
         client.get_run(SOME_ID)
     assert caught.value.reason == "INVALID_ANSWER"
 
 
 class Empty(grpc.GenericRpcHandler):
-    """A Train that ends well and without an answer."""
+    """A Train that succeeds without a message."""
 
     def service(self, _: grpc.HandlerCallDetails) -> Any:
         return grpc.unary_stream_rpc_method_handler(lambda *_: iter(()))

@@ -1,4 +1,4 @@
-"""Every error that the server knows, as somebody at the command line sees it."""
+"""Every error of the server as the command line shows it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from loopbench_server.rpc.error_mapping import STATUSES, to_status
 
 Cli = Callable[..., Result]
 Kind = type[LoopbenchServerError]
-# gRPC's status → what README and --help say that the shell is told.
+# gRPC status → exit code in README and --help.
 EXITS = {
     "INVALID_ARGUMENT": ExitCode.BAD_INPUT,
     "NOT_FOUND": ExitCode.NOT_FOUND,
@@ -34,14 +34,14 @@ every_error = pytest.mark.parametrize("kind", subclasses(), ids=lambda kind: kin
 
 
 def sent(kind: Kind) -> status_pb2.Status:
-    """What the server sends for such an error."""
+    """The server's status for such an error."""
     metadata = dict(to_status(kind("that is why", run_id="r9")).trailing_metadata)
     return status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
 
 
 @every_error
 def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> None:
-    # DeleteRun, because it is not tried again.
+    # DeleteRun, because the client does not retry it.
     service.failures["DeleteRun"].append(sent(kind))
     done = cli("delete", "x")
     first, *_, last = done.stderr.splitlines()
@@ -53,7 +53,7 @@ def test_the_command_line_shows_the_hint(kind: Kind, cli: Cli, service: Any) -> 
 
 
 @every_error
-def test_the_client_bears_reason_and_hint(kind: Kind, client: Client, service: Any) -> None:
+def test_the_client_error_has_reason_and_hint(kind: Kind, client: Client, service: Any) -> None:
     service.failures["DeleteRun"].append(sent(kind))
     with pytest.raises(LoopbenchError) as caught:
         client.delete_run("x")
@@ -62,9 +62,11 @@ def test_the_client_bears_reason_and_hint(kind: Kind, client: Client, service: A
 
 
 @pytest.mark.parametrize("command", ["show", "watch"])
-def test_a_run_that_failed_shows_its_hint(command: str, cli: Cli, service: Any, run_of: Callable[..., Any]) -> None:
+def test_a_run_that_failed_shows_its_hint(
+    command: str, cli: Cli, service: Any, make_served_run: Callable[..., Any]
+) -> None:
     error = spec.RunError(reason="WORKER_LOST", message="killed", hint="Send it again.")
-    failed = run_of(state=RunState.FAILED, result=None, error=error)
+    failed = make_served_run(state=RunState.FAILED, result=None, error=error)
     service.runs, service.events = [failed], [spec.RunEvent(state=RunState.FAILED, run=failed)]
     lines = cli(command, "x").stdout.splitlines()
     assert lines[lines.index("WORKER_LOST: killed") + 1] == "hint: Send it again."
@@ -92,7 +94,7 @@ def test_what_grpc_itself_says_has_a_hint_too(
     assert words in cli("delete", "x").stderr.splitlines()[-1]
 
 
-def test_where_nobody_listens_the_hint_says_what_to_check(cli: Cli) -> None:
+def test_without_a_server_the_hint_names_what_to_check(cli: Cli) -> None:
     done = cli("delete", "x", "--server", "127.0.0.1:1")
     assert done.exit_code == ExitCode.UNAVAILABLE
     assert done.stderr.splitlines()[-1].startswith("hint: check the address")

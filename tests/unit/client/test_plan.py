@@ -1,4 +1,4 @@
-"""Plans: of what people write, and what is wrong with it."""
+"""Plans from users' input, and the errors in it."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def draft(*texts: str, settings: dict[str, str] | None = None, **common: str) ->
     return Draft(given, {name: Given(f"--{name}", text) for name, text in common.items()}, specs, tuple(faults))
 
 
-def faults_of(base: Draft, over: Draft | None = None) -> dict[str, str]:
+def find_faults(base: Draft, over: Draft | None = None) -> dict[str, str]:
     with pytest.raises(InvalidFieldsError) as caught:
         make_plan(base, over)
     return {violation.field: violation.description for violation in caught.value.violations}
@@ -71,7 +71,7 @@ def test_specs_in_a_line_on_top_of_what_they_share() -> None:
     assert plan.seeds == (0, 1, 2, 3, 4)
 
 
-def test_the_other_source_goes_before_and_a_specs_own_value_before_both() -> None:
+def test_a_specs_value_wins_over_both_sources() -> None:
     base = draft("a: epochs=3", "b:", loss="mean-squared-error", epochs="7")
     plan = make_plan(base, draft(epochs="9"))
     assert {label: (spec.epochs, spec.loss) for label, spec in plan.specs.items()} == {
@@ -113,8 +113,8 @@ def test_seeds(settings: dict[str, str], seeds: tuple[int, ...]) -> None:
         ({"alpha": "0.6"}, "--alpha"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(settings: dict[str, str], place: str) -> None:
-    assert faults_of(draft("a:", "b:", settings=settings)).keys() == {place}
+def test_an_invalid_setting_is_named(settings: dict[str, str], place: str) -> None:
+    assert find_faults(draft("a:", "b:", settings=settings)).keys() == {place}
 
 
 def test_limits_are_the_servers_unless_they_are_given() -> None:
@@ -123,7 +123,7 @@ def test_limits_are_the_servers_unless_they_are_given() -> None:
 
 
 def test_one_error_names_everything_that_is_wrong() -> None:
-    faults = faults_of(
+    faults = find_faults(
         draft(
             "a: method=magic epochs=1 epochs=2 lerning-rate=1 seed=3 nonsense",
             "b: epochs=0 learning-rate=-1",
@@ -151,21 +151,21 @@ def test_one_error_names_everything_that_is_wrong() -> None:
 
 def test_a_shared_value_that_no_spec_takes_is_refused() -> None:
     specs = draft("a: epochs=1", "b: epochs=2", epochs="3")
-    assert faults_of(Draft(), specs) == {"--epochs": "has no effect: every spec has its own"}
+    assert find_faults(Draft(), specs) == {"--epochs": "has no effect: every spec has its own"}
 
 
 @pytest.mark.parametrize("label", ["", "x" * 201])
 def test_a_label_that_the_contract_refuses(label: str) -> None:
-    assert faults_of(draft(f"{label}:", "b:")).keys() == {f"spec {label!r}"}
+    assert find_faults(draft(f"{label}:", "b:")).keys() == {f"spec {label!r}"}
 
 
 @pytest.mark.parametrize("texts", [(), ("a:",)])
 def test_fewer_than_two_groups_are_no_comparison(texts: tuple[str, ...]) -> None:
-    assert faults_of(draft(*texts)) == {"groups": "a comparison needs two of them at least"}
+    assert find_faults(draft(*texts)) == {"groups": "a comparison needs two of them at least"}
 
 
 def test_more_groups_than_a_comparison_takes() -> None:
-    assert faults_of(draft(*(f"{number}: epochs={number + 1}" for number in range(101)))).keys() == {"groups"}
+    assert find_faults(draft(*(f"{number}: epochs={number + 1}" for number in range(101)))).keys() == {"groups"}
 
 
 def test_groups_of_runs_count_and_their_labels_too() -> None:

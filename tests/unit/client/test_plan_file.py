@@ -9,15 +9,15 @@ from loopbench_client.comparing import Draft, Plan, make_plan, read_draft
 from loopbench_client.comparing.values import Given
 
 
-def plan_of(tmp_path: Path, text: str, over: Draft | None = None) -> Plan:
+def read_plan(tmp_path: Path, text: str, over: Draft | None = None) -> Plan:
     file = tmp_path / "plan.yaml"
     file.write_text(text, encoding="utf-8")
     return make_plan(read_draft(file), over)
 
 
-def faults_of(tmp_path: Path, text: str) -> dict[str, str]:
+def find_faults(tmp_path: Path, text: str) -> dict[str, str]:
     with pytest.raises(InvalidFieldsError) as caught:
-        plan_of(tmp_path, text)
+        read_plan(tmp_path, text)
     return {violation.field: violation.description for violation in caught.value.violations}
 
 
@@ -39,7 +39,7 @@ specs:
 
 def test_a_plan(tmp_path: Path) -> None:
     shared = {"dataset": Dataset.DIGITS, "epochs": 5}
-    assert plan_of(tmp_path, FULL) == Plan(
+    assert read_plan(tmp_path, FULL) == Plan(
         specs={
             "tape": RunSpec(method=Method.GRADIENT_TAPE, **shared),
             "fit": RunSpec(method=Method.FIT, optimizer=Sgd(learning_rate=0.1, nesterov=True), **shared),
@@ -57,11 +57,11 @@ def test_a_plan(tmp_path: Path) -> None:
     ("seeds", "expected"), [("[4, 2]", (4, 2)), ("[7]", (7,)), ("2", (0, 1)), ("\n  - 3\n  - 5", (3, 5))]
 )
 def test_seeds_are_a_number_or_a_list(tmp_path: Path, seeds: str, expected: tuple[int, ...]) -> None:
-    assert plan_of(tmp_path, f"seeds: {seeds}\nspecs: {{a: , b: }}").seeds == expected
+    assert read_plan(tmp_path, f"seeds: {seeds}\nspecs: {{a: , b: }}").seeds == expected
 
 
-def test_an_anchor_saves_words(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "specs:\n  a: &a {loss: mean-squared-error}\n  b: *a")
+def test_an_anchor_is_resolved(tmp_path: Path) -> None:
+    plan = read_plan(tmp_path, "specs:\n  a: &a {loss: mean-squared-error}\n  b: *a")
     assert {spec.loss for spec in plan.specs.values()} == {Loss.MEAN_SQUARED_ERROR}
 
 
@@ -81,7 +81,7 @@ specs:
   g: {? [a] : b}
   a: {}
 """
-    faults = faults_of(tmp_path, text)
+    faults = find_faults(tmp_path, text)
     places = {place.removeprefix("'plan.yaml', "): words for place, words in faults.items()}
     assert places.keys() == {
         "sedes",
@@ -108,9 +108,9 @@ specs:
     assert places["specs.g"] == "line 13: a key must be text"
 
 
-def test_a_truth_is_no_number(tmp_path: Path) -> None:
-    assert faults_of(tmp_path, "specs: {a: {epochs: true}, b: }").keys() == {"'plan.yaml', specs.a.epochs"}
-    assert faults_of(tmp_path, "seeds: true\nspecs: {a: , b: }").keys() == {"'plan.yaml', seeds"}
+def test_a_boolean_is_no_number(tmp_path: Path) -> None:
+    assert find_faults(tmp_path, "specs: {a: {epochs: true}, b: }").keys() == {"'plan.yaml', specs.a.epochs"}
+    assert find_faults(tmp_path, "seeds: true\nspecs: {a: , b: }").keys() == {"'plan.yaml', seeds"}
 
 
 @pytest.mark.parametrize(
@@ -126,20 +126,20 @@ def test_a_truth_is_no_number(tmp_path: Path) -> None:
         "specs: &x {a: *x",
     ],
 )
-def test_what_is_no_yaml_is_said_once(tmp_path: Path, text: str) -> None:
-    faults = faults_of(tmp_path, text)
+def test_invalid_yaml_is_one_error(tmp_path: Path, text: str) -> None:
+    faults = find_faults(tmp_path, text)
     assert faults["'plan.yaml'"].startswith("cannot be read: ")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing", "[1, 2]", "word", "specs: &x {a: *x, b: *x}", "specs: 3"])
-def test_what_is_no_plan_is_an_error(tmp_path: Path, text: str) -> None:
-    assert faults_of(tmp_path, text)
+def test_an_invalid_plan_is_an_error(tmp_path: Path, text: str) -> None:
+    assert find_faults(tmp_path, text)
 
 
 def test_a_tag_makes_no_object(tmp_path: Path) -> None:
     made = tmp_path / "made"
     text = f"specs: {{a: {{method: !!python/object/apply:os.mkdir ['{made}']}}, b: }}"
-    assert faults_of(tmp_path, text).keys() == {"'plan.yaml', specs.a.method"}
+    assert find_faults(tmp_path, text).keys() == {"'plan.yaml', specs.a.method"}
     assert not made.exists()
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert fault.description.startswith("cannot be read: ")
 
 
-def test_flags_go_before_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_file(tmp_path: Path) -> None:
     settings = {"seeds": Given("--seeds", "1"), "margin": Given("--margin", "0.2")}
-    plan = plan_of(tmp_path, FULL, Draft(settings))
+    plan = read_plan(tmp_path, FULL, Draft(settings))
     assert (plan.seeds, plan.margin, plan.alpha) == ((0,), 0.2, 0.01)

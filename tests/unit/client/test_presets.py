@@ -67,6 +67,6 @@ def test_what_changes_no_result_is_comparable() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [("method", "fit"), ("learning_rate", "1"), ("accuracy_metric", "argmax")])
-def test_what_a_row_is_about_cannot_be_asked_for_otherwise(name: str, text: str) -> None:
+def test_the_fields_of_a_row_cannot_be_overridden(name: str, text: str) -> None:
     with pytest.raises(InvalidFieldsError, match=f"--{name}: has no effect"):
         make_plan(ARTICLE.draft(), flags(**{name: text}))

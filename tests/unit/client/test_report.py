@@ -66,7 +66,7 @@ def test_sections_come_in_their_order(written: Written) -> None:
     ]
 
 
-def test_what_is_not_there_has_no_section(written: Written) -> None:
+def test_absent_content_has_no_section(written: Written) -> None:
     source = written(make_report(two_groups())).source
     assert not re.search(r"<h2[^>]*>(Claims|Causes)<", source)
     assert "brought no result" not in source
@@ -75,7 +75,7 @@ def test_what_is_not_there_has_no_section(written: Written) -> None:
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "\"'><b onload=x>", "&amp; </style></svg>", "{{ 7 * 7 }}"]
 )
-def test_words_from_outside_stay_words(written: Written, text: str) -> None:
+def test_text_from_outside_is_escaped(written: Written, text: str) -> None:
     plain, page = written(whole_report()), written(whole_report(text))
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
     assert {name for _, attributes in page.elements for name in attributes} == {
@@ -87,7 +87,7 @@ def test_words_from_outside_stay_words(written: Written, text: str) -> None:
         assert f"{word}{text}" in page.text
 
 
-def test_words_need_not_be_valid_unicode(written: Written) -> None:
+def test_text_need_not_be_valid_unicode(written: Written) -> None:
     page = written(make_report(two_groups(), command="compare \udcff"))
     assert "compare \\udcff" in page.text
 

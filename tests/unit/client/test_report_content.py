@@ -1,4 +1,4 @@
-"""What a report says: its figures are those given, in words that can be worked out."""
+"""A report shows the given figures; expected texts are computed by hand."""
 
 import re
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def test_a_diverged_group_breaks_nothing(written: Written) -> None:
     assert not re.search(r'(?:d|x|y|cx|x1|width)="[^"]*(?:nan|inf)', page.source, re.IGNORECASE)
     assert "Not finite at some epoch, and not drawn there: diverged, lost, far." in page.text
     assert "diverged 2 not finite not finite" in page.row("diverged 2")
-    # The same NaN are the same bits: a verdict of identical says nothing good then.
+    # The same NaN are the same bits, so identical is no success here.
     assert "5 far diverged: 2 of 2 seeds" in page.text
     assert page.text.count(" of 2 seeds") == len(("diverged", "lost", "far"))
 
@@ -77,7 +77,7 @@ def test_every_pair_is_in_the_matrix_and_has_a_sentence(written: Written) -> Non
     assert len({cell["href"] for cell in cells}) == 45
     assert page.text.count("Of group") == 45
     assert "45 = identical" in page.text
-    # Many sentences are folded.
+    # A long list of sentences is folded.
     assert not any("open" in attributes for attributes in page.all("details"))
 
 
@@ -94,7 +94,7 @@ def test_one_seed_has_no_interval(written: Written) -> None:
     assert "90.00 % 90.00 %" in page.row("1 a")
 
 
-def test_nothing_to_compare_is_a_page_too(written: Written) -> None:
+def test_no_comparison_is_a_page_too(written: Written) -> None:
     empty = Comparison(groups=(), pairs=(), margin=0.005, alpha=0.05)
     page = written(make_report({}, comparison=empty, failures=("all of them failed",)))
     assert "all of them failed" in page.text

@@ -61,13 +61,13 @@ def test_a_loss_of_zero_has_no_place_on_a_logarithmic_axis() -> None:
 
 @pytest.mark.parametrize("make", [linear, logarithmic])
 @pytest.mark.parametrize("values", [[5e-324], [1.7e308], [5e-324, 1.7e308], [1e300, 1e308], [0.5, 0.5 + 1e-12]])
-def test_whatever_diverged_has_an_axis(make: type[Scale], values: list[float]) -> None:
+def test_diverged_values_have_an_axis(make: type[Scale], values: list[float]) -> None:
     scale = make(values)  # type: ignore[call-arg,arg-type]  # both are functions of values
     assert 1 <= len(scale.ticks) <= MOST_TICKS + 2
     assert all(0 <= scale.at(value) <= 1 for value in values)
 
 
-def test_figures_may_be_anything() -> None:
+def test_axes_accept_any_figures() -> None:
     assert [figure(value) for value in (math.nan, math.inf, -math.inf, None, 1e-9)] == [
         "NaN",
         "+inf",

@@ -1,4 +1,4 @@
-"""The epochs of a curve that the report marks."""
+"""Epochs of a curve that have a marker in the report."""
 
 import itertools
 

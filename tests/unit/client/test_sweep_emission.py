@@ -1,4 +1,4 @@
-"""``loopbench sweep --emit kubernetes``: what the printed objects say."""
+"""The objects that ``loopbench sweep --emit kubernetes`` prints."""
 
 import json
 from collections.abc import Callable
@@ -46,12 +46,12 @@ def emit(cli: Cli, plan: Path) -> Callable[..., tuple[Any, Any]]:
     return emitted
 
 
-def pod_of(job: Any) -> Any:
+def get_pod(job: Any) -> Any:
     return job["spec"]["template"]["spec"]
 
 
 def variables(job: Any) -> dict[str, Any]:
-    return {one["name"]: one.get("value", one.get("valueFrom")) for one in pod_of(job)["containers"][0]["env"]}
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in get_pod(job)["containers"][0]["env"]}
 
 
 def test_the_config_map_holds_the_sweep(emit: Any, tmp_path: Path) -> None:
@@ -75,17 +75,17 @@ def test_the_job_has_an_index_for_every_run(emit: Any) -> None:
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 6, 6)
     assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (3, 3)
     assert spec["ttlSecondsAfterFinished"] > 0
-    assert pod_of(job)["restartPolicy"] == "Never"
+    assert get_pod(job)["restartPolicy"] == "Never"
     assert "suspend" not in spec
     assert "namespace" not in job["metadata"]
 
 
-def test_the_first_rule_that_fits_ends_what_is_hopeless_and_the_next_forgives_disruptions(emit: Any) -> None:
+def test_the_failure_policy_fails_permanent_errors_and_ignores_disruptions(emit: Any) -> None:
     _, job = emit()
     hopeless, disrupted = job["spec"]["podFailurePolicy"]["rules"]
     assert hopeless["action"] == "FailIndex"
     assert hopeless["onExitCodes"] == {
-        "containerName": pod_of(job)["containers"][0]["name"],
+        "containerName": get_pod(job)["containers"][0]["name"],
         "operator": "In",
         "values": [IndexExit.HOPELESS],
     }
@@ -93,7 +93,7 @@ def test_the_first_rule_that_fits_ends_what_is_hopeless_and_the_next_forgives_di
 
 
 def test_the_pod_is_restricted(emit: Any) -> None:
-    pod = pod_of(emit()[1])
+    pod = get_pod(emit()[1])
     (container,) = pod["containers"]
     assert pod["securityContext"] | {"runAsNonRoot": True, "runAsUser": 65532} == pod["securityContext"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -110,9 +110,9 @@ def test_the_pod_is_restricted(emit: Any) -> None:
     assert container["ports"] == [{"name": "metrics", "containerPort": 9464}]
 
 
-def test_every_mount_has_a_volume_and_what_is_written_to_a_limit(emit: Any) -> None:
+def test_every_mount_has_a_volume_and_writable_ones_a_limit(emit: Any) -> None:
     config_map, job = emit("--data-claim", "loopbench-data")
-    pod = pod_of(job)
+    pod = get_pod(job)
     mounts = {one["name"]: one for one in pod["containers"][0]["volumeMounts"]}
     volumes = {one["name"]: one for one in pod["volumes"]}
     assert mounts.keys() == volumes.keys()
@@ -135,7 +135,7 @@ def test_the_store_comes_from_a_secret(emit: Any) -> None:
     assert variables(other)["LOOPBENCH_STORE_URL"]["secretKeyRef"]["name"] == "mine.db"
 
 
-def test_objects_bear_the_labels_by_which_they_are_found(emit: Any) -> None:
+def test_objects_have_the_labels_that_select_them(emit: Any) -> None:
     config_map, job = emit()
     prefix = "app.kubernetes.io/"
     for labels in (
@@ -155,7 +155,7 @@ def test_kueue_lets_a_job_with_a_queue_begin(emit: Any) -> None:
 
 
 def test_gpus_are_limited_and_requested_alike_and_their_nodes_tolerated(emit: Any) -> None:
-    pod = pod_of(emit("--gpus", "2")[1])
+    pod = get_pod(emit("--gpus", "2")[1])
     resources = pod["containers"][0]["resources"]
     assert resources["limits"]["nvidia.com/gpu"] == resources["requests"]["nvidia.com/gpu"] == "2"
     assert [one["key"] for one in pod["tolerations"]] == ["nvidia.com/gpu"]
@@ -168,18 +168,18 @@ def test_a_process_on_a_gpu_has_the_memory_that_it_has_in_a_server(emit: Any) ->
         return container["resources"]["limits"]["memory"], megabytes
 
     gpu = yaml.safe_load((ROOT / "k8s/components/gpu/deployment.yaml").read_text())
-    assert memory(pod_of(emit("--gpus", "1")[1]), "sweep-index") == memory(pod_of(gpu), "server")
-    assert memory(pod_of(emit()[1]), "sweep-index") == ("4Gi", "3000")
+    assert memory(get_pod(emit("--gpus", "1")[1]), "sweep-index") == memory(get_pod(gpu), "server")
+    assert memory(get_pod(emit()[1]), "sweep-index") == ("4Gi", "3000")
 
 
-def test_what_else_can_be_chosen(emit: Any) -> None:
+def test_other_options(emit: Any) -> None:
     image = "registry.example:5000/team/loopbench:1.0@sha256:" + "0" * 64
     flags = ("--name", "mine", "--namespace", "lab", "--parallelism", "2", "--image", image)
     config_map, job = emit(*flags)
     assert job["metadata"]["name"].startswith("mine-")
     assert {made["metadata"]["namespace"] for made in (config_map, job)} == {"lab"}
     assert job["spec"]["parallelism"] == 2
-    assert pod_of(job)["containers"][0]["image"] == image
+    assert get_pod(job)["containers"][0]["image"] == image
 
 
 def test_the_same_sweep_is_one_job_however_it_is_run_and_another_sweep_another(emit: Any, plan: Path) -> None:
@@ -192,7 +192,7 @@ def test_the_same_sweep_is_one_job_however_it_is_run_and_another_sweep_another(e
     assert emit("--name", "other")[1]["metadata"]["name"] != first
 
 
-def test_one_spec_will_do(emit: Any, plan: Path) -> None:
+def test_one_spec_is_enough(emit: Any, plan: Path) -> None:
     plan.write_text("seeds: 1\nspecs: {tape: }")
     _, job = emit()
     assert (job["spec"]["completions"], job["spec"]["maxFailedIndexes"]) == (1, 1)
@@ -242,7 +242,7 @@ def test_a_name_that_the_file_cannot_give_has_to_be_given(cli: Cli, tmp_path: Pa
     assert "--name: must be" in done.stderr
 
 
-def test_no_specs_and_too_many_are_told(cli: Cli, plan: Path) -> None:
+def test_no_specs_and_too_many_specs_are_errors(cli: Cli, plan: Path) -> None:
     plan.write_text("seeds: 3\nspecs:")
     assert "specs: a sweep needs one at least" in cli("sweep", str(plan), "--emit", "kubernetes").stderr
     labels = ", ".join(f"l{number}: " for number in range(11))
@@ -251,7 +251,7 @@ def test_no_specs_and_too_many_are_told(cli: Cli, plan: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",), ("--emit", "kubernetes", "--local"), ("--emit", "slurm")])
-def test_where_it_shall_run_has_to_be_said_once(cli: Cli, plan: Path, flags: tuple[str, ...]) -> None:
+def test_exactly_one_target_is_required(cli: Cli, plan: Path, flags: tuple[str, ...]) -> None:
     done = cli("sweep", str(plan), *flags)
     assert done.exit_code == ExitCode.BAD_INPUT
     assert "Usage: loopbench sweep" in done.stderr

@@ -1,4 +1,4 @@
-"""``loopbench sweep --local``, with a stand-in for the program of an index."""
+"""``loopbench sweep --local``, with a stand-in for the index program."""
 
 import json
 import signal
@@ -22,10 +22,10 @@ from loopbench_client.sweeping.policy import RETRIES
 from tests.support.fake_service import make_run
 
 Cli = Callable[..., Result]
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
-# Ends as "ends" says for its label, attempt by attempt; a label that is not there succeeds, "wait" waits for SIGTERM.
-# It imports the standard library alone, because the tests start dozens of these.
+# "ends" lists the end of each attempt by label; a missing label succeeds, and "wait" waits for SIGTERM.
+# It imports only the standard library, because the tests start dozens of these processes.
 PROGRAM = """
 import json, os, pathlib, signal, sys, time
 
@@ -61,7 +61,7 @@ print(json.dumps(run | {"id": str(index), "spec": spec | {"seed": seed}}))
 
 @pytest.fixture
 def folder(server_package: Path) -> Path:
-    """Where the stand-in keeps its files."""
+    """Folder for the stand-in's files."""
     made = server_package / "sweep"
     made.mkdir()
     (made / "__init__.py").touch()
@@ -86,7 +86,7 @@ def tries(folder: Path) -> list[int]:
     return [len((folder / f"tried-{n}").read_text()) if (folder / f"tried-{n}").exists() else 0 for n in range(4)]
 
 
-def test_every_index_is_run_and_told_of(
+def test_every_index_is_run_and_printed(
     cli: Cli, folder: Path, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOPBENCH_TOKEN", "secret")
@@ -106,7 +106,7 @@ def test_every_index_is_run_and_told_of(
     seen = json.loads((folder / "seen-3.json").read_text())
     assert seen["token"] is None, "what is for other servers is not handed on"
     assert seen["arguments"][:3] == ["--metrics-address", "none", "--exit-on-stdin-eof"]
-    # The program of an index reads the same indices from the file.
+    # The index program reads the same indices from the file.
     file = tmp_path / "sweep.json"
     file.write_text(seen["sweep"])
     indices = [read_sweep(file).index(number) for number in range(4)]
@@ -118,20 +118,20 @@ def test_every_index_is_run_and_told_of(
     ]
 
 
-def test_an_index_is_tried_again_as_a_job_would(cli: Cli, folder: Path, plan: Path) -> None:
+def test_an_index_is_retried_as_in_a_job(cli: Cli, folder: Path, plan: Path) -> None:
     script(folder, other=[1, "killed", 143, 0])
     done = cli("sweep", str(plan), "--local", "--json")
     assert done.exit_code == ExitCode.SUCCESS, done.stderr
     assert tries(folder) == [1, 1, 4, 4]
-    told = json.loads(done.stdout)
-    assert told["name"].startswith("ways-")
-    assert [one["tries"] for one in told["indices"]] == [1, 1, 4, 4]
-    assert [one["run"]["id"] for one in told["indices"]] == ["0", "1", "2", "3"]
+    printed = json.loads(done.stdout)
+    assert printed["name"].startswith("ways-")
+    assert [one["tries"] for one in printed["indices"]] == [1, 1, 4, 4]
+    assert [one["run"]["id"] for one in printed["indices"]] == ["0", "1", "2", "3"]
     assert "index 2 (other, seed 0): tried again, REASON: no luck (log: " in done.stderr
     assert "index 3 (other, seed 1): tried again, killed by signal 9 (log: " in done.stderr
 
 
-def test_after_so_many_retries_an_index_has_failed(cli: Cli, folder: Path, plan: Path) -> None:
+def test_an_index_fails_after_the_last_retry(cli: Cli, folder: Path, plan: Path) -> None:
     script(folder, other=[1])
     done = cli("sweep", str(plan), "--local", "--json")
     assert done.exit_code == ExitCode.RUN_FAILED
@@ -143,7 +143,7 @@ def test_after_so_many_retries_an_index_has_failed(cli: Cli, folder: Path, plan:
     assert log.read_text().count("a line of the log") == RETRIES + 1
 
 
-def test_what_is_hopeless_is_not_tried_again(cli: Cli, folder: Path, plan: Path) -> None:
+def test_a_permanent_error_is_not_retried(cli: Cli, folder: Path, plan: Path) -> None:
     script(folder, other=[2])
     done = cli("sweep", str(plan), "--local")
     assert done.exit_code == ExitCode.RUN_FAILED
@@ -152,7 +152,7 @@ def test_what_is_hopeless_is_not_tried_again(cli: Cli, folder: Path, plan: Path)
     assert [line.split()[3] for line in done.stdout.splitlines()[1:]] == ["succeeded"] * 2 + ["failed"] * 2
 
 
-def test_where_more_than_half_have_failed_the_others_are_not_run(cli: Cli, folder: Path, plan: Path) -> None:
+def test_more_than_half_failed_indices_stop_the_sweep(cli: Cli, folder: Path, plan: Path) -> None:
     script(folder, good=[2], other=[2])
     done = cli("sweep", str(plan), "--local", "--parallelism", "1", "--json")
     assert done.exit_code == ExitCode.RUN_FAILED
@@ -160,12 +160,12 @@ def test_where_more_than_half_have_failed_the_others_are_not_run(cli: Cli, folde
     assert states == ["failed", "failed", "failed", "not-ended"]
 
 
-def test_so_many_run_at_once(folder: Path, plan: Path) -> None:
+def test_parallelism_limits_concurrent_indices(folder: Path, plan: Path) -> None:
     script(folder, good=["wait"], other=["wait"])
     with _command(plan, "--parallelism", "3") as process:
         _eventually(lambda: len([*folder.glob("waits-*")]) == 3)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT_SECONDS)
     assert tries(folder) == [1, 1, 1, 0]
 
 
@@ -175,7 +175,7 @@ def test_an_interruption_stops_the_processes_and_waits_for_them(folder: Path, pl
     with _command(plan, "--parallelism", "2") as process:
         _eventually(lambda: len([*folder.glob("waits-*")]) == 2)
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=PATIENCE)
+        _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == ExitCode.INTERRUPTED
     assert {path.name for path in folder.glob("stopped-*")} == {"stopped-0", "stopped-1"}
     assert tries(folder) == [1, 1, 0, 0]
@@ -196,7 +196,7 @@ def test_a_base_install_says_what_to_do(name: str, cli: Cli, plan: Path, monkeyp
 
 @contextmanager
 def _command(plan: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
-    # What a shell starts in the background ignores SIGINT, and so would a command below it.
+    # A shell's background process ignores SIGINT, and its children inherit that.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from loopbench_client.cli import main; main()"
     command = [sys.executable, "-c", code, "sweep", str(plan), "--local", *flags]
@@ -208,7 +208,7 @@ def _command(plan: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def _eventually(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.05)

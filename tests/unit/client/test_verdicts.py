@@ -1,4 +1,4 @@
-"""Verdicts as they are printed."""
+"""Verdicts in the printed table."""
 
 from itertools import combinations
 
@@ -11,7 +11,7 @@ FIGURES = {"train_accuracies": (), "validation_accuracies": (), "train_accuracy_
 
 
 def comparison(accuracies: dict[str, float], bits: dict[str, str] | None = None, below: float = 1) -> Comparison:
-    """Groups with these accuracies in percent; those of the same bits are identical, the others different.
+    """Groups with these accuracies in percent; groups with the same bits are identical, all others different.
 
     Intervals reach from ``below`` under the difference to 1 above.
     """
@@ -43,7 +43,7 @@ def test_a_few_pairs_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_what_is_identical_is_one() -> None:
+def test_identical_groups_are_one_line() -> None:
     found = comparison({"a": 1, "b": 2, "c": 1, "d": 2, "e": 1}, {"c": "a", "d": "b", "e": "a"})
     assert identical(found) == {"a": ("a", "c", "e"), "b": ("b", "d")}
 
@@ -64,13 +64,13 @@ def test_pairs_that_say_the_same_of_identical_groups_have_one_line(capsys: pytes
 
 
 def test_pairs_that_do_not_say_the_same_have_each_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    # Of a and b it is b that may be further away, of b and c it is c.
+    # b is the farther one of a and b, and c of b and c.
     assert printed(comparison({"a": 90, "b": 80, "c": 90, "d": 90}, dict.fromkeys("cd", "a"), below=3), capsys)[2:] == [
         "a (+2) b different +10.00 +7.00 to +11.00",
         "a (+2) b different +10.00 +9.00 to +13.00",
     ]
 
 
-def test_nothing_but_identical_groups_needs_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_identical_groups_alone_need_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     same = comparison(dict.fromkeys("abcd", 90), dict.fromkeys("abcd", "same"))
     assert printed(same, capsys) == ["identical, bit for bit: a, b, c, d"]

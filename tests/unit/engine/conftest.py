@@ -1,4 +1,4 @@
-"""The engine in this process: TensorFlow takes its threads once, before anything else."""
+"""The engine in this process; TensorFlow reads its number of threads once, at its start."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ from loopbench_server.engine import data
 from loopbench_server.engine.devices import choose_device
 
 THREADS = 1
-# Those that a test may ask for.
+# Devices that a test may request.
 REPLICAS = 2
 
 
@@ -30,7 +30,7 @@ def digits() -> data.Data:
 
 
 class Web:
-    """Answers every request with ``status``, ``headers`` and ``chunks``, until the client has had enough."""
+    """Answers every request with ``status``, ``headers`` and ``chunks`` until the client disconnects."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -59,7 +59,7 @@ class Web:
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    """A server on loopback that says what a test tells it to; no proxy stands before it."""
+    """A server on loopback whose answers a test sets; no proxy is used."""
     monkeypatch.setenv("no_proxy", "*")
     made = Web()
     thread = threading.Thread(target=made.server.serve_forever)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from loopbench_server.engine.batch_order import BatchOrder, shuffle_indices
 
 
-def by_hand(count: int, buffer_size: int, generator: np.random.Generator) -> list[int]:
-    """A shuffle buffer as one would write it down: emit a slot, refill it with the next sample."""
+def shuffle_with_buffer(count: int, buffer_size: int, generator: np.random.Generator) -> list[int]:
+    """The textbook shuffle buffer: emit a slot, refill it with the next sample."""
     slots = generator.integers(0, buffer_size, size=count - buffer_size)
     buffer, emitted = list(range(buffer_size)), []
     for sample, slot in enumerate(slots, start=buffer_size):
@@ -22,9 +22,9 @@ def by_hand(count: int, buffer_size: int, generator: np.random.Generator) -> lis
 def test_order_is_that_of_a_shuffle_buffer(count: int, buffer_size: int, seed: int) -> None:
     order = shuffle_indices(count, buffer_size, np.random.default_rng(seed))
     if buffer_size < count:
-        assert order.tolist() == by_hand(count, buffer_size, np.random.default_rng(seed))
+        assert order.tolist() == shuffle_with_buffer(count, buffer_size, np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(count))
-    # A sample enters the buffer only when there is room, so it cannot come out earlier than that.
+    # A sample cannot leave the buffer before it entered it.
     assert all(sample - position < buffer_size for position, sample in enumerate(order.tolist()))
 
 

@@ -49,13 +49,13 @@ def test_digits_keep_their_mean_grey(digits: data.Data) -> None:
 @pytest.mark.parametrize(
     ("content", "message"), [(b"", "cannot be read"), (b"PK\x03\x04 no archive", "cannot be read")]
 )
-def test_unreadable_file(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "mnist.npz").write_bytes(content)
     with pytest.raises(DatasetCorruptError, match=message):
         data.load(Dataset.MNIST, tmp_path)
 
 
-def test_other_contents(tmp_path: Path) -> None:
+def test_wrong_contents_are_refused(tmp_path: Path) -> None:
     arrays = {"x_train": (2, 28, 28), "y_train": (2,), "x_test": (1, 28, 28), "y_test": (1,)}
     zeros: dict[str, Any] = {name: np.zeros(shape, np.uint8) for name, shape in arrays.items()}
     np.savez(tmp_path / "mnist.npz", **zeros)
@@ -63,7 +63,7 @@ def test_other_contents(tmp_path: Path) -> None:
         data.load(Dataset.MNIST, tmp_path)
 
 
-def test_mnist_comes_from_where_keras_has_it() -> None:
+def test_mnist_is_read_from_the_keras_cache() -> None:
     source = inspect.getsource(keras.datasets.mnist.load_data)
     assert data.MNIST_SHA256 in source
     folder, _, name = data.MNIST_URL.rpartition("/")
@@ -84,7 +84,7 @@ def test_download_is_put_into_the_cache(
     assert [file.name for file in (tmp_path / "datasets").iterdir()] == ["mnist.npz"]
 
 
-def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mnist_is_an_error(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     web.status = 404
     monkeypatch.setattr(data, "MNIST_URL", web.url)
@@ -93,7 +93,7 @@ def test_mnist_nowhere(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_tensors_have_the_memory_of_digits() -> None:
-    # Several at once, so that they lie at different places.
+    # Several arrays at once, so that their addresses differ.
     loaded = [data.load(Dataset.DIGITS, None) for _ in range(8)]
     for samples in (part for each in loaded for part in (each.train, each.validation)):
         for tensor, array in zip(as_tensors(samples), (samples.images, samples.one_hot), strict=True):
@@ -105,10 +105,10 @@ def test_tensors_hold_what_arrays_hold(offset: int) -> None:
     memory = data.empty_aligned((2, 28, 29))
     assert memory.ctypes.data % 64 == 0
     memory[:] = np.random.default_rng(0).random(memory.shape)
-    # Beginning at a multiple of 64 bytes, or four bytes beside it.
+    # The array starts at a multiple of 64 bytes, or four bytes after one.
     images = memory.reshape(-1)[offset // 4 :][: 2 * 28 * 28].reshape(2, 28, 28)
     tensors = as_tensors(data.Samples(images, np.array([3, 9], np.int32)))
     assert np.array_equal(tensors[0], images)
-    # No second copy of 188 MB, where the memory is as TensorFlow needs it.
+    # Aligned memory needs no second copy of 188 MB.
     assert np.shares_memory(np.asarray(memoryview(tensors[0])), images) is (offset == 0)
     assert tensors[1].numpy().tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]

@@ -1,4 +1,4 @@
-"""Which devices are chosen. GPUs are made up: what is asked of TensorFlow is written down."""
+"""Choice of devices. GPUs are fake, and the calls to TensorFlow are recorded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ CPU, *GPUS = (
 
 
 @dataclass
-class Asked:
-    """What TensorFlow was told."""
+class ConfiguredDevices:
+    """Devices configured in TensorFlow."""
 
     visible: list[Any] = field(default_factory=list)
     growing: list[Any] = field(default_factory=list)
@@ -29,11 +29,11 @@ class Asked:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Asked]:
-    """A machine with so many GPUs."""
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], ConfiguredDevices]:
+    """A machine with that number of GPUs."""
 
-    def of(gpus: int) -> Asked:
-        asked, there = Asked(visible=GPUS[:gpus]), {"CPU": [CPU], "GPU": GPUS[:gpus]}
+    def of(gpus: int) -> ConfiguredDevices:
+        asked, there = ConfiguredDevices(visible=GPUS[:gpus]), {"CPU": [CPU], "GPU": GPUS[:gpus]}
         config: dict[str, Any] = {
             "list_physical_devices": lambda kind=None: there[kind] if kind else [CPU, *there["GPU"]],
             "set_visible_devices": lambda devices, _: setattr(asked, "visible", list(devices)),
@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Asked]:
     return of
 
 
-# GPUs that there are, device and replicas that are wanted → what is chosen, GPUs in sight, parts of the CPU.
+# Present GPUs, requested device and replicas → chosen device, visible GPUs, logical CPUs.
 CHOICES = {
     (0, Device.AUTO, 1): (Device.CPU, 0, 1),
     (0, Device.CPU, 2): (Device.CPU, 0, 2),
@@ -67,7 +67,7 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("given", CHOICES, ids=str)
-def test_devices_are_chosen(machine: Callable[[int], Asked], given: tuple[int, Device, int]) -> None:
+def test_devices_are_chosen(machine: Callable[[int], ConfiguredDevices], given: tuple[int, Device, int]) -> None:
     (gpus, wanted, replicas), (chosen, in_sight, parts) = given, CHOICES[given]
     asked = machine(gpus)
     assert choose_device(wanted, 1, replicas) is chosen
@@ -78,7 +78,7 @@ def test_devices_are_chosen(machine: Callable[[int], Asked], given: tuple[int, D
 
 
 @pytest.mark.parametrize(
-    ("gpus", "replicas", "told"),
+    ("gpus", "replicas", "message"),
     [
         (0, 1, "a GPU is required, and TensorFlow sees none"),
         (1, 2, "2 GPUs are required, and TensorFlow sees 1"),
@@ -86,15 +86,15 @@ def test_devices_are_chosen(machine: Callable[[int], Asked], given: tuple[int, D
     ],
 )
 def test_gpus_that_are_absent_are_an_error(
-    machine: Callable[[int], Asked], gpus: int, replicas: int, told: str
+    machine: Callable[[int], ConfiguredDevices], gpus: int, replicas: int, message: str
 ) -> None:
     asked = machine(gpus)
-    with pytest.raises(DeviceNotAvailableError, match=told):
+    with pytest.raises(DeviceNotAvailableError, match=message):
         choose_device(Device.GPU, 1, replicas)
-    assert asked == Asked(visible=GPUS[:gpus]), "nothing is set"
+    assert asked == ConfiguredDevices(visible=GPUS[:gpus]), "nothing is set"
 
 
-def test_devices_are_listed_by_their_kind(machine: Callable[[int], Asked]) -> None:
+def test_devices_are_listed_by_their_kind(machine: Callable[[int], ConfiguredDevices]) -> None:
     machine(2)
     assert [(device.type, device.name) for device in list_devices()] == [
         (Device.CPU, "/physical_device:CPU:0"),

@@ -1,4 +1,4 @@
-"""Where a training diverged: the epoch and the step, and bits that do not depend on being watched."""
+"""The epoch and step at which a training diverged; watching does not change the bits."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
 from loopbench_server.engine.network import build_model, weights_digest
 
-from .by_hand import BATCH_SIZE, forward, gradients, run
+from .numpy_reference import BATCH_SIZE, forward, gradients, run
 
 STEPS = 45  # 1,438 samples in batches of 32
-WAYS = [(Execution.GRAPH, 0), (Execution.GRAPH, 7), (Execution.EAGER, 0), (Execution.XLA, 0)]
+EXECUTIONS = [(Execution.GRAPH, 0), (Execution.GRAPH, 7), (Execution.EAGER, 0), (Execution.XLA, 0)]
 
 
-def method_of(data: Data, method: Method, **fields: Any) -> TrainingMethod:
+def make_method(data: Data, method: Method, **fields: Any) -> TrainingMethod:
     spec = RunSpec.model_validate({"method": method, "dataset": "DIGITS", "epochs": 2, "seed": 5, **fields})
     made = METHODS[method](build_job(spec, data))
     made.warm_up()
@@ -28,8 +28,8 @@ def method_of(data: Data, method: Method, **fields: Any) -> TrainingMethod:
 
 
 def first_bad_update(data: Data, rate: float, momentum: float = 0.0) -> int:
-    """By NumPy in float32: the first update of which the loss, or the weights after it, are not finite."""
-    weights: list[Any] = build_model(5).get_weights()  # in float32, as the engine has them
+    """First update, by NumPy in float32, whose loss or resulting weights are not finite."""
+    weights: list[Any] = build_model(5).get_weights()  # float32, as in the engine
     velocity = [np.zeros_like(array) for array in weights]
     order = BatchOrder(5, len(data.train), 1_000).draw(0)
     for step in range(STEPS):
@@ -48,7 +48,7 @@ def first_bad_update(data: Data, rate: float, momentum: float = 0.0) -> int:
 
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("method", Method)
-def test_the_step_is_that_of_numpy(digits: Data, method: Method, execution: Execution) -> None:
+def test_the_step_matches_numpy(digits: Data, method: Method, execution: Execution) -> None:
     result, _ = run(method=method, execution=execution, optimizer={"kind": "sgd", "learning_rate": 1e6})
     assert result.diverged == Divergence(epoch=1, step=first_bad_update(digits, 1e6))
 
@@ -94,20 +94,18 @@ def test_replicas(digits: Data, method: Method) -> None:
 
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("method", Method)
-def test_a_healthy_run_has_the_bits_of_one_that_nobody_watches(
-    digits: Data, method: Method, execution: Execution
-) -> None:
-    plain = method_of(digits, method, execution=execution)
+def test_watching_a_healthy_run_does_not_change_its_bits(digits: Data, method: Method, execution: Execution) -> None:
+    plain = make_method(digits, method, execution=execution)
     plain.train([])
     result, weights = run(method=method, execution=execution)
     assert result.diverged is None
     assert result.weights_digest == weights_digest(plain.job.model.get_weights()) == weights_digest(weights)
 
 
-@pytest.mark.parametrize(("execution", "steps"), WAYS)
+@pytest.mark.parametrize(("execution", "steps"), EXECUTIONS)
 @pytest.mark.parametrize("method", Method)
 def test_a_replay_has_the_bits_of_the_training(digits: Data, method: Method, execution: Execution, steps: int) -> None:
-    made = method_of(digits, method, execution=execution, steps_per_execution=steps, optimizer={"kind": "adam"})
+    made = make_method(digits, method, execution=execution, steps_per_execution=steps, optimizer={"kind": "adam"})
     made.job.optimizer.build(made.job.model.trainable_variables)
     variables = [*made.job.model.variables, *made.job.optimizer.variables]
     start: list[Any] = []
@@ -125,10 +123,10 @@ def test_a_replay_has_the_bits_of_the_training(digits: Data, method: Method, exe
 
 @pytest.mark.parametrize("method", Method)
 def test_weights_may_be_infinite_under_figures_that_are_finite(digits: Data, method: Method) -> None:
-    """A unit of the first layer, which ReLU silences, becomes infinite before the second epoch."""
-    made = method_of(digits, method, epochs=3)
+    """A first-layer unit that ReLU silences becomes infinite before the second epoch."""
+    made = make_method(digits, method, epochs=3)
     monitor = DivergenceMonitor(made)
-    told: list[float] = []
+    logged: list[float] = []
     bias = made.job.model.get_layer("hidden_1").bias
 
     def break_unit(epoch: int, _: Any) -> None:
@@ -136,15 +134,15 @@ def test_weights_may_be_infinite_under_figures_that_are_finite(digits: Data, met
             bias.assign(np.where(np.arange(bias.shape[0]) == 0, -np.inf, bias.numpy()))
 
     callback = keras.callbacks.LambdaCallback(
-        on_epoch_begin=break_unit, on_epoch_end=lambda _, logs: told.extend(map(float, logs.values()))
+        on_epoch_begin=break_unit, on_epoch_end=lambda _, logs: logged.extend(map(float, logs.values()))
     )
     made.train([callback, monitor])
-    assert np.isfinite(told).all()
+    assert np.isfinite(logged).all()
     assert monitor.find(finite_end=False) == Divergence(epoch=2, step=1)
 
 
 def test_what_only_the_end_shows_counts_for_the_last_update(digits: Data) -> None:
-    made = method_of(digits, Method.GRADIENT_TAPE)
+    made = make_method(digits, Method.GRADIENT_TAPE)
     monitor = DivergenceMonitor(made)
     made.train([monitor])
     assert monitor.find(finite_end=True) is None

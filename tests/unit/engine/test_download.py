@@ -1,4 +1,4 @@
-"""Downloads from a server on loopback that means no good."""
+"""Downloads from a faulty server on loopback."""
 
 import hashlib
 import itertools
@@ -16,14 +16,14 @@ def source(web: Any, content: bytes = CONTENT) -> Source:
     return Source(web.url, hashlib.sha256(content).hexdigest())
 
 
-def test_a_file_that_is_what_it_should_be_is_put_into_its_place(web: Any, tmp_path: Path) -> None:
+def test_a_valid_file_is_moved_into_place(web: Any, tmp_path: Path) -> None:
     web.chunks = [CONTENT[:1_000], CONTENT[1_000:]]
     download(source(web), tmp_path / "new" / "file", limit=len(CONTENT))
     assert (tmp_path / "new" / "file").read_bytes() == CONTENT
     assert [*(tmp_path / "new").iterdir()] == [tmp_path / "new" / "file"]
 
 
-def test_nothing_is_left_of_what_is_refused_and_what_was_there_stays(web: Any, tmp_path: Path) -> None:
+def test_a_refused_file_is_removed_and_the_existing_one_kept(web: Any, tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"before")
     web.chunks = [CONTENT]
@@ -44,23 +44,21 @@ def test_nothing_is_left_of_what_is_refused_and_what_was_there_stays(web: Any, t
         pytest.param([], {}, "unexpected contents", id="nothing"),
     ],
 )
-def test_what_is_not_the_file_is_refused(
-    web: Any, tmp_path: Path, chunks: Any, headers: dict[str, str], message: str
-) -> None:
+def test_a_wrong_file_is_refused(web: Any, tmp_path: Path, chunks: Any, headers: dict[str, str], message: str) -> None:
     web.chunks, web.headers = chunks, headers
     with pytest.raises(DownloadError, match=message):
         download(source(web), tmp_path / "file", limit=len(CONTENT))
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_server_that_dribbles_is_not_waited_for(web: Any, tmp_path: Path) -> None:
+def test_a_slow_server_is_given_up(web: Any, tmp_path: Path) -> None:
     web.chunks = itertools.repeat(b"x")
     with pytest.raises(DownloadError, match="time limit"):
         download(source(web), tmp_path / "file", limit=1 << 40, longest=0)
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_server_that_is_not_there_is_an_error_without_folders(tmp_path: Path) -> None:
+def test_an_absent_server_is_an_error_without_paths(tmp_path: Path) -> None:
     with pytest.raises(DownloadError) as caught:
         download(Source("http://127.0.0.1:1/file", ""), tmp_path / "file", limit=1)
     assert str(tmp_path) not in str(caught.value)

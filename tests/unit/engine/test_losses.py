@@ -11,7 +11,7 @@ OUTPUTS = np.array([[2.0, 0.0, -2.0], [0.5, 1.5, 0.0]])
 # -log softmax: log(e^2 + e^0 + e^-2) - 2 and log(e^0.5 + e^1.5 + e^0) - 1.5.
 CROSSENTROPY = [np.log(np.exp(2) + 1 + np.exp(-2)) - 2, np.log(np.exp(0.5) + np.exp(1.5) + 1) - 1.5]
 
-# Loss → what a batch minimises, and the true figure of each sample.
+# Loss → the batch's objective, and the correct value per sample.
 EXPECTED = {
     Loss.MEAN_SQUARED_ERROR: ((5 / 3 + 0.5 / 3) / 2, [5 / 3, 0.5 / 3]),
     Loss.SUM_OF_SQUARES: (5.5 / 2, [5, 0.5]),

@@ -13,7 +13,7 @@ from loopbench_server.engine.methods import METHODS
 from loopbench_server.engine.training import train
 from loopbench_server.worker_config import WorkerConfig
 
-from .by_hand import ADAM, BATCH_SIZE, EPOCHS, SGD, digest, forward, run, trained_by_hand
+from .numpy_reference import ADAM, BATCH_SIZE, EPOCHS, SGD, digest, forward, run, train_with_numpy
 
 
 def test_table_is_complete() -> None:
@@ -72,7 +72,7 @@ def test_xla_program_of_many_steps_is_close() -> None:
         assert np.allclose(ours, theirs, atol=1e-5)
 
 
-# Every loss and every optimizer once; the slow tier has all their pairs.
+# Every loss and every optimizer once; the slow tests cover all pairs.
 PAIRS = {
     (Loss.MEAN_SQUARED_ERROR, "rmsprop"),
     (Loss.SUM_OF_SQUARES, "sgd"),
@@ -130,13 +130,13 @@ def test_bits_do_not_depend_on_an_option_of_the_optimizer(options: dict[str, flo
     "method",
     [
         Method.GRADIENT_TAPE,
-        # To the bit the same, as a quick test shows.
+        # A quick test shows that the bits are the same.
         *(pytest.param(method, marks=pytest.mark.slow) for method in Method if method is not Method.GRADIENT_TAPE),
     ],
 )
-def test_weights_are_those_of_numpy(digits: Data, method: Method, optimizer: dict[str, str], tolerance: float) -> None:
+def test_weights_match_numpy(digits: Data, method: Method, optimizer: dict[str, str], tolerance: float) -> None:
     result, weights = run(method=method, optimizer=optimizer)
-    expected = trained_by_hand(digits, optimizer, EPOCHS)
+    expected = train_with_numpy(digits, optimizer, EPOCHS)
     for ours, theirs in zip(weights, expected, strict=True):
         assert np.abs(ours - theirs).max() < tolerance
     outputs = forward([w.astype(np.float64) for w in weights], digits.validation.images.astype(np.float64))[-1]

@@ -24,7 +24,7 @@ def test_right_metrics_count_samples(accuracy_metric: AccuracyMetric) -> None:
     assert float(accuracy.result()) == pytest.approx(2 / 3)
 
 
-def test_wrong_accuracy_metric_takes_a_batch_for_one_sample() -> None:
+def test_wrong_accuracy_metric_counts_a_batch_as_one_sample() -> None:
     accuracy = Accuracy(AccuracyMetric.CATEGORICAL_ON_LABELS)
     # Largest label at index 2, largest prediction at index 1: the one sample counted is wrong.
     accuracy.update_state(ONE_HOT, OUTPUTS)

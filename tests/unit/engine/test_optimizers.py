@@ -20,7 +20,7 @@ def test_parameters_and_defaults_are_those_of_keras(kind: str) -> None:
     assert theirs == pytest.approx(ours)
 
 
-# A value that no optimizer has by default, and what it needs beside it.
+# A value that is no optimizer's default, and the values it requires.
 OTHER_VALUES: dict[str, dict[str, Any]] = {
     "learning_rate": {"learning_rate": 0.25},
     "momentum": {"momentum": 0.25},

@@ -12,7 +12,7 @@ from loopbench_server.engine.replicas import strategy_for
 from loopbench_server.engine.training import train
 from loopbench_server.worker_config import WorkerConfig
 
-from .by_hand import ADAM, EPOCHS, SGD, digest, forward, run, trained_by_hand
+from .numpy_reference import ADAM, EPOCHS, SGD, digest, forward, run, train_with_numpy
 
 DISTRIBUTED = (Method.FIT, Method.CUSTOM_TRAIN_STEP)
 
@@ -38,9 +38,9 @@ def test_bits_do_not_depend_on_method_or_execution(optimizer: dict[str, str]) ->
     [(SGD, 1e-6), pytest.param(ADAM, 1e-4, marks=pytest.mark.slow)],
     ids=["sgd", "adam"],
 )
-def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: dict[str, str], tolerance: float) -> None:
+def test_weights_match_numpy_on_whole_batches(digits: Data, optimizer: dict[str, str], tolerance: float) -> None:
     result, weights = shared(optimizer=optimizer)
-    for ours, theirs in zip(weights, trained_by_hand(digits, optimizer, EPOCHS), strict=True):
+    for ours, theirs in zip(weights, train_with_numpy(digits, optimizer, EPOCHS), strict=True):
         assert np.abs(ours - theirs).max() < tolerance
     assert result.updates == EPOCHS * 45  # 1,438 samples in batches of 32, the last of 30
     one, _ = run()
@@ -49,16 +49,16 @@ def test_weights_are_those_of_numpy_on_whole_batches(digits: Data, optimizer: di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", DISTRIBUTED)
-def test_a_mean_of_the_replicas_own_doubles_the_rate(digits: Data, method: Method) -> None:
+def test_a_per_replica_mean_doubles_the_rate(digits: Data, method: Method) -> None:
     result, weights = shared(method=method, loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, epochs=1)
-    for ours, theirs in zip(weights, trained_by_hand(digits, SGD, 1, rate=0.02), strict=True):
+    for ours, theirs in zip(weights, train_with_numpy(digits, SGD, 1, rate=0.02), strict=True):
         assert np.abs(ours - theirs).max() < 1e-5
-    # What fit makes of such a loss, and a step that is written by hand.
+    # fit and a hand-written step both report such a loss doubled.
     assert result.reported_validation.loss == pytest.approx(2 * result.validation.loss, rel=1e-5)
 
 
 @pytest.mark.slow
-def test_on_one_replica_a_mean_of_its_own_is_that_of_the_batch() -> None:
+def test_on_one_replica_its_mean_is_the_batch_mean() -> None:
     assert digest(loss=Loss.SUM_OF_SQUARES_REPLICA_MEAN, epochs=1) == digest(epochs=1)
 
 
@@ -111,7 +111,7 @@ def test_the_last_batch_is_that_of_all_replicas(method: Method) -> None:
     assert two.reported_train.loss == pytest.approx(one.reported_train.loss, rel=1e-5)
 
 
-def test_variables_are_mirrored_on_so_many_devices() -> None:
+def test_variables_are_mirrored_on_every_device() -> None:
     strategy = strategy_for(2)
     assert isinstance(strategy, tf.distribute.MirroredStrategy)
     assert strategy.num_replicas_in_sync == 2
@@ -121,7 +121,7 @@ def test_variables_are_mirrored_on_so_many_devices() -> None:
 
 @pytest.mark.slow
 def test_mnist_on_two_replicas_is_mnist_on_one(mnist_dir: Any) -> None:
-    # Not Adam, which divides by the size of a gradient: where that is all rounding, it makes a whole step of it.
+    # Not Adam: it divides by the gradient's size, so a rounding error becomes a full step.
     spec = {"method": Method.FIT, "epochs": 1, "batch_size": 480, "optimizer": Sgd(learning_rate=0.01)}
     (two, shares), (one, whole) = (
         train(RunSpec(replicas=replicas, **spec), WorkerConfig(threads=1, data_dir=mnist_dir)) for replicas in (2, 1)

@@ -1,4 +1,4 @@
-"""TensorBoard logs on a disk that is full, or fills up."""
+"""TensorBoard logs on a disk that is full or becomes full."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ OF_OTHERS = [
     "localhost.example.org:1",
     "127.0.0.1.example.org:1",
     "[::ffff:10.0.0.1]:1",
-    # What could be read in two ways is not trusted.
+    # An ambiguous address is not trusted.
     "::1:1",
     "127.1:1",
     "*:1",
@@ -25,17 +25,17 @@ OF_OTHERS = [
 
 
 @pytest.mark.parametrize("address", OURS)
-def test_these_addresses_are_for_this_machine_alone(address: str) -> None:
+def test_these_addresses_are_local(address: str) -> None:
     assert is_loopback(address)
 
 
 @pytest.mark.parametrize("address", OF_OTHERS)
-def test_all_others_may_be_reached_from_elsewhere(address: str) -> None:
+def test_all_other_addresses_are_public(address: str) -> None:
     assert not is_loopback(address)
 
 
 @pytest.mark.parametrize("address", OURS)
-def test_on_loopback_nothing_is_asked_for(address: str) -> None:
+def test_loopback_requires_no_access(address: str) -> None:
     assert find_missing_protection(address, tls=False, tokens=False, insecure=False) == []
 
 
@@ -48,9 +48,7 @@ def test_on_loopback_nothing_is_asked_for(address: str) -> None:
         (False, False, ["--tls-certificate", "--tokens-file"]),
     ],
 )
-def test_elsewhere_tls_and_tokens_are_asked_for_unless_somebody_says_insecure(
-    tls: bool, tokens: bool, flags: list[str]
-) -> None:
+def test_public_addresses_require_tls_and_tokens_unless_insecure(tls: bool, tokens: bool, flags: list[str]) -> None:
     lacking = find_missing_protection("0.0.0.0:1", tls=tls, tokens=tokens, insecure=False)
     assert len(lacking) == len(flags)
     assert all(flag in line for flag, line in zip(flags, lacking, strict=True))

@@ -9,7 +9,7 @@ from loopbench import spec
 
 
 def refused(model: type[BaseModel], given: dict[str, Any]) -> set[str]:
-    """The paths of the fields that ``model`` refuses."""
+    """Paths of the fields that ``model`` refuses."""
     with pytest.raises(ValidationError) as caught:
         model.model_validate(given)
     return {violation.field for violation in spec.violations_of(caught.value.errors())}
@@ -69,7 +69,7 @@ def test_optimizers_stand_in_the_table_under_their_kind() -> None:
         assert optimizer.model_validate({}).model_dump()["kind"] == kind
 
 
-# Field of RunSpec, the smallest and the largest value it takes.
+# Field of RunSpec with its smallest and largest valid value.
 WHOLE_NUMBERS = {
     "epochs": (1, 1_000),
     "batch_size": (1, 60_000),
@@ -78,7 +78,7 @@ WHOLE_NUMBERS = {
     "steps_per_execution": (0, 1_000_000),
     "replicas": (1, 16),
 }
-# What a value needs beside it.
+# Values that another value requires.
 BESIDE = {"replicas": {"method": "FIT"}}
 
 
@@ -96,7 +96,7 @@ def test_the_table_of_whole_numbers_is_complete() -> None:
     assert {name for name, field in spec.RunSpec.model_fields.items() if field.annotation is int} == set(WHOLE_NUMBERS)
 
 
-# Optimizer, field, values it takes at its bounds, values just outside.
+# Optimizer, field, valid values at its bounds, invalid values just outside.
 OPTIMIZER_NUMBERS = [
     *((kind, "learning_rate", (5e-324, 1e6), (0, 1_000_001)) for kind in ("sgd", "adam", "adamw", "rmsprop")),
     *((kind, "epsilon", (5e-324, 1e6), (0, 1_000_001)) for kind in ("adam", "adamw", "rmsprop")),
@@ -157,7 +157,7 @@ def test_the_table_of_optimizer_figures_is_complete() -> None:
         ({"execution": "EAGER", "steps_per_execution": 2}, "steps_per_execution"),
     ],
 )
-def test_what_the_contract_does_not_know_is_refused(given: dict[str, Any], path: str) -> None:
+def test_unknown_fields_and_values_are_refused(given: dict[str, Any], path: str) -> None:
     assert refused(spec.RunSpec, given) == {path}
 
 
@@ -224,27 +224,27 @@ NOT_SHARED = [
 
 
 @pytest.mark.parametrize("given", SHARED)
-def test_replicas_share_what_divides(given: dict[str, Any]) -> None:
+def test_replicas_share_divisible_batches(given: dict[str, Any]) -> None:
     assert spec.RunSpec.model_validate(given).replicas == given["replicas"]
 
 
-@pytest.mark.parametrize(("given", "told"), NOT_SHARED)
-def test_what_replicas_cannot_share_is_refused(given: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("given", "message"), NOT_SHARED)
+def test_indivisible_batches_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         spec.RunSpec.model_validate({"method": "FIT", "replicas": 2} | given)
     (violation,) = spec.violations_of(caught.value.errors(), "")
     assert violation.field == "replicas"
-    assert told in violation.description
+    assert message in violation.description
 
 
-def test_all_that_is_against_replicas_is_told_at_once() -> None:
+def test_all_replica_violations_are_reported_together() -> None:
     with pytest.raises(ValidationError, match=r"GRADIENT_TAPE.*XLA.*batch_size"):
         spec.RunSpec.model_validate({"replicas": 3, "execution": "XLA"})
     given = {"method": "x", "replicas": 2, "batch_size": 0, "optimizer": 1}
     assert refused(spec.RunSpec, given) == {"method", "batch_size", "optimizer"}, "of bad fields nothing follows"
 
 
-def test_a_result_may_hold_what_diverged(make_result: Callable[..., spec.Result]) -> None:
+def test_a_result_may_have_diverged_values(make_result: Callable[..., spec.Result]) -> None:
     final = spec.FinalMetrics(loss=math.nan, accuracy=0, correct=0, samples=359)
     result = make_result(validation=final, reported_train=spec.ReportedMetrics(loss=math.inf, accuracy=math.nan))
     read = spec.Result.model_validate_json(result.model_dump_json())

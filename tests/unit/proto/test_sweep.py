@@ -1,4 +1,4 @@
-"""Sweeps: which run an index is, under which id it is asked for, and the file that names them."""
+"""Sweeps: the run of each index, its request id, and the sweep file."""
 
 import json
 import uuid
@@ -13,18 +13,18 @@ from loopbench.sweep import FILE_BYTES, MOST_INDICES, LabelledSpec, Sweep
 from loopbench.sweep_file import read_sweep
 
 TAPE = RunSpec(dataset=Dataset.DIGITS, epochs=3)
-# Zero is no default here, and has to come through.
+# Zero is not the default here and has to survive.
 ADAM = RunSpec(method=Method.FIT, optimizer=Adam(learning_rate=0.001), shuffle_buffer=0)
 
 
-def sweep_of(*specs: tuple[str, RunSpec], seeds: tuple[int, ...] = (7, 3, 5), name: str = "losses") -> Sweep:
+def make_sweep(*specs: tuple[str, RunSpec], seeds: tuple[int, ...] = (7, 3, 5), name: str = "losses") -> Sweep:
     return Sweep(name=name, seeds=seeds, specs=tuple(LabelledSpec(label=label, spec=spec) for label, spec in specs))
 
 
-SWEEP = sweep_of(("tape", TAPE), ("adam", ADAM))
+SWEEP = make_sweep(("tape", TAPE), ("adam", ADAM))
 
 
-def faults_of(tmp_path: Path, content: str | bytes) -> dict[str, str]:
+def find_faults(tmp_path: Path, content: str | bytes) -> dict[str, str]:
     file = tmp_path / "sweep.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidFieldsError) as caught:
@@ -57,10 +57,10 @@ def test_the_file_gives_the_sweep_back(tmp_path: Path) -> None:
 
 
 def test_a_later_field_at_its_default_changes_no_sweep() -> None:
-    # The name of this sweep without the field `replicas`, which specs did not always have.
+    # Name of this sweep before specs had the field `replicas`.
     assert SWEEP.full_name == "losses-a49c75c63b"
     shared = ADAM.model_copy(update={"replicas": 2})
-    assert '"replicas": 2' in sweep_of(("tape", TAPE), ("adam", shared)).text
+    assert '"replicas": 2' in make_sweep(("tape", TAPE), ("adam", shared)).text
 
 
 def test_an_id_is_of_the_sweep_and_the_index_however_the_file_is_written(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_an_id_is_of_the_sweep_and_the_index_however_the_file_is_written(tmp_pat
 @pytest.mark.parametrize(
     "other",
     [
-        sweep_of(("tape", TAPE), ("adam", ADAM), name="other"),
-        sweep_of(("tape", TAPE), ("adam", ADAM), seeds=(7, 3, 6)),
-        sweep_of(("tape", TAPE), ("adams", ADAM)),
-        sweep_of(("tape", TAPE), ("adam", ADAM.model_copy(update={"epochs": 11}))),
-        sweep_of(("adam", ADAM), ("tape", TAPE)),
+        make_sweep(("tape", TAPE), ("adam", ADAM), name="other"),
+        make_sweep(("tape", TAPE), ("adam", ADAM), seeds=(7, 3, 6)),
+        make_sweep(("tape", TAPE), ("adams", ADAM)),
+        make_sweep(("tape", TAPE), ("adam", ADAM.model_copy(update={"epochs": 11}))),
+        make_sweep(("adam", ADAM), ("tape", TAPE)),
     ],
 )
 def test_another_sweep_has_other_ids_and_another_name(other: Sweep) -> None:
@@ -124,7 +124,7 @@ def test_one_error_names_everything_by_its_place(tmp_path: Path) -> None:
             {"epochs": 3},
         ],
     }
-    assert set(faults_of(tmp_path, json.dumps(document))) == {
+    assert set(find_faults(tmp_path, json.dumps(document))) == {
         "name",
         "seeds",
         "colour",
@@ -158,35 +158,35 @@ def test_one_error_names_everything_by_its_place(tmp_path: Path) -> None:
         (" " * (FILE_BYTES + 1), "at most 1,048,576 bytes"),
     ],
 )
-def test_a_file_that_is_none_is_named(tmp_path: Path, content: str | bytes, words: str) -> None:
-    ((field, description),) = faults_of(tmp_path, content).items()
+def test_an_invalid_file_is_named(tmp_path: Path, content: str | bytes, words: str) -> None:
+    ((field, description),) = find_faults(tmp_path, content).items()
     assert field == str(tmp_path / "sweep.json")
     assert words in description
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidFieldsError, match=r"absent\.json.*cannot be read"):
         read_sweep(tmp_path / "absent.json")
 
 
 def test_nothing_is_missing(tmp_path: Path) -> None:
-    assert set(faults_of(tmp_path, "{}")) == {"name", "seeds", "specs"}
+    assert set(find_faults(tmp_path, "{}")) == {"name", "seeds", "specs"}
 
 
 def test_indices_are_bounded() -> None:
     labels = [f"l{number}" for number in range(MOST_INDICES // 10)]
-    most = sweep_of(*((label, TAPE) for label in labels), seeds=tuple(range(10)))
+    most = make_sweep(*((label, TAPE) for label in labels), seeds=tuple(range(10)))
     assert most.size == MOST_INDICES
     with pytest.raises(ValidationError, match="at most 10,000"):
-        sweep_of(*((label, TAPE) for label in [*labels, "more"]), seeds=tuple(range(10)))
+        make_sweep(*((label, TAPE) for label in [*labels, "more"]), seeds=tuple(range(10)))
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a.b", "a_b", "ä", "a" * 41, "a\n"])
 def test_a_name_has_to_do_as_part_of_a_host_name(name: str) -> None:
     with pytest.raises(ValidationError, match="must be at most 40"):
-        sweep_of(("tape", TAPE), name=name)
+        make_sweep(("tape", TAPE), name=name)
 
 
 def test_the_longest_name_leaves_room_for_the_index() -> None:
-    longest = sweep_of(("tape", TAPE), name="a" * 40)
+    longest = make_sweep(("tape", TAPE), name="a" * 40)
     assert len(f"{longest.full_name}-{MOST_INDICES - 1}") <= 63

@@ -1,4 +1,4 @@
-"""A diagnosis in words."""
+"""A diagnosis as text."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_causes_follow_with_their_evidence() -> None:
     ]
 
 
-def test_what_agrees_is_listed_only_where_asked() -> None:
+def test_agreement_is_listed_only_on_request() -> None:
     brief, verbose = (describe(diagnosis(cause()), verbose=verbose, scope=SCOPE) for verbose in (False, True))
     assert "No difference in" not in brief
     assert verbose.splitlines()[-6:] == [
@@ -103,7 +103,7 @@ def test_what_agrees_is_listed_only_where_asked() -> None:
     ]
 
 
-def test_no_cause_states_what_was_compared() -> None:
+def test_without_a_cause_the_text_lists_the_comparisons() -> None:
     assert describe(diagnosis(), scope=SCOPE).splitlines() == [
         "Both sides agree: no difference above rounding was found.",
         "",

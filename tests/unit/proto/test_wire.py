@@ -107,7 +107,7 @@ def test_a_spec_survives_the_wire(fields: dict[str, Any]) -> None:
     assert wire.spec_from_wire(run_pb2.RunSpec.FromString(sent)) == value
 
 
-# Model → message: the same fields on both sides.
+# Model → message; both have the same fields.
 PAIRS: dict[type[BaseModel], type[Message]] = {
     **{model: getattr(run_pb2, model.__name__) for model in (spec.Sgd, spec.Adam, spec.AdamW, spec.RmsProp)},
     spec.RunSpec: run_pb2.RunSpec,

@@ -1,4 +1,4 @@
-"""Every message that a server or a client converts, there and back."""
+"""Round trips of every message that a server or a client converts."""
 
 import math
 from collections.abc import Callable
@@ -192,7 +192,7 @@ def test_nan_survives(make_result: Callable[..., spec.Result], make_run: Callabl
     assert read.result.train == run.result.train
 
 
-def test_what_is_not_set_stays_unset(make_run: Callable[..., spec.Run]) -> None:
+def test_unset_fields_stay_unset(make_run: Callable[..., spec.Run]) -> None:
     message = wire.run_to_wire(make_run())
     assert {field.name for field, _ in message.ListFields()} == {"id", "request_id", "spec", "state", "create_time"}
     event = wire.event_to_wire(spec.RunEvent(state=spec.RunState.RUNNING))

@@ -1,4 +1,4 @@
-"""Commands in the documents are such as the programs take: they are parsed, and not run."""
+"""Commands in the documents are valid: the tests parse them and do not run them."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from loopbench_server.security import token_command
 from tests.support.markdown import documents, shell_lines
 from tests.support.paths import ROOT
 
-# What ends a command, or sends its output elsewhere.
+# Tokens that end a command or redirect its output.
 END = re.compile(r"[|&;<>()]+")
 ERRORS_ELSEWHERE = re.compile(r"\s2>")
 ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
@@ -51,7 +51,7 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
 
 
 def command(line: str) -> tuple[str, list[str]] | None:
-    """The program and its arguments, if a line calls one of this project's."""
+    """Program and arguments if the line calls a program of this project."""
     unassigned = re.sub(rf"^\s*(?:{ASSIGNMENT.pattern}\S*\s+)*", "", line)
     program = unassigned.split(maxsplit=1)[0].removeprefix(".venv/bin/") if unassigned else ""
     return (program, _words(unassigned)[1:]) if program in PARSERS else None
@@ -83,7 +83,7 @@ def test_a_command_of_the_documents_is_one_that_there_is(program: str, words: li
     PARSERS[program](words)
 
 
-def test_a_command_is_told_from_what_stands_around_it() -> None:
+def test_a_command_is_separated_from_its_context() -> None:
     assert command("A=1 B=x .venv/bin/loopbench runs --limit 3 > file  # three") == (
         "loopbench",
         ["runs", "--limit", "3"],

@@ -1,4 +1,4 @@
-"""BENCHMARKS.md says what was measured, and calls a target missed where it is."""
+"""BENCHMARKS.md shows the measured values and marks missed targets."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def test_every_machine_is_held_against_the_targets(tmp_path: Path, monkeypatch: 
 
 @pytest.fixture
 def measured() -> Measured:
-    """Made up: every target is reached."""
+    """Invented measurements that reach every target."""
     accuracies = {"epoch_seconds": [1.0], "train_accuracy": 0.97, "validation_accuracy": 0.967}
     names = [*contest.OURS, *contest.EAGER, *contest.PEERS]
     seconds = {name: 20.0 if name == "article: eager tape" else 8.0 for name in contest.PEERS}

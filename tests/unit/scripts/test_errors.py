@@ -23,10 +23,10 @@ def test_every_reason_has_a_section_and_no_section_is_without_a_reason() -> None
 
 
 def test_a_section_says_what_the_table_says_and_more() -> None:
-    for reason, told, more in SECTION.findall(troubleshooting()):
+    for reason, text, more in SECTION.findall(troubleshooting()):
         (error,) = (error for error in subclasses() if error.reason == reason)
-        assert error.hint in told
-        assert STATUSES[error].name in told
-        assert ("not retryable" in told) is not error.retryable
+        assert error.hint in text
+        assert STATUSES[error].name in text
+        assert ("not retryable" in text) is not error.retryable
         assert len(more) > 50
         assert not more.startswith("#")

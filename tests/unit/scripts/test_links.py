@@ -20,7 +20,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert dead == []
 
 
-def test_the_links_of_the_project_are_looked_at() -> None:
+def test_links_of_the_project_are_checked() -> None:
     assert {Path("README.md"), Path("docs/api.md"), Path("docs/troubleshooting.md")} <= set(documents())
     assert "troubleshooting.md#queue_full" in links(Path("docs/errors.md"))
     assert "the-server-does-not-start" in anchors(Path("docs/troubleshooting.md"))

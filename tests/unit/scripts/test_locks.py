@@ -1,4 +1,4 @@
-"""What the images install is what the tests run with."""
+"""The images install the versions that the tests use."""
 
 import tomllib
 
@@ -15,7 +15,7 @@ EXTRAS = {
 
 
 def locked(name: str) -> dict[str, set[str]]:
-    """Versions by package: more than one where they depend on the version of Python."""
+    """Versions by package; several if they depend on the Python version."""
     found: dict[str, set[str]] = {}
     for line in (ROOT / "requirements" / f"{name}.lock").read_text().splitlines():
         if "==" in line and line[0].isalnum():
@@ -34,12 +34,12 @@ def required(extras: list[str]) -> set[str]:
 @pytest.mark.parametrize("name", ["server", "gpu", "build"])
 def test_images_have_the_versions_that_the_tests_run_with(name: str) -> None:
     ours = locked("dev")
-    # The same code without, and with, what only GPUs need.
+    # The same code without and with the GPU libraries.
     ours["tensorflow-cpu"] = ours["tensorflow"]
     known = {package: versions for package, versions in locked(name).items() if not package.startswith("nvidia-")}
     assert {package: ours.get(package) for package in known} == known
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_images_have_all_that_their_extras_ask_for(name: str) -> None:
+def test_images_have_everything_that_their_extras_require(name: str) -> None:
     assert required(EXTRAS[name]) - locked(name).keys() == set()

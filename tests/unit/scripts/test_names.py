@@ -1,4 +1,4 @@
-"""What texts name between backticks is there: commands, targets, flags, metrics and lines of the log."""
+"""Every name between backticks exists: commands, targets, flags, metrics and log events."""
 
 import re
 from pathlib import Path
@@ -17,15 +17,15 @@ SOURCES = "".join(path.read_text() for part in ("server", "client") for path in 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 METRIC = re.compile(r"\b(?:loopbench|grpc_server)_[a-z_]+")
 EVENT = re.compile(r'"event": "([^"]+)"')
-# For users; CONTRIBUTING.md and ARCHITECTURE.md also name flags of tests and tools.
+# Documents for users; CONTRIBUTING.md and ARCHITECTURE.md also name flags of tests and tools.
 FOR_USERS = [path for path in documents() if path.parent == Path("docs") or path.name in ("README.md", "SECURITY.md")]
 
-# They name flags of other tools too, so that only whole commands of ours are looked at.
+# These also name flags of other tools, so only complete commands of this project are checked.
 ABOUT_OTHER_TOOLS = {Path("docs") / name for name in ("container.md", "kubernetes.md", "metrics.md")}
 
 
 def flags() -> set[str]:
-    """Those of all programs."""
+    """Flags of all programs."""
     of_settings = {name.replace("_", "-") for settings in PROGRAMS.values() for name in settings.model_fields}
     of_commands = {flag for command in COMMANDS.values() for option in command.params for flag in option.opts}
     return (
@@ -54,18 +54,18 @@ def test_flags_exist(document: Path) -> None:
     assert named - flags() == set()
 
 
-# Names in capitals that stand in running text; what was left to be filled in looks the same.
+# Names in capitals in running text; placeholders look the same.
 NAME = re.compile(r"\b[A-Z]+_[A-Z_]*[A-Z]\b|\b(?:TODO|TBD|FIXME|XXX)\b")
 NAMED = SOURCES + "".join(path.read_text() for kind in ("py", "proto") for path in (ROOT / "proto").rglob(f"*.{kind}"))
 
 
 @pytest.mark.parametrize("document", documents(), ids=str)
-def test_names_in_capitals_exist_and_nothing_is_left_to_be_filled_in(document: Path) -> None:
+def test_names_in_capitals_exist_and_no_placeholder_remains(document: Path) -> None:
     texts = (token.content for token in tokens(document) if token.type == "text")
     assert [name for text in texts for name in NAME.findall(text) if name not in NAMED] == []
 
 
-# What Prometheus's own form of counters and histograms puts behind a name.
+# Suffixes that Prometheus adds to counters and histograms.
 SUFFIX = re.compile("_(total|bucket|sum|count)$")
 
 

@@ -1,4 +1,4 @@
-"""Pages that are written from the code: they are fresh, and leave nothing out."""
+"""Pages generated from the code are fresh and complete."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def test_the_page_is_fresh(page: str) -> None:
 
 
 def section(page: str, heading: str) -> str:
-    """What stands below ``### heading``."""
+    """Text below ``### heading``."""
     (found,) = re.findall(rf"^### {heading}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     return str(found)
 
@@ -37,11 +37,11 @@ def test_the_api_has_every_call_field_and_value() -> None:
         for service in file.services_by_name.values():
             assert all(section(page, method.name).strip() for method in service.methods)
         for message in file.message_types_by_name.values():
-            told = section(page, message.name)
-            assert [f"| `{field.name}` |" in told for field in message.fields] == [True] * len(message.fields)
+            content = section(page, message.name)
+            assert [f"| `{field.name}` |" in content for field in message.fields] == [True] * len(message.fields)
         for enum in file.enum_types_by_name.values():
-            told = section(page, enum.name)
-            assert all(f"| `{value.name}` | {value.number} | " in told for value in enum.values)
+            content = section(page, enum.name)
+            assert all(f"| `{value.name}` | {value.number} | " in content for value in enum.values)
 
 
 def test_the_api_names_every_reason_that_a_call_can_fail_for() -> None:
@@ -49,7 +49,7 @@ def test_the_api_names_every_reason_that_a_call_can_fail_for() -> None:
     assert [error.reason for error in subclasses() if f"[`{error.reason}`]" not in page] == []
 
 
-def test_the_api_tells_types_and_presence() -> None:
+def test_the_api_lists_types_and_presence() -> None:
     page = (DOCS / "api.md").read_text()
     epochs = "| `epochs` | `optional` `int32` | Passes over the training set; 1 to 1,000; default 10. |"
     versions = "| `versions` | `map<string, string>` | Versions of packages, by package name. |"
@@ -63,7 +63,7 @@ def test_the_api_tells_types_and_presence() -> None:
     assert "[`RUN_NOT_ENDED`](troubleshooting.md#run_not_ended)" in section(page, "DeleteRun")
 
 
-def test_a_setting_is_told_with_flag_variable_bounds_and_default() -> None:
+def test_a_setting_is_listed_with_flag_variable_bounds_and_default() -> None:
     page = (DOCS / "configuration.md").read_text()
     for row in (
         "| `--queue-size` | `LOOPBENCH_QUEUE_SIZE` | whole number, 0 to 10,000 | `1000` | runs that may wait",

@@ -1,4 +1,4 @@
-"""The scoreboard of published cases: what an answer is worth, and the page."""
+"""The scoreboard of published cases: verdicts on answers, and the page."""
 
 from pathlib import Path
 

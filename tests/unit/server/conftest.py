@@ -35,14 +35,14 @@ SECONDS_A_TEST_MAY_HANG = 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fail a test of this folder that waits for something that never happens."""
+    """Give every test of this folder a time limit."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(SECONDS_A_TEST_MAY_HANG))
 
 
 class Serve(Protocol):
-    """Starts a server in this process, and returns a channel to it."""
+    """Starts a server in this process and returns a channel to it."""
 
     async def __call__(self, *register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel: ...
 
@@ -54,7 +54,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def serve(registry: CollectorRegistry) -> AsyncIterator[Serve]:
-    """Servers that stop with the test, by default with the interceptors of a server without tokens and traces."""
+    """Servers that stop with the test; by default without tokens and traces."""
     async with AsyncExitStack() as servers:
 
         async def start(*register: Register, interceptors: Sequence[Any] | None = None) -> grpc.aio.Channel:
@@ -77,8 +77,8 @@ def store(store_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def lapsing(store_url: str) -> Iterator[Store]:
-    """The same file seen by another server, whose leases have lapsed as soon as it says anything."""
+def expiring(store_url: str) -> Iterator[Store]:
+    """The same file as another server's store, whose leases expire immediately."""
     made = Store(open_database(store_url), owner="there", lease=timedelta(seconds=-1))
     yield made
     made.close()
@@ -86,16 +86,16 @@ def lapsing(store_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def there(store_url: str) -> Iterator[Store]:
-    """That other server, as long as it renews its leases."""
+    """The other server, which renews its leases."""
     made = Store(open_database(store_url), owner="there", lease=LEASE)
     yield made
     made.close()
 
 
 class FakeWorker:
-    """Says what the test sends, and notes when its process would be gone."""
+    """A worker whose events the test sends; it records when its process would have ended."""
 
-    # Of a process that there is, so that its memory can be looked at.
+    # Of an existing process, so that its memory can be read.
     pid = os.getpid()
 
     def __init__(self, task: Task, weights: bytes) -> None:
@@ -120,7 +120,7 @@ class FakeWorker:
 
 
 class FakeWorkerPool:
-    """Stands for :class:`loopbench_server.workers.pool.WorkerPool`."""
+    """Stand-in for :class:`loopbench_server.workers.pool.WorkerPool`."""
 
     def __init__(self) -> None:
         self.refused = False
@@ -130,7 +130,7 @@ class FakeWorkerPool:
         self._begun: asyncio.Queue[FakeWorker] = asyncio.Queue()
 
     async def begun(self) -> FakeWorker:
-        """The next worker, in the order in which they were started."""
+        """The next worker in order of start."""
         return await self._begun.get()
 
     @asynccontextmanager
@@ -148,7 +148,7 @@ class FakeWorkerPool:
 
 
 class Recorder(Observer):
-    """Notes what a scheduler tells its observer."""
+    """Observer that records the scheduler's calls."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
@@ -203,19 +203,19 @@ async def make_scheduler(
 
 @pytest.fixture
 def executor(store: Store, pool: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
-    """One with one slot, and nothing to do."""
+    """An idle executor with one slot."""
     return RunExecutor(store, pool, 1, config, observer)
 
 
 @pytest.fixture
 def scheduler(make_scheduler: Callable[..., Scheduler]) -> Scheduler:
-    """One with one slot."""
+    """A scheduler with one slot."""
     return make_scheduler()
 
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """Waits until something is true that nothing announces."""
+    """Polls a condition until it is true."""
 
     async def wait(true: Callable[[], bool]) -> None:
         while not true():  # noqa: ASYNC110  there is no event

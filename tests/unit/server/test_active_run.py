@@ -12,7 +12,7 @@ def progress(step: int) -> Progress:
     return Progress(epoch=1, epochs=3, step=step, steps_per_epoch=45, examples_per_second=1, seconds_left=2)
 
 
-async def test_a_late_watcher_first_learns_all_so_far(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
+async def test_a_late_watcher_first_receives_all_past_events(make_run: MakeRun, make_epoch: MakeEpoch) -> None:
     active = ActiveRun(make_run(state=RunState.RUNNING))
     for number in (1, 2):
         active.update(epoch=make_epoch(number))
@@ -65,7 +65,7 @@ async def test_watchers_see_the_same_epochs(make_run: MakeRun, make_epoch: MakeE
     assert (await anext(late)).epochs == (make_epoch(2),)
 
 
-async def test_a_position_is_told_only_while_queued(make_run: MakeRun) -> None:
+async def test_a_position_is_sent_only_while_queued(make_run: MakeRun) -> None:
     active = ActiveRun(make_run())
     active.update(queue_position=2)
     events = active.watch()
@@ -91,20 +91,20 @@ async def test_ended_waits_for_the_end(make_run: MakeRun) -> None:
     assert await active.wait_ended() == ended
 
 
-async def test_many_watchers_leave_turns_to_others(make_run: MakeRun) -> None:
+async def test_many_watchers_do_not_block_the_event_loop(make_run: MakeRun) -> None:
     active = ActiveRun(make_run(state=RunState.RUNNING))
-    told: list[RunState] = []
+    states: list[RunState] = []
 
     async def watch() -> None:
         async for event in active.watch():
-            told.append(event.state)  # noqa: PERF401  one by one, as they come
+            states.append(event.state)  # noqa: PERF401  one by one, as they come
 
     watchers = [asyncio.create_task(watch()) for _ in range(100)]
     await asyncio.sleep(0)
-    told.clear()
+    states.clear()
     active.update(run=make_run(state=RunState.SUCCEEDED))
     for _ in range(3):
         await asyncio.sleep(0)
-    assert 0 < len(told) < 50
+    assert 0 < len(states) < 50
     await asyncio.gather(*watchers)
-    assert told == [RunState.SUCCEEDED] * 100
+    assert states == [RunState.SUCCEEDED] * 100

@@ -1,6 +1,6 @@
 """Limits of calls, on a real server in this process."""
 
-# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+# ruff: noqa: ARG002, N802 - methods have the names and the arguments of the service
 
 import asyncio
 import hashlib
@@ -100,7 +100,7 @@ async def address(tmp_path: Path, registry: CollectorRegistry, handlers: Handler
 
 @pytest.fixture
 async def connect(address: str) -> AsyncIterator[Any]:
-    """Makes channels, each with a connection that no other has."""
+    """Makes channels, each with a separate connection."""
     made: list[grpc.aio.Channel] = []
 
     def one() -> Any:
@@ -143,18 +143,18 @@ async def is_well(connect: Any) -> None:
     assert (await stub.GetServerInfo(pb.GetServerInfoRequest(), metadata=TOKENS["alice"])).ready
 
 
-async def test_watchers_have_a_limit_on_each_connection_and_in_all(connect: Any, registry: CollectorRegistry) -> None:
+async def test_watchers_are_limited_per_connection_and_in_total(connect: Any, registry: CollectorRegistry) -> None:
     calls = [channel.unary_stream(WATCH)(b"") for channel in (connect() for _ in range(5)) for _ in range(5)]
     with structlog.testing.capture_logs() as logs:
         found = Counter([await outcome(call) for call in calls])
         assert found == {"open": WATCHERS, "RESOURCE_EXHAUSTED": len(calls) - WATCHERS}
         await is_well(connect)
-    # One line, however many are refused.
+    # One log line for any number of refusals.
     (line,) = [line for line in logs if line["event"] == "calls refused"]
     assert (line["log_level"], line["reason"], line["caller"]) == ("warning", "TOO_MANY_CALLS", "127.0.0.1")
     counted = registry.get_sample_value("loopbench_rpc_errors_total", {"reason": "TOO_MANY_CALLS"})
     assert counted == len(calls) - WATCHERS
-    # There is room again once watchers leave.
+    # New watchers are accepted after others leave.
     for call in calls:
         call.cancel()
     watcher = connect().unary_stream(WATCH)(b"")
@@ -162,7 +162,7 @@ async def test_watchers_have_a_limit_on_each_connection_and_in_all(connect: Any,
         watcher = connect().unary_stream(WATCH)(b"")
 
 
-async def test_of_one_connection_few_are_open(connect: Any) -> None:
+async def test_one_connection_has_few_open_calls(connect: Any) -> None:
     channel = connect()
     calls = [channel.unary_stream(WATCH)(b"") for _ in range(10)]
     assert Counter([await outcome(call) for call in calls]) == {"open": EACH, "RESOURCE_EXHAUSTED": 10 - EACH}
@@ -170,9 +170,9 @@ async def test_of_one_connection_few_are_open(connect: Any) -> None:
 
 
 @pytest.mark.parametrize("method", [CHECK, WATCH])
-async def test_open_calls_without_a_message_give_way_to_a_probe(connect: Any, method: str) -> None:
+async def test_calls_without_a_message_are_dropped_for_a_probe(connect: Any, method: str) -> None:
     held = [asyncio.create_task(code(connect().stream_stream(method)(without_message()))) for _ in range(3 * EXPECTED)]
-    # Long before their time is up.
+    # Long before their timeout.
     ended: set[asyncio.Task[str]] = set()
     while len(ended) < 2 * EXPECTED:
         ended, _ = await asyncio.wait(held, return_when=asyncio.FIRST_COMPLETED)
@@ -186,13 +186,13 @@ async def test_open_calls_without_a_message_give_way_to_a_probe(connect: Any, me
 
 
 @pytest.mark.parametrize("method", ["Train", "ListRuns", "GetServerInfo"])
-async def test_a_message_has_to_come_in_time(connect: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_message_ends_the_call(connect: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MESSAGE_SECONDS", 0.1)
     call = connect().stream_unary(f"{SERVICE}/{method}")(without_message(), metadata=TOKENS["alice"])
     assert await reason(call) == ("DEADLINE_EXCEEDED", "MESSAGE_TIMEOUT")
 
 
-async def test_one_caller_leaves_room_for_others(connect: Any, handlers: Handlers, eventually: Any) -> None:
+async def test_one_caller_cannot_exhaust_the_limit(connect: Any, handlers: Handlers, eventually: Any) -> None:
     stubs = [pb_grpc.BenchmarkServiceStub(connect()) for _ in range(3)]
 
     def train(place: int, caller: str) -> Any:
@@ -206,16 +206,14 @@ async def test_one_caller_leaves_room_for_others(connect: Any, handlers: Handler
     await asyncio.gather(other, *held)
 
 
-async def test_a_refused_token_holds_nothing(connect: Any) -> None:
+async def test_a_refused_token_holds_no_slot(connect: Any) -> None:
     wrong = (("authorization", "Bearer wrong"),)
     channel = connect()
     calls = [channel.stream_unary(f"{SERVICE}/Train")(without_message(), metadata=wrong) for _ in range(50)]
     assert {await reason(call) for call in calls} == {("UNAUTHENTICATED", "UNAUTHENTICATED")}
 
 
-async def test_reads_of_one_caller_wait_and_those_of_others_do_not(
-    connect: Any, handlers: Handlers, eventually: Any
-) -> None:
+async def test_only_the_busy_callers_reads_wait(connect: Any, handlers: Handlers, eventually: Any) -> None:
     stub: Any = pb_grpc.BenchmarkServiceStub(connect())
 
     def pages(caller: str, count: int) -> list[Any]:

@@ -1,6 +1,6 @@
-"""Calls through a real server in this process, by a file of tokens."""
+"""Calls through a real server in this process with a tokens file."""
 
-# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+# ruff: noqa: ARG002, N802 - methods have the names and the arguments of the service
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,7 @@ from loopbench_server.security.identity import caller
 from loopbench_server.security.reloading_files import ReloadingFiles
 from loopbench_server.security.tokens import Role, parse
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
-from tests.support.in_process import all_of, benchmark_service, status_of
+from tests.support.in_process import benchmark_service, catch_status, collect_messages
 
 from .conftest import Serve
 
@@ -59,7 +59,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rewrite(file: Path) -> Callable[[str], object]:
-    """Puts another content into the file."""
+    """Replaces the content of the file."""
     return file.write_text
 
 
@@ -81,7 +81,7 @@ def bearing(*values: str) -> tuple[tuple[str, str], ...]:
 
 async def refusal(call: Any) -> tuple[str, str, str]:
     """Code, reason and hint."""
-    error, status = await status_of(call)
+    error, status = await catch_status(call)
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
     return error.code().name, info.reason, info.metadata["hint"]
@@ -101,16 +101,16 @@ def test_the_table_knows_every_method_that_is_served() -> None:
     assert set(METHOD_ROLES) == set().union(*served)
 
 
-def test_whatever_changes_something_or_takes_a_slot_is_for_writers() -> None:
+def test_writes_and_training_require_the_writer_role() -> None:
     writing = {"Train", "Evaluate", "CancelRun", "DeleteRun", "Diagnose"}
     assert {name.rpartition("/")[2] for name, role in METHOD_ROLES.items() if role is Role.WRITE} == writing
     assert {name for name, role in METHOD_ROLES.items() if role is Role.OPEN} == methods(health_pb2.DESCRIPTOR)
 
 
-async def test_a_known_token_lets_a_call_pass_and_names_its_caller(stub: Any) -> None:
+async def test_a_known_token_is_accepted_and_names_its_caller(stub: Any) -> None:
     for secret, name in ((READER, "rita"), (WRITER, "walt")):
         assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {secret}"))).id == name
-        (event,) = await all_of(stub.WatchRun(pb.WatchRunRequest(), metadata=bearing(f"bearer {secret}")))
+        (event,) = await collect_messages(stub.WatchRun(pb.WatchRunRequest(), metadata=bearing(f"bearer {secret}")))
         assert event.run.id == name
 
 
@@ -131,36 +131,36 @@ async def test_a_known_token_lets_a_call_pass_and_names_its_caller(stub: Any) ->
     ],
     ids=lambda values: " + ".join(values)[:30] or "none",
 )
-async def test_without_exactly_one_known_token_nothing_passes(stub: Any, values: tuple[str, ...]) -> None:
+async def test_exactly_one_known_token_is_required(stub: Any, values: tuple[str, ...]) -> None:
     code, reason, hint = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(*values)))
     assert (code, reason) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
     assert "LOOPBENCH_TOKEN" in hint
 
 
-async def test_streams_are_refused_alike(stub: Any) -> None:
+async def test_streams_are_refused_too(stub: Any) -> None:
     assert (await refusal(anext(aiter(stub.WatchRun(pb.WatchRunRequest())))))[0] == "UNAUTHENTICATED"
 
 
-async def test_a_reader_may_not_write_and_is_told_so(stub: Any) -> None:
+async def test_a_reader_may_not_write(stub: Any) -> None:
     call = stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {READER}"))
     assert (await refusal(call))[:2] == ("PERMISSION_DENIED", "ROLE_MISSING")
     await stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {WRITER}"))
 
 
-async def test_what_the_table_does_not_know_is_for_writers(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unlisted_methods_require_the_writer_role(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(METHOD_ROLES, f"/{SERVICE}/GetRun")
     code, *_ = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}")))
     assert code == "PERMISSION_DENIED"
     assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {WRITER}"))).id == "walt"
 
 
-async def test_what_a_refused_caller_sends_is_not_parsed(channel: Any) -> None:
-    # Nonsense would be INTERNAL, if anybody looked at it.
+async def test_a_refused_callers_message_is_not_parsed(channel: Any) -> None:
+    # Invalid bytes would be INTERNAL if the server parsed them.
     code, *_ = await refusal(channel.unary_unary(f"/{SERVICE}/GetRun")(b"\xff\xff\xff"))
     assert code == "UNAUTHENTICATED"
 
 
-async def test_a_token_that_is_taken_out_of_the_file_is_refused_from_then_on(stub: Any, rewrite: Any) -> None:
+async def test_a_removed_token_is_refused(stub: Any, rewrite: Any) -> None:
     await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}"))
     rewrite(line("new", "read", "new-secret"))
     code, *_ = await refusal(stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}")))
@@ -168,19 +168,19 @@ async def test_a_token_that_is_taken_out_of_the_file_is_refused_from_then_on(stu
     assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing("Bearer new-secret"))).id == "new"
 
 
-async def test_of_an_empty_file_nobody_passes(stub: Any, rewrite: Any) -> None:
+async def test_an_empty_file_admits_nobody(stub: Any, rewrite: Any) -> None:
     rewrite("")
     for secret in (READER, WRITER, ""):
         call = stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {secret}"))
         assert (await refusal(call))[0] == "UNAUTHENTICATED"
 
 
-async def test_a_file_that_breaks_leaves_everything_as_it_was(stub: Any, rewrite: Any) -> None:
+async def test_a_broken_file_keeps_the_last_tokens(stub: Any, rewrite: Any) -> None:
     rewrite("nonsense")
     assert (await stub.GetRun(pb.GetRunRequest(), metadata=bearing(f"Bearer {READER}"))).id == "rita"
 
 
-async def test_refusals_are_counted_like_all_calls(stub: Any, registry: CollectorRegistry, eventually: Any) -> None:
+async def test_refusals_are_counted(stub: Any, registry: CollectorRegistry, eventually: Any) -> None:
     await refusal(stub.GetRun(pb.GetRunRequest()))
     await refusal(stub.DeleteRun(pb.DeleteRunRequest(), metadata=bearing(f"Bearer {READER}")))
 

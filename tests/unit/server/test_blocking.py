@@ -8,15 +8,15 @@ import pytest
 from loopbench_server.blocking import run_blocking
 
 
-async def test_a_call_gives_what_it_gives_and_raises_what_it_raises() -> None:
+async def test_run_blocking_returns_the_result_and_raises_the_error() -> None:
     assert await run_blocking(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         await run_blocking(divmod, 7, 0)
 
 
-async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+async def test_a_cancelled_call_waits_and_its_error_is_not_reported() -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     begun, may_end = threading.Event(), threading.Event()
 
     def fail() -> None:
@@ -35,4 +35,4 @@ async def test_who_is_cancelled_waits_and_nobody_is_told_of_an_error() -> None:
         await call
     del call
     await asyncio.to_thread(gc.collect)
-    assert told == []
+    assert reported == []

@@ -1,4 +1,4 @@
-"""Every field of every request has bounds, and is refused by its own path; a new one without bounds fails here."""
+"""Every request field has bounds and is refused by its path; a new field without bounds fails here."""
 
 import math
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ from loopbench_server.rpc.servicer import (
     parse_train_request,
     parse_uuid,
 )
-from tests.support.requests import FLOATS, INTEGERS, REQUESTS, Path, exists, leaves, name_of, with_list, with_value
+from tests.support.requests import FLOATS, INTEGERS, REQUESTS, Path, exists, format_path, leaves, with_list, with_value
 
-# What the service does with a request before it looks at anything else.
+# The service's validation of each request.
 CHECKS: dict[str, Any] = {
     "Train": parse_train_request,
     "Evaluate": parse_evaluate_request,
@@ -35,7 +35,7 @@ CHECKS: dict[str, Any] = {
     "GetServerInfo": lambda _: None,
 }
 
-# Integers of which no number at one end of the wire's range is refused, and why.
+# Integers whose whole range at one end is valid, with the reason.
 UNBOUNDED = {
     "spec.seed": "every uint32 is a seed",
     "filter.seeds.0": "every uint32 is a seed",
@@ -50,7 +50,7 @@ def test_the_table_of_checks_is_complete() -> None:
 
 
 def refused(method: str, request: Any) -> set[str]:
-    """The fields that a request is refused for; none where it is taken."""
+    """Fields for which a request is refused; none if it is valid."""
     try:
         CHECKS[method](request)
     except spec.InvalidFieldsError as error:
@@ -74,12 +74,12 @@ def fields(*kinds: int) -> list[Case]:
 
 
 def accepted(cases: list[Case], values: Iterable[Any]) -> list[str]:
-    """The fields, with their method and value, for which no request with that value is refused."""
+    """Fields, with method and value, for which every request with that value is valid."""
     return [
-        f"{method}: {name_of(path)}={value}"
+        f"{method}: {format_path(path)}={value}"
         for method, request_type, path in cases
         for value in values
-        if name_of(path) not in refused(method, with_value(request_type, path, value))
+        if format_path(path) not in refused(method, with_value(request_type, path, value))
     ]
 
 
@@ -91,7 +91,7 @@ def test_every_figure_is_finite_and_in_range() -> None:
 def test_every_integer_is_in_range(end: int) -> None:
     wrong = []
     for method, request_type, path in fields(*INTEGERS):
-        name, value = name_of(path), INTEGERS[path[-1].cpp_type][end]
+        name, value = format_path(path), INTEGERS[path[-1].cpp_type][end]
         allowed = name in UNBOUNDED or (name in CLAMPED and end == 1)
         if (name in refused(method, with_value(request_type, path, value))) is allowed:
             wrong.append(f"{method}: {name}={value}")
@@ -102,7 +102,7 @@ def test_every_enum_is_known() -> None:
     assert accepted(fields(FieldDescriptor.CPPTYPE_ENUM), [99, -1, 2**31 - 1]) == []
 
 
-# Texts that are refused further on.
+# Texts that are refused later.
 CHECKED_LATER = {"page_token": "with its filter, by the store", "groups.0.run_ids.0": "where the runs are looked up"}
 
 
@@ -112,9 +112,9 @@ def test_every_text_is_bounded() -> None:
 
 
 def lists() -> list[Case]:
-    """Every list, which is a field on the way to another or at its end."""
+    """Every list field, nested ones included."""
     found = {
-        (method, name_of(path[: place + 1])): (method, request, path[: place + 1])
+        (method, format_path(path[: place + 1])): (method, request, path[: place + 1])
         for method, request in REQUESTS.items()
         for path in leaves(request)
         for place, field in enumerate(path)
@@ -124,7 +124,7 @@ def lists() -> list[Case]:
     return list(found.values())
 
 
-# What is not a number.
+# NaN.
 ITEMS: dict[int, Any] = {FieldDescriptor.TYPE_STRING: ""}
 
 
@@ -134,8 +134,8 @@ def test_every_list_ends() -> None:
         root, items = with_list(request_type, path)
         for _ in range(spec.LONGEST_LIST + 1):
             items.add() if path[-1].message_type else items.append(ITEMS.get(path[-1].type, 1))
-        # The list itself, and nothing within it: to name a million bad items would take gigabytes.
-        name = name_of(path).removesuffix(".0")
+        # Only the list itself: naming a million bad items would take gigabytes.
+        name = format_path(path).removesuffix(".0")
         if (named := refused(method, root)) != {name}:
             wrong[f"{method}: {name}"] = named
     assert wrong == {}
@@ -157,7 +157,7 @@ def test_the_first_and_the_last_moment_are_times() -> None:
     assert refused("ListRuns", request) == set()
 
 
-def test_all_that_is_wrong_is_named_at_once() -> None:
+def test_all_violations_are_named_together() -> None:
     listing = pb.ListRunsRequest(page_size=-1)
     listing.filter.optimizers.append("lion")
     assert refused("ListRuns", listing) == {"filter.optimizers.0", "page_size"}
@@ -178,5 +178,5 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         ("", False),
     ],
 )
-def test_paths_are_told_from_others(path: str, there: bool) -> None:
+def test_field_paths_are_recognized(path: str, there: bool) -> None:
     assert exists(REQUESTS["Train"], path) is there

@@ -1,4 +1,4 @@
-"""Reads of several callers take turns within their limits."""
+"""Reads of several callers alternate within their limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
 
 
 class Reads:
-    """Reads that go on until the test ends them."""
+    """Reads that last until the test ends them."""
 
     def __init__(self, limit: ReadLimit) -> None:
         self.limiter = CallerLimiter("pages", limit)
@@ -24,14 +24,14 @@ class Reads:
         async with self.limiter.slot(name[0]):
             self.running.append(name)
             try:
-                # An answer of a caller in capitals is being sent all the time.
+                # The response to a caller in capitals never finishes sending.
                 with self.limiter.sending() if name[0].isupper() else nullcontext():
                     await self._ends[name].wait()
             finally:
                 self.running.remove(name)
 
     async def begin(self, *names: str) -> None:
-        """Begins reads; the first letter of a name is the caller."""
+        """Starts reads; the first letter of a name is the caller."""
         for name in names:
             self._ends[name] = asyncio.Event()
             self.tasks[name] = asyncio.create_task(self._read(name))
@@ -56,19 +56,19 @@ async def reading(at_once: int = 4, each: int = 2, waiting: int = 100) -> AsyncI
     await asyncio.gather(*made.tasks.values(), return_exceptions=True)
 
 
-async def test_one_caller_leaves_room_for_others() -> None:
+async def test_one_caller_cannot_exhaust_the_limit() -> None:
     async with reading() as reads:
         await reads.begin("a1", "a2", "a3", "a4", "b1")
         assert reads.running == ["a1", "a2", "b1"]
 
 
-async def test_the_server_has_a_limit_for_all_callers() -> None:
+async def test_the_server_limits_all_callers_together() -> None:
     async with reading(at_once=3) as reads:
         await reads.begin("a1", "a2", "b1", "b2", "c1")
         assert reads.running == ["a1", "a2", "b1"]
 
 
-async def test_callers_take_turns_however_many_reads_one_has() -> None:
+async def test_callers_take_turns() -> None:
     async with reading(at_once=1, each=1) as reads:
         await reads.begin("a1", "a2", "a3", "a4", "b1", "b2", "c1")
         order = []
@@ -80,7 +80,7 @@ async def test_callers_take_turns_however_many_reads_one_has() -> None:
         assert reads.running == []
 
 
-async def test_of_one_caller_only_so_many_wait() -> None:
+async def test_waiting_reads_per_caller_are_limited() -> None:
     async with reading(at_once=1, each=1, waiting=2) as reads:
         await reads.begin("a1", "a2", "a3")
         with pytest.raises(TooManyCallsError, match=r"this caller has 2 waiting \(limit 2\)"):
@@ -92,7 +92,7 @@ async def test_of_one_caller_only_so_many_wait() -> None:
         assert not reads.tasks["a4"].done()
 
 
-async def test_a_read_whose_caller_goes_away_gives_up_its_place() -> None:
+async def test_a_disconnected_callers_read_frees_its_place() -> None:
     async with reading(at_once=1, each=1, waiting=2) as reads:
         await reads.begin("a1", "a2", "a3")
         reads.tasks["a2"].cancel()
@@ -104,7 +104,7 @@ async def test_a_read_whose_caller_goes_away_gives_up_its_place() -> None:
 
 
 @pytest.mark.parametrize("order", [("a1", "a2"), ("a2", "a1")])
-async def test_reads_that_are_cancelled_at_the_same_moment_disturb_no_other(order: tuple[str, str]) -> None:
+async def test_simultaneous_cancellations_disturb_no_other_read(order: tuple[str, str]) -> None:
     async with reading(at_once=1, each=1) as reads:
         await reads.begin("a1", "a2", "a3", "b1")
         for name in order:
@@ -115,13 +115,13 @@ async def test_reads_that_are_cancelled_at_the_same_moment_disturb_no_other(orde
         assert {running, *reads.running} == {"a3", "b1"}
 
 
-async def test_a_caller_that_goes_away_as_its_turn_comes_passes_it_on() -> None:
+async def test_a_turn_of_a_disconnected_caller_is_passed_on() -> None:
     async with reading(at_once=1, each=1) as reads:
         await reads.begin("a1", "b1", "c1")
         reads._ends["a1"].set()
         while "a1" in reads.running:  # noqa: ASYNC110  the moment right after is what matters
             await asyncio.sleep(0)
-        # The turn is b1's by now, and b1 has not run since.
+        # b1 has the turn by now, but has not run yet.
         reads.tasks["b1"].cancel()
         await settle()
         assert reads.running == ["c1"]
@@ -129,7 +129,7 @@ async def test_a_caller_that_goes_away_as_its_turn_comes_passes_it_on() -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every caller takes its answer too slowly."""
+    """A short time limit, which every slow caller exceeds."""
     monkeypatch.setattr(caller_limiter, "SEND_SECONDS", 0.01)
 
 
@@ -142,14 +142,14 @@ async def running(reads: Reads, *names: str) -> None:
 async def test_callers_that_take_no_answers_hold_no_others_up() -> None:
     async with reading(at_once=2, each=2) as reads:
         await reads.begin("A1", "A2", "A3", "B1", "c1", "d1", "e1")
-        # B has its turn once those of A wait to be taken; c and d once those of B do.
+        # B gets its turn while A's responses wait for their caller; c and d while B's do.
         await running(reads, "A1", "A2", "B1", "c1", "d1")
-        # A caller has no more reads for it, and others not either.
+        # Slow responses give neither their caller nor others more reads.
         await asyncio.sleep(0.05)
         assert reads.running == ["A1", "A2", "B1", "c1", "d1"]
         await reads.end("A1")
         assert reads.running == ["A2", "B1", "c1", "d1"]
-        # A has room for one more, which its caller does not take either.
+        # A may have one more response, which its caller does not take either.
         await reads.end("c1")
         await running(reads, "A2", "B1", "d1", "A3", "e1")
 

@@ -1,4 +1,4 @@
-"""A clock that is set while a run waits or trains: no duration is negative, and no run ends before it began."""
+"""The clock changes while a run waits or trains: no duration is negative, and no run ends before it began."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SetClock = Callable[[timedelta], None]
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Shifts the time of day of runs."""
+    """Shifts the wall clock that runs use."""
     shift = timedelta()
 
     class Shifted(datetime):
@@ -65,10 +65,10 @@ async def test_durations_are_those_of_the_monotonic_clock(
 
 @pytest.mark.parametrize("started", [False, True])
 def test_an_abandoned_run_does_not_end_before_it_began(
-    lapsing: Store, store: Store, make_run: Callable[..., spec.Run], started: bool
+    expiring: Store, store: Store, make_run: Callable[..., spec.Run], started: bool
 ) -> None:
     later = datetime.now(UTC) + timedelta(hours=2)
     fields = {"state": RunState.RUNNING, "start_time": later + timedelta(hours=1)} if started else {}
-    run = lapsing.add(make_run(create_time=later, **fields))
+    run = expiring.add(make_run(create_time=later, **fields))
     assert len(store.reap_expired(LOST, CANCELLED)) == 1
     assert store.get(run.id).end_time == (run.start_time or run.create_time)

@@ -1,4 +1,4 @@
-"""Verdicts, on runs whose accuracies are made up so that the answer is known."""
+"""Verdicts on invented accuracies with known answers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -43,14 +43,14 @@ def run(accuracy: float, seed: int, digest: str, **fields: Any) -> Run:
 
 
 def group(label: str, accuracies: Sequence[float], first_seed: int = 0, digest: str | None = None) -> Group:
-    """Runs under consecutive seeds; their weights are the same as those of a group with the same ``digest``."""
+    """Runs with consecutive seeds; groups with the same ``digest`` have the same weights."""
     return Group(
         label,
         tuple(run(accuracy, seed, f"{digest or label}{seed}") for seed, accuracy in enumerate(accuracies, first_seed)),
     )
 
 
-def pair_of(first: Group, second: Group) -> spec.PairComparison:
+def compare_pair(first: Group, second: Group) -> spec.PairComparison:
     (pair,) = compare([first, second], MARGIN, ALPHA).pairs
     return pair
 
@@ -59,18 +59,18 @@ NEAR = [0.9675, 0.9668, 0.9681, 0.9672, 0.9677]
 
 
 def test_same_bits_are_identical() -> None:
-    pair = pair_of(group("tape", NEAR, digest="same"), group("fit", NEAR, digest="same"))
+    pair = compare_pair(group("tape", NEAR, digest="same"), group("fit", NEAR, digest="same"))
     assert (pair.verdict, pair.difference, pair.seeds_needed) == (Verdict.IDENTICAL, 0, None)
 
 
 def test_one_seed_with_other_bits_is_not_identical() -> None:
     first = group("tape", NEAR, digest="same")
     second = Group("fit", (*first.runs[:4], run(NEAR[4], 4, "other")))
-    assert pair_of(first, second).verdict is Verdict.EQUIVALENT
+    assert compare_pair(first, second).verdict is Verdict.EQUIVALENT
 
 
 def test_close_accuracies_are_equivalent() -> None:
-    pair = pair_of(group("tape", NEAR), group("xla", [accuracy + 0.0002 for accuracy in reversed(NEAR)]))
+    pair = compare_pair(group("tape", NEAR), group("xla", [accuracy + 0.0002 for accuracy in reversed(NEAR)]))
     assert pair.verdict is Verdict.EQUIVALENT
     assert pair.paired
     assert pair.equivalence_p_value is not None
@@ -78,7 +78,7 @@ def test_close_accuracies_are_equivalent() -> None:
 
 
 def test_a_loss_ten_times_smaller_is_different() -> None:
-    pair = pair_of(group("sum", NEAR), group("mean", [0.9273, 0.9268, 0.9281, 0.9270, 0.9279]))
+    pair = compare_pair(group("sum", NEAR), group("mean", [0.9273, 0.9268, 0.9281, 0.9270, 0.9279]))
     assert pair.verdict is Verdict.DIFFERENT
     # Differences 402, 400, 400, 402, 398 ten-thousandths: mean 400.4.
     assert pair.difference == pytest.approx(0.04004)
@@ -89,14 +89,14 @@ def test_a_loss_ten_times_smaller_is_different() -> None:
 
 
 def test_a_certain_difference_within_the_margin_is_equivalent() -> None:
-    pair = pair_of(group("a", NEAR), group("b", [accuracy - 0.001 for accuracy in NEAR]))
+    pair = compare_pair(group("a", NEAR), group("b", [accuracy - 0.001 for accuracy in NEAR]))
     assert pair.verdict is Verdict.EQUIVALENT
     # 55 standard errors: 0.001 over 0.0001 × sqrt(2 / 12 / 5), with four degrees of freedom.
     assert pair.difference_p_value == pytest.approx(2 * stats.t.sf(0.001 / (1e-4 * math.sqrt(2 / 60)), 4), rel=1e-3)
 
 
 def test_wide_spread_is_inconclusive_and_says_what_would_help() -> None:
-    pair = pair_of(group("a", [0.95, 0.97, 0.96]), group("b", [0.955, 0.95, 0.968]))
+    pair = compare_pair(group("a", [0.95, 0.97, 0.96]), group("b", [0.955, 0.95, 0.968]))
     assert pair.verdict is Verdict.INCONCLUSIVE
     assert pair.seeds_needed is not None
     assert pair.seeds_needed > 0
@@ -104,13 +104,13 @@ def test_wide_spread_is_inconclusive_and_says_what_would_help() -> None:
 
 
 def test_other_seeds_are_not_paired() -> None:
-    pair = pair_of(group("a", NEAR), group("b", [0.9273, 0.9268, 0.9281], first_seed=10))
+    pair = compare_pair(group("a", NEAR), group("b", [0.9273, 0.9268, 0.9281], first_seed=10))
     assert (pair.verdict, pair.paired) == (Verdict.DIFFERENT, False)
 
 
 @pytest.mark.parametrize(("digest", "verdict"), [("same", Verdict.IDENTICAL), (None, Verdict.INCONCLUSIVE)])
 def test_one_seed(digest: str | None, verdict: Verdict) -> None:
-    pair = pair_of(group("a", [0.96], digest=digest), group("b", [0.97], digest=digest))
+    pair = compare_pair(group("a", [0.96], digest=digest), group("b", [0.97], digest=digest))
     assert pair.verdict is verdict
     assert pair.interval_low is None
     assert pair.equivalence_p_value is None
@@ -122,7 +122,7 @@ def test_pairs_share_alpha() -> None:
         group("b", NEAR[::-1]),
         group("c", [accuracy - 0.04 for accuracy in NEAR[1:] + NEAR[:1]]),
     ]
-    alone = [pair_of(*pair) for pair in ((groups[0], groups[1]), (groups[0], groups[2]), (groups[1], groups[2]))]
+    alone = [compare_pair(*pair) for pair in ((groups[0], groups[1]), (groups[0], groups[2]), (groups[1], groups[2]))]
     together = compare(groups, MARGIN, ALPHA).pairs
     smallest = min(range(3), key=lambda index: alone[index].difference_p_value or 0)
     assert together[smallest].difference_p_value == pytest.approx(3 * (alone[smallest].difference_p_value or 0))
@@ -147,8 +147,8 @@ def store(tmp_path: Any) -> Any:
 
 
 @pytest.fixture
-def request_of(store: Store) -> Callable[..., ComparisonRequest]:
-    """Stores the runs of groups, and asks for their comparison."""
+def store_groups(store: Store) -> Callable[..., ComparisonRequest]:
+    """Stores the runs of groups and returns the request to compare them."""
 
     def ask(**groups: Sequence[Run]) -> ComparisonRequest:
         for runs in groups.values():
@@ -161,8 +161,8 @@ def request_of(store: Store) -> Callable[..., ComparisonRequest]:
     return ask
 
 
-def test_stored_runs(store: Store, request_of: Callable[..., ComparisonRequest]) -> None:
-    request = request_of(a=group("a", NEAR).runs, b=group("b", NEAR[::-1]).runs)
+def test_stored_runs(store: Store, store_groups: Callable[..., ComparisonRequest]) -> None:
+    request = store_groups(a=group("a", NEAR).runs, b=group("b", NEAR[::-1]).runs)
     comparison = compare_stored(store, request)
     upper = [group.model_copy(update={"run_ids": tuple(map(str.upper, group.run_ids))}) for group in request.groups]
     assert compare_stored(store, request.model_copy(update={"groups": tuple(upper)})) == comparison
@@ -170,21 +170,21 @@ def test_stored_runs(store: Store, request_of: Callable[..., ComparisonRequest])
     assert (comparison.margin, comparison.alpha) == (0.005, 0.05)
 
 
-def test_groups_that_are_none(store: Store, request_of: Callable[..., ComparisonRequest]) -> None:
+def test_invalid_groups_are_refused(store: Store, store_groups: Callable[..., ComparisonRequest]) -> None:
     mixed = [run(0.9, 1, "x"), run(0.9, 2, "y", epochs=3)]
     repeated = [run(0.9, 3, "z"), run(0.9, 3, "w")]
     with pytest.raises(spec.InvalidFieldsError) as caught:
-        compare_stored(store, request_of(mixed=mixed, repeated=repeated))
+        compare_stored(store, store_groups(mixed=mixed, repeated=repeated))
     assert [(violation.field, violation.description) for violation in caught.value.violations] == [
         ("groups.0.run_ids", "the runs differ in more than their seed"),
         ("groups.1.run_ids", "two runs have the same seed"),
     ]
 
 
-def test_runs_that_cannot_be_compared(store: Store, request_of: Callable[..., ComparisonRequest]) -> None:
+def test_runs_that_cannot_be_compared(store: Store, store_groups: Callable[..., ComparisonRequest]) -> None:
     failed = run(0.9, 1, "f").model_copy(update={"state": RunState.FAILED, "result": None})
     with pytest.raises(RunWithoutResultError):
-        compare_stored(store, request_of(a=[failed], b=[run(0.9, 1, "g")]))
+        compare_stored(store, store_groups(a=[failed], b=[run(0.9, 1, "g")]))
     absent = {"label": "absent", "run_ids": ["00000000-0000-4000-8000-ffffffffffff"]}
     with pytest.raises(RunNotFoundError):
         compare_stored(store, ComparisonRequest.model_validate({"groups": [absent, absent | {"label": "b"}]}))
@@ -195,14 +195,14 @@ def test_runs_that_cannot_be_compared(store: Store, request_of: Callable[..., Co
 
 
 def test_bit_identical_groups_cost_no_significance() -> None:
-    """Three groups, two of them the same bits: one question, so no correction."""
+    """Three groups, two of them identical: one test, so no correction."""
     tape, fit = group("tape", NEAR, digest="same"), group("fit", NEAR, digest="same")
     other = group("other", [0.92, 0.93, 0.925, 0.921, 0.928])
-    alone = pair_of(tape, other)
+    alone = compare_pair(tape, other)
     pairs = {(pair.first_label, pair.second_label): pair for pair in compare([tape, fit, other], MARGIN, ALPHA).pairs}
     for label in ("tape", "fit"):
         assert pairs[label, "other"].difference_p_value == alone.difference_p_value
-    # A fourth group asks two questions more.
+    # A fourth group adds two tests.
     four = compare([tape, fit, other, group("fourth", [0.5, 0.6, 0.55, 0.52, 0.58])], MARGIN, ALPHA).pairs
     corrected = {(pair.first_label, pair.second_label): pair.difference_p_value for pair in four}
     assert corrected["tape", "other"] == corrected["fit", "other"]
@@ -213,11 +213,11 @@ def test_bit_identical_groups_cost_no_significance() -> None:
 def test_runs_are_paired_by_the_seeds_that_both_have() -> None:
     five = group("five", NEAR, digest="same")
     four = Group("four", five.runs[:4])
-    pair = pair_of(five, four)
+    pair = compare_pair(five, four)
     assert (pair.verdict, pair.paired, pair.difference) == (Verdict.IDENTICAL, True, 0)
     assert "for all 4 seeds" in pair.explanation
-    # Of other weights, and one more run of a very bad seed: the four that are shared decide.
+    # Other weights and one more run with a very bad seed: only the four shared seeds count.
     shifted = Group("shifted", (*group("x", [value + 0.001 for value in NEAR[:4]]).runs, run(0.1, 9, "bad")))
-    pair = pair_of(five, shifted)
+    pair = compare_pair(five, shifted)
     assert pair.verdict is Verdict.EQUIVALENT
     assert pair.difference == pytest.approx(-0.001)

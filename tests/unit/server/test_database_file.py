@@ -1,4 +1,4 @@
-"""A database file that is deleted, replaced or damaged under the server."""
+"""A database file that is deleted, replaced or damaged while the server runs."""
 
 import sqlite3
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def delete_log(file: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [delete, replace, delete_log])
-def test_nothing_is_confirmed_that_the_file_does_not_keep(
+def test_no_write_is_confirmed_without_the_file(
     harm: Callable[[Path], None], file: Path, store: Store, make_run: MakeRun
 ) -> None:
     store.add(make_run(1))
@@ -63,7 +63,7 @@ def test_no_connection_makes_an_empty_file(file: Path, store: Store, make_run: M
     assert not file.exists()
 
 
-def test_a_file_that_is_put_back_is_kept_to(file: Path, store: Store, make_run: MakeRun) -> None:
+def test_a_restored_file_is_used(file: Path, store: Store, make_run: MakeRun) -> None:
     store.add(make_run(1))
     away = file.rename(file.with_name("away"))
     with pytest.raises(StoreReplacedError):
@@ -73,7 +73,7 @@ def test_a_file_that_is_put_back_is_kept_to(file: Path, store: Store, make_run: 
     assert store.is_durable
 
 
-async def test_a_run_whose_file_goes_meanwhile_is_not_said_to_have_succeeded(
+async def test_a_run_does_not_succeed_when_its_file_disappears(
     scheduler: Scheduler, pool: Any, file: Path, make_result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler._store, "lease", timedelta(seconds=0))
@@ -86,7 +86,7 @@ async def test_a_run_whose_file_goes_meanwhile_is_not_said_to_have_succeeded(
 
 
 def damage(file: Path, store: Store, make_run: MakeRun) -> None:
-    """Overwrite all pages but the first, which has the schema."""
+    """Overwrite all pages except the first, which has the schema."""
     for number in range(1, 60):
         store.add(make_run(number))
     store.close()
@@ -94,9 +94,7 @@ def damage(file: Path, store: Store, make_run: MakeRun) -> None:
     file.write_bytes(pages[:4096] + b"\xaa" * (len(pages) - 4096))
 
 
-async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
-    file: Path, store: Store, make_run: MakeRun
-) -> None:
+async def test_a_damaged_database_is_not_queried_and_takes_no_runs(file: Path, store: Store, make_run: MakeRun) -> None:
     damage(file, store, make_run)
     with pytest.raises(StoreCorruptError) as caught:
         await retry_until(store.lease, store.list, spec.RunFilter(), 10, "")
@@ -107,13 +105,13 @@ async def test_a_damaged_database_is_not_asked_again_and_takes_no_runs(
             take_in(make_run(99))
 
 
-def test_damage_is_found_before_anybody_reads_the_page(file: Path, store: Store, make_run: MakeRun) -> None:
+def test_damage_is_found_before_a_query_reads_it(file: Path, store: Store, make_run: MakeRun) -> None:
     for number in range(1, 200):
         store.add(make_run(number, state=RunState.SUCCEEDED))
     store.check_integrity()
     assert store.is_durable
     store.close()
-    # A page in the middle of the table: some rows can be read all the same.
+    # A page in the middle of the table, so some rows stay readable.
     pages = bytearray(file.read_bytes())
     page = len(pages) // 4096 // 2
     pages[4096 * page : 4096 * (page + 1)] = b"\xaa" * 4096

@@ -1,4 +1,4 @@
-"""Diagnoses and their verification, with processes that do as the test tells them."""
+"""Diagnoses and their verification, with processes that the test controls."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def diagnoses(store: Store, pool: Any, config: WorkerConfig, make_scheduler: Cal
     return Diagnoser(store, TaskRunner(pool, 1, 10, config.limits), verification, config)
 
 
-async def test_two_specs_are_handed_to_one_process(diagnoses: Diagnoser, pool: Any, config: WorkerConfig) -> None:
+async def test_one_process_receives_both_specs(diagnoses: Diagnoser, pool: Any, config: WorkerConfig) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await pool.begun()
     assert worker.task == Task(kind="diagnose", config=config, spec=FIRST, second=SECOND)
@@ -58,7 +58,7 @@ async def test_a_run_stands_for_its_spec(
         await diagnoses.diagnose(request.model_copy(update={"second": DiagnosisSubject(run_id=make_run(9).id)}), "me")
 
 
-async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, pool: Any) -> None:
+async def test_a_disconnected_callers_process_ends(diagnoses: Diagnoser, pool: Any) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(), "me"))
     worker = await pool.begun()
     waiting.cancel()
@@ -68,12 +68,12 @@ async def test_a_caller_that_leaves_ends_the_process(diagnoses: Diagnoser, pool:
 
 
 def answer(worker: Any, make_result: Callable[..., spec.Result]) -> None:
-    """Accuracies by the loss, with a little of the seed, which also gives the weights."""
+    """Accuracies that depend on the loss and slightly on the seed; the seed also gives the weights."""
     asked = worker.task.spec
     accuracy = ACCURACIES[asked.loss] + asked.seed / 1000
     final = spec.FinalMetrics(loss=0.5, accuracy=accuracy, correct=1, samples=10_000)
     digest = f"{asked.loss}{asked.seed}"
-    # Under the mean, which is the second side's, the loop reports something else.
+    # The second side uses the mean, under which the loop reports another value.
     off = asked.loss is Loss.MEAN_SQUARED_ERROR
     reported = spec.ReportedMetrics(loss=0.75 if off else 0.5, accuracy=accuracy)
     worker.send(
@@ -86,7 +86,7 @@ async def test_a_fix_is_shown_to_close_the_gap(
 ) -> None:
     waiting = asyncio.create_task(diagnoses.diagnose(subjects(verify=True, seeds=2), "me"))
     (await pool.begun()).send(Diagnosed(diagnosis=FOUND))
-    # The fixed second side is the first one: its runs are not made twice.
+    # The fixed second side equals the first, so its runs are reused.
     workers = [await pool.begun() for _ in range(2)]
     for worker in workers:
         answer(worker, make_result)
@@ -98,7 +98,7 @@ async def test_a_fix_is_shown_to_close_the_gap(
         (loss, seed) for loss in ACCURACIES for seed in (7, 8)
     }
     assert verified.causes[0] == CAUSE
-    # What the side at fault reports in whole runs is evidence; what agrees with counting is not.
+    # Only reported values of the faulty side that differ from the counted ones are evidence.
     (false,) = verified.causes[1].evidence
     assert (false.name, false.expected, false.observed) == ("validation_loss/second", 0.5, 0.75)
     assert verified.verification is not None
@@ -108,10 +108,10 @@ async def test_a_fix_is_shown_to_close_the_gap(
         ("first", "second, fixed"): Verdict.IDENTICAL,
         ("second", "second, fixed"): Verdict.DIFFERENT,
     }
-    told = {control.name: (control.expected, control.observed) for control in verified.controls}
-    assert told["validation_accuracy/second"] == pytest.approx((0.5075, 0.5075))
-    assert told["validation_loss/second, fixed"] == (0.5, 0.5)
-    assert "validation_loss/second" not in told
+    by_name = {control.name: (control.expected, control.observed) for control in verified.controls}
+    assert by_name["validation_accuracy/second"] == pytest.approx((0.5075, 0.5075))
+    assert by_name["validation_loss/second, fixed"] == (0.5, 0.5)
+    assert "validation_loss/second" not in by_name
 
 
 async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, pool: Any) -> None:
@@ -121,5 +121,5 @@ async def test_a_run_that_fails_ends_the_verification(diagnoses: Diagnoser, pool
     workers[0].send(Failed(reason="DATASET_NOT_AVAILABLE", message="no MNIST"))
     with pytest.raises(errors.DatasetNotAvailableError, match="no MNIST"):
         await waiting
-    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other is being called off
+    while not all(worker.gone for worker in pool.workers):  # noqa: ASYNC110  the other one is being cancelled
         await asyncio.sleep(0.01)

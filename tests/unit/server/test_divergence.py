@@ -1,4 +1,4 @@
-"""Runs that diverged: what rows of before say of them, and that they are no evidence of anything."""
+"""Diverged runs: older rows are marked, and no comparison or diagnosis uses them."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ Make = Callable[..., Any]
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("field", ["loss", "accuracy"])
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_an_epoch_that_is_not_finite_marks_a_result_of_before(
+def test_an_epoch_that_is_not_finite_marks_an_older_result(
     make_result: Make, make_epoch: Make, split: str, field: str, bad: float
 ) -> None:
     sound = spec.ReportedMetrics(loss=0.5, accuracy=0.5)
@@ -94,7 +94,7 @@ def test_json_of_a_run_that_diverged_is_valid(make_result: Make, make_run: Make)
 
 @pytest.fixture
 def group(make_run: Make, make_result: Make) -> Make:
-    """Runs under seeds 0, 1, …, of which those diverged that have a place; all have the same digests."""
+    """Runs with seeds 0, 1, …; a run with a place diverged there. All have the same digests."""
 
     def build(label: str, *places: Divergence | None, digest: str = "d", **fields: Any) -> Group:
         made = []
@@ -106,7 +106,7 @@ def group(make_run: Make, make_result: Make) -> Make:
     return build
 
 
-def pair_of(*groups: Group) -> spec.PairComparison:
+def compare_pair(*groups: Group) -> spec.PairComparison:
     (pair,) = compare(groups, 0.005, 0.05).pairs
     return pair
 
@@ -127,16 +127,16 @@ def pair_of(*groups: Group) -> spec.PairComparison:
 def test_a_pair_with_a_run_that_diverged_is_diverged(
     group: Make, first: tuple[Divergence | None, ...], second: tuple[Divergence | None, ...]
 ) -> None:
-    pair = pair_of(group("a", *first), group("b", *second))
+    pair = compare_pair(group("a", *first), group("b", *second))
     assert pair.verdict is Verdict.DIVERGED
     assert (pair.interval_low, pair.equivalence_p_value, pair.difference_p_value) == (None, None, None)
     assert pair.seeds_needed is None
 
 
 def test_a_pair_says_how_many_diverged_and_where(group: Make) -> None:
-    pair = pair_of(group("a", None, WHERE, None), group("b", None, None))
+    pair = compare_pair(group("a", None, WHERE, None), group("b", None, None))
     assert "a diverged under 1 of 3 seeds (seed 1: epoch 1, step 3), b diverged under none of 2." in pair.explanation
-    pair = pair_of(group("a", *[Divergence(epoch=7)] * 5), group("b", WHERE))
+    pair = compare_pair(group("a", *[Divergence(epoch=7)] * 5), group("b", WHERE))
     assert "5 of 5 seeds (seed 0: epoch 7; seed 1: epoch 7; seed 2: epoch 7; 2 more)" in pair.explanation
     assert "b diverged under 1 of 1 seed (" in pair.explanation
 
@@ -148,7 +148,7 @@ def test_a_group_names_the_seeds(group: Make) -> None:
     assert again == comparison
 
 
-def test_other_pairs_are_corrected_as_if_it_were_not_there(group: Make) -> None:
+def test_other_pairs_are_corrected_without_it(group: Make) -> None:
     sound = [group("a", None, None, None), group("b", None, None, None, digest="e")]
     with_it = compare([*sound, group("c", WHERE, None, None, digest="f")], 0.005, 0.05)
     (alone,) = compare(sound, 0.005, 0.05).pairs
@@ -156,14 +156,14 @@ def test_other_pairs_are_corrected_as_if_it_were_not_there(group: Make) -> None:
     assert [pair.verdict for pair in with_it.pairs[1:]] == [Verdict.DIVERGED] * 2
 
 
-def test_identical_stays_what_is_finite(group: Make) -> None:
-    assert pair_of(group("a", None, None), group("b", None, None)).verdict is Verdict.IDENTICAL
+def test_finite_runs_stay_identical(group: Make) -> None:
+    assert compare_pair(group("a", None, None), group("b", None, None)).verdict is Verdict.IDENTICAL
 
 
-# --- rows of before ---------------------------------------------------------------------------------------------------
+# --- older rows -------------------------------------------------------------------------------------------------------
 
 
-def test_rows_of_the_revision_before_are_marked_by_their_figures(
+def test_older_rows_are_marked_by_their_metrics(
     tmp_path: Path, make_run: Make, make_result: Make, make_epoch: Make
 ) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
@@ -192,7 +192,7 @@ def test_rows_of_the_revision_before_are_marked_by_their_figures(
     assert [result.diverged for result in results if result] == [Divergence(epoch=2)] * 2 + [None]
     ids = {label: (made[number].id,) for label, number in (("a", 0), ("b", 1), ("c", 2))}
     request = ComparisonRequest(groups=tuple(spec.RunGroup(label=name, run_ids=found) for name, found in ids.items()))
-    # The history, which is not loaded to compare, has done its part by then.
+    # The mark was set from the history, which a comparison does not load.
     verdicts = [pair.verdict for pair in compare_stored(store, request).pairs]
     assert verdicts == [Verdict.DIVERGED] * 3
     with store.transaction() as connection:
@@ -237,7 +237,7 @@ def test_accuracies_leave_them_out_and_a_gauge_shows_them(registry: CollectorReg
     assert shown() == (0, START.timestamp() + 2, 0.5)
     found(Method.FIT, 4, WHERE)
     assert shown() == (1, START.timestamp() + 2, 0.5)
-    found(Method.FIT, 3)  # found in another order than they ended
+    found(Method.FIT, 3)  # not in the order of their ends
     assert shown() == (1, START.timestamp() + 3, 0.5)
 
 
@@ -285,7 +285,7 @@ def lost(store: Store, make_run: Make, make_result: Make) -> spec.Run:
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-async def test_a_process_is_told_where_whole_runs_diverged(
+async def test_a_process_receives_where_whole_runs_diverged(
     diagnoses: Diagnoser, pool: Any, lost: spec.Run, by_id: bool
 ) -> None:
     second = DiagnosisSubject(run_id=lost.id) if by_id else DiagnosisSubject(spec=SECOND)
@@ -299,10 +299,10 @@ async def test_a_process_is_told_where_whole_runs_diverged(
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-async def test_verification_draws_nothing_from_runs_that_diverged(
+async def test_verification_ignores_diverged_runs(
     diagnoses: Diagnoser, pool: Any, make_result: Make, seeds: int
 ) -> None:
-    """Under the first seed the second side diverges; with one seed nothing is left of it."""
+    """The second side diverges with the first seed, so a single seed leaves no results."""
     request = DiagnosisRequest(
         first=DiagnosisSubject(spec=FIRST), second=DiagnosisSubject(spec=SECOND), verify=True, seeds=seeds
     )

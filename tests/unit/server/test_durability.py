@@ -1,4 +1,4 @@
-"""Runs whose database comes and goes, which other servers work on, and which are forgotten in the end."""
+"""Runs during database outages, runs of other servers, and retention."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestDatabaseThatComesBack:
     @pytest.fixture
     def refusals(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """The writes that are refused from now on, each once."""
+        """Writes that will be refused, each once."""
         pending: list[str] = []
 
         def refusing(name: str, write: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,7 +86,7 @@ class TestDatabaseThatComesBack:
 
 
 class TestConfirmationThatIsLost:
-    """The database commits, and its answer does not arrive: so the write is tried again."""
+    """The database commits but its response is lost, so the server retries the write."""
 
     def test_an_epoch_is_stored_once(self, store: Store, make_run: MakeRun, make_epoch: Any) -> None:
         run = store.add(make_run(state=RunState.RUNNING))
@@ -94,7 +94,7 @@ class TestConfirmationThatIsLost:
             store.add_epoch(run.id, make_epoch(1))
         assert store.get_epochs(run.id) == (make_epoch(1),)
 
-    async def test_the_caller_is_told_what_the_store_has(
+    async def test_the_caller_gets_the_stored_run(
         self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, make_result: Any
     ) -> None:
         update = store.update
@@ -113,13 +113,13 @@ class TestConfirmationThatIsLost:
 
 
 class TestServerThatWasTakenForDead:
-    async def test_tells_its_callers_that_the_run_is_lost(
-        self, scheduler: Scheduler, store: Store, lapsing: Store, pool: Any, make_result: Any
+    async def test_its_callers_get_an_error_for_the_lost_run(
+        self, scheduler: Scheduler, store: Store, expiring: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
         worker = await pool.begun()
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
-        lapsing.restart(run)  # by the other server, where it is under way
+        expiring.restart(run)  # by the other server, which runs it
         worker.send(Trained(result=make_result()))
         with pytest.raises(errors.ServerLostError):
             await scheduler.wait(run.id)
@@ -147,16 +147,16 @@ class TestRunsElsewhere:
         there.update(ended)
         assert await cancelling == ended
 
-    async def test_whose_server_died_end_as_was_asked(self, store: Store, lapsing: Store, make_run: MakeRun) -> None:
+    async def test_of_a_dead_server_are_cancelled(self, store: Store, expiring: Store, make_run: MakeRun) -> None:
         for number in (1, 2):
-            lapsing.add(make_run(number, state=RunState.RUNNING))
+            expiring.add(make_run(number, state=RunState.RUNNING))
         store.request_cancel(make_run(1).id)
         ids = {(make_run(number).id, make_run(number).request_id) for number in (1, 2)}
         assert {*store.reap_expired(LOST, CANCELLED)} == ids
         ends = [store.get(make_run(number).id) for number in (1, 2)]
         assert [(run.state, run.error) for run in ends] == [(RunState.CANCELLED, CANCELLED), (RunState.FAILED, LOST)]
 
-    async def test_of_which_another_server_asks_are_called_off(
+    async def test_are_cancelled_on_request_of_another_server(
         self, executor: RunExecutor, store: Store, there: Store, pool: Any, make_run: MakeRun
     ) -> None:
         active = executor.enqueue(store.add(make_run()), "me")
@@ -169,12 +169,12 @@ class TestRunsElsewhere:
         assert (ended.state, ended.error.reason) == (RunState.CANCELLED, "RUN_CANCELLED")
         assert worker.gone
 
-    async def test_that_begin_anew_or_vanish_are_lost_to_those_who_wait(
+    async def test_that_restart_or_vanish_fail_their_waiting_callers(
         self, scheduler: Scheduler, there: Store, make_run: MakeRun, store_url: str
     ) -> None:
         first = there.add(make_run(1, state=RunState.RUNNING, start_time=now()))
         second = there.add(make_run(2, state=RunState.RUNNING, start_time=now()))
-        # Known here as they are now, before anything becomes of them.
+        # Read here before they change.
         followed = [scheduler.watch(run.id) for run in (first, second)]
         for events in followed:
             await anext(events)
@@ -188,11 +188,11 @@ class TestRunsElsewhere:
         with pytest.raises(errors.RunNotFoundError):
             await waiting[1]
 
-    async def test_that_were_called_off_for_another_caller_can_be_asked_for_again(
+    async def test_cancelled_for_another_caller_can_be_requested_again(
         self, scheduler: Scheduler, there: Store, make_run: MakeRun
     ) -> None:
         run = there.add(make_run(state=RunState.RUNNING))
-        # Known here as it is now, before anything becomes of it.
+        # Read here before it changes.
         events = scheduler.watch(run.id)
         await anext(events)
         waiting = asyncio.create_task(scheduler.wait(run.id))
@@ -204,7 +204,7 @@ class TestRunsElsewhere:
 
 
 class TestRetention:
-    async def test_forgets_what_is_old(
+    async def test_deletes_old_runs(
         self,
         store: Store,
         executor: RunExecutor,
@@ -265,14 +265,14 @@ class TestRetention:
 
 
 class TestBounds:
-    async def test_a_caller_has_its_share(self, make_scheduler: Callable[..., Scheduler], pool: Any) -> None:
+    async def test_each_caller_has_a_limit(self, make_scheduler: Callable[..., Scheduler], pool: Any) -> None:
         scheduler = make_scheduler(slots=1, queue_size=10, caller_runs=2)
         for request in ("a", "b"):
             await scheduler.submit(RunSpec(), request, "greedy")
         with pytest.raises(errors.CallerLimitError):
             await scheduler.submit(RunSpec(), "c", "greedy")
         await scheduler.submit(RunSpec(), "c", "modest")
-        # What it has already it may ask for again.
+        # It may repeat a request that it already has.
         assert (await scheduler.submit(RunSpec(), "a", "greedy")).request_id == "a"
         dying = await pool.begun()
         dying.die()
@@ -280,7 +280,7 @@ class TestBounds:
             await scheduler.wait(dying.task.run_id)
         await scheduler.submit(RunSpec(), "d", "greedy")
 
-    async def test_only_so_many_evaluations_wait(
+    async def test_waiting_evaluations_are_limited(
         self, store: Store, pool: Any, config: WorkerConfig, make_run: MakeRun, make_result: Any
     ) -> None:
         store.add(make_run(state=RunState.RUNNING))
@@ -290,7 +290,7 @@ class TestBounds:
         first = asyncio.create_task(evaluations.evaluate(request))
         await pool.begun()
         others = [asyncio.create_task(evaluations.evaluate(request)) for _ in range(2)]
-        # One waits, whichever comes first; the other is refused.
+        # The first one waits; the other is refused.
         (refused,), (waiting,) = await asyncio.wait(others, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         assert isinstance(refused.exception(), errors.QueueFullError)
         for task in (first, waiting):
@@ -304,7 +304,7 @@ class TestBounds:
             (WorkerLimits(seconds=60, megabytes=1), errors.MemoryExceededError),
         ],
     )
-    async def test_a_process_that_leaves_them_is_ended(
+    async def test_a_process_that_exceeds_them_is_killed(
         self,
         *,
         limits: WorkerLimits,
@@ -333,7 +333,9 @@ class TestBounds:
 class TestAttemptsUnderOneId:
     """A caller of an attempt that is over cannot end the one that came after it."""
 
-    async def test_whoever_leaves_late_leaves_his_own(self, scheduler: Scheduler, pool: Any, make_result: Any) -> None:
+    async def test_a_late_disconnect_affects_only_its_own_attempt(
+        self, scheduler: Scheduler, pool: Any, make_result: Any
+    ) -> None:
         async with scheduler.attached(RunSpec(), "r", "me") as first:
             (await pool.begun()).die()
             with pytest.raises(errors.WorkerLostError):
@@ -347,7 +349,7 @@ class TestAttemptsUnderOneId:
         assert (await waiting).state is RunState.SUCCEEDED
         await later.__aexit__(None, None, None)
 
-    async def test_a_run_that_others_took_for_lost_is_ended_before_it_begins_anew(
+    async def test_a_run_reaped_by_another_server_ends_before_it_restarts(
         self, scheduler: Scheduler, store: Store, pool: Any, make_result: Any
     ) -> None:
         run = await scheduler.submit(RunSpec(), "r", "me")
@@ -358,7 +360,7 @@ class TestAttemptsUnderOneId:
         (await pool.begun()).send(Trained(result=make_result()))
         assert (await scheduler.wait(again.id)).state is RunState.SUCCEEDED
 
-    async def test_a_detached_run_whose_caller_goes_meanwhile_begins_all_the_same(
+    async def test_a_detached_run_starts_after_its_caller_disconnects(
         self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         adding, add = asyncio.Event(), store.add

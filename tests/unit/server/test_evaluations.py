@@ -1,4 +1,4 @@
-"""Evaluations and the description of the machine, with processes that do as the test tells them."""
+"""Evaluations and the machine's description, with processes that the test controls."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def evaluations(store: Store, pool: Any, config: WorkerConfig) -> Evaluator:
 
 @pytest.fixture
 def run(store: Store, make_run: Callable[..., spec.Run], make_result: Callable[..., spec.Result]) -> spec.Run:
-    """One that succeeded, with weights."""
+    """A succeeded run with weights."""
     run = make_run(state=RunState.SUCCEEDED, spec=RunSpec(seed=5), result=make_result())
     store.add(run.model_copy(update={"state": RunState.RUNNING}))
     store.update(run, b"weights")
@@ -62,7 +62,7 @@ async def test_the_weights_of_a_run_are_evaluated(
     waiting = asyncio.create_task(evaluations.evaluate(request))
     worker = await pool.begun()
     assert worker.weights == b"weights"
-    # What is not given is the run's own.
+    # Omitted options come from the run.
     asked = RunSpec(seed=5, method=spec.Method.FIT, accuracy_metric=spec.AccuracyMetric.ARGMAX)
     assert worker.task == Task(
         kind="evaluate",
@@ -76,7 +76,9 @@ async def test_the_weights_of_a_run_are_evaluated(
     assert worker.gone
 
 
-async def test_nothing_to_evaluate(evaluations: Evaluator, store: Store, make_run: Callable[..., spec.Run]) -> None:
+async def test_a_run_without_weights_cannot_be_evaluated(
+    evaluations: Evaluator, store: Store, make_run: Callable[..., spec.Run]
+) -> None:
     failed = store.add(make_run(state=RunState.FAILED))
     with pytest.raises(errors.WeightsNotStoredError):
         await evaluations.evaluate(EvaluationRequest(run_id=failed.id))
@@ -107,7 +109,7 @@ async def test_an_evaluation_has_a_time_limit(store: Store, pool: Any, config: W
     assert pool.workers[0].gone
 
 
-async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluator, pool: Any, run: spec.Run) -> None:
+async def test_a_disconnected_callers_process_ends(evaluations: Evaluator, pool: Any, run: spec.Run) -> None:
     waiting = asyncio.create_task(evaluations.evaluate(EvaluationRequest(run_id=run.id)))
     worker = await pool.begun()
     waiting.cancel()
@@ -116,7 +118,7 @@ async def test_a_caller_that_leaves_ends_the_process(evaluations: Evaluator, poo
     assert worker.gone
 
 
-async def test_describing_tries_until_a_process_answers(
+async def test_describing_retries_until_a_process_answers(
     pool: Any, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capabilities, "RETRY_INTERVAL_SECONDS", 0)

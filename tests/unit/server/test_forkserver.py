@@ -1,4 +1,4 @@
-"""The forkserver and its workers, without TensorFlow: what is started, replaced, given up and ended."""
+"""The forkserver and its workers without TensorFlow: start, replacement, timeout and end."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from loopbench_server.workers import forkserver, pool
 from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import Task
 
-# The worker only says that it runs.
+# The worker only reports that it runs.
 PROGRAM = """
 import os, sys, time, types
 sys.path[:] = {path!r}
@@ -58,7 +58,7 @@ def current(starting: WorkerPool) -> psutil.Process:
 
 
 async def started(starting: WorkerPool) -> int:
-    """A worker's process id; the worker is gone when this returns."""
+    """Process id of a worker that has ended."""
     async with starting.run(TASK) as worker:
         assert psutil.Process(worker.pid).ppid() == current(starting).pid
     assert not psutil.pid_exists(worker.pid)
@@ -66,7 +66,7 @@ async def started(starting: WorkerPool) -> int:
 
 
 @pytest.mark.parametrize("harm", [signal.SIGSTOP, signal.SIGKILL])
-async def test_a_forkserver_that_gives_no_process_is_replaced_with_its_cause(
+async def test_a_forkserver_that_cannot_fork_is_replaced_and_its_error_logged(
     starting: WorkerPool, harm: signal.Signals
 ) -> None:
     await started(starting)
@@ -106,7 +106,7 @@ async def test_a_check_replaces_a_stopped_forkserver_while_no_worker_is_requeste
     await started(starting)
 
 
-async def test_who_waits_with_a_request_that_fails_shares_its_end(
+async def test_concurrent_callers_share_the_failure_of_a_start(
     starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forkserver, "PROGRAM", "raise SystemExit(3)")
@@ -114,7 +114,7 @@ async def test_who_waits_with_a_request_that_fails_shares_its_end(
         calls = await asyncio.gather(*(started(starting) for _ in range(20)), return_exceptions=True)
     assert {type(call) for call in calls} == {NotReadyError}
     assert len([line for line in logged if line["event"] == "forkserver is being replaced"]) == 2
-    # And is not held against the next.
+    # The next start is not affected.
     monkeypatch.setattr(forkserver, "PROGRAM", PROGRAM)
     await started(starting)
 
@@ -133,7 +133,7 @@ async def test_a_machine_without_processes_keeps_its_forkserver(
     assert current(starting).is_running()
 
 
-async def test_whoever_leaves_during_the_start_does_not_wait_and_leaves_nothing(starting: WorkerPool) -> None:
+async def test_a_disconnect_during_the_start_returns_at_once_and_leaves_nothing(starting: WorkerPool) -> None:
     await started(starting)
     stopped = current(starting)
     stopped.send_signal(signal.SIGSTOP)
@@ -163,7 +163,7 @@ async def test_a_stopped_worker_ends(starting: WorkerPool) -> None:
     assert not psutil.pid_exists(worker.pid)
 
 
-async def test_a_worker_that_nobody_reaps_holds_nobody_up(starting: WorkerPool) -> None:
+async def test_an_unreaped_worker_blocks_nothing(starting: WorkerPool) -> None:
     async with asyncio.timeout(10):
         async with starting.run(TASK) as worker:
             stopped = current(starting)

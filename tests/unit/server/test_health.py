@@ -32,7 +32,7 @@ async def test_a_check_gives_the_present_status(health: Health, stub: health_pb2
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_watcher_is_told_of_every_change(health: Health, stub: health_pb2_grpc.HealthStub) -> None:
+async def test_a_watcher_receives_every_change(health: Health, stub: health_pb2_grpc.HealthStub) -> None:
     watch = stub.Watch(Request(service="s"))
     assert (await watch.read()).status == Answer.SERVICE_UNKNOWN
     for status in (Answer.NOT_SERVING, Answer.SERVING):

@@ -1,4 +1,4 @@
-"""What is measured of the database, of worker processes and of the certificate."""
+"""Metrics of the database, the worker processes and the certificate."""
 
 import math
 import subprocess
@@ -43,7 +43,7 @@ def test_transactions_are_timed_and_failures_counted(
     store.close()
 
 
-# Stand for the server, which only waits; the forkserver, a child that works and one below it that does; and a worker.
+# Stand-ins: an idle server, its forkserver, a busy child and grandchild, and a worker.
 SERVER = """
 import subprocess, sys
 sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
@@ -104,7 +104,7 @@ def test_the_expiry_of_a_certificate_is_read(not_after: datetime, tmp_path: Path
     assert read_expiry(pair.certificate, pair.key) == not_after.timestamp()
 
 
-def test_what_is_no_certificate_expires_at_no_time(tmp_path: Path) -> None:
+def test_an_invalid_certificate_has_no_expiry(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("no PEM")
     assert math.isnan(read_expiry(tmp_path / "a", tmp_path / "a"))
     assert math.isnan(read_expiry(tmp_path / "absent", tmp_path / "absent"))

@@ -7,7 +7,7 @@ from loopbench_server.security.identity import caller, identify_caller, token_na
 
 
 class Context:
-    """A call from ``peer``, by TLS where a common name is given."""
+    """A call from ``peer``, over TLS if a common name is given."""
 
     def __init__(self, peer: str, *common_name: bytes) -> None:
         self._peer = peer
@@ -22,7 +22,7 @@ class Context:
 
 @pytest.fixture(autouse=True)
 def _call() -> Iterator[None]:
-    """What a call leaves behind in its context is not for the next test."""
+    """Reset the token's name after each test, because a call leaves it in the context."""
     reset = token_name.set("")
     yield
     token_name.reset(reset)
@@ -39,12 +39,12 @@ def _call() -> Iterator[None]:
         ("", "unknown"),
     ],
 )
-def test_a_caller_that_shows_nothing_is_its_host(peer: str, expected: str) -> None:
+def test_a_caller_without_credentials_is_its_host(peer: str, expected: str) -> None:
     context: Any = Context(peer)
     assert identify_caller(context) == caller() == expected
 
 
-def test_a_certificate_says_more_than_a_host_and_a_token_more_than_a_certificate() -> None:
+def test_a_token_identifies_before_a_certificate_before_a_host() -> None:
     context: Any = Context("ipv4:10.0.0.1:5050", b"alice")
     assert identify_caller(context) == "alice"
     token_name.set("ci")
@@ -52,7 +52,7 @@ def test_a_certificate_says_more_than_a_host_and_a_token_more_than_a_certificate
 
 
 @pytest.mark.parametrize("name", [b"../../etc", b"a\nb", b"\xff\x00", "ü{}".encode(), b"x" * 10_000])
-def test_whatever_a_certificate_says_the_name_is_short_and_harmless(name: bytes) -> None:
+def test_a_certificate_name_is_shortened_and_escaped(name: bytes) -> None:
     context: Any = Context("ipv4:10.0.0.1:5050", name)
     text = identify_caller(context)
     assert 0 < len(text) <= 64

@@ -1,6 +1,6 @@
-"""Calls through a real server in this process, with handlers that fail as they are told."""
+"""Calls through a real server in this process, with handlers whose errors the test sets."""
 
-# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+# ruff: noqa: ARG002, N802 - methods have the names and the arguments of the service
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +18,7 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench.v1 import run_pb2
 from loopbench_server.errors import QueueFullError
-from tests.support.in_process import all_of, benchmark_service, status_of
+from tests.support.in_process import benchmark_service, catch_status, collect_messages
 
 from .conftest import Serve
 
@@ -26,7 +26,7 @@ SERVICE = "loopbench.v1.BenchmarkService"
 
 
 class Handlers(pb_grpc.BenchmarkServiceServicer):
-    """Fails with ``error``, if there is one; a stream fails after its first event."""
+    """Fails with ``error`` if it is set; a stream fails after its first event."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -73,15 +73,15 @@ def stub(channel: Any) -> Any:
 
 REQUESTS = {"GetRun": pb.GetRunRequest(), "WatchRun": pb.WatchRunRequest()}
 
-# Kind and method, as the metrics name them, and a call.
+# Kind and method in the metrics, and the call.
 CALLS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("unary", "GetRun"): lambda stub: stub.GetRun(REQUESTS["GetRun"]),
-    ("server_stream", "WatchRun"): lambda stub: all_of(stub.WatchRun(REQUESTS["WatchRun"])),
+    ("server_stream", "WatchRun"): lambda stub: collect_messages(stub.WatchRun(REQUESTS["WatchRun"])),
 }
 
 
 def handled(registry: CollectorRegistry) -> list[tuple[str, str, str]]:
-    """Kind, method and code of each call; every call was counted at its start and timed as well."""
+    """Kind, method and code of each counted call; its start and its time are checked too."""
     (family,) = (family for family in registry.collect() if family.name == "grpc_server_handled")
     found = []
     for sample in family.samples:
@@ -95,7 +95,7 @@ def handled(registry: CollectorRegistry) -> list[tuple[str, str, str]]:
 
 
 def messages(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
-    """How many there were, by method and direction."""
+    """Number of messages by method and direction."""
     samples = [sample for family in registry.collect() for sample in family.samples]
     return {
         (sample.labels["grpc_method"], direction): sample.value
@@ -107,7 +107,7 @@ def messages(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
 
 @pytest.fixture
 def first_handled(registry: CollectorRegistry, eventually: Any) -> Callable[[], Awaitable[tuple[str, str, str]]]:
-    """What the metrics say of the one call; the caller may have its status before they do."""
+    """The metrics of the only call; they may change after the caller has its status."""
 
     async def first() -> tuple[str, str, str]:
         def counted() -> bool:
@@ -121,9 +121,9 @@ def first_handled(registry: CollectorRegistry, eventually: Any) -> Callable[[], 
     return first
 
 
-async def test_answers_pass(stub: Any, registry: CollectorRegistry) -> None:
+async def test_answers_pass_unchanged(stub: Any, registry: CollectorRegistry) -> None:
     assert (await stub.GetRun(pb.GetRunRequest(run_id="a"))).id == "a"
-    assert len(await all_of(stub.WatchRun(pb.WatchRunRequest()))) == 2
+    assert len(await collect_messages(stub.WatchRun(pb.WatchRunRequest()))) == 2
     assert handled(registry) == [("unary", "GetRun", "OK"), ("server_stream", "WatchRun", "OK")]
     assert messages(registry) == {("GetRun", "received"): 1, ("GetRun", "sent"): 1} | {
         ("WatchRun", "received"): 1,
@@ -136,7 +136,7 @@ async def test_errors_become_statuses_with_details(
     stub: Any, handlers: Handlers, first_handled: Any, registry: CollectorRegistry, kind: tuple[str, str]
 ) -> None:
     handlers.error = QueueFullError("no room", run_id="a")
-    error, status = await status_of(CALLS[kind](stub))
+    error, status = await catch_status(CALLS[kind](stub))
     assert (error.code(), error.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
@@ -148,7 +148,7 @@ async def test_errors_become_statuses_with_details(
 @pytest.mark.parametrize("kind", CALLS)
 async def test_bad_fields_are_named(stub: Any, handlers: Handlers, kind: tuple[str, str]) -> None:
     handlers.error = InvalidFieldsError((Violation(field="spec.epochs", description="too many"),))
-    error, status = await status_of(CALLS[kind](stub))
+    error, status = await catch_status(CALLS[kind](stub))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     bad = BadRequest()
     assert status.details[0].Unpack(bad)
@@ -156,12 +156,12 @@ async def test_bad_fields_are_named(stub: Any, handlers: Handlers, kind: tuple[s
 
 
 @pytest.mark.parametrize("kind", CALLS)
-async def test_a_fault_of_ours_tells_the_caller_nothing(
+async def test_an_internal_error_exposes_nothing_to_the_caller(
     stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
 ) -> None:
     handlers.error = KeyError("secret")
     with capture_logs() as logs:
-        error, status = await status_of(CALLS[kind](stub))
+        error, status = await catch_status(CALLS[kind](stub))
     assert error.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in error.details() + str(status)
     info = ErrorInfo()
@@ -171,14 +171,14 @@ async def test_a_fault_of_ours_tells_the_caller_nothing(
     assert await first_handled() == (*kind, "Internal")
 
 
-async def test_a_status_set_by_hand_passes(stub: Any, first_handled: Any) -> None:
-    error, _ = await status_of(stub.DeleteRun(pb.DeleteRunRequest()))
+async def test_a_status_set_by_the_handler_passes_unchanged(stub: Any, first_handled: Any) -> None:
+    error, _ = await catch_status(stub.DeleteRun(pb.DeleteRunRequest()))
     assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "by hand")
     assert await first_handled() == ("unary", "DeleteRun", "DataLoss")
 
 
 @pytest.mark.parametrize("kind", CALLS)
-async def test_a_caller_that_leaves_is_counted(
+async def test_a_disconnected_caller_is_counted(
     stub: Any, handlers: Handlers, first_handled: Any, kind: tuple[str, str]
 ) -> None:
     handlers.hold = True
@@ -190,17 +190,17 @@ async def test_a_caller_that_leaves_is_counted(
 
 async def test_an_unknown_method_is_unimplemented(channel: Any) -> None:
     with capture_logs() as logs:
-        error, _ = await status_of(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
+        error, _ = await catch_status(channel.unary_unary(f"/{SERVICE}/Guess")(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
     assert [(entry["path"], entry["code"]) for entry in logs] == [(f"/{SERVICE}/Guess", "UNIMPLEMENTED")]
 
 
-# What a newer client may send: 99 for method, loss, dataset, device, execution, accuracy_metric and loss_aggregation.
+# A newer client's spec: 99 for method, loss, dataset, device, execution, accuracy_metric and loss_aggregation.
 UNKNOWN_ENUMS = bytes(byte for field in (1, 2, 4, 9, 10, 12, 13) for byte in (field << 3, 99))
 
 
 async def test_the_worst_spec_is_refused_field_by_field(stub: Any) -> None:
-    # Nothing about it is right, and its error still fits into what gRPC lets a status hold.
+    # Every field is invalid, and the error still fits into gRPC's limit for a status.
     worst = run_pb2.RunSpec.FromString(UNKNOWN_ENUMS)
     for field in ("epochs", "batch_size", "shuffle_buffer", "steps_per_execution"):
         setattr(worst, field, -1)
@@ -208,7 +208,7 @@ async def test_the_worst_spec_is_refused_field_by_field(stub: Any) -> None:
     figures = {field.name for field in adam.DESCRIPTOR.fields} - {"amsgrad", "use_ema"}
     for field in figures:
         setattr(adam, field, -1)
-    error, status = await status_of(stub.Train(pb.TrainRequest(spec=worst)))
+    error, status = await catch_status(stub.Train(pb.TrainRequest(spec=worst)))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     bad = BadRequest()
     assert status.details[0].Unpack(bad)

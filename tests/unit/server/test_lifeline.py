@@ -27,7 +27,7 @@ process.main(*(Connection(int(number)) for number in sys.argv[1:]))
 
 @pytest.fixture
 def worker() -> Iterator[tuple[subprocess.Popen[bytes], Connection, Connection]]:
-    """The process, the server's end of its orders, and the server's end of its answers."""
+    """A worker process, with the server's ends of its task pipe and of its result pipe."""
     (orders_in, orders), (answers, answers_out) = Pipe(duplex=False), Pipe(duplex=False)
     theirs = (orders_in.fileno(), answers_out.fileno())
     with orders, answers:

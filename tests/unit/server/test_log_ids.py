@@ -1,4 +1,4 @@
-"""Which run a line of the log is about can be read from the line."""
+"""Every log line of a run has the run's ids."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,7 @@ from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import EpochEnded, Failed, Trained
-from tests.support.in_process import all_of, benchmark_service
+from tests.support.in_process import benchmark_service, collect_messages
 
 from .conftest import Serve
 
@@ -36,7 +36,7 @@ MakeRun = Callable[..., spec.Run]
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What is logged, with what its context adds."""
+    """Log events with their context."""
     with capture_logs(processors=[merge_contextvars, format_exc_info]) as captured:
         yield captured
 
@@ -46,11 +46,11 @@ def ids(line: Any) -> tuple[Any, Any]:
 
 
 def of(lines: Lines, run: spec.Run) -> list[str]:
-    """The events that bear both ids of the run."""
+    """Events that have both ids of the run."""
     return [line["event"] for line in lines if ids(line) == (run.id, run.request_id)]
 
 
-async def test_every_line_of_a_run_bears_its_ids(
+async def test_every_log_line_of_a_run_has_its_ids(
     make_scheduler: Callable[..., Scheduler], pool: Any, lines: Lines, make_result: Callable[..., spec.Result]
 ) -> None:
     scheduler = make_scheduler(slots=2)
@@ -68,7 +68,7 @@ async def test_every_line_of_a_run_bears_its_ids(
     assert len(lines) == 7
 
 
-async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
+async def test_store_log_lines_have_the_run_ids_and_no_values(
     *,
     scheduler: Scheduler,
     pool: Any,
@@ -78,7 +78,7 @@ async def test_what_the_store_says_in_a_run_bears_its_ids_and_no_values(
     make_epoch: Callable[..., spec.EpochRecord],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A write is tried again for as long as a lease lasts.
+    # The server retries a write until the lease expires.
     monkeypatch.setattr(store, "lease", timedelta(0))
     run = await scheduler.submit(RunSpec(), "r", "me")
     worker = await pool.begun()
@@ -122,9 +122,9 @@ async def test_a_failed_evaluation_is_logged_with_the_ids_of_its_run(  # noqa: P
 
 
 async def test_runs_that_lost_their_server_are_logged_one_by_one(
-    *, store: Store, executor: RunExecutor, lapsing: Store, lines: Lines, make_run: MakeRun, eventually: Any
+    *, store: Store, executor: RunExecutor, expiring: Store, lines: Lines, make_run: MakeRun, eventually: Any
 ) -> None:
-    lost = [lapsing.add(make_run(number)) for number in (1, 2)]
+    lost = [expiring.add(make_run(number)) for number in (1, 2)]
     keeping = asyncio.create_task(reap_expired(store, executor))
     await eventually(lambda: len(lines) == 2)
     keeping.cancel()
@@ -132,7 +132,7 @@ async def test_runs_that_lost_their_server_are_logged_one_by_one(
 
 
 class TestCalls:
-    """A line an RPC, from a real server in this process."""
+    """One log line per RPC, from a real server in this process."""
 
     @pytest.fixture
     async def stub(self, scheduler: Scheduler, store: Store, serve: Serve) -> Any:
@@ -141,8 +141,8 @@ class TestCalls:
         return pb_grpc.BenchmarkServiceStub(await serve(benchmark_service(service)))
 
     @pytest.fixture
-    def line_of(self, lines: Lines, eventually: Any) -> Any:
-        """The one line of a method; a caller may have its answer before it is written."""
+    def find_line(self, lines: Lines, eventually: Any) -> Any:
+        """The only line of a method; it may be written after the caller has its response."""
 
         async def line(method: str) -> Any:
             def written() -> Lines:
@@ -159,44 +159,44 @@ class TestCalls:
         return store.add(make_run(state=RunState.FAILED))
 
     @pytest.mark.parametrize("method", ["GetRun", "CancelRun", "DeleteRun", "WatchRun"])
-    async def test_one_that_names_a_run_bears_both_ids(
-        self, method: str, stub: Any, run: spec.Run, line_of: Any
+    async def test_that_name_a_run_are_logged_with_both_ids(
+        self, method: str, stub: Any, run: spec.Run, find_line: Any
     ) -> None:
         request = getattr(pb, f"{method}Request")(run_id=run.id.upper())
         call = getattr(stub, method)(request)
         if method == "WatchRun":
-            await all_of(call)
+            await collect_messages(call)
         else:
             await call
-        line = await line_of(method)
+        line = await find_line(method)
         assert (ids(line), line["code"], line["log_level"]) == ((run.id, run.request_id), "OK", "debug")
 
-    async def test_one_that_trains_bears_both_ids(self, stub: Any, pool: Any, line_of: Any, make_run: MakeRun) -> None:
+    async def test_that_train_are_logged_with_both_ids(
+        self, stub: Any, pool: Any, find_line: Any, make_run: MakeRun
+    ) -> None:
         request_id = make_run().request_id
         call = stub.Train(pb.TrainRequest(request_id=request_id))
         (await pool.begun()).send(Failed(reason="DATASET_CORRUPT", message="so"))
         with pytest.raises(grpc.aio.AioRpcError):
             await call
         ((_, run_id),) = [pair for pair in await call.initial_metadata() if pair[0] == "loopbench-run-id"]
-        line = await line_of("Train")
+        line = await find_line("Train")
         assert (ids(line), line["code"]) == ((run_id, request_id), "FAILED_PRECONDITION")
 
-    async def test_one_that_finds_no_run_bears_what_it_asked_for(
-        self, stub: Any, make_run: MakeRun, line_of: Any
+    async def test_that_find_no_run_are_logged_with_the_requested_id(
+        self, stub: Any, make_run: MakeRun, find_line: Any
     ) -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.GetRun(pb.GetRunRequest(run_id=make_run(7).id))
-        line = await line_of("GetRun")
+        line = await find_line("GetRun")
         assert (ids(line), line["code"]) == ((make_run(7).id, None), "NOT_FOUND")
 
-    async def test_one_that_names_none_bears_no_id_of_the_call_before(
-        self, stub: Any, run: spec.Run, line_of: Any
-    ) -> None:
+    async def test_without_a_run_are_logged_without_an_id(self, stub: Any, run: spec.Run, find_line: Any) -> None:
         await stub.GetRun(pb.GetRunRequest(run_id=run.id))
         await stub.ListRuns(pb.ListRunsRequest())
-        assert ids(await line_of("ListRuns")) == (None, None)
+        assert ids(await find_line("ListRuns")) == (None, None)
 
-    async def test_metadata_are_not_logged(self, stub: Any, lines: Lines, line_of: Any) -> None:
+    async def test_metadata_are_not_logged(self, stub: Any, lines: Lines, find_line: Any) -> None:
         await stub.ListRuns(pb.ListRunsRequest(), metadata=(("authorization", "Bearer hidden"),))
-        await line_of("ListRuns")
+        await find_line("ListRuns")
         assert "hidden" not in str(lines)

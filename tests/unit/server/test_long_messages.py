@@ -1,6 +1,6 @@
-"""A caller receives every error, however long its message: a client accepts 8 KiB of metadata with a status."""
+"""A caller receives every error, even with a long message: a client accepts 8 KiB of metadata with a status."""
 
-# ruff: noqa: ARG002, N802 - methods bear the names and the arguments of the service's
+# ruff: noqa: ARG002, N802 - methods have the names and the arguments of the service
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
 from loopbench_server.rpc.error_mapping import STATUSES
 from loopbench_server.workers.process import MAX_MESSAGE_LENGTH, truncate
-from tests.support.in_process import benchmark_service, status_of
+from tests.support.in_process import benchmark_service, catch_status
 
 from .conftest import Serve
 
-# Of one, two, three and four bytes; what gRPC sends as it is, and what it escapes.
+# Characters of one to four bytes; some that gRPC escapes and some that it does not.
 CHARACTERS = ("x", "%", "\n", "ä", "漢", "😀", "\udc80")
 LENGTH = 20_000
 RUN_ID = "00000000-0000-4000-8000-000000000001"
@@ -43,8 +43,8 @@ async def stub(failing: Failing, serve: Serve) -> Any:
 
 
 async def received(stub: Any) -> tuple[Any, ErrorInfo]:
-    """The error that the caller receives, and its details."""
-    error, status = await status_of(stub.DeleteRun(pb.DeleteRunRequest()))
+    """The received error and its details."""
+    error, status = await catch_status(stub.DeleteRun(pb.DeleteRunRequest()))
     assert status is not None, error.details()
     info = ErrorInfo()
     assert [detail for detail in status.details if detail.Unpack(info)]
@@ -73,7 +73,7 @@ async def test_a_long_violation_is_cut(failing: Failing, stub: Any) -> None:
         assert info.reason == "INVALID_FIELDS", ascii(character)
 
 
-async def test_a_short_message_comes_whole(failing: Failing, stub: Any) -> None:
+async def test_a_short_message_is_complete(failing: Failing, stub: Any) -> None:
     failing.error = errors.RunFailedError("why: ä% 漢\n😀")
     assert (await received(stub))[0].details() == "why: ä% 漢\n😀"
 

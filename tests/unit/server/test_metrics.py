@@ -1,4 +1,4 @@
-"""What calls, runs and the service leave in the metrics."""
+"""Metrics of calls, runs and the service."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ OTHER = {"method": "FIT", "loss": "CATEGORICAL_CROSSENTROPY", "optimizer": "adam
 
 @pytest.fixture
 def value(registry: CollectorRegistry) -> Callable[..., float | None]:
-    """Of a series, by its name and labels."""
+    """Value of a series by name and labels."""
 
     def of(name: str, **labels: str) -> float | None:
         found: float | None = registry.get_sample_value(name, labels)
@@ -39,7 +39,7 @@ def value(registry: CollectorRegistry) -> Callable[..., float | None]:
 
 
 def values(registry: CollectorRegistry, name: str) -> list[float]:
-    """Of all series of that name."""
+    """Values of all series with that name."""
     return [sample.value for family in registry.collect() for sample in family.samples if sample.name == name]
 
 
@@ -55,7 +55,7 @@ def rpcs(registry: CollectorRegistry) -> RpcMetrics:
 
 @pytest.fixture
 def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callable[..., spec.Run]:
-    """A run of OTHER that ended so."""
+    """A run of OTHER that ended in this state."""
     other = spec.RunSpec(
         method=spec.Method.FIT,
         loss=spec.Loss.CATEGORICAL_CROSSENTROPY,
@@ -72,7 +72,7 @@ def ended(make_run: MakeRun, make_result: Callable[..., spec.Result]) -> Callabl
 
 
 @pytest.mark.usefixtures("runs")
-def test_series_of_runs_are_there_from_zero(registry: CollectorRegistry, value: Any) -> None:
+def test_run_series_start_at_zero(registry: CollectorRegistry, value: Any) -> None:
     assert value("loopbench_queue_depth") == value("loopbench_runs_running") == 0
     assert value("loopbench_slots") == 3
     assert value("loopbench_queue_limit") == 7
@@ -91,7 +91,7 @@ def test_a_process_that_trains_one_specification_shows_no_others(registry: Colle
 
 
 @pytest.mark.usefixtures("rpcs")
-def test_series_of_known_calls_are_there_from_zero(registry: CollectorRegistry, value: Any) -> None:
+def test_call_series_start_at_zero(registry: CollectorRegistry, value: Any) -> None:
     labels = dict(zip(("grpc_type", "grpc_service", "grpc_method"), TRAIN, strict=True))
     for name in ("started_total", "msg_received_total", "msg_sent_total", "handling_seconds_count"):
         assert value(f"grpc_server_{name}", **labels) == 0
@@ -106,7 +106,7 @@ GO = (
 )
 
 
-def test_every_status_has_the_name_that_go_gives_it() -> None:
+def test_statuses_have_their_names_in_go() -> None:
     by_number = sorted(grpc.StatusCode, key=lambda code: code.value)
     assert dict(zip([code.name for code in by_number], GO, strict=True)) == GO_CODES
 
@@ -118,7 +118,7 @@ def test_all_methods_of_all_services_are_known() -> None:
     assert len(METHODS.values()) == 10 + 3 + 1
 
 
-def test_a_call_leaves_its_traces(rpcs: RpcMetrics, value: Any) -> None:
+def test_a_call_updates_its_metrics(rpcs: RpcMetrics, value: Any) -> None:
     rpcs.began(TRAIN)
     rpcs.received(TRAIN)
     rpcs.failed("QUEUE_FULL")
@@ -173,7 +173,7 @@ def test_runs_are_counted_by_outcome(runs: RunMetrics, value: Any, ended: Any, s
         ((Device.CPU,), (Device.GPU, "GPU")),
     ],
 )
-def test_a_run_without_result_counts_for_the_device_it_would_have_had(
+def test_a_run_without_result_counts_for_its_requested_device(
     runs: RunMetrics, value: Any, ended: Any, machine: tuple[Device, ...], asked_and_counted: tuple[Device, str]
 ) -> None:
     asked, counted = asked_and_counted
@@ -190,7 +190,7 @@ def test_a_reason_of_another_version_is_a_failed_run(runs: RunMetrics, value: An
     assert value("loopbench_run_errors_total", reason="NEWER") is None
 
 
-def test_a_cancelled_run_tells_its_reason(runs: RunMetrics, value: Any, ended: Any) -> None:
+def test_a_cancelled_run_counts_its_reason(runs: RunMetrics, value: Any, ended: Any) -> None:
     runs.run_ended(ended(RunState.CANCELLED, error=make_error(RunCancelledError, "")), had_slot=False)
     assert value("loopbench_run_errors_total", reason="RUN_CANCELLED") == 1
 
@@ -208,7 +208,7 @@ def test_examples_are_counted_by_epoch(runs: RunMetrics, value: Any, make_run: M
     assert value("loopbench_run_examples_per_second_sum", method="GRADIENT_TAPE") == 2 * 719
 
 
-def test_a_success_leaves_its_phases(runs: RunMetrics, value: Any, ended: Any) -> None:
+def test_a_success_records_its_phases(runs: RunMetrics, value: Any, ended: Any) -> None:
     runs.run_ended(ended(RunState.SUCCEEDED), had_slot=True)
     for phase, seconds in {"queue": 0, "start": 0, "load": 0.5, "compile": 0, "train": 4, "evaluate": 0}.items():
         assert value("loopbench_run_phase_seconds_sum", method="FIT", phase=phase) == seconds
@@ -216,7 +216,7 @@ def test_a_success_leaves_its_phases(runs: RunMetrics, value: Any, ended: Any) -
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED])
-def test_other_ends_leave_none(runs: RunMetrics, value: Any, ended: Any, state: RunState) -> None:
+def test_other_ends_record_no_phases(runs: RunMetrics, value: Any, ended: Any, state: RunState) -> None:
     runs.run_ended(ended(state), had_slot=True)
     assert value("loopbench_run_phase_seconds_count", method="FIT", phase="train") == 0
 
@@ -243,5 +243,5 @@ def test_verdicts_are_counted(registry: CollectorRegistry, value: Any) -> None:
 def test_the_number_of_series_is_bounded() -> None:
     metrics = Metrics(slots=1, queue_size=1, methods=METHODS.values())
     series = [sample for family in metrics.registry.collect() for sample in family.samples]
-    # docs/metrics.md says so, with what results and packages add.
+    # docs/metrics.md states this number, with the series of results and packages.
     assert len(series) < 2_000

@@ -1,4 +1,4 @@
-"""The port of the metrics, on real connections."""
+"""The metrics port on real connections."""
 
 import socket
 import urllib.request
@@ -50,11 +50,11 @@ def test_silent_scrapers_are_disconnected(monkeypatch: pytest.MonkeyPatch, capfd
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_scrapers_that_break_off_print_nothing(
+def test_disconnecting_scrapers_print_nothing(
     address: tuple[str, int], scrape: Callable[[], str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(5):
-        # No more than fit into the port's queue; TCP would try the next one again only after a second.
+        # At most the length of the port's queue; TCP would retry the next connection after a second.
         for _ in range(4):
             with socket.create_connection(address, timeout=LONGEST) as hasty:
                 hasty.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A list is complete although runs are started again while a caller pages through it."""
+"""A list is complete although runs restart while a caller pages through it."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Any bytes to any path of a real server in this process: what is no call of a method is the caller's fault."""
+"""Arbitrary bytes to arbitrary paths of a real server in this process: an invalid call is the caller's error."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
-from tests.support.in_process import all_of, benchmark_service, status_of
+from tests.support.in_process import benchmark_service, catch_status, collect_messages
 
 from .conftest import Serve
 
@@ -27,8 +27,8 @@ async def channel(serve: Serve) -> grpc.aio.Channel:
     )
 
 
-async def test_a_method_that_nobody_wrote_is_unimplemented(channel: Any) -> None:
-    error, _ = await status_of(channel.unary_unary(f"/{HEALTH}/List")(b""))
+async def test_a_missing_method_is_unimplemented(channel: Any) -> None:
+    error, _ = await catch_status(channel.unary_unary(f"/{HEALTH}/List")(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -48,11 +48,11 @@ async def test_a_method_that_nobody_wrote_is_unimplemented(channel: Any) -> None
     ],
 )
 async def test_a_path_that_names_no_method_is_unimplemented(channel: Any, path: str) -> None:
-    error, _ = await status_of(channel.unary_unary(path)(b""))
+    error, _ = await catch_status(channel.unary_unary(path)(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def bytes_of(*messages: bytes) -> AsyncIterator[bytes]:
+async def stream_bytes(*messages: bytes) -> AsyncIterator[bytes]:
     for message in messages:
         yield message
 
@@ -70,10 +70,10 @@ METHODS = {
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05abc", b"\x0a\x02\xc3\x28"], ids=["bytes", "cut off", "no UTF-8"])
 @pytest.mark.parametrize("path", METHODS)
-async def test_bytes_that_are_no_message_are_the_callers_fault(
+async def test_invalid_bytes_are_the_callers_error(
     channel: Any, registry: CollectorRegistry, eventually: Any, path: str, raw: bytes
 ) -> None:
-    error, status = await status_of(all_of(channel.stream_stream(path)(bytes_of(raw))))
+    error, status = await catch_status(collect_messages(channel.stream_stream(path)(stream_bytes(raw))))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     bad = BadRequest()
     assert status.details[0].Unpack(bad)
@@ -85,7 +85,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(
 
 @pytest.mark.parametrize("path", [path for path, kind in METHODS.items() if kind != "bidi_stream"])
 async def test_a_call_without_a_message_does_not_hang(channel: Any, path: str) -> None:
-    error, status = await status_of(all_of(channel.stream_stream(path)(bytes_of())))
+    error, status = await catch_status(collect_messages(channel.stream_stream(path)(stream_bytes())))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "no message" in status.message
 
@@ -98,5 +98,5 @@ async def test_the_health_of_a_service_can_be_watched(channel: Any) -> None:
 
 async def test_a_stream_of_requests_is_answered_one_by_one(channel: Any) -> None:
     asked = [reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()] * 2
-    answers = await all_of(channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo")(bytes_of(*asked)))
+    answers = await collect_messages(channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo")(stream_bytes(*asked)))
     assert [SERVICE.encode() in answer for answer in answers] == [True, True]

@@ -1,4 +1,4 @@
-"""Servers that a machine or a database held up: none ends the runs of another that is alive."""
+"""Servers that a machine or a database delayed: none ends the runs of a live server."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ def other(store_url: str) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("pause", ["machine", "database"])
-async def test_who_comes_late_lets_others_renew(
+async def test_a_late_server_lets_others_renew_first(
     *,
     pause: str,
     here: Store,
@@ -62,12 +62,12 @@ async def test_who_comes_late_lets_others_renew(
         monkeypatch.setattr(here, "reap_expired", fail)
         await asyncio.sleep(2.5)
         monkeypatch.setattr(here, "reap_expired", ended)
-    # The other, which was held up as well, renews a moment later.
+    # The other server, also delayed, renews a moment later.
     await asyncio.sleep(0.15)
     assert other.renew_leases([run.id]) == [run.id]
     await asyncio.sleep(0.5)
     assert not here.get(run.id).state.ended
-    # One that renews no more is ended all the same.
+    # A run without renewal is still ended.
     async with asyncio.timeout(20):
         while here.get(run.id).state is not RunState.FAILED:  # noqa: ASYNC110  there is no event
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Background work goes on after an error that nobody expected."""
+"""Background work continues after an unexpected error."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from loopbench_server.telemetry.metrics.runs import RunMetrics
 
 
 class Failing:
-    """A step that raises what the test has it raise, and notes how often it was run."""
+    """A step that raises the error set by the test and counts its calls."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = [*errors]
@@ -49,14 +49,14 @@ async def test_an_unexpected_error_is_logged_and_counted_and_the_work_goes_on() 
     ] * 2
 
 
-async def test_a_database_that_refuses_is_no_unexpected_error() -> None:
+async def test_a_database_outage_is_no_unexpected_error() -> None:
     failed: list[str] = []
     with structlog.testing.capture_logs() as logs:
         await steps(Failing(StoreFailedError("it refused")), 2, failed.append)
     assert (failed, logs) == ([], [])
 
 
-async def test_whoever_stops_the_work_stops_it() -> None:
+async def test_cancelling_stops_the_work() -> None:
     task = asyncio.create_task(polling.repeat("enforce_retention", 0.001, Failing(), polling.ignore_failure))
     await asyncio.sleep(0.01)
     task.cancel()
@@ -68,7 +68,7 @@ def no_thread(*_: Any, **__: Any) -> Any:
     raise RuntimeError("can't start new thread")
 
 
-# What each kind of work calls on a thread.
+# Functions that each kind of work calls in a thread.
 WORK: dict[str, tuple[Any, str]] = {
     polling.LEASES: (leases, "run_blocking_reserved"),
     polling.EXPIRED: (leases, "run_blocking_reserved"),
@@ -78,13 +78,13 @@ WORK: dict[str, tuple[Any, str]] = {
 }
 
 
-def test_the_table_of_work_is_complete() -> None:
+def test_the_table_of_background_work_is_complete() -> None:
     # The checks of the store and of the forkserver use no thread.
     assert (*WORK, polling.STORE_CHECK, polling.FORKSERVER_CHECK) == polling.WORKS
 
 
 @pytest.mark.parametrize("work", WORK)
-async def test_no_work_ends_by_a_thread_that_cannot_be_made(
+async def test_no_work_ends_when_a_thread_cannot_start(
     work: str, store: Store, executor: RunExecutor, make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(state=RunState.QUEUED)
@@ -112,7 +112,7 @@ async def test_no_work_ends_by_a_thread_that_cannot_be_made(
     executor.active.clear()
 
 
-def test_every_kind_of_work_is_counted_from_zero() -> None:
+def test_counters_of_background_work_start_at_zero() -> None:
     registry = CollectorRegistry()
     metrics = RunMetrics(registry, slots=1, queue_size=1)
 

@@ -1,4 +1,4 @@
-"""Error texts as callers may see them."""
+"""Error messages without internal details."""
 
 import pytest
 

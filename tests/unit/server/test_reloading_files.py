@@ -21,7 +21,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
     return first, second
 
 
-def test_what_changes_is_read_anew_however_quick_and_alike_the_change_is(paths: tuple[Path, Path]) -> None:
+def test_every_change_is_read_again(paths: tuple[Path, Path]) -> None:
     watched = ReloadingFiles(paths, number)
     assert watched.current() == 3
     for value in range(3, 9):
@@ -29,13 +29,15 @@ def test_what_changes_is_read_anew_however_quick_and_alike_the_change_is(paths: 
         assert watched.current() == value + 2
 
 
-def test_what_has_not_changed_is_the_same_object(paths: tuple[Path, Path]) -> None:
+def test_an_unchanged_file_gives_the_same_object(paths: tuple[Path, Path]) -> None:
     watched = ReloadingFiles(paths, list)
     assert watched.current() is watched.current()
 
 
 @pytest.mark.parametrize("break_it", [lambda path: path.write_text("x"), Path.unlink], ids=["other content", "gone"])
-def test_what_breaks_later_changes_nothing_and_is_told_once(paths: tuple[Path, Path], break_it: object) -> None:
+def test_a_file_that_breaks_later_keeps_its_value_and_is_logged_once(
+    paths: tuple[Path, Path], break_it: object
+) -> None:
     watched = ReloadingFiles(paths, number)
     assert callable(break_it)
     break_it(paths[0])

@@ -1,4 +1,4 @@
-"""What the store holds becomes gauges: accuracies and agreement, whoever trained."""
+"""Gauges of accuracy and agreement from the store, for runs of any server."""
 
 import asyncio
 import math
@@ -31,7 +31,7 @@ def metrics(registry: CollectorRegistry) -> ResultMetrics:
 
 @pytest.fixture
 def ended(make_run: Callable[..., spec.Run], make_result: Callable[..., spec.Result]) -> Ended:
-    """A run that succeeded so many seconds after the start."""
+    """A run that succeeded that number of seconds after the start."""
 
     def of(
         method: Method, *, digest: str = "a", correct: int = 9_661, seconds: int = 1, number: int = 1, **fields: Any
@@ -48,7 +48,7 @@ def ended(make_run: Callable[..., spec.Run], make_result: Callable[..., spec.Res
 
 @pytest.fixture
 def agreement(registry: CollectorRegistry) -> Callable[..., tuple[float | None, float | None]]:
-    """Whether the methods agree, and how far apart they are."""
+    """Agreement of the methods, and their difference."""
 
     def of(**labels: str) -> tuple[float | None, float | None]:
         names = ("loopbench_methods_agree", "loopbench_parity_difference_ratio")
@@ -60,7 +60,7 @@ def agreement(registry: CollectorRegistry) -> Callable[..., tuple[float | None, 
 
 def test_the_last_success_is_shown(metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended) -> None:
     assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"}) is None
-    for correct, seconds in ((9_000, 1), (9_661, 3), (8_000, 2)):  # found in another order than they ended
+    for correct, seconds in ((9_000, 1), (9_661, 3), (8_000, 2)):  # not in the order of their ends
         metrics.run_found(ended(FIT, correct=correct, seconds=seconds))
     assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"}) == 0.9661
     assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "train"}) == 0.5
@@ -79,7 +79,7 @@ def test_the_last_success_is_shown(metrics: ResultMetrics, registry: CollectorRe
         ({"optimizer": {"kind": "sgd", "learning_rate": 0.1}}, "other"),
     ],
 )
-def test_accuracies_of_what_is_usual_stand_apart(
+def test_accuracies_of_default_specs_have_separate_series(
     metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended, fields: dict[str, Any], parameters: str
 ) -> None:
     metrics.run_found(ended(FIT, **fields))
@@ -91,7 +91,7 @@ def test_accuracies_of_what_is_usual_stand_apart(
     assert shown == {"default": None, "other": None} | {parameters: 0.9661}
 
 
-def test_only_what_ends_after_the_start_is_counted(
+def test_only_runs_that_end_after_the_start_are_counted(
     metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended
 ) -> None:
     metrics.run_found(ended(FIT, seconds=-1))
@@ -105,7 +105,7 @@ def test_only_what_ends_after_the_start_is_counted(
     assert counts == {"SUCCEEDED": 1, "FAILED": 1, "CANCELLED": 0}
 
 
-def test_one_method_agrees_with_nobody(metrics: ResultMetrics, agreement: Any, ended: Ended) -> None:
+def test_a_single_method_has_no_agreement(metrics: ResultMetrics, agreement: Any, ended: Ended) -> None:
     metrics.run_found(ended(FIT))
     metrics.run_found(ended(FIT, seed=1, digest="b"))
     assert agreement() == (None, None)
@@ -147,7 +147,7 @@ def test_the_last_specification_counts(metrics: ResultMetrics, agreement: Any, e
         {"environment": {"threads": 2}},
     ],
 )
-def test_what_differs_in_more_than_the_method_is_not_compared(
+def test_specs_that_differ_beyond_the_method_are_not_compared(
     metrics: ResultMetrics, agreement: Any, ended: Ended, other: dict[str, Any]
 ) -> None:
     metrics.run_found(ended(FIT))
@@ -174,7 +174,7 @@ def test_training_that_diverged_is_shown(metrics: ResultMetrics, registry: Colle
 
 
 class Found(ResultObserver):
-    """Notes what was found, by number and state."""
+    """Records the found runs by number and state."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[int, str]] = []
@@ -185,7 +185,7 @@ class Found(ResultObserver):
 
 @pytest.fixture
 def end_in(ended: Ended) -> Callable[..., None]:
-    """Has a store hold a run that has just ended."""
+    """Stores a run that has just ended."""
 
     def end(store: Store, number: int, **fields: Any) -> None:
         run = ended(FIT, number=number).model_copy(update=fields)
@@ -196,13 +196,13 @@ def end_in(ended: Ended) -> Callable[..., None]:
 
 
 @pytest.fixture
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def _poll_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ended_runs, "POLL_INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr(ended_runs, "RUNS_AT_ONCE", 2)
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_ends_are_found_once_whoever_trained(
+@pytest.mark.usefixtures("_poll_often")
+async def test_each_end_is_found_once_on_any_server(
     store: Store, there: Store, end_in: Any, make_run: Any, eventually: Any
 ) -> None:
     for number in (1, 2, 3):
@@ -221,10 +221,8 @@ async def test_ends_are_found_once_whoever_trained(
     assert found.runs == [*succeeded[:3], (5, "FAILED"), *succeeded[3:]]
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_a_run_that_is_started_anew_is_found_again(
-    store: Store, end_in: Any, make_run: Any, eventually: Any
-) -> None:
+@pytest.mark.usefixtures("_poll_often")
+async def test_a_restarted_run_is_found_again(store: Store, end_in: Any, make_run: Any, eventually: Any) -> None:
     end_in(store, 1, state=RunState.FAILED, result=None)
     found = Found()
     following = asyncio.create_task(follow_results(store, found))
@@ -236,8 +234,8 @@ async def test_a_run_that_is_started_anew_is_found_again(
     assert found.runs[1] == (1, "CANCELLED")
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_at_the_start_the_last_runs_are_looked_back_to(
+@pytest.mark.usefixtures("_poll_often")
+async def test_the_start_includes_recent_runs(
     store: Store, end_in: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ended_runs, "MOST", 2)
@@ -252,8 +250,8 @@ async def test_at_the_start_the_last_runs_are_looked_back_to(
     assert [number for number, _ in found.runs] == [2, 3, 4]
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_a_database_that_refuses_is_asked_again(
+@pytest.mark.usefixtures("_poll_often")
+async def test_a_database_outage_is_retried(
     store: Store, end_in: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_in(store, 1)

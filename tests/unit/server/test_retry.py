@@ -1,4 +1,4 @@
-"""Writes that are repeated while a database is away."""
+"""Writes that are retried during a database outage."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,7 @@ async def test_a_write_is_given_up_after_a_lease() -> None:
     assert len(tries) > 1
 
 
-async def test_a_write_that_is_taken_later_is_not_lost() -> None:
+async def test_a_retried_write_is_not_lost() -> None:
     tries = []
 
     def write(value: int) -> int:

@@ -1,4 +1,4 @@
-"""A run's way from its submission to its end, with processes that do as the test tells them."""
+"""A run from its submission to its end, with processes that the test controls."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ PROGRESS = spec.Progress(epoch=1, epochs=2, step=3, steps_per_epoch=45, examples
 
 
 async def submitted(scheduler: Scheduler, *requests: str, **fields: Any) -> list[str]:
-    """The ids of runs, one a request."""
+    """Ids of the runs, one per request."""
     return [(await scheduler.submit(RunSpec(**fields), request, "me")).id for request in requests]
 
 
@@ -59,7 +59,7 @@ async def test_a_run_succeeds(
     ]
 
 
-async def test_a_result_tells_how_long_the_run_waited(
+async def test_a_result_has_the_queue_time_of_the_run(
     scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
     (run_id,) = await submitted(scheduler, "r")
@@ -83,7 +83,7 @@ async def test_logs_go_to_a_folder_of_the_run(scheduler: Scheduler, pool: Any, c
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-async def test_runs_go_in_the_order_they_came(
+async def test_runs_start_in_order_of_submission(
     make_scheduler: MakeScheduler, pool: Any, make_result: Callable[..., spec.Result], slots: int
 ) -> None:
     scheduler = make_scheduler(slots)
@@ -97,12 +97,12 @@ async def test_runs_go_in_the_order_they_came(
         await scheduler.wait(ending.task.run_id)
         workers.append(await pool.begun())
     begun_ids = [worker.task.run_id for worker in pool.workers]
-    # Those that find free slots begin at once, on threads of their own.
+    # Runs with a free slot start at once, each in a separate thread.
     assert set(begun_ids[:slots]) == set(ids[:slots])
     assert begun_ids[slots:] == ids[slots:]
 
 
-async def test_a_full_queue_takes_no_more(make_scheduler: MakeScheduler, pool: Any, store: Store) -> None:
+async def test_a_full_queue_refuses_runs(make_scheduler: MakeScheduler, pool: Any, store: Store) -> None:
     scheduler = make_scheduler(slots=1, queue_size=2)
     await submitted(scheduler, "a")
     await pool.begun()
@@ -110,7 +110,7 @@ async def test_a_full_queue_takes_no_more(make_scheduler: MakeScheduler, pool: A
     with pytest.raises(errors.QueueFullError):
         await scheduler.submit(RunSpec(), "d", "me")
     assert store.find_request("d") is None
-    # A request that is there already needs no room.
+    # A repeated request needs no queue slot.
     assert await submitted(scheduler, "c") == [(await scheduler.submit(RunSpec(), "c", "me")).id]
 
 
@@ -136,7 +136,7 @@ async def test_a_request_id_is_one_run(
         ("OF_ANOTHER_VERSION", errors.RunFailedError),
     ],
 )
-async def test_a_process_says_why_it_failed(
+async def test_a_failed_process_reports_its_error(
     scheduler: Scheduler, pool: Any, store: Store, reason: str, error: type[errors.LoopbenchServerError]
 ) -> None:
     (run_id,) = await submitted(scheduler, "r")
@@ -151,7 +151,7 @@ async def test_a_process_says_why_it_failed(
     assert run.error == spec.RunError(reason=error.reason, message="that is why", hint=error.hint)
     assert run.end_time is not None
     assert worker.gone
-    # It would fail again, so the same request gives the same answer.
+    # It would fail again, so the same request gets the same error.
     assert await scheduler.submit(RunSpec(), "r", "me") == run
 
 

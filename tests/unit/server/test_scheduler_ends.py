@@ -1,4 +1,4 @@
-"""Ends that nobody planned: runs cancelled, callers gone, servers shut down."""
+"""Early ends: cancelled runs, disconnected callers, server shutdown."""
 
 import asyncio
 import threading
@@ -68,15 +68,15 @@ async def test_cancelling_leaves_an_ended_run_as_it_is(
 
 
 async def attached(scheduler: Scheduler, request: str, entered: asyncio.Event | None = None) -> spec.Run:
-    """What a caller does that waits for its run."""
+    """Waits for a run as its caller does."""
     async with scheduler.attached(RunSpec(), request, "me") as run:
         if entered:
             entered.set()
         return await scheduler.wait(run.id)
 
 
-async def caller_of(scheduler: Scheduler, request: str) -> asyncio.Task[spec.Run]:
-    """One that waits for the run of the request, and is known to the scheduler."""
+async def add_caller(scheduler: Scheduler, request: str) -> asyncio.Task[spec.Run]:
+    """Adds a caller that waits for the run of the request."""
     entered = asyncio.Event()
     waiting = asyncio.create_task(attached(scheduler, request, entered))
     await entered.wait()
@@ -92,7 +92,7 @@ async def gone(caller: asyncio.Task[spec.Run]) -> None:
 async def test_a_run_ends_with_its_last_caller(
     scheduler: Scheduler, pool: Any, store: Store, eventually: Eventually
 ) -> None:
-    callers = [await caller_of(scheduler, "r") for _ in range(2)]
+    callers = [await add_caller(scheduler, "r") for _ in range(2)]
     worker = await pool.begun()
     run_id = worker.task.run_id
     await gone(callers[0])
@@ -102,15 +102,15 @@ async def test_a_run_ends_with_its_last_caller(
     assert worker.gone
     run = store.get(run_id)
     assert (run.state, get_reason(run)) == (RunState.CANCELLED, "CALLER_GONE")
-    # Asked for again, it runs again.
+    # The same request starts it again.
     assert await submitted(scheduler, "r") == run_id
     assert (await pool.begun()).task.run_id == run_id
 
 
-async def test_a_caller_that_stays_keeps_the_run(
+async def test_a_remaining_caller_keeps_the_run(
     scheduler: Scheduler, pool: Any, make_result: Callable[..., spec.Result]
 ) -> None:
-    stays, leaves = await caller_of(scheduler, "r"), await caller_of(scheduler, "r")
+    stays, leaves = await add_caller(scheduler, "r"), await add_caller(scheduler, "r")
     worker = await pool.begun()
     await gone(leaves)
     worker.send(Trained(result=make_result()))
@@ -123,7 +123,7 @@ async def test_a_submitted_run_needs_no_caller(
 ) -> None:
     if submitted_first:
         await submitted(scheduler, "r")
-    caller = await caller_of(scheduler, "r")
+    caller = await add_caller(scheduler, "r")
     run_id = await submitted(scheduler, "r")
     worker = await pool.begun()
     await gone(caller)
@@ -133,7 +133,7 @@ async def test_a_submitted_run_needs_no_caller(
 
 @pytest.fixture
 def held_add(store: Store, monkeypatch: pytest.MonkeyPatch) -> HeldAdd:
-    """Holds the storing of new runs: set once one has begun, and to be set to let it go on."""
+    """Holds the write of new runs: one event reports its start, the other releases it."""
     entered, release, add = threading.Event(), threading.Event(), store.add
 
     def slow(run: spec.Run) -> spec.Run:
@@ -145,8 +145,8 @@ def held_add(store: Store, monkeypatch: pytest.MonkeyPatch) -> HeldAdd:
     return entered, release
 
 
-@pytest.mark.parametrize("times", [1, 2])  # as by its deadline, and then by its connection
-async def test_a_caller_that_leaves_while_its_run_is_stored_takes_it_along(
+@pytest.mark.parametrize("times", [1, 2])  # by its deadline, and then by its connection
+async def test_a_disconnect_while_the_run_is_stored_cancels_it(
     scheduler: Scheduler, store: Store, held_add: HeldAdd, eventually: Eventually, times: int
 ) -> None:
     entered, release = held_add
@@ -240,7 +240,7 @@ async def test_draining_lets_running_runs_finish(
     assert (await scheduler.get(running)).state is RunState.RUNNING
     with pytest.raises(errors.DrainingError):
         await scheduler.submit(RunSpec(), "c", "me")
-    # A request that is there already is still answered.
+    # A repeated request is still answered.
     assert await submitted(scheduler, "a") == running
     worker.send(Trained(result=make_result()))
     await draining
@@ -248,7 +248,7 @@ async def test_draining_lets_running_runs_finish(
     assert (store.get(queued).state, get_reason(store.get(queued))) == (RunState.CANCELLED, "SERVER_DRAINING")
 
 
-async def test_draining_ends_what_takes_too_long(scheduler: Scheduler, pool: Any, store: Store) -> None:
+async def test_draining_cancels_runs_after_its_deadline(scheduler: Scheduler, pool: Any, store: Store) -> None:
     run_id = await submitted(scheduler, "r")
     worker = await pool.begun()
     await scheduler.drain(0)

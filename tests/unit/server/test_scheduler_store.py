@@ -1,4 +1,4 @@
-"""A scheduler and its store: ends that cannot be stored, and runs that another server works on."""
+"""A scheduler and its store: ends that cannot be stored, and runs of another server."""
 
 import asyncio
 import threading
@@ -32,8 +32,8 @@ def get_reason(run: spec.Run) -> str:
     return run.error.reason
 
 
-async def caller_of(scheduler: Scheduler, run_id: str) -> asyncio.Task[spec.Run]:
-    """One that waits for the run."""
+async def add_caller(scheduler: Scheduler, run_id: str) -> asyncio.Task[spec.Run]:
+    """Adds a caller that waits for the run."""
     waiting = asyncio.create_task(scheduler.wait(run_id))
     await asyncio.sleep(0)
     return waiting
@@ -51,7 +51,7 @@ class TestStoreThatRefuses:
 
         monkeypatch.setattr(store, "update", refuse)
 
-    async def test_no_result_is_told_that_is_not_stored(
+    async def test_no_result_is_returned_before_it_is_stored(
         self,
         scheduler: Scheduler,
         pool: Any,
@@ -62,7 +62,7 @@ class TestStoreThatRefuses:
         worker = await pool.begun()
         events = scheduler.watch(run_id)
         assert (await anext(events)).state is RunState.RUNNING
-        waiting = await caller_of(scheduler, run_id)
+        waiting = await add_caller(scheduler, run_id)
         worker.send(Trained(result=make_result()))
         with pytest.raises(errors.StoreFailedError):
             await waiting
@@ -82,7 +82,7 @@ class TestStoreThatRefuses:
 
 
 class TestRunsOfTheStore:
-    """Runs that this server does not work on."""
+    """Runs that another server owns."""
 
     @pytest.fixture(autouse=True)
     def _polls_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ class TestRunsOfTheStore:
     ) -> None:
         run = store.add(make_run(state=RunState.RUNNING))
         store.add_epoch(run.id, make_epoch(1))
-        waiting = await caller_of(scheduler, run.id)
+        waiting = await add_caller(scheduler, run.id)
         events = scheduler.watch(run.id)
         assert await anext(events) == spec.RunEvent(state=RunState.RUNNING, epochs=(make_epoch(1),), run=run)
         for number in (2, 3):
@@ -125,10 +125,10 @@ class TestRunsOfTheStore:
         store: Store,
         make_run: Callable[..., spec.Run],
         eventually: Callable[[Callable[[], bool]], Awaitable[None]],
-        lapsing: Store,
+        expiring: Store,
         observer: Any,
     ) -> None:
-        mine, lost = store.add(make_run(1)), lapsing.add(make_run(2))
+        mine, lost = store.add(make_run(1)), expiring.add(make_run(2))
         tasks = [asyncio.create_task(work) for work in (renew_leases(store, executor), reap_expired(store, executor))]
         await eventually(lambda: ("abandoned", 1) in observer.seen)
         for task in tasks:
@@ -136,7 +136,7 @@ class TestRunsOfTheStore:
         assert get_reason(store.get(lost.id)) == "SERVER_LOST"
         assert store.get(mine.id) == mine
 
-    async def test_the_lease_of_a_live_run_is_renewed_several_times_before_it_lapses(
+    async def test_a_lease_is_renewed_several_times_before_it_expires(
         self,
         *,
         executor: RunExecutor,
@@ -160,7 +160,7 @@ class TestRunsOfTheStore:
         active = executor.enqueue(store.add(make_run()), "me")
         worker = await pool.begun()
         await eventually(lambda: store.get(make_run().id).state is RunState.RUNNING)
-        # The lease has lapsed by now; the next renewal is due.
+        # The lease has expired; the next renewal is due.
         monkeypatch.setattr(store, "lease", lease)
         keeping = asyncio.create_task(renew_leases(store, executor))
         await eventually(lambda: len(pauses) >= 2)
@@ -206,23 +206,23 @@ class TestRunsOfTheStore:
         keeping.cancel()
 
     async def test_a_request_that_another_server_stores_meanwhile_is_its_run(
-        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, lapsing: Store
+        self, scheduler: Scheduler, store: Store, pool: Any, monkeypatch: pytest.MonkeyPatch, expiring: Store
     ) -> None:
         theirs = spec.Run(id="t", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now())
-        lapsing.add(theirs)
+        expiring.add(theirs)
         answers = iter([None, theirs])
         monkeypatch.setattr(store, "find_request", lambda _: next(answers))
         assert await scheduler.submit(RunSpec(), "r", "me") == theirs
         assert not pool.workers
 
     async def test_a_run_that_another_server_restarted_is_not_overwritten(
-        self, store: Store, lapsing: Store, make_run: Callable[..., spec.Run]
+        self, store: Store, expiring: Store, make_run: Callable[..., spec.Run]
     ) -> None:
         mine = store.add(make_run(state=RunState.RUNNING))
         failed = make_run(state=RunState.FAILED)
         store.update(failed)
         again = make_run(state=RunState.QUEUED)
-        assert lapsing.restart(again)
+        assert expiring.restart(again)
         assert not store.restart(again)
         with pytest.raises(errors.ServerLostError):
             store.update(make_run(state=RunState.SUCCEEDED))
@@ -232,7 +232,7 @@ class TestRunsOfTheStore:
 async def test_cancellations_of_runs_elsewhere_leave_threads_to_the_leases(
     scheduler: Scheduler, store: Store, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database does not answer those who ask for them."""
+    """The database does not respond to the cancellations."""
     run, may_end = there.add(make_run()), threading.Event()
     monkeypatch.setattr(store, "request_cancel", lambda _: may_end.wait())
     cancelling = [asyncio.create_task(scheduler.cancel(run.id)) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""Temporary files of a worker on a machine that has no room for them."""
+"""Temporary files of a worker on a full disk."""
 
 import tempfile
 from contextlib import ExitStack
@@ -34,7 +34,7 @@ def test_a_full_folder_is_named_before_the_block(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(TemporaryFolderError) as caught, scratch():
         pass
@@ -48,14 +48,14 @@ def _fail_while_full(filled: ExitStack) -> None:
 
 
 def test_an_error_while_the_folder_is_full_is_not_one_of_the_loop() -> None:
-    # As of AutoGraph, which leaves a loop as it is where it cannot write.
+    # Like AutoGraph, which leaves a loop unchanged if it cannot write.
     with ExitStack() as filled, pytest.raises(TemporaryFolderError) as caught:
         _fail_while_full(filled)
     assert isinstance(caught.value.__context__, OSError)
 
 
 @pytest.mark.parametrize("error", [TypeError("a fault of the loop"), DatasetCorruptError("no archive")])
-def test_other_errors_stay_what_they_are(error: Exception) -> None:
+def test_other_errors_are_unchanged(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, scratch():
         raise error
     assert caught.value is error

@@ -1,4 +1,4 @@
-"""What the service refuses before it calls anything."""
+"""Requests that the service refuses before any other call."""
 
 import uuid
 
@@ -21,11 +21,11 @@ def test_a_uuid_takes_its_usual_form(given: str) -> None:
     "given",
     [
         *("", "1", f"{ID}0", f"{ID}\n", ID.replace("5", "g"), ID.replace("5", "\N{ARABIC-INDIC DIGIT FIVE}")),
-        # Forms that Python's UUID takes.
+        # Forms that Python's UUID accepts.
         *(ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", f"-{ID.replace('-', '')}---"),
     ],
 )
-def test_what_is_no_uuid_is_refused_by_its_field(given: str) -> None:
+def test_an_invalid_uuid_is_refused_by_its_field(given: str) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         parse_uuid("run_id", given)
     assert [violation.field for violation in caught.value.violations] == ["run_id"]
@@ -42,7 +42,7 @@ def test_a_request_without_an_id_gets_a_new_one() -> None:
     assert ids[0] != ids[1]
 
 
-def test_all_that_is_wrong_with_a_request_is_named() -> None:
+def test_all_violations_of_a_request_are_named() -> None:
     request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=0, batch_size=0), request_id="no")
     with pytest.raises(InvalidFieldsError) as caught:
         parse_train_request(request)

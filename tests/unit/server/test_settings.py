@@ -14,7 +14,7 @@ from loopbench_server.__main__ import main
 from loopbench_server.config import Settings
 
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
-# Setting, as it is given, what comes of it, and another value.
+# Setting, its text, its value, and another text.
 VALUES: list[tuple[str, str, Any, str]] = [
     ("address", "0.0.0.0:0", "0.0.0.0:0", "[::]:1"),
     ("metrics_address", "none", "none", "[::]:1"),
@@ -44,7 +44,7 @@ VALUES: list[tuple[str, str, Any, str]] = [
 ]
 # Switches take no value.
 SWITCHES = {True: "--{}", False: "--no-{}"}
-# Flags that others make no sense without.
+# Flags that other flags require.
 BESIDE = {
     "tls_certificate": ["--tls-key", "/beside"],
     "tls_key": ["--tls-certificate", "/beside"],
@@ -60,7 +60,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Ended(NamedTuple):
-    """How a program ended."""
+    """Exit code and output of a program."""
 
     code: object
     stdout: str
@@ -69,7 +69,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs the server's main function with these arguments, which have to end it."""
+    """Runs the server's main function with these arguments; it must exit."""
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setenv("COLUMNS", "200")
@@ -82,7 +82,7 @@ def server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return run
 
 
-def test_the_table_knows_every_setting() -> None:
+def test_the_table_has_every_setting() -> None:
     assert sorted(name for name, *_ in VALUES) == sorted(Settings.model_fields)
 
 
@@ -152,9 +152,7 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, server: Callab
         (["--tls-key", "k", "--tls-client-ca", "a", "--slots", "0"], {"--tls-key", "--tls-client-ca", "--slots"}),
     ],
 )
-def test_flags_of_tls_that_make_no_sense_alone_are_named(
-    given: list[str], bad: set[str], server: Callable[..., Ended]
-) -> None:
+def test_incomplete_tls_flags_are_named(given: list[str], bad: set[str], server: Callable[..., Ended]) -> None:
     answer = server(*given)
     assert answer.code == 2
     assert {line.split(":")[1].strip() for line in answer.stderr.splitlines()} == bad

@@ -1,4 +1,4 @@
-"""Traces of calls and runs, from a real server in this process with an exporter that keeps them."""
+"""Traces of calls and runs, from a real server in this process with an in-memory exporter."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ from tests.support.in_process import benchmark_service
 from .conftest import Serve
 
 SERVICE = "loopbench.v1.BenchmarkService"
-# Of a caller's span, as the W3C writes it.
+# A caller's span in the W3C format.
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 REQUEST_ID = "ffffffff-0000-4000-8000-000000000001"
 TRAIN = pb.TrainRequest(
@@ -43,7 +43,7 @@ TRAIN = pb.TrainRequest(
 
 
 class Spans:
-    """What was exported, once it is there: a call's span ends after its caller has the answer."""
+    """Exported spans; a call's span may end after its caller has the response."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -98,18 +98,18 @@ class TestCalls:
         }
         assert span.status.status_code is StatusCode.UNSET
 
-    async def test_it_is_below_its_callers(self, stub: Any, spans: Spans) -> None:
+    async def test_it_is_a_child_of_its_callers_span(self, stub: Any, spans: Spans) -> None:
         await stub.ListRuns(pb.ListRunsRequest(), metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),))
         span = await spans.one(f"{SERVICE}/ListRuns")
         assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
 
     @pytest.mark.parametrize("traceparent", ["", "00-0-0-01", "~ ~"])
-    async def test_a_traceparent_that_is_none_is_passed_over(self, stub: Any, spans: Spans, traceparent: str) -> None:
+    async def test_an_invalid_traceparent_is_ignored(self, stub: Any, spans: Spans, traceparent: str) -> None:
         metadata = (("traceparent", traceparent), ("traceparent-bin", b"\xff"))
         await stub.ListRuns(pb.ListRunsRequest(), metadata=metadata)
         assert (await spans.one(f"{SERVICE}/ListRuns")).parent is None
 
-    async def test_what_a_caller_did_wrong_is_no_error_of_ours(self, stub: Any, spans: Spans) -> None:
+    async def test_a_callers_mistake_is_no_span_error(self, stub: Any, spans: Spans) -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.GetRun(pb.GetRunRequest(run_id=REQUEST_ID))
         span = await spans.one(f"{SERVICE}/GetRun")
@@ -118,7 +118,7 @@ class TestCalls:
         assert "error.type" not in span.attributes
         assert span.status.status_code is StatusCode.UNSET
 
-    async def test_a_refusal_to_go_on_is_an_error(self, stub: Any, spans: Spans, scheduler: Scheduler) -> None:
+    async def test_an_unavailable_status_is_a_span_error(self, stub: Any, spans: Spans, scheduler: Scheduler) -> None:
         await scheduler.drain(0)
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.Train(TRAIN)
@@ -130,7 +130,7 @@ class TestCalls:
             "the server is shutting down",
         )
 
-    async def test_a_fault_of_ours_is_recorded(
+    async def test_an_internal_error_is_recorded(
         self, stub: Any, spans: Spans, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: Any) -> None:
@@ -144,7 +144,7 @@ class TestCalls:
         (event,) = span.events
         assert (event.name, event.attributes["exception.type"]) == ("exception", "KeyError")
 
-    async def test_a_stream_that_its_caller_leaves_ends_its_span(self, stub: Any, spans: Spans, pool: Any) -> None:
+    async def test_a_stream_that_its_caller_closes_ends_its_span(self, stub: Any, spans: Spans, pool: Any) -> None:
         run = await stub.Train(TRAIN)
         await pool.begun()
         stream = stub.WatchRun(pb.WatchRunRequest(run_id=run.id))
@@ -164,7 +164,7 @@ class TestRuns:
         assert began is not None
         times = {"load": 1.0, "compile": 2.5, "train": 4.0, "evaluate": 8.0}
         worker.send(Started(monotonic=time.monotonic() + 0.25))
-        # What the server began, the process goes on with.
+        # The process continues the server's trace.
         worker.send(PhaseBegan(phase="start", time=began.timestamp() + 0.5))
         for phase, after in times.items():
             worker.send(PhaseBegan(phase=phase, time=began.timestamp() + after))
@@ -191,7 +191,7 @@ class TestRuns:
         }
         phases = [await spans.one(phase) for phase in ("queue", "start", *times, "store")]
         assert all(phase.parent == whole.context for phase in phases)
-        # Each ends where the next begins, and the last with the run.
+        # Each phase ends where the next begins; the last ends with the run.
         assert [phase.end_time for phase in phases[:-1]] == [phase.start_time for phase in phases[1:]]
         assert (phases[0].start_time, phases[-1].end_time) == (whole.start_time, whole.end_time)
         assert [seconds(phase.start_time).timestamp() - began.timestamp() for phase in phases[1:-1]] == pytest.approx(

@@ -8,12 +8,12 @@ from loopbench_server.operations.statistics import Difference, holm, paired, see
 
 
 def t_above(t: float) -> float:
-    """Upper tail of Student's t with four degrees of freedom, in closed form."""
+    """Upper tail of Student's t with four degrees of freedom in closed form."""
     share = t / math.sqrt(1 + t**2 / 4)
     return 0.5 - 3 / 8 * share * (1 - t**2 / (12 * (1 + t**2 / 4)))
 
 
-# Far below every spread here.
+# Far below every spread in these tests.
 STEP = 1e-9
 
 # Differences 1 to 5: mean 3, variance (4 + 1 + 0 + 1 + 4) / 4 = 2.5, standard error sqrt(2.5 / 5).
@@ -54,7 +54,7 @@ def test_equal_differences_are_as_uncertain_as_counting() -> None:
 
 
 def test_counting_alone_seldom_makes_a_difference() -> None:
-    """Ten groups of the same truth, counted on 359 samples: the chance of any false verdict stays below alpha."""
+    """Ten groups of one true accuracy, counted on 359 samples: the chance of a false verdict stays below alpha."""
     generator, alarms, trials = np.random.default_rng(0), 0, 200
     for _ in range(trials):
         counts = np.round(generator.normal(337, 1.4, (10, 2))) / 359
@@ -76,7 +76,7 @@ def test_seeds_for_a_medium_effect_are_those_of_the_tables() -> None:
     assert seeds_that_decide(found, 10, margin=0.01, alpha=0.05) == 34 - 10
 
 
-def test_seeds_that_never_decide() -> None:
+def test_no_number_of_seeds_is_enough() -> None:
     # At the margin itself neither test can win within a thousand seeds.
     found = Difference(mean=0.005, error=0.2, freedom=4, deviation=0.2 * math.sqrt(5))
     assert seeds_that_decide(found, 5, margin=0.005, alpha=0.05) is None

@@ -29,7 +29,7 @@ RETRYABLE = {
 
 
 def details(error: Any) -> dict[type, Any]:
-    """The details of the status, by their type."""
+    """Details of the status by type."""
     (packed,) = (
         value for key, value in to_status(from_exception(error)).trailing_metadata if key == "grpc-status-details-bin"
     )
@@ -47,7 +47,7 @@ def test_every_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("error", ALL)
 def test_every_error_has_its_row_in_the_table(error: type[errors.LoopbenchServerError]) -> None:
-    # Its own row: what is inherited says something of another error.
+    # Its own row: an inherited row describes another error.
     assert {"reason", "hint", "__doc__"} <= vars(error).keys()
     assert error.hint.endswith(".")
     assert error.__doc__
@@ -59,23 +59,23 @@ def test_reasons_are_unique_and_in_upper_case() -> None:
     assert all(re.fullmatch("[A-Z][A-Z0-9_]*[A-Z0-9]", reason) for reason in reasons)
 
 
-def test_these_errors_can_be_retried() -> None:
+def test_these_errors_are_retryable() -> None:
     assert {error.reason for error in ALL if error.retryable} == RETRYABLE
 
 
 @pytest.mark.parametrize("error", ALL)
-def test_a_status_tells_reason_and_hint(error: type[errors.LoopbenchServerError]) -> None:
+def test_a_status_has_reason_and_hint(error: type[errors.LoopbenchServerError]) -> None:
     status = to_status(error("why", run_id="a"))
     assert (status.code, status.details) == (STATUSES[error], "why")
-    told = details(error("why", run_id="a"))
+    received = details(error("why", run_id="a"))
     retryable = error.reason in RETRYABLE
-    assert (RetryInfo in told) is retryable
-    info = told[ErrorInfo]
+    assert (RetryInfo in received) is retryable
+    info = received[ErrorInfo]
     assert (info.reason, info.domain) == (error.reason, "loopbench")
     assert info.metadata == {"hint": error.hint, "retryable": str(retryable).lower(), "run_id": "a"}
     if retryable:
-        # Long enough for a lease to expire, short enough for a caller that waits.
-        assert told[RetryInfo].retry_delay.ToSeconds() == 5
+        # Long enough for a lease to expire, short enough for a waiting caller.
+        assert received[RetryInfo].retry_delay.ToSeconds() == 5
 
 
 def test_a_status_names_every_bad_field() -> None:
@@ -87,26 +87,26 @@ def test_a_status_names_every_bad_field() -> None:
     status = to_status(bad)
     assert status.code is grpc.StatusCode.INVALID_ARGUMENT
     assert status.details == "spec.epochs: too many; request_id: no UUID"
-    told = details(bad)
-    assert set(told) == {BadRequest, ErrorInfo}
-    named = [(violation.field, violation.description) for violation in told[BadRequest].field_violations]
+    received = details(bad)
+    assert set(received) == {BadRequest, ErrorInfo}
+    named = [(violation.field, violation.description) for violation in received[BadRequest].field_violations]
     assert named == [("spec.epochs", "too many"), ("request_id", "no UUID")]
-    assert (told[ErrorInfo].reason, told[ErrorInfo].domain) == ("INVALID_FIELDS", "loopbench")
+    assert (received[ErrorInfo].reason, received[ErrorInfo].domain) == ("INVALID_FIELDS", "loopbench")
 
 
-def test_a_fault_of_ours_is_told_without_its_words() -> None:
-    told = from_exception(KeyError("secret"))
-    assert told.reason == "INTERNAL"
-    assert "secret" not in str(to_status(told))
+def test_an_internal_error_hides_its_message() -> None:
+    received = from_exception(KeyError("secret"))
+    assert received.reason == "INTERNAL"
+    assert "secret" not in str(to_status(received))
 
 
-def test_an_error_of_the_table_is_told_as_it_is() -> None:
+def test_an_error_of_the_table_is_unchanged() -> None:
     full = errors.QueueFullError("no room")
     assert from_exception(full) is full
 
 
-def test_a_status_has_room_for_all_that_can_be_wrong_with_two_specs() -> None:
-    # 23 fields a spec; the descriptions are as long as those of enums are.
+def test_a_status_holds_every_violation_of_two_specs() -> None:
+    # 23 fields per spec; the descriptions are as long as those of enums.
     sides = [f"{side}.spec.optimizer.adam.field_{number}" for side in ("first", "second") for number in range(23)]
     bad = InvalidFieldsError(tuple(Violation(field=field, description="too large " * 4) for field in sides))
     assert [violation.field for violation in details(bad)[BadRequest].field_violations] == sides
@@ -120,21 +120,21 @@ def test_a_status_names_the_first_of_too_many_bad_fields() -> None:
     named = [violation.field for violation in details(bad)[BadRequest].field_violations]
     assert named == [f"groups.{number}.label" for number in range(len(named))]
     assert len(named) > 50
-    told = to_status(from_exception(bad)).details
-    assert told.startswith("groups.0.label: is too long; groups.1.label: is too long; ")
-    said, more = told.rsplit("; and ", 1)
+    received = to_status(from_exception(bad)).details
+    assert received.startswith("groups.0.label: is too long; groups.1.label: is too long; ")
+    said, more = received.rsplit("; and ", 1)
     assert more == f"{100_000 - said.count('is too long'):,} more"
     assert metadata_bytes(bad) < 8_192
 
 
 def metadata_bytes(error: Any) -> int:
-    """What the status takes of a client's room for metadata: the message, and the details in Base64."""
+    """Bytes of metadata that the status takes: the message, and the details in Base64."""
     status = to_status(from_exception(error))
     return len(status.details) + sum(len(value) * 4 // 3 for _, value in status.trailing_metadata)
 
 
 @pytest.mark.parametrize("error", ALL)
-def test_a_reason_stands_for_its_error(error: type[errors.LoopbenchServerError]) -> None:
+def test_a_reason_maps_to_its_error(error: type[errors.LoopbenchServerError]) -> None:
     assert errors.from_reason(error.reason) is error
 
 

@@ -1,4 +1,4 @@
-"""A program ends after SIGTERM although something in it hangs."""
+"""A program ends after SIGTERM although a part of it hangs."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-# The deadline is half a second after the signal. What hangs is the event loop itself, or a thread at the exit.
+# The deadline is half a second after the signal. The event loop hangs, or a thread at the exit.
 PROGRAM = """
 import asyncio, subprocess, sys, threading, time
 from loopbench_server.stopping import SHUTDOWN_TIMEOUT_SECONDS, make_stop_event
@@ -50,7 +50,7 @@ def test_a_program_that_stops_by_itself_has_the_same_deadline() -> None:
         assert "shutdown deadline exceeded" in process.stdout.read()
 
 
-def test_what_ends_by_itself_is_left_alone() -> None:
+def test_a_program_that_ends_in_time_is_not_killed() -> None:
     command = [sys.executable, "-c", PROGRAM.format(hang="child.kill(); await stop.wait()")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -39,14 +39,14 @@ def test_a_request_id_gives_the_run_that_has_it(store: Store, make_run: MakeRun)
         store.get(make_run(2).id)
 
 
-def test_what_has_become_of_a_run(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
+def test_the_state_of_a_run(store: Store, make_run: MakeRun, make_result: Callable[..., spec.Result]) -> None:
     run = store.add(make_run())
     diverged = make_result(reported_train=spec.ReportedMetrics(loss=math.inf, accuracy=0))
     ended = succeeded(run, diverged)
     store.update(ended, b"first")
     assert store.get(run.id) == ended
     assert store.get_weights(run.id) == b"first"
-    # What has ended stays as it is.
+    # An ended run does not change.
     with pytest.raises(ServerLostError):
         store.update(run.model_copy(update={"state": RunState.FAILED, "error": LOST}))
     assert store.get(run.id) == ended
@@ -86,7 +86,7 @@ def test_deleting_a_run_deletes_all_of_it(
 
 @pytest.fixture
 def _restarted_before_it_is_deleted(store: Store, there: Store, make_run: MakeRun) -> Iterator[None]:
-    """A run that ended long ago, which another server starts anew in the last moment before ``store`` deletes it."""
+    """A run that ended long ago and that another server restarts just before ``store`` deletes it."""
     store.add(make_run())
     store.update(make_run(state=RunState.CANCELLED, error=CANCELLED, end_time=make_run().create_time))
     restarted: list[bool] = []
@@ -102,12 +102,12 @@ def _restarted_before_it_is_deleted(store: Store, there: Store, make_run: MakeRu
 
 
 @pytest.mark.usefixtures("_restarted_before_it_is_deleted")
-def test_what_is_started_anew_is_not_deleted(store: Store, make_run: MakeRun) -> None:
+def test_a_restarted_run_is_not_deleted(store: Store, make_run: MakeRun) -> None:
     assert not store.delete(make_run().id)
 
 
 @pytest.mark.usefixtures("_restarted_before_it_is_deleted")
-def test_what_is_started_anew_is_not_forgotten(store: Store) -> None:
+def test_a_restarted_run_is_not_expired(store: Store) -> None:
     assert store.delete_old_runs(datetime.now(UTC)) == []
 
 
@@ -144,7 +144,7 @@ def test_latest_success(store: Store, make_run: MakeRun, make_result: Callable[.
     store.add(make_run(3, create_time=at(3), state=RunState.FAILED))
     store.add(succeeded(make_run(4, create_time=at(4), spec=spec.RunSpec(seed=1)), make_result()))
     assert store.find_latest_success(spec.RunSpec()).id == make_run(2).id
-    # The specification counts with its defaults filled in.
+    # The specification includes its defaults.
     explicit = spec.RunSpec(epochs=10, optimizer=spec.Sgd(learning_rate=0.01))
     assert store.find_latest_success(explicit).id == make_run(2).id
     with pytest.raises(RunNotFoundError):
@@ -164,13 +164,13 @@ def test_sqlite_is_set_up(store: Store, store_url: str, make_run: MakeRun) -> No
 
 
 class TestLeases:
-    def test_only_unfinished_runs_with_a_lapsed_lease_fail(
-        self, store: Store, lapsing: Store, make_run: MakeRun
+    def test_only_unfinished_runs_with_an_expired_lease_fail(
+        self, store: Store, expiring: Store, make_run: MakeRun
     ) -> None:
         store.add(make_run(1))
         ended = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]
         for number, state in enumerate([RunState.QUEUED, RunState.RUNNING, *ended], 2):
-            lapsing.add(make_run(number, state=state))
+            expiring.add(make_run(number, state=state))
         assert len(store.reap_expired(LOST, CANCELLED)) == 2
         states = [store.get(make_run(number).id).state for number in range(1, 7)]
         assert states == [RunState.QUEUED, RunState.FAILED, RunState.FAILED, *ended]
@@ -181,18 +181,18 @@ class TestLeases:
         assert len(store.reap_expired(LOST, CANCELLED)) == 0
 
     def test_renewal_keeps_the_own_runs_alone(
-        self, store: Store, lapsing: Store, there: Store, make_run: MakeRun
+        self, store: Store, expiring: Store, there: Store, make_run: MakeRun
     ) -> None:
-        runs = [lapsing.add(make_run(number)).id for number in (1, 2, 3)]
+        runs = [expiring.add(make_run(number)).id for number in (1, 2, 3)]
         store.renew_leases(runs)  # not its own
         there.renew_leases(runs[:1])
         assert len(store.reap_expired(LOST, CANCELLED)) == 2
         assert not store.get(runs[0]).state.ended
 
     def test_an_update_renews_the_lease_of_its_owner_alone(
-        self, store: Store, lapsing: Store, there: Store, make_run: MakeRun
+        self, store: Store, expiring: Store, there: Store, make_run: MakeRun
     ) -> None:
-        run = lapsing.add(make_run())
+        run = expiring.add(make_run())
         with pytest.raises(ServerLostError):
             store.update(run)
         there.update(run)

@@ -16,7 +16,7 @@ MakeRun = Callable[..., spec.Run]
 
 
 def listed(store: Store, run_filter: RunFilter, size: int = 100) -> list[str]:
-    """The ids on all pages."""
+    """Ids on all pages."""
     ids: list[str] = []
     token = ""
     while True:
@@ -44,7 +44,7 @@ def test_an_empty_store_has_one_empty_page(store: Store) -> None:
 
 @pytest.fixture
 def three(store: Store, make_run: MakeRun) -> Store:
-    """Runs 1 to 3, which differ in everything that a filter asks for."""
+    """Runs 1 to 3, which differ in every field of a filter."""
     specs = [
         spec.RunSpec(),
         spec.RunSpec(
@@ -97,7 +97,7 @@ def test_every_field_of_a_filter_has_its_condition() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 7, 12, 13])
 def test_pages_lose_and_repeat_nothing(store: Store, make_run: MakeRun, size: int) -> None:
-    # Twelve runs, stored in no order, of which four each share a time.
+    # Twelve runs in random order; each time is shared by four.
     for number in (5, 0, 11, 6, 1, 8, 3, 10, 2, 7, 9, 4):
         store.add(make_run(number, create_time=later(make_run(), number // 4)))
     assert listed(store, RunFilter(), size) == [make_run(number).id for number in reversed(range(12))]
@@ -119,7 +119,7 @@ def test_a_page_of_long_histories_is_shorter(
     monkeypatch.setattr(store_module, "PAGE_BYTES", int(1.5 * len(result.model_dump_json())))
     first, token = store.list(RunFilter(), 5, "")
     assert [run.id for run in first] == [make_run(number).id for number in (4, 3)]
-    # However long a history is, its run fits on a page.
+    # A run fits on a page even with a long history.
     monkeypatch.setattr(store_module, "PAGE_BYTES", 0)
     assert [run.id for run in store.list(RunFilter(), 5, token)[0]] == [make_run(2).id]
 
@@ -150,15 +150,15 @@ def packed(parts: Any) -> str:
     "token",
     ["x", "not a token", "ä", "////", packed({}), packed([1, 2, 3]), packed(["2026-01-02", "id"]), packed(None)],
 )
-def test_garbage_is_no_token(store: Store, token: str) -> None:
+def test_an_invalid_page_token_is_refused(store: Store, token: str) -> None:
     with pytest.raises(spec.InvalidFieldsError) as caught:
         store.list(RunFilter(), 1, token)
     assert [violation.field for violation in caught.value.violations] == ["page_token"]
 
 
 @pytest.mark.parametrize("run_id", ["", "\x00", "\ud800", "1", 1, None])
-def test_a_token_whose_run_is_not_one_of_ours_is_none(three: Store, run_id: Any) -> None:
-    # Everything else about it is right: what databases do with such text differs.
+def test_a_page_token_with_an_unknown_run_is_refused(three: Store, run_id: Any) -> None:
+    # The rest of the token is valid; databases handle such text differently.
     _, token = three.list(RunFilter(), 1, "")
     time, _, digest = json.loads(base64.urlsafe_b64decode(token))
     with pytest.raises(spec.InvalidFieldsError) as caught:
@@ -166,7 +166,7 @@ def test_a_token_whose_run_is_not_one_of_ours_is_none(three: Store, run_id: Any)
     assert [violation.field for violation in caught.value.violations] == ["page_token"]
 
 
-def test_a_token_is_of_its_filter(three: Store) -> None:
+def test_a_page_token_is_bound_to_its_filter(three: Store) -> None:
     _, token = three.list(RunFilter(), 1, "")
     with pytest.raises(spec.InvalidFieldsError) as caught:
         three.list(RunFilter(seeds=(7,)), 1, token)

@@ -1,4 +1,4 @@
-"""What rows hold as JSON: pinned to a revision of the schema, and what becomes of rows that a newer server wrote."""
+"""JSON in rows: its form is pinned to a schema revision, and rows of a newer server are handled."""
 
 import asyncio
 import hashlib
@@ -23,18 +23,18 @@ from loopbench_server.store.schema import epochs, runs
 from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
-# The newest revision, and the digest of what its rows hold.
+# The newest revision and the digest of its JSON schemas.
 PINNED = ("0005", "c6f570e8641a83c460e291ba677929c4b810611d9290fd488af57bcdb06a4a2d")
 
 
 def without_words(schema: Any) -> Any:
-    """The schema without what is only said of it."""
+    """The schema without descriptions."""
     if isinstance(schema, dict):
         return {name: without_words(part) for name, part in schema.items() if name != "description"}
     return [*map(without_words, schema)] if isinstance(schema, list) else schema
 
 
-def test_what_is_stored_is_what_the_newest_revision_stands_for() -> None:
+def test_the_stored_form_is_pinned_to_the_newest_revision() -> None:
     schemas = [without_words(model.model_json_schema()) for model in STORED]
     digest = hashlib.sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()
     assert (HEAD, digest) == PINNED, (
@@ -45,7 +45,7 @@ def test_what_is_stored_is_what_the_newest_revision_stands_for() -> None:
 
 @pytest.fixture
 def newer(there: Store, make_run: Callable[..., spec.Run]) -> Callable[..., spec.Run]:
-    """Has a newer server store a run, whose ``column`` holds a field that is not known here."""
+    """Stores a run as a newer server does: ``column`` has an unknown field."""
 
     def store_it(number: int, column: str = "spec", **fields: Any) -> spec.Run:
         run = there.add(make_run(number, **fields))
@@ -79,7 +79,7 @@ def test_an_epoch_that_cannot_be_read_names_its_run(store: Store, there: Store, 
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5])
-def test_the_others_are_listed_all_the_same(store: Store, newer: Any, make_run: Any, size: int) -> None:
+def test_the_other_runs_are_still_listed(store: Store, newer: Any, make_run: Any, size: int) -> None:
     listed, token = [], ""
     for number in (1, 2, 3, 4):
         newer(number) if number in (2, 4) else store.add(make_run(number))
@@ -92,7 +92,7 @@ def test_the_others_are_listed_all_the_same(store: Store, newer: Any, make_run: 
 
 
 class Found(ResultObserver):
-    """Notes the ids of what was found."""
+    """Records the ids of found runs."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -116,10 +116,10 @@ async def test_results_are_followed_past_one_that_cannot_be_read(
         await eventually(lambda: len(found.ids) == 2)
         following.cancel()
     assert found.ids == [make_run(2).id, make_run(3).id]
-    assert [line["run_id"] for line in logged] == [make_run(1).id], "told once"
+    assert [line["run_id"] for line in logged] == [make_run(1).id], "logged once"
 
 
-async def test_who_follows_a_run_that_cannot_be_read_any_more_is_told(
+async def test_following_a_run_that_becomes_unreadable_is_an_error(
     scheduler: Scheduler, there: Store, make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_runs, "POLL_INTERVAL_SECONDS", 0.001)

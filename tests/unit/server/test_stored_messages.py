@@ -1,4 +1,4 @@
-"""Stored runs as messages, without the models between: the same as through the models."""
+"""Stored runs converted directly to messages equal those converted through the models."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def test_a_stored_run_has_the_message_of_its_model(
     store.update(run, b"weights")
     with store.transaction() as connection:
         if not marked:
-            # As a server wrote it that knew no divergence.
+            # As written by a server without divergence marks.
             text = result.model_dump_json(exclude={"diverged"})
             connection.execute(sa.update(runs).values(result=text))
         row = connection.execute(sa.select(runs)).one()

@@ -1,4 +1,4 @@
-"""The program of an index: what its exit codes say, and how it refuses."""
+"""The index program: its exit codes and its errors."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 class Ended(NamedTuple):
-    """How the program ended."""
+    """Exit code and output of the program."""
 
     code: object
     stderr: str
@@ -52,7 +52,7 @@ def _no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
-    """Runs the main function with these arguments and variables, which have to end it before it trains."""
+    """Runs the main function with these arguments and variables; it must exit before it trains."""
 
     def run(*arguments: str | Path, **environment: str) -> Ended:
         for name, value in environment.items():
@@ -67,12 +67,12 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("error", subclasses())
-def test_every_error_says_whether_to_try_again(error: type[LoopbenchServerError]) -> None:
+def test_every_error_states_whether_to_retry(error: type[LoopbenchServerError]) -> None:
     expected = IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
     assert get_exit_code(error("no")) == (IndexExit.STOPPED if error is DrainingError else expected)
 
 
-def test_the_codes_are_those_that_jobs_are_told_of() -> None:
+def test_the_codes_are_those_in_the_jobs_failure_policy() -> None:
     assert {code.name: code.value for code in IndexExit} == {"DONE": 0, "FAILED": 1, "HOPELESS": 2, "STOPPED": 143}
 
 
@@ -90,7 +90,7 @@ def test_settings_are_the_servers_as_far_as_they_make_sense() -> None:
 
 
 @pytest.mark.parametrize("index", [None, "", "2", "-1", "x", "٣", "0x1", "1" * 5_000])
-def test_an_index_that_is_none_is_hopeless(program: Program, file: Path, index: str | None) -> None:
+def test_an_invalid_index_is_permanent(program: Program, file: Path, index: str | None) -> None:
     done = program("--sweep-file", file, **({} if index is None else {"JOB_COMPLETION_INDEX": index}))
     assert done.code == IndexExit.HOPELESS
     assert done.stderr == (
@@ -98,7 +98,7 @@ def test_an_index_that_is_none_is_hopeless(program: Program, file: Path, index: 
     )
 
 
-def test_a_bad_file_is_hopeless(program: Program, file: Path) -> None:
+def test_a_bad_file_is_permanent(program: Program, file: Path) -> None:
     file.write_text(SWEEP.text.replace('"epochs": 10', '"epochs": 0').replace("METHOD_GRADIENT_TAPE", "METHOD_MAGIC"))
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="0")
     assert done.code == IndexExit.HOPELESS
@@ -107,7 +107,7 @@ def test_a_bad_file_is_hopeless(program: Program, file: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_bad_settings_are_hopeless(program: Program, file: Path) -> None:
+def test_bad_settings_are_permanent(program: Program, file: Path) -> None:
     done = program("--sweep-file", file, "--lease-seconds", "0", JOB_COMPLETION_INDEX="0", LOOPBENCH_LOG_LEVEL="loud")
     assert done.code == IndexExit.HOPELESS
     assert {line.split(": ")[1] for line in done.stderr.splitlines()} == {"--lease-seconds", "--log-level"}
@@ -116,13 +116,13 @@ def test_bad_settings_are_hopeless(program: Program, file: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["nonsense", "postgresql://u:p@ss@db/runs", "nosuch://db/runs", "mysql+nosuch://db/runs"]
 )
-def test_a_store_that_can_never_be_opened_is_hopeless(program: Program, file: Path, url: str) -> None:
+def test_an_invalid_store_url_is_permanent(program: Program, file: Path, url: str) -> None:
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
     assert done.code == IndexExit.HOPELESS
     assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
 
 
-def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
+def test_an_unavailable_store_is_retryable(file: Path) -> None:
     url = "postgresql+psycopg://u:secret@127.0.0.1:1/runs"
     command = [sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", "--sweep-file", str(file)]
     environment = os.environ | {"JOB_COMPLETION_INDEX": "1", "LOOPBENCH_STORE_URL": url}
@@ -134,7 +134,7 @@ def test_a_store_that_cannot_be_opened_may_be_there_later(file: Path) -> None:
 
 
 @pytest.mark.timeout(30)
-def test_a_run_that_has_failed_for_good_is_hopeless(
+def test_a_run_with_a_permanent_error_is_permanent(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"

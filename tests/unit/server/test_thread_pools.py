@@ -1,4 +1,4 @@
-"""Threads are there from the start, and each kind of work has threads that no other kind takes."""
+"""All threads start with the server, and each kind of work has a separate pool."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def kinds() -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("started")
-async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_threads_start_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     there = kinds()
     assert there.pop("processes") >= PROCESSES
     assert there == {
@@ -52,7 +52,7 @@ async def test_all_threads_are_there_before_the_first_call(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("started")
-async def test_each_kind_of_work_goes_on_while_all_others_are_held_up(kind: Any) -> None:
+async def test_each_thread_pool_works_while_all_others_are_blocked(kind: Any) -> None:
     may_end = threading.Event()
     try:
         others = [other for other in KINDS if other is not kind]
@@ -63,7 +63,7 @@ async def test_each_kind_of_work_goes_on_while_all_others_are_held_up(kind: Any)
     await asyncio.gather(*waiting)
 
 
-def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_limit_is_a_startup_error(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="limited")
     monkeypatch.setattr(blocking, "_READ_POOL", pool)
@@ -80,18 +80,18 @@ def test_a_limit_of_threads_is_an_error_of_the_start(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         start_threads(PROCESSES)
-    # Those that were made do not wait for the others.
+    # The started threads do not wait for the others.
     pool.shutdown()
     assert not any(thread.is_alive() for thread in made)
 
 
-async def test_work_on_its_own_thread_gives_its_answer_or_its_error() -> None:
+async def test_work_in_a_separate_thread_returns_its_result_or_error() -> None:
     assert await run_blocking_detached(lambda: 7, "alone") == 7
     with pytest.raises(ZeroDivisionError):
         await run_blocking_detached(lambda: 1 // 0, "alone")
 
 
-async def test_who_leaves_work_on_its_own_thread_does_not_wait_for_it() -> None:
+async def test_cancelled_work_in_a_separate_thread_is_not_awaited() -> None:
     may_end, ended = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -104,6 +104,6 @@ async def test_who_leaves_work_on_its_own_thread_does_not_wait_for_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not ended.is_set()
-    # The end of the work, of which nobody hears, is no error either.
+    # The unawaited end of the work is no error.
     may_end.set()
     assert await asyncio.to_thread(ended.wait, 10)

@@ -16,7 +16,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "authority")
 
 
-def files_of(pair: Pair) -> TlsFiles:
+def tls_files(pair: Pair) -> TlsFiles:
     return TlsFiles(pair.certificate, pair.key)
 
 
@@ -26,7 +26,7 @@ def test_a_pair_that_is_replaced_between_two_reads_is_not_used(
     used, other = authority.issue("used"), authority.issue("other")
     # The new certificate is there, and its key is not.
     used.certificate.write_bytes(other.certificate.read_bytes())
-    files = files_of(used)
+    files = tls_files(used)
     contents = read_all(files.paths)
     is_pair = tls._is_pair
 
@@ -41,6 +41,6 @@ def test_a_pair_that_is_replaced_between_two_reads_is_not_used(
 
 
 def test_a_certificate_that_has_expired_is_refused(authority: Authority) -> None:
-    expired = files_of(authority.issue("expired", datetime.now(UTC) - timedelta(minutes=1)))
+    expired = tls_files(authority.issue("expired", datetime.now(UTC) - timedelta(minutes=1)))
     with pytest.raises(BrokenFileError, match="has expired"):
         expired.parse(read_all(expired.paths))

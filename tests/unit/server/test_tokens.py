@@ -18,7 +18,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def test_a_file_has_a_token_a_line_and_comments() -> None:
+def test_a_file_has_one_token_per_line_and_comments() -> None:
     text = f"# who may\n\nalice write {digest('a')}\n  ci@example.org\tread  {digest('b')}\n#bob read x\n"
     alice, robot = parse((text.encode(),))
     assert (alice.name, alice.role) == ("alice", Role.WRITE)
@@ -28,7 +28,7 @@ def test_a_file_has_a_token_a_line_and_comments() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "c", "A", digest("a"), "ü", "\ud800"])
-def test_what_is_no_token_is_not_found(secret: str) -> None:
+def test_an_invalid_token_is_not_found(secret: str) -> None:
     known = parse((f"alice write {digest('a')}".encode(),))
     assert find_token(secret, known) is None
 
@@ -52,7 +52,7 @@ def test_every_bad_line_is_named_and_none_is_quoted() -> None:
     assert not any(digest(letter) in text.lower() for letter in "abcde")
 
 
-def test_what_is_no_text_is_a_broken_file() -> None:
+def test_a_binary_file_is_a_broken_file() -> None:
     with pytest.raises(BrokenFileError, match="line 1"):
         parse((b"\xff\xfe\x00",))
 
@@ -79,7 +79,7 @@ def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: object
     stdout: str
@@ -133,14 +133,14 @@ def test_the_command_appends_to_a_file_that_its_owner_alone_may_read(command: Co
 
 
 @pytest.mark.parametrize("words", [["al ice", "--role", "read"], ["alice", "--role", "admin"], ["alice"], []])
-def test_the_command_refuses_what_makes_no_line(words: list[str], command: Command, tmp_path: Path) -> None:
+def test_the_command_refuses_invalid_entries(words: list[str], command: Command, tmp_path: Path) -> None:
     done = command(*words, "--file", str(tmp_path / "tokens"))
     assert (done.code, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_command_says_when_it_cannot_write(command: Command, tmp_path: Path) -> None:
+def test_the_command_reports_a_failed_write(command: Command, tmp_path: Path) -> None:
     done = command("alice", "--role", "read", "--file", str(tmp_path))
     assert (done.code, done.stdout) == (1, "")
     assert done.stderr == f"loopbench-token: --file: {tmp_path} cannot be written: Is a directory\n"

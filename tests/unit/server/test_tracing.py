@@ -1,4 +1,4 @@
-"""Which traces the environment asks for, and what a server says of what it does not have."""
+"""Exporters that the environment selects, and the errors for missing ones."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def _no_variables_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The exporters that were asked for; none of them exports."""
+    """Requested exporters; none of them exports."""
     names: list[str] = []
 
     def exporter(name: str) -> InMemorySpanExporter:
@@ -58,7 +58,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ["otlp"]),
     ],
 )
-def test_the_variables_say_whether_and_where_to(
+def test_the_variables_choose_the_exporters(
     variables: dict[str, str], exporters: list[str], made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -68,7 +68,7 @@ def test_the_variables_say_whether_and_where_to(
     assert made == exporters
 
 
-def test_all_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin,otlp,jaeger")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     with pytest.raises(StartError) as caught, tracing():
@@ -116,7 +116,7 @@ def test_without_variables_nothing_of_the_sdk_is_imported() -> None:
 
 
 class Collector(collector_grpc.TraceServiceServicer):
-    """Keeps what it is sent."""
+    """Records the received spans."""
 
     def __init__(self) -> None:
         self.received: list[Any] = []
@@ -147,7 +147,7 @@ def test_a_collector_gets_all_spans_before_the_server_has_ended(
     assert "hidden" not in "".join(capfd.readouterr()) + caplog.text
 
 
-def test_a_collector_that_is_away_is_an_error_in_the_log_alone(
+def test_an_absent_collector_is_only_logged(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, value in (OTLP_NOWHERE | {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}).items():

@@ -1,4 +1,4 @@
-"""What the log says of a database that refuses."""
+"""Log events of a database outage."""
 
 import pytest
 import sqlalchemy as sa

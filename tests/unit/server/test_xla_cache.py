@@ -1,4 +1,4 @@
-"""Folders of what XLA compiled: one a forkserver, and none that is left for ever."""
+"""Cache folders of XLA: one per forkserver, and none remains."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# As the forkserver does, until it is told to end.
+# Like the forkserver, until its standard input closes.
 KEEPER = """
 from loopbench_server.workers import xla_cache
 xla_cache.create()
@@ -21,7 +21,7 @@ Keeper = tuple[subprocess.Popen[str], Path]
 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Iterator[Callable[[], Keeper]]:
-    """Starts processes that keep a folder each, and gives which."""
+    """Starts processes that each keep a folder, and returns the folders."""
     with ExitStack() as started:
 
         def start() -> Keeper:
@@ -40,7 +40,7 @@ def keeper(tmp_path: Path) -> Iterator[Callable[[], Keeper]]:
         yield start
 
 
-def test_what_a_killed_one_left_is_removed_and_what_is_in_use_is_not(
+def test_a_killed_forkservers_folder_is_removed_and_used_ones_are_kept(
     keeper: Callable[[], Keeper], tmp_path: Path
 ) -> None:
     (killed, left), (_, used) = keeper(), keeper()
@@ -52,7 +52,7 @@ def test_what_a_killed_one_left_is_removed_and_what_is_in_use_is_not(
     assert {*tmp_path.iterdir()} == {used, new}
 
 
-def test_who_ends_removes_its_own(keeper: Callable[[], Keeper], tmp_path: Path) -> None:
+def test_a_forkserver_removes_its_folder_on_exit(keeper: Callable[[], Keeper], tmp_path: Path) -> None:
     process, folder = keeper()
     assert [*tmp_path.iterdir()] == [folder]
     process.communicate("\n")

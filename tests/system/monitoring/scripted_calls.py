@@ -1,4 +1,4 @@
-"""A scripted set of calls, and what became of them as callers are told."""
+"""A scripted set of calls and their results for the callers."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,14 +28,14 @@ JOBS: tuple[tuple[Loss, Optimizer], ...] = (
 )
 EPOCHS = 2
 SLOTS, QUEUE_SIZE = 2, 1
-# Goes on until it is called off; of a loss that the others do not have.
+# Trains until it is cancelled, with a loss that no other run has.
 ENDLESS = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, loss=Loss.CATEGORICAL_CROSSENTROPY)
 NOBODYS_RUN = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass
-class Told:
-    """What callers were told; ``refused`` are the reasons of their errors, in order."""
+class CallResults:
+    """Results of the calls; ``refused`` are the reasons of the errors in order."""
 
     runs: list[Run] = field(default_factory=list)
     comparison: Comparison | None = None
@@ -43,7 +43,7 @@ class Told:
     cancelled: int = 0
 
     def refuse(self, call: Callable[[], object]) -> None:
-        """Makes a call that has to fail."""
+        """Makes a call that must fail."""
         try:
             call()
         except LoopbenchError as error:
@@ -52,39 +52,39 @@ class Told:
             raise AssertionError("it was not refused")
 
 
-def play(address: str, ca: Path, tokens: dict[str, str], while_busy: Callable[[], None]) -> Told:
+def run_scripted_calls(address: str, ca: Path, tokens: dict[str, str], while_busy: Callable[[], None]) -> CallResults:
     """Trains, compares, evaluates and fails; calls ``while_busy`` while all slots and the queue are taken."""
-    told, tls = Told(), Tls(ca=ca)
+    results, tls = CallResults(), Tls(ca=ca)
     with Client(address, token=tokens["write"], tls=tls) as client:
-        _train(client, told)
-        _fill(client, told, while_busy)
-        told.refuse(lambda: client.train(ENDLESS.model_copy(update={"device": Device.GPU})))
-        told.refuse(lambda: client.get_run(NOBODYS_RUN))
+        _train(client, results)
+        _fill(client, results, while_busy)
+        results.refuse(lambda: client.train(ENDLESS.model_copy(update={"device": Device.GPU})))
+        results.refuse(lambda: client.get_run(NOBODYS_RUN))
     with Client(address, token=tokens["read"], tls=tls) as reader, Client(address, tls=tls) as stranger:
-        told.refuse(lambda: reader.train(ENDLESS))
-        told.refuse(stranger.get_server_info)
+        results.refuse(lambda: reader.train(ENDLESS))
+        results.refuse(stranger.get_server_info)
         reader.list_runs()
         reader.get_server_info()
-    return told
+    return results
 
 
-def _train(client: Client, told: Told) -> None:
-    """Every method under several losses and optimizers; then one as its defaults have it."""
+def _train(client: Client, results: CallResults) -> None:
+    """Trains every method with several losses and optimizers, and one run with the defaults."""
     for loss, optimizer in JOBS:
         for method in Method:
             spec = RunSpec(method=method, loss=loss, optimizer=optimizer, dataset=Dataset.DIGITS, epochs=EPOCHS)
-            told.runs.append(client.train(spec))
-    told.runs.append(client.train(RunSpec(dataset=Dataset.DIGITS)))
-    assert [event.state for event in client.watch_run(told.runs[0].id)][-1] is RunState.SUCCEEDED
-    groups = [RunGroup(label=run.spec.method, run_ids=(run.id,)) for run in told.runs[: len(Method)]]
-    told.comparison = client.compare(groups)
-    client.evaluate(told.runs[0].id, method=Method.FIT)
+            results.runs.append(client.train(spec))
+    results.runs.append(client.train(RunSpec(dataset=Dataset.DIGITS)))
+    assert [event.state for event in client.watch_run(results.runs[0].id)][-1] is RunState.SUCCEEDED
+    groups = [RunGroup(label=run.spec.method, run_ids=(run.id,)) for run in results.runs[: len(Method)]]
+    results.comparison = client.compare(groups)
+    client.evaluate(results.runs[0].id, method=Method.FIT)
 
 
-def _fill(client: Client, told: Told, while_busy: Callable[[], None]) -> None:
+def _fill(client: Client, results: CallResults, while_busy: Callable[[], None]) -> None:
     begun = [client.train(ENDLESS, detach=True).id for _ in range(SLOTS + QUEUE_SIZE)]
-    told.refuse(lambda: client.train(ENDLESS, detach=True))
+    results.refuse(lambda: client.train(ENDLESS, detach=True))
     while_busy()
     for run_id in reversed(begun):
         with suppress(LoopbenchError):
-            told.cancelled += client.cancel_run(run_id).state is RunState.CANCELLED
+            results.cancelled += client.cancel_run(run_id).state is RunState.CANCELLED

@@ -36,7 +36,7 @@ def forward(weights: list[Float64], images: Float64) -> tuple[Float64, Float64, 
 
 
 def gradients(weights: list[Float64], images: Float64, labels: Float64) -> list[Float64]:
-    """Of the sum of squares over the outputs, mean over the batch."""
+    """Gradients of the squared error, summed over the outputs and averaged over the batch."""
     _, _, w2, _, w3, _ = weights
     x, h1, h2, outputs = forward(weights, images)
     d3 = 2 * (outputs - labels) / len(labels)
@@ -51,8 +51,8 @@ def batches(samples: Samples, order: NDArray[np.int32]) -> Iterator[tuple[Float6
         yield samples.images[index].astype(np.float64), samples.one_hot[index].astype(np.float64)
 
 
-def trained_by_hand(data: Data, optimizer: dict[str, str], epochs: int, rate: float = 0.01) -> list[Float64]:
-    """SGD at ``rate``, or Adam at 0.001 as Kingma and Ba (2015) have it, Keras's epsilon of 1e-7 outside the root."""
+def train_with_numpy(data: Data, optimizer: dict[str, str], epochs: int, rate: float = 0.01) -> list[Float64]:
+    """Weights after SGD at ``rate``, or Adam at 0.001 (Kingma and Ba, 2015) with epsilon 1e-7 outside the root."""
     weights = [w.astype(np.float64) for w in build_model(5).get_weights()]
     first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
     order, step = BatchOrder(5, len(data.train), 1_000), 0

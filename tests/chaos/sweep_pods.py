@@ -1,4 +1,4 @@
-"""The program of an index as a pod runs it: a process of its own session, in front of a store that others share."""
+"""The index program as in a pod: a process in a separate session, on a shared store."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from tests.support.servers import eventually, json_lines
 
-# Seconds. Long enough not to lapse where many processes import TensorFlow at once.
+# Seconds. A lease must not expire while many processes import TensorFlow.
 LEASE = 20
 TIMEOUT = 240
 
@@ -30,27 +30,27 @@ class Pod:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The lines of its log."""
+        """The lines of the pod's log."""
         return json_lines(self._log.read_text())
 
     @property
-    def last_words(self) -> str:
-        """The last line that it wrote to standard error."""
+    def last_error_line(self) -> str:
+        """The last line of the pod's standard error."""
         return self._log.read_text().splitlines()[-1]
 
     def kill(self) -> None:
-        """Ends it with all below, as a node that vanishes does."""
+        """Kills the pod with all its processes, like a lost node."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def end(self) -> tuple[int, str]:
-        """The exit code and what it printed, once it has ended."""
+        """Exit code and output after the pod's end."""
         answer, _ = self.process.communicate(timeout=TIMEOUT)
         return self.process.returncode, answer
 
 
 class Cluster:
-    """Starts pods of one sweep, and looks into their store."""
+    """Starts pods of one sweep and reads their store."""
 
     def __init__(self, sweep: Sweep, folder: Path, store_url: str) -> None:
         self.sweep = sweep
@@ -68,7 +68,7 @@ class Cluster:
         return self._opened
 
     def start(self, number: int, *flags: str) -> Pod:
-        """A pod of that index."""
+        """Starts a pod for an index."""
         environment = os.environ | {
             "JOB_COMPLETION_INDEX": str(number),
             "LOOPBENCH_STORE_URL": self.store_url,
@@ -86,7 +86,7 @@ class Cluster:
         return self._pods[-1]
 
     def under_way(self, number: int) -> Run:
-        """The run of that index, once it has stored an epoch."""
+        """The run of an index, once its first epoch is stored."""
         request_id = self.sweep.request_id(number)
         eventually(lambda: (run := self.store.find_request(request_id)) and self.store.get_epochs(run.id), TIMEOUT)
         run = self.store.find_request(request_id)
@@ -94,7 +94,7 @@ class Cluster:
         return run
 
     def runs(self) -> list[Run]:
-        """All that the store has."""
+        """All runs of the store."""
         return [*self.store.list(RunFilter(), 100, "")[0]]
 
     def close(self) -> None:
@@ -106,8 +106,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster_of(sweep: Sweep, folder: Path, store_url: str) -> Iterator[Cluster]:
-    """One whose pods end with the block."""
+def running_cluster(sweep: Sweep, folder: Path, store_url: str) -> Iterator[Cluster]:
+    """A cluster whose pods are killed at the end of the block."""
     made = Cluster(sweep, folder, store_url)
     try:
         yield made
