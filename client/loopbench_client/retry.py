@@ -12,7 +12,7 @@ from loopbench_client.errors import ServerUnavailableError
 
 # Seconds between attempts, for a server that restarts or is replaced.
 PAUSES = (0.2, 0.4, 0.8, 1.6)
-# The same for a run that a server had taken up. Its lease lapses after half a minute; only then can another begin.
+# The same for a run that a server had taken up. Its lease expires after 30 s; only then can another server begin.
 PAUSES_FOR_A_LEASE = (1.0, 2.0, 4.0, 8.0, *[15.0] * 5)
 
 

@@ -13,7 +13,7 @@ from loopbench_client.sweeping.policy import HOPELESS, RETRIES, most_failed
 PARALLELISM = 8
 # Seconds that a finished Job is kept, so that its logs can be read.
 KEPT_SECONDS = 86_400
-# Seconds from SIGTERM on: a run that is called off ends within one, unless the database is away for a moment.
+# Seconds from SIGTERM on: a cancelled run ends within one, unless the database does not answer for a moment.
 GRACE_SECONDS = 45
 CONTAINER = "sweep-index"
 FILE, FOLDER, DATA_FOLDER = "sweep.json", "/etc/loopbench", "/data"

@@ -19,7 +19,7 @@ def shuffle_indices(count: int, buffer_size: int, generator: np.random.Generator
     if buffer_size == 0 or buffer_size >= count:
         return generator.permutation(count).astype(np.int32)
     slots = generator.integers(0, buffer_size, size=count - buffer_size)
-    # A slot holds the sample that the previous emission put there, or at first the sample of its own number.
+    # A slot holds the sample that the previous emission put there, or at first the sample with its number.
     by_slot = np.argsort(slots, kind="stable")
     repeats = slots[by_slot][1:] == slots[by_slot][:-1]
     emitted = slots.copy()

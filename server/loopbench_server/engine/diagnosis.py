@@ -1,4 +1,4 @@
-"""Two specifications, diagnosed by the same experiments as two loops of one's own."""
+"""Diagnosis of two specifications by the experiments of ``loopbench_diagnose``."""
 
 import math
 from collections.abc import Callable

@@ -25,7 +25,7 @@ def _translating_errors(folder: Path) -> Iterator[None]:
 def _make_error(folder: Path, error: OSError | tf.errors.OpError) -> LoopbenchServerError:
     """Return the domain error for ``error``.
 
-    Errors of TensorFlow have no errno and name the folder, which callers must not see: a write of our own finds the
+    Errors of TensorFlow have no errno and name the folder, which callers must not see: a separate write finds the
     cause.
     """
     if isinstance(error, tf.errors.OpError):

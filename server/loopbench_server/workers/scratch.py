@@ -12,7 +12,7 @@ from loopbench_server.workers import xla_cache
 
 @contextmanager
 def scratch() -> Iterator[None]:
-    """Give temporary files a folder of their own within the block, and remove it afterwards.
+    """Give temporary files a separate folder within the block, and remove it afterwards.
 
     AutoGraph keeps its files until the interpreter exits, which a killed worker never does. The forkserver's folder
     contains these folders and is removed with it.

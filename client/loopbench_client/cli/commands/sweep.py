@@ -31,7 +31,7 @@ class Target(StrEnum):
     KUBERNETES = "KUBERNETES"
 
 
-NOTHING_CHOSEN = "say where it shall run: --local, or --emit kubernetes"
+NOTHING_CHOSEN = "no place to run: give --local, or --emit kubernetes"
 BOTH_CHOSEN = "cannot be given together with --emit"
 FOR_KUBERNETES = "is for --emit kubernetes"
 FOR_LOCAL = "is for --local"

@@ -1,4 +1,4 @@
-"""Finds runs that have ended in the store, whoever trained them: this server, another one, or pods of a sweep."""
+"""Finds runs that have ended in the store. This server, another one, or a pod of a sweep trained them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
