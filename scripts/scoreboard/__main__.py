@@ -1,7 +1,8 @@
-"""Runs all published cases of a folder and writes the scoreboard: ``python -m scripts.scoreboard``."""
+"""Diagnoses published cases and own variants, and writes the scoreboard: ``python -m scripts.scoreboard``."""
 
 import argparse
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from scripts.scoreboard.board import Result, page
@@ -9,7 +10,7 @@ from scripts.scoreboard.cases import read_cases
 from scripts.scoreboard.verdicts import Verdict, verdict
 
 ROOT = Path(__file__).parents[2]
-CASES = ROOT / "tests" / "diagnose" / "published"
+FOLDERS = tuple(ROOT / "tests" / "diagnose" / name for name in ("published", "variants"))
 PAGE = ROOT / "docs" / "scoreboard.md"
 
 
@@ -17,11 +18,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Returns 0 if every case is a hit, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m scripts.scoreboard", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="run these cases alone, and write no page")
-    parser.add_argument("--folder", type=Path, default=CASES, help="folder of the cases (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, nargs="+", default=FOLDERS, help="folders of the cases")
     parser.add_argument("--page", type=Path, default=PAGE, help="page to write (default: %(default)s)")
     given = parser.parse_args(words)
     results = []
-    for case in read_cases(given.folder.resolve()):
+    for case in chain.from_iterable(read_cases(folder.resolve()) for folder in given.folder):
         if given.cases and case.path.stem not in given.cases:
             continue
         answer = case.answer()

@@ -11,9 +11,11 @@ from scripts.scoreboard.verdicts import MEANINGS, Verdict
 
 HEADER = """# Scoreboard of the diagnosis
 
-`make scoreboard` writes this page. It diagnoses programs whose faults other people published, rebuilt
-as small Keras programs in `tests/diagnose/published`, and the repaired version of each. `labels.py`
-beside the cases lists the causes that each case must report."""
+`make scoreboard` writes this page. It diagnoses small Keras programs and, if there is one, the
+repaired version of each. `tests/diagnose/published` rebuilds faults of public threads.
+`tests/diagnose/variants` has the same kinds of faults in other models, losses, optimizers and styles;
+an author who had not seen the diagnosis wrote them. `labels.py` beside the cases lists the causes
+that each case must report."""
 
 CAVEAT = """## What other tools report
 

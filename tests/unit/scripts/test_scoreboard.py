@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from loopbench_diagnose.reasons import Reason
 from scripts.scoreboard import __main__ as program
 from scripts.scoreboard.board import Result, page
 from scripts.scoreboard.cases import Answer, Case, Label, read_cases
@@ -106,3 +107,13 @@ def test_the_page_shows_every_case_and_every_other_tool(folder: Path) -> None:
     assert "| one | loss | `MASK` | `A` or `B` | false | thread 1 |" in text
     assert all(f"[{peer.paper}]({peer.address}), {peer.venue}" in text for peer in PEERS)
     assert MEANINGS.keys() == set(Verdict)
+
+
+@pytest.mark.parametrize("folder", program.FOLDERS, ids=lambda folder: folder.name)
+def test_every_label_has_a_case_and_names_causes(folder: Path) -> None:
+    cases = list(read_cases(folder))
+    assert {case.path.stem for case in cases} <= {path.stem for path in folder.glob("*.py")}
+    named = {
+        name for case in cases for needed in (*case.label.needed, *case.label.allowed) for name in needed.split("|")
+    }
+    assert named <= {*Reason}
