@@ -11,8 +11,10 @@ from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
-from loopbench_diagnose.losses import Fit, as_outputs, identify
+from loopbench_diagnose.interventions import COLUMN_LABELS
+from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, identify
 from loopbench_diagnose.orders import indices
+from loopbench_diagnose.probes.explained import CAUSES
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
 
@@ -182,6 +184,18 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
     for one, other in zip(*fits, strict=True):
         if one is None or other is None or not (one.fits and other.fits) or one.labels == other.labels:
             continue
+        if BROADCAST in (one.labels, other.labels):
+            side = 0 if one.labels == BROADCAST else 1
+            known = CAUSES[COLUMN_LABELS]
+            return _tell(
+                findings,
+                known.reason,
+                f"The {word(side)} side {known.title}",
+                [*_fit_evidence((one, other)), *_gaps(parts)],
+                _size(experiment),
+                known.fix,
+                side,
+            )
         words = [fit.labels or "labels as given" for fit in (one, other)]
         _tell(
             findings,
