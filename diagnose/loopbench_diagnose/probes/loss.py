@@ -19,6 +19,8 @@ from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
 
 FITS = 1e-3
+# Lengths of gradients, of the largest, that are none.
+SMALLEST = 1e-7
 # Factors of positions that are the same number.
 SAME_FACTOR = 1e-3
 
@@ -156,12 +158,12 @@ def _size(experiment: Experiment) -> float:
 def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> bool:
     """Keras's losses say which labels they are given."""
     given = [_given(step) for step in steps]
-    if not all(given):
-        return False
-    relation = _other_labels(given[0], given[1], steps)
+    relation = _swapped(steps, given)
+    if relation is None and all(given):
+        relation = _other_labels(given[0], given[1], steps)
     if relation is None:
         return False
-    names = [calls[0].name for calls in given]
+    names = [calls[0].name if calls else "" for calls in given]
     told = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
     _tell(
         findings,
@@ -171,7 +173,7 @@ def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> b
         _size(experiment),
         "Prepare the labels in the same way on both sides, and pass them first: loss(labels, outputs).",
     )
-    if len({SAME_LOSS.get(name, name) for name in names}) > 1:
+    if all(names) and len({SAME_LOSS.get(name, name) for name in names}) > 1:
         _named(experiment, findings, steps, certain=True)
     return True
 
@@ -235,11 +237,23 @@ def _other_labels(one: list[LossCall], other: list[LossCall], steps: Steps) -> s
             second = second[places]
         if first.shape != second.shape or np.allclose(first, second, rtol=1e-5, atol=1e-6):
             continue
-        swapped = [side for side, labels in enumerate((first, second)) if distance(labels, values) < FITS]
-        if len(swapped) == 1:
-            return f"the {word(swapped[0])} loss takes the outputs for labels: its arguments are swapped"
         return _relation(first, second)
     return None
+
+
+def _swapped(steps: Steps, given: list[list[LossCall]]) -> str | None:
+    """Whether one side's loss is given the outputs for labels, in words."""
+    sides = [
+        side
+        for side, calls in enumerate(given)
+        if any(
+            call.labels is not None and call.labels.shape == values.shape and distance(call.labels, values) < FITS
+            for call, values in zip(calls, leaves(steps[side].call.outputs), strict=False)
+        )
+    ]
+    if len(sides) != 1:
+        return None
+    return f"the {word(sides[0])} loss takes the outputs for labels: its arguments are swapped"
 
 
 def _relation(first: Array, second: Array) -> str:
@@ -324,10 +338,12 @@ def _factors(a: Array, b: Array) -> tuple[Array, Any, Any] | None:
         product = (a * b).sum(axis=-1)
     else:
         size, other, product = np.abs(a), np.abs(b), a * b
-    smallest = 1e-7 * max(float(size.max(initial=0)), float(other.max(initial=0)))
-    none, none_other = size <= smallest, other <= smallest
+    largest = max(float(size.max(initial=0)), float(other.max(initial=0)))
+    none, none_other = size <= SMALLEST * largest, other <= SMALLEST * largest
     both = ~none & ~none_other
-    if not both.any() or (product[both] < (1 - FITS) * size[both] * other[both]).any():
+    along = product[both] / size[both]
+    across = np.sqrt(np.maximum(0.0, other[both] ** 2 - along**2))
+    if not both.any() or (along < 0).any() or (across > FITS * other[both] + 10 * SMALLEST * largest).any():
         return None
     factors = np.where(both, other / np.where(both, size, 1), np.nan)
     return factors, none, none_other
