@@ -15,6 +15,7 @@ from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.overview import overview
 from loopbench_diagnose.probes import OF_UPDATES, PROBES, Probe
 from loopbench_diagnose.progress import Progress, shown, silent
+from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.user_state import preserved
 
@@ -63,7 +64,8 @@ def diagnose(
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (first, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
         findings = _ask(experiment, PROBES, show)
-        return Diagnosis(**findings.fields(), replay=overview(experiment, findings))
+        replay = _overview(experiment, findings)
+        return Diagnosis(**findings.fields(), replay=replay)
 
 
 def examine(
@@ -96,6 +98,14 @@ def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = s
         told = "Both sides make the same updates: of all samples in one order, and of the first batch."
         findings.control("updates_agree", told, 0.0, experiment.comparison.final_distance)
     return findings
+
+
+def _overview(experiment: Experiment, findings: Findings) -> Replay:
+    try:
+        return overview(experiment, findings)
+    except Exception as error:  # noqa: BLE001  the causes stand without pictures
+        findings.not_tested("pictures", error)
+        return Replay()
 
 
 def _name(probe: Probe) -> str:

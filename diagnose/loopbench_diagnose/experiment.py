@@ -11,7 +11,7 @@ import numpy as np
 from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
-from loopbench_diagnose.harness import Harness, NoUpdateError, ReusedObjectError
+from loopbench_diagnose.harness import TRAINS_ANOTHER, Harness, NoUpdateError, ReusedObjectError
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
@@ -76,7 +76,11 @@ def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None])
     return 1.0 if first is None or second is None else ratio(first, second).scale
 
 
-# What Keras and TensorFlow say where an object of an earlier training is used in another one.
+FUNCTION = (
+    "a tf.function from outside of the loop, which keeps the variables of an earlier model; create the tf.function "
+    "within the loop"
+)
+# What Keras, TensorFlow and the harness say where an object of an earlier training is used in another one.
 REUSED: dict[str, str] = {
     **dict.fromkeys(
         ("optimizer cannot recognize variable", "Unknown variable"),
@@ -84,12 +88,12 @@ REUSED: dict[str, str] = {
         "create the "
         "optimizer within the loop, and build it on all variables that it will train",
     ),
-    "singleton tf.Variables": "a tf.function from outside of the loop, which keeps the variables of an earlier model; "
-    "create the tf.function within the loop",
+    **dict.fromkeys(("singleton tf.Variables", TRAINS_ANOTHER), FUNCTION),
 }
 
 
-def _reused(error: Exception) -> str | None:
+def reused(error: Exception) -> str | None:
+    """The object of an earlier training that ``error`` comes from, in words; None where it comes from none."""
     return next((words for told, words in REUSED.items() if told in str(error)), None)
 
 
@@ -170,9 +174,9 @@ class Experiment:
         try:
             return self.harness.watch(side, self.data, epochs, ordered=True)
         except Exception as error:
-            if (reused := _reused(error)) is not None:
+            if (words := reused(error)) is not None:
                 name = "first" if side is self.sides[0] else "second"
-                raise ReusedObjectError(f"the {name} loop uses {reused}") from error
+                raise ReusedObjectError(f"the {name} loop uses {words}") from error
             size = self.harness.first_batch
             if size < 1 or len(self.data) % size == 0 or len(self.data) < size:
                 raise
@@ -278,11 +282,11 @@ class Experiment:
 
     def _first_updates(self, updates: int, interventions: Sequence[Intervention]) -> Pair:
         """The first updates on all samples, in one order: for loops that fail on fewer."""
-        made = [
-            self.harness.watch(side, self.data, 1, interventions, ordered=True, updates=updates) for side in self.sides
-        ]
-        first, second = (self._finished(trace) for trace in made)
+        first, second = (self._first_of(side, updates, interventions) for side in self.sides)
         return first, second
+
+    def _first_of(self, side: Side, updates: int, interventions: Sequence[Intervention] = ()) -> Trace:
+        return self._finished(self.harness.watch(side, self.data, 1, interventions, ordered=True, updates=updates))
 
     def _forced(
         self, first: Trace, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, ordered: bool
@@ -328,6 +332,8 @@ class Experiment:
         if found is not None:
             return found
         data = self.first(self.batch_size)
+        if self._fails_on_part(data, 1):
+            return False
         pair = [self.harness.watch(side, data, 1, ordered=True) for side in self.sides]
         if not all(trace.steps for trace in pair):
             return False
@@ -374,15 +380,23 @@ class Experiment:
         calls = [trace.steps[0].call for trace in self.epochs]
         return any(call.lone for call in calls) and not all(self.known.issuperset(call.rows) for call in calls)
 
+    @cached_property
+    def _moves_alike(self) -> bool:
+        """Whether both sides move the weights alike on the first batch, after the replay."""
+        moved = [subtract(trace.weights, trace.steps[0].weights or []) for trace in self.batch()]
+        return gap(*moved) < self.tolerance
+
     def repeat_gap(self, side: int) -> float:
         """Distance of the weights' movements where a side is run twice on the first batch."""
-        if self.settled and self.comparison.final_distance == 0:
-            # Two trainings that end in the same bits repeat each other.
+        if self.settled and self._moves_alike:
+            # Two trainings that move alike repeat each other.
             return 0.0
         if side not in self._repeat_gaps:
             trace = self.batch()[side]
             data = self.first(self.batch_size)
-            if side and self.inputs_differ:
+            if self._fails_on_part(data, BATCH_EPOCHS):
+                again = self._first_of(self.sides[side], BATCH_EPOCHS)
+            elif side and self.inputs_differ:
                 again = self._forced(self.batch()[0], data, BATCH_EPOCHS, ordered=True)
             else:
                 again = self.on_batch(self.sides[side], data, BATCH_EPOCHS, ordered=self.needs_order)

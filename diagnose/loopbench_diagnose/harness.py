@@ -22,6 +22,7 @@ from loopbench_diagnose.user_state import is_deterministic
 from loopbench_diagnose.variables import everything, parameters, shapes, state
 
 SAMPLES_OF_A_TRIAL = 32
+TRAINS_ANOTHER = "the model of an earlier run was trained"
 # Times a weight; small enough for float16.
 LARGE = 30
 
@@ -136,6 +137,9 @@ class Harness:
         self._build_model = build_model
         self._seed = seed
         self._data = data
+        self._policy = keras.config.dtype_policy()
+        # The model of the last run in a side's own way of execution.
+        self._former: keras.Model | None = None
         # Samples of the first batch of the last training, which may have failed.
         self.first_batch = 0
         model = self.made()
@@ -150,6 +154,8 @@ class Harness:
     def made(self, build_model: Factory | None = None, seed: int | None = None) -> keras.Model:
         """A new model with weights of its factory's making."""
         keras.utils.set_random_seed(self._seed if seed is None else seed)
+        # A loop may have set another one.
+        keras.config.set_dtype_policy(self._policy)
         model = (build_model or self._build_model)()
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
@@ -229,11 +235,19 @@ class Harness:
         """What ``side`` comes to in its own way of execution, or eagerly; random layers draw nothing.
 
         ``reseed`` starts the global random generators from another seed.
+
+        Raises:
+            ReusedObjectError: the training changes the model of the run before.
         """
-        model = self.model(side)
+        model, former = self.model(side), self._former
+        before = snapshot(parameters(former)) if former is not None else []
         keras.utils.set_random_seed(self._seed + reseed)
         with executing(by_python=eagerly) as compiled:
             side.train(model, data.copied(), epochs)
+        after = snapshot(parameters(former)) if former is not None else []
+        if any((one != other).any() for one, other in zip(before, after, strict=True)):
+            raise ReusedObjectError(TRAINS_ANOTHER)
+        self._former = model
         return Execution(snapshot(parameters(model)), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn())
 
     def outputs(self, trace: Trace, data: Data) -> Any:

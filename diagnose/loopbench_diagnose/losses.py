@@ -15,6 +15,9 @@ from loopbench_diagnose.trace import Array, OutputGradient
 FITS = 1e-3
 SMOOTHING = (0.05, 0.1, 0.2, 0.3)
 SHIFTS = (-1, 1)
+# Labels that a loss compares with every output, and the samples for which that is tried.
+BROADCAST = "the labels of all samples"
+MOST_BROADCAST = 512
 
 Function = Callable[[Any, Any], Any]
 
@@ -140,6 +143,9 @@ def identify(labels: Any, given: OutputGradient) -> Fit | None:
         best = min(fits, key=lambda fit: fit.residual, default=None)
         if best is not None and best.fits:
             return best
+        crossed = min(_crossed(y, given), key=lambda fit: fit.residual, default=None)
+        if crossed is not None and crossed.fits:
+            return crossed
         fits += [fit for fit in (_linear(y, given), _smooth(y, given)) if fit is not None]
     fits += list(_shifted(labels, given))
     return min(fits, key=lambda fit: fit.residual, default=None)
@@ -150,6 +156,18 @@ def _fits(y: Array, given: OutputGradient, labels: str = "") -> Iterator[Fit]:
         made = _gradient(function, y, given.values)
         if made is not None and made.shape == given.gradient.shape:
             yield _fit(name, made, given, labels)
+
+
+def _crossed(y: Array, given: OutputGradient) -> Iterator[Fit]:
+    """Labels (n,) that are broadcast against outputs (n, 1): the loss of every output with every label."""
+    count = len(y)
+    if y.shape != (count, 1) or count > MOST_BROADCAST:
+        return
+    outputs = OutputGradient(np.repeat(given.values, count, axis=0), given.gradient, given.of_logits)
+    for name, function in _functions(of_logits=given.of_logits):
+        made = _gradient(function, np.tile(y, (count, 1)), outputs.values)
+        if made is not None and made.shape == outputs.values.shape:
+            yield _fit(name, made.reshape(count, count).sum(axis=1, keepdims=True), given, BROADCAST)
 
 
 def _shifted(labels: Any, given: OutputGradient) -> Iterator[Fit]:

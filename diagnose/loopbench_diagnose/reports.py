@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -20,6 +21,15 @@ from loopbench_diagnose.trace import Call, Trace
 MATCH = 2e-5
 ACCURACIES = frozenset({"accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"})
 VALIDATION = "val_"
+# Units in which people report the same number, larger over smaller.
+UNITS: dict[float, str] = {
+    100.0: "in percent, or hundredths",
+    1_000.0: "in thousandths",
+    10.0: "in tenths",
+    255.0: "in steps of a pixel",
+    1 / np.log(2): "in bits, and the other in nats",
+    np.log(10): "in nats, and the other in decimal digits",
+}
 
 
 class Aggregation(StrEnum):
@@ -50,6 +60,12 @@ class Figure:
     def aggregation(self) -> Aggregation | None:
         """The first that fits; None where none does."""
         return next((way for way, value in self.aggregations.items() if _fits(self.reported, value)), None)
+
+    @property
+    def is_in_other_units(self) -> bool:
+        """Whether it is a sound figure times a factor between two units."""
+        sound = [value for way, value in self.aggregations.items() if way in SOUND]
+        return any(_fits(self.reported, times * value) for times in UNITS for value in sound if value)
 
     @property
     def truth(self) -> float:
@@ -123,11 +139,18 @@ class Reports:
             if kind != "loss" and kind not in ACCURACIES:
                 continue
             aggregations = self._validation(kind) if is_validation else self._training(kind)
-            if aggregations and kind == "loss":
+            if aggregations and (kind == "loss" or self._has_unfed_metric):
                 aggregations[Aggregation.UNFED] = 0.0
             if aggregations:
                 made.append(Figure(name, reported, aggregations))
         return made
+
+    @cached_property
+    def _has_unfed_metric(self) -> bool:
+        """Whether the loop made an accuracy, or a mean other than that of a loss, which it fed with nothing."""
+        fed = {*self._trace.metrics, *(use.name for use in self._trace.means)}
+        made = [r.name for r in self._trace.results if "Accuracy" in r.kind or (r.kind == "Mean" and r.name != "loss")]
+        return bool(set(made) - fed)
 
     def _training(self, kind: str) -> dict[Aggregation, float]:
         steps = self._trace.steps[-(len(self._trace.steps) // self._trace.epochs) :]

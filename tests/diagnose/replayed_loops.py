@@ -324,6 +324,10 @@ def _of_heads(weight: float) -> Any:
     return lambda y, z: squared(y["value"], z["value"]) + weight * mean_log(y["label"], z["label"])
 
 
+def _divergence(y: Any, z: Any) -> Any:
+    return keras.losses.kl_divergence(tf.one_hot(y, 3), z)
+
+
 def _smoothed(y: Any, z: Any) -> Any:
     return tf.reduce_mean(keras.losses.categorical_crossentropy(tf.one_hot(y, 3), z, label_smoothing=0.1))
 
@@ -415,7 +419,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "swapped arguments": lambda: Fault(
         Reason.LABELS,
         images(),
-        fit(keras.losses.KLDivergence(), optimizer=sgd(learning_rate=0.01)),
+        taped(lambda y, z: tf.reduce_mean(_divergence(y, z)), optimizer=sgd(learning_rate=0.01)),
         taped(lambda y, z: keras.losses.KLDivergence()(z, tf.one_hot(y, 3)), optimizer=sgd(learning_rate=0.01)),
         taped(lambda y, z: keras.losses.KLDivergence()(tf.one_hot(y, 3), z), optimizer=sgd(learning_rate=0.01)),
         (Reason.LOSS_FUNCTION,),

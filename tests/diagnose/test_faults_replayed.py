@@ -13,6 +13,9 @@ from loopbench_diagnose.reasons import Reason
 from .fault_models import SIZE, reasons, signals, squared, taped
 from .replayed_loops import FAULTS, gradients_of
 
+# Keras turns variables into arrays in a way that NumPy deprecates, where it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 # One fault a cause for the quick tier; the rest is slow.
 QUICK = {make().reason: name for name, make in reversed(FAULTS.items())}
 ROWS = [

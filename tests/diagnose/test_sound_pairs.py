@@ -16,6 +16,9 @@ from .sound_models import Problem
 from .sound_problems import PROBLEMS
 from .sound_variants import VARIANTS
 
+# Keras turns variables into arrays in a way that NumPy deprecates, where it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "sgd": lambda: keras.optimizers.SGD(0.05),
     "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),

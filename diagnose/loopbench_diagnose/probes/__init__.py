@@ -77,7 +77,6 @@ PROBES: tuple[Probe, ...] = (
 # Probes of what an update is made of: they have nothing to explain where all updates agree.
 OF_UPDATES: frozenset[Probe] = frozenset(
     {
-        repeat.probe,
         model.probe,
         replica_scaling.probe,
         loss_reduction.probe,
@@ -85,7 +84,6 @@ OF_UPDATES: frozenset[Probe] = frozenset(
         loss.probe,
         regularization.probe,
         partial_batch.probe,
-        loss_scaling.probe,
         optimizer.probe,
         unexplained.probe,
     }

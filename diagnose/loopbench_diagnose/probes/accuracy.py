@@ -40,8 +40,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 
 def _uncounted(experiment: Experiment, side: int) -> list[Figure]:
-    figures = Reports(experiment, side).figures()
-    return [f for f in figures if f.name.removeprefix(VALIDATION) in ACCURACIES and f.aggregation is None]
+    figures = [f for f in Reports(experiment, side).figures() if f.name.removeprefix(VALIDATION) in ACCURACIES]
+    return [f for f in figures if f.aggregation is None and not f.is_in_other_units]
 
 
 def _alike(own: list[Figure], other: list[Figure], experiment: Experiment) -> bool:

@@ -1,11 +1,12 @@
 """Eager, as a graph, or compiled by XLA: the same code executed in the side's own way and eagerly."""
 
 from loopbench.spec import Cause, Effect
+from loopbench_diagnose.data import Data
 from loopbench_diagnose.effects import finite
-from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment
+from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, reused
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.gradients import gap, subtract
-from loopbench_diagnose.harness import Execution
+from loopbench_diagnose.harness import Execution, ReusedObjectError
 from loopbench_diagnose.reasons import Reason
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
@@ -17,7 +18,7 @@ CHANCE = 0.1
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Runs each side on one batch both ways."""
     data = experiment.first(experiment.batch_size)
-    own = [experiment.harness.run(side, data, BATCH_EPOCHS) for side in experiment.sides]
+    own = [_run(experiment, side, data) for side in (0, 1)]
     eager = [_eagerly(experiment, side, own[side]) for side in (0, 1)]
     distances = [_distance(experiment, eager[side], own[side]) for side in (0, 1)]
     for side in (0, 1):
@@ -32,6 +33,16 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             findings.control(f"eager_and_graph_{word(side)}", told, 0.0, distances[side])
     if own[0].by_xla != own[1].by_xla:
         _tell_xla(findings, 0 if own[0].by_xla else 1, distances)
+
+
+def _run(experiment: Experiment, side: int, data: Data) -> Execution:
+    try:
+        return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS)
+    except Exception as error:
+        if (words := reused(error)) is None:
+            raise
+        told = f"the {word(side)} loop uses {words}"
+        raise ReusedObjectError(told) from error
 
 
 def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:

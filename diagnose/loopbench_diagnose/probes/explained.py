@@ -151,10 +151,46 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     # What replicas do has a probe of its own.
     found = [one for one in experiment.explanation.interventions if one is not ONE_REPLICA]
     plain = experiment.ratio([one for one in experiment.explanation.interventions if one is ONE_REPLICA])
-    if plain is None or not experiment.explanation.closed:
+    if plain is None:
+        return
+    if not experiment.explanation.closed:
+        _tell_flag(experiment, findings)
         return
     for intervention in found:
         _tell(experiment, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
+
+
+def _tell_flag(experiment: Experiment, findings: Findings) -> None:
+    """A flag that differs and acts is a cause beside whatever else keeps the gap open."""
+    flags = [_not_in_training_mode(experiment, side) for side in (0, 1)]
+    if flags[0] == flags[1] or not experiment.same_inputs:
+        return
+    side = flags.index(True)
+    before, after = (pair[side].steps[0].gradients for pair in (experiment.batch(), experiment.forward))
+    size = 0.0 if before is None or after is None else gap(before, after)
+    if size <= experiment.tolerance:
+        return
+    cause = CAUSES[TRAINING_MODE]
+    findings.cause(
+        Cause(
+            reason=cause.reason,
+            title=f"The {word(side)} side {cause.title}",
+            evidence=(
+                evidence(
+                    "gradient_gap",
+                    f"Distance of the {word(side)} side's first gradients, as they are and in training mode.",
+                    0.0,
+                    size,
+                ),
+                *cause.more(experiment),
+            ),
+            consequence=effect_of_gap(size),
+            fix=cause.fix,
+            side=SIDES[side],
+        ),
+        Effect.TRAINING,
+        finite(size),
+    )
 
 
 def _tell(experiment: Experiment, findings: Findings, intervention: Intervention, size: float) -> None:

@@ -7,7 +7,7 @@ from loopbench.spec import Cause, Effect, Evidence
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.reports import SOUND, VALIDATION, Aggregation, Figure, Reports
+from loopbench_diagnose.reports import ACCURACIES, SOUND, VALIDATION, Aggregation, Figure, Reports
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     for side in (0, 1):
         _tell_wrong(findings, side, sides[side], sides[1 - side])
     _tell_running(findings, sides[0], sides[1])
+    _tell_units(findings, sides)
 
 
 def _evidence(figure: Figure, side: int) -> Evidence:
@@ -93,6 +94,32 @@ def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: di
                 evidence=told,
                 consequence=wrong.effect,
                 fix=wrong.fix,
+                side=SIDES[side],
+            ),
+            Effect.REPORT,
+            max(abs(figure.reported - figure.truth) for figure in figures),
+        )
+
+
+def _tell_units(findings: Findings, sides: list[dict[str, Figure]]) -> None:
+    """Accuracies that one side alone reports in other units, such as percent, whatever weights they are of."""
+    scaled = [
+        {n: f for n, f in own.items() if n.removeprefix(VALIDATION) in ACCURACIES and f.is_in_other_units}
+        for own in sides
+    ]
+    for side in (0, 1):
+        alone = (scaled[side].keys() & sides[1 - side].keys()) - scaled[1 - side].keys()
+        figures = [scaled[side][name] for name in sorted(alone)]
+        if not figures:
+            continue
+        names = joined(figure.name for figure in figures)
+        findings.cause(
+            Cause(
+                reason=Reason.SCALED_FIGURE,
+                title=f"The {word(side)} side reports {names} in other units than the {word(1 - side)} side",
+                evidence=tuple(_evidence(figure, side) for figure in figures),
+                consequence="The same metric in other units. The weights are not touched.",
+                fix="Report the same unit on both sides.",
                 side=SIDES[side],
             ),
             Effect.REPORT,

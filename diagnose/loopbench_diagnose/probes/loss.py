@@ -11,12 +11,16 @@ from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
-from loopbench_diagnose.losses import Fit, as_outputs, identify
+from loopbench_diagnose.interventions import COLUMN_LABELS
+from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, identify
 from loopbench_diagnose.orders import indices
+from loopbench_diagnose.probes.explained import CAUSES
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
 
 FITS = 1e-3
+# Lengths of gradients, of the largest, that are none.
+SMALLEST = 1e-7
 # Factors of positions that are the same number.
 SAME_FACTOR = 1e-3
 
@@ -154,12 +158,12 @@ def _size(experiment: Experiment) -> float:
 def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> bool:
     """Keras's losses say which labels they are given."""
     given = [_given(step) for step in steps]
-    if not all(given):
-        return False
-    relation = _other_labels(given[0], given[1], steps)
+    relation = _swapped(steps, given)
+    if relation is None and all(given):
+        relation = _other_labels(given[0], given[1], steps)
     if relation is None:
         return False
-    names = [calls[0].name for calls in given]
+    names = [calls[0].name if calls else "" for calls in given]
     told = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
     _tell(
         findings,
@@ -169,7 +173,7 @@ def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> b
         _size(experiment),
         "Prepare the labels in the same way on both sides, and pass them first: loss(labels, outputs).",
     )
-    if len({SAME_LOSS.get(name, name) for name in names}) > 1:
+    if all(names) and len({SAME_LOSS.get(name, name) for name in names}) > 1:
         _named(experiment, findings, steps, certain=True)
     return True
 
@@ -182,6 +186,18 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
     for one, other in zip(*fits, strict=True):
         if one is None or other is None or not (one.fits and other.fits) or one.labels == other.labels:
             continue
+        if BROADCAST in (one.labels, other.labels):
+            side = 0 if one.labels == BROADCAST else 1
+            known = CAUSES[COLUMN_LABELS]
+            return _tell(
+                findings,
+                known.reason,
+                f"The {word(side)} side {known.title}",
+                [*_fit_evidence((one, other)), *_gaps(parts)],
+                _size(experiment),
+                known.fix,
+                side,
+            )
         words = [fit.labels or "labels as given" for fit in (one, other)]
         _tell(
             findings,
@@ -221,11 +237,23 @@ def _other_labels(one: list[LossCall], other: list[LossCall], steps: Steps) -> s
             second = second[places]
         if first.shape != second.shape or np.allclose(first, second, rtol=1e-5, atol=1e-6):
             continue
-        swapped = [side for side, labels in enumerate((first, second)) if distance(labels, values) < FITS]
-        if len(swapped) == 1:
-            return f"the {word(swapped[0])} loss takes the outputs for labels: its arguments are swapped"
         return _relation(first, second)
     return None
+
+
+def _swapped(steps: Steps, given: list[list[LossCall]]) -> str | None:
+    """Whether one side's loss is given the outputs for labels, in words."""
+    sides = [
+        side
+        for side, calls in enumerate(given)
+        if any(
+            call.labels is not None and call.labels.shape == values.shape and distance(call.labels, values) < FITS
+            for call, values in zip(calls, leaves(steps[side].call.outputs), strict=False)
+        )
+    ]
+    if len(sides) != 1:
+        return None
+    return f"the {word(sides[0])} loss takes the outputs for labels: its arguments are swapped"
 
 
 def _relation(first: Array, second: Array) -> str:
@@ -310,10 +338,12 @@ def _factors(a: Array, b: Array) -> tuple[Array, Any, Any] | None:
         product = (a * b).sum(axis=-1)
     else:
         size, other, product = np.abs(a), np.abs(b), a * b
-    smallest = 1e-7 * max(float(size.max(initial=0)), float(other.max(initial=0)))
-    none, none_other = size <= smallest, other <= smallest
+    largest = max(float(size.max(initial=0)), float(other.max(initial=0)))
+    none, none_other = size <= SMALLEST * largest, other <= SMALLEST * largest
     both = ~none & ~none_other
-    if not both.any() or (product[both] < (1 - FITS) * size[both] * other[both]).any():
+    along = product[both] / size[both]
+    across = np.sqrt(np.maximum(0.0, other[both] ** 2 - along**2))
+    if not both.any() or (along < 0).any() or (across > FITS * other[both] + 10 * SMALLEST * largest).any():
         return None
     factors = np.where(both, other / np.where(both, size, 1), np.nan)
     return factors, none, none_other

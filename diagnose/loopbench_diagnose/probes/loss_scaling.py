@@ -1,4 +1,4 @@
-"""Mixed precision: in float16 the loss has to be scaled, and the gradients scaled back."""
+"""Loss scaling: in float16 the loss has to be scaled, and wherever gradients are scaled back."""
 
 import keras
 
@@ -14,26 +14,28 @@ from loopbench_diagnose.trace import Trace
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Looks for a loss scale optimizer, and for whether its scale_loss is called."""
     # Layers may have a policy of their own, whatever the model's is.
-    if "float16" not in experiment.harness.compute_dtypes:
-        return
+    in_float16 = "float16" in experiment.harness.compute_dtypes
     states = [_state(trace) for trace in experiment.batch()]
     if states[0] == states[1]:
-        findings.control("loss_scaling", f"In float16, on both sides: each {states[0]}.")
+        if in_float16:
+            findings.control("loss_scaling", f"In float16, on both sides: each {states[0]}.")
         return
-    guilty = next((side for side in (0, 1) if states[side] != SCALED), 1)
+    if not in_float16 and UNSCALED not in states:
+        # A scale that is divided out again changes nothing in wider types.
+        return
+    guilty = states.index(UNSCALED) if UNSCALED in states else next(side for side in (0, 1) if states[side] != SCALED)
     moved = [_moved(trace) for trace in experiment.batch()]
     times = moved[1] / moved[0] if moved[0] else float("inf")
     findings.cause(
         Cause(
             reason=Reason.LOSS_SCALING,
-            title=f"The {word(guilty)} side computes in float16, but {states[guilty]}",
+            title=f"The {word(guilty)} side {'computes in float16, but ' if in_float16 else ''}{states[guilty]}",
             evidence=(
                 evidence("loss_scale", "Scale of the first batch's loss, first and second.", *_scales(experiment)),
                 evidence("update_length", "Length of the first update, first and second.", *moved),
             ),
-            consequence=f"The second's first update is {times:.3g} times as long as the first's. Without the scale "
-            f"small "
-            "gradients vanish in float16.",
+            consequence=f"The second's first update is {times:.3g} times as long as the first's."
+            f"{' Without the scale small gradients vanish in float16.' if in_float16 else ''}",
             fix="Wrap the optimizer in keras.optimizers.LossScaleOptimizer, and take the gradient of "
             "optimizer.scale_loss(loss).",
             side=SIDES[guilty],

@@ -16,7 +16,7 @@ from loopbench_diagnose.orders import indices
 from loopbench_diagnose.probes.figures import WRONG
 from loopbench_diagnose.probes.outside import average
 from loopbench_diagnose.reasons import Reason
-from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Aggregation, Batches
+from loopbench_diagnose.reports import ACCURACIES, UNITS, VALIDATION, Aggregation, Batches
 from loopbench_diagnose.trace import Array, Call, Step, Trace
 
 # Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by
@@ -25,15 +25,6 @@ SAME = 1e-4
 MATCH = 2e-5
 # Weights that are further apart make other metrics.
 EQUAL_WEIGHTS = 1e-3
-# Units in which people report the same number, larger over smaller.
-UNITS: dict[float, str] = {
-    100.0: "in percent, or hundredths",
-    1_000.0: "in thousandths",
-    10.0: "in tenths",
-    255.0: "in steps of a pixel",
-    1 / np.log(2): "in bits, and the other in nats",
-    np.log(10): "in nats, and the other in decimal digits",
-}
 # Causes that explain a validation metric as a whole.
 OF_VALIDATION = frozenset(
     {

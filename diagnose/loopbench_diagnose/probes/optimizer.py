@@ -174,10 +174,10 @@ def _made_up(first: Trace, second: Trace, real: float, whole: float, experiment:
     one, other = _main(first), _main(second)
     start = _copies_gap(one, other, first.steps[:1])
     if start > MEASURABLE:
-        return real < MADE_UP * start
+        return real < MADE_UP * min(1.0, start)
     # Momentum, for example, makes no difference in step 1.
     steps = _steps(first, second, experiment)
-    return steps > 1 and whole > MEASURABLE and _gap(first, second, steps) < MADE_UP * whole
+    return steps > 1 and whole > MEASURABLE and _gap(first, second, steps) < MADE_UP * min(1.0, whole)
 
 
 def _steps(first: Trace, second: Trace, experiment: Experiment) -> int:

@@ -16,6 +16,7 @@ EXPLAINED = frozenset(
         Reason.MODEL,
         Reason.LOSS_FUNCTION,
         Reason.LABELS,
+        Reason.LABELS_BROADCAST,
         Reason.MASK,
         Reason.LOSS_WEIGHTS,
         Reason.SAMPLE_WEIGHTS,

@@ -20,7 +20,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     if data is None or not all(_validates(trace) for trace in experiment.epochs):
         return
     held = frozenset(experiment.rows(data))
-    calls = [_last_calls(trace) for trace in experiment.epochs]
+    calls = [_without_asides(_last_calls(trace), held) for trace in experiment.epochs]
     kinds = [_kinds(made, held, experiment.known) for made in calls]
     if not all(kinds):
         return
@@ -48,6 +48,15 @@ def _validates(trace: Trace) -> bool:
 
 def _last_calls(trace: Trace) -> list[Call]:
     return [call for call in trace.evaluations if call.steps_before == len(trace.steps)]
+
+
+def _without_asides(calls: list[Call], held: frozenset[bytes]) -> list[Call]:
+    """The calls without those that a callback, for example, makes beside an evaluation of the whole validation set."""
+    rows = {key for call in calls for key in call.rows}
+    others = rows - held
+    if not rows >= held or len(others) == len(held):
+        return calls
+    return [call for call in calls if held.issuperset(call.rows)]
 
 
 def _kinds(calls: list[Call], held: frozenset[bytes], known: frozenset[bytes]) -> set[str]:
