@@ -214,3 +214,14 @@ def test_outputs_taken_for_what_they_are_not(name: str) -> None:
     probabilities = name in ("softmax", "sigmoid")
     assert ("no probabilities" not in found["outputs"].description) == probabilities
     assert ("takes probabilities for logits" in diagnosis.causes[0].title) == probabilities
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", [tf.square, tf.abs])
+def test_a_table_of_all_pairs_that_a_loop_makes_by_itself(function: Any) -> None:
+    """Whatever shape its labels have."""
+    build, data = signals(outputs=1)
+    pairs = taped(lambda y, z: tf.reduce_mean(function(tf.reshape(y, (-1,)) - z)))
+    right = taped(lambda y, z: tf.reduce_mean(function(y - z)))
+    only(diagnose(build, data, right, pairs), Reason.LABELS_BROADCAST, Side.SECOND)
+    assert diagnose(build, data, right, right).causes == ()

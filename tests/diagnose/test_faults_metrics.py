@@ -18,11 +18,11 @@ def fit(loss: Any = "sparse_categorical_crossentropy", **options: Any) -> Loop:
     return compile_and_fit(**{"optimizer": sgd(), "batch_size": SIZE, "loss": loss, **options})
 
 
-def _metered(metric: Any, feed: Any) -> Loop:
-    """Steps that feed a metric, the result of which is reported."""
+def _metered(metric: Any, feed: Any = None, unit: float = 1.0, rate: float = 0.05) -> Loop:
+    """Steps that feed a metric, the result of which is reported; nothing is fed without ``feed``."""
 
     def train(model: Any, data: Data, epochs: int) -> Any:
-        made, optimizer = metric(), sgd()()
+        made, optimizer = metric(), sgd(learning_rate=rate)()
         dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=3).batch(SIZE)
         for _ in range(epochs):
             made.reset_state()
@@ -31,10 +31,15 @@ def _metered(metric: Any, feed: Any) -> Loop:
                     outputs = model(x, training=True)
                     loss = mean_log(y, outputs)
                 optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-                made.update_state(*feed(y, outputs))
-        return {"accuracy": made.result()}
+                if feed is not None:
+                    made.update_state(*feed(y, outputs))
+        return {"accuracy": unit * made.result()}
 
     return train
+
+
+def _as_they_are(y: Any, outputs: Any) -> Any:
+    return y, outputs
 
 
 def test_categorical_accuracy_of_labels_and_predicted_classes() -> None:
@@ -74,3 +79,19 @@ def test_binary_accuracy_of_outputs_without_a_sigmoid() -> None:
     yes = float(data.y.mean())
     assert found["first_accuracy"].expected == pytest.approx(yes, rel=1e-6)
     assert found["first_accuracy"].observed == pytest.approx(1 - yes, rel=1e-6)
+
+
+@pytest.mark.parametrize("metric", [keras.metrics.SparseCategoricalAccuracy, keras.metrics.Mean])
+def test_an_accuracy_that_nothing_feeds(metric: Any) -> None:
+    build, data = images()
+    only(diagnose(build, data, fit(metrics=["accuracy"]), _metered(metric)), Reason.UNFED_METRIC, Side.SECOND)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_an_accuracy_in_percent(rate: float) -> None:
+    """Beside another cause as well, where the weights differ."""
+    build, data = images()
+    percent = _metered(keras.metrics.SparseCategoricalAccuracy, _as_they_are, unit=100, rate=rate)
+    found = {cause.reason for cause in diagnose(build, data, fit(metrics=["accuracy"]), percent).causes}
+    assert found == {Reason.SCALED_FIGURE, *((Reason.LEARNING_RATE,) if rate != 0.05 else ())}

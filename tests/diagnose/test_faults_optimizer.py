@@ -224,3 +224,12 @@ def test_a_scale_that_clipping_hides() -> None:
     found = only(diagnosis, Reason.LOSS_REDUCTION)
     assert found["gradient_ratio"].observed == pytest.approx(0.5)
     assert "which clips the gradient's length" in diagnosis.causes[0].consequence
+
+
+@pytest.mark.slow
+def test_a_loss_scale_in_float32() -> None:
+    build, data = signals()
+    diagnosis = diagnose(build, data, scaled(scale_loss=True), scaled(scale_loss=False))
+    only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
+    assert "float16" not in diagnosis.causes[0].title
+    assert diagnose(build, data, scaled(scale_loss=True), fit(sgd())).causes == ()

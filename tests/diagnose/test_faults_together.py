@@ -44,6 +44,18 @@ def test_no_training_flag_and_no_sample_weights() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shift", [0, 1])
+def test_no_training_flag_and_other_classes(shift: int) -> None:
+    """A flag that makes no difference is none, whatever else differs."""
+    middle = (layers.BatchNormalization, lambda: layers.Dropout(0.3)) if shift else ()
+    build, data = images(*middle)
+    fit = compile_and_fit(optimizer=sgd(), loss="sparse_categorical_crossentropy", batch_size=SIZE)
+    diagnosis = diagnose(build, data, fit, taped(lambda y, z: mean_log((y + 1) % 3, z), training=False))
+    found = {cause.reason for cause in diagnosis.causes}
+    assert found == {Reason.LABELS, *((Reason.TRAINING_FLAG,) if shift else ())}
+
+
+@pytest.mark.slow
 def test_labels_broadcast_and_another_rate_and_no_shuffle() -> None:
     build, data = signals(outputs=1)
     fit = compile_and_fit(optimizer=sgd(), loss="mse", batch_size=SIZE)

@@ -42,6 +42,7 @@ def test_a_loop_that_fails_without_a_whole_batch(mean: bool) -> None:
     assert reasons(diagnose(build, data, sound, faulty)) == [Reason.TRAINING_FLAG]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [True, False], ids=["ZeroDivisionError", "UnboundLocalError"])
 def test_a_loop_of_smaller_batches_beside_it(mean: bool) -> None:
     build, data = images(samples=101)
@@ -174,7 +175,7 @@ def test_an_object_from_outside_of_the_loop_is_named_in_one_sentence(kind: str) 
 
 
 def _makes_its_optimizer() -> Loop:
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(model: Any, x: Any, y: Any) -> None:
         optimizer = sgd(momentum=0.9)()
         _, gradients = gradients_of(squared, model, x, y)
@@ -186,7 +187,7 @@ def _makes_its_optimizer() -> Loop:
 def _keeps_its_model() -> Loop:
     kept: dict[str, Any] = {}
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(x: Any, y: Any) -> None:
         _, gradients = gradients_of(squared, kept["model"], x, y)
         kept["optimizer"].apply(gradients, kept["model"].trainable_variables)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopbench_diagnose.losses import as_outputs, identify
+from loopbench_diagnose.losses import BROADCAST, as_outputs, identify
 from loopbench_diagnose.trace import OutputGradient
 
 GENERATOR = np.random.default_rng(3)
@@ -47,6 +47,15 @@ def test_a_loss_is_named(name: str) -> None:
     assert fit is not None
     assert fit.fits
     assert (fit.name, fit.labels) == (expected, "")
+
+
+def test_labels_that_are_broadcast() -> None:
+    """The mean of 12 · 12 squares: every output against all labels."""
+    outputs, labels = VALUES[:, :1], NUMBERS[:, :1]
+    fit = identify(labels, given(2 * (outputs - labels.mean()) / 12, outputs))
+    assert fit is not None
+    assert fit.fits
+    assert (fit.name, fit.labels) == ("mean_squared_error", BROADCAST)
 
 
 def test_the_scale_of_a_loss() -> None:
