@@ -139,6 +139,9 @@ class Reports:
             if kind != "loss" and kind not in ACCURACIES:
                 continue
             aggregations = self._validation(kind) if is_validation else self._training(kind)
+            if kind != "loss" and self._miscounts:
+                # What such a metric comes to is near some aggregation of few samples by chance.
+                aggregations = {way: value for way, value in aggregations.items() if way in SOUND}
             if aggregations and (kind == "loss" or self._has_unfed_metric):
                 aggregations[Aggregation.UNFED] = 0.0
             if aggregations:
@@ -146,8 +149,15 @@ class Reports:
         return made
 
     @cached_property
+    def _miscounts(self) -> bool:
+        """Whether an accuracy counted other than one value a sample."""
+        return any("Accuracy" in use.kind and use.counted != use.samples for use in self._trace.metrics.values())
+
+    @cached_property
     def _has_unfed_metric(self) -> bool:
-        """Whether the loop made an accuracy, or a mean other than that of a loss, which it fed with nothing."""
+        """Whether the loop made an accuracy, or a mean other than that of a loss, and fed no accuracy at all."""
+        if any("Accuracy" in use.kind for use in self._trace.metrics.values()):
+            return False
         fed = {*self._trace.metrics, *(use.name for use in self._trace.means)}
         made = [r.name for r in self._trace.results if "Accuracy" in r.kind or (r.kind == "Mean" and r.name != "loss")]
         return bool(set(made) - fed)

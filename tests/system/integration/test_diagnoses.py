@@ -75,7 +75,7 @@ def test_the_methods_agree(client: Client, execution: str) -> None:
         first, second = (spec(method=one, execution=execution, batch_size=100) for one in (TAPE, method))
         diagnosis = diagnose(client, first, second)
         assert diagnosis.causes == ()
-        assert {"repeat_first", "repeat_second", "updates", "batch_order", "gradient_ratio"} <= {
+        assert {"repeat_first", "repeat_second", "updates", "batch_order", "updates_agree"} <= {
             control.name for control in diagnosis.controls
         }
 
