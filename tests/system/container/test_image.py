@@ -73,7 +73,7 @@ def test_an_init_is_process_one_and_the_server_its_program(image: Image) -> None
 
 def test_labels_state_the_source(image: Image, answers: list[str]) -> None:
     labels = {name: value for name, value in image.described["Config"]["Labels"].items() if name.startswith(LABELS)}
-    assert labels[f"{LABELS}title"] == PROJECT["name"]
+    assert labels[f"{LABELS}title"] == "loopbench"
     assert labels[f"{LABELS}description"] == PROJECT["description"]
     assert labels[f"{LABELS}version"] == PROJECT["version"]
     assert all(labels[f"{LABELS}{name}"] for name in ("revision", "created"))
