@@ -1,4 +1,4 @@
-"""Finds out why two ways of training a Keras model disagree, in process and on code of one's own.
+"""Finds out why two ways of training a Keras model disagree, in process and on the user's code.
 
 >>> from loopbench_diagnose import Data, compile_and_fit, describe, diagnose
 >>> fit = compile_and_fit(optimizer="sgd", loss="mse")  # doctest: +SKIP

@@ -13,7 +13,7 @@ UNCHANGED = "unchanged"
 SAME = 1e-4
 
 
-def told(trace: Trace) -> str:
+def stated(trace: Trace) -> str:
     """How a side clips, by configuration and by hand."""
     config = inner(trace.optimizers[-1]).get_config() if trace.optimizers else {}
     parts = [f"{name} {config[name]:g}" for name in CLIPS if config.get(name) is not None]
@@ -55,4 +55,4 @@ def _change(step: Step) -> str:
     if made.residual < SAME:
         return UNCHANGED if abs(made.scale - 1) < SAME else "all variables by one factor"
     each = [ratio([before], [after]).residual for before, after in zip(step.gradients, step.applied, strict=True)]
-    return "each variable by a factor of its own" if max(each) < SAME else "each value for itself"
+    return "each variable by a separate factor" if max(each) < SAME else "each value for itself"

@@ -13,13 +13,13 @@ from loopbench_diagnose.trace import Array, Arrays, Step, Trace, Update
 
 # Elements of a gradient that are smaller than this part of its largest hold rounding.
 SMALLEST_ELEMENT = 1e-5
-# An element may differ by so many times what the rounding of its gradient makes of it.
+# An element may differ by this multiple of what the rounding of its gradient makes of it.
 NOISE = 8
 # Relative distance of an update that its gradient's rounding does not explain.
 UPDATE = 2e-4
 # Relative distance of inputs and outputs that single precision explains.
 VALUES = 1e-4
-# A difference of gradients may be so many times that of the weights before them.
+# A difference of gradients may be this multiple of that of the weights before them.
 GROWTH = 100
 
 

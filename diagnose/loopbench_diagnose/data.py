@@ -60,7 +60,7 @@ class Data:
         return replace(self, **taken)
 
     def copied(self) -> "Data":
-        """With arrays of its own, which a loop may shuffle in place."""
+        """A copy of the arrays, which a loop may shuffle in place."""
         parts = {name: _copied(getattr(self, name)) for name in PARTS}
         return replace(self, **parts, validation=None if self.validation is None else self.validation.copied())
 

@@ -45,10 +45,10 @@ def diagnose(
             arguments that returns one of them. Loops receive the same kind.
         first: the way that is held to be right, for example :func:`compile_and_fit`. It is called as
             ``first(model, data, epochs)`` some ten times, with a new model each time, so it has to make its optimizer
-            and its metrics anew; it trains on what it is given and returns what it reports: a Keras History, a
+            and its metrics itself; it trains on what it is given and returns what it reports: a Keras History, a
             dictionary of figures under Keras's names (``loss``, ``accuracy``, ``val_loss``, …), or None.
         second: the way in question.
-        samples: at most so many samples are used, of either set.
+        samples: the largest number of samples used, of either set.
         seed: of the initial weights and of all that is drawn at random.
         progress: called as ``progress(experiment, done, total)`` before each experiment; by default a terminal or a
             notebook shows one line.
@@ -95,8 +95,8 @@ def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = s
         except Exception as error:  # noqa: BLE001  the other results stand
             findings.not_tested(_name(probe), error)
     if _settled(experiment):
-        told = "Both sides make the same updates: of all samples in one order, and of the first batch."
-        findings.control("updates_agree", told, 0.0, experiment.comparison.final_distance)
+        stated = "Both sides make the same updates: of all samples in one order, and of the first batch."
+        findings.control("updates_agree", stated, 0.0, experiment.comparison.final_distance)
     return findings
 
 

@@ -1,4 +1,4 @@
-"""The diagnosis of two loops of one's own."""
+"""The diagnosis of two training loops of a user."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ def _without_dataset_warnings() -> Iterator[None]:
 
 @contextmanager
 def _without_tensorflow_warnings() -> Iterator[None]:
-    # Every experiment has a model of its own, for which a loop's function is rightly traced again; and that replicas
+    # Every experiment has a separate model, for which a loop's function is rightly traced again; and that replicas
     # are slow eagerly is known.
     level = tf.get_logger().level
     tf.get_logger().setLevel(logging.ERROR)

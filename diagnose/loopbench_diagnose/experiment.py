@@ -32,7 +32,7 @@ Pair = tuple[Trace, Trace]
 
 # Epochs over all samples: two, so that a reshuffle shows.
 EPOCHS = 2
-# Updates that a replay has at least, where so many epochs are enough for them.
+# Updates that a replay has at least, where this number of epochs is enough for them.
 UPDATES = 6
 MOST_EPOCHS = 8
 RESEED = 1
@@ -94,7 +94,7 @@ REUSED: dict[str, str] = {
 
 def reused(error: Exception) -> str | None:
     """The object of an earlier training that ``error`` comes from, in words; None where it comes from none."""
-    return next((words for told, words in REUSED.items() if told in str(error)), None)
+    return next((words for stated, words in REUSED.items() if stated in str(error)), None)
 
 
 def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
@@ -186,7 +186,7 @@ class Experiment:
 
     @cached_property
     def shuffled(self) -> Pair:
-        """Both sides over all samples once more, with orders that are drawn anew."""
+        """Both sides over all samples once more, with orders that are drawn again."""
         # Nothing but the orders is looked at, which need no long validation.
         self.epochs  # noqa: B018  the sizes of the batches come first
         data = self.data if self.demands_whole_batches else self.ordered_data
@@ -417,7 +417,7 @@ class Experiment:
 
     @cached_property
     def has_additional_losses(self) -> bool:
-        """Whether the model adds losses of its own, regularization for the most part."""
+        """Whether the model adds losses itself, mostly regularization."""
         return bool(self.harness.prototype.losses) or any(step.call.penalty for step in self.epochs[0].steps[:1])
 
     @cached_property
@@ -498,13 +498,13 @@ class Experiment:
 
     @cached_property
     def _on_replicas(self) -> tuple[tuple[Intervention, ...], ...]:
-        """On one replica, on all of them, or both aggregations: the more telling one first."""
+        """On one replica, on all of them, or both aggregations: the more specific one first."""
         if max(self.replicas) == 1:
             return ((),)
         if self._scales_differ:
             return (ONE_REPLICA,), ()
         # A batch normalization of shares is only comparable on one: two loops divide a batch in two ways. Where one
-        # side does not divide it at all, that is a difference and has to be told.
+        # side does not divide it at all, that is a difference, which has to be reported.
         return ((), (ONE_REPLICA,)) if self.replicas[0] == self.replicas[1] else ((),)
 
     @cached_property
@@ -513,12 +513,12 @@ class Experiment:
         return ONE_REPLICA in self.explanation.interventions and self._scales_differ
 
     def _candidates(self) -> list[Intervention]:
-        """The more telling ones first: equal labels make up for too much."""
+        """The more specific ones first: equal labels make up for too much."""
         outputs = leaves(self.epochs[0].steps[0].call.outputs)
         flags = [step.call.training for trace in self.epochs for step in trace.steps]
         rows = any(np.ndim(labels) == 1 for labels in leaves(self.data.y))
         applicable = {
-            # Not of the data alone: a loop may hand class weights of its own to fit.
+            # Not of the data alone: a loop may pass class weights to fit itself.
             UNIT_WEIGHTS: True,
             TRAINING_MODE: not all(flags),
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),

@@ -46,7 +46,7 @@ def subtract(first: Sequence[Array], second: Sequence[Array]) -> Arrays:
 
 
 def _finite(first: Sequence[Array], second: Sequence[Array]) -> tuple[Arrays, Arrays]:
-    """Both, with zeros where neither is finite: what diverges on both sides tells nothing of a difference."""
+    """Both, with zeros where neither is finite: what diverges on both sides shows nothing of a difference."""
     lost = [~np.isfinite(one) & ~np.isfinite(other) for one, other in zip(first, second, strict=True)]
     one, other = (
         [np.where(where, 0, array) for array, where in zip(side, lost, strict=True)] for side in (first, second)

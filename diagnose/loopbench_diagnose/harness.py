@@ -58,10 +58,10 @@ def _drawn() -> str:
 
 def figures(reported: Any) -> dict[str, float]:
     """The last epoch's figures of what a loop returned: a History, a mapping of numbers or of lists, or None."""
-    told = getattr(reported, "history", reported)
-    if not isinstance(told, Mapping):
+    stated = getattr(reported, "history", reported)
+    if not isinstance(stated, Mapping):
         return {}
-    last = {name: value[-1] if isinstance(value, Sequence) and value else value for name, value in told.items()}
+    last = {name: value[-1] if isinstance(value, Sequence) and value else value for name, value in stated.items()}
     return {
         name: float(np.mean(keras.ops.convert_to_numpy(value))) for name, value in last.items() if _is_number(value)
     }
@@ -119,8 +119,8 @@ def _floats(variable: Any) -> bool:
 
 
 def _other_variables(trained: Sequence[Any]) -> str:
-    told = ", ".join(f"{variable.path} {tuple(variable.shape)}" for variable in trained)
-    return f"the sides' model factories build models with different variables; one of them has {told}"
+    stated = ", ".join(f"{variable.path} {tuple(variable.shape)}" for variable in trained)
+    return f"the sides' model factories build models with different variables; one of them has {stated}"
 
 
 def _taken(arrays: Any, rows: slice) -> Any:
@@ -198,7 +198,7 @@ class Harness:
         With TensorFlow's global seed set, Keras's ``fit`` shuffles arrays into the same order in every epoch; an
         experiment on orders is therefore not ``seeded``. Where it is ``ordered``, nothing shuffles. ``forced_inputs``
         take the place of the inputs of the model's calls under a tape. ``reseed`` starts the global random generators
-        from another seed. The training ends after so many ``updates``, where they are given.
+        from another seed. The training ends after ``updates`` updates, if that is given.
         """
         known = frozenset(sample_keys(data.x))
         for intervention in interventions:

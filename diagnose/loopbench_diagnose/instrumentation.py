@@ -39,7 +39,7 @@ from loopbench_diagnose.trace import (
 )
 from loopbench_diagnose.variables import parameters, shapes, state
 
-# Weights and gradients are kept for so many updates, and for more where they hold few values.
+# Weights and gradients are kept for this number of updates, and for more where they hold few values.
 STEPS_KEPT = 8
 VALUES_KEPT = 10_000_000
 # Layers' outputs are kept for the first calls alone.
@@ -102,7 +102,7 @@ class _Replica:
 class Recorder:
     """Writes what the wrappers are called with into ``trace``.
 
-    ``forced_inputs`` are the inputs of the model's calls under a tape, one a call, that take the place of its own.
+    ``forced_inputs`` are the inputs of the model's calls under a tape, one a call, that replace its outputs.
     """
 
     def __init__(
@@ -726,7 +726,7 @@ def _same(first: Arrays, second: Arrays) -> bool:
 def _rate(optimizer: Any) -> float | None:
     try:
         return float(float64(optimizer.learning_rate))
-    except Exception:  # noqa: BLE001  an optimizer of one's own may have none
+    except Exception:  # noqa: BLE001  a user's optimizer may have none
         return None
 
 
@@ -759,14 +759,14 @@ def _result(metric: Any) -> MetricResult | None:
     try:
         value = float(np.mean(keras.ops.convert_to_numpy(metric.result())))
         return MetricResult(metric.name, type(metric).__name__, dict(metric.get_config()), value)
-    except Exception:  # noqa: BLE001  an optimizer of one's own may have none
+    except Exception:  # noqa: BLE001  a user's optimizer may have none
         return None
 
 
 def _config(layer: Any) -> dict[str, Any]:
     try:
         return dict(layer.get_config())
-    except Exception:  # noqa: BLE001  an optimizer of one's own may have none
+    except Exception:  # noqa: BLE001  a user's optimizer may have none
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Ways of training to hand to :func:`loopbench_diagnose.diagnose`, beside functions of one's own."""
+"""Ways of training to hand to :func:`loopbench_diagnose.diagnose`, beside the user's functions."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -150,14 +150,14 @@ def _call(step: Step, model: keras.Model, optimizer: keras.optimizers.Optimizer,
         keras.tree.map_structure(lambda leaf: None if leaf is None else keras.ops.convert_to_tensor(leaf), part)
         for part in (batch.x, batch.y, batch.sample_weight)
     )
-    told = step(model, optimizer, x, y, weight)
-    if told is None:
+    stated = step(model, optimizer, x, y, weight)
+    if stated is None:
         return {}
-    named = told if isinstance(told, Mapping) else {"loss": told}
+    named = stated if isinstance(stated, Mapping) else {"loss": stated}
     return {name: float(np.mean(leaves(value)[0])) for name, value in named.items()}
 
 
 def _mean(figures: list[tuple[dict[str, float], int]]) -> dict[str, float]:
     total = sum(count for _, count in figures)
     names = figures[0][0] if figures else {}
-    return {name: sum(told[name] * count for told, count in figures) / total for name in names}
+    return {name: sum(stated[name] * count for stated, count in figures) / total for name in names}

@@ -179,12 +179,12 @@ def _shifted(labels: Any, given: OutputGradient) -> Iterator[Fit]:
         y = y.argmax(axis=-1)
     renumbered = {f"labels {shift:+d}": y + shift for shift in SHIFTS} | {"labels in reverse": classes - 1 - y}
     renumbered |= {f"labels {shift:+d}, modulo {classes}": (y + shift) % classes for shift in SHIFTS}
-    for told, values in renumbered.items():
+    for stated, values in renumbered.items():
         inside = as_outputs(values, given.values) if values.min() >= 0 and values.max() < classes else None
         if inside is None:
             inside = _one_hot(values, given.values)
         if inside is not None:
-            yield from _fits(inside, given, told)
+            yield from _fits(inside, given, stated)
 
 
 def _one_hot(values: Any, like: Array) -> Array | None:
@@ -208,12 +208,12 @@ def _linear(y: Array, given: OutputGradient) -> Fit | None:
             continue
         scale, slope, shift, residual = found
         if best is None or residual < best.residual:
-            told = (
+            stated = (
                 ""
                 if abs(slope - 1) < FITS and abs(shift) < FITS * max(1e-9, float(np.abs(y).max()))
                 else f"{slope:.5g} · labels {shift:+.5g}"
             )
-            best = Fit(name, residual, scale * (z.size if name == "mean_squared_error" else 1), told)
+            best = Fit(name, residual, scale * (z.size if name == "mean_squared_error" else 1), stated)
     return best
 
 
@@ -244,12 +244,12 @@ def _smooth(y: Array, given: OutputGradient) -> Fit | None:
     if given.of_logits:
         return None
     fits = []
-    for told, transform in TRANSFORMS.items():
+    for stated, transform in TRANSFORMS.items():
         with np.errstate(all="ignore"):
             values = transform(y)
         if np.isfinite(values).all():
             fits += [
-                _fit(name, made, given, told)
+                _fit(name, made, given, stated)
                 for name in ("mean_squared_error", "mean_absolute_error")
                 if (made := _gradient(OF_NUMBERS[name], values, given.values)) is not None
             ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 # What a shuffle does by chance more seldom than this, it does not do.
 CHANCE = 1e-6
-# Buffers are told from each other where one reaches less than this part of the other's way.
+# Two buffers differ where one reaches less than this part of the other's way.
 SAME_REACH = 0.8
 
 
@@ -21,7 +21,7 @@ class Shuffle(StrEnum):
     NONE = "not shuffled"
     ONCE = "shuffled once, the same order every epoch"
     WEAK = "shuffled within a buffer"
-    FULL = "shuffled anew over all samples every epoch"
+    FULL = "shuffled again over all samples every epoch"
 
 
 # How far a buffer reaches differs by chance; between these two only a great difference says something.

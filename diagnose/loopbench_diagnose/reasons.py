@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Stable names of causes, in the order in which they are looked for; each is told by one probe or two."""
+    """Stable names of causes, in the order in which they are looked for; one probe or two report each."""
 
     NON_FINITE = "NON_FINITE"
     INPUTS = "INPUTS"

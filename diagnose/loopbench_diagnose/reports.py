@@ -104,10 +104,10 @@ def correct(outputs: Any, labels: Any, *, probabilities: bool) -> NDArray[np.boo
     Outputs are float[n, k] with labels as classes or one-hot, or float[n, 1] with labels 0 and 1,
     where 0.5 parts the classes if they are ``probabilities``, and 0 otherwise.
     """
-    told, true = leaves(outputs), leaves(labels)
-    if len(told) != 1 or len(true) != 1 or told[0].ndim != 2:  # noqa: PLR2004  samples and outputs
+    stated, true = leaves(outputs), leaves(labels)
+    if len(stated) != 1 or len(true) != 1 or stated[0].ndim != 2:  # noqa: PLR2004  samples and outputs
         return None
-    scores, classes = np.asarray(told[0]), np.asarray(true[0])
+    scores, classes = np.asarray(stated[0]), np.asarray(true[0])
     if classes.ndim == 2 and classes.shape[1] == scores.shape[1] > 1:  # noqa: PLR2004
         if not ((classes.sum(axis=1) == 1).all() and np.isin(classes, (0, 1)).all()):
             return None
@@ -203,9 +203,9 @@ class Reports:
             return batches.aggregations() if batches else {}
         known = self._experiment.rows(data)
         losses = [self._loss(data.rows(indices(call.rows, known)), call.outputs) for call in calls]
-        told = [loss for loss in losses if loss is not None]
+        stated = [loss for loss in losses if loss is not None]
         samples = np.asarray([len(call.rows) for call in calls])
-        return Batches(np.asarray(told), samples).aggregations() if len(told) == len(calls) else {}
+        return Batches(np.asarray(stated), samples).aggregations() if len(stated) == len(calls) else {}
 
     def _accuracies(self, calls: Sequence[Call], data: Data) -> Batches | None:
         known = self._experiment.rows(data)

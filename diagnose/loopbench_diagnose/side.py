@@ -16,7 +16,7 @@ class Side:
     """One way of training.
 
     ``loss`` gives float[n], the loss of every sample from its labels and outputs, where it is known; ``compile`` and
-    ``fit`` tell it themselves. ``build_model`` makes this side's model where it is not built as the other's: in the
+    ``fit`` state it themselves. ``build_model`` makes this side's model where it is not built as the other's: in the
     scope of a strategy, for example. Its variables have the same shapes.
     """
 

@@ -71,7 +71,7 @@ def looped(
     variables: Any = None,
     prepare: Any = None,
 ) -> Loop:
-    """A loop that calls what it is given at its places, with the model, its optimizer and a dictionary of its own."""
+    """A loop that calls what it is given at its places, with the model, its optimizer and a separate dictionary."""
 
     def train(model: Any, data: Data, epochs: int) -> dict[str, float]:
         made, notes = optimizer(), {"updates": 0}

@@ -153,7 +153,7 @@ def train_on_batch(problem: Problem, make: MakeOptimizer, batch_size: int) -> Lo
 
 
 class Trainer(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """Steps of its own around a model, with metrics that are tracked."""
+    """User-written steps around a model, with metrics that are tracked."""
 
     def __init__(self, inner: keras.Model, problem: Problem) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class Trainer(keras.Model):  # type: ignore[misc]  # Keras has no types
 
 
 def custom_step(problem: Problem, make: MakeOptimizer, batch_size: int) -> Loop:
-    """``fit`` around steps of one's own."""
+    """``fit`` around user-written steps."""
 
     def train(model: Any, data: Data, epochs: int) -> Any:
         loop = compile_and_fit(optimizer=lambda: optimizer_for(problem, make), batch_size=batch_size)

@@ -141,7 +141,7 @@ def part(kind: Any, *args: Any, **options: Any) -> Callable[[], Any]:
 
 
 class Subclassed(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """Layers in attributes, and a call of its own."""
+    """Layers in attributes, and a user-written call."""
 
     def __init__(self, *, penalty: float = 0.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Models and a callback with code of their own."""
+"""Models and a callback with user-written code."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from keras import layers
 
 
 class OwnSteps(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """Steps and metrics of its own."""
+    """User-written steps and metrics."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -122,7 +122,7 @@ def _micro_batches() -> Pair:
 
 
 def _two_optimizers() -> Pair:
-    """Every layer has an optimizer of its own."""
+    """Every layer has a separate optimizer."""
     problem = unvalidated("dense")
 
     def train(model: Any, data: Data, epochs: int) -> None:

@@ -25,7 +25,7 @@ def fit(optimizer: Any, loss: Any = "mse") -> Loop:
     return compile_and_fit(optimizer=optimizer, loss=loss, batch_size=SIZE)
 
 
-def told(diagnosis: Diagnosis) -> tuple[Cause, dict[str, float | None]]:
+def reported(diagnosis: Diagnosis) -> tuple[Cause, dict[str, float | None]]:
     """The first cause, and at which update each side that diverged did."""
     cause = diagnosis.causes[0]
     assert cause.reason == Reason.NON_FINITE
@@ -36,7 +36,7 @@ def test_both_sides() -> None:
     """The first update is finite, its weights are too large for the loss of the second."""
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared, optimizer=sgd(learning_rate=HUGE)), fit(sgd(learning_rate=HUGE)()))
-    cause, updates = told(diagnosis)
+    cause, updates = reported(diagnosis)
     assert updates == {"first": 2, "second": 2}
     assert cause.side is None
     assert "Both sides diverge" in cause.title
@@ -54,7 +54,7 @@ def test_two_right_loops_that_diverge_alike() -> None:
 def test_one_side_and_why() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared), taped(squared, optimizer=sgd(learning_rate=HUGE)))
-    cause, updates = told(diagnosis)
+    cause, updates = reported(diagnosis)
     assert (updates, cause.side) == ({"second": 2}, Side.SECOND)
     assert [cause.reason for cause in diagnosis.causes] == [Reason.NON_FINITE, Reason.LEARNING_RATE]
 
@@ -81,7 +81,7 @@ def test_nan_in_the_data() -> None:
     broken = np.array(data.x)
     broken[0] = np.nan
     loss = "sparse_categorical_crossentropy"
-    cause, updates = told(diagnose(build, replace(data, x=broken), fit("sgd", loss), taped(mean_log)))
+    cause, updates = reported(diagnose(build, replace(data, x=broken), fit("sgd", loss), taped(mean_log)))
     assert set(updates) == {"first", "second"}
     assert "in the loss" in cause.title
 
@@ -104,7 +104,7 @@ def by_hand(factor: float) -> Loop:
 def test_weights_that_are_assigned() -> None:
     """The first update makes them infinite, which its loss does not show."""
     build, data = signals()
-    cause, updates = told(diagnose(build, data, fit("sgd"), by_hand(float("inf"))))
+    cause, updates = reported(diagnose(build, data, fit("sgd"), by_hand(float("inf"))))
     assert (updates, cause.side) == ({"second": 1}, Side.SECOND)
     assert "in the loss" not in cause.title
 

@@ -36,15 +36,15 @@ def fit(loss: Any = SPARSE, **options: Any) -> Loop:
     return compile_and_fit(**{"optimizer": sgd(), "batch_size": SIZE, "loss": loss, **options})
 
 
-def looped(tell: Any, loss: Any = mean_log) -> Loop:
-    """A loop that makes its figures of the last epoch's losses and sizes of batches by ``tell``."""
+def looped(report: Any, loss: Any = mean_log) -> Loop:
+    """A loop that makes its figures of the last epoch's losses and sizes of batches by ``report``."""
 
     def train(model: Any, data: Data, epochs: int) -> Any:
         optimizer, step, losses = sgd()(), step_of(loss), []
         dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=3).batch(SIZE)
         for _ in range(epochs):
             losses = [(float(step(model, optimizer, x, y, None)), len(x)) for x, y in dataset]
-        return tell(model, data, *zip(*losses, strict=True))
+        return report(model, data, *zip(*losses, strict=True))
 
     return train
 
@@ -53,11 +53,11 @@ def test_an_unweighted_mean_of_batches() -> None:
     build, data = images()
     seen: list[tuple[Any, Any]] = []
 
-    def tell(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
+    def report(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
         seen.append((losses, sizes))
         return {"loss": np.mean(losses)}
 
-    found = only(diagnose(build, data, fit(), looped(tell)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
+    found = only(diagnose(build, data, fit(), looped(report)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
     ((losses, sizes),) = [(losses, sizes) for losses, sizes in seen if sum(sizes) == SAMPLES][:1]
     assert found["second_loss"].expected == pytest.approx(np.average(losses, weights=sizes), rel=1e-5)
     assert found["second_loss"].observed == pytest.approx(np.mean(losses), rel=1e-5)
@@ -67,14 +67,14 @@ def test_an_unweighted_mean_of_batches() -> None:
 def test_a_validation_loss_that_is_a_mean_of_batches() -> None:
     build, data = signals(validation=True)
 
-    def tell(model: Any, data: Data, *_: Any) -> Any:
+    def report(model: Any, data: Data, *_: Any) -> Any:
         held = data.validation
         assert held is not None
         parts = [slice(0, SIZE), slice(SIZE, None)] if len(held) > SIZE else [slice(None)]
         losses = [squared(held.y[part], model(held.x[part], training=False)) for part in parts]
         return {"val_loss": np.mean(losses)}
 
-    found = only(diagnose(build, data, fit("mse"), looped(tell, squared)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
+    found = only(diagnose(build, data, fit("mse"), looped(report, squared)), Reason.UNWEIGHTED_MEAN, Side.SECOND)
     assert set(found) == {"second_val_loss"}
 
 
@@ -97,7 +97,7 @@ def test_a_reported_loss_with_a_fixed_divisor(divided: Any) -> None:
 
 
 class Stepping(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """Steps of its own that return what they have at hand."""
+    """User-written steps that return what they have at hand."""
 
     more: ClassVar[dict[str, float]] = {"batches": 1.0}
 
@@ -146,19 +146,19 @@ def test_a_loop_that_returns_the_last_loss() -> None:
     build, data = images()
     seen: list[float] = []
 
-    def tell(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
+    def report(_: Any, __: Any, losses: Any, sizes: Any) -> Any:
         seen.extend([losses[-1]] if sum(sizes) == SAMPLES else [])
         return {"loss": losses[-1]}
 
-    found = only(diagnose(build, data, looped(tell), fit()), Reason.LAST_BATCH, Side.FIRST)
+    found = only(diagnose(build, data, looped(report), fit()), Reason.LAST_BATCH, Side.FIRST)
     assert found["first_loss"].observed == pytest.approx(seen[0], rel=1e-5)
 
 
 def _validated(evaluate: Any) -> Loop:
     def train(model: Any, data: Data, epochs: int) -> Any:
-        told = taped(mean_log)(model, data, epochs)
+        reported = taped(mean_log)(model, data, epochs)
         held = data.validation
-        return told if held is None else told | {"val_loss": evaluate(model, held)}
+        return reported if held is None else reported | {"val_loss": evaluate(model, held)}
 
     return train
 
@@ -185,12 +185,12 @@ def test_validation_steps() -> None:
 def test_training_figures_that_are_taken_afterwards() -> None:
     build, data = images()
 
-    def tell(model: Any, data: Data, *_: Any) -> Any:
+    def report(model: Any, data: Data, *_: Any) -> Any:
         losses = log_of_class(data.y, model(data.x, training=False))
         hits = np.argmax(model(data.x, training=False), axis=1) == data.y
         return {"loss": np.mean(losses), "accuracy": np.mean(hits)}
 
-    diagnosis = diagnose(build, data, fit(metrics=["accuracy"]), looped(tell))
+    diagnosis = diagnose(build, data, fit(metrics=["accuracy"]), looped(report))
     found = only(diagnosis, Reason.RUNNING_FIGURE)
     assert found["second_loss"].observed == pytest.approx(found["second_loss"].expected, rel=1e-5)
     assert found["first_loss"].observed > found["first_loss"].expected
@@ -200,10 +200,10 @@ def test_training_figures_that_are_taken_afterwards() -> None:
 def test_every_fault_of_figures_at_once() -> None:
     build, data = images(validation=True)
 
-    def tell(model: Any, data: Data, losses: Any, _: Any) -> Any:
+    def report(model: Any, data: Data, losses: Any, _: Any) -> Any:
         held = data.validation
         assert held is not None
         return {"loss": losses[-1], "val_loss": mean_log(held.y[:8], model(held.x[:8], training=False))}
 
-    assert set(reasons(diagnose(build, data, fit(), looped(tell)))) == {Reason.LAST_BATCH, Reason.VALIDATION_SAMPLES}
+    assert set(reasons(diagnose(build, data, fit(), looped(report)))) == {Reason.LAST_BATCH, Reason.VALIDATION_SAMPLES}
     assert LAST != SIZE

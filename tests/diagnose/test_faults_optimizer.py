@@ -49,7 +49,7 @@ def test_learning_rates() -> None:
 
 
 def test_adams_epsilon() -> None:
-    """As other libraries have it: told, and next to nothing."""
+    """As other libraries have it: reported, and next to nothing."""
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared, optimizer=adam()), taped(squared, optimizer=adam(epsilon=1e-8)))
     found = only(diagnosis, Reason.EPSILON)

@@ -1,4 +1,4 @@
-"""Replicas of a strategy: faults in how their losses are divided, and right ways, of which nothing is told."""
+"""Replicas of a strategy: faults in how their losses are divided, and right ways, of which nothing is reported."""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +51,7 @@ def by_function(data: Data) -> Any:
 def replicated(
     loss: Loss,
     *,
-    optimizer: Callable[[], keras.optimizers.Optimizer] = sgd(),  # noqa: B008  it makes one anew
+    optimizer: Callable[[], keras.optimizers.Optimizer] = sgd(),  # noqa: B008  it makes a new one
     training: bool = True,
     batches: Callable[[Data], Any] = by_dataset,
     change: Callable[[Any], Any] = lambda gradients: gradients,
@@ -114,7 +114,7 @@ def shared(y: Any, outputs: Any) -> Any:
     return squared(y, outputs) / STRATEGY.num_replicas_in_sync
 
 
-def fit(loss: Any = "mse", optimizer: Any = sgd()) -> Loop:  # noqa: B008  it makes one anew
+def fit(loss: Any = "mse", optimizer: Any = sgd()) -> Loop:  # noqa: B008  it makes a new one
     return compile_and_fit(optimizer=optimizer, loss=loss, batch_size=SIZE)
 
 

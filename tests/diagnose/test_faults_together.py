@@ -107,7 +107,7 @@ def test_a_factory_of_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "reported"),
     [
         ({"x": np.zeros((3, 2)), "y": np.zeros(4)}, "x 3, y 4"),
         ({"x": np.zeros((3, 2)), "y": np.zeros(3), "sample_weight": np.ones(2)}, "x 3, y 3, sample_weight 2"),
@@ -116,6 +116,6 @@ def test_a_factory_of_nothing() -> None:
         ({"x": np.zeros((2, 2)), "y": [0, 1]}, "y must be arrays"),
     ],
 )
-def test_data_of_different_lengths(arrays: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_data_of_different_lengths(arrays: dict[str, Any], reported: str) -> None:
+    with pytest.raises(ValueError, match=reported):
         Data(**arrays)

@@ -207,6 +207,6 @@ def test_a_function_from_outside_of_the_loop_is_named_in_one_sentence(make: Call
     loop = make()
     diagnosis = diagnose(build, data, loop, loop)
     assert diagnosis.causes == ()
-    (told,) = diagnosis.not_tested
-    assert "loop uses a tf.function from outside of the loop" in told
-    assert "\n" not in told
+    (stated,) = diagnosis.not_tested
+    assert "loop uses a tf.function from outside of the loop" in stated
+    assert "\n" not in stated

@@ -28,8 +28,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     if max(combined) <= 1:
         return
     if not _differ(experiment):
-        told = "Gradients that each update combines, first and second; the combined gradients agree."
-        findings.control("accumulation", told, *map(float, combined))
+        stated = "Gradients that each update combines, first and second; the combined gradients agree."
+        findings.control("accumulation", stated, *map(float, combined))
         return
     _accumulation(experiment, findings, combined)
 

@@ -55,8 +55,8 @@ def _kinds(trace: Trace) -> set[str]:
 
 
 def _counted(figure: Figure, side: int) -> Evidence:
-    told = f"The {word(side)} side reports {figure.reported:.4f} as {figure.name}; counted it is {figure.truth:.4f}."
-    return evidence(f"{word(side)}_{figure.name}", told, figure.truth, figure.reported)
+    stated = f"The {word(side)} side reports {figure.reported:.4f} as {figure.name}; counted it is {figure.truth:.4f}."
+    return evidence(f"{word(side)}_{figure.name}", stated, figure.truth, figure.reported)
 
 
 def _metrics(trace: Trace) -> list[Evidence]:

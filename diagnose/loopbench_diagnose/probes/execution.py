@@ -27,12 +27,12 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             own[side].drawn != eager[side].drawn or not _is_chance(experiment, side, eager[side], distances[side])
         ):
             # A function that draws by Python draws once, when it is traced.
-            _tell_frozen(findings, side, distances[side])
+            _report_frozen(findings, side, distances[side])
         else:
-            told = f"The {word(side)} side as it is and run eagerly: distance of the weights' movement."
-            findings.control(f"eager_and_graph_{word(side)}", told, 0.0, distances[side])
+            stated = f"The {word(side)} side as it is and run eagerly: distance of the weights' movement."
+            findings.control(f"eager_and_graph_{word(side)}", stated, 0.0, distances[side])
     if own[0].by_xla != own[1].by_xla:
-        _tell_xla(findings, 0 if own[0].by_xla else 1, distances)
+        _report_xla(findings, 0 if own[0].by_xla else 1, distances)
 
 
 def _run(experiment: Experiment, side: int, data: Data) -> Execution:
@@ -41,8 +41,8 @@ def _run(experiment: Experiment, side: int, data: Data) -> Execution:
     except Exception as error:
         if (words := reused(error)) is None:
             raise
-        told = f"the {word(side)} loop uses {words}"
-        raise ReusedObjectError(told) from error
+        stated = f"the {word(side)} loop uses {words}"
+        raise ReusedObjectError(stated) from error
 
 
 def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:
@@ -73,7 +73,7 @@ def _is_chance(experiment: Experiment, side: int, eager: Execution, distance: fl
     return _distance(experiment, eager, other) > CHANCE * distance
 
 
-def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
+def _report_frozen(findings: Findings, side: int, distance: float) -> None:
     findings.cause(
         Cause(
             reason=Reason.EAGER_AND_GRAPH,
@@ -95,7 +95,7 @@ def _tell_frozen(findings: Findings, side: int, distance: float) -> None:
     )
 
 
-def _tell_xla(findings: Findings, side: int, distances: list[float]) -> None:
+def _report_xla(findings: Findings, side: int, distances: list[float]) -> None:
     findings.cause(
         Cause(
             reason=Reason.XLA,

@@ -26,7 +26,7 @@ from loopbench_diagnose.reasons import Reason
 
 @dataclass(frozen=True)
 class Explained:
-    """A cause: how it is told, and how the sides at fault are found."""
+    """A cause: its texts, and how the sides at fault are found."""
 
     reason: Reason
     title: str
@@ -72,8 +72,8 @@ def _flags(experiment: Experiment) -> list[Evidence]:
 def _shapes(experiment: Experiment) -> list[Evidence]:
     labels = [np.shape(leaf)[1:] for leaf in leaves(experiment.data.y)]
     outputs = [leaf.shape[1:] for leaf in leaves(experiment.batch()[0].steps[0].call.outputs)]
-    told = f"Labels (n{_rest(labels)}) against outputs (n{_rest(outputs)}): broadcast, their difference is (n, n)."
-    return [evidence("shapes", told)]
+    stated = f"Labels (n{_rest(labels)}) against outputs (n{_rest(outputs)}): broadcast, their difference is (n, n)."
+    return [evidence("shapes", stated)]
 
 
 def _rest(shapes: list[tuple[int, ...]]) -> str:
@@ -91,8 +91,8 @@ def _weights(experiment: Experiment) -> list[Evidence]:
     values = [np.asarray(leaf, np.float64) for leaf in leaves(experiment.data.sample_weight)]
     given = [f"sample weights from {value.min():.4g} to {value.max():.4g}" for value in values]
     given += [f"class weights {dict(experiment.data.class_weight)}"] if experiment.data.class_weight else []
-    told = f"There are {joined(given)}." if given else "A side hands class weights of its own to fit."
-    return [evidence("weights", told)]
+    stated = f"There are {joined(given)}." if given else "A side passes its class weights to fit."
+    return [evidence("weights", stated)]
 
 
 def _none(_: Experiment) -> list[Evidence]:
@@ -147,20 +147,20 @@ CAUSES: dict[Intervention, Explained] = {
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
-    """Tells a cause for every intervention that the gap needs to close."""
-    # What replicas do has a probe of its own.
+    """Reports a cause for every intervention that closes the gap."""
+    # Another probe examines replicas.
     found = [one for one in experiment.explanation.interventions if one is not ONE_REPLICA]
     plain = experiment.ratio([one for one in experiment.explanation.interventions if one is ONE_REPLICA])
     if plain is None:
         return
     if not experiment.explanation.closed:
-        _tell_flag(experiment, findings)
+        _report_flag(experiment, findings)
         return
     for intervention in found:
-        _tell(experiment, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
+        _report(experiment, findings, intervention, max(plain.residual, abs(plain.scale - 1)))
 
 
-def _tell_flag(experiment: Experiment, findings: Findings) -> None:
+def _report_flag(experiment: Experiment, findings: Findings) -> None:
     """A flag that differs and acts is a cause beside whatever else keeps the gap open."""
     flags = [_not_in_training_mode(experiment, side) for side in (0, 1)]
     if flags[0] == flags[1] or not experiment.same_inputs:
@@ -193,7 +193,7 @@ def _tell_flag(experiment: Experiment, findings: Findings) -> None:
     )
 
 
-def _tell(experiment: Experiment, findings: Findings, intervention: Intervention, size: float) -> None:
+def _report(experiment: Experiment, findings: Findings, intervention: Intervention, size: float) -> None:
     cause = CAUSES[intervention]
     guilty = [side for side in (0, 1) if cause.at_fault(experiment, side)]
     who = f"The {word(guilty[0])} side" if len(guilty) == 1 else "One side"

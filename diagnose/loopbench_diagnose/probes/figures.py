@@ -12,7 +12,7 @@ from loopbench_diagnose.reports import ACCURACIES, SOUND, VALIDATION, Aggregatio
 
 @dataclass(frozen=True)
 class Wrong:
-    """How a wrong way of making a figure is told."""
+    """The texts of a wrong way to compute a figure."""
 
     reason: Reason
     effect: str
@@ -52,21 +52,21 @@ WRONG: dict[Aggregation, Wrong] = {
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
-    """Works out every reported figure in every way, and tells those that fit a wrong one."""
+    """Computes every reported figure in every way, and reports the wrong ways that match."""
     sides = [{figure.name: figure for figure in Reports(experiment, side).figures()} for side in (0, 1)]
     for side in (0, 1):
-        _tell_wrong(findings, side, sides[side], sides[1 - side])
-    _tell_running(findings, sides[0], sides[1])
-    _tell_units(findings, sides)
+        _report_wrong(findings, side, sides[side], sides[1 - side])
+    _report_running(findings, sides[0], sides[1])
+    _report_units(findings, sides)
 
 
 def _evidence(figure: Figure, side: int) -> Evidence:
     reported, truth = f"{figure.reported:.6g}", f"{figure.truth:.6g}"
-    told = f"The {word(side)} side reports {reported} as {figure.name}; over all samples it is {truth}."
-    return evidence(f"{word(side)}_{figure.name}", told, figure.truth, figure.reported)
+    stated = f"The {word(side)} side reports {reported} as {figure.name}; over all samples it is {truth}."
+    return evidence(f"{word(side)}_{figure.name}", stated, figure.truth, figure.reported)
 
 
-def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: dict[str, Figure]) -> None:
+def _report_wrong(findings: Findings, side: int, own: dict[str, Figure], other: dict[str, Figure]) -> None:
     by_way: dict[Aggregation, list[Figure]] = defaultdict(list)
     for name, figure in own.items():
         way = figure.aggregation
@@ -81,17 +81,17 @@ def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: di
         elif way is not None and (name not in other or other[name].aggregation is not way):
             by_way[way].append(figure)
     for way, figures in by_way.items():
-        told = tuple(_evidence(figure, side) for figure in figures)
+        stated = tuple(_evidence(figure, side) for figure in figures)
         wrong = WRONG[way]
         if wrong.reason in findings.reasons:
-            findings.extend(wrong.reason, told)
+            findings.extend(wrong.reason, stated)
             continue
         names = joined(figure.name for figure in figures)
         findings.cause(
             Cause(
                 reason=wrong.reason,
                 title=f"What the {word(side)} side reports as {names} is {way}",
-                evidence=told,
+                evidence=stated,
                 consequence=wrong.effect,
                 fix=wrong.fix,
                 side=SIDES[side],
@@ -101,7 +101,7 @@ def _tell_wrong(findings: Findings, side: int, own: dict[str, Figure], other: di
         )
 
 
-def _tell_units(findings: Findings, sides: list[dict[str, Figure]]) -> None:
+def _report_units(findings: Findings, sides: list[dict[str, Figure]]) -> None:
     """Accuracies that one side alone reports in other units, such as percent, whatever weights they are of."""
     scaled = [
         {n: f for n, f in own.items() if n.removeprefix(VALIDATION) in ACCURACIES and f.is_in_other_units}
@@ -127,7 +127,7 @@ def _tell_units(findings: Findings, sides: list[dict[str, Figure]]) -> None:
         )
 
 
-def _tell_running(findings: Findings, first: dict[str, Figure], second: dict[str, Figure]) -> None:
+def _report_running(findings: Findings, first: dict[str, Figure], second: dict[str, Figure]) -> None:
     """One side's training figures run over the epoch, the other's are taken after it."""
     names = [
         name

@@ -24,14 +24,14 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     drawn = [[_made(experiment, side, seed) for seed in SEEDS] for side in (0, 1)]
     names = experiment.harness.names
     for place, name in enumerate(names):
-        told = _different([drawn[side][0][place] for side in (0, 1)], [drawn[side][1][place] for side in (0, 1)])
-        if told is None:
+        stated = _different([drawn[side][0][place] for side in (0, 1)], [drawn[side][1][place] for side in (0, 1)])
+        if stated is None:
             continue
         spreads = [float(np.std(drawn[side][0][place])) for side in (0, 1)]
         findings.cause(
             difference(
                 Reason.INITIAL_WEIGHTS,
-                f"The factories initialize {name} differently: {told}",
+                f"The factories initialize {name} differently: {stated}",
                 [evidence("spread", f"Standard deviation of the initial {name}, first and second.", *spreads)],
                 consequence="The trainings start from other weights. All other experiments start from the first "
                 "side's.",
@@ -49,9 +49,9 @@ def _made(experiment: Experiment, side: int, seed: int) -> Arrays:
 
 
 def _different(first: list[Array], again: list[Array]) -> str | None:
-    """What tells the two sides' values of a variable apart, under one seed and under another."""
+    """How the two sides' values of a variable differ, under one seed and under another."""
     fixed = [np.array_equal(one, other) for one, other in zip(first, again, strict=True)]
-    words = ["the same values under every seed" if value else "drawn anew for every seed" for value in fixed]
+    words = ["the same values under every seed" if value else "drawn again for every seed" for value in fixed]
     if fixed[0] != fixed[1]:
         return f"first {words[0]}, second {words[1]}"
     if all(fixed):

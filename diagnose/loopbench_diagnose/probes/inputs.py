@@ -9,7 +9,7 @@ from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array
 
-# Standard deviations of two random augmentations are told apart where they differ by more than this part.
+# Standard deviations of two random augmentations differ if they differ by more than this part.
 SPREAD = 0.15
 
 
@@ -26,11 +26,11 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             "inputs", "Both sides change their samples at random, by about as much; they draw other numbers."
         )
         return
-    told = f": only the {word(0 if random[0] else 1)} side changes them at random" if random[0] != random[1] else ""
+    stated = f": only the {word(0 if random[0] else 1)} side changes them at random" if random[0] != random[1] else ""
     findings.cause(
         difference(
             Reason.INPUTS,
-            f"The model is fed other inputs from the same data{told}",
+            f"The model is fed other inputs from the same data{stated}",
             [_range(experiment, side) for side in (0, 1)],
             consequence="The gradients are those of other inputs. The other experiments feed both sides the first's.",
             fix="Prepare the inputs in the same way on both sides: the same scaling, the same augmentation, the same "
@@ -67,9 +67,9 @@ def _alike(experiment: Experiment) -> bool:
 def _range(experiment: Experiment, side: int) -> Evidence:
     steps = experiment.epochs[side].steps
     values = [np.asarray(leaf) for step in steps[:1] for leaf in leaves(step.call.inputs)]
-    told = ", ".join(
+    stated = ", ".join(
         f"shape {value.shape}, {value.min():.4g} to {value.max():.4g}, mean {value.mean():.4g}"
         for value in values
         if value.dtype.kind in "fiub"
     )
-    return evidence(f"{word(side)}_inputs", f"The {word(side)} side's first batch: {told or 'no numbers'}.")
+    return evidence(f"{word(side)}_inputs", f"The {word(side)} side's first batch: {stated or 'no numbers'}.")

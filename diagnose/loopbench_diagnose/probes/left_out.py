@@ -28,8 +28,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             return
     number = _first_update(experiment)
     if number is None:
-        told = f"Both sides train the same {len(trained[0])} variables."
-        findings.control("variables", told, float(len(trained[0])), float(len(trained[1])))
+        stated = f"Both sides train the same {len(trained[0])} variables."
+        findings.control("variables", stated, float(len(trained[0])), float(len(trained[1])))
         return
     sets = [comparison.trained(side)[number] for side in (0, 1)]
     side = 0 if len(sets[0]) < len(sets[1]) else 1

@@ -67,7 +67,7 @@ def _pairs(experiment: Experiment, findings: Findings) -> None:
     """In one order the sides agree; shuffled, one of them gives the samples the labels of others."""
     changes = [experiment.order_gap(side) for side in (0, 1)]
     side = 0 if changes[0] > changes[1] else 1
-    _tell(
+    _report(
         findings,
         Reason.PAIRS_SHUFFLED_APART,
         f"The {word(side)} side trains on samples with the labels of other samples: its shuffles take them apart",
@@ -131,7 +131,7 @@ def _fits_of(experiment: Experiment, step: Step) -> list[Fit | None]:
     return [None if y is None else identify(y, g) for y, g in zip(labels, given, strict=True)]
 
 
-def _tell(  # noqa: PLR0917  the parts of a cause, in the order in which they are read
+def _report(  # noqa: PLR0917  the parts of a cause, in the order in which they are read
     findings: Findings,
     reason: Reason,
     title: str,
@@ -164,11 +164,11 @@ def _given_labels(experiment: Experiment, findings: Findings, steps: Steps) -> b
     if relation is None:
         return False
     names = [calls[0].name if calls else "" for calls in given]
-    told = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
-    _tell(
+    stated = f"{relation}; both losses are {names[0]}" if names[0] == names[1] else relation
+    _report(
         findings,
         Reason.LABELS,
-        f"The losses are given different labels: {told}",
+        f"The losses are given different labels: {stated}",
         _values(given),
         _size(experiment),
         "Prepare the labels in the same way on both sides, and pass them first: loss(labels, outputs).",
@@ -189,7 +189,7 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
         if BROADCAST in (one.labels, other.labels):
             side = 0 if one.labels == BROADCAST else 1
             known = CAUSES[COLUMN_LABELS]
-            return _tell(
+            return _report(
                 findings,
                 known.reason,
                 f"The {word(side)} side {known.title}",
@@ -199,7 +199,7 @@ def _labels(experiment: Experiment, findings: Findings, steps: Steps, parts: Par
                 side,
             )
         words = [fit.labels or "labels as given" for fit in (one, other)]
-        _tell(
+        _report(
             findings,
             Reason.LABELS,
             f"The losses are of different labels: first of {words[0]}, second of {words[1]}",
@@ -303,7 +303,7 @@ def _loss_weights(experiment: Experiment, findings: Findings, _: Steps, parts: P
     if not found or any(one.residual > FITS for one in found):
         return False
     scales = [_weight(a, b) for a, b in parts]
-    return _tell(
+    return _report(
         findings,
         Reason.LOSS_WEIGHTS,
         f"The outputs' losses are weighted differently: second over first "
@@ -350,7 +350,7 @@ def _factors(a: Array, b: Array) -> tuple[Array, Any, Any] | None:
 
 
 def _few(values: Array, most: int = 1) -> bool:
-    """Whether values are at most so many numbers."""
+    """Whether the values are a few distinct numbers."""
     found = np.sort(values[np.isfinite(values)])
     return found.size > 0 and 1 + int((np.diff(found) > SAME_FACTOR * np.abs(found[1:])).sum()) <= most
 
@@ -381,7 +381,7 @@ def _mask(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) ->
             )
         else:
             continue
-        return _tell(
+        return _report(
             findings,
             Reason.MASK,
             title,
@@ -414,13 +414,13 @@ def _sample_weights(experiment: Experiment, findings: Findings, steps: Steps, pa
         if not all(_few(row) for row in factors if np.isfinite(row).any()):
             continue
         by_sample = np.nanmean(factors, axis=1)
-        told = _explained_by(by_sample, labels[min(place, len(labels) - 1)] if labels else None, a)
-        if told is None:
+        stated = _explained_by(by_sample, labels[min(place, len(labels) - 1)] if labels else None, a)
+        if stated is None:
             continue
-        return _tell(
+        return _report(
             findings,
             Reason.SAMPLE_WEIGHTS,
-            f"The sides weight the samples differently: {told}",
+            f"The sides weight the samples differently: {stated}",
             [
                 evidence(
                     "weights",
@@ -466,12 +466,12 @@ def _named(experiment: Experiment, findings: Findings, steps: Steps, *, certain:
             return
     calls = [[(call.name, _options(call)) for call in step.losses] for step in steps]
     if all(calls) and _canonical(calls[0]) != _canonical(calls[1]) and len(calls[0]) == len(calls[1]):
-        told = [joined([f"{name}{options}" for name, options in side]) for side in calls]
-        _tell(
+        stated = [joined([f"{name}{options}" for name, options in side]) for side in calls]
+        _report(
             findings,
             Reason.LOSS_FUNCTION,
-            f"The losses differ: {told[0]} and {told[1]}",
-            [evidence("losses", f"Keras losses that are computed, first: {told[0]}; second: {told[1]}.")],
+            f"The losses differ: {stated[0]} and {stated[1]}",
+            [evidence("losses", f"Keras losses that are computed, first: {stated[0]}; second: {stated[1]}.")],
             _size(experiment),
             "Use the same loss with the same options on both sides.",
         )
@@ -486,12 +486,12 @@ def _canonical(calls: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _options(call: LossCall) -> str:
-    told = {
+    stated = {
         name: value
         for name, value in call.options.items()
         if name not in ("reduction", "from_logits", "axis") and value not in (None, 0, 0.0)
     }
-    return f"({', '.join(f'{name}={value}' for name, value in told.items())})" if told else ""
+    return f"({', '.join(f'{name}={value}' for name, value in stated.items())})" if stated else ""
 
 
 def _fit_evidence(fits: tuple[Fit, Fit]) -> list[Evidence]:
@@ -507,7 +507,7 @@ def _fit_evidence(fits: tuple[Fit, Fit]) -> list[Evidence]:
 
 
 def _loss_function(experiment: Experiment, findings: Findings, fits: tuple[Fit, Fit]) -> None:
-    _tell(
+    _report(
         findings,
         Reason.LOSS_FUNCTION,
         f"The losses differ: the first is {fits[0]}, the second {fits[1]}",
@@ -533,11 +533,11 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
         "the weights' signs (an L1 penalty)": [np.sign(array) for array in first.weights],
     }
     moved = [norm([array]) > experiment.tolerance * whole / 10 for array in left]
-    for told, gradient in penalties.items():
+    for stated, gradient in penalties.items():
         if not gradient:
             continue
         masked = (
-            gradient if told.startswith("the model") else [g * keep for g, keep in zip(gradient, moved, strict=True)]
+            gradient if stated.startswith("the model") else [g * keep for g, keep in zip(gradient, moved, strict=True)]
         )
         found = _multiple(masked, left)
         if found is None:
@@ -546,9 +546,9 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
         findings.cause(
             difference(
                 Reason.REGULARIZATION,
-                f"The second side's gradient holds {found:.5g} times the gradient of {told} more than the first's",
+                f"The second side's gradient holds {found:.5g} times the gradient of {stated} more than the first's",
                 [
-                    evidence("penalty", f"Multiple of {told} in the difference of the gradients.", 0.0, found),
+                    evidence("penalty", f"Multiple of {stated} in the difference of the gradients.", 0.0, found),
                     evidence(
                         "gradient_gap", "Distance of the first gradients.", 0.0, gap(first.gradients, second.gradients)
                     ),

@@ -13,7 +13,7 @@ from loopbench_diagnose.trace import Trace
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Looks for a loss scale optimizer, and for whether its scale_loss is called."""
-    # Layers may have a policy of their own, whatever the model's is.
+    # Layers may have another policy than the model.
     in_float16 = "float16" in experiment.harness.compute_dtypes
     states = [_state(trace) for trace in experiment.batch()]
     if states[0] == states[1]:

@@ -148,17 +148,17 @@ def _explain(experiment: Experiment, findings: Findings, metric: Metric) -> None
             "Compare how both sides compute it: over which samples, with which weights, and when it is reset.",
         )
     reason, title, side, consequence, fix = found
-    told = evidence(
+    stated = evidence(
         f"{word(side if side is not None else 1)}_{metric.name}",
         f"{metric.name} as reported, first and second.",
         *metric.values,
     )
     same = [cause for cause in findings.causes if cause.reason == reason]
     if same and reason is not Reason.UNEXPLAINED_FIGURE:
-        findings.extend(reason, [told])
+        findings.extend(reason, [stated])
         return
     findings.cause(
-        difference(reason, title, [told], consequence=consequence, fix=fix, side=side),
+        difference(reason, title, [stated], consequence=consequence, fix=fix, side=side),
         Effect.REPORT,
         min(1e9, abs(metric.values[0] - metric.values[1])),
     )
@@ -183,10 +183,10 @@ def _averaged(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
             or any(call.weights is not None for call in experiment.epochs[1 - side].evaluations)
         ):
             continue
-        told = average(trace, len(trace.updates_made), calls[-1].weights or [])
+        stated = average(trace, len(trace.updates_made), calls[-1].weights or [])
         yield (
             Reason.WEIGHT_AVERAGING,
-            f"The {word(side)} side evaluates {told or 'other weights than those that it trains'}",
+            f"The {word(side)} side evaluates {stated or 'other weights than those that it trains'}",
             side,
             "The metric is that of other weights than the other side evaluates. The trained weights are not touched.",
             "Evaluate the same weights on both sides: the averaged ones, or the trained ones.",
@@ -334,12 +334,12 @@ def _scaled(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
         if values.dtype.kind == "f" and values.std() > 0:
             spread = float(values.std())
             units[max(spread, 1 / spread)] = "in units of the labels, and the other in their standard deviations"
-    told = next((words for times, words in units.items() if small and _close(large / small, times, SAME)), None)
-    if told is not None:
+    stated = next((words for times, words in units.items() if small and _close(large / small, times, SAME)), None)
+    if stated is not None:
         side = 0 if abs(metric.values[0]) == large else 1
         yield (
             Reason.SCALED_FIGURE,
-            f"The {word(side)} side reports {metric.name} {told}",
+            f"The {word(side)} side reports {metric.name} {stated}",
             side,
             "The same metric in other units. The weights are not touched.",
             "Report the same unit on both sides.",
@@ -381,7 +381,11 @@ def _way(experiment: Experiment, side: int, metric: Metric) -> str | None:
     labels, outputs, weights, batches = found
     value = metric.values[side]
     return next(
-        (told for told, made in variants(metric.kind, labels, outputs, weights, batches) if _close(made, value, SAME)),
+        (
+            stated
+            for stated, made in variants(metric.kind, labels, outputs, weights, batches)
+            if _close(made, value, SAME)
+        ),
         None,
     )
 

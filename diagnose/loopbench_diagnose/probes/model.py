@@ -66,8 +66,8 @@ def first_difference(first: list[LayerOutput], second: list[LayerOutput]) -> str
         found = _distance(one, other)
         if found is None or found > VALUES:
             options = option_differences(one.config, other.config)
-            told = f" ({', '.join(options)})" if options else ""
-            return f"the first layer with other outputs is {one.kind} {one.name}{told}"
+            stated = f" ({', '.join(options)})" if options else ""
+            return f"the first layer with other outputs is {one.kind} {one.name}{stated}"
     if len(first) != len(second):
         return f"the first calls {len(first)} layers, the second {len(second)}"
     return None

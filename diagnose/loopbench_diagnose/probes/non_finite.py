@@ -29,18 +29,18 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         for side, where in lost.items()
     ]
     places = {side: f"at update {where.update}, first in {where.place}" for side, where in lost.items()}
-    tell(findings, places, measured)
+    report(findings, places, measured)
 
 
-def tell(findings: Findings, places: Mapping[int, str], measured: list[Evidence]) -> None:
+def report(findings: Findings, places: Mapping[int, str], measured: list[Evidence]) -> None:
     """Adds the cause; ``places`` says of each side that diverged where it did."""
-    told = "; ".join(f"the {word(side)} {place}" for side, place in places.items())
+    stated = "; ".join(f"the {word(side)} {place}" for side, place in places.items())
     both = len(places) == len(SIDES)
     side, other = (None, None) if both else (next(iter(places)), word(1 - next(iter(places))))
     findings.cause(
         Cause(
             reason=Reason.NON_FINITE,
-            title=f"{'Both sides diverge' if both else 'One side diverges'} to NaN or infinity: {told}",
+            title=f"{'Both sides diverge' if both else 'One side diverges'} to NaN or infinity: {stated}",
             evidence=tuple(measured),
             consequence="A weight that is not finite stays so. "
             + (

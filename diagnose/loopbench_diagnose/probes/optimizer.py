@@ -29,7 +29,7 @@ MEASURABLE = 1e-3
 
 @dataclass(frozen=True)
 class Field:
-    """How a field of an optimizer's configuration is told."""
+    """The texts of a field of an optimizer's configuration."""
 
     reason: Reason
     title: str
@@ -103,7 +103,7 @@ def _cancel(first: Trace, second: Trace, findings: Findings) -> None:
 
 
 def _real_gap(first: Trace, second: Trace, experiment: Experiment) -> float:
-    """Distance of the first updates; a scale of the loss, told elsewhere, is taken out of it."""
+    """Distance of the first updates; a scale of the loss, which another probe reports, is removed."""
     if abs(experiment.explanation.ratio.scale - 1) < experiment.tolerance or not first.optimizers:
         return _gap(first, second, 1)
     weights, gradients = first.steps[0].weights, second.steps[0].gradients
@@ -116,7 +116,7 @@ def _gap(first: Trace, second: Trace, steps: int) -> float:
     """Distance of the movements after ``steps`` steps, less what the rounding of the gradients may make of it.
 
     Adam turns a gradient that is nothing but rounding, such as a bias's before a batch normalization, into a whole
-    step. What an optimizer makes of either side's own gradients tells how far that goes. Where the updates part in step
+    step. What an optimizer makes of either side's own gradients shows how far that goes. Where the updates part in step
     k, the gradients up to there still agree, so that nothing is hidden.
     """
     whole = gap(first.movement(steps), second.movement(steps))
@@ -141,15 +141,15 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
     one, other = _main(first), _main(second)
     whole = _copies_gap(one, other, first.steps)
     if whole < EXACT:
-        told = "Copies of both optimizers make the same updates of the same gradients."
-        findings.control("optimizer", told, 0.0, whole)
+        stated = "Copies of both optimizers make the same updates of the same gradients."
+        findings.control("optimizer", stated, 0.0, whole)
         return False
     if _made_up(first, second, real, whole, experiment):
-        told = "The optimizers are configured differently, and a loop makes up for it: distance of the first updates."
-        findings.control("optimizer", told, 0.0, real)
+        stated = "The optimizers are configured differently, and a loop makes up for it: distance of the first updates."
+        findings.control("optimizer", stated, 0.0, real)
         return False
     if type(one) is not type(other):
-        _tell(findings, OTHER_FIELD, {"class": (type(one).__name__, type(other).__name__)}, whole, "")
+        _report(findings, OTHER_FIELD, {"class": (type(one).__name__, type(other).__name__)}, whole, "")
         return True
     by_field: dict[Field, dict[str, tuple[Any, Any]]] = {}
     for name, values in _differences(one.get_config(), other.get_config()).items():
@@ -158,12 +158,12 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
         change = effect_of_field(one, first.steps, {name: values[1] for name, values in differing.items()})
         if change > EXACT:
             more = clips.measured(first, second) if field is CLIPPING else ()
-            _tell(findings, field, differing, change, _rate_effect(differing), more=more)
+            _report(findings, field, differing, change, _rate_effect(differing), more=more)
     return True
 
 
 def _main(trace: Trace) -> Any:
-    """A side's optimizer without what has causes of its own: its rate, averaging and accumulation."""
+    """A side's optimizer without what has other causes: its rate, averaging and accumulation."""
     optimizer = inner(trace.optimizers[-1])
     names = optimizer.get_config()
     return copy_of(optimizer, **{name: value for name, value in NEUTRAL.items() if name in names})
@@ -205,7 +205,7 @@ def _rate_effect(differing: Mapping[str, tuple[Any, Any]]) -> str:
     return f" A rate {rates[1] / rates[0]:.6g} times as large makes updates as many times as large."
 
 
-def _tell(
+def _report(
     findings: Findings,
     field: Field,
     values: Mapping[str, tuple[Any, Any]],
@@ -214,13 +214,13 @@ def _tell(
     *,
     more: tuple[Evidence, ...] = (),
 ) -> None:
-    told = _told(values)
+    stated = _told(values)
     findings.cause(
         Cause(
             reason=field.reason,
-            title=f"{field.title}: {told}",
+            title=f"{field.title}: {stated}",
             evidence=(
-                evidence("configuration", f"First and second: {told}."),
+                evidence("configuration", f"First and second: {stated}."),
                 evidence("update_gap", "Copies of the first optimizer, without and with this difference.", 0.0, change),
                 *more,
             ),
@@ -251,7 +251,7 @@ def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bo
     findings.cause(
         Cause(
             reason=CLIPPING.reason,
-            title=f"{CLIPPING.title}: first {clips.told(first)}, second {clips.told(second)}",
+            title=f"{CLIPPING.title}: first {clips.stated(first)}, second {clips.stated(second)}",
             evidence=(
                 *clips.measured(first, second),
                 evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
@@ -308,8 +308,8 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
     later = max([real, *(_gap(first, second, step) for step in range(2, steps + 1))])
     measured = [evidence("weights_after_1_step", "Distance of the weights' movement after 1 step.", 0.0, real)]
     if steps > 1:
-        told = f"The same after {steps} steps on one batch."
-        measured.append(evidence(f"weights_after_{steps}_steps", told, 0.0, later))
+        stated = f"The same after {steps} steps on one batch."
+        measured.append(evidence(f"weights_after_{steps}_steps", stated, 0.0, later))
     if later < max(ROUNDING, experiment.tolerance):
         findings.agree(measured)
         return

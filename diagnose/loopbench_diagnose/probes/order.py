@@ -19,8 +19,8 @@ FEWEST_BATCHES = 3
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the kinds of shuffle; that two shuffles differ by chance is no cause."""
     if is_deterministic():
-        told = "Orders: with op determinism and a global seed, fit shuffles into the same order in every epoch."
-        findings.control("batch_order_not_tested", told)
+        stated = "Orders: with op determinism and a global seed, fit shuffles into the same order in every epoch."
+        findings.control("batch_order_not_tested", stated)
         return
     if Reason.SAMPLES in findings.reasons:
         # What is drawn several times, or never, has no order that could be compared.
@@ -55,7 +55,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             consequence="Batches that hold neighbours, or the same samples every epoch, give other gradients: more "
             "so the "
             "more the data are sorted.",
-            fix="Shuffle over the whole set and anew every epoch: shuffle(buffer_size=len(data), "
+            fix="Shuffle over the whole set and again every epoch: shuffle(buffer_size=len(data), "
             "reshuffle_each_iteration=True) before batch(); fit's shuffle= does nothing for a tf.data.Dataset.",
             side=SIDES[weaker],
         ),
@@ -81,9 +81,9 @@ def _rank(order: Order) -> tuple[int, bool, int]:
 
 
 def _order(experiment: Experiment, trace: Trace) -> Order | None:
-    """None where the samples of an epoch cannot be told, or there are too few to shuffle."""
+    """None where the samples of an epoch cannot be identified, or there are too few to shuffle."""
     count = len(trace.steps) // EPOCHS
-    # Equal samples cannot be told from each other; a shuffle of all is one of the others as well.
+    # Equal samples cannot be distinguished; a shuffle of all is one of the others as well.
     times = Counter(experiment.rows(experiment.ordered_data))
     known = [key for key in experiment.rows(experiment.ordered_data) if times[key] == 1]
     epochs = [
@@ -92,10 +92,10 @@ def _order(experiment: Experiment, trace: Trace) -> Order | None:
         )
         for start in range(0, count * EPOCHS, count or 1)
     ]
-    told = [epoch for epoch in epochs if epoch is not None]
-    if len(told) != EPOCHS or len(known) < FEWEST:
+    stated = [epoch for epoch in epochs if epoch is not None]
+    if len(stated) != EPOCHS or len(known) < FEWEST:
         return None
-    return replace(describe(told), fixed_batches=_fixed_batches(trace, count))
+    return replace(describe(stated), fixed_batches=_fixed_batches(trace, count))
 
 
 def _fixed_batches(trace: Trace, count: int) -> bool:

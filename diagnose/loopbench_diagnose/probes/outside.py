@@ -86,10 +86,10 @@ def _report(experiment: Experiment, findings: Findings, side: int, number: int) 
 def _kind(trace: Trace, number: int, after: Arrays, loads: list[str], other: str | None) -> tuple[Reason, str, str]:
     averaged = average(trace, number, after) or other
     if averaged or _uses_ema(trace):
-        told = averaged or "the optimizer's use_ema"
+        stated = averaged or "the optimizer's use_ema"
         return (
             Reason.WEIGHT_AVERAGING,
-            f"become an average of earlier ones ({told})",
+            f"become an average of earlier ones ({stated})",
             "Average the weights on both sides with the same momentum, or on none, and evaluate the same ones.",
         )
     if loads:
@@ -105,10 +105,10 @@ def _kind(trace: Trace, number: int, after: Arrays, loads: list[str], other: str
             "Start from the initial weights of the model that the loop is given, on both sides.",
         )
     same = next((k for k, update in enumerate(trace.updates_made[:number]) if _equal(update.before, after)), None)
-    told = "are changed" if same is None else f"are restored to those before update {same + 1}"
+    stated = "are changed" if same is None else f"are restored to those before update {same + 1}"
     return (
         Reason.WEIGHTS_RESET,
-        told,
+        stated,
         (
             "Restore or re-initialize weights on both sides at the same time, or on none "
             "(EarlyStopping(restore_best_weights=True) "
@@ -151,13 +151,13 @@ def average(trace: Trace, number: int, weights: Arrays) -> str | None:
         if len(points) > 1 and fits([np.mean(parts, axis=0) for parts in zip(*points, strict=True)]):
             return f"the mean over {len(points)} {name}"
         for momentum in MOMENTA:
-            for start, told in (
+            for start, stated in (
                 (trace.start, "from the initial weights"),
                 (points[0], f"from the first of the {name}"),
                 (None, "from zero"),
             ):
                 if fits(moving_average(points, momentum, start)):
-                    return f"a moving average over {name} of momentum {momentum:g}, {told}"
+                    return f"a moving average over {name} of momentum {momentum:g}, {stated}"
     return None
 
 

@@ -32,9 +32,9 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     ):
         return
     change, share = small.scale / full.scale, part / whole
-    told = f"Gradient ratio on {part} samples over that on {whole}."
+    stated = f"Gradient ratio on {part} samples over that on {whole}."
     if small.residual > experiment.tolerance or abs(change - 1) < experiment.tolerance:
-        findings.control("partial_batch", told, 1.0, change)
+        findings.control("partial_batch", stated, 1.0, change)
         return
     side = 1 if abs(change - share) < abs(change - 1 / share) else 0
     part_ratio = evidence("gradient_ratio/partial_batch", f"Gradient ratio on {part} samples.", 1.0, small.scale)
@@ -49,7 +49,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             evidence=(
                 evidence("gradient_ratio/whole_batch", f"Gradient ratio on {whole} samples.", 1.0, full.scale),
                 part_ratio,
-                evidence("partial_batch", f"{told} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
+                evidence("partial_batch", f"{stated} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
             ),
             consequence=f"The last batch of every epoch counts for less: one of {last} samples for "
             f"{percent(last / whole)} "
@@ -64,6 +64,6 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 
 def _is_a_sum(experiment: Experiment, scale: float) -> bool:
-    """Whether a side divides by nothing at all, which is told as the scale that it is."""
+    """Whether a side divides by nothing at all, which is reported as a scale."""
     outputs = (int(np.prod(leaf.shape[1:])) for leaf in leaves(experiment.batch()[0].steps[0].call.outputs))
     return any(abs(scale / (experiment.batch_size * count) - 1) < experiment.tolerance for count in {1, *outputs})

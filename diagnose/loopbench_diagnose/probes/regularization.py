@@ -42,10 +42,10 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     if _by_hand(experiment):
         findings.control("regularization", "The gradients agree as a whole: a side adds the same by hand.", *sizes)
         return
-    _tell(experiment, findings, parts, whole)
+    _report(experiment, findings, parts, whole)
 
 
-def _tell(experiment: Experiment, findings: Findings, parts: list[Arrays], whole: float) -> None:
+def _report(experiment: Experiment, findings: Findings, parts: list[Arrays], whole: float) -> None:
     sizes = [norm(part) for part in parts]
     # Once and as they are is right, whatever the rest of the loss is scaled by.
     once = experiment.penalty_gradient

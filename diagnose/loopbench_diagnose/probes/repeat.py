@@ -24,8 +24,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence=(evidence("repeat", "The same run twice: distance of the weights' movement.", 0.0, distance),),
                 consequence="Part of the difference is chance, or what an earlier run left behind. Differences that "
                 "have no "
-                "name of their own are told once both sides repeat themselves.",
-                fix="Make model, optimizer and metrics anew within the loop, and draw all that is random from a seed.",
+                "separate name are reported once both sides are repeatable.",
+                fix="Make model, optimizer and metrics within the loop, and draw all that is random from a seed.",
                 side=SIDES[side],
             ),
             Effect.TRAINING,

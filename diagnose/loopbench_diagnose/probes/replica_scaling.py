@@ -39,10 +39,10 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     elif experiment.is_scaled_by_replicas:
         for side in (0, 1):
             if abs(scales[side] - 1) >= experiment.tolerance:
-                _tell(experiment, findings, side, measured)
+                _report(experiment, findings, side, measured)
 
 
-def _tell(experiment: Experiment, findings: Findings, side: int, measured: tuple[Evidence, ...]) -> None:
+def _report(experiment: Experiment, findings: Findings, side: int, measured: tuple[Evidence, ...]) -> None:
     scale, trace = experiment.replica_scales[side], experiment.batch(experiment.explained)[side]
     effect = effect_of_scale(trace.optimizers, trace.steps, scale)
     findings.cause(

@@ -16,14 +16,14 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     """Looks for samples that come several times an epoch, never, or from the validation set."""
     unique = len(set(experiment.rows(experiment.ordered_data)))
     if unique < len(experiment.ordered_data):
-        # Equal samples cannot be told apart.
+        # Equal samples cannot be distinguished.
         return
-    told = [_fault(experiment, trace) for trace in experiment.shuffled]
-    if bool(told[0]) == bool(told[1]):
+    stated = [_fault(experiment, trace) for trace in experiment.shuffled]
+    if bool(stated[0]) == bool(stated[1]):
         findings.control("samples", "Both sides take their samples alike from the training set.")
         return
-    side = 0 if told[0] else 1
-    what, fix, count = told[side] or ("", "", 0)
+    side = 0 if stated[0] else 1
+    what, fix, count = stated[side] or ("", "", 0)
     findings.cause(
         difference(
             Reason.SAMPLES,

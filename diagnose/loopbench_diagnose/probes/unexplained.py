@@ -1,4 +1,4 @@
-"""A gap that nothing closes is told too, with all that is known of it."""
+"""A gap that nothing closes is reported too, with all that is known of it."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ TRIED = "sample weights, the training flag, shapes of labels, from_logits, pairs
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
-    """Tells the gradients' ratios, variable by variable."""
+    """Reports the gradients' ratios, variable by variable."""
     # What does not repeat itself differs from everything.
     if experiment.explanation.closed or not experiment.same_inputs or findings.reasons & EXPLAINED:
         return

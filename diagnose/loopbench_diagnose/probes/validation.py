@@ -27,11 +27,11 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 float(counts[side]),
             )
         elif counts[side] != counts[1 - side]:
-            _tell_part(findings, side, counts[side], whole)
-    _tell_mode(experiment, findings, calls)
+            _report_part(findings, side, counts[side], whole)
+    _report_mode(experiment, findings, calls)
 
 
-def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
+def _report_part(findings: Findings, side: int, count: int, whole: int) -> None:
     findings.cause(
         Cause(
             reason=Reason.VALIDATION_SAMPLES,
@@ -50,7 +50,7 @@ def _tell_part(findings: Findings, side: int, count: int, whole: int) -> None:
     )
 
 
-def _tell_mode(experiment: Experiment, findings: Findings, calls: list[list[Call]]) -> None:
+def _report_mode(experiment: Experiment, findings: Findings, calls: list[list[Call]]) -> None:
     flags = [any(call.training for call in made) for made in calls]
     if flags[0] == flags[1] or not experiment.harness.depends_on_training(experiment.data):
         return

@@ -70,7 +70,7 @@ def _divergence(wholes: Wholes, findings: Findings) -> None:
     if measured and "NON_FINITE" in findings.reasons:
         findings.extend("NON_FINITE", measured)
     elif measured:
-        non_finite.tell(findings, {side: f"at {place} of the whole run" for side, place in places.items()}, measured)
+        non_finite.report(findings, {side: f"at {place} of the whole run" for side, place in places.items()}, measured)
 
 
 def _data(wholes: Wholes, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""A train_step returns a loss under a name of its own: fit reports the value of the last batch."""
+"""A train_step returns a loss under another name than 'loss': fit reports the value of the last batch."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A dropout layer of one's own with an integer seed draws the same mask at each call; the other has a SeedGenerator."""
+"""A user-written dropout layer with an integer seed draws the same mask at each call; the other has a SeedGenerator."""
 
 from kit import *
 

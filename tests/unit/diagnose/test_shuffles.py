@@ -1,4 +1,4 @@
-"""Two shuffles of the same kind are never told apart by chance, and a small buffer is told from a large one."""
+"""Two shuffles of the same kind never differ by chance, and a small buffer differs from a large one."""
 
 from itertools import pairwise
 
