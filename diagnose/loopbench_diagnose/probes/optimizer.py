@@ -70,6 +70,7 @@ EXPLAINED = frozenset(
         Reason.INITIAL_WEIGHTS,
         Reason.LAYER_STATE,
         Reason.REPEATED_RANDOMNESS,
+        Reason.VARIABLES_LEFT_OUT,
     }
 )
 
