@@ -28,5 +28,5 @@ def second(model, data, epochs):
             g = tape.gradient(loss, p + q)
             one.apply_gradients(zip(g[:2], p))
             two.apply_gradients(zip(g[2:], q))
-            seen.update_state(loss, sample_weight=len(a))
+            seen.update_state(loss, sample_weight=len(b))
     return {"loss": seen.result()}
