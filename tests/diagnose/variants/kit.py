@@ -6,8 +6,27 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 import numpy as np
+import tensorflow as tf
+
+from loopbench_diagnose import Data, Side, compile_and_fit, steps
 
 L = keras.layers
+__all__ = [
+    "Data",
+    "L",
+    "Side",
+    "compile_and_fit",
+    "groups",
+    "images",
+    "keras",
+    "np",
+    "onehot",
+    "steps",
+    "table",
+    "tf",
+    "tokens",
+    "waves",
+]
 
 
 def groups(n, classes=3, d=6, seed=0, spread=1.0):
