@@ -10,6 +10,7 @@ import numpy as np
 
 from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
 from loopbench_diagnose.data import Data, leaves, sample_keys
+from loopbench_diagnose.findings import word
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
 from loopbench_diagnose.harness import TRAINS_ANOTHER, Harness, NoUpdateError, ReusedObjectError
 from loopbench_diagnose.interventions import (
@@ -92,9 +93,11 @@ REUSED: dict[str, str] = {
 }
 
 
-def reused(error: Exception) -> str | None:
-    """The object of an earlier training that ``error`` comes from, in words; None where it comes from none."""
-    return next((words for stated, words in REUSED.items() if stated in str(error)), None)
+def refuse_reuse(error: Exception, side: int) -> None:
+    """Raises a ReusedObjectError if ``error`` comes from an object of an earlier training that the loop uses."""
+    for stated, words in REUSED.items():
+        if stated in str(error):
+            raise ReusedObjectError(f"the {word(side)} loop uses {words}") from error
 
 
 def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
@@ -174,9 +177,7 @@ class Experiment:
         try:
             return self.harness.watch(side, self.data, epochs, ordered=True)
         except Exception as error:
-            if (words := reused(error)) is not None:
-                name = "first" if side is self.sides[0] else "second"
-                raise ReusedObjectError(f"the {name} loop uses {words}") from error
+            refuse_reuse(error, 0 if side is self.sides[0] else 1)
             size = self.harness.first_batch
             if size < 1 or len(self.data) % size == 0 or len(self.data) < size:
                 raise

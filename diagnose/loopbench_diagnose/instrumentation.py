@@ -726,7 +726,7 @@ def _same(first: Arrays, second: Arrays) -> bool:
 def _rate(optimizer: Any) -> float | None:
     try:
         return float(float64(optimizer.learning_rate))
-    except Exception:  # noqa: BLE001  a user's optimizer may have none
+    except Exception:  # noqa: BLE001  a user's optimizer may have no rate
         return None
 
 
@@ -759,14 +759,14 @@ def _result(metric: Any) -> MetricResult | None:
     try:
         value = float(np.mean(keras.ops.convert_to_numpy(metric.result())))
         return MetricResult(metric.name, type(metric).__name__, dict(metric.get_config()), value)
-    except Exception:  # noqa: BLE001  a user's optimizer may have none
+    except Exception:  # noqa: BLE001  a user's metric may have no scalar result or no configuration
         return None
 
 
 def _config(layer: Any) -> dict[str, Any]:
     try:
         return dict(layer.get_config())
-    except Exception:  # noqa: BLE001  a user's optimizer may have none
+    except Exception:  # noqa: BLE001  a user's layer may have none
         return {}
 
 

@@ -50,9 +50,9 @@ class Deadline:
         os.read(self._read_end, 1)
         time.sleep(self._seconds)
         # On a thread, because standard error may hang as well.
-        telling = threading.Thread(target=self._log_threads, daemon=True)
-        telling.start()
-        telling.join(LOG_TIMEOUT_SECONDS)
+        logging_thread = threading.Thread(target=self._log_threads, daemon=True)
+        logging_thread.start()
+        logging_thread.join(LOG_TIMEOUT_SECONDS)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 process.kill()

@@ -380,12 +380,12 @@ def _metrics_by_hand() -> Triple:
     """Metrics under other names than Keras's, worked out in NumPy at the end."""
 
     def second(model: Any, data: Data, epochs: int) -> Any:
-        told = looped(squared)(model, data, epochs)
+        reported = looped(squared)(model, data, epochs)
         held = data.validation
         if held is None:
-            return told
+            return reported
         error = held.y - model.predict(held.x, verbose=0)
-        return told | {"val_loss": float((error**2).mean()), "val_mae": float(np.abs(error).mean())}
+        return reported | {"val_loss": float((error**2).mean()), "val_mae": float(np.abs(error).mean())}
 
     return signals(validation=True), fit(metrics=["mae"]), second
 

@@ -116,19 +116,19 @@ def indexed(problem: Problem, make: MakeOptimizer, batch_size: int) -> Loop:
     def train(model: Any, data: Data, epochs: int) -> Any:
         optimizer, step, generator = optimizer_for(problem, make), step_of(problem), np.random.default_rng(3)
         model.compile(metrics=["accuracy"] if problem.accuracy else None, **problem.compiled)
-        told: dict[str, list[float]] = {"loss": []}
+        reported: dict[str, list[float]] = {"loss": []}
         for _ in range(epochs):
             order, total = generator.permutation(len(data)), 0.0
             for start in range(0, len(order), batch_size):
                 batch = data.rows(order[start : start + batch_size])
                 x, y = (keras.tree.map_structure(tf.convert_to_tensor, arrays) for arrays in (batch.x, batch.y))
                 total += float(step(model, optimizer, x, y, batch.sample_weight)["loss"]) * len(batch)
-            told["loss"].append(total / len(data))
+            reported["loss"].append(total / len(data))
         validation = data.validation
         if validation is None:
-            return told
+            return reported
         figures = model.evaluate(validation.x, validation.y, verbose=0, return_dict=True)
-        return {**told, **{f"val_{name}": value for name, value in figures.items()}}
+        return {**reported, **{f"val_{name}": value for name, value in figures.items()}}
 
     return train
 

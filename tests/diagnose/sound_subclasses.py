@@ -24,7 +24,7 @@ class OwnSteps(keras.Model):  # type: ignore[misc]  # Keras has no types
     def call(self, x: Any, training: bool = False) -> Any:
         return self.outside(self.drop(self.inside(x), training=training))
 
-    def _told(self, y: Any, outputs: Any, loss: Any) -> dict[str, Any]:
+    def _results(self, y: Any, outputs: Any, loss: Any) -> dict[str, Any]:
         self.mean.update_state(loss, sample_weight=tf.shape(outputs)[0])
         self.hits.update_state(y, outputs)
         return {"loss": self.mean.result(), "accuracy": self.hits.result()}
@@ -35,12 +35,12 @@ class OwnSteps(keras.Model):  # type: ignore[misc]  # Keras has no types
             outputs = self(x, training=True)
             loss = self.compute_loss(x, y, outputs)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        return self._told(y, outputs, loss)
+        return self._results(y, outputs, loss)
 
     def test_step(self, data: Any) -> Any:
         x, y = data
         outputs = self(x, training=False)
-        return self._told(y, outputs, self.compute_loss(x, y, outputs))
+        return self._results(y, outputs, self.compute_loss(x, y, outputs))
 
 
 class OnlyAdded(keras.Model):  # type: ignore[misc]  # Keras has no types

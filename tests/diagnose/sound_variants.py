@@ -68,11 +68,11 @@ def _epoch_by_epoch() -> Pair:
     def train(model: Any, data: Data, epochs: int) -> Any:
         model.compile(optimizer=adam()(), metrics=["accuracy"], **problem.compiled)
         validation = data.validation
-        told = None
+        reported = None
         for _ in range(epochs):
             held = None if validation is None else (validation.x, validation.y)
-            told = model.fit(data.x, data.y, batch_size=SIZE, validation_data=held, verbose=0)
-        return told
+            reported = model.fit(data.x, data.y, batch_size=SIZE, validation_data=held, verbose=0)
+        return reported
 
     return problem, fit(problem, adam(), SIZE), train
 
@@ -92,8 +92,8 @@ def _evaluated_after() -> Pair:
     problem = PROBLEMS["sigmoid"]()
 
     def train(model: Any, data: Data, epochs: int) -> Any:
-        told = tape_graph(problem, sgd(), SIZE)(model, data, epochs)
-        return told | (evaluated(problem, model, data.validation, len(data.validation)) if data.validation else {})
+        reported = tape_graph(problem, sgd(), SIZE)(model, data, epochs)
+        return reported | (evaluated(problem, model, data.validation, len(data.validation)) if data.validation else {})
 
     return problem, fit(problem, sgd(), SIZE), train
 
@@ -103,12 +103,15 @@ def _predicted() -> Pair:
     problem = PROBLEMS["logits"]()
 
     def train(model: Any, data: Data, epochs: int) -> Any:
-        told = tape(problem, adam(), SIZE)(model, data, epochs)
+        reported = tape(problem, adam(), SIZE)(model, data, epochs)
         if data.validation is None:
-            return told
+            return reported
         y, outputs = data.validation.y, model.predict(data.validation.x, verbose=0)
         losses = np.log(np.exp(outputs).sum(axis=1)) - (y * outputs).sum(axis=1)
-        return told | {"val_loss": losses.mean(), "val_accuracy": np.mean(outputs.argmax(axis=1) == y.argmax(axis=1))}
+        return reported | {
+            "val_loss": losses.mean(),
+            "val_accuracy": np.mean(outputs.argmax(axis=1) == y.argmax(axis=1)),
+        }
 
     return problem, fit(problem, adam(), SIZE), train
 
@@ -120,7 +123,7 @@ def _with_metric_objects() -> Pair:
     accuracy = keras.metrics.SparseCategoricalAccuracy()
 
     def train(model: Any, data: Data, epochs: int) -> Any:
-        optimizer, told = adam()(), {}
+        optimizer, reported = adam()(), {}
         for _ in range(epochs):
             accuracy.reset_state()
             for x, y in tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data)).batch(SIZE):
@@ -129,8 +132,8 @@ def _with_metric_objects() -> Pair:
                     loss = loss_of(problem, model, y, outputs)
                 optimizer.apply(recorded.gradient(loss, model.trainable_variables), model.trainable_variables)
                 accuracy.update_state(y, outputs)
-            told = {"accuracy": accuracy.result()}
-        return told
+            reported = {"accuracy": accuracy.result()}
+        return reported
 
     return problem, first, train
 
@@ -152,9 +155,9 @@ def _unseeded() -> Pair:
 def _own_steps() -> Pair:
     problem = PROBLEMS["conv1d"]()
     data = make_data(vectors(), classes)
-    told: dict[str, Any] = {"optimizer": adam(), "batch_size": SIZE, **problem.compiled}
-    first = compile_and_fit(metrics=["accuracy"], stock_steps=True, **told)
-    return replace(problem, build=OwnSteps, data=data), first, compile_and_fit(**told)
+    reported: dict[str, Any] = {"optimizer": adam(), "batch_size": SIZE, **problem.compiled}
+    first = compile_and_fit(metrics=["accuracy"], stock_steps=True, **reported)
+    return replace(problem, build=OwnSteps, data=data), first, compile_and_fit(**reported)
 
 
 def _only_added() -> Pair:
@@ -172,12 +175,12 @@ def _only_added() -> Pair:
 
 def _flat_labels() -> Pair:
     problem = PROBLEMS["sigmoid"]()
-    flat, told = replace(problem.data, y=problem.data.y[:, 0], validation=None), problem.per_sample
+    flat, reported = replace(problem.data, y=problem.data.y[:, 0], validation=None), problem.per_sample
 
     def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
         with tf.GradientTape() as recorded:
             outputs = model(x, training=True)
-            loss = tf.reduce_mean(told(tf.reshape(y, (-1, 1)), outputs))
+            loss = tf.reduce_mean(reported(tf.reshape(y, (-1, 1)), outputs))
         optimizer.apply(recorded.gradient(loss, model.trainable_variables), model.trainable_variables)
         return {"loss": loss, **hits(problem, tf.reshape(y, (-1, 1)), outputs)}
 

@@ -85,11 +85,11 @@ ORDERS: dict[str, tuple[Loop, str, float]] = {
     "name", ["buffer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("once", "none", "dataset"))]
 )
 def test_weak_shuffles(name: str) -> None:
-    loop, told, reach = ORDERS[name]
+    loop, reported, reach = ORDERS[name]
     build, data = signals(samples=MANY)
     diagnosis = diagnose(build, data, taped(squared), loop)
     found = only(diagnosis, Reason.SHUFFLE, Side.SECOND)
-    assert told in diagnosis.causes[0].title
+    assert reported in diagnosis.causes[0].title
     # No sample comes to the front by more than the rest of the buffer.
     assert found["reach"].observed <= reach
 
@@ -106,10 +106,10 @@ def test_inputs_that_are_scaled_on_one_side(scale: Any) -> None:
         return taped(scaled)(model, replace(data, x=x), epochs)
 
     found = only(diagnose(build, data, taped(squared), train), Reason.INPUTS)
-    told = found["second_inputs"].description
+    reported = found["second_inputs"].description
     values = data.x[:SIZE]
     low = (values.min() - 1) / 3 if scale == "standard" else values.min() * scale
-    assert f"{low:.4g} to" in told
+    assert f"{low:.4g} to" in reported
 
 
 @pytest.mark.slow

@@ -68,9 +68,9 @@ def test_validation_in_training_mode() -> None:
     build, data = images(layers.BatchNormalization, validation=True)
 
     def train(model: Any, data: Data, epochs: int) -> Any:
-        told = taped(mean_log)(model, data, epochs)
+        reported = taped(mean_log)(model, data, epochs)
         losses = log_of_class(data.validation.y, model(data.validation.x, training=True)) if data.validation else 0.0
-        return told | {"val_loss": float(tf.reduce_mean(losses))}
+        return reported | {"val_loss": float(tf.reduce_mean(losses))}
 
     diagnosis = diagnose(build, data, fit("sparse_categorical_crossentropy"), train)
     only(diagnosis, Reason.EVALUATED_IN_TRAINING_MODE, Side.SECOND)

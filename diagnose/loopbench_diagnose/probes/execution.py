@@ -3,10 +3,10 @@
 from loopbench.spec import Cause, Effect
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.effects import finite
-from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, reused
+from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, refuse_reuse
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.gradients import gap, subtract
-from loopbench_diagnose.harness import Execution, ReusedObjectError
+from loopbench_diagnose.harness import Execution
 from loopbench_diagnose.reasons import Reason
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
@@ -39,10 +39,8 @@ def _run(experiment: Experiment, side: int, data: Data) -> Execution:
     try:
         return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS)
     except Exception as error:
-        if (words := reused(error)) is None:
-            raise
-        stated = f"the {word(side)} loop uses {words}"
-        raise ReusedObjectError(stated) from error
+        refuse_reuse(error, side)
+        raise
 
 
 def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:

@@ -215,7 +215,7 @@ def _report(
     *,
     more: tuple[Evidence, ...] = (),
 ) -> None:
-    stated = _told(values)
+    stated = _describe(values)
     findings.cause(
         Cause(
             reason=field.reason,
@@ -233,7 +233,7 @@ def _report(
     )
 
 
-def _told(values: Mapping[str, tuple[Any, Any]]) -> str:
+def _describe(values: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(f"{name} {_value(first)} and {_value(second)}" for name, (first, second) in values.items())
 
 
@@ -319,7 +319,7 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
     if first.optimizers and second.optimizers:
         configurations = (inner(trace.optimizers[-1]).get_config() for trace in (first, second))
         differing = _differences(*configurations)
-        measured += [evidence("configuration", f"First and second: {_told(differing)}.")] if differing else []
+        measured += [evidence("configuration", f"First and second: {_describe(differing)}.")] if differing else []
     findings.cause(
         Cause(
             reason=Reason.UPDATE_RULE,

@@ -140,13 +140,13 @@ def _schedule(
 def _words(traces: tuple[Trace, Trace]) -> list[Evidence]:
     """Keras schedules with their options."""
     return [
-        evidence(f"{word(side)}_schedule", f"The {word(side)} side's schedule: {_told(rate)}.")
+        evidence(f"{word(side)}_schedule", f"The {word(side)} side's schedule: {_describe_schedule(rate)}.")
         for side, trace in enumerate(traces)
         if hasattr(rate := _schedule_of(trace), "get_config")
     ]
 
 
-def _told(rate: Any) -> str:
+def _describe_schedule(rate: Any) -> str:
     options = ", ".join(f"{name}={value}" for name, value in rate.get_config().items() if name != "name")
     return f"{type(rate).__name__}({options})"
 

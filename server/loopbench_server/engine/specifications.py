@@ -75,9 +75,9 @@ def _divergence(wholes: Wholes, findings: Findings) -> None:
 
 def _data(wholes: Wholes, findings: Findings) -> None:
     first, second = wholes
-    told = f"Digests of the training images: {first.images[:DIGITS_SHOWN]}… and {second.images[:DIGITS_SHOWN]}…."
+    stated = f"Digests of the training images: {first.images[:DIGITS_SHOWN]}… and {second.images[:DIGITS_SHOWN]}…."
     if first.images == second.images:
-        findings.control("training_images", told)
+        findings.control("training_images", stated)
         return
     counts = float(len(first.data.train)), float(len(second.data.train))
     findings.cause(
@@ -85,7 +85,7 @@ def _data(wholes: Wholes, findings: Findings) -> None:
             reason="DATASET",
             title=f"One is trained on {first.spec.dataset}, the other on {second.spec.dataset}",
             evidence=(
-                evidence("training_images", told),
+                evidence("training_images", stated),
                 evidence("samples", "Training samples, first and second.", *counts),
             ),
             consequence="Accuracies on different data say nothing of each other.",
@@ -98,15 +98,15 @@ def _data(wholes: Wholes, findings: Findings) -> None:
 
 def _seed(wholes: Wholes, findings: Findings) -> None:
     first, second = wholes
-    told = f"Digests of the initial weights: {first.initial[:DIGITS_SHOWN]}… and {second.initial[:DIGITS_SHOWN]}…."
+    stated = f"Digests of the initial weights: {first.initial[:DIGITS_SHOWN]}… and {second.initial[:DIGITS_SHOWN]}…."
     if first.initial == second.initial:
-        findings.control("initial_weights", told)
+        findings.control("initial_weights", stated)
         return
     findings.cause(
         Cause(
             reason="SEED",
             title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
-            evidence=(evidence("initial_weights", told),),
+            evidence=(evidence("initial_weights", stated),),
             consequence="The accuracies differ by chance, by as much as those of one specification under several "
             "seeds.",
             fix="Compare runs of the same seed, and of several.",
@@ -119,18 +119,19 @@ def _seed(wholes: Wholes, findings: Findings) -> None:
 def _order(wholes: Wholes, findings: Findings) -> None:
     first, second = wholes
     orders = first.order, second.order
-    told = f"Digests of two epochs' orders: {orders[0].digest[:DIGITS_SHOWN]}… and {orders[1].digest[:DIGITS_SHOWN]}…."
+    digests = " and ".join(f"{order.digest[:DIGITS_SHOWN]}…" for order in orders)
+    stated = f"Digests of two epochs' orders: {digests}."
     reach = f"Places that the farthest of {len(first.data.train):,} samples is moved to the front, first and second."
     buffers = first.spec.shuffle_buffer, second.spec.shuffle_buffer
     if orders[0].digest == orders[1].digest or buffers[0] == buffers[1]:
-        findings.control("batch_order", told)
+        findings.control("batch_order", stated)
         return
     findings.cause(
         Cause(
             reason="SHUFFLE",
             title=f"The first order is {orders[0].shuffle}, the second {orders[1].shuffle}",
             evidence=(
-                evidence("batch_order", told),
+                evidence("batch_order", stated),
                 evidence("reach", reach, float(orders[0].reach), float(orders[1].reach)),
             ),
             consequence="The batches hold other samples. On data in random order, such as MNIST, that is as good as "
@@ -146,9 +147,9 @@ def _order(wholes: Wholes, findings: Findings) -> None:
 def _updates(wholes: Wholes, findings: Findings) -> None:
     updates = [whole.updates for whole in wholes]
     sizes = [min(whole.spec.batch_size, len(whole.data.train)) for whole in wholes]
-    told = evidence("updates_of_the_run", "Updates of the whole run, first and second.", *map(float, updates))
+    stated = evidence("updates_of_the_run", "Updates of the whole run, first and second.", *map(float, updates))
     if updates[0] == updates[1] and sizes[0] == sizes[1]:
-        findings.control(told.name, told.description, told.expected, told.observed)
+        findings.control(stated.name, stated.description, stated.expected, stated.observed)
         return
     made = [
         f"{count:,} updates in {whole.spec.epochs} epochs of batches of {size:,}"
@@ -159,7 +160,7 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
             reason="UPDATES",
             title=f"{made[0]}, against {made[1]}",
             evidence=(
-                told,
+                stated,
                 evidence("batch_size", "Samples in a batch, first and second.", *map(float, sizes)),
             ),
             consequence=f"The second makes {updates[1] / updates[0]:.3g} times the first's updates.",
@@ -172,15 +173,15 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
 
 def _replicas(wholes: Wholes, findings: Findings) -> None:
     counts = [whole.spec.replicas for whole in wholes]
-    told = evidence("replicas", "Devices that share a batch, first and second.", *map(float, counts))
+    stated = evidence("replicas", "Devices that share a batch, first and second.", *map(float, counts))
     if counts[0] == counts[1]:
-        findings.control(told.name, told.description, told.expected, told.observed)
+        findings.control(stated.name, stated.description, stated.expected, stated.observed)
         return
     findings.cause(
         Cause(
             reason="REPLICAS",
             title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
-            evidence=(told,),
+            evidence=(stated,),
             consequence="Sums over a batch are made in another order, so that the weights differ by rounding. "
             "Gradients are "
             "clipped share by share, where they are.",
