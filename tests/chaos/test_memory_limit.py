@@ -78,8 +78,8 @@ def test_a_container_out_of_memory_loses_only_one_run(group: Group, tmp_path: Pa
             assert (ended.error.reason, ended.error.retryable) == ("WORKER_LOST", True)
             assert server.process is not None
             assert server.process.poll() is None
-            # Most memory of a worker is shared with the forkserver, so a second kill may follow at once. The kernel then
-            # takes the larger of the hog and the forkserver, which the server replaces.
+            # Most memory of a worker is shared with the forkserver, so a second kill may follow at once. It takes the
+            # larger of the hog and the forkserver, which the server replaces.
             group.limit.write_text(str(1 << 40))
             server.wait_ready()
             assert client.train(SHORT).state is RunState.SUCCEEDED
