@@ -19,7 +19,8 @@ from loopbench.spec.analysis import (
     Side,
     Verdict,
 )
-from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Violation, violations_of
+from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Variant, Violation, violations_of
+from loopbench.spec.networks import NETWORKS, BaseNetwork, Cnn, Lstm, Mlp, Network
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -35,6 +36,7 @@ from loopbench.spec.optimizers import (
 )
 from loopbench.spec.run import (
     SAMPLES,
+    VARIANTS,
     AccuracyMetric,
     Dataset,
     Device,
@@ -68,14 +70,18 @@ from loopbench.spec.service import (
 
 __all__ = [
     "LONGEST_LIST",
+    "NETWORKS",
     "OPTIMIZERS",
     "SAMPLES",
+    "VARIANTS",
     "AccuracyMetric",
     "Adam",
     "AdamW",
+    "BaseNetwork",
     "BaseOptimizer",
     "Cause",
     "Clip",
+    "Cnn",
     "Comparison",
     "ComparisonRequest",
     "Dataset",
@@ -100,8 +106,11 @@ __all__ = [
     "InvalidFieldsError",
     "Loss",
     "LossAggregation",
+    "Lstm",
     "Method",
+    "Mlp",
     "Model",
+    "Network",
     "Optimizer",
     "PairComparison",
     "Penalty",
@@ -122,6 +131,7 @@ __all__ = [
     "ServerLimits",
     "Sgd",
     "Side",
+    "Variant",
     "Verdict",
     "Violation",
     "violations_of",

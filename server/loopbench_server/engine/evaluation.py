@@ -6,6 +6,7 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
+from loopbench_server.engine.networks import set_state
 from loopbench_server.engine.training import Weights
 from loopbench_server.worker_config import WorkerConfig
 
@@ -21,7 +22,7 @@ def evaluate(run_id: str, spec: RunSpec, weights: Weights, config: WorkerConfig)
     choose_device(spec.device, config.threads)
     data = datasets.load(spec.dataset, config.data_dir)
     job = build_job(spec, data)
-    job.model.set_weights(weights)
+    set_state(job.model, weights)
     method = METHODS[spec.method](job)
     return Evaluation(
         run_id=run_id,

@@ -35,6 +35,7 @@ ALIGNED: dict[str, tuple[str, ...]] = {
     "SHUFFLE": ("shuffle_buffer",),
     "SEED": ("seed",),
     "DATASET": ("dataset",),
+    "NETWORK": ("network",),
     "XLA": ("execution", "steps_per_execution"),
 }
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
@@ -16,12 +16,13 @@ from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
-from loopbench_server.engine.network import weights_digest
+from loopbench_server.engine.networks import get_state, weights_digest
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.worker_config import WorkerConfig
 
-Weights = list[NDArray[np.float32]]
+# Values of all variables, which :func:`get_state` returns.
+Weights = list[NDArray[Any]]
 
 
 class Clock:
@@ -95,7 +96,7 @@ def train(
         final_metrics = {
             name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")
         }
-        weights: Weights = job.model.get_weights()
+        weights: Weights = get_state(job.model)
         updates = int(job.optimizer.iterations.numpy())
         finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())
         diverged = monitor.find(finite_end=finite_end)

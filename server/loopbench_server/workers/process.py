@@ -118,7 +118,7 @@ def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
 
 def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     from loopbench_server.engine.evaluation import evaluate  # noqa: PLC0415  only in the worker
-    from loopbench_server.engine.network import weights_digest  # noqa: PLC0415  only in the worker
+    from loopbench_server.engine.networks import weights_digest  # noqa: PLC0415  only in the worker
 
     assert task.spec is not None
     arrays = unpack(weights)

@@ -183,6 +183,7 @@ class TestRuns:
             "loopbench.loss": "SUM_OF_SQUARES",
             "loopbench.optimizer": "sgd",
             "loopbench.dataset": "DIGITS",
+            "loopbench.network": "mlp",
             "loopbench.state": "SUCCEEDED",
             "loopbench.load_seconds": 0.5,
             "loopbench.train_seconds": 4.0,

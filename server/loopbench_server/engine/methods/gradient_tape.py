@@ -12,6 +12,7 @@ from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
+from loopbench_server.engine.methods.indexed import ELEMENT_SPEC
 from loopbench_server.engine.metrics import LoopMetrics
 from loopbench_server.engine.tensors import as_tensors
 
@@ -62,7 +63,7 @@ class GradientTape(TrainingMethod):
         # Only the loop needs AutoGraph, which takes about 50 ms for every function that it converts.
         step = tf.autograph.experimental.do_not_convert(step)
         if execution is Execution.XLA and not fused:
-            step = tf.function(step, jit_compile=True)
+            step = tf.function(step, jit_compile=True, input_signature=ELEMENT_SPEC)
 
         def over(batches: Any, start: Any, stop: Any) -> None:
             for row in tf.range(start, stop):
