@@ -79,6 +79,8 @@ def print_run(run: Run) -> None:
         if run.result.diverged is not None:
             console.print(f"diverged        {run.result.diverged}: {NO_EVIDENCE}", soft_wrap=True)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
+        for note in run.result.notes:
+            console.print(f"note            {note}", soft_wrap=True)
         console.print(f"{run.result.updates:,} updates in {seconds(run):.1f} s", soft_wrap=True)
 
 

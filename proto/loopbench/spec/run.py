@@ -257,6 +257,7 @@ class Result(Model):
     environment: Environment
     tensorboard_dir: str = ""
     diverged: Annotated[Divergence | None, Field(validate_default=True)] = None
+    notes: tuple[str, ...] = ()
 
     @field_validator("diverged")
     @classmethod

@@ -394,7 +394,7 @@ class Environment(_message.Message):
     def __init__(self, versions: _Optional[_Mapping[str, str]] = ..., device: _Optional[_Union[Device, str]] = ..., device_name: _Optional[str] = ..., cpu_model: _Optional[str] = ..., cpu_count: _Optional[int] = ..., threads: _Optional[int] = ..., platform: _Optional[str] = ..., source_revision: _Optional[str] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("dataset", "train", "validation", "reported_train", "reported_validation", "history", "weights_digest", "batch_order_digest", "updates", "phases", "environment", "tensorboard_dir", "diverged")
+    __slots__ = ("dataset", "train", "validation", "reported_train", "reported_validation", "history", "weights_digest", "batch_order_digest", "updates", "phases", "environment", "tensorboard_dir", "diverged", "notes")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_FIELD_NUMBER: _ClassVar[int]
@@ -408,6 +408,7 @@ class Result(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     TENSORBOARD_DIR_FIELD_NUMBER: _ClassVar[int]
     DIVERGED_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     dataset: Dataset
     train: FinalMetrics
     validation: FinalMetrics
@@ -421,7 +422,8 @@ class Result(_message.Message):
     environment: Environment
     tensorboard_dir: str
     diverged: Divergence
-    def __init__(self, dataset: _Optional[_Union[Dataset, str]] = ..., train: _Optional[_Union[FinalMetrics, _Mapping]] = ..., validation: _Optional[_Union[FinalMetrics, _Mapping]] = ..., reported_train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., reported_validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., history: _Optional[_Iterable[_Union[EpochRecord, _Mapping]]] = ..., weights_digest: _Optional[str] = ..., batch_order_digest: _Optional[str] = ..., updates: _Optional[int] = ..., phases: _Optional[_Union[Phases, _Mapping]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., tensorboard_dir: _Optional[str] = ..., diverged: _Optional[_Union[Divergence, _Mapping]] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[_Union[Dataset, str]] = ..., train: _Optional[_Union[FinalMetrics, _Mapping]] = ..., validation: _Optional[_Union[FinalMetrics, _Mapping]] = ..., reported_train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., reported_validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., history: _Optional[_Iterable[_Union[EpochRecord, _Mapping]]] = ..., weights_digest: _Optional[str] = ..., batch_order_digest: _Optional[str] = ..., updates: _Optional[int] = ..., phases: _Optional[_Union[Phases, _Mapping]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., tensorboard_dir: _Optional[str] = ..., diverged: _Optional[_Union[Divergence, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunError(_message.Message):
     __slots__ = ("reason", "message", "retryable", "hint")

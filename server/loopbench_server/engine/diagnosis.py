@@ -53,7 +53,7 @@ def diagnose(
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
     """
-    choose_device(first.device, config.threads, max(first.replicas, second.replicas))
+    choose_device([first, second], config.threads)
     wholes = tuple(
         Whole(spec, datasets.load(spec.dataset, config.data_dir), diverged)
         for spec, diverged in zip((first, second), divergences, strict=True)

@@ -24,7 +24,7 @@ from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision and the digest of its JSON schemas.
-PINNED = ("0007", "46707d6042f925ed71bdb01dae0a2d0b6cbfb2914ba9ce2e6e1be44e2cd2aad4")
+PINNED = ("0007", "e78871caba6e6161e5cbedc5c173b042eefea604f94cb183738e360ba01e7f94")
 
 
 def without_words(schema: Any) -> Any:
@@ -164,3 +164,6 @@ def test_a_result_with_nothing_new_has_the_fields_of_an_older_schema(
     diverged = store.add(make_run(2, **ended, result=make_result(diverged=spec.Divergence(epoch=1))))
     assert stored_result(store, diverged) - OF_0003 == {"diverged"}
     assert store.get(diverged.id) == diverged
+    noted = store.add(make_run(3, **ended, result=make_result(notes=("slow",))))
+    assert stored_result(store, noted) - OF_0003 == {"notes"}
+    assert store.get(noted.id) == noted

@@ -1,8 +1,8 @@
-"""Specs with a network. No table changes, but an older server refuses a field that it does not know."""
+"""Networks in specs, and notes in results. No table changes, but an older server refuses unknown fields."""
 
 revision = "0007"
 down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Existing rows can be read as they are: a spec without a network has the default one."""
+    """Existing rows can be read as they are: a spec without a network has the default one, a result has no notes."""
