@@ -318,8 +318,8 @@ async def test_a_store_with_several_seeds_and_rates_shows_no_difference_that_is_
     following.cancel()
     shown = values(registry, "loopbench_accuracy_ratio", split="validation")
     by_digest: dict[str, dict[str, float]] = {}
-    for (method, digest), value in shown.items():
-        by_digest.setdefault(digest, {})[method] = value
+    for (name, digest), value in shown.items():
+        by_digest.setdefault(digest, {})[name] = value
     # The mean of seeds 0 and 1 at 0.1, and seed 0 at 0.001.
     first, second = sorted(by_digest.values(), key=lambda means: means["FIT"], reverse=True)
     assert first == pytest.approx({"FIT": 0.88, "GRADIENT_TAPE": 0.88})
