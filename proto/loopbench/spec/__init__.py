@@ -36,6 +36,7 @@ from loopbench.spec.optimizers import (
 from loopbench.spec.run import (
     SAMPLES,
     AccuracyMetric,
+    ClassMetrics,
     Dataset,
     Device,
     Divergence,
@@ -75,6 +76,7 @@ __all__ = [
     "AdamW",
     "BaseOptimizer",
     "Cause",
+    "ClassMetrics",
     "Clip",
     "Comparison",
     "ComparisonRequest",
