@@ -13,11 +13,15 @@ class Diagnosis(spec.Diagnosis):
     """Causes, and the replay of both sides that they were found in. Notebooks display it as a page.
 
     ``replay`` is plain data for reports: weight distances, gradient ratios, layers in order and metrics side by side.
+    Of one program alone, ``configuration`` is Python for the stock training that it amounts to, and ``notes`` are
+    observations that are no causes.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     replay: Replay = Replay()
+    configuration: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def scope(self) -> tuple[str, ...]:
