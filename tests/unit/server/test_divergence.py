@@ -26,6 +26,7 @@ from loopbench.spec import (
     RunState,
     Verdict,
 )
+from loopbench.spec.normalization import spec_digest
 from loopbench.v1 import run_pb2
 from loopbench_server.operations.compare import Group, compare
 from loopbench_server.operations.compare_stored import compare_stored
@@ -227,9 +228,12 @@ def found(registry: CollectorRegistry, make_run: Make, make_result: Make) -> Mak
 
 def test_accuracies_leave_them_out_and_a_gauge_shows_them(registry: CollectorRegistry, found: Make) -> None:
     def shown() -> tuple[float | None, ...]:
-        names = ("loopbench_last_run_diverged", "loopbench_last_success_timestamp_seconds")
-        accuracy = registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "train"})
-        return (*(registry.get_sample_value(name, LABELS) for name in names), accuracy)
+        labels = LABELS | {"spec": spec_digest(RunSpec())}
+        return (
+            registry.get_sample_value("loopbench_last_run_diverged", LABELS),
+            registry.get_sample_value("loopbench_last_success_timestamp_seconds", labels),
+            registry.get_sample_value("loopbench_accuracy_ratio", labels | {"split": "train"}),
+        )
 
     found(Method.FIT, 1, WHERE)
     assert shown() == (1, None, None)
