@@ -8,24 +8,24 @@ are two faults, has the training with one of them each.
 
 from collections.abc import Callable
 
-from scripts.scoreboard.cases import Label
+from scripts.scoreboard.cases import PROGRAM, Label
 
 STACK_OVERFLOW = "https://stackoverflow.com/questions"
 
 
 def so(number: int, benchmark: str, *needed: str, allowed: tuple[str, ...] = ()) -> Label:
     """A program of a question on Stack Overflow, and the benchmark that has it."""
-    return Label("program", f"[{number}]({STACK_OVERFLOW}/{number}), {benchmark}", needed, allowed)
+    return Label(PROGRAM, f"[{number}]({STACK_OVERFLOW}/{number}), {benchmark}", needed, allowed)
 
 
 def gh(repository: str, benchmark: str, *needed: str, allowed: tuple[str, ...] = ()) -> Label:
     """A program of a repository on GitHub, and the benchmark that has it."""
-    return Label("program", f"[{repository}](https://github.com/{repository}), {benchmark}", needed, allowed)
+    return Label(PROGRAM, f"[{repository}](https://github.com/{repository}), {benchmark}", needed, allowed)
 
 
 def named(benchmark: str) -> Callable[..., Label]:
     """A benchmark's own name for a fault → the label of a program with it."""
-    return lambda name, *needed, allowed=(): Label("program", f"{benchmark}: {name}", needed, allowed)
+    return lambda name, *needed, allowed=(): Label(PROGRAM, f"{benchmark}: {name}", needed, allowed)
 
 
 sample, study, symptom = named("NeuraLint"), named("UMLAUT"), named("AutoTrainer")
@@ -179,11 +179,11 @@ CASES: dict[str, Label] = {
     "autotrainer_dying_relu": symptom("dying ReLU", "DEAD_UNITS", allowed=("ZERO_GRADIENT", "CONSTANT_INITIALIZATION")),
     "autotrainer_oscillating": symptom("oscillating loss", "LEARNING_RATE_TOO_HIGH", allowed=DIVERGED),
     "autotrainer_slow": symptom("slow convergence", "LEARNING_RATE_TOO_LOW", allowed=("TOO_FEW_UPDATES",)),
-    "defect4ml_log_of_zero": Label("program", "defect4ML 001", ("NON_FINITE",), ("INPUT_SCALE", "LOSS_FUNCTION")),
+    "defect4ml_log_of_zero": Label(PROGRAM, "defect4ML 001", ("NON_FINITE",), ("INPUT_SCALE", "LOSS_FUNCTION")),
     "defect4ml_batch_of_all": Label(
         "program", "defect4ML 030", ("TOO_FEW_UPDATES|LEARNING_RATE_TOO_LOW",), ("TOO_FEW_UPDATES",)
     ),
     "traincheck_gradients_add_up": so(60335387, "TrainCheck", "STALE_GRADIENTS", allowed=("ACCUMULATION",)),
-    "traincheck_frozen": Label("program", "TrainCheck pytorch-forum-84911", ("VARIABLES_LEFT_OUT",), ()),
+    "traincheck_frozen": Label(PROGRAM, "TrainCheck pytorch-forum-84911", ("VARIABLES_LEFT_OUT",), ()),
     "traincheck_same_noise": so(67180955, "TrainCheck", "REPEATED_RANDOMNESS"),
 }

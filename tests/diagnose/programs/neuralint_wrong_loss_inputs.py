@@ -2,17 +2,19 @@
 
 from kit import *
 
-x, y = blobs(900, classes=8, d=12)
-data = split(x, onehot(y, 8))
+x, y = digits(900)
+data = split(x, onehot(y, 10))
 score = accuracy
 
 
 def build_model():
-    return keras.Sequential([keras.Input((12,)), L.Dense(32, activation="relu"), L.Dense(8), L.Softmax()])
+    return keras.Sequential(
+        [keras.Input((8, 8, 1)), L.Flatten(), L.Dense(32, activation="relu"), L.Dense(10), L.Softmax()]
+    )
 
 
 def loop(loss_of):
-    def train(model, data, epochs=12):
+    def train(model, data, epochs=10):
         sgd = keras.optimizers.SGD(0.1)
         for _ in range(epochs):
             total = 0.0
