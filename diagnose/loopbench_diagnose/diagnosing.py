@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.experiment import Experiment
@@ -12,13 +13,11 @@ from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.overview import overview
-from loopbench_diagnose.probes import OF_UPDATES, PROBES, Probe
-from loopbench_diagnose.program import checks
+from loopbench_diagnose.probes import PROBES, Probe
+from loopbench_diagnose.program import checks, reference
 from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.progress import Progress, shown, silent
-from loopbench_diagnose.replay import Replay
+from loopbench_diagnose.progress import Progress, shown
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.user_state import preserved
 
@@ -73,8 +72,8 @@ def diagnose(
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (loop, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
-        findings = _ask(experiment, PROBES, show)
-        replay = _overview(experiment, findings)
+        findings = ask(experiment, PROBES, show)
+        replay = replay_of(experiment, findings)
         return Diagnosis(**findings.fields(), replay=replay)
 
 
@@ -85,13 +84,17 @@ def _alone(program: Program, progress: Progress) -> Diagnosis:
     # Without a run there is nothing to examine: its errors are the caller's.
     program.history  # noqa: B018  made here
     program.trace  # noqa: B018
-    try:
-        code = program.configuration.code()
-    except NotRecoveredError as error:
-        code = ""
-        findings.not_tested("stock training", error)
+    replay = reference.compare(program, findings, progress)
     checks.run(program, findings, progress)
-    return Diagnosis(**findings.fields(), configuration=code, notes=findings.notes)
+    return Diagnosis(**findings.fields(), alone=True, replay=replay, configuration=_code(program), notes=findings.notes)
+
+
+def _code(program: Program) -> str:
+    try:
+        return program.configuration.code()
+    except NotRecoveredError:
+        # The comparison says why.
+        return ""
 
 
 def examine(
@@ -99,47 +102,9 @@ def examine(
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
     with preserved(), np.errstate(all="ignore"):
-        return _ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+        return ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
 
 
 def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
     used = data.prime(samples)
     return Experiment(Harness(build_model, used, seed), used, sides)
-
-
-def _ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = silent) -> Findings:
-    findings = Findings()
-    progress("both sides over all samples", 0, len(probes) + 1)
-    # Without a replay there is nothing to compare: its errors are the caller's.
-    experiment.epochs  # noqa: B018  made here
-    for number, probe in enumerate(probes, start=1):
-        if probe in OF_UPDATES and _settled(experiment):
-            continue
-        progress(_name(probe), number, len(probes) + 1)
-        try:
-            probe(experiment, findings)
-        except Exception as error:  # noqa: BLE001  the other results stand
-            findings.not_tested(_name(probe), error)
-    if _settled(experiment):
-        stated = "Both sides make the same updates: of all samples in one order, and of the first batch."
-        findings.control("updates_agree", stated, 0.0, experiment.comparison.final_distance)
-    return findings
-
-
-def _overview(experiment: Experiment, findings: Findings) -> Replay:
-    try:
-        return overview(experiment, findings)
-    except Exception as error:  # noqa: BLE001  the causes stand without pictures
-        findings.not_tested("pictures", error)
-        return Replay()
-
-
-def _name(probe: Probe) -> str:
-    return probe.__module__.rpartition(".")[2].replace("_", " ")
-
-
-def _settled(experiment: Experiment) -> bool:
-    try:
-        return experiment.settled
-    except Exception:  # noqa: BLE001  the probes say what fails
-        return False

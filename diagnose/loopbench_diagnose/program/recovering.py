@@ -65,11 +65,17 @@ def _observed(program: Program) -> Configuration:
         loss=_loss(program, step),
         optimizer=_optimizer(trace),
         batch_size=len(step.call.rows),
-        epochs=max(1, round(program.history.updates * len(step.call.rows) / len(program.given))),
+        epochs=_epochs(program, len(step.call.rows)),
         metrics=["accuracy"] if any("acc" in name for name in program.history.reported) else None,
         shuffle=_shuffles(program, trace),
         class_weight=program.data.class_weight,
     )
+
+
+def _epochs(program: Program, batch_size: int) -> int:
+    """As many as the updates of optimizers amount to; those that the loop is called with where it uses none."""
+    made = round(program.history.updates * batch_size / len(program.given))
+    return max(1, made) if program.history.updates else program.epochs
 
 
 def _shuffles(program: Program, trace: Trace) -> bool:

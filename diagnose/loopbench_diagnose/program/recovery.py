@@ -10,6 +10,8 @@ from loopbench_diagnose.loops import Loop, compile_and_fit
 
 # Names that Keras's `compile` takes and that say what is trained, beside loss, optimizer and metrics.
 COMPILED = ("loss_weights", "weighted_metrics")
+# Columns of the code that people copy.
+WIDTH = 88
 
 
 class NotRecoveredError(ValueError):
@@ -52,7 +54,7 @@ class Configuration:
             fitted["shuffle"] = "False"
         if self.class_weight is not None:
             fitted["class_weight"] = repr(dict(self.class_weight))
-        return f"model.compile({_arguments(given)})\nmodel.fit(x, y, {_arguments(fitted)})\n"
+        return f"{_call('model.compile', given)}\n{_call('model.fit', {'x': 'x', 'y': 'y', **fitted})}\n"
 
     def loop(self) -> Loop:
         """Trains like this, for the number of epochs that the loop is called with."""
@@ -66,6 +68,15 @@ class Configuration:
             fit_options={} if self.class_weight is None else {"class_weight": dict(self.class_weight)},
             **self.compile_options,
         )
+
+
+def _call(function: str, given: Mapping[str, str]) -> str:
+    """A call on one line, or with one argument a line where that is too long."""
+    whole = f"{function}({_arguments(given)})"
+    if len(whole) <= WIDTH:
+        return whole
+    lines = "".join(f"    {name}={value},\n" for name, value in given.items())
+    return f"{function}(\n{lines})"
 
 
 def _arguments(given: Mapping[str, str]) -> str:

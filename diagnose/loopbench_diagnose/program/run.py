@@ -16,11 +16,12 @@ from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.program.fed import by_fit, mapped
 from loopbench_diagnose.program.limits import Limit, limited
 from loopbench_diagnose.program.recovery import Configuration
-from loopbench_diagnose.program.tasks import Kind, Task, recognize
+from loopbench_diagnose.program.tasks import NUMERIC, Kind, Task, recognize
 from loopbench_diagnose.program.training import Outcome, Trainer, initial, orders
 from loopbench_diagnose.program.usage import Usage, observed
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.variables import everything
 
 # Epochs of a loop that is called with a number of them and states no default.
 EPOCHS = 5
@@ -86,6 +87,29 @@ class Program:
         return History(
             tuple(usage.epochs), figures(reported), usage, initial(model), model, limit.updates, not limit.reached
         )
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether the loop is Keras's own ``compile`` and ``fit``, with no class of the user's in it."""
+        usage, model = self.history.usage, self.history.model
+        if not usage.is_stock or type(model).train_step is not keras.Model.train_step:
+            return False
+        return all(is_of_keras(callback) for callback in leaves(usage.fits[0]["callbacks"]))
+
+    @property
+    def bounded_side(self) -> Side:
+        """The loop for the number of epochs that it is called with; one that decides itself is ended after them."""
+        if takes_epochs(self.loop):
+            return self.side
+        size = self.configuration.batch_size
+
+        def train(model: keras.Model, data: Any, epochs: int) -> Any:
+            with limited(Limit(updates=epochs * -(-len(data) // size))):
+                return self.side.train(model, data, epochs)
+            # The limit was reached.
+            return None
+
+        return replace(self.side, train=train)
 
     @cached_property
     def trace(self) -> Trace:
@@ -280,6 +304,38 @@ class Program:
             outputs=outputs,
         )
 
+    def rerun(self, *, updates: int | None = None, seed: int = 0) -> Outcome:
+        """The loop itself on the samples of trial trainings, from the weights and with the seed of a trial.
+
+        It is ended after ``updates`` updates. ``losses`` of the outcome has no values: a loop need not state them.
+        """
+        model = self.harness.model()
+        for variable, value in zip(everything(model), self._start(self.build_model, seed), strict=True):
+            variable.assign(value)
+        keras.utils.set_random_seed(self.seed + seed)
+        kept, _ = self._parts
+        data = replace(self.given.rows(kept), validation=self.given.validation)
+        with limited(Limit(MOST_SECONDS, updates)):
+            self.side.train(model, data, self.epochs)
+        outputs = [self.predicted(model, part.x) for part in (self.held_out, self.training)]
+        return Outcome(
+            losses=np.zeros(0),
+            score=self.score(self.held_out, outputs[0]),
+            training_score=self.score(self.training, outputs[1]),
+            weights=initial(model),
+            outputs=outputs[0],
+        )
+
+    def predicted(self, model: keras.Model, x: Any) -> Any:
+        """Outputs of a model of the program for all of ``x``."""
+        return keras.tree.map_structure(np.asarray, self.harness.predicted(model, x))
+
+    @property
+    def score_name(self) -> str:
+        """What the task score is, and of which samples."""
+        measure = "R²" if self.task.kind in NUMERIC else "accuracy"
+        return f"{'validation' if self.data.validation is not None else 'held-out'} {measure}"
+
     def _trainer(self, factory: Factory, loss: Any, optimizer: Any) -> Trainer:
         key = id(factory), id(loss), id(optimizer)
         if key not in self._trainers:
@@ -305,6 +361,11 @@ class Program:
 def _first(data: Data, most: int) -> Data:
     validation = None if data.validation is None else _first(data.validation, most)
     return data if len(data) <= most else replace(data.rows(slice(most)), validation=validation)
+
+
+def is_of_keras(thing: Any) -> bool:
+    """Whether an object is of one of Keras's own classes."""
+    return type(thing).__module__.partition(".")[0] == "keras"
 
 
 def _same_inputs(fed: Data, given: Data) -> bool:
