@@ -22,8 +22,8 @@ PEERS = {
     "fit on arrays": ("keras_fit", 0),
     "PyTorch, indexed tensors": ("torch_indexed", 0),
     "PyTorch, indexed tensors, one thread": ("torch_indexed", 1),
-    "JAX, lax.scan": ("jax_scan_cnn", 0),
-    "JAX, lax.scan, one core": ("jax_scan_cnn", 1),
+    "JAX, compiled step": ("jax_cnn", 0),
+    "JAX, compiled step, one core": ("jax_cnn", 1),
 }
 
 

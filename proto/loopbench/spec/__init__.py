@@ -20,6 +20,7 @@ from loopbench.spec.analysis import (
     Verdict,
 )
 from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Variant, Violation, violations_of
+from loopbench.spec.naming import MOST_LABELS, Naming
 from loopbench.spec.networks import NETWORKS, BaseNetwork, Cnn, Lstm, Mlp, Network
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
@@ -38,6 +39,7 @@ from loopbench.spec.run import (
     SAMPLES,
     VARIANTS,
     AccuracyMetric,
+    ClassMetrics,
     Dataset,
     Device,
     Divergence,
@@ -70,6 +72,7 @@ from loopbench.spec.service import (
 
 __all__ = [
     "LONGEST_LIST",
+    "MOST_LABELS",
     "NETWORKS",
     "OPTIMIZERS",
     "SAMPLES",
@@ -80,6 +83,7 @@ __all__ = [
     "BaseNetwork",
     "BaseOptimizer",
     "Cause",
+    "ClassMetrics",
     "Clip",
     "Cnn",
     "Comparison",
@@ -110,6 +114,7 @@ __all__ = [
     "Method",
     "Mlp",
     "Model",
+    "Naming",
     "Network",
     "Optimizer",
     "PairComparison",

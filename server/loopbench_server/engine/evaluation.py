@@ -6,7 +6,6 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import make_method
-from loopbench_server.engine.networks import set_state
 from loopbench_server.engine.notes import recording_notes
 from loopbench_server.engine.training import Weights
 from loopbench_server.worker_config import WorkerConfig
@@ -24,7 +23,7 @@ def evaluate(run_id: str, spec: RunSpec, weights: Weights, config: WorkerConfig)
     choose_device([spec], config.threads)
     data = datasets.load(spec.dataset, config.data_dir)
     job = build_job(spec, data)
-    set_state(job.model, weights)
+    job.model.set_weights(weights)
     with recording_notes() as notes:
         method = make_method(job, notes)
     return Evaluation(

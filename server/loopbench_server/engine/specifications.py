@@ -10,7 +10,7 @@ from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.networks import build_model, get_state, weights_digest
+from loopbench_server.engine.networks import build_model, weights_digest
 
 DIGITS_SHOWN = 12
 # Rank of causes that differ by no more than another seed does: below all others that touch the training.
@@ -117,7 +117,7 @@ def _words(network: BaseNetwork) -> str:
 
 def _initial(spec: RunSpec, network: BaseNetwork) -> str:
     """Return the digest of the initial weights of ``network`` under the seed of ``spec``."""
-    return weights_digest(get_state(build_model(spec.model_copy(update={"network": network}))))
+    return weights_digest(build_model(spec.model_copy(update={"network": network})).get_weights())
 
 
 def _seed(wholes: Wholes, findings: Findings) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
@@ -17,14 +17,13 @@ from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import TrainingMethod, make_method
-from loopbench_server.engine.networks import get_state, weights_digest
+from loopbench_server.engine.networks import weights_digest
 from loopbench_server.engine.notes import Notes, recording_notes
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.worker_config import WorkerConfig
 
-# Values of all variables, which :func:`get_state` returns.
-Weights = list[NDArray[Any]]
+Weights = list[NDArray[np.float32]]
 
 
 class Clock:
@@ -111,7 +110,7 @@ def _train_recorded(
         final_metrics = {
             name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")
         }
-        weights: Weights = get_state(job.model)
+        weights: Weights = job.model.get_weights()
         updates = int(job.optimizer.iterations.numpy())
         finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())
         diverged = monitor.find(finite_end=finite_end)

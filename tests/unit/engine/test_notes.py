@@ -11,7 +11,7 @@ from tensorflow.python.framework import config as tensorflow_config
 
 from loopbench.spec import Execution, Method, RunSpec
 from loopbench_server.engine.evaluation import evaluate
-from loopbench_server.engine.networks import build_model, get_state
+from loopbench_server.engine.networks import build_model
 from loopbench_server.engine.notes import LONGEST_NOTE, MOST_NOTES, recording_notes
 from loopbench_server.errors import ExecutionNotAvailableError
 from loopbench_server.worker_config import WorkerConfig
@@ -47,7 +47,7 @@ def test_the_loop_of_the_tape_compiles_without_keras() -> None:
 def test_xla_that_keras_refuses_fails_an_evaluation() -> None:
     spec = RunSpec(dataset="DIGITS", method=Method.FIT, execution=Execution.XLA)
     with pytest.raises(ExecutionNotAvailableError, match="XLA is required, and FIT would execute by GRAPH"):
-        evaluate("id", spec, get_state(build_model(spec)), WorkerConfig())
+        evaluate("id", spec, build_model(spec).get_weights(), WorkerConfig())
 
 
 @pytest.mark.parametrize("method", Method)

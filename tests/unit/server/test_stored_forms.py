@@ -24,7 +24,7 @@ from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision and the digest of its JSON schemas.
-PINNED = ("0007", "e78871caba6e6161e5cbedc5c173b042eefea604f94cb183738e360ba01e7f94")
+PINNED = ("0008", "7adf7ca4383e8711e363b48543b385e48384d9d27f5b3f69febd5f587d92229a")
 
 
 def without_words(schema: Any) -> Any:

@@ -12,7 +12,7 @@ from loopbench.spec import RunSpec
 from loopbench_server.engine.data import CLASSES, SIDE
 from loopbench_server.engine.networks import cnn, lstm, mlp
 from loopbench_server.engine.networks.context import Context
-from loopbench_server.engine.networks.state import get_state, set_state, weights_digest
+from loopbench_server.engine.networks.weights import weights_digest
 
 NETWORKS: dict[str, Callable[[Any, Context], list[keras.Layer]]] = {
     "mlp": mlp.build_layers,
@@ -32,4 +32,4 @@ def build_model(spec: RunSpec) -> keras.Sequential:
     return keras.Sequential([keras.Input((SIDE, SIDE)), *layers, outputs], name="network")
 
 
-__all__ = ["NETWORKS", "build_model", "get_state", "set_state", "weights_digest"]
+__all__ = ["NETWORKS", "build_model", "weights_digest"]

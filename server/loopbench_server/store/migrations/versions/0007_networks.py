@@ -1,7 +1,7 @@
 """Networks in specs, and notes in results. No table changes, but an older server refuses unknown fields."""
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 
 def upgrade() -> None:
