@@ -222,9 +222,10 @@ class BenchmarkServiceServicer:
     def Diagnose(self, request, context):
         """Finds out by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-        WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+        DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+        of Train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

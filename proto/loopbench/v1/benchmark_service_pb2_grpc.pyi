@@ -111,9 +111,10 @@ class BenchmarkServiceStub:
     Diagnose: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]
     """Finds out by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-    WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+    of Train.
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]
     """Returns version, capabilities and load of the server."""
@@ -198,9 +199,10 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Diagnose: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]  # type: ignore[assignment]
     """Finds out by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-    WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+    of Train.
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]  # type: ignore[assignment]
     """Returns version, capabilities and load of the server."""
@@ -342,9 +344,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_analysis_pb2.Diagnosis, _abc.Awaitable[_analysis_pb2.Diagnosis]]:
         """Finds out by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-        WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+        DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+        of Train.
         """
 
     @_abc_1.abstractmethod

@@ -14,10 +14,11 @@ from loopbench_diagnose.side import Side
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.data import Data, Samples, make_samples
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.job import build_replicated_model, make_job
+from loopbench_server.engine.job import build_job, build_replicated_model, make_job
 from loopbench_server.engine.losses import LOSSES
-from loopbench_server.engine.methods import METHODS
+from loopbench_server.engine.methods import METHODS, make_method
 from loopbench_server.engine.networks import build_model
+from loopbench_server.engine.notes import recording_notes
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
 from loopbench_server.engine.specifications import Whole, ask
@@ -52,6 +53,7 @@ def diagnose(
         DeviceNotAvailableError: a GPU is asked for and absent.
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
+        ExecutionNotAvailableError: TensorFlow or Keras uses another execution than a specification requires.
     """
     choose_device([first, second], config.threads)
     wholes = tuple(
@@ -59,6 +61,9 @@ def diagnose(
         for spec, diverged in zip((first, second), divergences, strict=True)
     )
     data = wholes[0].data
+    with recording_notes() as notes:
+        for spec in (first, second):
+            make_method(build_job(spec, data), notes)
     batch_size = _batch_size(first, second)
     findings = examine(
         lambda: build_model(first),

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config as tensorflow_config
 
 from loopbench.spec import Execution, Method, RunSpec
+from loopbench_server.engine.diagnosis import diagnose
 from loopbench_server.engine.evaluation import evaluate
 from loopbench_server.engine.networks import build_model
 from loopbench_server.engine.notes import LONGEST_NOTE, MOST_NOTES, recording_notes
@@ -48,6 +49,14 @@ def test_xla_that_keras_refuses_fails_an_evaluation() -> None:
     spec = RunSpec(dataset="DIGITS", method=Method.FIT, execution=Execution.XLA)
     with pytest.raises(ExecutionNotAvailableError, match="XLA is required, and FIT would execute by GRAPH"):
         evaluate("id", spec, build_model(spec).get_weights(), WorkerConfig())
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_xla_that_keras_refuses_fails_a_diagnosis() -> None:
+    first = RunSpec(dataset="DIGITS")
+    second = RunSpec(dataset="DIGITS", method=Method.FIT, execution=Execution.XLA)
+    with pytest.raises(ExecutionNotAvailableError, match="XLA is required, and FIT would execute by GRAPH"):
+        diagnose(first, second, WorkerConfig())
 
 
 @pytest.mark.parametrize("method", Method)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
+from loopbench_server.engine.forward_pass import largest_batch
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
 from loopbench_server.engine.methods.indexed import ELEMENT_SPEC
@@ -126,8 +127,8 @@ class GradientTape(TrainingMethod):
                 yield self.figures.result()
 
     def evaluate(self, samples: Samples) -> ReportedMetrics:
-        """Evaluate by hand, with the whole set as one batch."""
-        return self._evaluate(samples, len(samples))
+        """Evaluate by hand, with the whole set as one batch unless that takes too much memory."""
+        return self._evaluate(samples, min(len(samples), largest_batch(self.job.model)))
 
     def _evaluate(self, samples: Samples, batch_size: int) -> ReportedMetrics:
         self.figures.reset()
