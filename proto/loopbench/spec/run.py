@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from loopbench.spec.base import Input, Model
+from loopbench.spec.naming import Naming
 from loopbench.spec.optimizers import Optimizer, Sgd
 
 
@@ -302,6 +303,13 @@ class Run(Model):
     end_time: datetime | None = None
     result: Result | None = None
     error: RunError | None = None
+    name: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def naming(self) -> Naming:
+        """The name and the labels that the caller gave the run."""
+        return Naming(name=self.name, labels=self.labels)
 
 
 class Progress(Model):
