@@ -34,6 +34,7 @@ from loopbench.spec.optimizers import (
     RmsProp,
     Sgd,
 )
+from loopbench.spec.reasons import Reason
 from loopbench.spec.run import (
     SAMPLES,
     AccuracyMetric,
@@ -113,6 +114,7 @@ __all__ = [
     "Phases",
     "Progress",
     "Rate",
+    "Reason",
     "ReportedMetrics",
     "Result",
     "RmsProp",
