@@ -68,7 +68,7 @@ def diagnose(
     with preserved(), np.errstate(all="ignore"), shown(progress) as show:
         if second is None:
             program = Program(build_model, data, loop, epochs=epochs, samples=samples, seed=seed)
-            return _alone(program, show)
+            return examine_alone(program, show)
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (loop, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
@@ -77,7 +77,7 @@ def diagnose(
         return Diagnosis(**findings.fields(), replay=replay)
 
 
-def _alone(program: Program, progress: Progress) -> Diagnosis:
+def examine_alone(program: Program, progress: Progress) -> Diagnosis:
     """One program: its run, the stock training that it amounts to, and the checks."""
     findings = Findings()
     progress("the loop as it is", 0, len(checks.CHECKS) + 2)
