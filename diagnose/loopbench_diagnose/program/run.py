@@ -15,6 +15,7 @@ from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.program.fed import by_fit, mapped
 from loopbench_diagnose.program.limits import Limit, limited
+from loopbench_diagnose.program.preparation import are_apart, as_fed
 from loopbench_diagnose.program.recovery import Configuration
 from loopbench_diagnose.program.tasks import NUMERIC, Kind, Task, recognize
 from loopbench_diagnose.program.training import Outcome, Trainer, initial, orders
@@ -34,8 +35,9 @@ WATCHED = 4
 # Trial trainings: samples and updates at most.
 TRIAL_SAMPLES = 2_003
 TRIAL_UPDATES = 1_500
-# The part of the samples that is held out where the program has no validation set.
+# The part of the samples that is held out where the program has no validation set, and samples that are too few for it.
 HELD_OUT = 0.2
+FEW = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,8 @@ class Program:
         """The samples as the loop feeds them to the model, with the validation set."""
         fits = self.history.usage.fits
         if not fits:
-            return self.given
+            ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
+            return as_fed(self.given, ordered.steps[0]) if ordered.steps else self.given
         fed = by_fit(fits[0], self.build_model, MOST_SAMPLES)
         if fed.validation is None and self.given.validation is not None and _same_inputs(fed, self.given):
             fed = replace(fed, validation=self.given.validation)
@@ -164,16 +167,24 @@ class Program:
     def held_out(self) -> Data:
         """The samples that scores are computed on: the validation set, or a part that no trial trains on."""
         _, rest = self._parts
-        validation = self.data.validation
+        validation = self.validation
         return validation.rows(slice(TRIAL_SAMPLES)) if validation is not None else self.data.rows(rest)
+
+    @cached_property
+    def validation(self) -> Data | None:
+        """The validation set; None where there is none, or one that is prepared in another way."""
+        validation = self.data.validation
+        return None if validation is None or are_apart(self.data, validation) else validation
 
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         generator = np.random.default_rng(self.seed)
         total = len(self.data)
         # Samples in their order, which training without a shuffle goes by.
-        if self.data.validation is not None:
+        if self.validation is not None:
             return np.sort(generator.permutation(total)[:TRIAL_SAMPLES]), np.arange(0)
+        if total < FEW:
+            return np.arange(total), np.arange(total)
         order = generator.permutation(total)[: round(TRIAL_SAMPLES / (1 - HELD_OUT))]
         rest = max(1, round(HELD_OUT * len(order)))
         return np.sort(order[rest:]), np.sort(order[:rest])
@@ -354,7 +365,7 @@ class Program:
     def score_name(self) -> str:
         """What the task score is, and of which samples."""
         measure = "R²" if self.task.kind in NUMERIC else "accuracy"
-        return f"{'validation' if self.data.validation is not None else 'held-out'} {measure}"
+        return f"{'validation' if self.validation is not None else 'held-out'} {measure}"
 
     def _trainer(self, factory: Factory, loss: Any, optimizer: Any) -> Trainer:
         key = id(factory), id(loss), id(optimizer)

@@ -3,12 +3,29 @@
 from collections.abc import Callable
 
 from loopbench_diagnose.findings import Findings
+from loopbench_diagnose.program.checks import (
+    by_trials,
+    gradients,
+    labels,
+    metrics,
+    non_finite,
+    randomness,
+    validation_data,
+)
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.progress import Progress, silent
 
 Check = Callable[[Program, Findings], None]
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (
+    labels.check,
+    by_trials.check,
+    non_finite.check,
+    gradients.check,
+    randomness.check,
+    validation_data.check,
+    metrics.check,
+)
 
 
 def run(program: Program, findings: Findings, progress: Progress = silent) -> None:
