@@ -106,5 +106,13 @@ def examine(
 
 
 def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
-    used = data.prime(samples)
-    return Experiment(Harness(build_model, used, seed), used, sides)
+    """An experiment on a prime number of samples, unless only the number that was given makes equal batches.
+
+    Loops that divide the samples into a number of parts agree with ``fit`` on that number alone.
+    """
+    prime, given = data.prime(samples), data.first(samples)
+    made = Experiment(Harness(build_model, prime, seed), prime, sides)
+    if len(prime) == len(given) or made.observed.same_batch_sizes:
+        return made
+    whole = Experiment(Harness(build_model, given, seed), given, sides, reduced=False)
+    return whole if whole.first_updates_agree and whole.observed.same_batch_sizes else made

@@ -241,7 +241,7 @@ class Program:
         return float(np.mean([task.score(y, z, logits=threshold) for task, y, z in pairs]))
 
     def updates(self, epochs: int | None = None) -> int:
-        """Updates of a trial of so many epochs; as many as the loop's by default."""
+        """Updates of a trial of ``epochs`` epochs; by default, of as many as the loop runs."""
         configuration = self.configuration
         batches = -(-len(self.training) // configuration.batch_size)
         return min(TRIAL_UPDATES, (epochs or configuration.epochs) * batches)
@@ -272,7 +272,7 @@ class Program:
             learning_rate: of the optimizer.
             x: applied to every array of inputs, of the training samples and of the held-out ones.
             y: the same for labels.
-            epochs: as many as the loop's by default, at most ``TRIAL_UPDATES`` updates.
+            epochs: of the loop by default, at most ``TRIAL_UPDATES`` updates.
             updates: instead of ``epochs``.
             batch_size: samples in a batch.
             shuffle: as for ``fit``.
