@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.experiment import refuse_reuse
 from loopbench_diagnose.harness import Harness, NoUpdateError, figures
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.program.fed import by_fit, mapped
+from loopbench_diagnose.program.fed import by_fit, is_readable, mapped
 from loopbench_diagnose.program.limits import Limit, limited
 from loopbench_diagnose.program.preparation import are_apart, as_fed
 from loopbench_diagnose.program.recovery import Configuration
@@ -100,7 +101,7 @@ class Program:
         model = self.harness.model()
         keras.utils.set_random_seed(self.seed)
         limit, reported = Limit(MOST_SECONDS, MOST_UPDATES), None
-        with observed() as usage, limited(limit):
+        with observed(model) as usage, limited(limit):
             if self._pipelines is None:
                 reported = self.side.train(model, self.given.copied(), self.epochs)
             else:
@@ -139,8 +140,13 @@ class Program:
 
         Raises:
             NoUpdateError: there are none.
+            ReusedObjectError: the loop uses an optimizer or a ``tf.function`` of the run before.
         """
-        trace = self.harness.watch(self.side, self.watched_data, self.epochs, updates=WATCHED)
+        try:
+            trace = self.harness.watch(self.side, self.watched_data, self.epochs, updates=WATCHED)
+        except Exception as error:
+            refuse_reuse(error, "the loop")
+            raise
         if not trace.steps:
             raise NoUpdateError("the loop took no gradient of the model's weights with tf.GradientTape")
         return trace
@@ -149,7 +155,7 @@ class Program:
     def data(self) -> Data:
         """The samples as the loop feeds them to the model, with the validation set."""
         fits = self.history.usage.fits
-        if not fits:
+        if not fits or not is_readable(fits[0]):
             ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
             return as_fed(self.given, ordered.steps[0]) if ordered.steps else self.given
         fed = by_fit(fits[0], self.build_model, MOST_SAMPLES)
