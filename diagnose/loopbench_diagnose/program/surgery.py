@@ -119,11 +119,15 @@ def anatomy(model: keras.Model, x: Any) -> Anatomy:
     """The layers of ``model`` as it is called on ``x``, some rows of inputs."""
     with _calls() as made:
         outputs = model(x, training=False)
-    last = {id(layer): layer for layer, _ in made}
-    order = list({id(layer): layer for layer, _ in reversed(made)}.values())[::-1] if last else []
+    order = [_inside(layer) for layer in {id(layer): layer for layer, _ in reversed(made)}.values()][::-1]
     single = leaves(outputs)
     whole = len(single) == 1 and bool(made) and _same(leaves(made[-1][1]), single)
     return Anatomy(order, _tail(order) if whole else [])
+
+
+def _inside(layer: Any) -> Any:
+    """The layer that is applied to every step, where it is called by way of another one."""
+    return layer.layer if isinstance(layer, layers.TimeDistributed) else layer
 
 
 def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:
