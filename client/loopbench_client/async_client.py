@@ -1,10 +1,11 @@
 """The client for asyncio: method by method the twin of :class:`loopbench_client.Client`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc.aio
 
@@ -17,6 +18,11 @@ from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
 from loopbench_client.retry import Retry, WatchRetry
+from loopbench_client.run_list import AsyncRunList
+from loopbench_client.run_weights import unpack
+
+if TYPE_CHECKING:
+    from loopbench_client.run_weights import Weights
 
 T = TypeVar("T")
 
@@ -36,13 +42,17 @@ class AsyncClient:
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc.aio, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
-        self._train = train_method(self._channel)
+        # As in Client.
+        self._train_channel = open_channel(grpc.aio, address, tls)
+        self._train = train_method(self._train_channel)
 
     async def train(
         self,
         run: spec.RunSpec,
         *,
         request_id: str | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
         detach: bool = False,
         on_progress: Callable[[spec.RunEvent], object] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # the deadline of the call, which the server receives
@@ -52,7 +62,7 @@ class AsyncClient:
         ``on_progress`` is a plain function that is called in the event loop.
         """
         requests.check_progress(on_progress, detach=detach)
-        call = requests.train(run, request_id, detach=detach)
+        call = requests.train(run, request_id, requests.naming(name, labels), detach=detach)
         retry = Retry(timeout)
         while True:
             try:
@@ -141,20 +151,48 @@ class AsyncClient:
         """The run, in any state."""
         return await self._answer(requests.get_run(run_id))
 
-    async def list_runs(
+    def list_runs(
         self,
         filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
         *,
         page_size: int = requests.PAGE_SIZE,
-    ) -> AsyncIterator[spec.Run]:
+    ) -> AsyncRunList:
         """All runs that match, the newest first, fetched page by page as they are taken."""
+        return AsyncRunList(partial(self._list_runs, filter, page_size))
+
+    async def _list_runs(self, wanted: spec.RunFilter | None, page_size: int) -> AsyncIterator[spec.Run]:
         token = ""  # nosec B105  # of a page
         while True:
-            runs, token = await self._answer(requests.list_runs(filter, page_size, token))
+            runs, token = await self._answer(requests.list_runs(wanted, page_size, token))
             for run in runs:
                 yield run
             if not token:
                 return
+
+    async def find_run_id(self, prefix: str) -> str:
+        """The id of the only run whose id begins with ``prefix``; see :meth:`loopbench_client.Client.find_run_id`."""
+        if not requests.is_id_prefix(prefix):
+            return prefix
+        wanted = spec.RunFilter(id_prefix=prefix)
+        found, _ = await self._answer(requests.list_runs(wanted, 10, ""))
+        return requests.only_run(prefix, found)
+
+    async def weights(self, run_id: str) -> "Weights":
+        """The final weights of a run, as ``keras.Model.set_weights`` takes them; their digest is checked."""
+        packed = await self.packed_weights(run_id)
+        return unpack(packed, (await self.get_run(run_id)).result)
+
+    async def packed_weights(self, run_id: str) -> bytes:
+        """The final weights of a run as the bytes of an ``.npz`` file of NumPy."""
+        call = requests.get_weights(run_id)
+        retry = Retry(self._timeout)
+        while True:
+            try:
+                with translated_errors():
+                    parts = self._stub.GetWeights(call.request, timeout=retry.left, metadata=self._metadata)
+                    return b"".join([call.read(part) async for part in parts])
+            except ServerUnavailableError as error:
+                await asyncio.sleep(retry.pause(error))
 
     async def cancel_run(self, run_id: str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
@@ -239,7 +277,8 @@ class AsyncClient:
             return call.read(await send(call.request, timeout=timeout, metadata=self._metadata))
 
     async def close(self) -> None:
-        """Ends all calls and the connection."""
+        """End all calls and the connections."""
+        await self._train_channel.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:

@@ -1,10 +1,12 @@
 """The client for ordinary code."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
+from itertools import islice
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
@@ -17,6 +19,11 @@ from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
 from loopbench_client.retry import Retry, WatchRetry
+from loopbench_client.run_list import RunList
+from loopbench_client.run_weights import unpack
+
+if TYPE_CHECKING:
+    from loopbench_client.run_weights import Weights
 
 T = TypeVar("T")
 
@@ -41,13 +48,18 @@ class Client:
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
-        self._train = train_method(self._channel)
+        # Calls of a channel go to all servers of the address in turn. With two servers, a Train after each WatchRun of
+        # the same channel would always reach the same one.
+        self._train_channel = open_channel(grpc, address, tls)
+        self._train = train_method(self._train_channel)
 
     def train(
         self,
         run: spec.RunSpec,
         *,
         request_id: str | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
         detach: bool = False,
         on_progress: Callable[[spec.RunEvent], object] | None = None,
         timeout: float | None = None,
@@ -57,7 +69,7 @@ class Client:
         A run whose server is lost is asked for again, for a minute or two, under the same request_id.
         The run is cancelled where this call ends before it: after ``timeout`` seconds (default: never), by an
         exception in ``on_progress`` or by KeyboardInterrupt. The same ``request_id``, a UUID,
-        returns the same run.
+        returns the same run. ``name`` and ``labels`` help people find a new run again; they do not affect it.
 
         Raises:
             ValueError: ``on_progress`` together with ``detach``; use :meth:`watch_run`.
@@ -66,7 +78,7 @@ class Client:
             RunCancelledError: somebody cancelled the run.
         """
         requests.check_progress(on_progress, detach=detach)
-        call = requests.train(run, request_id, detach=detach)
+        call = requests.train(run, request_id, requests.naming(name, labels), detach=detach)
         retry = Retry(timeout)
         while True:
             try:
@@ -152,14 +164,61 @@ class Client:
         filter: spec.RunFilter | None = None,  # noqa: A002  # the contract's name for it
         *,
         page_size: int = requests.PAGE_SIZE,
-    ) -> Iterator[spec.Run]:
-        """All runs that match, the newest first, fetched page by page as they are taken."""
+    ) -> RunList:
+        """All runs that match, the newest first, fetched page by page as they are taken.
+
+        The list displays itself in a notebook; ``to_frame()`` converts it to a DataFrame of pandas.
+        """
+        return RunList(partial(self._list_runs, filter, page_size))
+
+    def _list_runs(self, wanted: spec.RunFilter | None, page_size: int) -> Iterator[spec.Run]:
         token = ""  # nosec B105  # of a page
         while True:
-            runs, token = self._answer(requests.list_runs(filter, page_size, token))
+            runs, token = self._answer(requests.list_runs(wanted, page_size, token))
             yield from runs
             if not token:
                 return
+
+    def find_run_id(self, prefix: str) -> str:
+        """The id of the only run whose id begins with ``prefix``, which has at least four characters.
+
+        A whole id, and a text that can be no part of one, is returned as it is.
+
+        Raises:
+            NotFoundError: no run id begins with ``prefix``.
+            InvalidSpecError: several do.
+        """
+        if not requests.is_id_prefix(prefix):
+            return prefix
+        wanted = spec.RunFilter(id_prefix=prefix)
+        return requests.only_run(prefix, [*islice(self.list_runs(wanted, page_size=10), 10)])
+
+    def weights(self, run_id: str) -> "Weights":
+        """The final weights of a run, as ``keras.Model.set_weights`` takes them; their digest is checked.
+
+        Raises:
+            ImportError: NumPy is not installed.
+            PreconditionError: the run has no result, or its weights have been deleted.
+            ServerError: what arrived has another digest.
+        """
+        packed = self.packed_weights(run_id)
+        return unpack(packed, self.get_run(run_id).result)
+
+    def packed_weights(self, run_id: str) -> bytes:
+        """The final weights of a run as the bytes of an ``.npz`` file of NumPy.
+
+        Raises:
+            PreconditionError: as for :meth:`weights`.
+        """
+        call = requests.get_weights(run_id)
+        retry = Retry(self._timeout)
+        while True:
+            try:
+                with translated_errors():
+                    parts = self._stub.GetWeights(call.request, timeout=retry.left, metadata=self._metadata)
+                    return b"".join(map(call.read, parts))
+            except ServerUnavailableError as error:
+                time.sleep(retry.pause(error))
 
     def cancel_run(self, run_id: str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
@@ -232,7 +291,8 @@ class Client:
             return call.read(getattr(self._stub, call.method)(call.request, timeout=timeout, metadata=self._metadata))
 
     def close(self) -> None:
-        """Ends all calls and the connection."""
+        """End all calls and the connections."""
+        self._train_channel.close()
         self._channel.close()
 
     def __enter__(self) -> Self:

@@ -1,12 +1,16 @@
 """What every call sends and how its answer is read: the part that both clients share."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2
+from loopbench_client.errors import ErrorDetails, InvalidSpecError, NotFoundError, UnsupportedError
 
 T = TypeVar("T")
 
@@ -14,6 +18,12 @@ T = TypeVar("T")
 RUN_ID_METADATA = "loopbench-run-id"
 
 PAGE_SIZE = 50
+
+# The server does not accept parts of ids: it would have to guess.
+ID_PREFIX = re.compile(r"[0-9a-f-]{4,35}")
+# Runs that an error about a prefix names.
+MOST_NAMED = 5
+OLD_FILTER = "the server does not filter by name, label or the beginning of an id: it is older than this client"
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,29 @@ def check_progress(on_progress: object, *, detach: bool) -> None:
         raise ValueError("a detached run has no on_progress: follow it with watch(run_id)")
 
 
-def train(run: spec.RunSpec, request_id: str | None, *, detach: bool) -> Call[spec.Run]:
+def train(run: spec.RunSpec, request_id: str | None, naming: spec.Naming, *, detach: bool) -> Call[spec.Run]:
     """A call that is safe to repeat, because it always bears a request_id."""
     request = benchmark_service_pb2.TrainRequest(
-        spec=wire.spec_to_wire(run), request_id=request_id or str(uuid4()), detach=detach
+        spec=wire.spec_to_wire(run),
+        request_id=request_id or str(uuid4()),
+        detach=detach,
+        name=naming.name,
+        labels=naming.labels,
     )
     return Call("Train", request, wire.run_from_wire)
+
+
+def naming(name: str, labels: Mapping[str, str] | None) -> spec.Naming:
+    """The name and the labels of a run.
+
+    Raises:
+        InvalidSpecError: they break the contract.
+    """
+    try:
+        return spec.Naming(name=name, labels=dict(labels or {}))
+    except ValidationError as error:
+        details = ErrorDetails("some values are not valid", "INVALID_FIELDS", {}, spec.violations_of(error.errors()))
+        raise InvalidSpecError(details) from error
 
 
 def only(answers: list[Any]) -> Any:
@@ -82,10 +109,54 @@ def get_run(run_id: str) -> Call[spec.Run]:
 
 def list_runs(runs: spec.RunFilter | None, page_size: int, page_token: str) -> Call[tuple[list[spec.Run], str]]:
     """One page of runs and the token of the next, empty after the last."""
+    wanted = runs or spec.RunFilter()
     request = benchmark_service_pb2.ListRunsRequest(
-        filter=wire.filter_to_wire(runs or spec.RunFilter()), page_size=page_size, page_token=page_token
+        filter=wire.filter_to_wire(wanted), page_size=page_size, page_token=page_token
     )
-    return Call("ListRuns", request, lambda page: ([*map(wire.run_from_wire, page.runs)], page.next_page_token))
+
+    def read(page: Any) -> tuple[list[spec.Run], str]:
+        found = [*map(wire.run_from_wire, page.runs)]
+        if not all(_is_named(run, wanted) for run in found):
+            raise UnsupportedError(ErrorDetails(OLD_FILTER, "OLD_SERVER"), hint="upgrade the server")
+        return found, page.next_page_token
+
+    return Call("ListRuns", request, read)
+
+
+def _is_named(run: spec.Run, wanted: spec.RunFilter) -> bool:
+    """Whether a run has the names that a filter asks for; an older server ignores these conditions."""
+    return (
+        (not wanted.names or run.name in wanted.names)
+        and wanted.labels.items() <= run.labels.items()
+        and run.id.startswith(wanted.id_prefix)
+    )
+
+
+def is_id_prefix(text: str) -> bool:
+    """Whether ``text`` can be the beginning of a run id, and is not a whole one."""
+    return ID_PREFIX.fullmatch(text.lower()) is not None
+
+
+def only_run(prefix: str, found: list[spec.Run]) -> str:
+    """The id of the only run whose id begins with ``prefix``.
+
+    Raises:
+        NotFoundError: no run does.
+        InvalidSpecError: several do.
+    """
+    if len(found) == 1:
+        return found[0].id
+    if not found:
+        details = ErrorDetails(f"no run has an id that begins with {prefix}", "RUN_NOT_FOUND")
+        raise NotFoundError(details, hint="loopbench runs lists the runs")
+    several = ", ".join(run.id for run in found[:MOST_NAMED]) + (", …" if len(found) > MOST_NAMED else "")
+    details = ErrorDetails(f"several run ids begin with {prefix}: {several}", "AMBIGUOUS_ID")
+    raise InvalidSpecError(details, hint="give more characters")
+
+
+def get_weights(run_id: str) -> Call[bytes]:
+    """A stream of the parts of an ``.npz`` file."""
+    return Call("GetWeights", benchmark_service_pb2.GetWeightsRequest(run_id=run_id), lambda part: part.data)
 
 
 def cancel_run(run_id: str) -> Call[spec.Run]:

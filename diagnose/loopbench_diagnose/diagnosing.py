@@ -1,5 +1,6 @@
 """The one function of this package."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.execution import without_tensorflow_warnings
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.harness import Harness
@@ -68,7 +70,7 @@ def diagnose(
     with preserved(), np.errstate(all="ignore"), shown(progress) as show:
         if second is None:
             program = Program(build_model, data, loop, epochs=epochs, samples=samples, seed=seed)
-            return _alone(program, show)
+            return examine_alone(program, show)
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (loop, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
@@ -77,15 +79,18 @@ def diagnose(
         return Diagnosis(**findings.fields(), replay=replay)
 
 
-def _alone(program: Program, progress: Progress) -> Diagnosis:
+def examine_alone(program: Program, progress: Progress) -> Diagnosis:
     """One program: its run, the stock training that it amounts to, and the checks."""
     findings = Findings()
     progress("the loop as it is", 0, len(checks.CHECKS) + 2)
-    # Without a run there is nothing to examine: its errors are the caller's.
+    # Without a run there is nothing to examine: its errors and its warnings are the caller's.
     program.history  # noqa: B018  made here
-    program.trace  # noqa: B018
-    replay = reference.compare(program, findings, progress)
-    checks.run(program, findings, progress)
+    with warnings.catch_warnings(), without_tensorflow_warnings():
+        # What the program warns of, it has said by now.
+        warnings.simplefilter("ignore")
+        program.trace  # noqa: B018
+        replay = reference.compare(program, findings, progress)
+        checks.run(program, findings, progress)
     return Diagnosis(**findings.fields(), alone=True, replay=replay, configuration=_code(program), notes=findings.notes)
 
 
@@ -106,5 +111,13 @@ def examine(
 
 
 def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:
-    used = data.prime(samples)
-    return Experiment(Harness(build_model, used, seed), used, sides)
+    """An experiment on a prime number of samples, unless only the number that was given makes equal batches.
+
+    Loops that divide the samples into a number of parts agree with ``fit`` on that number alone.
+    """
+    prime, given = data.prime(samples), data.first(samples)
+    made = Experiment(Harness(build_model, prime, seed), prime, sides)
+    if len(prime) == len(given) or made.observed.same_batch_sizes:
+        return made
+    whole = Experiment(Harness(build_model, given, seed), given, sides, reduced=False)
+    return whole if whole.first_updates_agree and whole.observed.same_batch_sizes else made

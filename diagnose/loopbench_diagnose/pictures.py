@@ -20,7 +20,7 @@ from loopbench_diagnose.replay import (
 
 # A drawing, and where in it lines are drawn: figures of the axes are left of it and below.
 WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 84, 628, 14, 232
+LEFT, RIGHT, TOP, BOTTOM = 84, 628, 26, 232
 # Bars are drawn from 0 to 100; a bar of this width marks a value at the end of its axis.
 LEAST_BAR = 0.8
 # What the sides are called.
@@ -52,8 +52,10 @@ def _distances(updates: tuple[UpdateRecord, ...], parting: FirstDifference | Non
     if not known:
         return None
     positive = [value for value in known if value > 0]
-    # A distance of 0 has no place on a logarithmic axis: it is drawn at the lower end.
-    y_scale = logarithmic(positive) if positive else linear(known)
+    title = "Weight distance over updates"
+    if not positive:
+        return section(title, element("p", f"The weights of both sides agree after all {len(updates)} updates."))
+    y_scale = logarithmic(positive)
     x_scale = whole(updates[0].number, updates[-1].number)
     chart = element(
         "svg",
@@ -71,7 +73,7 @@ def _distances(updates: tuple[UpdateRecord, ...], parting: FirstDifference | Non
         "The axis is logarithmic; 0 is drawn at its lower end."
     )
     words = element("p", parting.text) if parting else None
-    return section("Weight distance over updates", element("p", text, class_="quiet"), words, element("figure", chart))
+    return section(title, element("p", text, class_="quiet"), words, element("figure", chart))
 
 
 def _x(place: float) -> float:
@@ -95,10 +97,10 @@ def _axes(x_scale: Scale, y_scale: Scale) -> Iterator[Html]:
 def _parting(place: float, parting: FirstDifference) -> Iterator[Html]:
     at = _x(place)
     yield element("line", class_="parting", x1=at, x2=at, y1=TOP, y2=BOTTOM)
-    # The text is on the side that has room.
+    # The text is above the plot, where no line crosses it, and on the side that has room.
     x, anchor = (at - 6, "end") if at > (LEFT + RIGHT) / 2 else (at + 6, "start")
     words = f"first difference: {parting.place}"
-    yield element("text", words, class_="parting-text", x=x, y=TOP + 12, text_anchor=anchor)
+    yield element("text", words, class_="parting-text", x=x, y=TOP - 10, text_anchor=anchor)
 
 
 def _line(updates: tuple[UpdateRecord, ...], x_scale: Scale, y_scale: Scale) -> Iterator[Html]:

@@ -93,6 +93,11 @@ def _optimizer(message: run_pb2.Optimizer) -> Any:
     return None if kind is None else {"kind": kind, **_values(getattr(message, kind))}
 
 
+def is_map(field: Any) -> bool:
+    """Whether a field of a message is a map."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
 def _values(message: Message) -> dict[str, Any]:
     """The fields that are set, as the models' validation takes them; an unspecified enum counts as not set."""
     values: dict[str, Any] = {}
@@ -100,7 +105,7 @@ def _values(message: Message) -> dict[str, Any]:
         if field.has_presence and not message.HasField(field.name):
             continue
         value = getattr(message, field.name)
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if is_map(field):
             values[field.name] = dict(value)
         elif field.is_repeated:
             values[field.name] = tuple(_value_from_wire(item, field) for item in value)
@@ -113,6 +118,9 @@ def _endless(message: Message, path: str) -> Iterator[spec.Violation]:
     """Lists, in any depth, that are longer than any that a caller may send."""
     for field, value in message.ListFields():
         here = f"{path}.{field.name}".removeprefix(".")
+        if is_map(field):
+            # Its model bounds it, and counts before it looks at any item.
+            continue
         if not field.is_repeated:
             yield from _endless(value, here) if field.message_type else ()
         elif len(value) > spec.LONGEST_LIST:
@@ -143,6 +151,13 @@ def spec_to_wire(value: spec.RunSpec) -> run_pb2.RunSpec:
 
 def spec_from_wire(message: run_pb2.RunSpec) -> spec.RunSpec:
     return from_message(message, spec.RunSpec, "spec")
+
+
+def naming_from_wire(message: benchmark_service_pb2.TrainRequest) -> spec.Naming:
+    try:
+        return spec.Naming(name=message.name, labels=dict(message.labels))
+    except ValidationError as error:
+        raise spec.InvalidFieldsError(spec.violations_of(error.errors())) from error
 
 
 def run_to_wire(value: spec.Run) -> run_pb2.Run:

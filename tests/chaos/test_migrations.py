@@ -80,6 +80,14 @@ SPECS_OF_0004 = (
     ),
     RunSpec(method=Method.FIT, dataset=Dataset.DIGITS, replicas=2, batch_size=1438),
 )
+# Later revisions of the tables, undone.
+BACK_TO_0004 = (
+    "DROP TABLE labels",
+    "DROP INDEX ix_runs_name",
+    "ALTER TABLE runs DROP COLUMN name",
+    "ALTER TABLE runs DROP COLUMN labels",
+    "UPDATE alembic_version SET version_num = '0004'",
+)
 INSERT_OF_0004 = sa.text(
     "INSERT INTO runs (id, request_id, state, method, loss, optimizer, dataset, seed, spec, spec_digest, create_time, "
     "owner, lease_end) VALUES (:run_id, :run_id, 'SUCCEEDED', 'FIT', 'SUM_OF_SQUARES', 'sgd', 'DIGITS', 0, :spec, "
@@ -131,12 +139,14 @@ class TestSchemas:
     def test_a_new_schema_equals_the_migrated_oldest_schema(self, kind: str, store_url: str) -> None:
         new = open_database(store_url)
         made = tables(new)
-        run_sql(store_url, *(f"DROP TABLE {name}" for name in ("weights", "epochs", "runs", "alembic_version")))
+        run_sql(
+            store_url, *(f"DROP TABLE {name}" for name in ("labels", "weights", "epochs", "runs", "alembic_version"))
+        )
         new.dispose()
         make_first_schema(kind, store_url)
         migrated = open_database(store_url)
         assert tables(migrated) == made
-        assert made.keys() == {"weights", "epochs", "runs", "alembic_version"}
+        assert made.keys() == {"labels", "weights", "epochs", "runs", "alembic_version"}
         migrated.dispose()
 
     def test_a_newer_database_is_refused_and_unchanged(self, store_url: str) -> None:
@@ -152,8 +162,8 @@ class TestSchemas:
     def test_specifications_of_revision_0004_keep_their_content_and_are_found(self, store_url: str) -> None:
         engine = open_database(store_url)
         with engine.begin() as connection:
-            # No later revision changed a table.
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+            for statement in BACK_TO_0004:
+                connection.exec_driver_sql(statement)
             for run_id, text, digest in ROWS_OF_0004:
                 connection.execute(INSERT_OF_0004, {"run_id": run_id, "spec": text, "digest": digest})
         engine.dispose()

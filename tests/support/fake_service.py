@@ -68,6 +68,14 @@ def error_info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
     return error_details_pb2.ErrorInfo(reason=reason, domain="loopbench", metadata=metadata)
 
 
+def _is_named(run: spec.Run, wanted: Any) -> bool:
+    return (
+        (not wanted.names or run.name in wanted.names)
+        and dict(wanted.labels).items() <= run.labels.items()
+        and run.id.startswith(wanted.id_prefix)
+    )
+
+
 class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     """Answers with its attributes and keeps every request."""
 
@@ -78,6 +86,9 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         # The next errors of each method, raised before anything else.
         self.failures: dict[str, deque[status_pb2.Status]] = defaultdict(deque)
         self.runs = [make_run()]
+        # A server of before names ignores the fields that it does not know.
+        self.is_old = False
+        self.weights = b""
         # Whether runs get individual ids and are listed afterwards.
         self.keeps = False
         self.verdict = spec.Verdict.IDENTICAL
@@ -120,7 +131,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         run = wire.spec_from_wire(request.spec)
         if request.detach:
             return wire.run_to_wire(make_run(run, state=spec.RunState.QUEUED, result=None))
-        trained = make_run(run, result=make_result(run, self.digest(run)))
+        naming = {"name": request.name, "labels": dict(request.labels)}
+        trained = make_run(run, result=make_result(run, self.digest(run)), **naming)
         if self.keeps:
             trained = trained.model_copy(update={"id": f"run-{len(self.runs)}"})
             self.runs.insert(0, trained)
@@ -156,9 +168,15 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._enter("ListRuns", request, context)
         start = int(request.page_token or 0)
         end = start + request.page_size
+        runs = self.runs if self.is_old else [run for run in self.runs if _is_named(run, request.filter)]
         return benchmark_service_pb2.ListRunsResponse(
-            runs=map(wire.run_to_wire, self.runs[start:end]), next_page_token=str(end) if end < len(self.runs) else ""
+            runs=map(wire.run_to_wire, runs[start:end]), next_page_token=str(end) if end < len(runs) else ""
         )
+
+    def GetWeights(self, request: Any, context: Any) -> Iterator[Any]:
+        self._enter("GetWeights", request, context)
+        for start in range(0, len(self.weights), 100):
+            yield benchmark_service_pb2.GetWeightsResponse(data=self.weights[start : start + 100])
 
     def Evaluate(self, request: Any, context: Any) -> Any:
         self._enter("Evaluate", request, context)

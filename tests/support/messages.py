@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import strategies as st
 
+from loopbench.wire import is_map
 from tests.support.requests import FLOATS, INTEGERS, empty_message
 
 Values = st.SearchStrategy[Any]
@@ -30,6 +31,9 @@ ODD: dict[int, Values] = {
 }
 # Valid texts by field name; all other texts are ids.
 TEXTS: dict[str, Values] = {
+    "name": st.text("az ", max_size=10),
+    "names": st.text("az ", min_size=1, max_size=10),
+    "id_prefix": st.text("0123456789abcdef", min_size=4, max_size=8),
     "label": st.text(min_size=1, max_size=10),
     "optimizers": st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]),
     "page_token": st.just(""),
@@ -37,6 +41,7 @@ TEXTS: dict[str, Values] = {
     "file_by_filename": st.sampled_from(["loopbench/v1/run.proto", "none.proto"]),
     "file_containing_symbol": st.sampled_from(["loopbench.v1.Run", "none"]),
 }
+LABEL = st.text("az09._-", min_size=1, max_size=10)
 # At most one of them may be set.
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 MANY = 1_100
@@ -63,7 +68,10 @@ def _fill(draw: st.DrawFn, message: Any, ids: Sequence[str], *, odd: bool) -> No
         if how == "unset":
             continue
         held = getattr(message, field.name)
-        if field.message_type is not None:
+        if is_map(field):
+            kind = FieldDescriptor.CPPTYPE_STRING
+            held.update(draw(st.dictionaries(*([ODD[kind] if how == "odd" else LABEL] * 2), max_size=3)))
+        elif field.message_type is not None:
             items = [held.add() for _ in range(draw(st.integers(1, 3)))] if field.is_repeated else [held]
             for item in items:
                 item.SetInParent()

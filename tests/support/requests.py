@@ -7,6 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from loopbench.v1 import benchmark_service_pb2
+from loopbench.wire import is_map
 
 SERVICE = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"]
 REQUESTS: dict[str, Descriptor] = {method.name: method.input_type for method in SERVICE.methods}
@@ -31,7 +32,7 @@ def empty_message(descriptor: Descriptor) -> Any:
 def leaves(descriptor: Descriptor) -> Iterator[Path]:
     """The paths of all scalar fields, nested ones included."""
     for field in descriptor.fields:
-        if field.message_type is None:
+        if field.message_type is None or is_map(field):
             yield (field,)
         else:
             yield from ((field, *below) for below in leaves(field.message_type))
@@ -41,7 +42,7 @@ def format_path(path: Path) -> str:
     """The field's path as in errors: names, and the index 0 within lists; a time is one field."""
     names = []
     for field in path:
-        names += [field.name, "0"] if field.is_repeated else [field.name]
+        names += [field.name, "0"] if field.is_repeated and not is_map(field) else [field.name]
         if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
             break
     return ".".join(names)
@@ -50,7 +51,9 @@ def format_path(path: Path) -> str:
 def with_value(descriptor: Descriptor, path: Path, value: Any) -> Any:
     """A request with only ``value`` at the end of ``path``."""
     root, message = _with_messages(descriptor, path[:-1])
-    if path[-1].is_repeated:
+    if is_map(path[-1]):
+        getattr(message, path[-1].name)["key"] = value
+    elif path[-1].is_repeated:
         getattr(message, path[-1].name).append(value)
     else:
         setattr(message, path[-1].name, value)

@@ -6,8 +6,13 @@ from typing import Any
 
 import keras
 
-from loopbench_diagnose.data import PIPELINES, Data, leaves
+from loopbench_diagnose.data import PIPELINES, Data, sample_keys
 from loopbench_diagnose.pipelines import pipeline_of
+
+# What Keras takes where it is given no size.
+DEFAULT_BATCH = 32
+# Samples that show whether a data set comes in another order when it is read again.
+SAMPLES_OF_ORDER = 64
 
 Factory = Callable[[], keras.Model]
 
@@ -25,6 +30,23 @@ def by_fit(arguments: Mapping[str, Any], build_model: Factory, most: int) -> Dat
         count = int(len(data) * (1 - split))
         return replace(_cut(data.rows(slice(count)), most), validation=_cut(data.rows(slice(count, None)), most))
     return replace(_cut(data, most), validation=_validation(validation, build_model, most))
+
+
+def batch_size(arguments: Mapping[str, Any], build_model: Factory) -> int:
+    """Samples in the first batch of a call of ``fit``."""
+    x, given = arguments["x"], arguments["batch_size"]
+    if isinstance(x, PIPELINES):
+        return pipeline_of(x, build_model).batch_size or 1
+    return int(given or DEFAULT_BATCH)
+
+
+def is_shuffled(arguments: Mapping[str, Any], build_model: Factory) -> bool:
+    """Whether a call of ``fit`` draws an order: it does so of arrays, a data set does it itself, or not."""
+    x = arguments["x"]
+    if not isinstance(x, PIPELINES):
+        return bool(arguments["shuffle"])
+    one, other = (pipeline_of(x, build_model).read(SAMPLES_OF_ORDER) for _ in range(2))
+    return sample_keys(one.x) != sample_keys(other.x)
 
 
 def _validation(given: Any, build_model: Factory, most: int) -> Data | None:
@@ -48,8 +70,3 @@ def mapped(data: Data, x: Callable[[Any], Any] | None, y: Callable[[Any], Any] |
         return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), arrays)
 
     return replace(data, x=applied(x, data.x), y=applied(y, data.y))
-
-
-def count(arrays: Any) -> int:
-    """Samples of a nested structure."""
-    return len(leaves(arrays)[0])

@@ -59,10 +59,21 @@ class History:
 
 
 class Program:
-    """One model factory, its data and a loop; ``epochs`` is how many the loop is called with."""
+    """One model factory, its data and a loop; ``epochs`` is how many the loop is called with.
+
+    ``history`` is that of a run that was observed already; by default the loop is run.
+    """
 
     def __init__(
-        self, build_model: Factory, data: Any, loop: Loop | Side, *, epochs: int | None, samples: int, seed: int
+        self,
+        build_model: Factory,
+        data: Any,
+        loop: Loop | Side,
+        *,
+        epochs: int | None,
+        samples: int,
+        seed: int,
+        history: History | None = None,
     ) -> None:
         given = loop if isinstance(loop, Side) else Side(loop)
         self.build_model = given.build_model or build_model
@@ -71,9 +82,12 @@ class Program:
         self.epochs = epochs or _default_epochs(given.train) or EPOCHS
         inputs = Inputs(data, self.build_model, MOST_SAMPLES)
         self.given = _first(inputs.data, MOST_SAMPLES)
-        self.side = inputs.side(replace(given, train=_with_epochs(given.train), build_model=None))
+        self._own = replace(given, train=_with_epochs(given.train), build_model=None)
+        self._pipelines = inputs.pipelines
+        self.side = inputs.side(self._own)
         self.watched_data = self.given.prime(samples)
         self.harness = Harness(self.build_model, self.watched_data, seed)
+        self._history = history
         self._trainers: dict[Any, tuple[Any, Trainer]] = {}
         self._starts: dict[Any, tuple[Any, list[Any]]] = {}
         self._outcomes: dict[Any, tuple[Any, Outcome]] = {}
@@ -81,11 +95,17 @@ class Program:
     @cached_property
     def history(self) -> History:
         """The loop as it is, in its own way of execution, on all samples and for all epochs, within limits."""
+        if self._history is not None:
+            return self._history
         model = self.harness.model()
         keras.utils.set_random_seed(self.seed)
         limit, reported = Limit(MOST_SECONDS, MOST_UPDATES), None
         with observed() as usage, limited(limit):
-            reported = self.side.train(model, self.given.copied(), self.epochs)
+            if self._pipelines is None:
+                reported = self.side.train(model, self.given.copied(), self.epochs)
+            else:
+                # With their own shuffles.
+                reported = self._own.train(model, self._pipelines, self.epochs)
         return History(
             tuple(usage.epochs), figures(reported), usage, initial(model), model, limit.updates, not limit.reached
         )
@@ -221,7 +241,7 @@ class Program:
         return float(np.mean([task.score(y, z, logits=threshold) for task, y, z in pairs]))
 
     def updates(self, epochs: int | None = None) -> int:
-        """Updates of a trial of so many epochs; as many as the loop's by default."""
+        """Updates of a trial of ``epochs`` epochs; by default, of as many as the loop runs."""
         configuration = self.configuration
         batches = -(-len(self.training) // configuration.batch_size)
         return min(TRIAL_UPDATES, (epochs or configuration.epochs) * batches)
@@ -252,7 +272,7 @@ class Program:
             learning_rate: of the optimizer.
             x: applied to every array of inputs, of the training samples and of the held-out ones.
             y: the same for labels.
-            epochs: as many as the loop's by default, at most ``TRIAL_UPDATES`` updates.
+            epochs: of the loop by default, at most ``TRIAL_UPDATES`` updates.
             updates: instead of ``epochs``.
             batch_size: samples in a batch.
             shuffle: as for ``fit``.

@@ -1,7 +1,7 @@
 """What a loop calls of Keras: how often it compiles, and how it calls ``fit``."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 import keras
 
 from loopbench_diagnose.patching import replaced
+
+# What `Model.fit` takes and that says what is trained, and for how long.
+FITTED = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
 @dataclass
@@ -22,6 +25,10 @@ class Usage:
     fits: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 
+    def add_epoch(self, logs: Mapping[str, Any] | None) -> None:
+        """Adds the figures of an epoch."""
+        self.epochs.append({name: float(value) for name, value in (logs or {}).items()})
+
     @property
     def is_stock(self) -> bool:
         """Whether the loop is one ``fit``, compiled once at most."""
@@ -34,7 +41,7 @@ class _Epochs(keras.callbacks.Callback):
         self._usage = usage
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  Keras's signature
-        self._usage.epochs.append({name: float(value) for name, value in (logs or {}).items()})
+        self._usage.add_epoch(logs)
 
 
 @contextmanager

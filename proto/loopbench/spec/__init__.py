@@ -20,6 +20,7 @@ from loopbench.spec.analysis import (
     Verdict,
 )
 from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Violation, violations_of
+from loopbench.spec.naming import MOST_LABELS, Naming
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -36,6 +37,7 @@ from loopbench.spec.optimizers import (
 from loopbench.spec.run import (
     SAMPLES,
     AccuracyMetric,
+    ClassMetrics,
     Dataset,
     Device,
     Divergence,
@@ -68,6 +70,7 @@ from loopbench.spec.service import (
 
 __all__ = [
     "LONGEST_LIST",
+    "MOST_LABELS",
     "OPTIMIZERS",
     "SAMPLES",
     "AccuracyMetric",
@@ -75,6 +78,7 @@ __all__ = [
     "AdamW",
     "BaseOptimizer",
     "Cause",
+    "ClassMetrics",
     "Clip",
     "Comparison",
     "ComparisonRequest",
@@ -102,6 +106,7 @@ __all__ = [
     "LossAggregation",
     "Method",
     "Model",
+    "Naming",
     "Optimizer",
     "PairComparison",
     "Penalty",

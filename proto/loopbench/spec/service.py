@@ -1,11 +1,13 @@
 """Evaluations, filters, and what a server is."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from loopbench.spec.base import LONGEST_LIST, Input, Model
+from loopbench.spec.naming import Labels, Name
 from loopbench.spec.optimizers import OPTIMIZERS
 from loopbench.spec.run import (
     AccuracyMetric,
@@ -22,7 +24,15 @@ from loopbench.spec.run import (
 )
 
 T = TypeVar("T")
+# An id from its beginning; shorter ones match by chance.
+ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
 Listed = Annotated[tuple[T, ...], Field(max_length=LONGEST_LIST)]
+
+
+def _id_prefix(text: str) -> str:
+    if text and not ID_PREFIX.fullmatch(text.lower()):
+        raise ValueError("must be the first 4 to 36 characters of a run id")
+    return text.lower()
 
 
 class Evaluation(Model):
@@ -56,7 +66,10 @@ class EvaluationRequest(Input):
 
 
 class RunFilter(Input):
-    """A run matches when, for every field that is not empty, one of its values matches."""
+    """A run matches when, for every field that is not empty, one of its values matches.
+
+    Of ``labels`` all have to match. ``id_prefix`` has at least four characters.
+    """
 
     states: Listed[RunState] = ()
     methods: Listed[Method] = ()
@@ -66,6 +79,9 @@ class RunFilter(Input):
     seeds: Listed[Annotated[int, Field(ge=0, lt=2**32)]] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+    names: Listed[Annotated[Name, Field(min_length=1)]] = ()
+    labels: Labels = Field(default_factory=dict)
+    id_prefix: Annotated[str, AfterValidator(_id_prefix)] = ""
 
 
 class DeviceInfo(Model):

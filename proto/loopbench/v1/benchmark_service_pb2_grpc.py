@@ -86,6 +86,11 @@ class BenchmarkServiceStub:
                 request_serializer=loopbench_dot_v1_dot_benchmark__service__pb2.DeleteRunRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetWeights = channel.unary_stream(
+                '/loopbench.v1.BenchmarkService/GetWeights',
+                request_serializer=loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsRequest.SerializeToString,
+                response_deserializer=loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsResponse.FromString,
+                _registered_method=True)
         self.Compare = channel.unary_unary(
                 '/loopbench.v1.BenchmarkService/Compare',
                 request_serializer=loopbench_dot_v1_dot_benchmark__service__pb2.CompareRequest.SerializeToString,
@@ -194,6 +199,16 @@ class BenchmarkServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWeights(self, request, context):
+        """Streams the final weights of a run as an .npz file of NumPy: one float32 array per variable, in
+        the order of keras.Model.set_weights. A deleted run or deleted weights have none.
+
+        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Compare(self, request, context):
         """Compares every pair of groups: identical, equivalent, different, inconclusive or diverged.
 
@@ -258,6 +273,11 @@ def add_BenchmarkServiceServicer_to_server(servicer, server):
                     servicer.DeleteRun,
                     request_deserializer=loopbench_dot_v1_dot_benchmark__service__pb2.DeleteRunRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetWeights': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetWeights,
+                    request_deserializer=loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsRequest.FromString,
+                    response_serializer=loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsResponse.SerializeToString,
             ),
             'Compare': grpc.unary_unary_rpc_method_handler(
                     servicer.Compare,
@@ -478,6 +498,33 @@ class BenchmarkService:
             '/loopbench.v1.BenchmarkService/DeleteRun',
             loopbench_dot_v1_dot_benchmark__service__pb2.DeleteRunRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWeights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/loopbench.v1.BenchmarkService/GetWeights',
+            loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsRequest.SerializeToString,
+            loopbench_dot_v1_dot_benchmark__service__pb2.GetWeightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -96,6 +96,12 @@ class BenchmarkServiceStub:
 
     Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
     """
+    GetWeights: _grpc.UnaryStreamMultiCallable[_benchmark_service_pb2.GetWeightsRequest, _benchmark_service_pb2.GetWeightsResponse]
+    """Streams the final weights of a run as an .npz file of NumPy: one float32 array per variable, in
+    the order of keras.Model.set_weights. A deleted run or deleted weights have none.
+
+    Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED.
+    """
     Compare: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]
     """Compares every pair of groups: identical, equivalent, different, inconclusive or diverged.
 
@@ -175,6 +181,12 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     """Deletes a run that has ended, including its weights and logs.
 
     Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
+    """
+    GetWeights: _aio.UnaryStreamMultiCallable[_benchmark_service_pb2.GetWeightsRequest, _benchmark_service_pb2.GetWeightsResponse]  # type: ignore[assignment]
+    """Streams the final weights of a run as an .npz file of NumPy: one float32 array per variable, in
+    the order of keras.Model.set_weights. A deleted run or deleted weights have none.
+
+    Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED.
     """
     Compare: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.CompareRequest, _analysis_pb2.Comparison]  # type: ignore[assignment]
     """Compares every pair of groups: identical, equivalent, different, inconclusive or diverged.
@@ -294,6 +306,18 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a run that has ended, including its weights and logs.
 
         Errors: RUN_NOT_FOUND, RUN_NOT_ENDED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWeights(
+        self,
+        request: _benchmark_service_pb2.GetWeightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_benchmark_service_pb2.GetWeightsResponse], _abc.AsyncIterator[_benchmark_service_pb2.GetWeightsResponse]]:
+        """Streams the final weights of a run as an .npz file of NumPy: one float32 array per variable, in
+        the order of keras.Model.set_weights. A deleted run or deleted weights have none.
+
+        Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED.
         """
 
     @_abc_1.abstractmethod

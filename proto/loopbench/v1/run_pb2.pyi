@@ -274,17 +274,27 @@ class RunSpec(_message.Message):
     replicas: int
     def __init__(self, method: _Optional[_Union[Method, str]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., dataset: _Optional[_Union[Dataset, str]] = ..., epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., shuffle_buffer: _Optional[int] = ..., device: _Optional[_Union[Device, str]] = ..., execution: _Optional[_Union[Execution, str]] = ..., steps_per_execution: _Optional[int] = ..., accuracy_metric: _Optional[_Union[AccuracyMetric, str]] = ..., loss_aggregation: _Optional[_Union[LossAggregation, str]] = ..., tensorboard: _Optional[bool] = ..., replicas: _Optional[int] = ...) -> None: ...
 
+class ClassMetrics(_message.Message):
+    __slots__ = ("predicted", "accuracy")
+    PREDICTED_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    predicted: _containers.RepeatedScalarFieldContainer[int]
+    accuracy: float
+    def __init__(self, predicted: _Optional[_Iterable[int]] = ..., accuracy: _Optional[float] = ...) -> None: ...
+
 class FinalMetrics(_message.Message):
-    __slots__ = ("loss", "accuracy", "correct", "samples")
+    __slots__ = ("loss", "accuracy", "correct", "samples", "classes")
     LOSS_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
     CORRECT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
     loss: float
     accuracy: float
     correct: int
     samples: int
-    def __init__(self, loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., correct: _Optional[int] = ..., samples: _Optional[int] = ...) -> None: ...
+    classes: _containers.RepeatedCompositeFieldContainer[ClassMetrics]
+    def __init__(self, loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., correct: _Optional[int] = ..., samples: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ...) -> None: ...
 
 class ReportedMetrics(_message.Message):
     __slots__ = ("loss", "accuracy")
@@ -422,7 +432,14 @@ class Progress(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., epochs: _Optional[int] = ..., step: _Optional[int] = ..., steps_per_epoch: _Optional[int] = ..., train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., examples_per_second: _Optional[float] = ..., seconds_left: _Optional[float] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("id", "request_id", "spec", "state", "create_time", "start_time", "end_time", "result", "error")
+    __slots__ = ("id", "request_id", "spec", "state", "create_time", "start_time", "end_time", "result", "error", "name", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -432,6 +449,8 @@ class Run(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     request_id: str
     spec: RunSpec
@@ -441,4 +460,6 @@ class Run(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     result: Result
     error: RunError
-    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., spec: _Optional[_Union[RunSpec, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ...) -> None: ...
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., spec: _Optional[_Union[RunSpec, _Mapping]] = ..., state: _Optional[_Union[RunState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...

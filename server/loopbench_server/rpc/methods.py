@@ -32,6 +32,7 @@ METHOD_ROLES: dict[str, Role] = {
     f"/{BENCHMARK}/ListRuns": Role.READ,
     f"/{BENCHMARK}/CancelRun": Role.WRITE,
     f"/{BENCHMARK}/DeleteRun": Role.WRITE,
+    f"/{BENCHMARK}/GetWeights": Role.READ,
     f"/{BENCHMARK}/Compare": Role.READ,
     f"/{BENCHMARK}/Diagnose": Role.WRITE,
     f"/{BENCHMARK}/GetServerInfo": Role.READ,

@@ -13,6 +13,7 @@ from loopbench.spec import (
     DiagnosisRequest,
     EvaluationRequest,
     InvalidFieldsError,
+    Naming,
     RunFilter,
     RunSpec,
     ServerInfo,
@@ -24,6 +25,7 @@ from loopbench_server.ids import NO_UUID, normalize_uuid
 from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoser
 from loopbench_server.operations.evaluate import Evaluator
+from loopbench_server.operations.weights import read_weights
 from loopbench_server.rpc.server_info import ServerStatus
 from loopbench_server.rpc.stored_messages import make_page_message, row_to_ended_event, row_to_run_message
 from loopbench_server.runs.caller_limiter import CallerLimiter, ReadLimit
@@ -36,6 +38,8 @@ from loopbench_server.telemetry.metrics.host import ServiceMetrics
 RUN_ID_METADATA = "loopbench-run-id"
 # WatchRun calls of ended runs: each event contains all epochs of its run.
 WATCHED_ENDED = ReadLimit(at_once=16, each=4, waiting=2_000)
+# GetWeights calls: each holds the weights of its run, about a megabyte.
+WEIGHTS_READ = ReadLimit(at_once=16, each=4, waiting=1_000)
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 
 Context = ServicerContext[Any, Any]
@@ -81,13 +85,15 @@ def collect_violations(*checks: Callable[[], Any]) -> list[Any]:
     return given
 
 
-def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str]:
-    """Return specification and request_id."""
+def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[RunSpec, str, Naming]:
+    """Return specification, request_id, and the name and labels of a new run."""
     request_id = request.request_id or str(uuid.uuid4())
-    spec, request_id = collect_violations(
-        lambda: wire.spec_from_wire(request.spec), lambda: parse_uuid("request_id", request_id)
+    spec, request_id, naming = collect_violations(
+        lambda: wire.spec_from_wire(request.spec),
+        lambda: parse_uuid("request_id", request_id),
+        lambda: wire.naming_from_wire(request),
     )
-    return spec, request_id
+    return spec, request_id, naming
 
 
 def parse_evaluate_request(request: benchmark_service_pb2.EvaluateRequest) -> EvaluationRequest:
@@ -145,15 +151,16 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._status = status
         self._metrics = metrics
         self._ended_run_limiter = CallerLimiter("WatchRun calls of runs that have ended", WATCHED_ENDED)
+        self._weights_limiter = CallerLimiter("GetWeights calls", WEIGHTS_READ)
 
     async def Train(self, request: benchmark_service_pb2.TrainRequest, context: Context) -> run_pb2.Run:
-        spec, request_id = parse_train_request(request)
+        spec, request_id, naming = parse_train_request(request)
         bind_contextvars(request_id=request_id)
         if request.detach:
-            submitted = await self._scheduler.submit(spec, request_id, caller())
+            submitted = await self._scheduler.submit(spec, request_id, caller(), naming)
             await context.send_initial_metadata(((RUN_ID_METADATA, submitted.id),))
             return wire.run_to_wire(submitted)
-        async with self._scheduler.attached(spec, request_id, caller()) as run:
+        async with self._scheduler.attached(spec, request_id, caller(), naming) as run:
             await context.send_initial_metadata(((RUN_ID_METADATA, run.id),))
             return wire.run_to_wire(await self._scheduler.wait(run.id))
 
@@ -207,6 +214,16 @@ class BenchmarkService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     async def DeleteRun(self, request: benchmark_service_pb2.DeleteRunRequest, context: Context) -> Empty:
         await self._scheduler.delete(parse_run_id(request))
         return Empty()
+
+    async def GetWeights(
+        self, request: benchmark_service_pb2.GetWeightsRequest, context: Context
+    ) -> AsyncIterator[benchmark_service_pb2.GetWeightsResponse]:
+        run_id = parse_run_id(request)
+        async with self._weights_limiter.slot(caller()):
+            # The weights are in memory until the last part is sent.
+            with self._weights_limiter.sending():
+                async for part in read_weights(self._store, run_id):
+                    yield benchmark_service_pb2.GetWeightsResponse(data=part)
 
     async def Compare(self, request: benchmark_service_pb2.CompareRequest, context: Context) -> analysis_pb2.Comparison:
         wanted = wire.comparison_request_from_wire(request)

@@ -40,6 +40,8 @@ def row_to_run_message(row: sa.Row[Any]) -> run_pb2.Run:
             end_time=row.end_time,
             result=_result(row.result),
             error=_parse(RunError, run_pb2.RunError.DESCRIPTOR, row.error),
+            name=row.name,
+            labels=from_json(row.labels) if row.labels else None,
         )
 
 

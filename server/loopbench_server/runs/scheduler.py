@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from loopbench.spec import Run, RunEvent, RunSpec, RunState
+from loopbench.spec import Naming, Run, RunEvent, RunSpec, RunState
 from loopbench_server.blocking import run_blocking, shielded
 from loopbench_server.errors import (
     CallerGoneError,
@@ -30,6 +30,8 @@ from loopbench_server.runs.remote_runs import RemoteRuns
 from loopbench_server.store.store import Store
 
 log = structlog.get_logger()
+
+UNNAMED = Naming()
 
 # Time that a drain waits for a run that is being submitted, and for the ends of cancelled runs.
 SUBMIT_TIMEOUT_SECONDS, CANCEL_TIMEOUT_SECONDS = 2.0, 4.0
@@ -55,10 +57,11 @@ class Scheduler:
         self._submitting = asyncio.Lock()
         self._draining = False
 
-    async def submit(self, spec: RunSpec, request_id: str, caller: str) -> Run:
+    async def submit(self, spec: RunSpec, request_id: str, caller: str, naming: Naming = UNNAMED) -> Run:
         """Return the run of ``request_id``: a new run, or the existing one, which is restarted if it may be retried.
 
-        The run continues without its caller, and counts among the runs of ``caller`` until it has ended.
+        A new run gets ``naming``. The run continues without its caller, and counts among the runs of ``caller`` until
+        it has ended.
 
         Raises:
             DrainingError: the server is shutting down.
@@ -67,17 +70,19 @@ class Scheduler:
             RequestConflictError: the request_id was used with another specification.
         """
         # A run is stored and queued, or neither, whenever the caller leaves.
-        run, _ = await shielded(self._submit(spec, request_id, caller, detach=True))
+        run, _ = await shielded(self._submit(spec, request_id, caller, naming, detach=True))
         return bind_run_ids(run)
 
     @asynccontextmanager
-    async def attached(self, spec: RunSpec, request_id: str, caller: str) -> AsyncIterator[Run]:
+    async def attached(
+        self, spec: RunSpec, request_id: str, caller: str, naming: Naming = UNNAMED
+    ) -> AsyncIterator[Run]:
         """Submit as :meth:`submit` does, and cancel the run if its last caller leaves the block before the end.
 
         Raises:
             DrainingError, QueueFullError, CallerLimitError, RequestConflictError: as :meth:`submit`.
         """
-        submitting = asyncio.create_task(self._submit(spec, request_id, caller, detach=False))
+        submitting = asyncio.create_task(self._submit(spec, request_id, caller, naming, detach=False))
         try:
             run, active = await shielded(submitting)
         except asyncio.CancelledError:
@@ -99,11 +104,11 @@ class Scheduler:
             self._executor.cancel(active.run.id, error)
 
     async def _submit(
-        self, spec: RunSpec, request_id: str, caller: str, *, detach: bool
+        self, spec: RunSpec, request_id: str, caller: str, naming: Naming, *, detach: bool
     ) -> tuple[Run, ActiveRun | None]:
         """Return the run, and its active state if this server works on it."""
         async with self._submitting:
-            run = await self._find_or_create(spec, request_id, caller)
+            run = await self._find_or_create(spec, request_id, caller, naming)
             if run.spec != spec:
                 raise RequestConflictError(f"request_id {request_id} was used with another specification")
             run = await self._wait_if_cancelled(run)
@@ -117,12 +122,12 @@ class Scheduler:
                 active.callers += 1
             return run, active
 
-    async def _find_or_create(self, spec: RunSpec, request_id: str, caller: str) -> Run:
+    async def _find_or_create(self, spec: RunSpec, request_id: str, caller: str, naming: Naming) -> Run:
         existing = await run_blocking(self._store.find_request, request_id)
         if existing:
             return existing
         self._check_capacity(caller)
-        run = _make_queued_run(str(uuid.uuid4()), request_id, spec, now())
+        run = _make_queued_run(str(uuid.uuid4()), request_id, spec, now(), naming)
         # Another server may have stored the same request in the meantime.
         stored = await run_blocking(self._store.add, run)
         if stored.id == run.id:
@@ -142,7 +147,7 @@ class Scheduler:
 
     async def _restart(self, ended: Run, caller: str) -> Run:
         queued_time = now()
-        run = _make_queued_run(ended.id, ended.request_id, ended.spec, ended.create_time)
+        run = _make_queued_run(ended.id, ended.request_id, ended.spec, ended.create_time, ended.naming)
         if await run_blocking(self._store.restart, run):
             self._executor.enqueue(run, caller, queued_time)
             return run
@@ -275,5 +280,6 @@ class Scheduler:
             log.error("runs left without an end: their leases will expire", run_ids=[*active])
 
 
-def _make_queued_run(run_id: str, request_id: str, spec: RunSpec, create_time: datetime) -> Run:
-    return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=create_time)
+def _make_queued_run(run_id: str, request_id: str, spec: RunSpec, create_time: datetime, naming: Naming) -> Run:
+    known = {"name": naming.name, "labels": naming.labels}
+    return Run(id=run_id, request_id=request_id, spec=spec, state=RunState.QUEUED, create_time=create_time, **known)

@@ -16,7 +16,7 @@ class PageToken:
     """Position of the end of a page, bound to the filter of the list."""
 
     def __init__(self, run_filter: RunFilter) -> None:
-        self._filter = hashlib.sha256(run_filter.model_dump_json().encode()).hexdigest()[:16]
+        self._filter = hashlib.sha256(run_filter.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:16]
 
     def encode(self, time: datetime, run_id: str) -> str:
         """Return the token of the position after a run with this creation time and id."""

@@ -1,7 +1,8 @@
 """Tables of the store, and the conversion between runs and rows."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +56,18 @@ runs = sa.Table(
     sa.Column("lease_end", Instant, nullable=False),
     # Time of the first cancellation request, on any server.
     sa.Column("cancel_time", Instant),
+    # From the caller; NULL for runs of older servers. Labels are a JSON object.
+    sa.Column("name", sa.String(100), index=True),
+    sa.Column("labels", sa.Text),
+)
+# The same labels, for filters.
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.String(63), primary_key=True),
+    sa.Column("value", sa.String(100), nullable=False),
+    sa.Index("ix_labels_key_value", "key", "value"),
 )
 epochs = sa.Table(
     "epochs",
@@ -98,7 +111,14 @@ def run_to_row(run: Run) -> dict[str, Any]:
         # Unset fields are left out, so that an older server can read a result with nothing new.
         "result": run.result.model_dump_json(exclude_none=True) if run.result else None,
         "error": run.error.model_dump_json() if run.error else None,
+        "name": run.name or None,
+        "labels": json.dumps(run.labels) if run.labels else None,
     }
+
+
+def run_to_label_rows(run: Run) -> list[dict[str, str]]:
+    """Return the rows of ``labels`` for a run."""
+    return [{"run_id": run.id, "key": key, "value": value} for key, value in run.labels.items()]
 
 
 @contextmanager
@@ -135,6 +155,8 @@ def row_to_run(row: sa.Row[Any]) -> Run:
             end_time=row.end_time,
             result=Result.model_validate_json(row.result) if row.result else None,
             error=RunError.model_validate_json(row.error) if row.error else None,
+            name=row.name or "",
+            labels=json.loads(row.labels) if row.labels else {},
         )
 
 
@@ -155,6 +177,11 @@ def read_runs(rows: Iterable[sa.Row[Any]]) -> Iterator[Run]:
             yield row_to_run(row)
 
 
+def _has_labels(wanted: Mapping[str, str]) -> sa.ColumnElement[bool]:
+    pairs = [(labels.c.key == key) & (labels.c.value == value) for key, value in wanted.items()]
+    return sa.and_(*(runs.c.id.in_(sa.select(labels.c.run_id).where(pair)) for pair in pairs))
+
+
 # Field of RunFilter → its condition.
 CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
     "states": runs.c.state.in_,
@@ -165,4 +192,7 @@ CONDITIONS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
     "seeds": runs.c.seed.in_,
     "created_after": lambda time: runs.c.create_time >= time,
     "created_before": lambda time: runs.c.create_time < time,
+    "names": runs.c.name.in_,
+    "labels": _has_labels,
+    "id_prefix": runs.c.id.startswith,
 }

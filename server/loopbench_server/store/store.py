@@ -20,8 +20,10 @@ from loopbench_server.store.schema import (
     CONDITIONS,
     Instant,
     epochs,
+    labels,
     parse_epoch,
     row_to_run,
+    run_to_label_rows,
     run_to_row,
     runs,
     spec_digest,
@@ -38,7 +40,19 @@ ROWS_AT_ONCE = 16
 # Columns of the run itself; the others are for queries.
 RUN_COLUMNS = [
     runs.c[name]
-    for name in ("id", "request_id", "state", "spec", "create_time", "start_time", "end_time", "result", "error")
+    for name in (
+        "id",
+        "request_id",
+        "state",
+        "spec",
+        "create_time",
+        "start_time",
+        "end_time",
+        "result",
+        "error",
+        "name",
+        "labels",
+    )
 ]
 # Runs deleted in one transaction, so that it ends soon.
 DELETE_BATCH = 100
@@ -150,6 +164,8 @@ class Store:
         try:
             with self.transaction() as connection:
                 connection.execute(sa.insert(runs).values(**run_to_row(run), **self._lease_columns()))
+                if run.labels:
+                    connection.execute(sa.insert(labels), run_to_label_rows(run))
         except sa.exc.IntegrityError:
             existing = self.find_request(run.request_id)
             if existing is None:
@@ -270,7 +286,7 @@ class Store:
         query = sa.select(*RUN_COLUMNS).order_by(runs.c.create_time.desc(), runs.c.id.desc()).limit(page_size + 1)
         for field, condition in CONDITIONS.items():
             wanted = getattr(run_filter, field)
-            if wanted not in (None, ()):
+            if wanted:
                 query = query.where(condition(wanted))
         if page_token:
             time, run_id = token.decode(page_token)

@@ -4,7 +4,6 @@ from kit import *
 
 x, y = bright_shapes(700, classes=3)
 data = split(x / 255, y[:, None])
-score = accuracy
 
 
 def built(units, last):

@@ -31,6 +31,7 @@ def test_the_token_is_sent_with_every_call(address: str, service: Any) -> None:
         client.evaluate("x")
         client.get_run("x")
         [*client.list_runs()]
+        client.packed_weights("x")
         client.cancel_run("x")
         client.delete_run("x")
         client.compare(GROUPS)
@@ -45,6 +46,7 @@ async def test_the_asyncio_client_sends_the_token_with_every_call(address: str, 
         await client.evaluate("x")
         await client.get_run("x")
         [_ async for _ in client.list_runs()]
+        await client.packed_weights("x")
         await client.cancel_run("x")
         await client.delete_run("x")
         await client.compare(GROUPS)

@@ -18,6 +18,7 @@ from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
 from loopbench_client.retry import Retry
+from loopbench_client.run_list import AsyncRunList, RunList
 from tests.support.factories import make_epoch
 from tests.support.fake_service import FakeService, serving
 
@@ -35,9 +36,11 @@ class Both:
             answer = getattr(self._client, name)(*args, **kwargs)
             if isinstance(answer, AsyncIterator):
                 return [item async for item in answer]
+            if isinstance(answer, AsyncRunList):
+                return [item async for item in answer]
             if inspect.isawaitable(answer):
                 return await answer
-            return list(answer) if inspect.isgenerator(answer) else answer
+            return list(answer) if inspect.isgenerator(answer) or isinstance(answer, RunList) else answer
 
         return call
 

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2 as pb
+from loopbench.wire import is_map
 from loopbench_server.rpc.servicer import (
     collect_violations,
     parse_diagnose_request,
@@ -30,6 +31,7 @@ CHECKS: dict[str, Any] = {
     ),
     "CancelRun": lambda request: parse_uuid("run_id", request.run_id),
     "DeleteRun": lambda request: parse_uuid("run_id", request.run_id),
+    "GetWeights": lambda request: parse_uuid("run_id", request.run_id),
     "Compare": wire.comparison_request_from_wire,
     "Diagnose": parse_diagnose_request,
     "GetServerInfo": lambda _: None,
@@ -67,7 +69,7 @@ def fields(*kinds: int) -> list[Case]:
         (method, request, path)
         for method, request in REQUESTS.items()
         for path in leaves(request)
-        if path[-1].cpp_type in kinds
+        if path[-1].cpp_type in kinds and not is_map(path[-1])
     ]
     assert found
     return found
@@ -102,6 +104,41 @@ def test_every_enum_is_known() -> None:
     assert accepted(fields(FieldDescriptor.CPPTYPE_ENUM), [99, -1, 2**31 - 1]) == []
 
 
+def maps() -> list[Case]:
+    """Every map field; all are from texts to texts."""
+    found = [
+        (method, request, path) for method, request in REQUESTS.items() for path in leaves(request) if is_map(path[-1])
+    ]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {f"key-{number}": "" for number in range(spec.MOST_LABELS + 1)},
+        {"": "no key"},
+        {"k" * 64: "long key"},
+        {"not a key": ""},
+        {"long-value": "v" * 101},
+        {"two-lines": "a\nb"},
+    ],
+    ids=["too many", "empty key", "long key", "bad key", "long value", "two lines"],
+)
+def test_every_map_is_bounded(items: dict[str, str]) -> None:
+    for method, request_type, path in maps():
+        root, held = with_list(request_type, path)
+        held.update(items)
+        assert refused(method, root) == {format_path(path)}
+
+
+def test_the_largest_map_is_valid() -> None:
+    for method, request_type, path in maps():
+        root, held = with_list(request_type, path)
+        held.update({f"{number:063}": "v" * 100 for number in range(spec.MOST_LABELS)})
+        assert refused(method, root) == set()
+
+
 # Texts that are refused later.
 CHECKED_LATER = {"page_token": "with its filter, by the store", "groups.0.run_ids.0": "where the runs are looked up"}
 
@@ -118,7 +155,7 @@ def lists() -> list[Case]:
         for method, request in REQUESTS.items()
         for path in leaves(request)
         for place, field in enumerate(path)
-        if field.is_repeated
+        if field.is_repeated and not is_map(field)
     }
     assert found
     return list(found.values())

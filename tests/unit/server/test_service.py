@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from loopbench.spec import InvalidFieldsError, RunSpec
+from loopbench.spec import InvalidFieldsError, Naming, RunSpec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import run_pb2
 from loopbench_server.rpc.servicer import parse_page_size, parse_train_request, parse_uuid
@@ -33,7 +33,12 @@ def test_an_invalid_uuid_is_refused_by_its_field(given: str) -> None:
 
 def test_a_request_to_train() -> None:
     request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=3), request_id=ID.upper())
-    assert parse_train_request(request) == (RunSpec(epochs=3), ID)
+    assert parse_train_request(request) == (RunSpec(epochs=3), ID, Naming())
+
+
+def test_a_request_with_a_name_and_labels() -> None:
+    request = pb.TrainRequest(request_id=ID, name="größer", labels={"study": "7"})
+    assert parse_train_request(request)[2] == Naming(name="größer", labels={"study": "7"})
 
 
 def test_a_request_without_an_id_gets_a_new_one() -> None:
@@ -43,13 +48,14 @@ def test_a_request_without_an_id_gets_a_new_one() -> None:
 
 
 def test_all_violations_of_a_request_are_named() -> None:
-    request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=0, batch_size=0), request_id="no")
+    request = pb.TrainRequest(spec=run_pb2.RunSpec(epochs=0, batch_size=0), request_id="no", name="a\nb")
     with pytest.raises(InvalidFieldsError) as caught:
         parse_train_request(request)
     assert [violation.field for violation in caught.value.violations] == [
         "spec.epochs",
         "spec.batch_size",
         "request_id",
+        "name",
     ]
 
 

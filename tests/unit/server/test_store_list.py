@@ -59,8 +59,17 @@ def three(store: Store, make_run: MakeRun) -> Store:
     ]
     states = [spec.RunState.QUEUED, spec.RunState.FAILED, spec.RunState.CANCELLED]
     for number, (one, state) in enumerate(zip(specs, states, strict=True), 1):
-        store.add(make_run(number, spec=one, state=state, create_time=later(make_run(), number)))
+        naming = NAMINGS[number - 1]
+        store.add(make_run(number, spec=one, state=state, create_time=later(make_run(), number), **naming))
     return store
+
+
+# Labels that a search for parts of texts would confuse.
+NAMINGS: list[dict[str, Any]] = [
+    {},
+    {"name": "base", "labels": {"study": "7", "owner": "me"}},
+    {"name": "BASE", "labels": {"study": "77", "owner": '7","study":"7'}},
+]
 
 
 FILTERS: list[tuple[dict[str, Any], list[int]]] = [
@@ -74,6 +83,15 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"optimizers": ("adamw",)}, []),
     ({"seeds": (0,)}, [1]),
     ({"seeds": (7, 2**32 - 1)}, [3, 2]),
+    ({"names": ("base",)}, [2]),
+    ({"names": ("base", "BASE", "other")}, [3, 2]),
+    ({"labels": {"study": "7"}}, [2]),
+    ({"labels": {"study": "7", "owner": "me"}}, [2]),
+    ({"labels": {"study": "77", "owner": "me"}}, []),
+    ({"labels": {"other": "7"}}, []),
+    ({"id_prefix": "00000000-0000-4000-8000-000000000003"}, [3]),
+    ({"id_prefix": "0000"}, [3, 2, 1]),
+    ({"id_prefix": "0001"}, []),
     ({"datasets": ("MNIST",), "methods": ("FIT",)}, []),
     ({"datasets": ("MNIST",), "methods": ("FIT", "GRADIENT_TAPE")}, [1]),
 ]
@@ -82,6 +100,28 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 @pytest.mark.parametrize(("given", "numbers"), FILTERS)
 def test_filters(three: Store, make_run: MakeRun, given: dict[str, Any], numbers: list[int]) -> None:
     assert listed(three, RunFilter.model_validate(given)) == [make_run(number).id for number in numbers]
+
+
+def test_runs_have_their_names_and_labels(three: Store) -> None:
+    runs, _ = three.list(RunFilter(), 3, "")
+    assert [{"name": run.name, "labels": run.labels} for run in reversed(runs)] == [
+        {"name": "", "labels": {}},
+        *NAMINGS[1:],
+    ]
+
+
+def test_a_run_of_an_older_server_has_neither_name_nor_labels(store: Store, make_run: MakeRun) -> None:
+    store.add(make_run(1))
+    with store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE runs SET name = NULL, labels = NULL")
+    assert (store.get(make_run(1).id).name, store.get(make_run(1).id).labels) == ("", {})
+
+
+def test_deleting_a_run_deletes_its_labels(three: Store, make_run: MakeRun) -> None:
+    assert three.delete(make_run(2).id)
+    assert listed(three, RunFilter(labels={"study": "7"})) == []
+    with three.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM labels").scalar() == 2
 
 
 def test_the_first_moment_counts_and_the_last_does_not(three: Store, make_run: MakeRun) -> None:
