@@ -3,7 +3,6 @@
 from kit import *
 
 data = split(*sentences(700, t=12))
-score = accuracy
 
 
 class Block(L.Layer):
