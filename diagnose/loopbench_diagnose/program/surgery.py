@@ -35,6 +35,7 @@ NEUTRAL = (
     layers.ActivityRegularization,
 )
 RECURRENT = (layers.LSTM, layers.GRU, layers.SimpleRNN)
+CELLS = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
 # An activation that hands every value on, those that are flat on both sides, and those on one.
 LINEAR = "linear"
 SATURATING = frozenset({"sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softmax", "softsign", "log_sigmoid"})
@@ -85,7 +86,9 @@ class Anatomy:
         return [
             layer
             for layer in self.order
-            if id(layer) not in tail and activation_of(layer) is not None and not isinstance(layer, RECURRENT)
+            if id(layer) not in tail
+            and activation_of(layer) is not None
+            and not isinstance(layer, (*RECURRENT, *CELLS))
         ]
 
     @property
