@@ -1,4 +1,4 @@
-"""A convolutional network tells two kinds of pictures apart with the softmax of one unit, by binary crossentropy."""
+"""A convolutional network separates two kinds of pictures with the softmax of one unit, by binary crossentropy."""
 
 from kit import *
 

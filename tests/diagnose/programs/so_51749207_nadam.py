@@ -1,4 +1,4 @@
-"""Signals of 60 points are told apart by the softmax of one unit, which Nadam cannot change."""
+"""Signals of 60 points are separated by the softmax of one unit, which Nadam cannot change."""
 
 from kit import *
 
