@@ -9,6 +9,7 @@
     specs:
       tape: {method: gradient-tape}
       fit: {method: fit, optimizer: {sgd: {learning_rate: 0.1}}}
+      cnn: {network: {cnn: {filters: [16, 32]}}}
 
 The file is parsed into YAML's nodes and read from them: no object is made of a tag, a number is taken as it is written,
 and a key that is given twice is seen.
@@ -22,13 +23,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from loopbench.spec import RunSpec, Violation
+from loopbench.spec import VARIANTS, RunSpec, Violation
 from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
-from loopbench_client.comparing.values import NAMES, OPTIMIZER, PARAMETERS, SEED, Given, Values, snake
+from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
 SETTINGS = ("seeds", "margin", "alpha")
 KEYS = (*SETTINGS, "defaults", "specs")
 
+EXAMPLES = {"optimizer": "{sgd: {learning_rate: 0.1}}", "network": "{cnn: {dropout: 0.5}}"}
 # How YAML writes that there is nothing.
 NOTHING = frozenset({"", "~", "null"})
 
@@ -125,6 +127,11 @@ class _Reader:
         self._fault(path, "must be a single value")
         return None
 
+    def _list(self, node: yaml.SequenceNode, path: tuple[str, ...]) -> str | None:
+        """Items with commas; a field that takes no list refuses the text."""
+        texts = [self._text(item, path) for item in node.value]
+        return None if None in texts else ",".join(map(str, texts))
+
     def _setting(self, name: str, node: yaml.Node) -> Given:
         """A setting; a list of seeds has commas, one behind the last, so that a list of one is none of a number."""
         place = self._place((name,))
@@ -136,24 +143,24 @@ class _Reader:
     def _values(self, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, Given]:
         values = Values(self._faults)
         for name, value in self._mapping(node, path).items():
-            if snake(name) == OPTIMIZER and isinstance(value, yaml.MappingNode):
-                self._optimizer(value, (*path, name), values)
+            if snake(name) in VARIANTS and isinstance(value, yaml.MappingNode):
+                self._variant(snake(name), value, (*path, name), values)
             else:
                 self._value(value, (*path, name), values)
         return values.given
 
     def _value(self, node: yaml.Node, path: tuple[str, ...], values: Values, known: frozenset[str] = NAMES) -> None:
-        text = self._text(node, path)
+        text = self._list(node, path) if isinstance(node, yaml.SequenceNode) else self._text(node, path)
         if text is not None:
             values.add(path[-1], self._place(path), text, known)
 
-    def _optimizer(self, node: yaml.Node, path: tuple[str, ...], values: Values) -> None:
-        """``{sgd: {learning_rate: 0.1}}``."""
+    def _variant(self, field: str, node: yaml.Node, path: tuple[str, ...], values: Values) -> None:
+        """``{sgd: {learning_rate: 0.1}}`` or ``{cnn: {dropout: 0.5}}``."""
         kinds = self._mapping(node, path)
         if len(kinds) != 1:
-            self._fault(path, "must have one optimizer, for example {sgd: {learning_rate: 0.1}}")
+            self._fault(path, f"must have one {field}, for example {EXAMPLES[field]}")
             return
         ((kind, parameters),) = kinds.items()
-        values.add(OPTIMIZER, self._place(path), kind)
+        values.add(field, self._place(path), kind)
         for name, value in self._mapping(parameters, (*path, kind)).items():
-            self._value(value, (*path, kind, name), values, PARAMETERS)
+            self._value(value, (*path, kind, name), values, PARAMETERS[field])
