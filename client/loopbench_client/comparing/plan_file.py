@@ -16,13 +16,16 @@ and a key that is given twice is seen.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
-from loopbench.spec import VARIANTS, Violation
-from loopbench_client.comparing.plan import Draft, NamedSpec
-from loopbench_client.comparing.values import NAMES, PARAMETERS, Given, Values, snake
+from loopbench.spec import VARIANTS, RunSpec, Violation
+from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
+from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
 SETTINGS = ("seeds", "margin", "alpha")
 KEYS = (*SETTINGS, "defaults", "specs")
@@ -41,6 +44,36 @@ def read_draft(path: Path) -> Draft:
         fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {' '.join(str(error).split())}")
         return Draft(faults=(fault,))
     return _Reader(path.name).draft(root)
+
+
+def format_plan(plan: Plan) -> str:
+    """Return the file of a plan of specs. Values that all specs share are defaults."""
+    specs = {label: _values_of(spec) for label, spec in plan.specs.items()}
+    first, *others = specs.values() or [{}]
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    settings = {"seeds": [*plan.seeds], "margin": plan.margin, "alpha": plan.alpha}
+    content: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    content["defaults"] = shared
+    content["specs"] = {
+        label: {name: value for name, value in values.items() if name not in shared} for label, values in specs.items()
+    }
+    text: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+    return text
+
+
+def _values_of(spec: RunSpec) -> dict[str, Any]:
+    """The fields of a spec that are not the defaults, without the seed."""
+    unset = RunSpec()
+    fields = ((name, value) for name, value in spec if name != SEED and value != getattr(unset, name))
+    return {name: _value_of(value) for name, value in fields}
+
+
+def _value_of(value: Any) -> Any:
+    """A value as the file has it: words for a choice, and the kind around the parameters of an optimizer."""
+    if isinstance(value, BaseModel):
+        parameters = value.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+        return {str(getattr(value, "kind")): parameters}  # noqa: B009  models of other fields have a kind, too
+    return value.lower().replace("_", "-") if isinstance(value, StrEnum) else value
 
 
 class _Reader:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loopbench.spec import Cause
+from loopbench.spec import Cause, Reason
 from loopbench.spec import Side as Fault
 from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.experiment import Experiment
@@ -14,7 +14,6 @@ from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Side
 

@@ -35,6 +35,7 @@ from loopbench.spec.optimizers import (
     RmsProp,
     Sgd,
 )
+from loopbench.spec.reasons import Reason
 from loopbench.spec.run import (
     SAMPLES,
     VARIANTS,
@@ -122,6 +123,7 @@ __all__ = [
     "Phases",
     "Progress",
     "Rate",
+    "Reason",
     "ReportedMetrics",
     "Result",
     "RmsProp",

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import BaseNetwork, Cause, Divergence, Effect, RunSpec, Side
+from loopbench.spec import BaseNetwork, Cause, Divergence, Effect, Reason, RunSpec, Side
 from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
@@ -62,8 +62,8 @@ def _divergence(wholes: Wholes, findings: Findings) -> None:
         evidence(f"divergence_of_the_run/{word(side)}", f"A whole run of the {word(side)} diverged at {place}.")
         for side, place in places.items()
     ]
-    if measured and "NON_FINITE" in findings.reasons:
-        findings.extend("NON_FINITE", measured)
+    if measured and Reason.NON_FINITE in findings.reasons:
+        findings.extend(Reason.NON_FINITE, measured)
     elif measured:
         non_finite.report(findings, {side: f"at {place} of the whole run" for side, place in places.items()}, measured)
 
@@ -77,7 +77,7 @@ def _data(wholes: Wholes, findings: Findings) -> None:
     counts = float(len(first.data.train)), float(len(second.data.train))
     findings.cause(
         Cause(
-            reason="DATASET",
+            reason=Reason.DATASET,
             title=f"One is trained on {first.spec.dataset}, the other on {second.spec.dataset}",
             evidence=(
                 evidence("training_images", stated),
@@ -99,7 +99,7 @@ def _network(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="NETWORK",
+            reason=Reason.NETWORK,
             title=f"The first network is {_words(first)}, the second {_words(second)}",
             evidence=(stated,),
             consequence="The networks have different weights. The experiments train the first network on both sides.",
@@ -130,7 +130,7 @@ def _seed(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="SEED",
+            reason=Reason.SEED,
             title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
             evidence=(evidence("initial_weights", stated),),
             consequence="The accuracies differ by chance, by as much as those of one specification under several "
@@ -154,7 +154,7 @@ def _order(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="SHUFFLE",
+            reason=Reason.SHUFFLE,
             title=f"The first order is {orders[0].shuffle}, the second {orders[1].shuffle}",
             evidence=(
                 evidence("batch_order", stated),
@@ -183,7 +183,7 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
     ]
     findings.cause(
         Cause(
-            reason="UPDATES",
+            reason=Reason.UPDATES,
             title=f"{made[0]}, against {made[1]}",
             evidence=(
                 stated,
@@ -205,7 +205,7 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="REPLICAS",
+            reason=Reason.REPLICAS,
             title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
             evidence=(stated,),
             consequence="Sums over a batch are made in another order, so that the weights differ by rounding. "
@@ -221,7 +221,7 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
 def _smaller_batches(wholes: Wholes, findings: Findings) -> None:
     """Where a divisor is fixed, what counts is how many samples the last batch of the real sets holds."""
     for cause in findings.causes:
-        if cause.reason == "FIXED_DIVISOR":
+        if cause.reason == Reason.FIXED_DIVISOR:
             _with_real_batches(wholes[0] if cause.side is Side.FIRST else wholes[1], cause, findings)
 
 

@@ -5,12 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.tasks import NUMERIC, Kind
-from loopbench_diagnose.reasons import Reason
 
 # Accuracies that differ by more are not those of the same decisions.
 APART = 0.1
@@ -77,6 +76,8 @@ def _compare(program: Program, findings: Findings, name: str, metric: Any) -> No
     labels = leaves(data.y)[0]
     for model in (program.harness.model(), program.history.model):
         outputs = leaves(program.predicted(model, data.x))[0]
+        if not np.isfinite(outputs).all():
+            continue
         metric.reset_state()
         metric.update_state(keras.ops.convert_to_tensor(labels), keras.ops.convert_to_tensor(outputs))
         stated, right = float(metric.result()), program.score(data, outputs)
