@@ -35,7 +35,6 @@ FAULTS = frozenset(
         Reason.LAYER_STATE,
         Reason.REPEATED_RANDOMNESS,
         Reason.EAGER_AND_GRAPH,
-        Reason.LAST_BATCH,
         Reason.UNFED_METRIC,
         Reason.ACCURACY_METRIC,
         Reason.VALIDATION_SAMPLES,

@@ -179,7 +179,7 @@ def _too_few_units(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
         f"One output with {_named(output)} stands for {task.classes} classes",
         f"End the model in {task.classes} units with softmax",
         {"units": task.classes, "output": "softmax", "loss": standard},
-        f"The labels are 0 to {task.classes - 1}. One output tells two classes apart."
+        f"The labels are 0 to {task.classes - 1}. One output separates two classes."
         if loss.name in CLASSES | BINARY
         else "",
     )
