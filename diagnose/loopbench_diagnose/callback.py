@@ -13,7 +13,7 @@ from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.effects import copy_of, inner
 from loopbench_diagnose.harness import snapshot_all
 from loopbench_diagnose.loops import Loop, compile_and_fit
-from loopbench_diagnose.program.fed import batch_size, by_fit, is_shuffled
+from loopbench_diagnose.program.fed import batch_size, by_fit, is_readable, is_shuffled
 from loopbench_diagnose.program.run import MOST_SAMPLES, History, Program
 from loopbench_diagnose.program.usage import FITTED, Usage
 from loopbench_diagnose.progress import Progress, shown
@@ -91,6 +91,10 @@ class DiagnoseCallback(keras.callbacks.Callback):
     def _diagnosed(self) -> Diagnosis:
         if not self._usage.fits:
             raise ValueError("the training is not Model.fit; call diagnose(build_model, data, loop) instead")
+        if not is_readable(self._usage.fits[0]):
+            raise ValueError(
+                "fit reads a generator, which cannot be read again; call diagnose(build_model, data, loop)"
+            )
         with preserved(), np.errstate(all="ignore"), shown(self._progress) as show:
             factory = self._build_model or _copies(self.model, self._start, resumed=self._updates > 0)
             data = by_fit(self._usage.fits[0], factory, MOST_SAMPLES)

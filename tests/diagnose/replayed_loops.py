@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from loopbench.spec import Reason
 from loopbench_diagnose import Data, Side, compile_and_fit
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import (
     SIZE,

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Cause, Diagnosis, Side
+from loopbench.spec import Cause, Diagnosis, Reason, Side
 from loopbench_diagnose import compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, images, mean_log, sgd, signals, squared, taped
 from .sound_loops import fit as fit_of

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Side
+from loopbench.spec import Reason, Side
 from loopbench_diagnose import Data, compile_and_fit, diagnose
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import (
     LAST,

@@ -6,10 +6,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Side
+from loopbench.spec import Reason, Side
 from loopbench_diagnose import compile_and_fit, diagnose
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import (
     LAST,

@@ -7,10 +7,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from loopbench.spec import Side
+from loopbench.spec import Reason, Side
 from loopbench_diagnose import compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, Loss, adam, heads, images, mean_log, only, reviews, sgd, signals, squared, taped
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loopbench.spec import Reason
 from loopbench_diagnose import Data, Side, diagnose
 from loopbench_diagnose.diagnosing import examine
 from loopbench_diagnose.probes import closure
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, reasons, signals, squared, taped
 from .replayed_loops import FAULTS, gradients_of

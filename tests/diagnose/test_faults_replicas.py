@@ -8,10 +8,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from loopbench.spec import Side
+from loopbench.spec import Reason, Side
 from loopbench_diagnose import Data, compile_and_fit, diagnose
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, Loss, Problem, adam, evidence_of, images, mean_log, only, sgd, signals, squared
 

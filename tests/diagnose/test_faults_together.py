@@ -10,9 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from loopbench.spec import Side
+from loopbench.spec import Reason, Side
 from loopbench_diagnose import Data, NoUpdateError, StructureError, compile_and_fit, diagnose
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, evidence_of, images, mean_log, sgd, signals, squared, taped
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loopbench_diagnose import Data, DiagnoseCallback, NoUpdateError, Side, diagnose
+from loopbench_diagnose import Data, DiagnoseCallback, NoUpdateError, ReusedObjectError, Side, diagnose
 from loopbench_diagnose.diagnosis import Diagnosis
 
 RANDOM = np.random.default_rng(3)
@@ -168,6 +168,42 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 def test_data_of_every_kind(data: Any, loop: Any, shuffles: bool) -> None:
     code = diagnose(build_model, data, loop, epochs=2).configuration
     assert code.endswith(f"model.fit(x=x, y=y, batch_size=20, epochs=2{'' if shuffles else ', shuffle=False'})\n")
+
+
+def test_a_generator_is_watched() -> None:
+    def batches(data: Any) -> Any:
+        while True:
+            for start in range(0, 100, 20):
+                yield data.x[start : start + 20], data.y[start : start + 20]
+
+    def loop(model: keras.Model, data: Any, epochs: int) -> None:
+        model.compile(optimizer="sgd", loss=LOSS)
+        model.fit(batches(data), steps_per_epoch=5, epochs=epochs, shuffle=False, verbose=0)
+
+    code = diagnose(build_model, DATA, loop, epochs=2).configuration
+    assert code.endswith("model.fit(x=x, y=y, batch_size=20, epochs=2, shuffle=False)\n")
+
+
+def test_a_model_around_the_given_one_is_not_recovered() -> None:
+    def loop(model: keras.Model, data: Any, epochs: int) -> None:
+        whole = keras.Sequential([model, keras.layers.Softmax()])
+        whole.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+        whole.fit(data.x, data.y, epochs=epochs, verbose=0)
+
+    diagnosis = diagnose(build_model, DATA, loop)
+    assert diagnosis.configuration == ""
+    assert any("a model that the loop builds around the given one" in stated for stated in diagnosis.not_tested)
+
+
+def test_an_optimizer_of_the_run_before_is_refused() -> None:
+    optimizer = keras.optimizers.SGD(0.1)
+
+    def loop(model: keras.Model, data: Any, epochs: int) -> None:
+        model.compile(optimizer=optimizer, loss=LOSS)
+        model.fit(data.x, data.y, epochs=epochs, verbose=0)
+
+    with pytest.raises(ReusedObjectError, match="the loop uses an optimizer"):
+        diagnose(build_model, DATA, loop)
 
 
 def test_what_cannot_be_recovered_is_said() -> None:

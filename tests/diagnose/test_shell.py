@@ -61,6 +61,6 @@ def test_a_program_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
 
 def test_one_loop_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
     done = diagnosed(tmp_path, "build_model", "data", "loop")
-    code = "loss=keras.losses.MeanSquaredError(),"
+    code = "loss=keras.losses.MeanSquaredError()"
     assert code in done.stdout
     assert code in Page(tmp_path / "report.html").text

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from loopbench.spec import Reason
 from loopbench_diagnose import Data, NoUpdateError, ReusedObjectError, diagnose
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, images, mean_log, reasons, sgd, signals, squared, taped
 from .replayed_loops import gradients_of

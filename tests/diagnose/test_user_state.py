@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.python.framework import config
 
+from loopbench.spec import Reason
 from loopbench_diagnose import Data, compile_and_fit, diagnose
-from loopbench_diagnose.reasons import Reason
 
 from .fault_models import SIZE, images, mean_log, reasons, sgd, signals, squared, taped
 

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.gradients import gap, ratio
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Arrays, Trace, Update
 
 # Relative distances: of a gradient from a sum that explains it, and from one that does not.

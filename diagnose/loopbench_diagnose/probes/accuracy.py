@@ -1,9 +1,8 @@
 """Accuracies that no way of counting gives: the metric is of the wrong class."""
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Figure, Reports
 from loopbench_diagnose.trace import Trace
 

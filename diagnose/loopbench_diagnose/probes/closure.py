@@ -1,10 +1,9 @@
 """Every difference is accounted for: what no cause explains is reported with both values and the place."""
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import Difference
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
-from loopbench_diagnose.reasons import Reason
 
 # Causes that touch the training but make no difference in one sample order, run eagerly from equal weights.
 NOT_IN_REPLAY = frozenset({Reason.SHUFFLE, Reason.EAGER_AND_GRAPH, Reason.XLA})

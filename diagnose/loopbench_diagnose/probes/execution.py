@@ -1,13 +1,12 @@
 """Eager, as a graph, or compiled by XLA: the same code executed in the side's own way and eagerly."""
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.effects import finite
 from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, refuse_reuse
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.gradients import gap, subtract
 from loopbench_diagnose.harness import Execution
-from loopbench_diagnose.reasons import Reason
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
 ROUNDING = 1e-2
@@ -39,7 +38,7 @@ def _run(experiment: Experiment, side: int, data: Data) -> Execution:
     try:
         return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS)
     except Exception as error:
-        refuse_reuse(error, side)
+        refuse_reuse(error, f"the {word(side)} loop")
         raise
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
@@ -21,7 +21,6 @@ from loopbench_diagnose.interventions import (
     UNIT_WEIGHTS,
     Intervention,
 )
-from loopbench_diagnose.reasons import Reason
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, SOUND, VALIDATION, Aggregation, Figure, Reports
 
 

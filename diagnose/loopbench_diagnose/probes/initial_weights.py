@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.instrumentation import snapshot
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, Arrays
 from loopbench_diagnose.variables import parameters
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from loopbench.spec import Effect, Evidence
+from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array
 
 # Standard deviations of two random augmentations differ if they differ by more than this part.

@@ -1,10 +1,9 @@
 """State that is not trained: moving statistics, and the states of recurrent layers."""
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import Comparison, Difference
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
-from loopbench_diagnose.reasons import Reason
 
 # Causes that move the state as well.
 UPSTREAM = frozenset({Reason.TRAINING_FLAG, Reason.MODEL, Reason.EVALUATED_IN_TRAINING_MODE, Reason.NOT_REPEATABLE})

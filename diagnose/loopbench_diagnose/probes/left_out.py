@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
-from loopbench_diagnose.reasons import Reason
 
 FIX = (
     "Pass the same list of variables to tape.gradient and to the optimizer on both sides: model.trainable_variables, "

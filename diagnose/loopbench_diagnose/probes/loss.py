@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from loopbench.spec import Effect, Evidence
+from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.comparison import distance
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_gap, finite
@@ -15,7 +15,6 @@ from loopbench_diagnose.interventions import COLUMN_LABELS
 from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, identify
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.probes.explained import CAUSES
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
 
 FITS = 1e-3

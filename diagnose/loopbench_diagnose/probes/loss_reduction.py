@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_scale
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, percent, word
 from loopbench_diagnose.gradients import ratio
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Array, Trace
 
 

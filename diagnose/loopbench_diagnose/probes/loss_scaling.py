@@ -2,12 +2,11 @@
 
 import keras
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.effects import finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 from loopbench_diagnose.gradients import norm, subtract
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 

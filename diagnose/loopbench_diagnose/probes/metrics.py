@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loopbench.spec import Effect, Evidence
+from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
@@ -15,7 +15,6 @@ from loopbench_diagnose.metric_table import variants
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.probes.figures import WRONG
 from loopbench_diagnose.probes.outside import average
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import ACCURACIES, UNITS, VALIDATION, Aggregation, Batches
 from loopbench_diagnose.trace import Array, Call, Step, Trace
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loopbench.spec import Effect, Evidence
+from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.comparison import VALUES, distance, outputs_distance
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, percent
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.replay import LayerRecord
 from loopbench_diagnose.trace import LayerOutput
 

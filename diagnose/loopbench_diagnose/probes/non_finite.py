@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
-from loopbench_diagnose.reasons import Reason
 
 # Before all other causes: these may be a consequence.
 SIZE = float("inf")

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose import clips
 from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Step, Trace
 
 # Relative gaps of updates: below the first they are rounding, also where Adam divides rounding by rounding; between

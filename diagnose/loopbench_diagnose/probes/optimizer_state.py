@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 # Variables that every optimizer has: its iterations and its learning rate.

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import changed_at_end
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.gradients import gap, norm, subtract
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Arrays, Trace
 
 # Of an average that explains weights.

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.interventions import ONE_REPLICA
-from loopbench_diagnose.reasons import Reason
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:

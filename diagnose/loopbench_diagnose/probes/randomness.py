@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import same_values
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 FEWEST = 2

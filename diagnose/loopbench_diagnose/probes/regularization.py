@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.effects import finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.gradients import gap, norm, subtract
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES, ONE_REPLICA, Intervention
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Arrays, Trace
 
 # Of the gradient's length; below it the part is rounding.

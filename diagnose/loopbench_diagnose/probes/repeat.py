@@ -1,9 +1,8 @@
 """The control: the same side twice."""
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
-from loopbench_diagnose.reasons import Reason
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:

@@ -1,10 +1,9 @@
 """Replicas: Keras's optimizers add up their gradients, so each has to take its part of the loss."""
 
-from loopbench.spec import Cause, Effect, Evidence
+from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.effects import effect_of_scale
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
-from loopbench_diagnose.reasons import Reason
 
 TOO_LARGE = (
     "Divide the mean over a replica's share by strategy.num_replicas_in_sync, or take "

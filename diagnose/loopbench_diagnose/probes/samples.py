@@ -2,10 +2,9 @@
 
 from collections import Counter
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Step, Trace
 
 # Samples that come again within an epoch, of those that are fed: more than by a padded last batch.

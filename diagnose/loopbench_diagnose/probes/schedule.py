@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from loopbench.spec import Effect, Evidence
+from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
 from loopbench_diagnose.gradients import ratio, subtract
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace, Update
 
 # Relative; rates are float32.

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
-from loopbench_diagnose.reasons import Reason
 
 # Causes of a difference of gradients that no intervention takes away.
 EXPLAINED = frozenset(

@@ -2,10 +2,9 @@
 
 from collections import Counter
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 

@@ -1,9 +1,8 @@
 """What the validation is made on."""
 
-from loopbench.spec import Cause, Effect
+from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import Reports
 from loopbench_diagnose.trace import Call
 

@@ -1,9 +1,8 @@
 """The samples that validation metrics are computed on."""
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.reports import VALIDATION
 from loopbench_diagnose.trace import Call, Trace
 

@@ -1,6 +1,6 @@
 """The samples that a loop trains on and validates with, as it feeds them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,18 @@ SAMPLES_OF_ORDER = 64
 Factory = Callable[[], keras.Model]
 
 
+def is_readable(arguments: Mapping[str, Any]) -> bool:
+    """Whether the samples of a call of ``fit`` can be read again: those of a generator cannot."""
+    return not isinstance(arguments["x"], Iterator)
+
+
 def by_fit(arguments: Mapping[str, Any], build_model: Factory, most: int) -> Data:
     """The samples that a call of ``fit`` is given, ``most`` of them, with its validation set."""
     x = arguments["x"]
     if isinstance(x, PIPELINES):
+        if arguments["steps_per_epoch"]:
+            # The data set may be endless.
+            most = min(most, arguments["steps_per_epoch"] * batch_size(arguments, build_model))
         data = pipeline_of(x, build_model).read(most)
     else:
         data = Data(x, arguments["y"], arguments["sample_weight"], arguments["class_weight"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loopbench.spec import Cause
+from loopbench.spec import Cause, Reason
 from loopbench.spec import Side as Fault
 from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.experiment import Experiment
@@ -14,7 +14,6 @@ from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Side
 
@@ -68,7 +67,7 @@ def compare(program: Program, findings: Findings, progress: Progress) -> Replay:
         findings.note("The loop is compile and fit: it was not compared with itself.")
         return Replay()
     try:
-        stock = Side(program.configuration.loop())
+        stock = _stock(program)
     except NotRecoveredError as error:
         findings.left_out(f"comparison with stock training: left out, because {error}")
         return Replay()
@@ -77,6 +76,12 @@ def compare(program: Program, findings: Findings, progress: Progress) -> Replay:
     replay = replay_of(experiment, found)
     _take(program, found, findings)
     return reworded_replay(replay)
+
+
+def _stock(program: Program) -> Side:
+    """Stock training on the samples as the loop prepares them: that it does is no difference."""
+    train, prepare = program.configuration.loop(), program.prepare
+    return Side(lambda model, data, epochs: train(model, prepare(data), epochs))
 
 
 def _take(program: Program, found: Findings, findings: Findings) -> None:

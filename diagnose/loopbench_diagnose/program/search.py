@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import (
     Remedy,
@@ -21,7 +22,6 @@ from loopbench_diagnose.program.remedies import (
     scale,
     updates,
 )
-from loopbench_diagnose.reasons import Reason
 
 # By kind, in the order in which one of several that help alike is preferred.
 REMEDIES = (head, constant, order, scale, rate, updates, hidden, regularization, initial, optimizer)

@@ -16,12 +16,14 @@ FITTED = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 @dataclass
 class Usage:
-    """Calls of one run: ``compiles`` counts ``Model.compile``, ``fits`` has the arguments of every ``Model.fit``.
+    """Calls on one model: ``compiles`` counts ``Model.compile``, ``fits`` has the arguments of every ``Model.fit``.
 
-    ``epochs`` has the figures of every epoch that ``fit`` ended.
+    ``epochs`` has the figures of every epoch that ``fit`` ended. ``is_part`` says that another model was trained by
+    ``fit`` that holds weights of this one.
     """
 
     compiles: int = 0
+    is_part: bool = False
     fits: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 
@@ -45,22 +47,25 @@ class _Epochs(keras.callbacks.Callback):
 
 
 @contextmanager
-def observed() -> Iterator[Usage]:
-    """Gives what the block calls of Keras's training."""
-    usage = Usage()
+def observed(model: keras.Model) -> Iterator[Usage]:
+    """Gives what the block calls of Keras's training on ``model``."""
+    usage, variables = Usage(), {id(variable) for variable in model.variables}
 
     def compiling(original: Any) -> Any:
-        def compile_(model: Any, *args: Any, **kwargs: Any) -> Any:
-            usage.compiles += 1
-            return original(model, *args, **kwargs)
+        def compile_(compiled: Any, *args: Any, **kwargs: Any) -> Any:
+            usage.compiles += compiled is model
+            return original(compiled, *args, **kwargs)
 
         return compile_
 
     def fitting(original: Any) -> Any:
         signature = inspect.signature(original)
 
-        def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(model, *args, **kwargs)
+        def fit(fitted: Any, *args: Any, **kwargs: Any) -> Any:
+            if fitted is not model:
+                usage.is_part = usage.is_part or any(id(variable) in variables for variable in fitted.variables)
+                return original(fitted, *args, **kwargs)
+            bound = signature.bind(fitted, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(bound.arguments)
             arguments.pop("self", None)

@@ -19,8 +19,9 @@ from loopbench.spec.analysis import (
     Side,
     Verdict,
 )
-from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Violation, violations_of
+from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Variant, Violation, violations_of
 from loopbench.spec.naming import MOST_LABELS, Naming
+from loopbench.spec.networks import NETWORKS, BaseNetwork, Cnn, Lstm, Mlp, Network
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -34,8 +35,10 @@ from loopbench.spec.optimizers import (
     RmsProp,
     Sgd,
 )
+from loopbench.spec.reasons import Reason
 from loopbench.spec.run import (
     SAMPLES,
+    VARIANTS,
     AccuracyMetric,
     ClassMetrics,
     Dataset,
@@ -71,15 +74,19 @@ from loopbench.spec.service import (
 __all__ = [
     "LONGEST_LIST",
     "MOST_LABELS",
+    "NETWORKS",
     "OPTIMIZERS",
     "SAMPLES",
+    "VARIANTS",
     "AccuracyMetric",
     "Adam",
     "AdamW",
+    "BaseNetwork",
     "BaseOptimizer",
     "Cause",
     "ClassMetrics",
     "Clip",
+    "Cnn",
     "Comparison",
     "ComparisonRequest",
     "Dataset",
@@ -104,15 +111,19 @@ __all__ = [
     "InvalidFieldsError",
     "Loss",
     "LossAggregation",
+    "Lstm",
     "Method",
+    "Mlp",
     "Model",
     "Naming",
+    "Network",
     "Optimizer",
     "PairComparison",
     "Penalty",
     "Phases",
     "Progress",
     "Rate",
+    "Reason",
     "ReportedMetrics",
     "Result",
     "RmsProp",
@@ -127,6 +138,7 @@ __all__ = [
     "ServerLimits",
     "Sgd",
     "Side",
+    "Variant",
     "Verdict",
     "Violation",
     "violations_of",

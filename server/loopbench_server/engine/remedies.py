@@ -5,37 +5,38 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loopbench.spec import AccuracyMetric, Cause, Loss, LossAggregation, RunSpec, Side
+from loopbench.spec import AccuracyMetric, Cause, Loss, LossAggregation, Reason, RunSpec, Side
 
 # The sound value for a side that is at fault by itself.
 SOUND: dict[str, Mapping[str, Any]] = {
-    "ACCURACY_METRIC": {"accuracy_metric": AccuracyMetric.SPARSE_CATEGORICAL},
-    "LAST_BATCH": {"loss_aggregation": LossAggregation.MEAN},
-    "FIXED_DIVISOR": {"loss": Loss.SUM_OF_SQUARES},
-    "REPLICA_SCALING": {"loss": Loss.SUM_OF_SQUARES},
+    Reason.ACCURACY_METRIC: {"accuracy_metric": AccuracyMetric.SPARSE_CATEGORICAL},
+    Reason.LAST_BATCH: {"loss_aggregation": LossAggregation.MEAN},
+    Reason.FIXED_DIVISOR: {"loss": Loss.SUM_OF_SQUARES},
+    Reason.REPLICA_SCALING: {"loss": Loss.SUM_OF_SQUARES},
 }
 
 # What both sides take where they differ in it.
-COMMON: dict[str, Mapping[str, Any]] = {"REPLICAS": {"replicas": 1}}
+COMMON: dict[str, Mapping[str, Any]] = {Reason.REPLICAS: {"replicas": 1}}
 
 # Fields that the second takes over from the first where the two only differ.
 ALIGNED: dict[str, tuple[str, ...]] = {
-    "LOSS_REDUCTION": ("loss",),
-    "LOSS_FUNCTION": ("loss",),
-    "LABELS": ("loss",),
-    "UNEXPLAINED_GRADIENT": ("loss",),
-    "UNEXPLAINED_UPDATE": ("optimizer",),
-    "LEARNING_RATE": ("optimizer",),
-    "LEARNING_RATE_SCHEDULE": ("optimizer",),
-    "EPSILON": ("optimizer",),
-    "CLIPPING": ("optimizer",),
-    "OPTIMIZER": ("optimizer",),
-    "UPDATE_RULE": ("optimizer",),
-    "UPDATES": ("batch_size", "epochs"),
-    "SHUFFLE": ("shuffle_buffer",),
-    "SEED": ("seed",),
-    "DATASET": ("dataset",),
-    "XLA": ("execution", "steps_per_execution"),
+    Reason.LOSS_REDUCTION: ("loss",),
+    Reason.LOSS_FUNCTION: ("loss",),
+    Reason.LABELS: ("loss",),
+    Reason.UNEXPLAINED_GRADIENT: ("loss",),
+    Reason.UNEXPLAINED_UPDATE: ("optimizer",),
+    Reason.LEARNING_RATE: ("optimizer",),
+    Reason.LEARNING_RATE_SCHEDULE: ("optimizer",),
+    Reason.EPSILON: ("optimizer",),
+    Reason.CLIPPING: ("optimizer",),
+    Reason.OPTIMIZER: ("optimizer",),
+    Reason.UPDATE_RULE: ("optimizer",),
+    Reason.UPDATES: ("batch_size", "epochs"),
+    Reason.SHUFFLE: ("shuffle_buffer",),
+    Reason.SEED: ("seed",),
+    Reason.DATASET: ("dataset",),
+    Reason.NETWORK: ("network",),
+    Reason.XLA: ("execution", "steps_per_execution"),
 }
 
 

@@ -4,13 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import Cause, Divergence, Effect, RunSpec, Side
+from loopbench.spec import BaseNetwork, Cause, Divergence, Effect, Reason, RunSpec, Side
 from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.network import build_model, weights_digest
+from loopbench_server.engine.networks import build_model, weights_digest
 
 DIGITS_SHOWN = 12
 # Rank of causes that differ by no more than another seed does: below all others that touch the training.
@@ -24,11 +24,6 @@ class Whole:
     spec: RunSpec
     data: Data
     diverged: Divergence | None = None
-
-    @cached_property
-    def initial(self) -> str:
-        """Digest of the initial weights."""
-        return weights_digest(build_model(self.spec.seed).get_weights())
 
     @cached_property
     def images(self) -> str:
@@ -56,7 +51,7 @@ Wholes = tuple[Whole, Whole]
 
 def ask(wholes: Wholes, findings: Findings) -> None:
     """All questions on whole runs."""
-    for question in (_divergence, _data, _seed, _order, _updates, _replicas, _smaller_batches):
+    for question in (_divergence, _data, _network, _seed, _order, _updates, _replicas, _smaller_batches):
         question(wholes, findings)
 
 
@@ -67,8 +62,8 @@ def _divergence(wholes: Wholes, findings: Findings) -> None:
         evidence(f"divergence_of_the_run/{word(side)}", f"A whole run of the {word(side)} diverged at {place}.")
         for side, place in places.items()
     ]
-    if measured and "NON_FINITE" in findings.reasons:
-        findings.extend("NON_FINITE", measured)
+    if measured and Reason.NON_FINITE in findings.reasons:
+        findings.extend(Reason.NON_FINITE, measured)
     elif measured:
         non_finite.report(findings, {side: f"at {place} of the whole run" for side, place in places.items()}, measured)
 
@@ -82,7 +77,7 @@ def _data(wholes: Wholes, findings: Findings) -> None:
     counts = float(len(first.data.train)), float(len(second.data.train))
     findings.cause(
         Cause(
-            reason="DATASET",
+            reason=Reason.DATASET,
             title=f"One is trained on {first.spec.dataset}, the other on {second.spec.dataset}",
             evidence=(
                 evidence("training_images", stated),
@@ -96,15 +91,46 @@ def _data(wholes: Wholes, findings: Findings) -> None:
     )
 
 
+def _network(wholes: Wholes, findings: Findings) -> None:
+    first, second = (whole.spec.network for whole in wholes)
+    stated = evidence("network", f"Networks: {_words(first)}, and {_words(second)}.")
+    if first == second:
+        findings.control(stated.name, stated.description)
+        return
+    findings.cause(
+        Cause(
+            reason=Reason.NETWORK,
+            title=f"The first network is {_words(first)}, the second {_words(second)}",
+            evidence=(stated,),
+            consequence="The networks have different weights. The experiments train the first network on both sides.",
+            fix="Train the same network on both sides.",
+        ),
+        Effect.TRAINING,
+        1e8,
+    )
+
+
+def _words(network: BaseNetwork) -> str:
+    sizes = network.model_dump(mode="json", exclude={"kind"})
+    return f"{network.kind} with " + ", ".join(f"{name} {value}" for name, value in sizes.items())
+
+
+def _initial(spec: RunSpec, network: BaseNetwork) -> str:
+    """Return the digest of the initial weights of ``network`` under the seed of ``spec``."""
+    return weights_digest(build_model(spec.model_copy(update={"network": network})).get_weights())
+
+
 def _seed(wholes: Wholes, findings: Findings) -> None:
     first, second = wholes
-    stated = f"Digests of the initial weights: {first.initial[:DIGITS_SHOWN]}… and {second.initial[:DIGITS_SHOWN]}…."
-    if first.initial == second.initial:
+    # Of the same network, so that only the seed can differ.
+    initial = [_initial(whole.spec, first.spec.network) for whole in wholes]
+    stated = f"Digests of the initial weights: {initial[0][:DIGITS_SHOWN]}… and {initial[1][:DIGITS_SHOWN]}…."
+    if initial[0] == initial[1]:
         findings.control("initial_weights", stated)
         return
     findings.cause(
         Cause(
-            reason="SEED",
+            reason=Reason.SEED,
             title=f"Other initial weights and another batch order: seeds {first.spec.seed} and {second.spec.seed}",
             evidence=(evidence("initial_weights", stated),),
             consequence="The accuracies differ by chance, by as much as those of one specification under several "
@@ -128,7 +154,7 @@ def _order(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="SHUFFLE",
+            reason=Reason.SHUFFLE,
             title=f"The first order is {orders[0].shuffle}, the second {orders[1].shuffle}",
             evidence=(
                 evidence("batch_order", stated),
@@ -157,7 +183,7 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
     ]
     findings.cause(
         Cause(
-            reason="UPDATES",
+            reason=Reason.UPDATES,
             title=f"{made[0]}, against {made[1]}",
             evidence=(
                 stated,
@@ -179,7 +205,7 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
         return
     findings.cause(
         Cause(
-            reason="REPLICAS",
+            reason=Reason.REPLICAS,
             title=f"Batches are shared by {counts[0]} and by {counts[1]} replicas",
             evidence=(stated,),
             consequence="Sums over a batch are made in another order, so that the weights differ by rounding. "
@@ -195,7 +221,7 @@ def _replicas(wholes: Wholes, findings: Findings) -> None:
 def _smaller_batches(wholes: Wholes, findings: Findings) -> None:
     """Where a divisor is fixed, what counts is how many samples the last batch of the real sets holds."""
     for cause in findings.causes:
-        if cause.reason == "FIXED_DIVISOR":
+        if cause.reason == Reason.FIXED_DIVISOR:
             _with_real_batches(wholes[0] if cause.side is Side.FIRST else wholes[1], cause, findings)
 
 

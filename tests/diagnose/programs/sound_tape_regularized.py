@@ -18,4 +18,3 @@ def loop(model, data, epochs=25):
             with tf.GradientTape() as tape:
                 loss = mse(y, model(x, training=True)) + sum(model.losses)
             adam.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
-    return {"loss": float(loss)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench_diagnose.reasons import Reason
+from loopbench.spec import Reason
 from scripts.scoreboard import __main__ as program
 from scripts.scoreboard.board import page
 from scripts.scoreboard.cases import Answer, Case, Label, read_cases

@@ -1,9 +1,8 @@
 """Variables that get no gradient, and the first layer where it is zero."""
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.findings import Findings, difference, evidence, joined
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.variables import parameters
 
 MOST_NAMED = 4

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.data import leaves, sample_keys
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.reasons import Reason
 
 
 def check(program: Program, findings: Findings) -> None:

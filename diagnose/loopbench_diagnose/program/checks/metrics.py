@@ -5,12 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.tasks import NUMERIC, Kind
-from loopbench_diagnose.reasons import Reason
 
 # Accuracies that differ by more are not those of the same decisions.
 APART = 0.1

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.reasons import Reason
 
 
 def check(program: Program, findings: Findings) -> None:

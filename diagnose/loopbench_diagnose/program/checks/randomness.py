@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import same_values
 from loopbench_diagnose.data import leaves, sample_keys
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.interventions import ONE_SAMPLE
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.trace import Trace
 
 FEWEST = 2

@@ -6,12 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.findings import Findings, difference, evidence, percent
 from loopbench_diagnose.program.preparation import are_apart
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.reasons import Reason
 
 # Fewer samples may be all there are.
 FEW = 16

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
-from loopbench_diagnose.reasons import Reason
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:

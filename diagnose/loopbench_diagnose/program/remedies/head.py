@@ -6,13 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.heads import BINARY, CLASSES, NAMES, STANDARD, SUITED, Loss
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.surgery import LINEAR
 from loopbench_diagnose.program.tasks import NUMERIC, Kind
-from loopbench_diagnose.reasons import Reason
 
 # Values that outputs are made of to see which of them an activation can give.
 GRID = np.concatenate([-np.logspace(3, -3, 61), [0.0], np.logspace(-3, 3, 61)]).astype(np.float32)
@@ -179,7 +179,7 @@ def _too_few_units(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
         f"One output with {_named(output)} stands for {task.classes} classes",
         f"End the model in {task.classes} units with softmax",
         {"units": task.classes, "output": "softmax", "loss": standard},
-        f"The labels are 0 to {task.classes - 1}. One output separates two classes."
+        f"The labels are 0 to {task.classes - 1}. One output distinguishes two classes."
         if loss.name in CLASSES | BINARY
         else "",
     )

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.surgery import RECTIFIERS, RECURRENT, SATURATING, activation_of
-from loopbench_diagnose.reasons import Reason
 from loopbench_diagnose.variables import parameters
 
 # The gradient of the first kernel over that of the last one, root mean squares, at which it vanishes.

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 # Times the deviation of Glorot's initializer, or less than one over it.
 FAR = 4.0

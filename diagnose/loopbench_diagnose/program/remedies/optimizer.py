@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import keras
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 LOWER = (0.1, 0.01, 0.001)
 HIGHER = (10.0, 100.0)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 # A rate from which on dropout is tried without.
 HIGH = 0.5

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from loopbench.spec import Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.surgery import LINEAR
 from loopbench_diagnose.program.tasks import NUMERIC
-from loopbench_diagnose.reasons import Reason
 
 layers = keras.layers
 # Layers that bring inputs to unit scale, or that take numbers for names.

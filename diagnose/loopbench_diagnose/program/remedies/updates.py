@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
-from loopbench_diagnose.reasons import Reason
 
 FACTOR = 5
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:
-    """Several times as many epochs."""
+    """Several times as many epochs, where the program says how many there are."""
+    if not bench.program.states_epochs:
+        return
     updates = bench.program.updates()
     yield Remedy(
         Reason.TOO_FEW_UPDATES,

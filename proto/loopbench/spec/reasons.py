@@ -1,4 +1,4 @@
-"""All causes that this package names."""
+"""All causes that a diagnosis names."""
 
 from enum import StrEnum
 
@@ -69,3 +69,19 @@ class Reason(StrEnum):
     UNEXPLAINED_UPDATE = "UNEXPLAINED_UPDATE"
     UNEXPLAINED_STATE = "UNEXPLAINED_STATE"
     UNEXPLAINED_FIGURE = "UNEXPLAINED_FIGURE"
+    DATASET = "DATASET"
+    NETWORK = "NETWORK"
+    SEED = "SEED"
+    REPLICAS = "REPLICAS"
+
+
+# Causes that the checks of one program alone name.
+OF_PROGRAMS = frozenset(
+    {
+        *(Reason.OUTPUT_ACTIVATION, Reason.ZERO_GRADIENT, Reason.DEAD_UNITS, Reason.CONSTANT_INITIALIZATION),
+        *(Reason.INPUT_SCALE, Reason.LEARNING_RATE_TOO_HIGH, Reason.LEARNING_RATE_TOO_LOW, Reason.TOO_FEW_UPDATES),
+        Reason.UNSUITED_METRIC,
+    }
+)
+# Causes that only a comparison of two specs names.
+OF_SPECS = frozenset({Reason.DATASET, Reason.SEED, Reason.REPLICAS})
