@@ -19,10 +19,14 @@ from loopbench_client.cli.commands.sweep import sweep
 from loopbench_client.cli.commands.tensorboard import tensorboard
 from loopbench_client.cli.commands.train import train
 from loopbench_client.cli.commands.watch import watch
+from loopbench_client.cli.commands.weights import weights
 from loopbench_client.cli.error_output import CommandGroup
 from loopbench_client.cli.exit_codes import EPILOG
 
-COMMANDS = (train, evaluate, compare, sweep, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
+COMMANDS = (
+    *(train, evaluate, compare, sweep, diagnose, runs, show, watch, weights, tensorboard, cancel, delete, info),
+    demo,
+)
 # What asks no server needs no flags to be let in by one.
 WITHOUT_SERVER = frozenset({sweep})
 

@@ -38,6 +38,8 @@ PREFACES: dict[type[LoopbenchError], str] = {
 }
 
 
+INVALID = "some values are not valid"
+
 _line: ContextVar[str] = ContextVar("command line")
 
 
@@ -49,10 +51,12 @@ def command_line() -> str:
 def print_error(error: LoopbenchError) -> None:
     """What went wrong, every bad value by its flag, and what to do about it."""
     console = err()
-    console.print(f"error: {PREFACES.get(type(error), '')}{error.message}", soft_wrap=True)
-    if isinstance(error, InvalidSpecError):
-        for violation in error.violations:
-            console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
+    violations = error.violations if isinstance(error, InvalidSpecError) else ()
+    # The message of a server repeats the first of them, by the names of the contract.
+    message = INVALID if violations and violations[0].description in error.message else error.message
+    console.print(f"error: {PREFACES.get(type(error), '')}{message}", soft_wrap=True)
+    for violation in violations:
+        console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
     if isinstance(error, RunEndedError) and error.run_id:
         console.print(f"  run {error.run_id}, reason {error.reason}", soft_wrap=True)
     if isinstance(error, QueueFullError) and error.retry_delay is not None:

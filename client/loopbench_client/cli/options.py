@@ -25,7 +25,10 @@ Server = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer in protobuf's JSON form.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id.", show_default=False)]
+RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN_ID", help="The run's id, or its beginning from 4 characters on.", show_default=False),
+]
 
 
 def kebab(value: str) -> str:

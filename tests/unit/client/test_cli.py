@@ -195,7 +195,7 @@ def test_cancel_and_delete(cli: Cli) -> None:
     assert cli("cancel", "x").stdout == f"run {RUN_ID}  cancelled\n"
     assert json.loads(cli("cancel", "x", "--json").stdout)["state"] == "RUN_STATE_CANCELLED"
     assert cli("delete", "x").stdout == "run x  deleted\n"
-    assert json.loads(cli("delete", "x", "--json").stdout) == {}
+    assert json.loads(cli("delete", "x", "--json").stdout) == {"deleted": ["x"]}
 
 
 def test_info(cli: Cli) -> None:

@@ -9,7 +9,7 @@ from loopbench_client.cli.session import connect
 def cancel(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """End a run that is queued or running."""
     with connect(server) as client:
-        run = client.cancel_run(run_id)
+        run = client.cancel_run(client.find_run_id(run_id))
     if json:
         print_json(wire.run_to_wire(run))
     else:

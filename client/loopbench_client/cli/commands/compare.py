@@ -1,6 +1,7 @@
 """``loopbench compare``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from loopbench import wire
-from loopbench.spec import Verdict
+from loopbench.spec import RunGroup, Verdict
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -119,6 +120,7 @@ def compare(
         check_report(report)
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:
+        plan = replace(plan, groups=tuple(_with_whole_ids(client, group) for group in plan.groups))
         compared = _compared(client, plan, fresh=fresh)
         outcomes = chosen.check(compared) if chosen else ()
         if not json:
@@ -138,6 +140,10 @@ def compare(
     pairs = compared.comparison.pairs if compared.comparison else ()
     if require and any(pair.verdict not in MET_BY[require] for pair in pairs):
         raise typer.Exit(ExitCode.NOT_MET)
+
+
+def _with_whole_ids(client: Client, group: RunGroup) -> RunGroup:
+    return group.model_copy(update={"run_ids": tuple(map(client.find_run_id, group.run_ids))})
 
 
 def _compared(client: Client, plan: Plan, *, fresh: bool) -> Compared:

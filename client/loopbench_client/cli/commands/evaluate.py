@@ -23,7 +23,7 @@ def evaluate(
 ) -> None:
     """Evaluate the stored final weights of a run in one of the ways."""
     with connect(server, ready=True) as client, waiting("evaluating"):
-        evaluation = client.evaluate(run_id, method, loss, accuracy_metric)
+        evaluation = client.evaluate(client.find_run_id(run_id), method, loss, accuracy_metric)
     if json:
         print_json(wire.evaluation_to_wire(evaluation))
         return

@@ -10,7 +10,7 @@ from loopbench_client.cli.tables import history_table, print_run
 def show(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """Show a run with its history by epoch."""
     with connect(server) as client:
-        run = client.get_run(run_id)
+        run = client.get_run(client.find_run_id(run_id))
     if json:
         print_json(wire.run_to_wire(run))
         return

@@ -34,7 +34,7 @@ def tensorboard(
         details = ErrorDetails("TensorBoard is not installed here", "NOT_INSTALLED")
         raise LoopbenchError(details, hint="install it beside loopbench: pip install tensorboard")
     with connect(server) as client:
-        folders = named_folders(client.get_run(run_id) for run_id in dict.fromkeys(run_ids))
+        folders = named_folders(client.get_run(run_id) for run_id in dict.fromkeys(map(client.find_run_id, run_ids)))
     with TemporaryDirectory(prefix="loopbench-") as temporary:
         _show(folders, Path(temporary), port)
 

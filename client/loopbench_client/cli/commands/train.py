@@ -1,6 +1,6 @@
 """``loopbench train``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from loopbench.spec import RunSpec
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
+from loopbench_client.cli.run_filter import parse_labels
 from loopbench_client.cli.run_flags import takes_run_spec
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_run
@@ -23,6 +24,11 @@ def train(
     request_id: Annotated[
         str | None, typer.Option(help="A UUID; the same one returns the same run.", show_default=False)
     ] = None,
+    name: Annotated[str, typer.Option(help="A name, by which runs and delete find the run.", show_default=False)] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A label, likewise. May be given again.", show_default=False),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the run.")] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which the run is cancelled.", show_default=False)
@@ -33,12 +39,13 @@ def train(
     """Train a model and print what came of it. Ctrl-C cancels the run."""
     if detach and not server:
         raise typer.BadParameter(EMBEDDED_DETACH, param_hint="--detach")
+    naming: dict[str, Any] = {"name": name, "labels": parse_labels(label or ())}
     with connect(server, ready=True) as client:
         if detach:
-            run = client.train(spec, request_id=request_id, detach=True, timeout=timeout)
+            run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)
         else:
             with progress_bar(kebab(spec.method)) as on_progress:
-                run = client.train(spec, request_id=request_id, on_progress=on_progress, timeout=timeout)
+                run = client.train(spec, request_id=request_id, **naming, on_progress=on_progress, timeout=timeout)
     if json:
         print_json(wire.run_to_wire(run))
     else:

@@ -17,6 +17,7 @@ from loopbench_client.cli.tables import print_run
 def watch(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """Follow a run to its end; with --json one event a line. Ctrl-C leaves the run alone."""
     with connect(server) as client:
+        run_id = client.find_run_id(run_id)
         events = client.watch_run(run_id)
         run = _print_json_lines(events) if json else _follow(run_id, events)
     if run is not None and not json:
