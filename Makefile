@@ -1,6 +1,6 @@
 # Every target sets up its requirements: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all coverage browser postgresql prometheus podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
+.PHONY: help install demo test test-rest test-all cluster-test coverage browser postgresql prometheus podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -57,6 +57,9 @@ test-rest: $(STAMP)  ## Run the remaining tests; each is skipped without its com
 
 test-all: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
 	$(PYTEST) $(PYTEST_FLAGS)
+
+cluster-test: $(STAMP)  ## Ask the API server of the cluster for tests in LOOPBENCH_KUBECONFIG about all manifests
+	LOOPBENCH_KUBECONFIG="$(LOOPBENCH_KUBECONFIG)" $(BIN)/python -m pytest -m cluster $(PYTEST_FLAGS) tests/manifests
 
 coverage: $(STAMP)  ## Run all tests and report the lines that are not covered
 	$(BIN)/coverage erase

@@ -42,7 +42,9 @@ class AsyncClient:
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc.aio, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
-        self._train = train_method(self._channel)
+        # As in Client.
+        self._train_channel = open_channel(grpc.aio, address, tls)
+        self._train = train_method(self._train_channel)
 
     async def train(
         self,
@@ -275,7 +277,8 @@ class AsyncClient:
             return call.read(await send(call.request, timeout=timeout, metadata=self._metadata))
 
     async def close(self) -> None:
-        """Ends all calls and the connection."""
+        """End all calls and the connections."""
+        await self._train_channel.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:

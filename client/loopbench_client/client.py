@@ -48,7 +48,10 @@ class Client:
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc, address, tls)
         self._stub = benchmark_service_pb2_grpc.BenchmarkServiceStub(self._channel)
-        self._train = train_method(self._channel)
+        # Calls of a channel go to all servers of the address in turn. With two servers, a Train after each WatchRun of
+        # the same channel would always reach the same one.
+        self._train_channel = open_channel(grpc, address, tls)
+        self._train = train_method(self._train_channel)
 
     def train(
         self,
@@ -288,7 +291,8 @@ class Client:
             return call.read(getattr(self._stub, call.method)(call.request, timeout=timeout, metadata=self._metadata))
 
     def close(self) -> None:
-        """Ends all calls and the connection."""
+        """End all calls and the connections."""
+        self._train_channel.close()
         self._channel.close()
 
     def __enter__(self) -> Self:

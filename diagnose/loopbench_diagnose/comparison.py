@@ -99,6 +99,17 @@ class Comparison:
         return len(one) == len(other)
 
     @cached_property
+    def batch_sizes(self) -> list[list[int]]:
+        """Samples in the updates of each side, in ascending order; empty where replicas made them."""
+        return [sorted(len(update.rows) for update in trace.updates_made) for trace in self.traces]
+
+    @property
+    def same_batch_sizes(self) -> bool:
+        """Whether both sides make as many updates of every size, as far as that was recorded."""
+        first, second = self.batch_sizes
+        return first == second or not first or not second
+
+    @cached_property
     def aligned(self) -> int:
         """Updates up to the first that is made of other samples."""
         return next((k for k in range(len(self.pairs)) if not self.same_samples(k)), len(self.pairs))

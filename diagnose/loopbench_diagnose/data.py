@@ -72,6 +72,11 @@ class Data:
         validation = None if self.validation is None else self.validation.prime(most)
         return replace(self.rows(slice(largest_prime(min(most, len(self))))), validation=validation)
 
+    def first(self, most: int) -> "Data":
+        """The first samples of either set, at most ``most``."""
+        validation = None if self.validation is None else self.validation.first(most)
+        return replace(self.rows(slice(most)), validation=validation)
+
 
 def _check_pipeline(data: Data) -> None:
     given = [name for name in ("y", "sample_weight") if getattr(data, name) is not None]

@@ -1,4 +1,4 @@
-"""The diagnosis of two training loops of a user."""
+"""The diagnosis of a program, or of two training loops, of a user."""
 
 from pathlib import Path
 
@@ -8,25 +8,37 @@ from loopbench import page, spec, text
 from loopbench_diagnose.pictures import pictures
 from loopbench_diagnose.replay import Replay
 
+NO_FAULT = "No fault was found in the program."
+
 
 class Diagnosis(spec.Diagnosis):
     """Causes, and the replay of both sides that they were found in. Notebooks display it as a page.
 
     ``replay`` is plain data for reports: weight distances, gradient ratios, layers in order and metrics side by side.
+    ``alone`` says that one program was examined by itself: ``configuration`` is Python for the stock training that it
+    amounts to, and ``notes`` are observations that are no causes.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     replay: Replay = Replay()
+    alone: bool = False
+    configuration: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def scope(self) -> tuple[str, ...]:
         """Sentences on what was compared, then on what was not."""
         return (*self.replay.compared, *self.replay.not_compared)
 
+    @property
+    def context(self) -> text.Context:
+        """What reports show beside the causes."""
+        return text.Context(self.scope, self.notes, self.configuration, NO_FAULT if self.alone else text.NO_DIFFERENCE)
+
     def describe(self, *, verbose: bool = False) -> str:
         """The answer in one sentence, then all causes with their evidence; ``verbose`` adds what agrees."""
-        return text.describe(self, verbose=verbose, scope=self.scope)
+        return text.describe(self, verbose=verbose, context=self.context)
 
     def save(self, path: str | Path) -> Path:
         """Writes the diagnosis with pictures to ``path``, one HTML file that loads nothing else; returns the path.
@@ -34,10 +46,10 @@ class Diagnosis(spec.Diagnosis):
         Raises:
             OSError: the file cannot be written.
         """
-        return page.save(path, page.document(self, pictures=pictures(self.replay), scope=self.scope))
+        return page.save(path, page.document(self, pictures=pictures(self.replay), context=self.context))
 
     def _repr_html_(self) -> str:
-        return page.fragment(self, pictures=pictures(self.replay), scope=self.scope)
+        return page.fragment(self, pictures=pictures(self.replay), context=self.context)
 
     def __str__(self) -> str:
         return self.describe()
@@ -45,4 +57,4 @@ class Diagnosis(spec.Diagnosis):
 
 def describe(diagnosis: spec.Diagnosis, *, verbose: bool = False) -> str:
     """The answer in one sentence, then all causes with their evidence; ``verbose`` adds what agrees."""
-    return text.describe(diagnosis, verbose=verbose, scope=getattr(diagnosis, "scope", ()))
+    return text.describe(diagnosis, verbose=verbose, context=getattr(diagnosis, "context", text.PLAIN))

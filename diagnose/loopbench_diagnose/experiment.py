@@ -112,8 +112,10 @@ def _first_rows(trace: Trace) -> int:
 class Experiment:
     """What is known of two sides. Experiments on one batch are made with the size of the smaller first batch."""
 
-    def __init__(self, harness: Harness, data: Data, sides: tuple[Side, Side]) -> None:
+    def __init__(self, harness: Harness, data: Data, sides: tuple[Side, Side], *, reduced: bool = True) -> None:
         self.harness = harness
+        # Whether fewer samples are taken where updates are many.
+        self._reduced = reduced
         # All samples, those of the replay, and those that orders are looked at on.
         self.whole = self.data = self.ordered_data = data
         self.sides = sides
@@ -154,17 +156,26 @@ class Experiment:
 
     def _reduce(self) -> None:
         """Takes as many samples as some tens of updates need: what they show, more would not."""
-        if len(self.data) <= SMALL:
+        if len(self.data) <= SMALL or not self._reduced:
             return
-        try:
-            traces = [self.harness.watch(side, self.data, 1, ordered=True, updates=1) for side in self.sides]
-        except Exception:  # noqa: BLE001  the replay itself says why
-            return
-        sizes = [_first_rows(trace) for trace in traces if trace.steps]
-        if len(sizes) == len(self.sides):
+        if len(sizes := self._first_sizes) == len(self.sides):
             self.data = self.whole.prime(max(2 * max(sizes) + 1, MOST_UPDATES * min(sizes), SMALL))
             self.ordered_data = self.whole.prime(max(2 * max(sizes) + 1, MOST_ORDERED * min(sizes), SMALL))
             self._fit_batches()
+
+    @cached_property
+    def _first_sizes(self) -> list[int]:
+        """Samples in the first update of each side on all samples; empty where a side fails."""
+        try:
+            traces = [self.harness.watch(side, self.data, 1, ordered=True, updates=1) for side in self.sides]
+        except Exception:  # noqa: BLE001  the replay itself says why
+            return []
+        return [_first_rows(trace) for trace in traces if trace.steps]
+
+    @property
+    def first_updates_agree(self) -> bool:
+        """Whether the first updates of both sides are made of as many samples."""
+        return len(set(self._first_sizes)) == 1
 
     def _fit_batches(self) -> None:
         size = self.harness.fixed_batch

@@ -17,6 +17,7 @@ class Findings:
         self._causes: list[tuple[float, Cause]] = []
         self._controls: list[Evidence] = []
         self._not_tested: list[str] = []
+        self._notes: list[str] = []
 
     def cause(self, cause: Cause, effect: Effect, size: float) -> None:
         """Adds a cause; ``size`` ranks causes of the same effect."""
@@ -36,6 +37,19 @@ class Findings:
         """Adds an experiment that failed, with the first line of its error."""
         line = next(iter(str(error).strip().splitlines()), "")
         self._not_tested.append(f"{what}: not tested because {type(error).__name__} was raised: {line[:300]}")
+
+    def left_out(self, sentence: str) -> None:
+        """Adds an experiment that cannot be made, with the reason."""
+        self._not_tested.append(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Adds an observation that is no cause."""
+        self._notes.append(sentence)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Observations that are no causes."""
+        return tuple(self._notes)
 
     def extend(self, reason: str, items: Iterable[Evidence]) -> None:
         """Adds evidence to a cause that was found before."""
@@ -63,6 +77,12 @@ class Findings:
     def causes(self) -> tuple[Cause, ...]:
         """So far, as they were found; differences within rounding are not among them."""
         return tuple(cause for _, cause in self._causes if cause.effect is not Effect.ROUNDING)
+
+    @property
+    def ranked(self) -> list[tuple[float, Cause]]:
+        """The same, each with the size that ranks it, in the order of a diagnosis."""
+        known = [found for found in self._causes if found[1].effect is not Effect.ROUNDING]
+        return sorted(known, key=lambda found: (ORDER.index(found[1].effect), -found[0]))
 
     @property
     def reasons(self) -> set[str]:

@@ -20,6 +20,7 @@ from loopbench_diagnose.data import have_values, leaves, sample_keys
 from loopbench_diagnose.execution import eagerly
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.per_sample_rng import PerSampleRng
+from loopbench_diagnose.recurrent import long_layers_as_graphs
 from loopbench_diagnose.replicas import OUTSIDE, Shares, replica
 from loopbench_diagnose.trace import (
     Arrays,
@@ -808,4 +809,5 @@ def recording(
         for owner, name, make in recorder.wrappers():
             stack.enter_context(replaced(owner, name, make))
         stack.enter_context(recorder.rng.installed())
+        stack.enter_context(long_layers_as_graphs())
         yield recorder

@@ -1,7 +1,7 @@
 """Identifies a loss by the gradient that it gives the outputs: a fit to a table of losses and of labels."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -26,7 +26,8 @@ Function = Callable[[Any, Any], Any]
 class Fit:
     """A loss of the table, times ``scale``, of labels that are those of the data where ``labels`` is empty.
 
-    ``residual`` is relative; ``covered`` is the share of positions that have a gradient.
+    ``residual`` is relative; ``covered`` is the share of positions that have a gradient. ``from_logits`` says that the
+    loss is a crossentropy that takes the outputs for logits.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Fit:
     scale: float
     labels: str = ""
     covered: float = 1.0
+    from_logits: bool = False
 
     @property
     def fits(self) -> bool:
@@ -81,15 +83,16 @@ def _plain(y: Any, z: Any) -> Any:
     return -tf.reduce_sum(y * tf.math.log(tf.clip_by_value(z, 1e-7, 1.0)), axis=-1)
 
 
-def _functions(*, of_logits: bool) -> Iterator[tuple[str, Function]]:
+def _functions(*, of_logits: bool) -> Iterator[tuple[str, Function, bool]]:
+    """Name, function, and whether it takes the model's outputs for logits; ``of_logits`` says that it is given some."""
     if not of_logits:
-        yield from OF_NUMBERS.items()
-        yield "categorical_crossentropy", _plain
+        yield from ((name, function, False) for name, function in OF_NUMBERS.items())
+        yield "categorical_crossentropy", _plain, False
     for name, options in CROSSENTROPIES.items():
         function = name.partition("(")[0]
-        yield name, _keras(function, from_logits=True, **options)
+        yield name, _keras(function, from_logits=True, **options), not of_logits
         if not of_logits:
-            yield name, _keras(function, **options)
+            yield name, _keras(function, **options), False
 
 
 def as_outputs(labels: Any, values: Array) -> Array | None:
@@ -152,10 +155,10 @@ def identify(labels: Any, given: OutputGradient) -> Fit | None:
 
 
 def _fits(y: Array, given: OutputGradient, labels: str = "") -> Iterator[Fit]:
-    for name, function in _functions(of_logits=given.of_logits):
+    for name, function, from_logits in _functions(of_logits=given.of_logits):
         made = _gradient(function, y, given.values)
         if made is not None and made.shape == given.gradient.shape:
-            yield _fit(name, made, given, labels)
+            yield replace(_fit(name, made, given, labels), from_logits=from_logits)
 
 
 def _crossed(y: Array, given: OutputGradient) -> Iterator[Fit]:
@@ -164,10 +167,11 @@ def _crossed(y: Array, given: OutputGradient) -> Iterator[Fit]:
     if y.shape != (count, 1) or count > MOST_BROADCAST:
         return
     outputs = OutputGradient(np.repeat(given.values, count, axis=0), given.gradient, given.of_logits)
-    for name, function in _functions(of_logits=given.of_logits):
+    for name, function, from_logits in _functions(of_logits=given.of_logits):
         made = _gradient(function, np.tile(y, (count, 1)), outputs.values)
         if made is not None and made.shape == outputs.values.shape:
-            yield _fit(name, made.reshape(count, count).sum(axis=1, keepdims=True), given, BROADCAST)
+            summed = made.reshape(count, count).sum(axis=1, keepdims=True)
+            yield replace(_fit(name, summed, given, BROADCAST), from_logits=from_logits)
 
 
 def _shifted(labels: Any, given: OutputGradient) -> Iterator[Fit]:
@@ -213,7 +217,9 @@ def _linear(y: Array, given: OutputGradient) -> Fit | None:
                 if abs(slope - 1) < FITS and abs(shift) < FITS * max(1e-9, float(np.abs(y).max()))
                 else f"{slope:.5g} · labels {shift:+.5g}"
             )
-            best = Fit(name, residual, scale * (z.size if name == "mean_squared_error" else 1), stated)
+            of_logits = name != "mean_squared_error" and not given.of_logits
+            factor = z.size if name == "mean_squared_error" else 1
+            best = Fit(name, residual, scale * factor, stated, from_logits=of_logits)
     return best
 
 

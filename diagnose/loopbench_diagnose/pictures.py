@@ -20,9 +20,11 @@ from loopbench_diagnose.replay import (
 
 # A drawing, and where in it lines are drawn: figures of the axes are left of it and below.
 WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 84, 628, 14, 232
+LEFT, RIGHT, TOP, BOTTOM = 84, 628, 26, 232
 # Bars are drawn from 0 to 100; a bar of this width marks a value at the end of its axis.
 LEAST_BAR = 0.8
+# What the sides are called.
+Names = tuple[str, str]
 # Rows that a table shows; more would hide what comes after it.
 MOST_ROWS = 60
 # Relative differences below it count as rounding: bars of gradient ratios are marked from there on.
@@ -32,11 +34,11 @@ ROUNDING = 1e-3
 def pictures(replay: Replay) -> tuple[Html, ...]:
     """All pictures that ``replay`` has values for."""
     drawn = (
-        _distances(replay.updates, replay.first_difference),
-        _gradients(replay.variables),
+        _distances(replay.updates, replay.first_difference, replay.names),
+        _gradients(replay.variables, replay.names),
         _layers(replay.layers, replay.first_differing_layer),
-        _metrics(replay.metrics),
-        _updates(replay.updates),
+        _metrics(replay.metrics, replay.names),
+        _updates(replay.updates, replay.names),
     )
     return tuple(picture for picture in drawn if picture is not None)
 
@@ -45,13 +47,15 @@ def _finite(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def _distances(updates: tuple[UpdateRecord, ...], parting: FirstDifference | None) -> Html | None:
+def _distances(updates: tuple[UpdateRecord, ...], parting: FirstDifference | None, names: Names) -> Html | None:
     known = _finite(update.weight_distance for update in updates)
     if not known:
         return None
     positive = [value for value in known if value > 0]
-    # A distance of 0 has no place on a logarithmic axis: it is drawn at the lower end.
-    y_scale = logarithmic(positive) if positive else linear(known)
+    title = "Weight distance over updates"
+    if not positive:
+        return section(title, element("p", f"The weights of both sides agree after all {len(updates)} updates."))
+    y_scale = logarithmic(positive)
     x_scale = whole(updates[0].number, updates[-1].number)
     chart = element(
         "svg",
@@ -64,11 +68,12 @@ def _distances(updates: tuple[UpdateRecord, ...], parting: FirstDifference | Non
         aria_label="Distance of the weights by update; the values are in the table of updates",
     )
     text = (
-        "Distance between the weights of both sides after each update, relative to how far the first side moved. "
+        f"Distance between the weights of {names[0]} and {names[1]} after each update, relative to how far {names[0]} "
+        "moved. "
         "The axis is logarithmic; 0 is drawn at its lower end."
     )
     words = element("p", parting.text) if parting else None
-    return section("Weight distance over updates", element("p", text, class_="quiet"), words, element("figure", chart))
+    return section(title, element("p", text, class_="quiet"), words, element("figure", chart))
 
 
 def _x(place: float) -> float:
@@ -92,10 +97,10 @@ def _axes(x_scale: Scale, y_scale: Scale) -> Iterator[Html]:
 def _parting(place: float, parting: FirstDifference) -> Iterator[Html]:
     at = _x(place)
     yield element("line", class_="parting", x1=at, x2=at, y1=TOP, y2=BOTTOM)
-    # The text is on the side that has room.
+    # The text is above the plot, where no line crosses it, and on the side that has room.
     x, anchor = (at - 6, "end") if at > (LEFT + RIGHT) / 2 else (at + 6, "start")
     words = f"first difference: {parting.place}"
-    yield element("text", words, class_="parting-text", x=x, y=TOP + 12, text_anchor=anchor)
+    yield element("text", words, class_="parting-text", x=x, y=TOP - 10, text_anchor=anchor)
 
 
 def _line(updates: tuple[UpdateRecord, ...], x_scale: Scale, y_scale: Scale) -> Iterator[Html]:
@@ -114,18 +119,18 @@ def _line(updates: tuple[UpdateRecord, ...], x_scale: Scale, y_scale: Scale) -> 
         yield element("circle", title, class_="marker", cx=x, cy=y, r=3)
 
 
-def _gradients(variables: tuple[VariableRecord, ...]) -> Html | None:
+def _gradients(variables: tuple[VariableRecord, ...], names: Names) -> Html | None:
     known = _finite(variable.gradient_ratio for variable in variables)
     if not known:
         return None
     # Around 1, so that a bar shows in which direction a ratio differs.
     scale = logarithmic([*known, 1.0]) if min(known) > 0 else linear([*known, 1.0])
-    head = _head("Variable", "", "Second over first")
+    head = _head("Variable", "", _over(names))
     rows = [
         _bar_row(
             variable.name,
             _bar(variable.gradient_ratio, scale, base=1.0, is_off=_is_off(variable.gradient_ratio)),
-            figure(variable.gradient_ratio) or _untaken(variable),
+            figure(variable.gradient_ratio) or _untaken(variable, names),
         )
         for variable in variables[:MOST_ROWS]
     ]
@@ -133,8 +138,19 @@ def _gradients(variables: tuple[VariableRecord, ...]) -> Html | None:
     return section("Gradient ratios", element("p", text, class_="quiet"), *_shown("variables", variables, head, rows))
 
 
-def _untaken(variable: VariableRecord) -> str:
-    return {(True, False): "first only", (False, True): "second only"}.get(variable.trained, "no gradient")
+def _untaken(variable: VariableRecord, names: Names) -> str:
+    first, second = map(_short, names)
+    return {(True, False): f"{first} only", (False, True): f"{second} only"}.get(variable.trained, "no gradient")
+
+
+def _short(name: str) -> str:
+    """A side's name in a table."""
+    return name.removeprefix("the ").removesuffix(" side")
+
+
+def _over(names: Names) -> str:
+    first, second = map(_short, names)
+    return f"{second} over {first}".capitalize()
 
 
 def _is_off(ratio: float | None) -> bool:
@@ -162,10 +178,10 @@ def _layers(layers: tuple[LayerRecord, ...], first: str | None) -> Html | None:
     return section("Layers in order", element("p", text, class_="quiet"), *_shown("layers", layers, head, rows))
 
 
-def _metrics(metrics: tuple[MetricRecord, ...]) -> Html | None:
+def _metrics(metrics: tuple[MetricRecord, ...], names: Names) -> Html | None:
     if not metrics:
         return None
-    head = _head("Metric", "First", "Second", "")
+    head = _head("Metric", *(_short(name).capitalize() for name in names), "")
     rows = [
         element(
             "tr",
@@ -198,7 +214,7 @@ COLUMNS: tuple[tuple[str, Callable[[UpdateRecord], Pair]], ...] = (
 )
 
 
-def _updates(updates: tuple[UpdateRecord, ...]) -> Html | None:
+def _updates(updates: tuple[UpdateRecord, ...], names: Names) -> Html | None:
     if not updates:
         return None
     head = _head("Update", "Weight distance", *(name for name, _ in COLUMNS))
@@ -211,7 +227,7 @@ def _updates(updates: tuple[UpdateRecord, ...]) -> Html | None:
         )
         for update in updates[:MOST_ROWS]
     ]
-    title = element("summary", "Values of every update, first and second side")
+    title = element("summary", f"Values of every update, {names[0]} and {names[1]}")
     return element("details", title, *_shown("updates", updates, head, rows, kind=None))
 
 

@@ -99,7 +99,8 @@ class Replay:
     """Both sides trained in one common sample order, update by update.
 
     ``compared`` and ``not_compared`` are sentences: what the diagnosis covers, and what it was made equal or left out.
-    ``first_differing_layer`` is the name of a layer in ``layers``, or None where all outputs agree.
+    ``first_differing_layer`` is the name of a layer in ``layers``, or None where all outputs agree. ``names`` are what
+    pictures call the sides.
     """
 
     updates: tuple[UpdateRecord, ...] = ()
@@ -110,3 +111,4 @@ class Replay:
     first_difference: FirstDifference | None = None
     compared: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    names: tuple[str, str] = ("the first side", "the second side")

@@ -4,10 +4,31 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from loopbench.spec import Cause, Diagnosis, Effect, Evidence
 
 NO_DIFFERENCE = "Both sides agree: no difference above rounding was found."
+# The title of the code of one program's stock training.
+CONFIGURATION = "The program as stock training"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of a diagnosis beside its causes.
+
+    ``scope`` are sentences on what was compared, and on what was not, and ``notes`` observations that are no causes.
+    ``configuration`` is Python for the stock training that a single program amounts to. ``agreed`` is the answer where
+    there are no causes.
+    """
+
+    scope: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    configuration: str = ""
+    agreed: str = NO_DIFFERENCE
+
+
+PLAIN = Context()
 
 # Of a number of causes, in the order of the effects.
 EFFECTS: dict[Effect, str] = {
@@ -25,22 +46,22 @@ def figure(value: float | None) -> str:
     return f"{value:.6g}" if math.isfinite(value) else "NaN" if math.isnan(value) else f"{value:+}"
 
 
-def describe(diagnosis: Diagnosis, *, verbose: bool = False, scope: Iterable[str] = ()) -> str:
+def describe(diagnosis: Diagnosis, *, verbose: bool = False, context: Context = PLAIN) -> str:
     """The answer in one sentence, then all causes with their evidence.
 
     Args:
         diagnosis: of two specifications, or of two loops.
         verbose: also list the measurements that agree, and the evidence of differences within rounding.
-        scope: sentences on what was compared, and on what was not.
+        context: what is known beside the causes.
     """
-    parts = (answer(diagnosis), details(diagnosis, verbose=verbose, scope=scope))
+    parts = (answer(diagnosis, context), details(diagnosis, verbose=verbose, context=context))
     return "\n\n".join(filter(None, parts))
 
 
-def answer(diagnosis: Diagnosis) -> str:
-    """One sentence: the strongest cause and its fix, or that both sides agree."""
+def answer(diagnosis: Diagnosis, context: Context = PLAIN) -> str:
+    """One sentence: the strongest cause and its fix, or that there is none."""
     if not diagnosis.causes:
-        return NO_DIFFERENCE
+        return context.agreed
     cause = diagnosis.causes[0]
     title = cause.title.rstrip(".")
     first = re.split(r"(?<=\.)\s", cause.fix, maxsplit=1)[0].rstrip(".")
@@ -69,19 +90,21 @@ def _agreeing(text: str, count: int) -> str:
     return text if count == 1 else text.replace("changes ", "change ", 1).replace("is ", "are ", 1)
 
 
-def details(diagnosis: Diagnosis, *, verbose: bool = False, scope: Iterable[str] = ()) -> str:
+def details(diagnosis: Diagnosis, *, verbose: bool = False, context: Context = PLAIN) -> str:
     """Everything but the answer; see :func:`describe`."""
-    return "\n\n".join("\n".join(lines) for lines in _sections(diagnosis, tuple(scope), verbose=verbose) if lines)
+    return "\n\n".join("\n".join(lines) for lines in _sections(diagnosis, context, verbose=verbose) if lines)
 
 
-def _sections(diagnosis: Diagnosis, scope: tuple[str, ...], *, verbose: bool) -> Iterator[list[str]]:
+def _sections(diagnosis: Diagnosis, context: Context, *, verbose: bool) -> Iterator[list[str]]:
     yield [*filter(None, (count(diagnosis.causes),))]
     for number, cause in enumerate(diagnosis.causes, start=1):
         yield [*_cause(number, cause)]
+    yield _titled("Notes, which are no causes:", (f"  {sentence}" for sentence in context.notes))
+    yield _titled(f"{CONFIGURATION}:", (f"  {line}" for line in context.configuration.splitlines()))
     yield _titled("Differences within rounding, which are no causes:", _rounding(diagnosis.rounding, verbose=verbose))
     yield _titled("Not tested:", (f"  {sentence}" for sentence in diagnosis.not_tested))
     if not diagnosis.causes or verbose:
-        yield _titled("Scope:", (f"  {sentence}" for sentence in scope))
+        yield _titled("Scope:", (f"  {sentence}" for sentence in context.scope))
     if verbose:
         yield _titled("No difference in:", _evidence(diagnosis.controls))
     if diagnosis.verification is not None:

@@ -34,9 +34,17 @@ def variable(name: str, label: str, selector: str) -> build.QueryVariable:
     made.query({"query": expression, "refId": name}).multi(True).include_all(True).current(
         models.VariableOption(selected=True, text=["All"], value=["$__all"])
     )
-    # It includes series without the label, such as the namespace outside of Kubernetes.
-    made.all_value(".*")
+    # Without the job, a series is of another program. All others include series without the label, such as the
+    # namespace outside of Kubernetes.
+    made.all_value(".+" if name == "job" else ".*")
     return made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
+
+
+# Jobs and namespaces of servers, for every dashboard. Pods of sweeps have no slots.
+SCOPES = (
+    variable("job", "Job", "loopbench_slots"),
+    variable("namespace", "Namespace", 'loopbench_slots{job=~"$job"}'),
+)
 
 
 class _Alerts(models.AnnotationQuery, Builder[models.AnnotationQuery]):
@@ -61,13 +69,15 @@ def dashboard(
     variables: Iterable[build.QueryVariable],
     rows: Iterable[Row],
     links: dict[str, str],
-    since: str = "now-6h",
 ) -> models.Dashboard:
-    """A dashboard; ``links`` are titles of other dashboards by their uid."""
-    made = build.Dashboard(title).uid(uid).description(description).tags(["loopbench"]).version(1).editable()
-    made.tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser").refresh("30s").time(since, "now")
+    """A dashboard of the last six hours; ``variables`` follow those of every dashboard.
+
+    ``links`` are titles of other dashboards by their uid.
+    """
+    made = build.Dashboard(title).uid(uid).description(description).tags(["loopbench"]).version(1).readonly()
+    made.tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser").refresh("30s").time("now-6h", "now")
     made.with_variable(build.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-    for choice in variables:
+    for choice in (*SCOPES, *variables):
         made.with_variable(choice)
     made.annotation(_Alerts())
     for other, text in links.items():

@@ -3,7 +3,7 @@
 from scripts.monitoring.grafana import NEUTRAL, Panel, Thresholds, panel, query
 
 RATE = "$__rate_interval"
-SERVERS = 'job="loopbench", namespace=~"$namespace", instance=~"$instance"'
+SERVERS = 'job=~"$job", namespace=~"$namespace", instance=~"$instance"'
 
 
 def rate(metric: str, by: str, selector: str) -> str:

@@ -3,14 +3,16 @@
 from scripts.monitoring.grafana import GREEN, ORANGE, RED, dashboard, panel, query, variable
 from scripts.monitoring.queries import RATE, mean, quantile, rate
 
-SCOPE = 'job="loopbench", namespace=~"$namespace"'
+SCOPE = 'job=~"$job", namespace=~"$namespace"'
 # With the pods of sweeps, which count what they train themselves.
-TRAINERS = 'job=~"loopbench(-sweep)?", namespace=~"$namespace"'
+TRAINERS = 'job=~"$job(-sweep)?", namespace=~"$namespace"'
 SPEC = 'loss=~"$loss", optimizer=~"$optimizer", dataset=~"$dataset"'
-RESULTS = f'{SCOPE}, method=~"$method", {SPEC}, parameters=~"$parameters"'
+KINDS = f'{SCOPE}, method=~"$method", {SPEC}, parameters=~"$parameters"'
+RESULTS = f'{KINDS}, spec=~"$spec"'
 RUNS = f'{TRAINERS}, method=~"$method", {SPEC}'
-KEY = "method, loss, optimizer, dataset, parameters"
-NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}} {{parameters}}"
+KIND = "method, loss, optimizer, dataset, parameters"
+KEY = f"{KIND}, spec"
+NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}} {{parameters}} {{spec}}"
 
 
 def _accuracy(split: str) -> str:
@@ -34,15 +36,16 @@ def _diverged_by(by: str) -> str:
 
 
 NOW = (
-    "The last run of each kind that succeeded",
+    "Results of each specification",
     (
         panel(
             "Accuracy",
-            "Accuracy of the final weights over all training and validation samples. Parameters are 'default' if "
-            "a run changed only method, loss, optimizer and dataset.",
+            "Mean accuracy of the final weights over all samples and seeds. The methods of a specification have the "
+            "same seeds. Parameters are 'default' if a run changed only method, loss, optimizer and dataset.",
             "none",
             query(_accuracy("train")),
             query(_accuracy("validation")),
+            query(f"max by ({KEY}) (loopbench_accuracy_seeds{{{RESULTS}}})"),
             query(f"1000 * max by ({KEY}) (loopbench_last_success_timestamp_seconds{{{RESULTS}}})"),
             kind="table",
             width=16,
@@ -53,11 +56,13 @@ NOW = (
                 "optimizer": "Optimizer",
                 "dataset": "Dataset",
                 "parameters": "Parameters",
+                "spec": "Spec",
                 "Value #A": "Train",
                 "Value #B": "Validation",
-                "Value #C": "Ended",
+                "Value #C": "Seeds",
+                "Value #D": "Ended",
             },
-            units={"Value #A": "percentunit", "Value #B": "percentunit", "Value #C": "dateTimeAsLocal"},
+            units={"Value #A": "percentunit", "Value #B": "percentunit", "Value #D": "dateTimeAsLocal"},
         ),
         panel(
             "Methods agree",
@@ -75,7 +80,7 @@ NOW = (
             "Kinds of runs whose last run ended with weights or metrics that are NaN or infinite. Accuracies "
             "and agreement omit such runs.",
             "none",
-            query(f"sum(max by ({KEY}) (loopbench_last_run_diverged{{{RESULTS}}}))", "kinds"),
+            query(f"sum(max by ({KIND}) (loopbench_last_run_diverged{{{KINDS}}}))", "kinds"),
             kind="stat",
             width=12,
             thresholds=((None, GREEN), (1, RED)),
@@ -95,7 +100,7 @@ ACCURACY = (
     (
         panel(
             "Validation accuracy",
-            "Of the last run that succeeded and did not diverge.",
+            "Mean over the seeds that all methods of a specification share, without diverged runs.",
             "percentunit",
             query(_accuracy("validation"), NAME),
             width=12,
@@ -104,7 +109,7 @@ ACCURACY = (
         ),
         panel(
             "Train accuracy",
-            "Of the last run that succeeded and did not diverge.",
+            "Mean over the seeds that all methods of a specification share, without diverged runs.",
             "percentunit",
             query(_accuracy("train"), NAME),
             width=12,
@@ -189,7 +194,7 @@ THROUGHPUT = (
             "Runs that failed",
             "Share of the runs of the store that FAILED within 15 minutes. An alert fires above 20 %.",
             "percentunit",
-            query('max(namespace:loopbench_runs_failed:ratio_rate15m{namespace=~"$namespace"})', "failed"),
+            query('max(namespace:loopbench_runs_failed:ratio_rate15m{job=~"$job", namespace=~"$namespace"})', "failed"),
             thresholds=((None, GREEN), (0.05, ORANGE), (0.2, RED)),
             most=1,
         ),
@@ -201,7 +206,6 @@ RESULTS_DASHBOARD = dashboard(
     "loopbench / Results",
     "Results of all servers and sweeps: accuracy, parity, throughput.",
     variables=(
-        variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
         *(
             variable(name, label, f"loopbench_accuracy_ratio{{{SCOPE}}}")
             for name, label in (
@@ -210,10 +214,10 @@ RESULTS_DASHBOARD = dashboard(
                 ("optimizer", "Optimizer"),
                 ("dataset", "Dataset"),
                 ("parameters", "Parameters"),
+                ("spec", "Spec"),
             )
         ),
     ),
     rows=(NOW, ACCURACY, PARITY, THROUGHPUT),
     links={"loopbench-service": "loopbench / Service"},
-    since="now-24h",
 )

@@ -14,7 +14,7 @@ GLANCE = (
             "Servers up",
             "Servers that Prometheus can scrape.",
             "short",
-            f"sum(up{{{SERVERS}}})",
+            f"count(loopbench_slots{{{SERVERS}}}) or vector(0)",
             ((None, RED), (1, GREEN)),
         ),
         stat(
@@ -133,9 +133,9 @@ STORE_ROW = (
         ),
         panel(
             "Errors of background work",
-            "Unexpected errors within 15 minutes, by the kind of work, which continues. The log has the traceback.",
-            "short",
-            query(f"sum by (work) (increase(loopbench_background_errors_total{{{SERVERS}}}[15m]))", "{{work}}"),
+            "Unexpected errors per minute, by the kind of work, which continues. The log has the traceback.",
+            "opm",
+            query(f"60 * {rate('loopbench_background_errors_total', 'work', SERVERS)}", "{{work}}"),
             thresholds=((None, GREEN), (0.5, RED)),
         ),
     ),
@@ -146,8 +146,7 @@ SERVICE = dashboard(
     "loopbench / Service",
     "Calls, runs, processes and store of the servers.",
     variables=(
-        variable("namespace", "Namespace", 'loopbench_build_info{job="loopbench"}'),
-        variable("instance", "Server", 'loopbench_build_info{job="loopbench", namespace=~"$namespace"}'),
+        variable("instance", "Server", 'loopbench_slots{job=~"$job", namespace=~"$namespace"}'),
         variable("grpc_method", "Call", 'grpc_server_started_total{grpc_service="loopbench.v1.BenchmarkService"}'),
     ),
     rows=(GLANCE, CALLS_ROW, RUNS_ROW, PROCESSES_ROW, STORE_ROW),

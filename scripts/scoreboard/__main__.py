@@ -1,21 +1,22 @@
-"""Diagnoses published cases and own variants, and writes the scoreboard: ``python -m scripts.scoreboard``."""
+"""Diagnoses published cases, own variants and single programs: ``python -m scripts.scoreboard`` writes the page."""
 
 import argparse
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from scripts.scoreboard.board import Result, page
-from scripts.scoreboard.cases import read_cases
+from scripts.scoreboard.board import page
+from scripts.scoreboard.cases import PROGRAM, read_cases
+from scripts.scoreboard.result import Result
 from scripts.scoreboard.verdicts import Verdict, verdict
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = tuple(ROOT / "tests" / "diagnose" / name for name in ("published", "variants"))
+FOLDERS = tuple(ROOT / "tests" / "diagnose" / name for name in ("published", "variants", "programs"))
 PAGE = ROOT / "docs" / "scoreboard.md"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Returns 0 if every case is a hit, 1 otherwise."""
+    """Returns 0 if every case is a hit, but for the programs with a fault, of which other tools miss some too."""
     parser = argparse.ArgumentParser(prog="python -m scripts.scoreboard", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="run these cases alone, and write no page")
     parser.add_argument("--folder", type=Path, nargs="+", default=FOLDERS, help="folders of the cases")
@@ -31,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{results[-1].verdict:8s}{case.name}: {found} ({answer.seconds:.0f} s)", flush=True)
     if not given.cases:
         given.page.write_text(page(results))
-    return int(any(result.verdict is not Verdict.HIT for result in results))
+    return int(any(result.verdict is not Verdict.HIT and result.case.label.kind != PROGRAM for result in results))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The scoreboard as a page of ``docs/``."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from statistics import median
 
-from scripts.scoreboard.cases import Answer, Case
 from scripts.scoreboard.peers import PEERS
+from scripts.scoreboard.result import Result
+from scripts.scoreboard.singles import singles
+from scripts.scoreboard.tables import codes, table
 from scripts.scoreboard.verdicts import MEANINGS, Verdict
 
 HEADER = """# Scoreboard of the diagnosis
@@ -14,7 +15,8 @@ HEADER = """# Scoreboard of the diagnosis
 `make scoreboard` writes this page. It diagnoses small Keras programs and, if there is one, the
 repaired version of each. `tests/diagnose/published` rebuilds faults of public threads.
 `tests/diagnose/variants` has the same kinds of faults in other models, losses, optimizers and styles;
-an author who had not seen the diagnosis wrote them. `labels.py` beside the cases lists the causes
+an author who had not seen the diagnosis wrote them. `tests/diagnose/programs` has single programs:
+rebuilt ones of published benchmarks, and sound scripts. `labels.py` beside the cases lists the causes
 that each case must report."""
 
 CAVEAT = """## What other tools report
@@ -24,19 +26,19 @@ most of them judge *one* program by learned patterns or by rules. loopbench comp
 explains by experiment why they differ, and needs a correct side. So the numbers are no ranking."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """A case with its answer and the verdict on it."""
-
-    case: Case
-    answer: Answer
-    verdict: Verdict
-
-
 def page(results: Sequence[Result]) -> str:
     """The whole page."""
-    sections = (HEADER, _summary(results), _kinds(results), _meanings(), _cases(results), CAVEAT, _peers())
-    return "\n\n".join(sections) + "\n"
+    sections = (
+        HEADER,
+        _summary(results),
+        _kinds(results),
+        _meanings(),
+        singles(results),
+        _cases(results),
+        CAVEAT,
+        _peers(),
+    )
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def _summary(results: Sequence[Result]) -> str:
@@ -50,7 +52,7 @@ def _kinds(results: Sequence[Result]) -> str:
     kinds = {result.case.label.kind: None for result in results}
     counted = {kind: _counts(result for result in results if result.case.label.kind == kind) for kind in kinds}
     rows = [*sorted(counted.items()), ("**all**", _counts(results))]
-    return _table(
+    return table(
         ("kind of fault", *Verdict), ((kind, *(str(counts[verdict]) for verdict in Verdict)) for kind, counts in rows)
     )
 
@@ -68,30 +70,16 @@ def _cases(results: Sequence[Result]) -> str:
         (
             result.case.name,
             result.case.label.kind,
-            _codes(result.case.label.needed) or "none",
-            result.answer.error or _codes(result.answer.reasons) or "none",
+            codes(result.case.label.needed) or "none",
+            result.answer.error or codes(result.answer.reasons) or "none",
             result.verdict,
             result.case.label.source,
         )
         for result in results
     )
-    return "## Every case\n\n" + _table(("case", "kind", "causes", "reported", "verdict", "source"), rows)
-
-
-def _codes(reasons: Iterable[str]) -> str:
-    return ", ".join(" or ".join(f"`{name}`" for name in reason.split("|")) for reason in reasons)
+    return "## Every case\n\n" + table(("case", "kind", "causes", "reported", "verdict", "source"), rows)
 
 
 def _peers() -> str:
     rows = ((peer.name, peer.question, peer.result, f"[{peer.paper}]({peer.address}), {peer.venue}") for peer in PEERS)
-    return _table(("tool", "question", "reported result", "paper"), rows)
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    columns = [*head]
-    return "\n".join(_lines([columns, ["---"] * len(columns), *rows]))
-
-
-def _lines(rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    # A vertical bar in a cell would end it.
-    return (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    return table(("tool", "question", "reported result", "paper"), rows)

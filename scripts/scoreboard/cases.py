@@ -1,8 +1,12 @@
 """Published cases: programs with a fault that other people published, and the causes that each must report.
 
 A folder of cases holds ``labels.py`` with ``CASES``, a mapping of the module's name to a :class:`Label`, and one module
-per case. The module defines ``build_model``, ``data``, ``first`` (the correct side), ``second``, optionally
-``fixed_second`` (the second side after the repair) and ``OPTIONS`` for ``diagnose``.
+per case. The module defines ``build_model``, ``data`` and optionally ``OPTIONS`` for ``diagnose``. In addition it has
+
+- for two sides, ``first`` (the correct side), ``second`` and optionally ``fixed_second`` (the second side after the
+  repair),
+- for one program alone, ``faulty`` and ``repaired``, which is trained on ``repaired_data`` where there is one,
+- for a sound script, ``loop``.
 """
 
 import json
@@ -20,7 +24,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 # Seconds for one case, with the start of TensorFlow.
 TIMEOUT = 600
-SOUND = "sound pairs"
+SOUND, REPAIRED = "sound pairs", "repaired programs"
+PROGRAM, SCRIPT = "programs", "sound scripts"
+# The kind of a label → the names of the program that has the fault and of the repaired one, if it can have one.
+SIDES: dict[str, tuple[str, str]] = {PROGRAM: ("faulty", "repaired"), SCRIPT: ("loop", "")}
+PAIR = ("second", "fixed_second")
+# Names of sides that are no part of a case's name.
+PLAIN = {side for side, _ in (PAIR, *SIDES.values())}
 # The line of a case's process that holds its answer.
 ANSWER = "ANSWER "
 
@@ -54,7 +64,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Case:
-    """One diagnosis: ``side`` is the name of the second side within the module."""
+    """One diagnosis: ``side`` is the name of the second side, or of the program alone, within the module."""
 
     path: Path
     side: str
@@ -63,7 +73,7 @@ class Case:
     @property
     def name(self) -> str:
         """The module, and the side where it is the repaired one."""
-        return self.path.stem if self.side == "second" else f"{self.path.stem}, repaired"
+        return self.path.stem if self.side in PLAIN else f"{self.path.stem}, repaired"
 
     def answer(self) -> Answer:
         """Diagnose the case in a separate process, so that no case affects another."""
@@ -90,9 +100,10 @@ def read_cases(folder: Path) -> Iterator[Case]:
         path = folder / f"{name}.py"
         if not path.is_file():
             raise FileNotFoundError(f"{folder / 'labels.py'} names {name}, but there is no {path}")
-        yield Case(path, "second", label)
-        if "fixed_second" in path.read_text():
-            yield Case(path, "fixed_second", Label(SOUND, label.source))
+        side, repaired = SIDES.get(label.kind, PAIR)
+        yield Case(path, side, label)
+        if repaired and repaired in path.read_text():
+            yield Case(path, repaired, Label(REPAIRED if label.kind == PROGRAM else SOUND, label.source))
 
 
 def load(path: Path) -> ModuleType:
@@ -114,10 +125,19 @@ def diagnose_case(path: Path, side: str) -> dict[str, Any]:
         from loopbench_diagnose import diagnose  # noqa: PLC0415  only the processes of the cases need TensorFlow
 
         options = getattr(module, "OPTIONS", {})
-        found = diagnose(module.build_model, module.data, module.first, getattr(module, side), **options)
+        found = diagnose(module.build_model, _data(module, side), *_loops(module, side), **options)
     except Exception as error:  # noqa: BLE001  a crash is an answer as well
         return {"error": type(error).__name__}
     return {"reasons": [cause.reason for cause in found.causes]}
+
+
+def _loops(module: ModuleType, side: str) -> tuple[Any, ...]:
+    """Both sides, or one program."""
+    return (module.first, getattr(module, side)) if side in PAIR else (getattr(module, side),)
+
+
+def _data(module: ModuleType, side: str) -> Any:
+    return getattr(module, f"{side}_data", module.data)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,23 @@ class Peer:
     address: str
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the authors of DeepFD measured of a tool on the 52 programs of their benchmark."""
+
+    name: str
+    detected: int
+    diagnosed: int
+
+
+# Section 5 of DeepFD's paper, and the table Evaluation.xlsx of its repository.
+ON_DEEPFD = (
+    Measured("DeepFD", 47, 27),
+    Measured("UMLAUT", 50, 14),
+    Measured("AutoTrainer", 12, 10),
+    Measured("DeepLocalize", 36, 7),
+)
+
 PEERS: tuple[Peer, ...] = (
     Peer(
         "DeepFD",

@@ -31,13 +31,22 @@ def verdict(label: Label, answer: Answer) -> Verdict:
     """The first that applies: crash, false, hit, generic, miss."""
     if answer.error:
         return Verdict.HIT if label.needed and _met(label, {answer.error}) else Verdict.CRASH
-    known = {reason for entry in label.needed for reason in entry.split("|")} | set(label.allowed)
-    others = set(answer.reasons) - known
-    if any(not reason.startswith(GENERIC) for reason in others) or (others and not label.needed):
+    unknown = others(label, answer)
+    if any(not reason.startswith(GENERIC) for reason in unknown) or (unknown and not label.needed):
         return Verdict.FALSE
-    if _met(label, set(answer.reasons)) and not others:
+    if diagnosed(label, answer) and not unknown:
         return Verdict.HIT
     return Verdict.GENERIC if answer.reasons else Verdict.MISS
+
+
+def diagnosed(label: Label, answer: Answer) -> bool:
+    """Whether every cause that the case must report is reported."""
+    return not answer.error and _met(label, set(answer.reasons))
+
+
+def others(label: Label, answer: Answer) -> set[str]:
+    """Reported causes that the label neither needs nor allows."""
+    return set(answer.reasons) - {reason for entry in label.needed for reason in entry.split("|")} - {*label.allowed}
 
 
 def _met(label: Label, reported: set[str]) -> bool:

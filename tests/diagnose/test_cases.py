@@ -13,12 +13,14 @@ from tests.support.paths import ROOT
 PROGRAM = """
 import sys
 from pathlib import Path
-from scripts.scoreboard.cases import load, read_cases
-cases = {case.path: case for case in read_cases(Path(sys.argv[1]))}
-for path in sorted(cases, key=lambda path: "replicas" not in path.stem):
-    module = load(path)
-    missing = [name for name in ("build_model", "data", "first", "second") if not hasattr(module, name)]
-    assert not missing, (path, missing)
+from scripts.scoreboard.cases import PAIR, load, read_cases
+cases = list(read_cases(Path(sys.argv[1])))
+modules = {}
+for case in sorted(cases, key=lambda case: "replicas" not in case.path.stem):
+    module = modules[case.path] = modules.get(case.path) or load(case.path)
+    needed = ("build_model", "data", case.side, *(["first"] if case.side in PAIR else []))
+    missing = [name for name in needed if not hasattr(module, name)]
+    assert not missing, (case.path, missing)
 print(len(cases))
 """
 

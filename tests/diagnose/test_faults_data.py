@@ -144,3 +144,27 @@ def test_steps_per_epoch() -> None:
 
     found = only(diagnose(build, data, taped(squared), train), Reason.UPDATES)
     assert (found["updates"].expected, found["updates"].observed) == (4, 3)
+
+
+def test_batches_of_two_sizes_that_make_as_many_updates() -> None:
+    build, data = signals()
+    # 61 = 3 × 20 + 1 = 3 × 19 + 4.
+    first, second = (taped(squared, batch_size=size) for size in (20, 19))
+    found = only(diagnose(build, data, first, second), Reason.UPDATES)
+    assert (found["updates"].expected, found["updates"].observed) == (4, 4)
+    assert found["batches"].description.endswith("20 × 3, 1 × 1 and 19 × 3, 4 × 1.")
+
+
+def _split_into_four(model: Any, data: Data, epochs: int) -> None:
+    optimizer, step, generator = sgd()(), step_of(squared), np.random.default_rng(0)
+    for _ in range(epochs):
+        for at in np.array_split(generator.permutation(len(data)), 4):
+            step(model, optimizer, data.x[at], data.y[at], None)
+
+
+@pytest.mark.parametrize(("size", "reasons"), [(16, []), (17, [Reason.UPDATES])])
+def test_batches_that_are_parts_of_the_given_number_of_samples(size: int, reasons: list[Reason]) -> None:
+    # 64 = 4 × 16, while 61, the largest prime number below, is 16 + 3 × 15.
+    build, data = signals(samples=64)
+    diagnosis = diagnose(build, data, taped(squared, batch_size=size), _split_into_four)
+    assert [cause.reason for cause in diagnosis.causes] == reasons

@@ -29,10 +29,11 @@ DATA = ((), ("components/mnist",), ("components/download",))
 
 
 def _offered() -> dict[str, tuple[str, ...]]:
-    """Applicable paths: files with a Job, and kustomizations except those that others build on."""
+    """Applicable paths: files with objects, and kustomizations except those that others build on."""
     folders = (file.parent for file in K8S.rglob("kustomization.yaml"))
-    files = (file for file in (K8S / "jobs").glob("*.yaml") if not file.name.endswith(".plan.yaml"))
-    paths = sorted(path.relative_to(K8S).as_posix() for path in (*folders, *files))
+    files = (file for folder in (".", "claims", "jobs") for file in (K8S / folder).glob("*.yaml"))
+    manifests = (file for file in files if not file.name.endswith(".plan.yaml"))
+    paths = sorted(path.relative_to(K8S).as_posix() for path in (*folders, *manifests))
     return {path: (path,) for path in paths if path != "base" and not path.startswith("components/")}
 
 
@@ -59,7 +60,13 @@ EMITTED: dict[str, tuple[str, ...]] = {
     ),
 }
 # Builds that must already be in the cluster, by the beginning of a build's name.
-NEEDS = {"jobs/": ("overlays/cpu",), "sweep ": ("base+postgresql+mnist", "kueue")}
+CLAIMS = ("claims/state.yaml", "claims/data.yaml")
+NEEDS = {
+    "base": CLAIMS,
+    "overlays/": CLAIMS,
+    "jobs/": ("overlays/cpu",),
+    "sweep ": ("base+postgresql", "kueue", "claims/data.yaml"),
+}
 
 
 @cache

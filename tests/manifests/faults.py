@@ -14,7 +14,6 @@ GONE = object()
 # By the check that must find the fault: the build, the beginning of the name of the object to change, the path of the
 # value to change, and the new value.
 FAULTS: dict[str, tuple[str, str, str, Any]] = {
-    "restricted pods": ("overlays/cpu", "Deployment", f"{POD}.hostNetwork", True),
     "mounts have their volumes": ("overlays/cpu", "Deployment", f"{POD}.volumes.0", {"name": "other", "emptyDir": {}}),
     "mounts are apart": (
         "overlays/cpu",
@@ -38,6 +37,7 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "programs exist": ("overlays/cpu", "Deployment", f"{CONTAINER}.args.0", "loopbenchd"),
     "queues and flavors exist": ("kueue", "LocalQueue", "spec.clusterQueue", "default"),
     "queues take what pods ask for": ("sweep on GPUs", "Job", "metadata.labels", {QUEUE: "loopbench-cpu"}),
+    "quotas admit the pods of a Job": ("sweep on GPUs", "Job", "metadata.annotations", {}),
     "a read-only root": ("overlays/cpu", "Deployment", f"{CONTAINER}.securityContext.readOnlyRootFilesystem", GONE),
     "requests and limits": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.memory", GONE),
     "bounded scratch": ("jobs/compare", "Job", f"{POD}.volumes.3.emptyDir", {}),
@@ -52,36 +52,11 @@ FAULTS: dict[str, tuple[str, str, str, Any]] = {
     "a core a slot": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.cpu", "500m"),
     "memory for all runs": ("overlays/cpu", "Deployment", f"{CONTAINER}.resources.limits.memory", "3Gi"),
     "a claim of one pod is mounted once": ("overlays/laptop", "Deployment", "spec.strategy", GONE),
+    "updates without a free device": ("overlays/gpu", "Deployment", "spec.strategy", GONE),
     "room for the autoscaler": ("overlays/cpu", "Deployment", "spec.replicas", 2),
     "denial by default": ("overlays/cpu", "NetworkPolicy/loopbench-default", "spec.policyTypes", ["Ingress"]),
-    "enforced Pod Security": ("overlays/cpu", "Namespace", "metadata.labels", {}),
+    "enforced Pod Security": ("namespace.yaml", "Namespace", "metadata.labels", {}),
     "jobs come to an end": ("jobs/compare", "Job", "spec.ttlSecondsAfterFinished", GONE),
-}
-
-# Values that Pod Security's level "restricted" forbids, by path in a pod.
-FORBIDDEN: dict[str, Any] = {
-    "securityContext.windowsOptions": {"hostProcess": True},
-    "hostNetwork": True,
-    "hostPID": True,
-    "hostIPC": True,
-    "containers.0.securityContext.privileged": True,
-    "containers.0.securityContext.capabilities.add": ["SYS_PTRACE"],
-    "containers.0.securityContext.capabilities.drop": [],
-    "initContainers": [{"name": "init", "image": "loopbench:0.1.0"}],
-    "volumes.0.hostPath": {"path": "/"},
-    "containers.0.ports.0.hostPort": 80,
-    "containers.0.livenessProbe.tcpSocket": {"host": "db", "port": 1},
-    "containers.0.lifecycle": {"preStop": {"httpGet": {"host": "db", "port": 1}}},
-    "securityContext.appArmorProfile": {"type": "Unconfined"},
-    "securityContext.seLinuxOptions": {"type": "spc_t"},
-    "containers.0.securityContext.seLinuxOptions": {"user": "root"},
-    "containers.0.securityContext.procMount": "Unmasked",
-    "securityContext.sysctls": [{"name": "kernel.msgmax", "value": "1"}],
-    "containers.0.securityContext.allowPrivilegeEscalation": GONE,
-    "containers.0.securityContext.runAsNonRoot": False,
-    "containers.0.securityContext.runAsUser": 0,
-    "securityContext.runAsUser": 0,
-    "securityContext.seccompProfile": GONE,
 }
 
 

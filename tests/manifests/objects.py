@@ -1,11 +1,13 @@
 """Access to Kubernetes objects."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.manifests.builds import Object, Objects
 
+# Yields the violations of a rule in the objects of a build.
+Check = Callable[[Objects], Iterator[str]]
 # Path of the pod template by kind.
 TEMPLATES = {
     "Pod": "",

@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator
 
 from tests.manifests.builds import Object, Objects
-from tests.manifests.objects import Pod, at, containers, format_label, of_kind, pods, quantity, selects
-from tests.manifests.security import Check
+from tests.manifests.objects import Check, Pod, at, containers, format_label, of_kind, pods, quantity, selects
 
 IMAGE = re.compile(r"loopbench:(?P<tag>[\w.-]+)")
 COMMON = {"app.kubernetes.io/name": "loopbench", "app.kubernetes.io/part-of": "loopbench"}
@@ -134,6 +133,16 @@ def _claims_of_one_pod(objects: Objects) -> Iterator[str]:
             yield f"{pod}: several at once would want {used}"
 
 
+def _updates_need_no_free_device(objects: Objects) -> Iterator[str]:
+    """A device such as a GPU has one pod, and a cluster seldom has a free one."""
+    for pod, container in containers(objects):
+        devices = {name for name in at(container, "resources.requests") or {} if "/" in name}
+        update = at(pod.owner["spec"], "strategy.rollingUpdate") or {"maxSurge": "25%"}
+        recreates = at(pod.owner["spec"], "strategy.type") == "Recreate"
+        if pod.lasts and devices and not recreates and (update.get("maxSurge") != 0 or not update["maxUnavailable"]):
+            yield f"{pod}: an update waits until {devices} are free for a further pod"
+
+
 def _autoscaled(objects: Objects) -> Iterator[str]:
     """An autoscaled server needs no replica count, which would fight the autoscaler, and a shared store."""
     for scaler in of_kind(objects, "HorizontalPodAutoscaler"):
@@ -194,6 +203,7 @@ PRACTICES: dict[str, Check] = {
     "a core a slot": _slots_are_cores,
     "memory for all runs": _runs_fit_into_memory,
     "a claim of one pod is mounted once": _claims_of_one_pod,
+    "updates without a free device": _updates_need_no_free_device,
     "room for the autoscaler": _autoscaled,
     "denial by default": _pods_are_denied_by_default,
     "enforced Pod Security": _pod_security_is_enforced,

@@ -1,17 +1,19 @@
 """Every build passes every check and every schema, and every check finds its fault."""
 
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, built, with_dependencies
-from tests.manifests.faults import FAULTS, FORBIDDEN, POD, changed, faulty
+from tests.manifests.builds import COMBINED, EMITTED, K8S, OFFERED, Objects, built, with_dependencies
+from tests.manifests.faults import FAULTS, faulty
+from tests.manifests.objects import format_label, of_kind
 from tests.manifests.practices import PRACTICES
 from tests.manifests.schemas import VERSIONS, faults
-from tests.manifests.security import CONTROLS, restricted
 from tests.manifests.wiring import LINKS
 
-CHECKS = CONTROLS | LINKS | PRACTICES
+CHECKS = LINKS | PRACTICES
 
 
 def violations(build: str) -> list[tuple[str, str]]:
@@ -40,14 +42,36 @@ def test_every_check_detects_its_fault() -> None:
     assert [name for name, check in CHECKS.items() if not [*check(faulty(name))]] == []
 
 
-@pytest.mark.parametrize("path", FORBIDDEN)
-def test_a_setting_that_pod_security_forbids_is_found(path: str) -> None:
-    assert [*restricted(changed("overlays/cpu", "Deployment", f"{POD}.{path}", FORBIDDEN[path]))] != []
+def owned_twice(builds: Mapping[str, Objects]) -> list[tuple[str, str, str]]:
+    """Objects that two builds contain. Overlays are alternatives, so they may share objects."""
+    labels = {name: {format_label(made) for made in objects} for name, objects in builds.items()}
+    pairs = (
+        pair for pair in itertools.combinations(builds, 2) if not all(name.startswith("overlays/") for name in pair)
+    )
+    return [(first, second, label) for first, second in pairs for label in sorted(labels[first] & labels[second])]
+
+
+def test_every_object_belongs_to_one_build() -> None:
+    assert owned_twice({build: built(build) for build in OFFERED}) == []
+
+
+def test_an_object_of_two_builds_is_found() -> None:
+    compare = built("jobs/compare")
+    shared = tuple(made for made in compare if made["kind"] == "ConfigMap")
+
+    assert owned_twice({"jobs/compare": compare, "jobs/other": shared}) == [
+        ("jobs/compare", "jobs/other", "ConfigMap/loopbench-compare")
+    ]
+
+
+@pytest.mark.parametrize("build", [path for path in OFFERED if (K8S / path).is_dir()])
+def test_deleting_a_build_keeps_the_namespace_and_all_data(build: str) -> None:
+    assert [*of_kind(built(build), "Namespace", "PersistentVolumeClaim", "Secret")] == []
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"spec": {"replica": 1}}, {"kind": "Deploiment"}, {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue"}],
+    [{"spec": {"replica": 1}}, {"kind": "Deploiment"}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_schemas_reject_a_misspelled_field(changes: dict[str, Any]) -> None:

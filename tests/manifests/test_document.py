@@ -6,12 +6,13 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.manifests.builds import KUBECTL, OFFERED, built
-from tests.manifests.objects import containers
-from tests.manifests.security import CONTROLS
+from tests.manifests.objects import containers, of_kind
 from tests.manifests.wiring import USER_MADE
+from tests.support.markdown import documents, shell_lines
 from tests.support.paths import ROOT
 
 TEXT = (ROOT / "docs" / "kubernetes.md").read_text()
@@ -31,12 +32,21 @@ def test_documented_secrets_are_the_ones_that_pods_use(tmp_path: Path) -> None:
     assert made == USER_MADE
 
 
-def test_the_documented_pod_is_admitted_to_the_namespace() -> None:
-    blocks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
-    pods = tuple(block for block in blocks if block["kind"] == "Pod")
+def inside_the_cluster(line: str) -> list[str]:
+    """Addresses of a command that only pods can resolve: names of Services, with or without a namespace."""
+    services = "|".join(made["metadata"]["name"] for made in of_kind(built("overlays/cpu"), "Service"))
+    return re.findall(rf"(?<![\w./-])(?:dns:///)?(?:{services})(?:\.[\w.-]+)?:50051\b", line)
 
-    assert len(pods) == 1
-    assert [(name, found) for name, control in CONTROLS.items() for found in control(pods)] == []
+
+@pytest.mark.parametrize("document", documents(), ids=str)
+def test_commands_name_no_address_that_only_pods_resolve(document: Path) -> None:
+    assert [found for line in shell_lines(document) for found in inside_the_cluster(line)] == []
+
+
+def test_addresses_inside_the_cluster_are_found() -> None:
+    assert inside_the_cluster("loopbench info --server dns:///loopbench-headless:50051") != []
+    assert inside_the_cluster("loopbench info --server loopbench.loopbench.svc:50051") != []
+    assert inside_the_cluster("loopbench info --server localhost:50051 # service/loopbench 50051") == []
 
 
 def test_manifests_and_document_name_the_images_of_this_version() -> None:

@@ -15,6 +15,7 @@ from loopbench.sweep_file import read_sweep
 from loopbench_client.cli import app
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.comparing import make_plan, read_draft
+from loopbench_client.comparing.training import WAITING_PER_SERVER
 from loopbench_server.config import Settings, TrainingSettings
 from loopbench_server.security.bind_policy import find_missing_protection
 from loopbench_server.sweep.settings import SweepSettings
@@ -211,8 +212,17 @@ def test_jobs_end_at_a_permanent_exit_code_and_ignore_disruptions() -> None:
 
 def test_nightly_job_is_the_compare_job() -> None:
     nightly = only_container("jobs/nightly", "CronJob")[0].owner
+    expected = copy.deepcopy(only_container("jobs/compare", "Job")[0].owner["spec"])
+    expected["template"]["spec"]["volumes"][0]["configMap"]["name"] = "loopbench-compare-nightly"
 
-    assert at(nightly, "spec.jobTemplate.spec") == only_container("jobs/compare", "Job")[0].owner["spec"]
+    assert at(nightly, "spec.jobTemplate.spec") == expected
+
+
+def test_a_comparison_lets_more_runs_wait_than_the_autoscaler_accepts() -> None:
+    (scaler,) = of_kind(built("overlays/cpu"), "HorizontalPodAutoscaler")
+    targets = {at(metric, "pods.metric.name"): metric["pods"]["target"] for metric in scaler["spec"]["metrics"]}
+
+    assert int(targets["loopbench_queue_depth"]["averageValue"]) < WAITING_PER_SERVER
 
 
 def test_every_build_with_a_container_has_expected_settings() -> None:

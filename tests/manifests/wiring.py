@@ -5,8 +5,7 @@ import tomllib
 from collections.abc import Iterator
 
 from tests.manifests.builds import Object, Objects
-from tests.manifests.objects import Pod, at, containers, format_label, identity, of_kind, pods, quantity, selects
-from tests.manifests.security import Check
+from tests.manifests.objects import Check, Pod, at, containers, format_label, identity, of_kind, pods, quantity, selects
 from tests.support.paths import ROOT
 
 # Secrets that docs/kubernetes.md asks the user to create, with their keys.
@@ -24,7 +23,7 @@ SOURCES = {
 }
 KEY_SELECTORS = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
 CLUSTER_WIDE = {"Namespace", "ClusterQueue", "ResourceFlavor", "WorkloadPriorityClass"}
-QUEUE = "kueue.x-k8s.io/queue-name"
+QUEUE, FEWEST_PODS = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/job-min-parallelism"
 PROGRAMS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
@@ -123,10 +122,11 @@ def _policies_match(objects: Objects) -> Iterator[str]:
 
 
 def _namespaces_exist(objects: Objects) -> Iterator[str]:
-    """Emitted objects have no namespace; kubectl's option chooses it."""
+    """Emitted objects and claims have no namespace; kubectl's option chooses it."""
     for made in objects:
-        written = (made["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "loopbench"
-        right = {None} if made["kind"] in CLUSTER_WIDE else {"loopbench"} | ({None} if written else set())
+        emitted = (made["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == "loopbench"
+        chosen = emitted or made["kind"] == "PersistentVolumeClaim"
+        right = {None} if made["kind"] in CLUSTER_WIDE else {"loopbench"} | ({None} if chosen else set())
         if made["metadata"].get("namespace") not in right:
             yield f"{format_label(made)}: is in the namespace {made['metadata'].get('namespace')}"
 
@@ -173,6 +173,40 @@ def _queues_take_pods(objects: Objects) -> Iterator[str]:
                 yield f"{pod}: the queue {queue} knows nothing of {left}"
 
 
+def _quotas_admit_pods(objects: Objects) -> Iterator[str]:
+    """Kueue admits a Job once its quota has room for all pods, or for the fewest with which the Job may start."""
+    local = {queue["metadata"]["name"]: queue["spec"]["clusterQueue"] for queue in of_kind(objects, "LocalQueue")}
+    quotas = {queue["metadata"]["name"]: _quotas(queue) for queue in of_kind(objects, "ClusterQueue")}
+    for pod in pods(objects):
+        queue = (pod.owner["metadata"].get("labels") or {}).get(QUEUE)
+        if queue is None or pod.job is None:
+            continue
+        annotations: dict[str, str] = pod.owner["metadata"].get("annotations") or {}
+        fewest = int(annotations.get(FEWEST_PODS) or pod.job["parallelism"])
+        for name, amount in _requests(pod).items():
+            quota = quotas[local[queue]].get(name, 0)
+            if fewest * amount > quota:
+                yield f"{pod}: {fewest} pods need {fewest * amount:g} {name}, and {queue} has {quota:g}"
+
+
+def _quotas(queue: Object) -> dict[str, float]:
+    """Quota of each resource, over all flavors."""
+    found: dict[str, float] = {}
+    for group in queue["spec"]["resourceGroups"]:
+        for resource in itertools.chain.from_iterable(flavor["resources"] for flavor in group["flavors"]):
+            found[resource["name"]] = found.get(resource["name"], 0) + quantity(resource["nominalQuota"])
+    return found
+
+
+def _requests(pod: Pod) -> dict[str, float]:
+    """Amount of each resource that one pod requests."""
+    found: dict[str, float] = {}
+    for container in pod.containers:
+        for name, amount in container["resources"]["requests"].items():
+            found[name] = found.get(name, 0) + quantity(amount)
+    return found
+
+
 LINKS: dict[str, Check] = {
     "mounts have their volumes": _mounts_have_volumes,
     "mounts are apart": _mounts_are_apart,
@@ -187,4 +221,5 @@ LINKS: dict[str, Check] = {
     "programs exist": _programs_exist,
     "queues and flavors exist": _queues_exist,
     "queues take what pods ask for": _queues_take_pods,
+    "quotas admit the pods of a Job": _quotas_admit_pods,
 }

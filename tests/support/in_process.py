@@ -14,7 +14,7 @@ T = TypeVar("T")
 # Adds services to a server.
 Register = Callable[[Any], object]
 LOOPBACK = "127.0.0.1"
-THREADS = 8
+THREADS = 64
 
 
 def benchmark_service(servicer: Any) -> Register:

@@ -1,8 +1,10 @@
 """Where and how things are printed: answers on stdout, everything else on stderr."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from google.protobuf import json_format
@@ -30,9 +32,13 @@ def err() -> Console:
     return _console(stderr=True)
 
 
-def print_json(message: Message, *, indent: int | None = 2) -> None:
-    """A message in protobuf's JSON form, with the fields that hold their defaults; ``indent=None`` gives one line."""
-    typer.echo(json_format.MessageToJson(message, always_print_fields_with_no_presence=True, indent=indent))
+def print_json(message: Message, *, indent: int | None = 2, **more: Any) -> None:
+    """A message in protobuf's JSON form, with the fields that hold their defaults; ``indent=None`` gives one line.
+
+    ``more`` are fields that the message does not have.
+    """
+    fields = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    typer.echo(json.dumps({**fields, **more}, indent=indent))
 
 
 def percent(fraction: float) -> str:

@@ -6,6 +6,7 @@ The diagnosis needs TensorFlow. The client does not, so everything that does is 
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,18 +20,17 @@ from loopbench_client.errors import ErrorDetails, InvalidSpecError, LoopbenchErr
 if TYPE_CHECKING:
     from loopbench_diagnose import Diagnosis
 
-# What the four names stand for, in their order.
-PARTS = ("BUILD_MODEL", "DATA", "FIRST", "SECOND")
-Names = tuple[str, str, str, str]
+# What the names stand for, in their order; the last one may be left out.
+PARTS = ("BUILD_MODEL", "DATA", "LOOP", "SECOND")
 NEEDED = ("keras", "tensorflow")
 INSTALL = "pip install 'loopbench[diagnose]'"
 
 
-def diagnose_python(names: Names, *, samples: int | None, seed: int | None) -> "Diagnosis":
-    """Diagnoses two loops by the names of the functions, ``module:name`` or ``file.py:name``.
+def diagnose_python(names: Sequence[str], *, samples: int | None, seed: int | None) -> "Diagnosis":
+    """Diagnoses a loop, or two, by the names of the functions, ``module:name`` or ``file.py:name``.
 
     Args:
-        names: the model factory, the data, and both loops.
+        names: the model factory, the data, and one or two loops.
         samples: most samples to use; None for the library's default.
         seed: of the experiments; None for the library's default.
 
@@ -43,11 +43,11 @@ def diagnose_python(names: Names, *, samples: int | None, seed: int | None) -> "
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import loopbench_diagnose as library  # noqa: PLC0415  see above
 
-    build_model, data, first, second = _load(names)
+    parts = _load(names)
     given = {"samples": samples, "seed": seed}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        return library.diagnose(build_model, data, first, second, **options)
+        return library.diagnose(*parts, **options)
     except (library.DataError, library.NoUpdateError, library.ReusedObjectError, library.StructureError) as error:
         raise InvalidSpecError(ErrorDetails(str(error), "CANNOT_BE_DIAGNOSED")) from error
     except Exception as error:
@@ -59,7 +59,7 @@ def _check_installed() -> None:
         raise LoopbenchError(ErrorDetails(f"--python needs TensorFlow and Keras: run {INSTALL}", "NOT_INSTALLED"))
 
 
-def _load(names: Names) -> tuple[Any, ...]:
+def _load(names: Sequence[str]) -> tuple[Any, ...]:
     """What the names stand for; a module is imported once.
 
     Raises:
@@ -69,7 +69,7 @@ def _load(names: Names) -> tuple[Any, ...]:
     sys.path.insert(0, "")
     faults: list[Violation] = []
     modules: dict[str, ModuleType] = {}
-    values = [_value(part, name, modules, faults) for part, name in zip(PARTS, names, strict=True)]
+    values = [_value(part, name, modules, faults) for part, name in zip(PARTS, names, strict=False)]
     if faults:
         raise bad_input(InvalidFieldsError(tuple(faults)))
     return tuple(values)

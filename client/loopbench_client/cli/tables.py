@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, ReportedMetrics, Result, Run, RunSpec
+from loopbench.spec.normalization import spec_digest
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
 from loopbench_client.run_columns import labels_text, misreported, run_seconds
@@ -107,6 +108,7 @@ def print_run(run: Run) -> None:
         if run.result.diverged is not None:
             console.print(f"diverged        {run.result.diverged}: {NO_EVIDENCE}", soft_wrap=True)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
+        console.print(f"spec digest     {spec_digest(run.spec)}", soft_wrap=True)
         console.print(f"{count(run.result.updates, 'update')} in {seconds(run):.1f} s", soft_wrap=True)
 
 

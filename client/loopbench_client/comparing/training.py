@@ -1,37 +1,51 @@
 """Trains many specs, several at once."""
 
+import math
 import queue
 import threading
+from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 
-from loopbench.spec import Run, RunEvent, RunSpec
+from loopbench.spec import Run, RunEvent, RunSpec, RunState
 from loopbench_client.client import Client
 from loopbench_client.errors import LoopbenchError, QueueFullError, ServerUnavailableError
 
 # Seconds. Others fill the queue; how long it takes until they have been served, the server may say.
 QUEUE_FULL_PAUSE = 5.0
 STOP_TIMEOUT = 10.0
+# Runs that wait at each server. The autoscaler adds servers while more than four per server wait
+# (k8s/components/postgresql), and callers with a single run should not wait behind many.
+WAITING_PER_SERVER = 5
 
 Outcome = RunEvent | Run | LoopbenchError
 
 
 def train_all(client: Client, specs: Sequence[RunSpec], slots: int) -> Generator[tuple[RunSpec, Outcome], None, None]:
-    """What comes of each spec: its events, and at the last its run or the error that it ended with.
+    """Train ``specs`` on all servers behind the client's address, and yield what becomes of each.
 
-    ``slots`` are trained at once. Closing the generator cancels what is running; so does an exception in it, such as
-    KeyboardInterrupt.
+    Yields the events of a spec, and finally its run or the error that it ended with. ``slots`` is the number of runs
+    that one server trains at once. Closing the generator cancels the unfinished runs; so does an exception in it, such
+    as KeyboardInterrupt.
 
     Raises:
-        ServerUnavailableError: nobody answers; the other specs would fare no better.
+        ServerUnavailableError: no server answers, so the other specs would fail, too.
     """
-    crew = _Crew(client, specs)
+    crew = _Crew(client, specs, slots)
     try:
-        crew.start(min(slots, len(specs)))
-        for _ in specs:
-            yield from crew.next_end()
+        yield from crew.outcomes()
     finally:
         crew.stop()
+
+
+def most_unfinished(running: int, slots: int) -> int:
+    """Return the number of runs to have on the servers while ``running`` of them train.
+
+    A server reports its own ``slots`` only. The number of servers follows from the runs that train at the same time,
+    so each further server that trains one raises the result.
+    """
+    servers = max(1, math.ceil(running / slots))
+    return servers * (slots + WAITING_PER_SERVER)
 
 
 class _Stopped(Exception):  # noqa: N818  # not an error: it ends a call from within
@@ -39,49 +53,56 @@ class _Stopped(Exception):  # noqa: N818  # not an error: it ends a call from wi
 
 
 class _Crew:
-    """Threads that train. Another thread takes their outcomes."""
+    """A thread per unfinished run. Another thread takes their outcomes and starts the threads."""
 
-    def __init__(self, client: Client, specs: Sequence[RunSpec]) -> None:
+    def __init__(self, client: Client, specs: Sequence[RunSpec], slots: int) -> None:
         self._client = client
-        self._todo: queue.SimpleQueue[RunSpec] = queue.SimpleQueue()
+        self._slots = slots
+        self._todo = deque(specs)
+        self._states: dict[RunSpec, RunState] = {}
         self._outcomes: queue.SimpleQueue[tuple[RunSpec, RunEvent | Run | Exception]] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        # The ids of the runs under way.
-        self._running: dict[RunSpec, str] = {}
-        for spec in specs:
-            self._todo.put(spec)
+        self._threads: dict[RunSpec, threading.Thread] = {}
+        # Ids of unfinished runs, as far as they are known.
+        self._run_ids: dict[RunSpec, str] = {}
 
-    def start(self, count: int) -> None:
-        # Daemons: a call that does not come back must not keep the process alive.
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def next_end(self) -> Generator[tuple[RunSpec, Outcome], None, None]:
-        """Everything up to the next end of a run, that included."""
-        while True:
+    def outcomes(self) -> Generator[tuple[RunSpec, Outcome], None, None]:
+        """Start runs, and yield everything that becomes of them until all have ended."""
+        self._start_more()
+        while self._states:
             spec, outcome = self._outcomes.get()
             if isinstance(outcome, ServerUnavailableError) or not isinstance(outcome, Outcome):
                 raise outcome
+            self._note(spec, outcome)
+            self._start_more()
             yield spec, outcome
-            if not isinstance(outcome, RunEvent):
-                return
+
+    def _note(self, spec: RunSpec, outcome: Outcome) -> None:
+        if isinstance(outcome, RunEvent):
+            self._states[spec] = outcome.state
+        else:
+            del self._states[spec], self._threads[spec]
+
+    def _start_more(self) -> None:
+        running = sum(state is RunState.RUNNING for state in self._states.values())
+        while self._todo and len(self._states) < most_unfinished(running, self._slots):
+            spec = self._todo.popleft()
+            self._states[spec] = RunState.QUEUED
+            # A daemon: a call that does not return must not keep the process alive.
+            self._threads[spec] = threading.Thread(target=self._work, args=(spec,), daemon=True)
+            self._threads[spec].start()
 
     def stop(self) -> None:
-        """Cancels the runs under way; those whose id is not known yet end with their first event."""
+        """Cancel the unfinished runs; those whose id is not known yet end with their first event."""
         self._stop.set()
-        for run_id in self._running.copy().values():
+        for run_id in self._run_ids.copy().values():
             with suppress(LoopbenchError):
                 self._client.cancel_run(run_id)
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(STOP_TIMEOUT)
 
-    def _work(self) -> None:
-        with suppress(queue.Empty):
-            while not self._stop.is_set():
-                spec = self._todo.get_nowait()
-                self._outcomes.put((spec, self._end(spec)))
+    def _work(self, spec: RunSpec) -> None:
+        self._outcomes.put((spec, self._end(spec)))
 
     def _end(self, spec: RunSpec) -> Run | Exception:
         while True:
@@ -93,11 +114,11 @@ class _Crew:
             except Exception as error:  # noqa: BLE001  # raised again where it is taken
                 return error
             finally:
-                self._running.pop(spec, None)
+                self._run_ids.pop(spec, None)
 
     def _follow(self, spec: RunSpec, event: RunEvent) -> None:
         if self._stop.is_set():
             raise _Stopped
         if event.run is not None:
-            self._running[spec] = event.run.id
+            self._run_ids[spec] = event.run.id
         self._outcomes.put((spec, event))

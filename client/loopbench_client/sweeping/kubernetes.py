@@ -67,9 +67,9 @@ def _yaml(made: Object) -> str:
     return text
 
 
-def _metadata(sweep: Sweep, options: JobOptions, **labels: str) -> Object:
+def _metadata(sweep: Sweep, options: JobOptions) -> Object:
     namespace = {"namespace": options.namespace} if options.namespace else {}
-    return {"name": sweep.full_name, **namespace, "labels": _labels(sweep) | labels}
+    return {"name": sweep.full_name, **namespace, "labels": _labels(sweep)}
 
 
 def _labels(sweep: Sweep) -> dict[str, str]:
@@ -94,11 +94,15 @@ def _config_map(sweep: Sweep, options: JobOptions) -> Object:
 
 
 def _job(sweep: Sweep, options: JobOptions) -> Object:
-    queue = {"kueue.x-k8s.io/queue-name": options.queue} if options.queue else {}
+    metadata = _metadata(sweep, options)
+    if options.queue:
+        metadata["labels"] |= {"kueue.x-k8s.io/queue-name": options.queue}
+        # Kueue admits as many pods as the quota allows. By default it waits until the quota allows all of them.
+        metadata["annotations"] = {"kueue.x-k8s.io/job-min-parallelism": "1"}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(sweep, options, **queue),
+        "metadata": metadata,
         "spec": {
             # Kueue lets it begin once there is quota.
             **({"suspend": True} if options.queue else {}),

@@ -22,15 +22,19 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             f"{_sizes(experiment.epochs[1])}.",
         ),
     )
-    if updates[0] == updates[1] and samples[0] == samples[1]:
+    if updates[0] == updates[1] and samples[0] == samples[1] and experiment.observed.same_batch_sizes:
         findings.agree(measured)
         return
     if _explained(experiment, findings):
         return
+    largest = [max(sizes, default=1) for sizes in experiment.observed.batch_sizes]
+    title = f"{updates[0]:g} updates an epoch against {updates[1]:g}"
+    if updates[0] == updates[1] and samples[0] == samples[1]:
+        title = f"Updates of up to {largest[0]} samples against updates of up to {largest[1]}"
     findings.cause(
         Cause(
             reason=Reason.UPDATES,
-            title=f"{updates[0]:g} updates an epoch against {updates[1]:g}",
+            title=title,
             evidence=measured,
             consequence=f"After the same epochs the second has made {updates[1] / updates[0]:.3g} times the first's "
             f"updates "
@@ -39,7 +43,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             "alike.",
         ),
         Effect.TRAINING,
-        abs(updates[1] / updates[0] - 1) + abs(samples[1] / samples[0] - 1),
+        sum(abs(second / first - 1) for first, second in (updates, samples, largest)),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from loopbench.page.html import Html, element, joined
 from loopbench.page.sections import sections
 from loopbench.spec import Diagnosis
+from loopbench.text import PLAIN, Context
 
 __all__ = ["document", "fragment", "save"]
 
@@ -15,19 +16,19 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TITLE = "Diagnosis"
 
 
-def fragment(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), scope: Iterable[str] = ()) -> str:
+def fragment(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), context: Context = PLAIN) -> str:
     """The diagnosis with its style, to be put into a page.
 
     Args:
         diagnosis: of two specifications, or of two loops.
         pictures: figures that come after the causes.
-        scope: sentences on what was compared, and on what was not.
+        context: what is known beside the causes.
     """
-    parts = sections(diagnosis, tuple(pictures), tuple(scope))
+    parts = sections(diagnosis, tuple(pictures), context)
     return joined((_style(), element("div", *parts, class_="loopbench-diagnosis")))
 
 
-def document(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), scope: Iterable[str] = ()) -> str:
+def document(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), context: Context = PLAIN) -> str:
     """A whole page; see :func:`fragment`."""
     head = element(
         "head",
@@ -38,7 +39,7 @@ def document(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), scope: Iter
         element("link", rel="icon", href="data:,"),
         element("title", TITLE),
     )
-    body = element("body", Html(fragment(diagnosis, pictures=pictures, scope=scope)), class_="loopbench-page")
+    body = element("body", Html(fragment(diagnosis, pictures=pictures, context=context)), class_="loopbench-page")
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 

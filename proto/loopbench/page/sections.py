@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from loopbench.page.html import Html, element, joined
 from loopbench.spec import Cause, Diagnosis, Effect, Evidence
-from loopbench.text import answer, count, figure
+from loopbench.text import CONFIGURATION, Context, answer, count, figure
 
 # What a tag says of a cause.
 EFFECTS: dict[Effect, str] = {
@@ -15,14 +15,19 @@ EFFECTS: dict[Effect, str] = {
 }
 
 
-def sections(diagnosis: Diagnosis, pictures: tuple[Html, ...], scope: tuple[str, ...]) -> Iterator[Html]:
+def sections(diagnosis: Diagnosis, pictures: tuple[Html, ...], context: Context) -> Iterator[Html]:
     """All sections that have something to show, the answer first."""
     kind = "differs" if diagnosis.causes else "agrees"
-    yield element("h1", answer(diagnosis), class_=f"answer {kind}")
+    yield element("h1", answer(diagnosis, context), class_=f"answer {kind}")
     if diagnosis.causes:
         causes = [_cause(number, cause) for number, cause in enumerate(diagnosis.causes, start=1)]
         total = count(diagnosis.causes)
         yield section("Causes", element("p", total, class_="quiet") if total else None, *causes)
+    if context.notes:
+        yield section("Notes, which are no causes", _list(context.notes))
+    if context.configuration:
+        code = element("pre", element("code", context.configuration), tabindex="0", class_="wide")
+        yield section(CONFIGURATION, code)
     if pictures:
         yield element("div", *pictures, class_="pictures")
     if diagnosis.rounding:
@@ -33,8 +38,8 @@ def sections(diagnosis: Diagnosis, pictures: tuple[Html, ...], scope: tuple[str,
         yield section("With the fix", _list(words))
     if diagnosis.not_tested:
         yield section("Not tested", _list(diagnosis.not_tested))
-    if scope:
-        yield section("Scope", _list(scope))
+    if context.scope:
+        yield section("Scope", _list(context.scope))
     if diagnosis.controls:
         title = f"No difference in {len(diagnosis.controls)} measurements"
         yield element("details", element("summary", title), _evidence(diagnosis.controls, title))

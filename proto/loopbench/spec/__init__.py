@@ -37,6 +37,7 @@ from loopbench.spec.optimizers import (
 from loopbench.spec.run import (
     SAMPLES,
     AccuracyMetric,
+    ClassMetrics,
     Dataset,
     Device,
     Divergence,
@@ -77,6 +78,7 @@ __all__ = [
     "AdamW",
     "BaseOptimizer",
     "Cause",
+    "ClassMetrics",
     "Clip",
     "Comparison",
     "ComparisonRequest",

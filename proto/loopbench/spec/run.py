@@ -152,13 +152,24 @@ def _against_replicas(replicas: int, given: Mapping[str, Any]) -> Iterator[str]:
         yield f"must be at most {validation % batch_size or batch_size}, the samples in the last validation batch"
 
 
+class ClassMetrics(Model):
+    """The samples of one class, with their numbers by predicted class: a row of the confusion matrix."""
+
+    predicted: tuple[int, ...]
+    accuracy: float
+
+
 class FinalMetrics(Model):
-    """Counted on given weights over a whole set; loss is the mean over the samples there are."""
+    """Counted on given weights over a whole set; loss is the mean over the samples there are.
+
+    Results of older servers have no ``classes``.
+    """
 
     loss: float
     accuracy: float
     correct: int
     samples: int
+    classes: tuple[ClassMetrics, ...] = ()
 
     @property
     def finite(self) -> bool:

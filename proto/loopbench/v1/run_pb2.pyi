@@ -274,17 +274,27 @@ class RunSpec(_message.Message):
     replicas: int
     def __init__(self, method: _Optional[_Union[Method, str]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., dataset: _Optional[_Union[Dataset, str]] = ..., epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., shuffle_buffer: _Optional[int] = ..., device: _Optional[_Union[Device, str]] = ..., execution: _Optional[_Union[Execution, str]] = ..., steps_per_execution: _Optional[int] = ..., accuracy_metric: _Optional[_Union[AccuracyMetric, str]] = ..., loss_aggregation: _Optional[_Union[LossAggregation, str]] = ..., tensorboard: _Optional[bool] = ..., replicas: _Optional[int] = ...) -> None: ...
 
+class ClassMetrics(_message.Message):
+    __slots__ = ("predicted", "accuracy")
+    PREDICTED_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    predicted: _containers.RepeatedScalarFieldContainer[int]
+    accuracy: float
+    def __init__(self, predicted: _Optional[_Iterable[int]] = ..., accuracy: _Optional[float] = ...) -> None: ...
+
 class FinalMetrics(_message.Message):
-    __slots__ = ("loss", "accuracy", "correct", "samples")
+    __slots__ = ("loss", "accuracy", "correct", "samples", "classes")
     LOSS_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
     CORRECT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
     loss: float
     accuracy: float
     correct: int
     samples: int
-    def __init__(self, loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., correct: _Optional[int] = ..., samples: _Optional[int] = ...) -> None: ...
+    classes: _containers.RepeatedCompositeFieldContainer[ClassMetrics]
+    def __init__(self, loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., correct: _Optional[int] = ..., samples: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassMetrics, _Mapping]]] = ...) -> None: ...
 
 class ReportedMetrics(_message.Message):
     __slots__ = ("loss", "accuracy")

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from loopbench.spec import AccuracyMetric, Dataset, Device, Execution, Method, RunFilter, RunSpec, RunState, Verdict
 from loopbench_client import Client
 from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
-from tests.support.servers import TIMEOUT_SECONDS, ServerProcess
+from tests.support.servers import TIMEOUT_SECONDS, Peers, ServerProcess, start_server
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +127,29 @@ def test_the_article_on_digits(server: ServerProcess) -> None:
         assert holds[label, "the same as '1 tape'"] is True
     assert holds["5 tape mse", "the same as '2 fit mse'"] is True
     assert holds["8 metric on outputs", "the metric agrees with counting"] is True
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> Iterator[Peers]:
+    """Two servers with two slots each, on one store."""
+
+    def begin(number: int) -> ServerProcess:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return start_server(folder, "--slots", "2", "--store-url", f"sqlite:///{tmp_path / 'shared.db'}")
+
+    made = Peers(begin)
+    yield made
+    made.stop()
+
+
+def test_all_servers_of_an_address_train(peers: Peers) -> None:
+    servers = [peers[number] for number in range(2)]
+    specs = {str(epochs): RunSpec(dataset=Dataset.DIGITS, epochs=epochs) for epochs in (1, 2)}
+    with Client(f"ipv4:{','.join(server.address for server in servers)}") as client:
+        compared = compare_specs(client, Plan(specs, tuple(range(12))))
+    assert compared.failures == ()
+    trained = [sum(event["event"] == "run started" for event in server.events()) for server in servers]
+    # Calls go to the servers in turn. The first ones may go to the server whose connection is ready first.
+    assert sum(trained) == 24
+    assert min(trained) >= 8, trained

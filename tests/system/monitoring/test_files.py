@@ -56,8 +56,10 @@ def test_dashboards_are_what_grafana_loads(name: str) -> None:
     assert dashboard["schemaVersion"] >= 36, "that of Grafana 10"
     assert re.fullmatch(r"[\w-]{1,40}", dashboard["uid"])
     assert "id" not in dashboard, "Grafana gives it"
+    assert dashboard["time"] == {"from": "now-6h", "to": "now"}
     data_source, *others = dashboard["templating"]["list"]
     assert (data_source["name"], data_source["type"]) == ("datasource", "datasource")
+    assert [variable["name"] for variable in others[:2]] == ["job", "namespace"]
     for variable in others:
         assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     uids = {other["uid"] for other in DASHBOARDS.values()}
@@ -112,6 +114,13 @@ EXPRESSIONS = [target["expr"] for panel in PANELS.values() for target in panel["
 EXPRESSIONS += [rule["expr"] for group in GROUPS for rule in group["rules"]]
 
 
+def test_panels_show_the_chosen_jobs_and_namespaces() -> None:
+    alerts = 'count(ALERTS{alertname=~"Loopbench.*", alertstate="firing"}) or vector(0)'
+    expressions = {target["expr"] for panel in PANELS.values() for target in panel["targets"]} - {alerts}
+    selectors = [selector for expression in expressions for selector in re.findall(r"\{(.*?)\}", expression)]
+    assert {text for text in selectors if not text.startswith('job=~"$job') or '=~"$namespace"' not in text} == set()
+
+
 def test_expressions_use_only_known_metrics() -> None:
     known = _known()
     assert {expression: left for expression in EXPRESSIONS if (left := _names(expression) - known)} == {}
@@ -127,8 +136,8 @@ def test_alerts_state_the_problem_and_the_remedy() -> None:
     document = DOCUMENT.read_text()
     for name, alert in ALERTS.items():
         assert alert["labels"]["severity"] in ("warning", "critical"), name
-        assert set(alert["annotations"]) == {"summary", "description", "runbook"}, name
-        assert alert["annotations"]["runbook"] == f"docs/metrics.md#{name.lower()}"
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}, name
+        assert alert["annotations"]["runbook_url"] == f"https://loopbench.example/docs/metrics.md#{name.lower()}"
         assert f"\n### {name}\n" in document, name
 
 
@@ -176,7 +185,7 @@ def test_pods_are_scraped_under_the_name_that_rules_ask_for(built: dict[str, Any
     }
     (endpoint,) = spec["podMetricsEndpoints"]
     assert endpoint["port"] == "metrics"
-    assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
+    assert {"action": "replace", "targetLabel": "job", "replacement": name} in endpoint["relabelings"]
 
 
 def test_the_autoscaler_gets_the_metrics_that_it_requests() -> None:

@@ -19,6 +19,7 @@ from google.protobuf.json_format import MessageToDict
 
 from loopbench import wire
 from loopbench.spec import Dataset, Method, RmsProp, Run, RunSpec, Verdict
+from loopbench.spec.normalization import spec_digest
 from loopbench_server.security.certificate_expiry import read_expiry
 from scripts.monitoring.write import MONITORING
 from tests.support.paths import ROOT
@@ -72,7 +73,7 @@ def test_accuracies_are_those_of_the_results(watched: Watched) -> None:
         parameters = "default" if run.spec.epochs == RunSpec().epochs else "other"
         labels = (
             f'method="{run.spec.method}", loss="{run.spec.loss}", optimizer="{run.spec.optimizer.kind}", '
-            f'dataset="DIGITS", parameters="{parameters}"'
+            f'dataset="DIGITS", parameters="{parameters}", spec="{spec_digest(run.spec)}"'
         )
         for split, final in (("train", run.result.train), ("validation", run.result.validation)):
             assert watched.value(f'loopbench_accuracy_ratio{{{labels}, split="{split}"}}') == final.accuracy
@@ -147,7 +148,7 @@ def test_only_the_expected_alerts_fire(watched: Watched) -> None:
     # One of fourteen runs failed; no other condition lasted long enough for an alert.
     assert firing == set()
     # The test's certificate is valid for two days; the alert needs an hour.
-    assert "LoopbenchCertificateExpires" in raised
+    assert "LoopbenchCertificateExpiringSoon" in raised
     for alert in raised.values():
         assert "error" not in str(alert["annotations"])
 
@@ -159,8 +160,8 @@ def test_another_server_of_the_store_shows_its_results_and_counts_none_of_them(
     other = start_server(tmp_path, "--metrics-address", "127.0.0.1:0", "--store-url", store)
     try:
         theirs = _gauges(scraped(watched.server))
-        # Two accuracies and a time per kind; agreement and difference per job.
-        assert len(theirs) == 3 * len(watched.results.runs) + 2 * len(JOBS)
+        # Two accuracies, a number of seeds and a time per kind; agreement and difference per job.
+        assert len(theirs) == 4 * len(watched.results.runs) + 2 * len(JOBS)
         eventually(lambda: _gauges(scraped(other)) == theirs)
         counted = [line for line in scraped(other).splitlines() if re.match(r"loopbench_(stored_)?runs_total", line)]
         assert {line.rpartition(" ")[2] for line in counted} == {"0.0"}
@@ -193,7 +194,9 @@ def _trained(server: ServerProcess) -> Run:
 
 def _is_shown_by(server: ServerProcess, run: Run) -> None:
     assert run.result is not None
-    labels = 'dataset="DIGITS",loss="SUM_OF_SQUARES",method="FIT",optimizer="sgd",parameters="other",split="validation"'
+    digest = spec_digest(run.spec)
+    labels = 'dataset="DIGITS",loss="SUM_OF_SQUARES",method="FIT",optimizer="sgd",parameters="other"'
+    labels += f',spec="{digest}",split="validation"'
     line = f"loopbench_accuracy_ratio{{{labels}}} {run.result.validation.accuracy}"
     eventually(lambda: line in scraped(server).splitlines())
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from loopbench import spec
 from loopbench_client import AsyncClient, Client, retry
 from loopbench_client.cli import app
+from loopbench_client.comparing import training
 from tests.support.fake_service import FakeService, error_info, make_run, make_status, serving
 from tests.support.paths import ROOT
 
@@ -31,6 +32,12 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the client's pauses between attempts to a twentieth; their number stays the same."""
     for name in ("PAUSES", "PAUSES_FOR_A_LEASE"):
         monkeypatch.setattr(retry, name, tuple(pause / 20 for pause in getattr(retry, name)))
+
+
+@pytest.fixture(autouse=True)
+def _trains_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no run wait. The fake server has one slot, so it gets the runs in the order of the plan."""
+    monkeypatch.setattr(training, "WAITING_PER_SERVER", 0)
 
 
 @pytest.fixture

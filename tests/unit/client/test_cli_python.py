@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.testing import Result
 
 from loopbench.spec import Cause, Diagnosis
+from loopbench.text import Context
 from loopbench_client.cli import python_loops
 from loopbench_client.cli.commands import diagnose as command
 from loopbench_client.cli.exit_codes import ExitCode
@@ -33,7 +34,7 @@ NAMES = ("--python", "loops:build_model", "loops:Nested.data", "loops:first", "l
 
 
 class Found(Diagnosis):
-    scope: tuple[str, ...] = ("2 epochs.",)
+    context: Context = Context(("2 epochs.",))
 
     def save(self, path: Path) -> Path:
         path.write_text("the page with pictures")
@@ -97,6 +98,24 @@ def test_verbose_and_json(cli: Cli) -> None:
     assert json.loads(cli("diagnose", *NAMES, "--json").stdout)["causes"][0]["reason"] == "LAST_BATCH"
 
 
+def test_one_loop_is_a_program_alone(cli: Cli, library: Library) -> None:
+    context = Context(notes=("It is slow.",), configuration="model.fit(x, y)\n", agreed="No fault.")
+    library.act = lambda *_: Found(causes=(), controls=(), context=context)
+    done = cli("diagnose", *NAMES[:-1])
+    assert (done.exit_code, len(library.given)) == (ExitCode.SUCCESS, 3)
+    assert done.stdout.splitlines() == [
+        "No fault.",
+        "",
+        "Notes, which are no causes:",
+        "  It is slow.",
+        "",
+        "The program as stock training:",
+        "  model.fit(x, y)",
+    ]
+    found = json.loads(cli("diagnose", *NAMES[:-1], "--json").stdout)
+    assert (found["causes"], found["notes"], found["configuration"]) == ([], ["It is slow."], "model.fit(x, y)\n")
+
+
 def test_the_report_is_that_of_the_library(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "made" / "report.html"
     done = cli("diagnose", *NAMES, "--report", str(path))
@@ -110,7 +129,7 @@ def test_the_report_is_that_of_the_library(cli: Cli, tmp_path: Path) -> None:
         ({1: "build_model"}, "BUILD_MODEL: 'build_model' is not of the form MODULE:NAME or FILE.py:NAME"),
         ({2: "absent:data"}, "DATA: 'absent:data' cannot be loaded: No module named 'absent'"),
         ({2: "absent.py:data"}, "DATA: 'absent.py:data' cannot be loaded: there is no file absent.py"),
-        ({3: "loops:third"}, "FIRST: 'loops:third' cannot be loaded: module 'loops' has no attribute 'third'"),
+        ({3: "loops:third"}, "LOOP: 'loops:third' cannot be loaded: module 'loops' has no attribute 'third'"),
         ({4: "loops:number"}, "SECOND: 'loops:number' is a int, not a function"),
         ({1: "loops:a", 4: "loops:b"}, "SECOND: 'loops:b' cannot be loaded: module 'loops' has no attribute 'b'"),
     ],
@@ -163,11 +182,11 @@ def test_a_client_without_tensorflow_names_the_command(cli: Cli, monkeypatch: py
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((*NAMES, "epochs=3"), "FIRST: has no effect with --python"),
+        ((*NAMES, "epochs=3"), "SECOND: has no effect with --python"),
         ((*NAMES, "--epochs", "3", "--verify"), "--epochs: has no effect with --python"),
         (("", "", "--samples", "9"), "--samples: has no effect without --python"),
         (("epochs=3",), "give both sides, or --python"),
-        (("--python", "loops:build_model"), "requires 4 arguments"),
+        (("--python", "loops:build_model"), "requires 3 arguments"),
     ],
 )
 def test_conflicting_flags_are_bad_input(words: tuple[str, ...], complaint: str, cli: Cli) -> None:

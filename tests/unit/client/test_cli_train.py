@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from typer.testing import CliRunner, Result
 
 from loopbench import spec, wire
+from loopbench.spec.normalization import spec_digest
 from loopbench.v1 import run_pb2
 from loopbench_client.cli import app
 from loopbench_client.cli.exit_codes import ExitCode
@@ -83,6 +84,7 @@ def test_train_prints_final_and_reported_metrics(cli: Cli) -> None:
     for expected in ("96.86 %", "96.61 %", "91.79 %", "fit sum-of-squares sgd", "seed 3", "18,750 updates in 12.5 s"):
         assert expected in output
     assert "weights digest" in output
+    assert f"spec digest     {spec_digest(spec.RunSpec(method=spec.Method.FIT))}" in output
 
 
 def test_train_json_is_the_run_and_nothing_else(cli: Cli) -> None:

@@ -13,7 +13,9 @@ from loopbench import wire
 from loopbench.spec import Method, Run, RunEvent, RunGroup, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError
 from loopbench_client.comparing import Compared, Failure, Plan, Watcher, compare_specs
-from loopbench_client.comparing.training import train_all
+from loopbench_client.comparing.training import most_unfinished, train_all
+from tests.support.fake_service import make_run
+from tests.support.servers import eventually
 
 FIT, TAPE, STEP = (RunSpec(method=method) for method in (Method.FIT, Method.GRADIENT_TAPE, Method.CUSTOM_TRAIN_STEP))
 PLAN = Plan({"fit": FIT, "tape": TAPE}, (0, 1))
@@ -187,6 +189,31 @@ def test_an_interrupt_cancels_what_is_running(client: Client, service: Any, make
         compare_specs(client, PLAN, watcher=watcher)
     assert [request.run_id for request in service.requests["CancelRun"]] == ["under-way"]
     assert trained(service) == [(Method.FIT, 0)]
+
+
+@pytest.mark.parametrize(
+    ("running", "slots", "unfinished"),
+    [(0, 2, 7), (2, 2, 7), (3, 2, 14), (4, 2, 14), (5, 2, 21), (0, 1, 6), (2, 1, 12)],
+)
+def test_five_runs_wait_at_each_server_that_trains(
+    running: int, slots: int, unfinished: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the fixture's, which leaves none to wait
+    assert most_unfinished(running, slots) == unfinished
+
+
+@pytest.mark.parametrize(("state", "requested"), [(RunState.QUEUED, 6), (RunState.RUNNING, 20)])
+def test_the_servers_get_more_runs_while_they_start_them(
+    client: Client, service: Any, state: RunState, requested: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    run = make_run(FIT, state=state, result=None)
+    service.hold, service.events = True, [RunEvent(state=state, run=run)]
+    specs = [FIT.model_copy(update={"seed": seed}) for seed in range(20)]
+    with closing(train_all(client, specs, 1)) as outcomes:
+        for _ in range(requested):
+            next(outcomes)
+        eventually(lambda: len(trained(service)) == requested)
 
 
 def test_runs_whose_id_is_not_known_yet_end_as_well(client: Client, service: Any) -> None:

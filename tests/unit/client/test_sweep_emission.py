@@ -151,6 +151,8 @@ def test_objects_have_the_labels_that_select_them(emit: Any) -> None:
 def test_kueue_lets_a_job_with_a_queue_begin(emit: Any) -> None:
     _, job = emit("--queue", "research")
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
+    # With fewer pods than requested, if the quota has no room for all.
+    assert job["metadata"]["annotations"] == {"kueue.x-k8s.io/job-min-parallelism": "1"}
     assert job["spec"]["suspend"] is True
 
 

@@ -132,6 +132,18 @@ def test_a_diagnosis_without_replay_or_causes_has_no_empty_sections(tmp_path: Pa
     assert page.all("h2") == page.all("table") == []
 
 
+def test_a_program_alone_shows_notes_and_its_configuration(tmp_path: Path) -> None:
+    replay = Replay(metrics=(MetricRecord("loss", (0.5, 0.6), agrees=False),), names=("stock training", "the loop"))
+    found = Diagnosis(
+        causes=(), controls=(), alone=True, notes=(HOSTILE,), configuration="model.fit(x, y)\n", replay=replay
+    )
+    page = Page(found.save(tmp_path / "report.html"))
+    places = [page.text.index(words) for words in ("No fault was found", HOSTILE, "model.fit(x, y)")]
+    assert places == sorted(places)
+    assert len(page.all("pre")) == 1
+    assert page.rows[0] == "Metric Stock training Loop"
+
+
 def test_a_long_table_ends_with_a_count(tmp_path: Path) -> None:
     layers = tuple(LayerRecord(f"layer_{number}", 0.0) for number in range(MOST_ROWS + 5))
     page = Page(Diagnosis(causes=(), controls=(), replay=Replay(layers=layers)).save(tmp_path / "report.html"))

@@ -1,6 +1,7 @@
 """The three methods against each other, and against a network written in NumPy."""
 
 import hashlib
+from collections import Counter
 from itertools import product
 from typing import Any
 
@@ -143,6 +144,12 @@ def test_weights_match_numpy(digits: Data, method: Method, optimizer: dict[str, 
     assert result.validation.correct == (outputs.argmax(1) == digits.validation.labels).sum()
     assert result.validation.samples == 359
     assert result.validation.accuracy == result.validation.correct / 359
+    pairs = Counter(zip(digits.validation.labels.tolist(), outputs.argmax(1).tolist(), strict=True))
+    for label, counted in enumerate(result.validation.classes):
+        assert counted.predicted == tuple(pairs[label, predicted] for predicted in range(10))
+        assert counted.accuracy == pairs[label, label] / (digits.validation.labels == label).sum()
+    assert [len(final.classes) for final in (result.train, result.validation)] == [10, 10]
+    assert sum(sum(counted.predicted) for counted in result.train.classes) == 1_438
     assert result.validation.loss == pytest.approx(
         np.square(outputs - digits.validation.one_hot).sum(1).mean(), rel=1e-5
     )

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from loopbench.spec import Cause, Comparison, Diagnosis, Effect, Evidence, PairComparison, Verdict
-from loopbench.text import answer, describe, figure
+from loopbench.text import Context, answer, describe, figure
 
 MEASURED = (
     Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
     Evidence(name="note", description="A note."),
 )
-SCOPE = ("2 epochs, 10 updates.", "Initial weights were made equal.")
+SCOPE = Context(("2 epochs, 10 updates.", "Initial weights were made equal."))
 
 
 def cause(**fields: Any) -> Cause:
@@ -91,7 +91,7 @@ def test_causes_follow_with_their_evidence() -> None:
 
 
 def test_agreement_is_listed_only_on_request() -> None:
-    brief, verbose = (describe(diagnosis(cause()), verbose=verbose, scope=SCOPE) for verbose in (False, True))
+    brief, verbose = (describe(diagnosis(cause()), verbose=verbose, context=SCOPE) for verbose in (False, True))
     assert "No difference in" not in brief
     assert verbose.splitlines()[-6:] == [
         "Scope:",
@@ -104,12 +104,26 @@ def test_agreement_is_listed_only_on_request() -> None:
 
 
 def test_without_a_cause_the_text_lists_the_comparisons() -> None:
-    assert describe(diagnosis(), scope=SCOPE).splitlines() == [
+    assert describe(diagnosis(), context=SCOPE).splitlines() == [
         "Both sides agree: no difference above rounding was found.",
         "",
         "Scope:",
         "  2 epochs, 10 updates.",
         "  Initial weights were made equal.",
+    ]
+
+
+def test_a_program_alone_has_notes_and_code() -> None:
+    context = Context(notes=("It is compile and fit.",), configuration="model.compile()\nmodel.fit()\n", agreed="None.")
+    assert describe(diagnosis(), context=context).splitlines() == [
+        "None.",
+        "",
+        "Notes, which are no causes:",
+        "  It is compile and fit.",
+        "",
+        "The program as stock training:",
+        "  model.compile()",
+        "  model.fit()",
     ]
 
 

@@ -111,6 +111,7 @@ def test_a_spec_survives_the_wire(fields: dict[str, Any]) -> None:
 PAIRS: dict[type[BaseModel], type[Message]] = {
     **{model: getattr(run_pb2, model.__name__) for model in (spec.Sgd, spec.Adam, spec.AdamW, spec.RmsProp)},
     spec.RunSpec: run_pb2.RunSpec,
+    spec.ClassMetrics: run_pb2.ClassMetrics,
     spec.FinalMetrics: run_pb2.FinalMetrics,
     spec.ReportedMetrics: run_pb2.ReportedMetrics,
     spec.Divergence: run_pb2.Divergence,

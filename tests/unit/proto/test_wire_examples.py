@@ -28,7 +28,8 @@ def failed(make_run: Callable[..., spec.Run]) -> spec.Run:
     return make_run(state=spec.RunState.FAILED, end_time=LATER, error=error)
 
 
-FINAL = spec.FinalMetrics(loss=0.5, accuracy=0.25, correct=1, samples=4)
+CLASSES = (spec.ClassMetrics(predicted=(1, 2), accuracy=0.25), spec.ClassMetrics(predicted=(1, 0), accuracy=0.0))
+FINAL = spec.FinalMetrics(loss=0.5, accuracy=0.25, correct=1, samples=4, classes=CLASSES)
 REPORTED = spec.ReportedMetrics(loss=0.75, accuracy=1.0)
 PROGRESS = spec.Progress(
     epoch=1, epochs=2, step=0, steps_per_epoch=45, train=REPORTED, examples_per_second=0, seconds_left=0.5

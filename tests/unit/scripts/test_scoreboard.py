@@ -6,10 +6,11 @@ import pytest
 
 from loopbench_diagnose.reasons import Reason
 from scripts.scoreboard import __main__ as program
-from scripts.scoreboard.board import Result, page
+from scripts.scoreboard.board import page
 from scripts.scoreboard.cases import Answer, Case, Label, read_cases
 from scripts.scoreboard.peers import PEERS
-from scripts.scoreboard.verdicts import MEANINGS, Verdict, verdict
+from scripts.scoreboard.result import Result
+from scripts.scoreboard.verdicts import MEANINGS, Verdict, diagnosed, others, verdict
 
 FAULT = Label("loss", "a thread", ("LOSS_FUNCTION", "MASK|LABELS"), ("METRIC",))
 SOUND = Label("sound pairs", "a thread")
@@ -38,6 +39,21 @@ REFUSED = Label("refused", "a thread", ("StructureError",))
 )
 def test_an_answer_is_judged(label: Label, answer: Answer, expected: Verdict) -> None:
     assert verdict(label, answer) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole", "foreign"),
+    [
+        (Answer(("LOSS_FUNCTION", "LABELS")), True, set()),
+        (Answer(("LOSS_FUNCTION", "METRIC", "MASK")), True, set()),
+        (Answer(("LOSS_FUNCTION", "LABELS", "SHUFFLE")), True, {"SHUFFLE"}),
+        (Answer(("LABELS",)), False, set()),
+        (Answer(("SHUFFLE",)), False, {"SHUFFLE"}),
+        (Answer(error="ValueError"), False, set()),
+    ],
+)
+def test_an_answer_is_whole_apart_from_what_it_adds(answer: Answer, whole: bool, foreign: set[str]) -> None:
+    assert (diagnosed(FAULT, answer), others(FAULT, answer)) == (whole, foreign)
 
 
 LABELS = """
@@ -107,6 +123,36 @@ def test_the_page_shows_every_case_and_every_other_tool(folder: Path) -> None:
     assert "| one | loss | `MASK` | `A` or `B` | false | thread 1 |" in text
     assert all(f"[{peer.paper}]({peer.address}), {peer.venue}" in text for peer in PEERS)
     assert MEANINGS.keys() == set(Verdict)
+
+
+SINGLES = """
+from scripts.scoreboard.cases import PROGRAM, SCRIPT, Label
+CASES = {"one": Label(PROGRAM, "post 1", ("LABELS", "SHUFFLE")), "two": Label(SCRIPT, "own")}
+"""
+
+
+def test_single_programs_have_a_table_beside_the_figures_of_other_tools(folder: Path) -> None:
+    (folder / "labels.py").write_text(SINGLES)
+    (folder / "one.py").write_text("faulty = repaired = None")
+    cases = list(read_cases(folder))
+    assert [(case.name, case.side, case.label.kind) for case in cases] == [
+        ("one", "faulty", "programs"),
+        ("one, repaired", "repaired", "repaired programs"),
+        ("two", "loop", "sound scripts"),
+    ]
+    answers = (Answer(("LABELS", "SHUFFLE", "MASK")), Answer(("LABELS",)), Answer())
+    results = [Result(case, answer, verdict(case.label, answer)) for case, answer in zip(cases, answers, strict=True)]
+    text = page(results)
+    assert "| loopbench | 1 | 1 | 1 | 1 | 0 |" in text
+    assert "| repaired programs | 1 | 1 | 0 |" in text
+    assert "| sound scripts | 1 | 0 | 0 |" in text
+    assert "| DeepFD | 52 | 47 | 27 | – | – |" in text
+
+
+def test_a_missed_fault_of_a_single_program_is_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "labels.py").write_text(SINGLES)
+    monkeypatch.setattr(Case, "answer", lambda _: Answer())
+    assert program.main(["--folder", str(folder), "--page", str(folder / "page.md")]) == 0
 
 
 @pytest.mark.parametrize("folder", program.FOLDERS, ids=lambda folder: folder.name)

@@ -26,6 +26,7 @@ from loopbench.spec import (
     RunState,
     Verdict,
 )
+from loopbench.spec.normalization import spec_digest
 from loopbench.v1 import run_pb2
 from loopbench_server.operations.compare import Group, compare
 from loopbench_server.operations.compare_stored import compare_stored
@@ -45,6 +46,14 @@ WHERE = Divergence(epoch=1, step=3)
 NAN_FINAL = spec.FinalMetrics(loss=math.nan, accuracy=0.105, correct=38, samples=359)
 NAN = spec.ReportedMetrics(loss=math.nan, accuracy=0.105)
 Make = Callable[..., Any]
+# What later revisions added to the tables is removed.
+TO_0003 = (
+    "DROP TABLE labels",
+    "DROP INDEX ix_runs_name",
+    "ALTER TABLE runs DROP COLUMN name",
+    "ALTER TABLE runs DROP COLUMN labels",
+    "UPDATE alembic_version SET version_num = '0003'",
+)
 
 
 # --- the mark ---------------------------------------------------------------------------------------------------------
@@ -185,7 +194,8 @@ def test_older_rows_are_marked_by_their_metrics(
                 name: value for name, value in json.loads(run.result.model_dump_json()).items() if name != "diverged"
             }
             connection.execute(sa.update(runs).where(runs.c.id == run.id).values(result=json.dumps(old)))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+        for statement in TO_0003:
+            connection.execute(sa.text(statement))
     store.close()
     store = opened()
     results = [store.get(run.id).result for run in made]
@@ -227,9 +237,12 @@ def found(registry: CollectorRegistry, make_run: Make, make_result: Make) -> Mak
 
 def test_accuracies_leave_them_out_and_a_gauge_shows_them(registry: CollectorRegistry, found: Make) -> None:
     def shown() -> tuple[float | None, ...]:
-        names = ("loopbench_last_run_diverged", "loopbench_last_success_timestamp_seconds")
-        accuracy = registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "train"})
-        return (*(registry.get_sample_value(name, LABELS) for name in names), accuracy)
+        labels = LABELS | {"spec": spec_digest(RunSpec())}
+        return (
+            registry.get_sample_value("loopbench_last_run_diverged", LABELS),
+            registry.get_sample_value("loopbench_last_success_timestamp_seconds", labels),
+            registry.get_sample_value("loopbench_accuracy_ratio", labels | {"split": "train"}),
+        )
 
     found(Method.FIT, 1, WHERE)
     assert shown() == (1, None, None)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from loopbench import spec
 from loopbench.spec import Method, RunState
+from loopbench.spec.normalization import spec_digest
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.maintenance import ended_runs
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver, follow_results
@@ -58,14 +59,87 @@ def agreement(registry: CollectorRegistry) -> Callable[..., tuple[float | None, 
     return of
 
 
-def test_the_last_success_is_shown(metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended) -> None:
-    assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"}) is None
+def values(registry: CollectorRegistry, name: str, **wanted: str) -> dict[tuple[str, str], float]:
+    """Values of the series of a gauge with the ``wanted`` labels, by method and digest of the specification."""
+    (family,) = (family for family in registry.collect() if family.name == name)
+    found = [sample for sample in family.samples if wanted.items() <= sample.labels.items()]
+    return {(sample.labels["method"], sample.labels["spec"]): sample.value for sample in found}
+
+
+@pytest.fixture
+def accuracy(registry: CollectorRegistry) -> Callable[..., list[float]]:
+    """Values of the gauge of accuracy with some labels."""
+    return lambda split="validation", **labels: [
+        *values(registry, "loopbench_accuracy_ratio", split=split, **labels).values()
+    ]
+
+
+def test_the_last_run_of_a_seed_counts(
+    metrics: ResultMetrics, registry: CollectorRegistry, accuracy: Any, ended: Ended
+) -> None:
+    assert accuracy() == []
     for correct, seconds in ((9_000, 1), (9_661, 3), (8_000, 2)):  # not in the order of their ends
         metrics.run_found(ended(FIT, correct=correct, seconds=seconds))
-    assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"}) == 0.9661
-    assert registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "train"}) == 0.5
-    shown = registry.get_sample_value("loopbench_last_success_timestamp_seconds", LABELS)
+    assert (accuracy(), accuracy("train")) == ([0.9661], [0.5])
+    ((labels, shown),) = values(registry, "loopbench_last_success_timestamp_seconds", **LABELS).items()
     assert shown == START.timestamp() + 3
+    assert [*values(registry, "loopbench_accuracy_seeds", **LABELS)] == [labels]
+
+
+def test_methods_have_the_mean_over_the_seeds_that_they_share(
+    metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended
+) -> None:
+    # Seed 0 is worse by 10 points, and only one method trained it.
+    for seed, correct in ((0, 8_000), (1, 9_000), (2, 9_200)):
+        metrics.run_found(ended(FIT, seed=seed, correct=correct))
+    for seed, correct in ((1, 9_000), (2, 9_200), (3, 9_800)):
+        metrics.run_found(ended(TAPE, seed=seed, correct=correct, execution="EAGER"))
+    shown = values(registry, "loopbench_accuracy_ratio", split="validation")
+    assert [*shown.values()] == pytest.approx([0.91, 0.91])
+    assert {method for method, _ in shown} == {"FIT", "GRADIENT_TAPE"}
+    assert len({digest for _, digest in shown}) == 1
+    assert [*values(registry, "loopbench_accuracy_seeds").values()] == [2, 2]
+
+
+def test_only_the_newest_method_is_shown_if_the_methods_share_no_seed(
+    metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended
+) -> None:
+    def shown() -> dict[str, float]:
+        return {
+            method: value for (method, _), value in values(registry, "loopbench_accuracy_ratio", split="train").items()
+        }
+
+    metrics.run_found(ended(FIT, seed=0, seconds=1))
+    metrics.run_found(ended(TAPE, seed=1, seconds=2))
+    assert [*shown()] == ["GRADIENT_TAPE"]
+    metrics.run_found(ended(TAPE, seed=0, seconds=3))
+    assert {*shown()} == {"FIT", "GRADIENT_TAPE"}
+
+
+def test_the_number_of_specifications_is_bounded(
+    metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended
+) -> None:
+    metrics.run_found(ended(FIT))
+    for epochs in range(11, 71):
+        metrics.run_found(ended(FIT, epochs=epochs))
+    for name in ("loopbench_accuracy_ratio", "loopbench_accuracy_seeds", "loopbench_last_success_timestamp_seconds"):
+        assert len(values(registry, name, parameters="other")) == 50
+        assert len(values(registry, name, parameters="default")) == 1
+    last = spec_digest(spec.RunSpec(epochs=70))
+    assert ("FIT", last) in values(registry, "loopbench_accuracy_ratio")
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"method": "FIT", "seed": 3, "execution": "EAGER", "tensorboard": True, "accuracy_metric": "ARGMAX"}, True),
+        ({"epochs": 9}, False),
+        ({"optimizer": {"kind": "sgd", "learning_rate": 0.1}}, False),
+        ({"loss": "MEAN_SQUARED_ERROR"}, False),
+    ],
+)
+def test_a_digest_identifies_a_specification_without_method_and_seed(fields: dict[str, Any], same: bool) -> None:
+    assert (spec_digest(spec.RunSpec.model_validate(fields)) == spec_digest(spec.RunSpec())) is same
 
 
 @pytest.mark.parametrize(
@@ -80,15 +154,11 @@ def test_the_last_success_is_shown(metrics: ResultMetrics, registry: CollectorRe
     ],
 )
 def test_accuracies_of_default_specs_have_separate_series(
-    metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended, fields: dict[str, Any], parameters: str
+    metrics: ResultMetrics, accuracy: Any, ended: Ended, fields: dict[str, Any], parameters: str
 ) -> None:
     metrics.run_found(ended(FIT, **fields))
-    labels = LABELS | {"split": "validation"}
-    shown = {
-        kind: registry.get_sample_value("loopbench_accuracy_ratio", labels | {"parameters": kind})
-        for kind in ("default", "other")
-    }
-    assert shown == {"default": None, "other": None} | {parameters: 0.9661}
+    shown = {kind: accuracy(**AGREEMENT, parameters=kind) for kind in ("default", "other")}
+    assert shown == {"default": [], "other": []} | {parameters: [0.9661]}
 
 
 def test_only_runs_that_end_after_the_start_are_counted(
@@ -163,13 +233,12 @@ def test_a_tape_that_xla_compiles_by_several_steps_is_not_compared(
     assert agreement() == (1, 0)
 
 
-def test_training_that_diverged_is_shown(metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended) -> None:
+def test_training_that_diverged_is_shown(metrics: ResultMetrics, accuracy: Any, ended: Ended) -> None:
     run = ended(FIT)
     assert run.result is not None
     lost = spec.FinalMetrics(loss=math.nan, accuracy=math.nan, correct=0, samples=0)
     metrics.run_found(run.model_copy(update={"result": run.result.model_copy(update={"validation": lost})}))
-    shown = registry.get_sample_value("loopbench_accuracy_ratio", LABELS | {"split": "validation"})
-    assert shown is not None
+    (shown,) = accuracy()
     assert math.isnan(shown)
 
 
@@ -219,6 +288,42 @@ async def test_each_end_is_found_once_on_any_server(
     following.cancel()
     succeeded = [(number, "SUCCEEDED") for number in (1, 2, 3, 6, 7)]
     assert found.runs == [*succeeded[:3], (5, "FAILED"), *succeeded[3:]]
+
+
+# Correct validation samples of 10,000 by seed, learning rate and method.
+STORED = {
+    (0, 0.1): {FIT: 8_700, TAPE: 8_700},
+    (1, 0.1): {FIT: 8_900, TAPE: 8_900},
+    (2, 0.1): {FIT: 9_400},
+    (0, 0.001): {FIT: 5_200, TAPE: 5_200},
+    (5, 0.001): {TAPE: 6_000},
+}
+
+
+@pytest.mark.usefixtures("_poll_often")
+async def test_a_store_with_several_seeds_and_rates_shows_no_difference_that_is_only_a_seed(
+    store: Store, metrics: ResultMetrics, registry: CollectorRegistry, ended: Ended, eventually: Any
+) -> None:
+    number = 0
+    for (seed, rate), methods in STORED.items():
+        for method, correct in methods.items():
+            number += 1
+            optimizer = {"kind": "sgd", "learning_rate": rate}
+            run = ended(method, number=number, seed=seed, optimizer=optimizer, correct=correct)
+            store.add(run.model_copy(update={"state": RunState.RUNNING, "result": None, "end_time": None}))
+            store.update(run)
+    following = asyncio.create_task(follow_results(store, metrics))
+    stored = {"method": "GRADIENT_TAPE", "outcome": "SUCCEEDED"}
+    await eventually(lambda: registry.get_sample_value("loopbench_stored_runs_total", stored) == 4)
+    following.cancel()
+    shown = values(registry, "loopbench_accuracy_ratio", split="validation")
+    by_digest: dict[str, dict[str, float]] = {}
+    for (name, digest), value in shown.items():
+        by_digest.setdefault(digest, {})[name] = value
+    # The mean of seeds 0 and 1 at 0.1, and seed 0 at 0.001.
+    first, second = sorted(by_digest.values(), key=lambda means: means["FIT"], reverse=True)
+    assert first == pytest.approx({"FIT": 0.88, "GRADIENT_TAPE": 0.88})
+    assert second == pytest.approx({"FIT": 0.52, "GRADIENT_TAPE": 0.52})
 
 
 @pytest.mark.usefixtures("_poll_often")

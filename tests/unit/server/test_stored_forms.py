@@ -24,7 +24,7 @@ from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision and the digest of its JSON schemas.
-PINNED = ("0006", "c6f570e8641a83c460e291ba677929c4b810611d9290fd488af57bcdb06a4a2d")
+PINNED = ("0008", "93460083eabc4658b7b36e6ace4b6f3104bb8ea4011534c4e92e895db4d1f4fb")
 
 
 def without_words(schema: Any) -> Any:

@@ -1,7 +1,7 @@
 """``loopbench diagnose``."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,11 +10,11 @@ import typer
 
 from loopbench import page, wire
 from loopbench.spec import Diagnosis, InvalidFieldsError, RunSpec, Violation
-from loopbench.text import answer, details
+from loopbench.text import PLAIN, Context, answer, details
 from loopbench_client.cli.options import Json, Server, bad_input, kebab
 from loopbench_client.cli.output import err, out, print_json, waiting
 from loopbench_client.cli.plan_flags import shared_values
-from loopbench_client.cli.python_loops import PARTS, diagnose_python
+from loopbench_client.cli.python_loops import diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
 from loopbench_client.client import Client
@@ -27,7 +27,7 @@ SIDE = "RUN_ID|'NAME=VALUE…'"
 SIDE_HELP = "A run, or a spec as far as it is not the default, for example 'method=fit loss=mean-squared-error'."
 PYTHON_HELP = (
     "Diagnose functions of your own program in this process, each as MODULE:NAME or FILE.py:NAME: the model factory, "
-    "the data and two loops. Needs the extra 'diagnose', and no server."
+    "the data and a loop; a second loop is compared with the first. Needs the extra 'diagnose', and no server."
 )
 NO_EFFECT = "has no effect: two runs have specs already"
 NO_EFFECT_IN_PYTHON = "has no effect with --python"
@@ -41,8 +41,9 @@ def diagnose(
     second: Annotated[str | None, typer.Argument(metavar=SIDE, help="The other.", show_default=False)] = None,
     *,
     python: Annotated[
-        tuple[str, str, str, str] | None,
-        typer.Option("--python", metavar=" ".join(PARTS), help=PYTHON_HELP, show_default=False),
+        tuple[str, str, str] | None,
+        # A second loop, where there is one, is the first argument: an option takes a fixed number of words.
+        typer.Option("--python", metavar="BUILD_MODEL DATA LOOP [SECOND]", help=PYTHON_HELP, show_default=False),
     ] = None,
     samples: Annotated[
         int | None,
@@ -67,15 +68,15 @@ def diagnose(
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """Find out by experiment why two specs, runs, or training loops of your own end or report differently."""
+    """Find out by experiment why two specs, runs or loops differ, or why a program of your own trains badly."""
     if seeds is not None and not verify:
         raise typer.BadParameter("has no effect without --verify", param_hint="--seeds")
     if report is not None:
         _check_report(report)
     if python is not None:
-        _refuse(NO_EFFECT_IN_PYTHON, {"FIRST": first, "SECOND": second, "--verify": verify, **_flags(shared)})
-        loops = diagnose_python(python, samples=samples, seed=seed)
-        _print(loops, scope=loops.scope, verbose=verbose, json=json)
+        _refuse(NO_EFFECT_IN_PYTHON, {"SECOND": second, "--verify": verify, **_flags(shared)})
+        loops = diagnose_python((*python, *filter(None, (first,))), samples=samples, seed=seed)
+        _print(loops, context=loops.context, verbose=verbose, json=json)
         save: Callable[[Path], Path] = loops.save
     else:
         _refuse(NO_EFFECT_WITHOUT_PYTHON, {"--samples": samples})
@@ -131,14 +132,15 @@ def _save(diagnosis: Diagnosis, path: Path) -> Path:
     return page.save(path, page.document(diagnosis))
 
 
-def _print(diagnosis: Diagnosis, *, scope: Iterable[str] = (), verbose: bool, json: bool) -> None:
+def _print(diagnosis: Diagnosis, *, context: Context = PLAIN, verbose: bool, json: bool) -> None:
     if json:
         # Without what only the library knows: a replay does not go over the wire.
         plain = Diagnosis(**{name: getattr(diagnosis, name) for name in Diagnosis.model_fields})
-        print_json(wire.diagnosis_to_wire(plain))
+        more: dict[str, Any] = {"configuration": context.configuration, "notes": context.notes}
+        print_json(wire.diagnosis_to_wire(plain), **{name: value for name, value in more.items() if value})
         return
     console = out()
-    parts = [answer(diagnosis), details(diagnosis, verbose=verbose, scope=scope)]
+    parts = [answer(diagnosis, context), details(diagnosis, verbose=verbose, context=context)]
     # A terminal shows the end of a long text; a file is read from its beginning.
     ordered = reversed(parts) if console.is_terminal else parts
     console.print("\n\n".join(filter(None, ordered)), soft_wrap=True)

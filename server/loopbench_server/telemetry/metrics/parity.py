@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
-from loopbench_server.telemetry.metrics.normalization import normalize_method
+from loopbench.spec.normalization import normalize_method
 
 K = TypeVar("K")
 V = TypeVar("V")

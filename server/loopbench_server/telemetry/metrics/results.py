@@ -1,17 +1,20 @@
 """Accuracy and agreement of all runs in the store: every server of the store exports the same values."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from loopbench.spec import FinalMetrics, Method, Run
+from loopbench.spec import Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
-from loopbench_server.telemetry.metrics.normalization import uses_defaults
+from loopbench_server.telemetry.metrics.accuracy import Accuracies, Key, Means, parameters
 from loopbench_server.telemetry.metrics.parity import Parity
 
-KEY = (*labels.SPEC, "parameters")
-PARAMETERS = {True: "default", False: "other"}
+KIND = (*labels.SPEC, "parameters")
+# With the digest of the specification.
+KEY = (*KIND, "spec")
+SPLITS = ("train", "validation")
 AGREEMENT = ("loss", "optimizer", "dataset")
 SOUND = "that succeeded and did not diverge"
 SAME = "The same on every server of the store."
@@ -39,9 +42,15 @@ class ResultMetrics(ResultObserver):
             registry=registry,
         )
         self._diverged = gauge(
-            "loopbench_last_run_diverged", "1 where the last run that succeeded diverged, 0 where not.", *KEY
+            "loopbench_last_run_diverged", "1 where the last run that succeeded diverged, 0 where not.", *KIND
         )
-        self._accuracy = gauge("loopbench_accuracy_ratio", f"Final accuracy of the last run {SOUND}.", *KEY, "split")
+        self._accuracy = gauge(
+            "loopbench_accuracy_ratio",
+            f"Mean final accuracy of the runs {SOUND}, over the seeds that all methods of the specification share.",
+            *KEY,
+            "split",
+        )
+        self._seeds = gauge("loopbench_accuracy_seeds", "Number of seeds of that mean.", *KEY)
         self._success = gauge("loopbench_last_success_timestamp_seconds", f"When the last run {SOUND} ended.", *KEY)
         self._agree = gauge(
             "loopbench_methods_agree",
@@ -55,8 +64,11 @@ class ResultMetrics(ResultObserver):
             "Runs that diverged are left out.",
             *AGREEMENT,
         )
-        # By label values, and by whether diverged runs count.
-        self._find_newest: dict[tuple[str, ...], datetime] = {}
+        # End of the newest run of each kind, diverged or not.
+        self._newest: dict[tuple[str, ...], datetime] = {}
+        self._accuracies = Accuracies()
+        # Methods that have series, by the specification.
+        self._shown: dict[Key, set[Method]] = {}
         self._parity = Parity()
         for method in Method:
             self._stored_diverged.labels(method)
@@ -69,31 +81,36 @@ class ResultMetrics(ResultObserver):
         if run.end_time >= self._start:
             self._stored.labels(run.spec.method, run.state).inc()
         if run.result:
-            key = (*labels.spec_labels(run.spec), PARAMETERS[uses_defaults(run.spec)])
-            self._show_divergence(key, run.spec.method, run.end_time, diverged=run.result.diverged is not None)
-            if not run.result.diverged:
-                self._show_accuracy(key, run.end_time, {"train": run.result.train, "validation": run.result.validation})
+            diverged = run.result.diverged is not None
+            self._show_divergence(run, run.end_time, diverged=diverged)
+            if not diverged:
+                for key, means in self._accuracies.add(run).items():
+                    self._show_means(key, means)
             self._show_parity(run)
 
-    def _is_newest(self, time: datetime, *key: str) -> bool:
-        # Runs of different servers may be found in another order than they ended.
-        if key in self._find_newest and time < self._find_newest[key]:
-            return False
-        self._find_newest[key] = time
-        return True
-
-    def _show_divergence(self, key: tuple[str, ...], method: Method, time: datetime, *, diverged: bool) -> None:
+    def _show_divergence(self, run: Run, time: datetime, *, diverged: bool) -> None:
         if diverged and time >= self._start:
-            self._stored_diverged.labels(method).inc()
-        if self._is_newest(time, *key, "any"):
-            self._diverged.labels(*key).set(diverged)
+            self._stored_diverged.labels(run.spec.method).inc()
+        kind = (*labels.spec_labels(run.spec), parameters(run))
+        # Runs of different servers may be found in another order than they ended.
+        if time >= self._newest.get(kind, time):
+            self._newest[kind] = time
+            self._diverged.labels(*kind).set(diverged)
 
-    def _show_accuracy(self, key: tuple[str, ...], time: datetime, final_metrics: dict[str, FinalMetrics]) -> None:
-        if not self._is_newest(time, *key, "finite"):
-            return
-        self._success.labels(*key).set(time.timestamp())
-        for split, final in final_metrics.items():
-            self._accuracy.labels(*key, split).set(final.accuracy)
+    def _show_means(self, key: Key, means: Mapping[Method, Means]) -> None:
+        for method, mean in means.items():
+            self._success.labels(method, *key).set(mean.end.timestamp())
+            self._seeds.labels(method, *key).set(mean.seeds)
+            for split in SPLITS:
+                self._accuracy.labels(method, *key, split).set(getattr(mean, split))
+        for method in self._shown.get(key, set()) - means.keys():
+            self._success.remove(method, *key)
+            self._seeds.remove(method, *key)
+            for split in SPLITS:
+                self._accuracy.remove(method, *key, split)
+        self._shown[key] = set(means)
+        if not means:
+            del self._shown[key]
 
     def _show_parity(self, run: Run) -> None:
         if agreement := self._parity.add(run):

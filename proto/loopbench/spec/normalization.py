@@ -1,6 +1,11 @@
 """Specifications reduced to what decides the final weights."""
 
+import hashlib
+
 from loopbench.spec import OPTIMIZERS, Execution, Method, RunSpec
+
+# Hexadecimal digits of a digest of a specification. Two of some hundred specifications differ almost certainly.
+DIGITS = 8
 
 # Fields that leave the final weights alone: those about reports, and the device, which a result's environment names.
 NEUTRAL_FIELDS = ("device", "accuracy_metric", "loss_aggregation", "tensorboard")
@@ -23,6 +28,15 @@ def uses_defaults(spec: RunSpec) -> bool:
         "seed": spec.seed,
     }
     return _normalize(spec) == _normalize(RunSpec.model_validate(chosen))
+
+
+def spec_digest(spec: RunSpec) -> str:
+    """Return hexadecimal digits that are the same for all methods and seeds of a specification.
+
+    Settings that do not affect the final weights have no effect on them.
+    """
+    same = normalize_method(spec).model_copy(update={"seed": 0})
+    return hashlib.sha256(same.model_dump_json().encode()).hexdigest()[:DIGITS]
 
 
 def _compiles_several_steps(spec: RunSpec) -> bool:

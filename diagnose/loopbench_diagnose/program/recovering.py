@@ -1,0 +1,140 @@
+"""Recovers the configuration of a program from what its run shows."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+
+from loopbench_diagnose.data import leaves, sample_keys
+from loopbench_diagnose.effects import copy_of, inner
+from loopbench_diagnose.gradients import ratio, subtract
+from loopbench_diagnose.losses import identify
+from loopbench_diagnose.orders import indices
+from loopbench_diagnose.program.recovery import COMPILED, Configuration, NotRecoveredError
+from loopbench_diagnose.program.run import Program
+from loopbench_diagnose.trace import LossCall, Step, Trace, combined
+
+# The classes of losses whose names are not made of their functions'.
+CLASSES = {"kl_divergence": "KLDivergence"}
+# Relative residual of a movement that is a multiple of its gradient.
+PROPORTIONAL = 1e-3
+
+
+def recover(program: Program) -> Configuration:
+    """The stock training that ``program`` amounts to.
+
+    Raises:
+        NotRecoveredError: it cannot be stated.
+    """
+    return _compiled(program) if program.history.usage.fits else _observed(program)
+
+
+def _compiled(program: Program) -> Configuration:
+    usage, model = program.history.usage, program.history.model
+    stated = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+    if model.optimizer is None:
+        raise NotRecoveredError("the model is compiled without an optimizer")
+    loss = stated.get("loss")
+    overrides = type(model).train_step is not keras.Model.train_step
+    if loss is None and overrides:
+        raise NotRecoveredError("the model computes its loss in a train_step of its class")
+    fit = usage.fits[0]
+    size = _batch_size(program, fit)
+    return Configuration(
+        loss=loss,
+        optimizer=copy_of(inner(model.optimizer)),
+        batch_size=size,
+        epochs=sum(one["epochs"] - one["initial_epoch"] for one in usage.fits),
+        metrics=stated.get("metrics"),
+        shuffle=bool(fit["shuffle"]),
+        class_weight=fit["class_weight"],
+        compile_options={name: stated[name] for name in COMPILED if stated.get(name) is not None},
+    )
+
+
+def _batch_size(program: Program, fit: Any) -> int:
+    given = fit["batch_size"]
+    return int(given) if given else len(program.trace.steps[0].call.rows)
+
+
+def _observed(program: Program) -> Configuration:
+    trace = combined(program.trace)
+    step = trace.steps[0]
+    return Configuration(
+        loss=_loss(program, step),
+        optimizer=_optimizer(trace),
+        batch_size=len(step.call.rows),
+        epochs=_epochs(program, len(step.call.rows)),
+        metrics=["accuracy"] if any("acc" in name for name in program.history.reported) else None,
+        shuffle=_shuffles(program, trace),
+        class_weight=program.data.class_weight,
+    )
+
+
+def _epochs(program: Program, batch_size: int) -> int:
+    """As many as the updates of optimizers amount to; those that the loop is called with where it uses none."""
+    made = round(program.history.updates * batch_size / len(program.given))
+    return max(1, made) if program.history.updates else program.epochs
+
+
+def _shuffles(program: Program, trace: Trace) -> bool:
+    rows = [key for step in trace.steps for key in step.call.rows]
+    places = indices(rows, sample_keys(program.watched_data.x))
+    return places is not None and not bool((np.diff(places) >= 0).all())
+
+
+def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
+    if len(trace.optimizers) > 1:
+        raise NotRecoveredError(f"the loop trains with {len(trace.optimizers)} optimizers")
+    if trace.optimizers:
+        return copy_of(inner(trace.optimizers[0]))
+    update = next((one for one in trace.updates_made if one.by_hand), None)
+    gradients = None if update is None else update.steps[0].gradients
+    if update is None or gradients is None or update.before is None or update.after is None:
+        raise NotRecoveredError("the loop uses no Keras optimizer")
+    found = ratio(gradients, subtract(update.before, update.after))
+    if found.residual > PROPORTIONAL or found.scale <= 0:
+        raise NotRecoveredError("the loop updates the weights by a rule that is not gradient descent")
+    return keras.optimizers.SGD(float(f"{found.scale:.4g}"))
+
+
+def _loss(program: Program, step: Step) -> Any:
+    if step.losses and len(step.losses) == len(step.output_gradients or [None]):
+        made = [_named(call) for call in step.losses]
+        return made[0] if len(made) == 1 else made
+    labels = leaves(program.watched_data.y)
+    places = indices(step.call.rows, sample_keys(program.watched_data.x))
+    if len(labels) != len(step.output_gradients) or places is None:
+        raise NotRecoveredError("the gradients of the outputs do not show the loss")
+    fits = []
+    for y, gradient in zip(labels, step.output_gradients, strict=True):
+        fit = identify(np.asarray(y)[places], gradient)
+        if fit is None or not fit.fits:
+            raise NotRecoveredError("the gradient of the outputs fits no known loss")
+        fits.append(_made(fit.name, np.asarray(y), gradient.values, from_logits=fit.from_logits))
+    return fits[0] if len(fits) == 1 else fits
+
+
+def _named(call: LossCall) -> Any:
+    """The Keras loss that a loop calls; it means over the batch, as ``fit`` does."""
+    options = {name: value for name, value in call.options.items() if name != "reduction"}
+    kind = _class(call.name)
+    if kind is None:
+        raise NotRecoveredError(f"the loss {call.name} is not one of Keras's")
+    return kind(**options)
+
+
+def _class(function: str) -> Any:
+    name = CLASSES.get(function) or "".join(part.capitalize() for part in function.split("_"))
+    return getattr(keras.losses, name, None)
+
+
+def _made(name: str, labels: Any, outputs: Any, *, from_logits: bool) -> Any:
+    function, _, options = name.partition("(")
+    given = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", options)}
+    if "crossentropy" in function:
+        given |= {"from_logits": True} if from_logits else {}
+        if function == "categorical_crossentropy" and labels.shape != (len(labels), *outputs.shape[1:]):
+            function = "sparse_categorical_crossentropy"
+    return _class(function)(**given)

@@ -1,0 +1,134 @@
+"""The configuration of stock training that a program amounts to, recovered from one run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from loopbench_diagnose.loops import Loop, compile_and_fit
+
+# Names that Keras's `compile` takes and that say what is trained, beside loss, optimizer and metrics.
+COMPILED = ("loss_weights", "weighted_metrics")
+# Columns of the code that people copy.
+WIDTH = 88
+
+
+class NotRecoveredError(ValueError):
+    """The stock training that a program amounts to cannot be stated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Stock training: what ``compile`` and ``fit`` are given.
+
+    ``loss`` is as for ``compile``: a name, a loss, a function or a structure of them, None where the model adds its
+    losses itself. ``optimizer`` is one that has not trained. ``compile_options`` are more options for ``compile``.
+    """
+
+    loss: Any
+    optimizer: keras.optimizers.Optimizer
+    batch_size: int
+    epochs: int
+    metrics: Any = None
+    shuffle: bool = True
+    class_weight: Mapping[int, float] | None = None
+    compile_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The learning rate at the start, None where it is no number."""
+        rate = self.optimizer.get_config().get("learning_rate")
+        return float(rate) if isinstance(rate, int | float) else None
+
+    def code(self) -> str:
+        """Python that trains ``model`` on ``x`` and ``y`` like this."""
+        given = {"optimizer": code_of(self.optimizer)}
+        if self.loss is not None:
+            given["loss"] = code_of(self.loss)
+        if self.metrics:
+            given["metrics"] = code_of(self.metrics)
+        given |= {name: code_of(value) for name, value in self.compile_options.items()}
+        fitted = {"batch_size": str(self.batch_size), "epochs": str(self.epochs)}
+        if not self.shuffle:
+            fitted["shuffle"] = "False"
+        if self.class_weight is not None:
+            fitted["class_weight"] = repr(dict(self.class_weight))
+        return f"{_call('model.compile', given)}\n{_call('model.fit', {'x': 'x', 'y': 'y', **fitted})}\n"
+
+    def loop(self) -> Loop:
+        """Trains like this, for the number of epochs that the loop is called with."""
+        return compile_and_fit(
+            optimizer=self.optimizer,
+            loss=self.loss,
+            metrics=self.metrics,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            stock_steps=True,
+            fit_options={} if self.class_weight is None else {"class_weight": dict(self.class_weight)},
+            **self.compile_options,
+        )
+
+
+def _call(function: str, given: Mapping[str, str]) -> str:
+    """A call on one line, or with one argument a line where that is too long."""
+    whole = f"{function}({_arguments(given)})"
+    if len(whole) <= WIDTH:
+        return whole
+    lines = "".join(f"    {name}={value},\n" for name, value in given.items())
+    return f"{function}(\n{lines})"
+
+
+def _arguments(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in given.items())
+
+
+def code_of(value: Any) -> str:
+    """Python for a value that ``compile`` takes: Keras objects with the options that are not their defaults."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {code_of(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(code_of, value))}]"
+    if isinstance(value, KINDS):
+        return _object(value)
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    return repr(value)
+
+
+KINDS = (
+    keras.optimizers.Optimizer,
+    keras.losses.Loss,
+    keras.metrics.Metric,
+    keras.optimizers.schedules.LearningRateSchedule,
+)
+# Where Keras has the classes.
+MODULES = ("keras.optimizers", "keras.losses", "keras.metrics", "keras.optimizers.schedules")
+
+
+def _object(value: Any) -> str:
+    kind = type(value)
+    config = dict(value.get_config())
+    try:
+        default = dict(kind().get_config())
+    except TypeError:
+        # It has options without a default.
+        default = {}
+    ignored = {"name", "dtype"}
+    given = {name: one for name, one in config.items() if name not in ignored and one != default.get(name)}
+    live = {name: getattr(value, f"_{name}", None) for name in given}
+    stated = {name: live[name] if isinstance(live[name], KINDS) else _rounded(one) for name, one in given.items()}
+    return f"{_name(kind, value)}({_arguments({name: code_of(one) for name, one in stated.items()})})"
+
+
+def _rounded(value: Any) -> Any:
+    """A number in float32, as a variable holds it, in its shortest form."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _name(kind: type, value: Any) -> str:
+    module = next(
+        (module for base, module in zip(KINDS, MODULES, strict=True) if isinstance(value, base)),
+        "keras",
+    )
+    return f"{module}.{kind.__name__}" if kind.__module__.startswith("keras.") else kind.__name__

@@ -1,0 +1,139 @@
+"""Compares a loop with the stock training that it amounts to."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from loopbench.spec import Cause
+from loopbench.spec import Side as Fault
+from loopbench_diagnose.asking import ask, replay_of
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.findings import Findings, evidence
+from loopbench_diagnose.probes import PROBES
+from loopbench_diagnose.program.recovery import NotRecoveredError
+from loopbench_diagnose.program.run import Program
+from loopbench_diagnose.program.wording import reworded, reworded_replay, said
+from loopbench_diagnose.progress import Progress
+from loopbench_diagnose.reasons import Reason
+from loopbench_diagnose.replay import Replay
+from loopbench_diagnose.side import Side
+
+# Differences from stock training that are faults of any loop.
+FAULTS = frozenset(
+    {
+        Reason.NON_FINITE,
+        Reason.SAMPLE_WEIGHTS,
+        Reason.TRAINING_FLAG,
+        Reason.LABELS_BROADCAST,
+        Reason.PAIRS_SHUFFLED_APART,
+        Reason.REGULARIZATION,
+        Reason.ACCUMULATION,
+        Reason.STALE_GRADIENTS,
+        Reason.OPTIMIZER_RECREATED,
+        Reason.RESUME,
+        Reason.WEIGHTS_RESET,
+        Reason.LAYER_STATE,
+        Reason.REPEATED_RANDOMNESS,
+        Reason.EAGER_AND_GRAPH,
+        Reason.LAST_BATCH,
+        Reason.UNFED_METRIC,
+        Reason.ACCURACY_METRIC,
+        Reason.VALIDATION_SAMPLES,
+        Reason.VALIDATION_DATA,
+        Reason.EVALUATED_IN_TRAINING_MODE,
+        Reason.UNREPORTED_PENALTY,
+        Reason.SCALED_FIGURE,
+    }
+)
+# Those that may be meant: faults where stock training reaches a clearly better score.
+MEASURED = frozenset(
+    {
+        Reason.LOSS_REDUCTION,
+        Reason.FIXED_DIVISOR,
+        Reason.LABELS,
+        Reason.MASK,
+        Reason.VARIABLES_LEFT_OUT,
+        Reason.SAMPLES,
+        Reason.SHUFFLE,
+        Reason.UPDATES,
+    }
+)
+# Scores that differ by less say nothing.
+MARGIN = 0.03
+SEEDS = (0, 1, 2)
+
+
+def compare(program: Program, findings: Findings, progress: Progress) -> Replay:
+    """Adds what the loop does otherwise than stock training: faults as causes, and the rest as notes."""
+    if program.is_stock:
+        findings.note("The loop is compile and fit: it was not compared with itself.")
+        return Replay()
+    try:
+        stock = Side(program.configuration.loop())
+    except NotRecoveredError as error:
+        findings.left_out(f"comparison with stock training: left out, because {error}")
+        return Replay()
+    experiment = Experiment(program.harness, program.watched_data, (stock, program.bounded_side))
+    found = ask(experiment, PROBES, lambda name, done, total: progress(f"{name} (against stock training)", done, total))
+    replay = replay_of(experiment, found)
+    _take(program, found, findings)
+    return reworded_replay(replay)
+
+
+def _take(program: Program, found: Findings, findings: Findings) -> None:
+    """Moves what was found of both sides to the findings on the program."""
+    for size, cause in found.ranked:
+        stated = reworded(cause)
+        # Stock training is at fault where its configuration is not the loop's: the loop is not.
+        judge = _never if cause.side is Fault.FIRST else JUDGES.get(cause.reason, _never)
+        accepted = judge(program, stated)
+        if accepted is None:
+            findings.note(f"Unlike stock training: {stated.title}.")
+        else:
+            findings.cause(accepted, cause.effect, size)
+    if findings.reasons & MEASURED:
+        # Stock training, which is finite, shows what the loop diverges of.
+        findings.drop({Reason.NON_FINITE})
+    fields = found.fields()
+    findings.agree(one.model_copy(update={"description": said(one.description)}) for one in fields["controls"])
+    for sentence in fields["not_tested"]:
+        findings.left_out(said(sentence))
+
+
+def _never(program: Program, cause: Cause) -> Cause | None:  # noqa: ARG001  a judge's signature
+    return None
+
+
+def _always(program: Program, cause: Cause) -> Cause | None:  # noqa: ARG001
+    return cause
+
+
+def _where_it_helps(program: Program, cause: Cause) -> Cause | None:
+    """The cause where stock training reaches a clearly better score than the loop, after the same updates."""
+    scores = np.array([_scores(program, seed) for seed in SEEDS])
+    loop, stock = scores.mean(axis=0)
+    spread = float(np.ptp(scores, axis=0).max())
+    if not stock - loop > MARGIN + spread:
+        return None
+    stated = f"{program.score_name}, mean over {len(SEEDS)} seeds"
+    measured = evidence("score", f"{stated}: stock training, and the loop, after as many updates.", stock, loop)
+    return cause.model_copy(
+        update={
+            "evidence": (*cause.evidence, measured),
+            "fix": f"{cause.fix} With stock training: {stated}, {loop:.2f} → {stock:.2f} after as many updates.",
+        }
+    )
+
+
+def _scores(program: Program, seed: int) -> tuple[float, float]:
+    """Of the loop and of stock training, after the same number of updates from the same weights."""
+    updates = program.updates()
+    return program.rerun(updates=updates, seed=seed).score, program.trial(updates=updates, seed=seed).score
+
+
+# Returns the cause where the difference is a fault of the loop; None where it is a note.
+Judge = Callable[[Program, Cause], Cause | None]
+JUDGES: dict[str, Judge] = {
+    **dict.fromkeys(FAULTS, _always),
+    **dict.fromkeys(MEASURED, _where_it_helps),
+}

@@ -1,0 +1,25 @@
+"""The learning rate: trials over a geometric range around it."""
+
+from collections.abc import Iterator
+
+from loopbench_diagnose.program.bench import Bench
+from loopbench_diagnose.program.remedies import Remedy
+from loopbench_diagnose.reasons import Reason
+
+LOWER = (0.1, 0.01, 0.001)
+HIGHER = (10.0, 100.0)
+
+
+def remedies(bench: Bench) -> Iterator[Remedy]:
+    """Lower rates and higher ones; none where the rate follows a schedule."""
+    rate = bench.program.configuration.learning_rate
+    if rate is None:
+        return
+    for factor in (*LOWER, *HIGHER):
+        high = factor < 1
+        yield Remedy(
+            Reason.LEARNING_RATE_TOO_HIGH if high else Reason.LEARNING_RATE_TOO_LOW,
+            f"The learning rate of {rate:.3g} is too {'high' if high else 'low'}",
+            f"Use a learning rate of about {rate * factor:.1g}",
+            {"rate": factor},
+        )
