@@ -1,5 +1,6 @@
 """The one place where errors become words on stderr and an exit code."""
 
+import logging
 import shlex
 from contextvars import ContextVar
 from typing import Any
@@ -8,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
+from loopbench_client.cli.help import write_help
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.errors import (
@@ -33,7 +35,7 @@ PREFACES: dict[type[LoopbenchError], str] = {
     RunFailedError: "the run failed: ",
     ServerError: "the server erred: ",
     ServerUnavailableError: "the server is not available: ",
-    UnauthenticatedError: "the server lets nobody in like this: ",
+    UnauthenticatedError: "access denied: ",
     UnsupportedError: "this server does not support it: ",
 }
 
@@ -65,6 +67,20 @@ def print_error(error: LoopbenchError) -> None:
         console.print(f"hint: {error.hint}", soft_wrap=True)
 
 
+class _Warnings(logging.Handler):
+    """Prints what the client warns of, such as a lost server."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err().print(record.getMessage(), soft_wrap=True)
+
+
+def print_warnings() -> None:
+    """Prints the warnings of the client from now on; a second call has no effect."""
+    logger = logging.getLogger("loopbench_client")
+    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
+        logger.addHandler(_Warnings())
+
+
 class CommandGroup(TyperGroup):
     """Runs the commands; a user's mistake or an absent server never ends in a traceback."""
 
@@ -74,8 +90,13 @@ class CommandGroup(TyperGroup):
         _line.set(shlex.join(words))
         return super().make_context(info_name, args, *rest, **extra)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes the help text of the whole."""
+        write_help(self, ctx, formatter)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was named."""
+        print_warnings()
         try:
             return super().invoke(ctx)
         except LoopbenchError as error:

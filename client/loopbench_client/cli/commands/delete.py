@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Json, Server, bad_input
-from loopbench_client.cli.output import err, out, waiting
+from loopbench_client.cli.output import err, out
 from loopbench_client.cli.run_filter import takes_run_filter
 from loopbench_client.cli.runs_table import print_runs
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import count
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.errors import NotFoundError
 
@@ -26,7 +28,7 @@ UNCONFIRMED = "{} would be deleted: add --yes, as there is no terminal to confir
 def delete(
     wanted: RunFilter,
     run_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN_ID…", help="Ids, or their beginnings.", show_default=False)
+        list[str] | None, typer.Argument(metavar="RUN_ID...", help="Ids, or their beginnings.", show_default=False)
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Choose all runs that have ended.")] = False,
@@ -42,11 +44,11 @@ def delete(
     if run_ids and chosen:
         raise bad_input(InvalidFieldsError((Violation(field="flags that choose runs", description=BOTH),)))
     if not run_ids and not chosen:
-        raise typer.BadParameter(NOTHING_CHOSEN, param_hint="RUN_ID…")
+        raise typer.BadParameter(NOTHING_CHOSEN, param_hint="RUN_ID...")
     with connect(server) as client:
         # All ids are resolved before a run is deleted.
-        found = [*map(client.find_run_id, run_ids)] if run_ids else _matching(client, wanted, confirmed=yes)
-        with waiting(f"the deletion of {count(len(found), 'run')}"):
+        found = _named(client, run_ids) if run_ids else _matching(client, wanted, confirmed=yes)
+        with waiting(f"the deletion of {count(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
             deleted = [run_id for run_id in dict.fromkeys(found) if _delete(client, run_id, named=bool(run_ids))]
     if json:
         typer.echo(json_module.dumps({"deleted": deleted}))
@@ -56,8 +58,13 @@ def delete(
     err().print(f"{count(len(deleted), 'run')} deleted", soft_wrap=True)
 
 
+def _named(client: Client, run_ids: list[str]) -> list[str]:
+    with waiting("the list of runs", DEFAULT_TIMEOUT):
+        return [*map(client.find_run_id, run_ids)]
+
+
 def _matching(client: Client, wanted: RunFilter, *, confirmed: bool) -> list[str]:
-    with waiting("the list of runs"):
+    with waiting("the list of runs", DEFAULT_TIMEOUT):
         runs = [run for run in client.list_runs(wanted, page_size=PAGE_SIZE) if run.state.ended]
     if runs and not confirmed:
         _confirm(runs)

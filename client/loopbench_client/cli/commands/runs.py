@@ -10,11 +10,13 @@ import typer
 from loopbench import wire
 from loopbench.spec import Run, RunFilter
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Json, Server, enum_option
-from loopbench_client.cli.output import err, out, print_json, waiting
+from loopbench_client.cli.output import err, out, print_json
 from loopbench_client.cli.run_filter import takes_run_filter
 from loopbench_client.cli.runs_table import print_runs, print_wide, runs_csv
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.requests import PAGE_SIZE
 from loopbench_client.run_columns import COLUMNS, sorted_runs
 
@@ -43,7 +45,7 @@ def runs(
         raise typer.BadParameter(ONE_FORM, param_hint="--wide, --csv, --json")
     if reverse and sort is None:
         raise typer.BadParameter("has no effect without --sort", param_hint="--reverse")
-    with connect(server) as client, waiting("the list of runs"):
+    with connect(server) as client, waiting("the list of runs", DEFAULT_TIMEOUT):
         listed: Iterable[Run] = client.list_runs(wanted, page_size=LARGEST_PAGE if sort else min(limit, LARGEST_PAGE))
         if sort:
             listed = sorted_runs(listed, sort.lower(), descending=reverse)

@@ -6,6 +6,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import RunSpec
+from loopbench_client.cli.interrupts import reporting_interrupts
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
@@ -13,6 +14,7 @@ from loopbench_client.cli.run_filter import parse_labels
 from loopbench_client.cli.run_flags import takes_run_spec
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_run
+from loopbench_client.cli.waiting import waiting
 
 EMBEDDED_DETACH = "a detached run outlives the command, and the embedded server does not: name a server with --server"
 
@@ -42,10 +44,13 @@ def train(
     naming: dict[str, Any] = {"name": name, "labels": parse_labels(label or ())}
     with connect(server, ready=True) as client:
         if detach:
-            run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)
+            with waiting("a place in the queue", timeout):
+                run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)
         else:
-            with progress_bar(kebab(spec.method)) as on_progress:
-                run = client.train(spec, request_id=request_id, **naming, on_progress=on_progress, timeout=timeout)
+            with progress_bar(kebab(spec.method), timeout) as on_progress, reporting_interrupts() as remember:
+                run = client.train(
+                    spec, request_id=request_id, **naming, on_progress=remember(on_progress), timeout=timeout
+                )
     if json:
         print_json(wire.run_to_wire(run))
     else:

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.files import writing
 from loopbench_client.cli.options import RunId, Server
-from loopbench_client.cli.output import err, waiting
+from loopbench_client.cli.output import err
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.waiting import waiting
 
 
 def weights(
@@ -20,7 +22,7 @@ def weights(
     server: Server = None,
 ) -> None:
     """Write the final weights of a run to a file of NumPy, in the order of Keras's set_weights."""
-    with connect(server) as client, waiting("the weights"):
+    with connect(server) as client, waiting("the weights", DEFAULT_TIMEOUT):
         packed = client.packed_weights(client.find_run_id(run_id))
     with writing(file):
         file.write_bytes(packed)
