@@ -1,6 +1,6 @@
 """The article's job by loopbench and by the peers, in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -100,9 +100,9 @@ def ours(running: RunningServer, fields: dict[str, Any], epochs: int) -> Outcome
     )
 
 
-def peer(setting: Setting, module: str, threads: int, epochs: int) -> Outcome:
+def peer(setting: Setting, module: str, threads: int, epochs: int, network: str = "mlp") -> Outcome:
     """Trains in a peer's process; the first epoch, which may compile, does not count."""
-    printed = setting.peer(module, "--epochs", epochs, "--threads", threads)
+    printed = setting.peer(module, "--epochs", epochs, "--threads", threads, "--network", network)
     return Outcome.model_validate({**printed, "epoch_seconds": printed["epoch_seconds"][1:]})
 
 
@@ -115,9 +115,14 @@ def measure(setting: Setting) -> Contest:
         }
         whole = {name: run(WHOLE) for name, run in contestants.items()}
         whole |= {name: ours(running, fields, WHOLE) for name, fields in EAGER.items()}
-        seconds: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(ROUNDS):
-            for name, run in contestants.items():
-                seconds[name].append(spread(run(PART).epoch_seconds).median)
-                print(f"{name}: {seconds[name][-1]:.3f} s an epoch", flush=True)
-    return Contest(whole=whole, seconds=seconds)
+        return Contest(whole=whole, seconds=in_rounds(contestants, PART))
+
+
+def in_rounds(contestants: Mapping[str, Train], epochs: int) -> dict[str, list[float]]:
+    """Seconds per epoch of each contestant, which train in alternation."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS):
+        for name, run in contestants.items():
+            seconds[name].append(spread(run(epochs).epoch_seconds).median)
+            print(f"{name}: {seconds[name][-1]:.3f} s an epoch", flush=True)
+    return seconds

@@ -1,6 +1,5 @@
 """Growth of cost with epochs, batch size, network width, seeds and concurrent runs."""
 
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,9 +8,9 @@ from pydantic import BaseModel
 
 from benchmarks.contest import ours
 from benchmarks.figures import spread
-from benchmarks.setting import RunningServer, Setting, answer, ready_server
+from benchmarks.setting import RunningServer, Setting, ready_server
 from benchmarks.throughput import compare, methods
-from loopbench.spec import Execution, Method, RunSpec
+from loopbench.spec import Execution, Method, Mlp, RunSpec
 
 TRAIN_SAMPLES = 60_000
 EPOCHS = (1, 3, 10, 30)
@@ -66,18 +65,18 @@ def _by_batch_size(setting: Setting, running: RunningServer, size: int) -> dict[
     return medians | {JAX: _jax(setting, "--batch-size", size)}
 
 
-def _by_width(setting: Setting, layers: tuple[int, ...]) -> dict[str, float]:
-    def engine(*flags: object) -> float:
-        command = [sys.executable, "-m", "benchmarks.engine_width", "--data-dir", setting.data_dir, "--epochs", SHORT]
-        seconds: float = answer([*command, "--layers", *layers, *flags])["epoch_seconds"]
-        return seconds
-
+def _by_width(setting: Setting, running: RunningServer, layers: tuple[int, ...]) -> dict[str, float]:
     steps = -(-TRAIN_SAMPLES // RunSpec().batch_size)
-    return {
-        TAPE: engine(),
-        XLA: engine("--execution", Execution.XLA, "--steps-per-execution", steps),
-        JAX: _jax(setting, "--layers", *layers),
+    variants: dict[str, dict[str, Any]] = {
+        TAPE: {},
+        XLA: {"execution": Execution.XLA, "steps_per_execution": steps},
     }
+    network = Mlp(widths=layers)
+    medians = {
+        name: spread(ours(running, {"network": network, **fields}, SHORT).epoch_seconds).median
+        for name, fields in variants.items()
+    }
+    return medians | {JAX: _jax(setting, "--layers", *layers)}
 
 
 def _at_once(running: RunningServer, count: int) -> dict[str, float]:
@@ -98,5 +97,5 @@ def measure(setting: Setting) -> Growth:
         at_once = {str(count): _at_once(running, count) for count in AT_ONCE}
     with ready_server(setting) as running:
         seeds = {str(count): {"three methods": compare(running, methods(count, SHORT))} for count in SEEDS}
-    widths = {" × ".join(map(str, layers)): _by_width(setting, layers) for layers in WIDTHS}
+        widths = {" × ".join(map(str, layers)): _by_width(setting, running, layers) for layers in WIDTHS}
     return Growth(epochs=epochs, batch_sizes=batch_sizes, widths=widths, seeds=seeds, at_once=at_once)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks import contest, limits
+from benchmarks import contest, convolutions, limits
 from benchmarks.figures import Spread, spread
 from benchmarks.parts import OneMachine, kept
 from benchmarks.setting import ROOT
@@ -66,6 +66,7 @@ def document() -> str:
         machines=machines,
         updates=limits.UPDATES,
         jobs=contest,
+        cnn=convolutions,
         targets=by_target(machines),
         spread=spread,
     )

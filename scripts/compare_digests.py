@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from loopbench.spec import OPTIMIZERS, Dataset, Execution, Method, Run, RunSpec
+from loopbench.spec import NETWORKS, OPTIMIZERS, Dataset, Execution, Method, Run, RunSpec
 from loopbench_client import Client
 
 # Execution and steps per execution; 0 is a whole epoch in one call, and 1 for EAGER.
@@ -30,6 +30,7 @@ def specs(arguments: argparse.Namespace) -> Iterator[tuple[str, RunSpec]]:
                         RunSpec(
                             method=method,
                             optimizer=OPTIMIZERS[optimizer](),
+                            network=NETWORKS[arguments.network](),
                             dataset=arguments.dataset,
                             epochs=arguments.epochs,
                             seed=arguments.seed,
@@ -54,6 +55,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--optimizer", nargs="+", choices=OPTIMIZERS, default=["sgd", "adam"])
+    parser.add_argument("--network", choices=NETWORKS, default="mlp")
     parser.add_argument("--execution", type=Execution, nargs="+", choices=list(Execution), default=list(Execution))
     arguments = parser.parse_args()
     digests: dict[str, set[str]] = {}

@@ -19,17 +19,25 @@ Float32 = NDArray[np.float32]
 
 CLASSES = 10
 SHUFFLE_BUFFER = 1_000
+# The CNN of the service, by its defaults.
+FILTERS, DROPOUT = (16, 32), 0.25
+# Images of one forward pass: the feature maps of a whole set would take gigabytes.
+OUTPUT_BATCH = 1_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """The article's job; ``layers`` are the units of the hidden layers, ``threads`` 0 is the library's own choice."""
+    """The article's job, on its network or on a CNN.
+
+    ``layers`` are the units of the hidden layers of its network; ``threads`` 0 is the library's own choice.
+    """
 
     mnist: Path
     epochs: int
     batch_size: int
     layers: tuple[int, ...]
     threads: int
+    network: str = "mlp"
     learning_rate: float = 0.01
     seed: int = 0
 
@@ -105,6 +113,7 @@ def job_from(arguments: Sequence[str]) -> Job:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--layers", type=int, nargs="*", default=(256, 128))
+    parser.add_argument("--network", choices=("mlp", "cnn"), default="mlp")
     parser.add_argument("--threads", type=int, default=0)
     options = vars(parser.parse_args(arguments))
     return Job(**options | {"layers": tuple(options["layers"])})

@@ -4,16 +4,40 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.job import CLASSES, SHUFFLE_BUFFER, Float32, Job, Peer, Samples
+from benchmarks.peers.job import CLASSES, DROPOUT, FILTERS, OUTPUT_BATCH, SHUFFLE_BUFFER, Float32, Job, Peer, Samples
+
+
+def _mlp(job: Job) -> list[keras.Layer]:
+    return [keras.layers.Flatten(), *(keras.layers.Dense(units, "relu") for units in job.layers)]
+
+
+def _block(filters: int) -> list[keras.Layer]:
+    layers = keras.layers
+    return [
+        layers.Conv2D(filters, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.MaxPooling2D(),
+    ]
+
+
+def _cnn(_: Job) -> list[keras.Layer]:
+    blocks = [layer for filters in FILTERS for layer in _block(filters)]
+    pooled = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(DROPOUT)]
+    return [keras.layers.Reshape((28, 28, 1)), *blocks, *pooled]
+
+
+HIDDEN_LAYERS = {"mlp": _mlp, "cnn": _cnn}
 
 
 def network(job: Job) -> keras.Sequential:
-    """Flattens [b, 28, 28] and ends in 10 outputs without an activation."""
+    """Takes images [b, 28, 28] and ends in 10 outputs without an activation."""
     keras.utils.set_random_seed(job.seed)
-    hidden = [keras.layers.Dense(units, "relu") for units in job.layers]
-    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *hidden, keras.layers.Dense(CLASSES)])
+    hidden = HIDDEN_LAYERS[job.network](job)
+    return keras.Sequential([keras.Input((28, 28)), *hidden, keras.layers.Dense(CLASSES)])
 
 
 def sum_of_squares(labels: Any, outputs: Any) -> Any:
@@ -62,5 +86,6 @@ class KerasPeer(Peer):
         return stopwatch.seconds
 
     def outputs(self, images: Float32) -> Float32:
-        """Outputs in one batch."""
-        return self.model(images, training=False).numpy()
+        """Outputs in batches."""
+        parts = np.split(images, range(OUTPUT_BATCH, len(images), OUTPUT_BATCH))
+        return np.concatenate([self.model(part, training=False).numpy() for part in parts])

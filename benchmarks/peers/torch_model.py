@@ -1,13 +1,23 @@
-"""The network and the step of the peers that use PyTorch."""
+"""The networks and the step of the peers that use PyTorch."""
 
 import torch
 from torch import nn
 
-from benchmarks.peers.job import Float32, Job, PeerByEpoch, Samples, glorot_uniform, shapes
+from benchmarks.peers.job import (
+    CLASSES,
+    DROPOUT,
+    FILTERS,
+    OUTPUT_BATCH,
+    Float32,
+    Job,
+    PeerByEpoch,
+    Samples,
+    glorot_uniform,
+    shapes,
+)
 
 
-def network(job: Job) -> nn.Sequential:
-    """With Keras's initial distribution, so that all peers train the same."""
+def _mlp(job: Job) -> nn.Sequential:
     layers: list[nn.Module] = []
     for (inputs, units), weights in zip(shapes(job), glorot_uniform(job), strict=True):
         layer = nn.Linear(inputs, units)
@@ -18,6 +28,24 @@ def network(job: Job) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), *layers[:-1])
 
 
+def _cnn(_: Job) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, 28))]
+    for inputs, filters in zip((1, *FILTERS[:-1]), FILTERS, strict=True):
+        # Keras's epsilon, and its momentum, which PyTorch counts from the other end.
+        normalization = nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)
+        layers += [nn.Conv2d(inputs, filters, 3, padding=1), normalization, nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(DROPOUT), nn.Linear(FILTERS[-1], CLASSES)]
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers)
+
+
+# With Keras's initial distribution, so that all peers train the same.
+NETWORKS = {"mlp": _mlp, "cnn": _cnn}
+
+
 class TorchPeer(PeerByEpoch):
     """Holds samples as tensors, the network and its optimizer."""
 
@@ -25,7 +53,7 @@ class TorchPeer(PeerByEpoch):
         super().__init__(job, train)
         torch.manual_seed(job.seed)
         self.images, self.labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
-        self.model = network(job)
+        self.model = NETWORKS[job.network](job)
         self.optimizer = torch.optim.SGD(self.model.parameters(), job.learning_rate)
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -36,6 +64,7 @@ class TorchPeer(PeerByEpoch):
         self.optimizer.step()
 
     def outputs(self, images: Float32) -> Float32:
-        """Outputs in one batch."""
+        """Outputs, without dropout and with the moving statistics."""
+        self.model.eval()
         with torch.no_grad():
-            return self.model(torch.from_numpy(images)).numpy()
+            return torch.cat([self.model(part) for part in torch.from_numpy(images).split(OUTPUT_BATCH)]).numpy()

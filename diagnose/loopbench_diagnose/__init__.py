@@ -1,4 +1,4 @@
-"""Finds out why two ways of training a Keras model disagree, in process and on the user's code.
+"""Finds out why a Keras program trains badly, or why two ways of training disagree, in process and on the user's code.
 
 >>> from loopbench_diagnose import Data, compile_and_fit, describe, diagnose
 >>> fit = compile_and_fit(optimizer="sgd", loss="mse")  # doctest: +SKIP
@@ -7,6 +7,7 @@
 """
 
 from loopbench_diagnose.assertions import assert_same_training
+from loopbench_diagnose.callback import DiagnoseCallback
 from loopbench_diagnose.data import Data, DataError
 from loopbench_diagnose.diagnosing import diagnose
 from loopbench_diagnose.diagnosis import Diagnosis, describe
@@ -17,6 +18,7 @@ from loopbench_diagnose.side import Side
 __all__ = [
     "Data",
     "DataError",
+    "DiagnoseCallback",
     "Diagnosis",
     "NoUpdateError",
     "ReusedObjectError",

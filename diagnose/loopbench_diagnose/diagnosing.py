@@ -1,5 +1,6 @@
 """The one function of this package."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.diagnosis import Diagnosis
+from loopbench_diagnose.execution import without_tensorflow_warnings
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.harness import Harness
@@ -68,7 +70,7 @@ def diagnose(
     with preserved(), np.errstate(all="ignore"), shown(progress) as show:
         if second is None:
             program = Program(build_model, data, loop, epochs=epochs, samples=samples, seed=seed)
-            return _alone(program, show)
+            return examine_alone(program, show)
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (loop, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
@@ -77,15 +79,18 @@ def diagnose(
         return Diagnosis(**findings.fields(), replay=replay)
 
 
-def _alone(program: Program, progress: Progress) -> Diagnosis:
+def examine_alone(program: Program, progress: Progress) -> Diagnosis:
     """One program: its run, the stock training that it amounts to, and the checks."""
     findings = Findings()
     progress("the loop as it is", 0, len(checks.CHECKS) + 2)
-    # Without a run there is nothing to examine: its errors are the caller's.
+    # Without a run there is nothing to examine: its errors and its warnings are the caller's.
     program.history  # noqa: B018  made here
-    program.trace  # noqa: B018
-    replay = reference.compare(program, findings, progress)
-    checks.run(program, findings, progress)
+    with warnings.catch_warnings(), without_tensorflow_warnings():
+        # What the program warns of, it has said by now.
+        warnings.simplefilter("ignore")
+        program.trace  # noqa: B018
+        replay = reference.compare(program, findings, progress)
+        checks.run(program, findings, progress)
     return Diagnosis(**findings.fields(), alone=True, replay=replay, configuration=_code(program), notes=findings.notes)
 
 

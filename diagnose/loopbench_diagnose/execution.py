@@ -42,7 +42,8 @@ def _without_dataset_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _without_tensorflow_warnings() -> Iterator[None]:
+def without_tensorflow_warnings() -> Iterator[None]:
+    """TensorFlow logs errors alone within the block."""
     # Every experiment has a separate model, for which a loop's function is rightly traced again; and that replicas
     # are slow eagerly is known.
     level = tf.get_logger().level
@@ -61,7 +62,7 @@ def eagerly() -> Iterator[None]:
     try:
         with (
             _without_dataset_warnings(),
-            _without_tensorflow_warnings(),
+            without_tensorflow_warnings(),
             replaced(keras.Model, "compile", _single_steps),
             replaced(tf.experimental.Optional, "from_value", _without_variables),
         ):
@@ -102,7 +103,7 @@ def executing(*, by_python: bool) -> Iterator[list[bool]]:
     compiled: list[bool] = []
     module = keras.layers.Dropout.call.__globals__["backend"].random
     with ExitStack() as stack:
-        stack.enter_context(_without_tensorflow_warnings())
+        stack.enter_context(without_tensorflow_warnings())
         stack.enter_context(replaced(module, "dropout", _no_dropout))
         stack.enter_context(replaced(module, "normal", _no_noise))
         stack.enter_context(replaced(type(tf.function(lambda: None)), "__call__", _noting_xla(compiled)))

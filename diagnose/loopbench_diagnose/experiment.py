@@ -93,11 +93,11 @@ REUSED: dict[str, str] = {
 }
 
 
-def refuse_reuse(error: Exception, side: int) -> None:
+def refuse_reuse(error: Exception, loop: str) -> None:
     """Raises a ReusedObjectError if ``error`` comes from an object of an earlier training that the loop uses."""
     for stated, words in REUSED.items():
         if stated in str(error):
-            raise ReusedObjectError(f"the {word(side)} loop uses {words}") from error
+            raise ReusedObjectError(f"{loop} uses {words}") from error
 
 
 def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
@@ -188,7 +188,7 @@ class Experiment:
         try:
             return self.harness.watch(side, self.data, epochs, ordered=True)
         except Exception as error:
-            refuse_reuse(error, 0 if side is self.sides[0] else 1)
+            refuse_reuse(error, f"the {word(0 if side is self.sides[0] else 1)} loop")
             size = self.harness.first_batch
             if size < 1 or len(self.data) % size == 0 or len(self.data) < size:
                 raise

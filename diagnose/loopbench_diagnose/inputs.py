@@ -28,6 +28,11 @@ class Inputs:
         validation = None if held_out is None else _read(held_out, self._validation, most)
         self.data = replace(_read(self._whole, self._training, most), validation=validation)
 
+    @property
+    def pipelines(self) -> Any:
+        """What the user passed where it holds data sets, which may be read again; None for arrays."""
+        return None if self._training is self._validation is None else self._given
+
     def give(self, data: Data) -> Any:
         """``data``, some or all of the samples, as a loop expects them: of the kind that the user passed."""
         validation = None if data.validation is None else _made(data.validation, self._validation)

@@ -67,10 +67,10 @@ def answer(diagnosis: Diagnosis, context: Context = PLAIN) -> str:
     first = re.split(r"(?<=\.)\s", cause.fix, maxsplit=1)[0].rstrip(".")
     # One colon per sentence.
     joint = "; " if ": " in title + first else ": "
-    return f"{title}{joint}{_lowered(first)}." if first else f"{title}."
+    return f"{title}{joint}{lowered(first)}." if first else f"{title}."
 
 
-def _lowered(text: str) -> str:
+def lowered(text: str) -> str:
     """The beginning of a sentence inside of another; an abbreviation keeps its capitals."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 

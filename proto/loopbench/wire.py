@@ -43,9 +43,9 @@ def to_message(model: BaseModel, message: M) -> M:
         field, target = fields[name], getattr(message, name)
         if isinstance(value, datetime):
             target.FromDatetime(value)
-        elif isinstance(value, spec.BaseOptimizer):
-            # The one union of the contract: a oneof whose member is named by the discriminator.
-            chosen = getattr(target, value.model_dump()["kind"])
+        elif isinstance(value, spec.Variant):
+            # A oneof whose member is named by the discriminator.
+            chosen = getattr(target, value.kind)
             chosen.SetInParent()
             to_message(value, chosen)
         elif isinstance(value, BaseModel):
@@ -80,7 +80,7 @@ def _value_from_wire(value: Any, field: Any) -> Any:
     if isinstance(value, Timestamp):
         return _time_from_wire(value)
     if isinstance(value, Message):
-        return _optimizer(value) if isinstance(value, run_pb2.Optimizer) else _values(value)
+        return _variant(value) if has_variants(value.DESCRIPTOR) else _values(value)
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         # An unknown number is handed on as it is: the model refuses it by its field.
@@ -88,7 +88,12 @@ def _value_from_wire(value: Any, field: Any) -> Any:
     return value
 
 
-def _optimizer(message: run_pb2.Optimizer) -> Any:
+def has_variants(descriptor: Any) -> bool:
+    """Whether messages of this type hold a :class:`loopbench.spec.Variant`, in a oneof ``kind``."""
+    return "kind" in descriptor.oneofs_by_name
+
+
+def _variant(message: Message) -> Any:
     kind = message.WhichOneof("kind")
     return None if kind is None else {"kind": kind, **_values(getattr(message, kind))}
 

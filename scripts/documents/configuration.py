@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sweep_file",
         "data_dir",
         "slots",
+        "gpu_slots",
         "queue_size",
         "caller_runs",
         "run_seconds",
@@ -37,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 # Defaults that depend on the machine, in words.
-OF_THE_MACHINE = {"slots": "the number of cores"}
+OF_THE_MACHINE = {"slots": "the number of cores", "gpu_slots": "the number of GPUs"}
 
 TYPES = {"integer": "whole number", "number": "number", "boolean": "switch", "string": "text", "path": "path"}
 

@@ -33,6 +33,7 @@ from loopbench_server.runs.maintenance.polling import FORKSERVER_CHECK, STORE_CH
 from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.slots import Slots
 from loopbench_server.security.access import load_access
 from loopbench_server.stopping import make_stop_event
 from loopbench_server.telemetry import logging
@@ -55,7 +56,8 @@ class App:
     """A server with all of its parts."""
 
     def __init__(self, settings: Settings, tracer: Tracer) -> None:
-        limits = Limits(settings.slots, settings.queue_size, settings.caller_runs)
+        slots = settings.slots + settings.gpu_slots
+        limits = Limits(slots, settings.queue_size, settings.caller_runs)
         self._settings = settings
         self._failed = False
         self._ready = False
@@ -69,18 +71,19 @@ class App:
         self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
         self._pool = WorkerPool(self._worker_config)
-        self._executor = RunExecutor(self._store, self._pool, settings.slots, self._worker_config, observers)
+        run_slots = Slots(settings.slots, settings.gpu_slots)
+        self._executor = RunExecutor(self._store, self._pool, run_slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        tasks = TaskRunner(self._pool, settings.slots, settings.queue_size, self._worker_config.limits)
+        tasks = TaskRunner(self._pool, slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
             Evaluator(self._store, tasks, self._worker_config),
-            Diagnoser(self._store, tasks, Verifier(self._scheduler, settings.slots), self._worker_config),
+            Diagnoser(self._store, tasks, Verifier(self._scheduler, slots), self._worker_config),
             self._store,
             self._status,
             metrics=metrics.service,
@@ -184,7 +187,7 @@ class App:
 async def _run(settings: Settings, tracer: Tracer) -> None:
     try:
         # Each slot may hold a run, and an evaluation or a diagnosis beside it.
-        start_threads(processes=2 * settings.slots)
+        start_threads(processes=2 * (settings.slots + settings.gpu_slots))
     except RuntimeError as error:
         raise StartError(f"{error}: raise the limit of threads (ulimit -u, or the container's pids limit)") from error
     await App(settings, tracer).serve()

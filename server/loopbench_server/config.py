@@ -18,6 +18,11 @@ LEASE = timedelta(seconds=30)
 STATE_DIR = platformdirs.user_state_path("loopbench")
 
 
+def count_gpus(devices: Path = Path("/dev")) -> int:
+    """Return the number of NVIDIA GPUs that this machine or container has, by its device files."""
+    return len([path for path in devices.glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal()])
+
+
 HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
 Address = Annotated[str, Field(pattern=r"^(unix:.+|.+:\d{1,5})$")]
 
@@ -97,7 +102,11 @@ class Settings(TrainingSettings):
         "none", description="HOST:PORT to serve only the health service on, for probes without TLS and tokens"
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
-        os.cpu_count() or 1, description="runs that train at the same time; by default one per core"
+        os.cpu_count() or 1, description="runs that train on the CPU at the same time; by default one per core"
+    )
+    gpu_slots: Annotated[int, Field(ge=0, le=1024)] = Field(
+        default_factory=count_gpus,
+        description="runs that train on a GPU at the same time, beside the others; by default one per NVIDIA GPU",
     )
     queue_size: Annotated[int, Field(ge=0, le=10_000)] = Field(1_000, description="runs that may wait for a slot")
     caller_runs: Annotated[int, Field(ge=1, le=20_000)] = Field(

@@ -161,6 +161,13 @@ class DeviceNotAvailableError(LoopbenchServerError):
     hint = "GetServerInfo lists the devices; AUTO uses a GPU only if there is one."
 
 
+class ExecutionNotAvailableError(LoopbenchServerError):
+    """TensorFlow or Keras would execute the steps in another way than the spec requires."""
+
+    reason = "EXECUTION_NOT_AVAILABLE"
+    hint = "Use another execution or another method; the message has the reason."
+
+
 class DatasetNotAvailableError(LoopbenchServerError):
     """The dataset was not found and could not be downloaded."""
 

@@ -26,12 +26,14 @@ class WorkerConfig:
         data_dir: folder that is searched for MNIST first.
         tensorboard_dir: folder of TensorBoard logs, with one subfolder per run.
         limits: limits of the worker process.
+        gpu_slots: numbers of the GPU slots that the task holds.
     """
 
     threads: int = 1
     data_dir: Path | None = None
     tensorboard_dir: Path = Path("tensorboard")
     limits: WorkerLimits = WorkerLimits()
+    gpu_slots: tuple[int, ...] = ()
 
     def log_dir(self, run_id: str) -> Path:
         """Return the folder of a run's TensorBoard logs."""

@@ -12,10 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
-from loopbench.spec import Device
+from loopbench.spec import Device, Method, RunSpec
 from loopbench_server.engine.devices import choose_device
 
-choose_device(Device.CPU, 1, replicas=2)
+choose_device([RunSpec(device=Device.CPU, method=Method.FIT, replicas=2)], threads=1)
 
 
 @pytest.fixture(autouse=True)

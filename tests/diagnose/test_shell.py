@@ -37,18 +37,30 @@ def loop(model, data, epochs):
 START = (sys.executable, "-c", "from loopbench_client.cli import main; main()")
 
 
-def test_a_program_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(PROGRAM)
-    names = [f"train:{name}" for name in ("build_model", "data", "fit", "loop")]
+def diagnosed(folder: Path, *functions: str) -> subprocess.CompletedProcess[str]:
+    (folder / "train.py").write_text(PROGRAM)
+    names = [f"train:{name}" for name in functions]
     done = subprocess.run(
         [*START, "diagnose", "--python", *names, "--report", "report.html"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_program_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
+    done = diagnosed(tmp_path, "build_model", "data", "fit", "loop")
     assert "is 16 times the first" in done.stdout.splitlines()[0]
     assert "[LOSS_REDUCTION]" in done.stdout
     assert done.stderr.endswith("report: report.html\n")
     assert "LOSS_REDUCTION trained weights" in Page(tmp_path / "report.html").text
+
+
+def test_one_loop_is_diagnosed_from_the_shell(tmp_path: Path) -> None:
+    done = diagnosed(tmp_path, "build_model", "data", "loop")
+    code = "loss=keras.losses.MeanSquaredError()"
+    assert code in done.stdout
+    assert code in Page(tmp_path / "report.html").text

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import client, deployment, server, start
+
+__all__ = ["client", "deployment", "server", "start"]
+
 HERE = Path(__file__).parent
 
 

@@ -115,9 +115,10 @@ def _slots_are_cores(objects: Objects) -> Iterator[str]:
 
 
 def _runs_fit_into_memory(objects: Objects) -> Iterator[str]:
-    """The memory limit holds runs in all slots, as many evaluations, and the shared part."""
+    """The memory limit holds runs in all slots, as many evaluations, and the shared part. A GPU has its own slot."""
     for pod, container in servers(objects):
-        runs = 2 * float(variable(container, "LOOPBENCH_SLOTS") or 0)
+        gpus = float(container["resources"]["limits"].get("nvidia.com/gpu", 0))
+        runs = 2 * (gpus + float(variable(container, "LOOPBENCH_SLOTS") or 0))
         needed = SHARED + runs * float(variable(container, "LOOPBENCH_RUN_MEGABYTES") or 4_000) * 1e6
         if needed > quantity(container["resources"]["limits"]["memory"]):
             yield f"{pod}: would need {needed / 1e9:.1f} GB"

@@ -150,7 +150,7 @@ def test_gpu_overlay_differs_from_the_cpu_overlay_in_these_values_alone() -> Non
     (container,) = spec["containers"]
     container["image"] += "-gpu"
     for amounts in container["resources"].values():
-        amounts |= {"nvidia.com/gpu": "1", "memory": "12Gi"}
+        amounts |= {"nvidia.com/gpu": "1", "memory": "24Gi"}
     values = {"LOOPBENCH_SLOTS": "1", "LOOPBENCH_RUN_MEGABYTES": "5000"}
     for entry in container["env"]:
         if entry["name"] in values:

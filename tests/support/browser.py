@@ -2,7 +2,11 @@
 
 # Elements below the contrast of WCAG 2.1, level AA: 4.5 to 1 for text, 3 to 1 for lines.
 POOR_CONTRAST = """
-const parse = text => text.match(/[\\d.]+/g).map(Number);
+// A mixed colour has parts from 0 to 1, others from 0 to 255; the opacity is from 0 to 1 in both.
+const parse = text => {
+  const whole = text.startsWith("color(") ? 255 : 1;
+  return text.match(/[\\d.]+/g).map((part, index) => index < 3 ? part * whole : Number(part));
+};
 const linear = part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
 const luminance = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
 const ground = element => {

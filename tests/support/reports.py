@@ -10,6 +10,7 @@ from typing import Any
 
 from loopbench.spec import (
     Cause,
+    ClassMetrics,
     Comparison,
     Dataset,
     Diagnosis,
@@ -51,7 +52,10 @@ class ClaimOutcome:
 
 def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: Any) -> Run:
     """A run that SUCCEEDED; every epoch reports an accuracy a tenth of a point below the final one."""
-    final = FinalMetrics(loss=losses[-1], accuracy=accuracy, correct=round(SAMPLES * accuracy), samples=SAMPLES)
+    correct = round(SAMPLES * accuracy)
+    final = FinalMetrics(
+        loss=losses[-1], accuracy=accuracy, correct=correct, samples=SAMPLES, classes=make_classes(correct)
+    )
     history = tuple(
         make_epoch(
             epoch,
@@ -82,6 +86,17 @@ def make_run(spec: RunSpec, accuracy: float, losses: Sequence[float], **fields: 
         create_time=CREATED,
         result=make_result(**known | fields),
     )
+
+
+def make_classes(correct: int) -> tuple[ClassMetrics, ...]:
+    """A hundred samples of each class, the correct ones evenly; all others count as the next class."""
+
+    def row(label: int) -> ClassMetrics:
+        right = correct // 10 + (label < correct % 10)
+        counts = {label: right, (label + 1) % 10: SAMPLES // 10 - right}
+        return ClassMetrics(predicted=tuple(counts.get(predicted, 0) for predicted in range(10)), accuracy=right / 100)
+
+    return tuple(map(row, range(10)))
 
 
 def make_group(

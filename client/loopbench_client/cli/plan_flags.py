@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from loopbench.spec import InvalidFieldsError, RunGroup, Violation, violations_of
 from loopbench_client.cli.options import bad_input, kebab
-from loopbench_client.cli.run_flags import OPTIMIZER_OPTION
+from loopbench_client.cli.run_flags import OPTION_FLAGS
 from loopbench_client.comparing.plan import Draft, Plan, make_plan
 from loopbench_client.comparing.plan_file import read_draft
 from loopbench_client.comparing.presets import Preset
@@ -76,8 +76,8 @@ def shared_values(values: Mapping[str, Any], faults: list[Violation]) -> Mapping
     """What the flags of a spec give for several; what is wrong with their form goes to ``faults``."""
     common = Values(faults)
     for name, value in values.items():
-        if name == OPTIMIZER_OPTION:
-            common.add_pairs(value, f"--{kebab(OPTIMIZER_OPTION)}")
+        if name in OPTION_FLAGS.values():
+            common.add_pairs(value, f"--{kebab(name)}")
         else:
             common.add(name, f"--{kebab(name)}", str(value))
     return common.given

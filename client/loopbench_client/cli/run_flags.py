@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from loopbench.spec import OPTIMIZERS, BaseOptimizer, InvalidFieldsError, RunSpec, Violation
+from loopbench.spec import NETWORKS, OPTIMIZERS, VARIANTS, InvalidFieldsError, RunSpec, Violation
 from loopbench_client.cli.options import bad_input, enum_option, kebab, validated
 
 HELP: dict[str, str] = {
@@ -28,24 +28,31 @@ HELP: dict[str, str] = {
     "accuracy_metric": "What counts the accuracy that the loop reports.",
     "loss_aggregation": "Which loss an epoch reports.",
     "tensorboard": "Write TensorBoard logs on the server.",
+    "network": "The network; by default the article's.",
 }
 
-# The optimizer is the one field that takes several flags.
+# The fields that take several flags.
 OptimizerKind = StrEnum("OptimizerKind", {name.upper(): name.upper() for name in OPTIMIZERS})  # type: ignore[misc]  # mypy wants literals
+NetworkKind = StrEnum("NetworkKind", {name.upper(): name.upper() for name in NETWORKS})  # type: ignore[misc]  # as above
+KINDS: dict[str, type[StrEnum]] = {"optimizer": OptimizerKind, "network": NetworkKind}
 LEARNING_RATE = "learning_rate"
-OPTIMIZER_OPTION = "optimizer_option"
-OPTIMIZER_FLAGS: dict[str, Any] = {
-    LEARNING_RATE: Annotated[
-        float | None, typer.Option(help="The optimizer's step size; default: Keras's.", show_default=False)
-    ],
-    OPTIMIZER_OPTION: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Another parameter of the optimizer, for example momentum=0.9. May be given again.",
-            show_default=False,
-        ),
-    ],
+
+
+def _option_flag(text: str) -> Any:
+    option = typer.Option(metavar="NAME=VALUE", help=f"{text} May be given again.", show_default=False)
+    return Annotated[list[str] | None, option]
+
+
+# Flags with other parameters, by their field.
+OPTION_FLAGS: dict[str, str] = {field: f"{field}_option" for field in VARIANTS}
+PARAMETER_FLAGS: dict[str, dict[str, Any]] = {
+    "optimizer": {
+        LEARNING_RATE: Annotated[
+            float | None, typer.Option(help="The optimizer's step size; default: Keras's.", show_default=False)
+        ],
+        OPTION_FLAGS["optimizer"]: _option_flag("Another parameter of the optimizer, for example momentum=0.9."),
+    },
+    "network": {OPTION_FLAGS["network"]: _option_flag("A size of the network, for example widths=256,128.")},
 }
 
 
@@ -58,11 +65,10 @@ def _annotation(name: str, kind: Any, default: Any) -> Any:
 def _parameters() -> Iterable[inspect.Parameter]:
     for name, field in RunSpec.model_fields.items():
         kind, default = field.annotation, field.default
-        if isinstance(default, BaseOptimizer):
-            kind, default = OptimizerKind, OptimizerKind(default.model_dump()["kind"].upper())
+        if name in KINDS:
+            kind, default = KINDS[name], KINDS[name](default.kind.upper())
         yield _keyword(name, _annotation(name, kind, default), default)
-        if kind is OptimizerKind:
-            yield from (_keyword(flag, annotation, None) for flag, annotation in OPTIMIZER_FLAGS.items())
+        yield from (_keyword(flag, annotation, None) for flag, annotation in PARAMETER_FLAGS.get(name, {}).items())
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -71,6 +77,8 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 PARAMETERS = tuple(_parameters())
 
+# Parts of a path such as ``optimizer.sgd.momentum``.
+PARAMETER_DEPTH = 3
 SEED = "seed"
 SHARED_PANEL = "What all specs have in common"
 
@@ -87,10 +95,12 @@ def _unset(parameter: inspect.Parameter) -> inspect.Parameter:
 SHARED_PARAMETERS = tuple(_unset(parameter) for parameter in PARAMETERS if parameter.name != SEED)
 
 
-def _optimizer(kind: str, learning_rate: float | None, options: Iterable[str]) -> dict[str, Any]:
-    """The optimizer's parameters as pydantic takes them: values may be text."""
+def _variant(field: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an optimizer or a network as pydantic takes them: values may be text."""
+    kind, learning_rate = values[field].lower(), values[LEARNING_RATE] if field == "optimizer" else None
+    options: Iterable[str] = values[OPTION_FLAGS[field]] or ()
     given: dict[str, Any] = {} if learning_rate is None else {LEARNING_RATE: learning_rate}
-    known = OPTIMIZERS[kind].model_fields.keys() - {"kind"}
+    known = VARIANTS[field][kind].model_fields.keys() - {"kind"}
     violations = []
     for option in options:
         name, equals, value = option.partition("=")
@@ -104,7 +114,7 @@ def _optimizer(kind: str, learning_rate: float | None, options: Iterable[str]) -
         if wrong is None:
             given[name] = value.strip()
         else:
-            violations.append(Violation(field=f"optimizer.{kind}.{name}", description=wrong))
+            violations.append(Violation(field=f"{field}.{kind}.{name}", description=wrong))
     if violations:
         raise bad_input(InvalidFieldsError(tuple(violations)))
     return {"kind": kind, **given}
@@ -116,10 +126,8 @@ def spec_from_flags(values: Mapping[str, Any]) -> RunSpec:
     Raises:
         InvalidSpecError: naming every bad field.
     """
-    fields = {name: value for name, value in values.items() if name not in OPTIMIZER_FLAGS}
-    kind = values["optimizer"].lower()
-    fields["optimizer"] = _optimizer(kind, values[LEARNING_RATE], values[OPTIMIZER_OPTION] or ())
-    return validated(RunSpec, fields)
+    fields = {name: value for name, value in values.items() if name in RunSpec.model_fields}
+    return validated(RunSpec, fields | {field: _variant(field, values) for field in VARIANTS})
 
 
 def takes_run_spec(command: Callable[..., None]) -> Callable[..., None]:
@@ -155,11 +163,10 @@ def flag_of(field: str) -> str:
     ``spec.batch_size`` → ``--batch-size``, ``spec.optimizer.sgd.momentum`` → ``--optimizer-option momentum``.
     """
     path = field.removeprefix("spec.").split(".")
-    name = path[-1]
-    if len(path) == 1 and name in RunSpec.model_fields:
-        return f"--{kebab(name)}"
-    if path[0] == "optimizer" and name == LEARNING_RATE:
-        return f"--{kebab(name)}"
-    if path[0] == "optimizer" and name:
-        return f"--{kebab(OPTIMIZER_OPTION)} {name}"
-    return field
+    if len(path) == 1 and path[0] in RunSpec.model_fields:
+        return f"--{kebab(path[0])}"
+    if path[0] not in VARIANTS or len(path) < PARAMETER_DEPTH:
+        return field
+    # An item of a list has the list's flag.
+    name = path[PARAMETER_DEPTH - 1]
+    return f"--{kebab(name)}" if name == LEARNING_RATE else f"--{kebab(OPTION_FLAGS[path[0]])} {name}"

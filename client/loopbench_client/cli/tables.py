@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, ReportedMetrics, Result, Run, RunSpec
+from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, Mlp, ReportedMetrics, Result, Run, RunSpec
 from loopbench.spec.normalization import spec_digest
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
@@ -29,7 +29,10 @@ def describe_spec(spec: RunSpec) -> str:
     parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
     parts += [f"{name}={value}" for name, value in optimizer.items()]
     parts += [kebab(spec.dataset), f"{spec.epochs} epochs", f"batch {spec.batch_size}", f"seed {spec.seed}"]
-    shown = {"method", "loss", "optimizer", "dataset", "epochs", "batch_size", "seed"}
+    if spec.network != Mlp():
+        parts += [spec.network.kind]
+        parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
+    shown = {"method", "loss", "optimizer", "network", "dataset", "epochs", "batch_size", "seed"}
     others = spec.model_dump(mode="json", exclude_defaults=True, exclude=shown)
     return " ".join(parts + [f"{kebab(name)}={kebab(str(value))}" for name, value in others.items()])
 
@@ -78,6 +81,8 @@ def print_run(run: Run) -> None:
             console.print(f"diverged        {run.result.diverged}: {NO_EVIDENCE}", soft_wrap=True)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
         console.print(f"spec digest     {spec_digest(run.spec)}", soft_wrap=True)
+        for note in run.result.notes:
+            console.print(f"note            {note}", soft_wrap=True)
         console.print(f"{run.result.updates:,} updates in {seconds(run):.1f} s", soft_wrap=True)
 
 

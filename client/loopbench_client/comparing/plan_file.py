@@ -9,23 +9,28 @@
     specs:
       tape: {method: gradient-tape}
       fit: {method: fit, optimizer: {sgd: {learning_rate: 0.1}}}
+      cnn: {network: {cnn: {filters: [16, 32]}}}
 
 The file is parsed into YAML's nodes and read from them: no object is made of a tag, a number is taken as it is written,
 and a key that is given twice is seen.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
-from loopbench.spec import Violation
-from loopbench_client.comparing.plan import Draft, NamedSpec
-from loopbench_client.comparing.values import NAMES, OPTIMIZER, PARAMETERS, Given, Values, snake
+from loopbench.spec import VARIANTS, RunSpec, Violation
+from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
+from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
 SETTINGS = ("seeds", "margin", "alpha")
 KEYS = (*SETTINGS, "defaults", "specs")
 
+EXAMPLES = {"optimizer": "{sgd: {learning_rate: 0.1}}", "network": "{cnn: {dropout: 0.5}}"}
 # How YAML writes that there is nothing.
 NOTHING = frozenset({"", "~", "null"})
 
@@ -39,6 +44,36 @@ def read_draft(path: Path) -> Draft:
         fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {' '.join(str(error).split())}")
         return Draft(faults=(fault,))
     return _Reader(path.name).draft(root)
+
+
+def format_plan(plan: Plan) -> str:
+    """Return the file of a plan of specs. Values that all specs share are defaults."""
+    specs = {label: _values_of(spec) for label, spec in plan.specs.items()}
+    first, *others = specs.values() or [{}]
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    settings = {"seeds": [*plan.seeds], "margin": plan.margin, "alpha": plan.alpha}
+    content: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    content["defaults"] = shared
+    content["specs"] = {
+        label: {name: value for name, value in values.items() if name not in shared} for label, values in specs.items()
+    }
+    text: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+    return text
+
+
+def _values_of(spec: RunSpec) -> dict[str, Any]:
+    """The fields of a spec that are not the defaults, without the seed."""
+    unset = RunSpec()
+    fields = ((name, value) for name, value in spec if name != SEED and value != getattr(unset, name))
+    return {name: _value_of(value) for name, value in fields}
+
+
+def _value_of(value: Any) -> Any:
+    """A value as the file has it: words for a choice, and the kind around the parameters of an optimizer."""
+    if isinstance(value, BaseModel):
+        parameters = value.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+        return {str(getattr(value, "kind")): parameters}  # noqa: B009  models of other fields have a kind, too
+    return value.lower().replace("_", "-") if isinstance(value, StrEnum) else value
 
 
 class _Reader:
@@ -92,6 +127,11 @@ class _Reader:
         self._fault(path, "must be a single value")
         return None
 
+    def _list(self, node: yaml.SequenceNode, path: tuple[str, ...]) -> str | None:
+        """Items with commas; a field that takes no list refuses the text."""
+        texts = [self._text(item, path) for item in node.value]
+        return None if None in texts else ",".join(map(str, texts))
+
     def _setting(self, name: str, node: yaml.Node) -> Given:
         """A setting; a list of seeds has commas, one behind the last, so that a list of one is none of a number."""
         place = self._place((name,))
@@ -103,24 +143,24 @@ class _Reader:
     def _values(self, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, Given]:
         values = Values(self._faults)
         for name, value in self._mapping(node, path).items():
-            if snake(name) == OPTIMIZER and isinstance(value, yaml.MappingNode):
-                self._optimizer(value, (*path, name), values)
+            if snake(name) in VARIANTS and isinstance(value, yaml.MappingNode):
+                self._variant(snake(name), value, (*path, name), values)
             else:
                 self._value(value, (*path, name), values)
         return values.given
 
     def _value(self, node: yaml.Node, path: tuple[str, ...], values: Values, known: frozenset[str] = NAMES) -> None:
-        text = self._text(node, path)
+        text = self._list(node, path) if isinstance(node, yaml.SequenceNode) else self._text(node, path)
         if text is not None:
             values.add(path[-1], self._place(path), text, known)
 
-    def _optimizer(self, node: yaml.Node, path: tuple[str, ...], values: Values) -> None:
-        """``{sgd: {learning_rate: 0.1}}``."""
+    def _variant(self, field: str, node: yaml.Node, path: tuple[str, ...], values: Values) -> None:
+        """``{sgd: {learning_rate: 0.1}}`` or ``{cnn: {dropout: 0.5}}``."""
         kinds = self._mapping(node, path)
         if len(kinds) != 1:
-            self._fault(path, "must have one optimizer, for example {sgd: {learning_rate: 0.1}}")
+            self._fault(path, f"must have one {field}, for example {EXAMPLES[field]}")
             return
         ((kind, parameters),) = kinds.items()
-        values.add(OPTIMIZER, self._place(path), kind)
+        values.add(field, self._place(path), kind)
         for name, value in self._mapping(parameters, (*path, kind)).items():
-            self._value(value, (*path, kind, name), values, PARAMETERS)
+            self._value(value, (*path, kind, name), values, PARAMETERS[field])

@@ -8,7 +8,7 @@ from loopbench_client.comparing import article
 from loopbench_client.comparing.claims import ClaimOutcome, Row, check_claims
 from loopbench_client.comparing.compared import Compared
 from loopbench_client.comparing.plan import Draft, NamedSpec
-from loopbench_client.comparing.values import OPTIMIZER, Given
+from loopbench_client.comparing.values import Given
 
 # Fields that differ between rows. All other fields are common and can be overridden.
 OWN = ("method", "loss", "accuracy_metric")
@@ -30,7 +30,7 @@ class Preset:
     def _values(self, row: Row) -> dict[str, Given]:
         optimizer = row.spec.optimizer
         texts = {name: str(getattr(row.spec, name)) for name in OWN}
-        texts |= {OPTIMIZER: optimizer.kind, "learning_rate": str(optimizer.learning_rate)}
+        texts |= {"optimizer": optimizer.kind, "learning_rate": str(optimizer.learning_rate)}
         return {name: Given(f"preset {self.name}", text) for name, text in texts.items()}
 
     def departures(self, specs: Mapping[str, RunSpec]) -> tuple[str, ...]:

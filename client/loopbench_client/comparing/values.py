@@ -11,20 +11,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loopbench.spec import OPTIMIZERS, RunSpec, Violation, violations_of
+from loopbench.spec import VARIANTS, RunSpec, Violation, violations_of
 from loopbench.v1 import run_pb2
 from loopbench.wire import enum_prefix
 
-OPTIMIZER = "optimizer"
 SEED = "seed"
 FIELDS = RunSpec.model_fields.keys() - {SEED}
-PARAMETERS = frozenset(name for kind in OPTIMIZERS.values() for name in kind.model_fields) - {"kind"}
-# A spec and its optimizer share no name, so that one list of names will do for both.
-NAMES = frozenset(FIELDS | PARAMETERS)
+# Names of the parameters by the field that they belong to: optimizer or network.
+PARAMETERS: dict[str, frozenset[str]] = {
+    field: frozenset(name for kind in kinds.values() for name in kind.model_fields) - {"kind"}
+    for field, kinds in VARIANTS.items()
+}
+# A spec, its optimizer and its network share no name, so that one list of names suffices.
+NAMES = frozenset(FIELDS).union(*PARAMETERS.values())
 
-_MESSAGES = (run_pb2.RunSpec, run_pb2.Sgd, run_pb2.Adam, run_pb2.AdamW, run_pb2.RmsProp)
+_KINDS = (*run_pb2.Optimizer.DESCRIPTOR.fields, *run_pb2.Network.DESCRIPTOR.fields)
+_MESSAGES = (run_pb2.RunSpec.DESCRIPTOR, *(kind.message_type for kind in _KINDS))
 _JSON_NAMES: dict[str, str] = {
-    camel: field.name for kind in _MESSAGES for camel, field in kind.DESCRIPTOR.fields_by_camelcase_name.items()
+    camel: field.name
+    for message in _MESSAGES
+    if message is not None
+    for camel, field in message.fields_by_camelcase_name.items()
 }
 # Protobuf's JSON form has them before the value.
 _ENUM_PREFIXES: dict[str, str] = {
@@ -80,39 +87,45 @@ class Values:
 
 def spec_of(given: Mapping[str, Given], faults: list[Violation]) -> RunSpec | None:
     """The spec, whose other fields have their defaults; None where something is wrong; ``faults`` then names it."""
-    wrong = [*_not_chosen(given), *_not_of_the_optimizer(given)]
+    wrong = [*_not_chosen(given), *(fault for field in VARIANTS for fault in _not_of_the_kind(field, given))]
     if wrong:
         faults += wrong
         return None
     fields: dict[str, Any] = {name: _plain(name, one.text) for name, one in given.items() if name in FIELDS}
-    parameters = {name: one.text for name, one in given.items() if name in PARAMETERS}
-    fields[OPTIMIZER] = {"kind": fields.get(OPTIMIZER, _default_kind()), **parameters}
+    for field, known in PARAMETERS.items():
+        parameters = {name: one.text for name, one in given.items() if name in known}
+        fields[field] = {"kind": fields.get(field, _default_kind(field)), **parameters}
     try:
         return RunSpec.model_validate(fields)
     except ValidationError as error:
         # Only what is given can be wrong: the defaults suit each other.
         faults += [
-            Violation(field=given[violation.field.rpartition(".")[2]].place, description=violation.description)
+            Violation(field=_written(violation.field, given).place, description=violation.description)
             for violation in violations_of(error.errors())
         ]
         return None
 
 
-def _default_kind() -> str:
-    return RunSpec().optimizer.kind
+def _written(path: str, given: Mapping[str, Given]) -> Given:
+    """What was written for the field at ``path``; an item of a list belongs to the list."""
+    return next(given[name] for name in reversed(path.split(".")) if name in given)
+
+
+def _default_kind(field: str) -> str:
+    return str(RunSpec.model_fields[field].default.kind)
 
 
 def _choices(name: str) -> list[str] | None:
     """What a field that is a choice can be; None for another."""
-    if name == OPTIMIZER:
-        return [*OPTIMIZERS]
+    if name in VARIANTS:
+        return [*VARIANTS[name]]
     kind = RunSpec.model_fields[name].annotation if name in FIELDS else None
     return [*kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
 
 
 def _plain(name: str, text: str) -> str:
     """``gradient-tape`` and ``METHOD_GRADIENT_TAPE`` → ``GRADIENT_TAPE``; text that is no choice stays as it is."""
-    if name == OPTIMIZER:
+    if name in VARIANTS:
         return text.lower()
     if _choices(name) is None:
         return text
@@ -127,9 +140,10 @@ def _not_chosen(given: Mapping[str, Given]) -> Iterable[Violation]:
             yield Violation(field=one.place, description=f"{one.text!r} is not one of {words}")
 
 
-def _not_of_the_optimizer(given: Mapping[str, Given]) -> Iterable[Violation]:
-    kind = _plain(OPTIMIZER, given[OPTIMIZER].text) if OPTIMIZER in given else _default_kind()
-    known = OPTIMIZERS[kind].model_fields.keys() - {"kind"} if kind in OPTIMIZERS else PARAMETERS
-    for name in sorted((given.keys() & PARAMETERS) - known):
+def _not_of_the_kind(field: str, given: Mapping[str, Given]) -> Iterable[Violation]:
+    kind = _plain(field, given[field].text) if field in given else _default_kind(field)
+    kinds, parameters = VARIANTS[field], PARAMETERS[field]
+    known = kinds[kind].model_fields.keys() - {"kind"} if kind in kinds else parameters
+    for name in sorted((given.keys() & parameters) - known):
         words = f"{kind} has no such parameter; it has {', '.join(sorted(known))}"
         yield Violation(field=given[name].place, description=words)

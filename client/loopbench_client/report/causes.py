@@ -37,8 +37,9 @@ class Fix:
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """A pair with its causes, or with the text that says why it has none to show."""
+    """A pair with its causes, or with the text that says why it has none to show; ``number`` is that of its link."""
 
+    number: int
     first: str
     second: str
     text: str = ""
@@ -48,16 +49,17 @@ class Diagnosed:
     verification: tuple[Block, ...] = ()
 
 
-def diagnosed(labels: tuple[str, str], found: Diagnosis | str) -> Diagnosed:
+def diagnosed(number: int, labels: tuple[str, str], found: Diagnosis | str) -> Diagnosed:
     """What is known of a pair."""
     if isinstance(found, str):
-        return Diagnosed(*labels, text=found)
+        return Diagnosed(number, *labels, text=found)
     by_side = dict(zip(Side, labels, strict=True))
     fixes = (
         Fix(labels[0], changes(found.first, found.fixed_first)),
         Fix(labels[1], changes(found.second, found.fixed_second)),
     )
     return Diagnosed(
+        number,
         *labels,
         text="" if found.causes else "No cause was found.",
         causes=tuple(_cause(cause, by_side[cause.side] if cause.side else "") for cause in found.causes),

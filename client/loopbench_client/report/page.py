@@ -7,12 +7,16 @@ from typing import Any
 from loopbench.text import figure
 from loopbench_client.errors import ErrorDetails, LoopbenchError
 from loopbench_client.report import curves, intervals, words
-from loopbench_client.report.causes import diagnosed
+from loopbench_client.report.causes import Diagnosed, diagnosed
+from loopbench_client.report.conclusion import conclusion
+from loopbench_client.report.confusions import confusions
+from loopbench_client.report.data import files
 from loopbench_client.report.environments import facts
 from loopbench_client.report.groups import SPLITS, claim_rows, group_table, results
 from loopbench_client.report.marks import marks
 from loopbench_client.report.model import Report
-from loopbench_client.report.verdicts import MEANINGS, SYMBOLS, blocks, counts, matrix, numbered
+from loopbench_client.report.repeating import plan_file, requirements
+from loopbench_client.report.verdicts import MEANINGS, SYMBOLS, Pair, blocks, counts, matrix, numbered
 
 NAME = "index.html"
 HINT = "install loopbench with its extra 'report'"
@@ -73,6 +77,9 @@ def _content(report: Report) -> dict[str, Any]:
     comparison = report.comparison
     look = marks(group.label for group in comparison.groups)
     pairs = numbered(comparison)
+    diagnoses = tuple(
+        diagnosed(number, labels, found) for number, (labels, found) in enumerate(report.diagnoses.items(), start=1)
+    )
     histories = {mark: results(report, label) for label, mark in look.items()}
     return {
         "report": report,
@@ -91,6 +98,19 @@ def _content(report: Report) -> dict[str, Any]:
         "epochs": curves.epoch_rows(histories),
         "differences": intervals.differences(comparison, pairs),
         "seeds": intervals.seeds(comparison, look),
-        "diagnoses": tuple(diagnosed(labels, found) for labels, found in report.diagnoses.items()),
+        "diagnoses": diagnoses,
+        "causes": _numbers_of_causes(pairs, diagnoses),
+        "conclusion": conclusion(report),
+        "confusions": confusions(histories),
+        "files": files(report),
+        "plan": plan_file(report),
+        "requirements": requirements(report),
         "facts": facts(report),
     }
+
+
+def _numbers_of_causes(pairs: tuple[Pair, ...], diagnoses: tuple[Diagnosed, ...]) -> dict[int, int]:
+    """Number of a pair → number of its diagnosis, if that found causes."""
+    known = {frozenset((found.first, found.second)): found.number for found in diagnoses if found.causes}
+    labels = {pair.number: frozenset((pair.found.first_label, pair.found.second_label)) for pair in pairs}
+    return {number: known[both] for number, both in labels.items() if both in known}

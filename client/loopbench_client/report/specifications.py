@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from loopbench.spec import BaseOptimizer, RunSpec
+from loopbench.spec import VARIANTS, RunSpec, Variant
 from loopbench_client.report.words import kebab
 
 # A group has one specification under several seeds, and logs change nothing.
@@ -12,17 +12,18 @@ Settings = dict[str, str]
 
 
 def settings(spec: RunSpec) -> Settings:
-    """Every field by its flag's name; of the optimizer what is not its default, and the learning rate."""
+    """Every field by its flag's name; of optimizer and network what is not the default, and the learning rate."""
     found = {name: value for name, value in spec.model_dump(mode="json").items() if name not in LEFT_OUT}
-    optimizer = found.pop("optimizer")
-    found["optimizer"] = optimizer["kind"]
-    found["learning_rate"] = optimizer["learning_rate"]
-    found |= {name: value for name, value in _unusual(spec.optimizer).items() if name not in found}
+    for field in VARIANTS:
+        found[field] = found.pop(field)["kind"]
+    found["learning_rate"] = spec.optimizer.learning_rate
+    for field in VARIANTS:
+        found |= {name: value for name, value in _unusual(getattr(spec, field)).items() if name not in found}
     return {kebab(name): kebab(value) for name, value in found.items()}
 
 
-def _unusual(optimizer: BaseOptimizer) -> Mapping[str, object]:
-    return optimizer.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+def _unusual(variant: Variant) -> Mapping[str, object]:
+    return variant.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
 
 
 def shared(all_settings: Iterable[Settings]) -> Settings:

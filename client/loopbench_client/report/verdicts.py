@@ -18,7 +18,7 @@ SYMBOLS: dict[Verdict, str] = {
 MEANINGS: dict[Verdict, str] = {
     Verdict.IDENTICAL: "the same weights, bit for bit",
     Verdict.EQUIVALENT: "within the margin for certain",
-    Verdict.DIFFERENT: "a difference that is no chance",
+    Verdict.DIFFERENT: "more than chance explains",
     Verdict.INCONCLUSIVE: "the runs do not decide",
     Verdict.DIVERGED: "NaN or infinity: no evidence",
 }

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 from loopbench.text import figure
 
+# Keeps a number and its sign on one line.
+SPACE = "\N{NO-BREAK SPACE}"
+
 
 def kebab(value: object) -> str:
     """``GRADIENT_TAPE`` → ``gradient-tape``."""
@@ -14,7 +17,7 @@ def kebab(value: object) -> str:
 
 def percent(fraction: float) -> str:
     """An accuracy, 0 to 1."""
-    return f"{100 * fraction:.2f} %" if math.isfinite(fraction) else figure(fraction)
+    return f"{100 * fraction:.2f}{SPACE}%" if math.isfinite(fraction) else figure(fraction)
 
 
 def points(difference: float) -> str:
@@ -24,7 +27,7 @@ def points(difference: float) -> str:
 
 def mean_and_sd(mean: float, sd: float | None) -> str:
     """The mean in percent, and the standard deviation where two seeds or more give one."""
-    return percent(mean) if sd is None else f"{100 * mean:.2f} ± {100 * sd:.2f} %"
+    return percent(mean) if sd is None else f"{100 * mean:.2f}{SPACE}±{SPACE}{100 * sd:.2f}{SPACE}%"
 
 
 def mean(values: Iterable[float]) -> float:

@@ -38,7 +38,7 @@ def _run(experiment: Experiment, side: int, data: Data) -> Execution:
     try:
         return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS)
     except Exception as error:
-        refuse_reuse(error, side)
+        refuse_reuse(error, f"the {word(side)} loop")
         raise
 
 

@@ -11,6 +11,7 @@ from loopbench_diagnose.effects import copy_of, inner
 from loopbench_diagnose.gradients import ratio, subtract
 from loopbench_diagnose.losses import identify
 from loopbench_diagnose.orders import indices
+from loopbench_diagnose.program.fed import batch_size, is_readable, is_shuffled
 from loopbench_diagnose.program.recovery import COMPILED, Configuration, NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.trace import LossCall, Step, Trace, combined
@@ -27,7 +28,10 @@ def recover(program: Program) -> Configuration:
     Raises:
         NotRecoveredError: it cannot be stated.
     """
-    return _compiled(program) if program.history.usage.fits else _observed(program)
+    usage = program.history.usage
+    if usage.is_part and not usage.fits:
+        raise NotRecoveredError("fit trains a model that the loop builds around the given one")
+    return _compiled(program) if usage.fits else _observed(program)
 
 
 def _compiled(program: Program) -> Configuration:
@@ -40,22 +44,17 @@ def _compiled(program: Program) -> Configuration:
     if loss is None and overrides:
         raise NotRecoveredError("the model computes its loss in a train_step of its class")
     fit = usage.fits[0]
-    size = _batch_size(program, fit)
+    readable = is_readable(fit)
     return Configuration(
         loss=loss,
         optimizer=copy_of(inner(model.optimizer)),
-        batch_size=size,
+        batch_size=batch_size(fit, program.build_model) if readable else len(program.trace.steps[0].call.rows),
         epochs=sum(one["epochs"] - one["initial_epoch"] for one in usage.fits),
         metrics=stated.get("metrics"),
-        shuffle=bool(fit["shuffle"]),
+        shuffle=readable and is_shuffled(fit, program.build_model),
         class_weight=fit["class_weight"],
         compile_options={name: stated[name] for name in COMPILED if stated.get(name) is not None},
     )
-
-
-def _batch_size(program: Program, fit: Any) -> int:
-    given = fit["batch_size"]
-    return int(given) if given else len(program.trace.steps[0].call.rows)
 
 
 def _observed(program: Program) -> Configuration:
@@ -72,9 +71,9 @@ def _observed(program: Program) -> Configuration:
     )
 
 
-def _epochs(program: Program, batch_size: int) -> int:
+def _epochs(program: Program, samples: int) -> int:
     """As many as the updates of optimizers amount to; those that the loop is called with where it uses none."""
-    made = round(program.history.updates * batch_size / len(program.given))
+    made = round(program.history.updates * samples / len(program.given))
     return max(1, made) if program.history.updates else program.epochs
 
 

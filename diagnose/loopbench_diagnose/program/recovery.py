@@ -1,5 +1,6 @@
 """The configuration of stock training that a program amounts to, recovered from one run."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,23 +103,33 @@ KINDS = (
     keras.metrics.Metric,
     keras.optimizers.schedules.LearningRateSchedule,
 )
+# Options that change nothing.
+UNSTATED = frozenset({"name", "dtype"})
 # Where Keras has the classes.
 MODULES = ("keras.optimizers", "keras.losses", "keras.metrics", "keras.optimizers.schedules")
 
 
 def _object(value: Any) -> str:
     kind = type(value)
-    config = dict(value.get_config())
-    try:
-        default = dict(kind().get_config())
-    except TypeError:
-        # It has options without a default.
-        default = {}
-    ignored = {"name", "dtype"}
-    given = {name: one for name, one in config.items() if name not in ignored and one != default.get(name)}
+    # Some losses leave options of their functions out of their configuration, as Huber its delta.
+    options = getattr(value, "_fn_kwargs", None) or {}
+    config = dict(value.get_config()) | {
+        name: options[name] for name in inspect.signature(kind).parameters if name in options
+    }
+    default = _defaults(kind)
+    given = {name: one for name, one in config.items() if name not in UNSTATED and one != default.get(name)}
     live = {name: getattr(value, f"_{name}", None) for name in given}
     stated = {name: live[name] if isinstance(live[name], KINDS) else _rounded(one) for name, one in given.items()}
     return f"{_name(kind, value)}({_arguments({name: code_of(one) for name, one in stated.items()})})"
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    """The options of a new object; of the signature alone where some have no default."""
+    stated = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+    try:
+        return stated | dict(kind().get_config())
+    except TypeError:
+        return stated
 
 
 def _rounded(value: Any) -> Any:

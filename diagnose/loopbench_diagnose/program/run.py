@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.experiment import refuse_reuse
 from loopbench_diagnose.harness import Harness, NoUpdateError, figures
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
-from loopbench_diagnose.program.fed import by_fit, mapped
+from loopbench_diagnose.program.fed import by_fit, is_readable, mapped
 from loopbench_diagnose.program.limits import Limit, limited
 from loopbench_diagnose.program.preparation import are_apart, as_fed
 from loopbench_diagnose.program.recovery import Configuration
@@ -59,10 +60,21 @@ class History:
 
 
 class Program:
-    """One model factory, its data and a loop; ``epochs`` is how many the loop is called with."""
+    """One model factory, its data and a loop; ``epochs`` is how many the loop is called with.
+
+    ``history`` is that of a run that was observed already; by default the loop is run.
+    """
 
     def __init__(
-        self, build_model: Factory, data: Any, loop: Loop | Side, *, epochs: int | None, samples: int, seed: int
+        self,
+        build_model: Factory,
+        data: Any,
+        loop: Loop | Side,
+        *,
+        epochs: int | None,
+        samples: int,
+        seed: int,
+        history: History | None = None,
     ) -> None:
         given = loop if isinstance(loop, Side) else Side(loop)
         self.build_model = given.build_model or build_model
@@ -71,9 +83,12 @@ class Program:
         self.epochs = epochs or _default_epochs(given.train) or EPOCHS
         inputs = Inputs(data, self.build_model, MOST_SAMPLES)
         self.given = _first(inputs.data, MOST_SAMPLES)
-        self.side = inputs.side(replace(given, train=_with_epochs(given.train), build_model=None))
+        self._own = replace(given, train=_with_epochs(given.train), build_model=None)
+        self._pipelines = inputs.pipelines
+        self.side = inputs.side(self._own)
         self.watched_data = self.given.prime(samples)
         self.harness = Harness(self.build_model, self.watched_data, seed)
+        self._history = history
         self._trainers: dict[Any, tuple[Any, Trainer]] = {}
         self._starts: dict[Any, tuple[Any, list[Any]]] = {}
         self._outcomes: dict[Any, tuple[Any, Outcome]] = {}
@@ -81,11 +96,17 @@ class Program:
     @cached_property
     def history(self) -> History:
         """The loop as it is, in its own way of execution, on all samples and for all epochs, within limits."""
+        if self._history is not None:
+            return self._history
         model = self.harness.model()
         keras.utils.set_random_seed(self.seed)
         limit, reported = Limit(MOST_SECONDS, MOST_UPDATES), None
-        with observed() as usage, limited(limit):
-            reported = self.side.train(model, self.given.copied(), self.epochs)
+        with observed(model) as usage, limited(limit):
+            if self._pipelines is None:
+                reported = self.side.train(model, self.given.copied(), self.epochs)
+            else:
+                # With their own shuffles.
+                reported = self._own.train(model, self._pipelines, self.epochs)
         return History(
             tuple(usage.epochs), figures(reported), usage, initial(model), model, limit.updates, not limit.reached
         )
@@ -119,8 +140,13 @@ class Program:
 
         Raises:
             NoUpdateError: there are none.
+            ReusedObjectError: the loop uses an optimizer or a ``tf.function`` of the run before.
         """
-        trace = self.harness.watch(self.side, self.watched_data, self.epochs, updates=WATCHED)
+        try:
+            trace = self.harness.watch(self.side, self.watched_data, self.epochs, updates=WATCHED)
+        except Exception as error:
+            refuse_reuse(error, "the loop")
+            raise
         if not trace.steps:
             raise NoUpdateError("the loop took no gradient of the model's weights with tf.GradientTape")
         return trace
@@ -129,7 +155,7 @@ class Program:
     def data(self) -> Data:
         """The samples as the loop feeds them to the model, with the validation set."""
         fits = self.history.usage.fits
-        if not fits:
+        if not fits or not is_readable(fits[0]):
             ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
             return as_fed(self.given, ordered.steps[0]) if ordered.steps else self.given
         fed = by_fit(fits[0], self.build_model, MOST_SAMPLES)

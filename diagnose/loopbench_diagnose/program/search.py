@@ -32,6 +32,8 @@ MARGIN = 0.15
 # The part of the largest gain that makes a fix as good as the one that has it.
 ALIKE = 0.75
 MOST_ROUNDS = 3
+# Faults that make up for each other.
+SLOW = frozenset({Reason.LEARNING_RATE_TOO_LOW, Reason.TOO_FEW_UPDATES})
 # Pairs of fixes are tried where the level is lower than this.
 BAD = 0.5
 
@@ -65,14 +67,22 @@ def search(bench: Bench) -> Result:
 def _added(bench: Bench, needed: list[Remedy], rest: list[Remedy]) -> list[Remedy]:
     for _ in range(MOST_ROUNDS):
         levels = bench.levels(merged(needed))
+        if not needed:
+            # Trials may do worse than the program by chance.
+            levels = [max(level, bench.own_level) for level in levels]
         if min(levels) >= GOOD:
             break
         best = _best(bench, needed, rest, levels)
         if not best:
             break
         needed = [*needed, *best]
-        rest = [remedy for remedy in rest if remedy not in best]
+        rest = [remedy for remedy in rest if remedy not in best and not _makes_up_for(remedy, best)]
     return needed
+
+
+def _makes_up_for(remedy: Remedy, made: Iterable[Remedy]) -> bool:
+    """Whether it is of the pair of which one is enough: a higher rate, and more updates."""
+    return remedy.reason in SLOW and any(one.reason in SLOW and one.reason != remedy.reason for one in made)
 
 
 def _best(bench: Bench, needed: list[Remedy], rest: Sequence[Remedy], levels: list[float]) -> Sequence[Remedy]:

@@ -35,6 +35,7 @@ NEUTRAL = (
     layers.ActivityRegularization,
 )
 RECURRENT = (layers.LSTM, layers.GRU, layers.SimpleRNN)
+CELLS = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
 # An activation that hands every value on, those that are flat on both sides, and those on one.
 LINEAR = "linear"
 SATURATING = frozenset({"sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softmax", "softsign", "log_sigmoid"})
@@ -85,7 +86,9 @@ class Anatomy:
         return [
             layer
             for layer in self.order
-            if id(layer) not in tail and activation_of(layer) is not None and not isinstance(layer, RECURRENT)
+            if id(layer) not in tail
+            and activation_of(layer) is not None
+            and not isinstance(layer, (*RECURRENT, *CELLS))
         ]
 
     @property
@@ -119,11 +122,15 @@ def anatomy(model: keras.Model, x: Any) -> Anatomy:
     """The layers of ``model`` as it is called on ``x``, some rows of inputs."""
     with _calls() as made:
         outputs = model(x, training=False)
-    last = {id(layer): layer for layer, _ in made}
-    order = list({id(layer): layer for layer, _ in reversed(made)}.values())[::-1] if last else []
+    order = [_inside(layer) for layer in {id(layer): layer for layer, _ in reversed(made)}.values()][::-1]
     single = leaves(outputs)
     whole = len(single) == 1 and bool(made) and _same(leaves(made[-1][1]), single)
     return Anatomy(order, _tail(order) if whole else [])
+
+
+def _inside(layer: Any) -> Any:
+    """The layer that is applied to every step, where it is called by way of another one."""
+    return layer.layer if isinstance(layer, layers.TimeDistributed) else layer
 
 
 def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:

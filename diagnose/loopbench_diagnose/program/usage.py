@@ -1,7 +1,7 @@
 """What a loop calls of Keras: how often it compiles, and how it calls ``fit``."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,17 +10,26 @@ import keras
 
 from loopbench_diagnose.patching import replaced
 
+# What `Model.fit` takes and that says what is trained, and for how long.
+FITTED = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
+
 
 @dataclass
 class Usage:
-    """Calls of one run: ``compiles`` counts ``Model.compile``, ``fits`` has the arguments of every ``Model.fit``.
+    """Calls on one model: ``compiles`` counts ``Model.compile``, ``fits`` has the arguments of every ``Model.fit``.
 
-    ``epochs`` has the figures of every epoch that ``fit`` ended.
+    ``epochs`` has the figures of every epoch that ``fit`` ended. ``is_part`` says that another model was trained by
+    ``fit`` that holds weights of this one.
     """
 
     compiles: int = 0
+    is_part: bool = False
     fits: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
+
+    def add_epoch(self, logs: Mapping[str, Any] | None) -> None:
+        """Adds the figures of an epoch."""
+        self.epochs.append({name: float(value) for name, value in (logs or {}).items()})
 
     @property
     def is_stock(self) -> bool:
@@ -34,26 +43,29 @@ class _Epochs(keras.callbacks.Callback):
         self._usage = usage
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  Keras's signature
-        self._usage.epochs.append({name: float(value) for name, value in (logs or {}).items()})
+        self._usage.add_epoch(logs)
 
 
 @contextmanager
-def observed() -> Iterator[Usage]:
-    """Gives what the block calls of Keras's training."""
-    usage = Usage()
+def observed(model: keras.Model) -> Iterator[Usage]:
+    """Gives what the block calls of Keras's training on ``model``."""
+    usage, variables = Usage(), {id(variable) for variable in model.variables}
 
     def compiling(original: Any) -> Any:
-        def compile_(model: Any, *args: Any, **kwargs: Any) -> Any:
-            usage.compiles += 1
-            return original(model, *args, **kwargs)
+        def compile_(compiled: Any, *args: Any, **kwargs: Any) -> Any:
+            usage.compiles += compiled is model
+            return original(compiled, *args, **kwargs)
 
         return compile_
 
     def fitting(original: Any) -> Any:
         signature = inspect.signature(original)
 
-        def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(model, *args, **kwargs)
+        def fit(fitted: Any, *args: Any, **kwargs: Any) -> Any:
+            if fitted is not model:
+                usage.is_part = usage.is_part or any(id(variable) in variables for variable in fitted.variables)
+                return original(fitted, *args, **kwargs)
+            bound = signature.bind(fitted, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(bound.arguments)
             arguments.pop("self", None)

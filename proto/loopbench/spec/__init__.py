@@ -19,8 +19,9 @@ from loopbench.spec.analysis import (
     Side,
     Verdict,
 )
-from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Violation, violations_of
+from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Variant, Violation, violations_of
 from loopbench.spec.naming import MOST_LABELS, Naming
+from loopbench.spec.networks import NETWORKS, BaseNetwork, Cnn, Lstm, Mlp, Network
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -37,6 +38,7 @@ from loopbench.spec.optimizers import (
 from loopbench.spec.reasons import Reason
 from loopbench.spec.run import (
     SAMPLES,
+    VARIANTS,
     AccuracyMetric,
     ClassMetrics,
     Dataset,
@@ -72,15 +74,19 @@ from loopbench.spec.service import (
 __all__ = [
     "LONGEST_LIST",
     "MOST_LABELS",
+    "NETWORKS",
     "OPTIMIZERS",
     "SAMPLES",
+    "VARIANTS",
     "AccuracyMetric",
     "Adam",
     "AdamW",
+    "BaseNetwork",
     "BaseOptimizer",
     "Cause",
     "ClassMetrics",
     "Clip",
+    "Cnn",
     "Comparison",
     "ComparisonRequest",
     "Dataset",
@@ -105,9 +111,12 @@ __all__ = [
     "InvalidFieldsError",
     "Loss",
     "LossAggregation",
+    "Lstm",
     "Method",
+    "Mlp",
     "Model",
     "Naming",
+    "Network",
     "Optimizer",
     "PairComparison",
     "Penalty",
@@ -129,6 +138,7 @@ __all__ = [
     "ServerLimits",
     "Sgd",
     "Side",
+    "Variant",
     "Verdict",
     "Violation",
     "violations_of",

@@ -1,6 +1,6 @@
 """What all models share, and errors that name every bad field."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +18,16 @@ class Input(Model):
     """What a caller asks for: every number is finite."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Variant(Input):
+    """One form of a field that has several, which the field ``kind`` names: in messages a oneof ``kind``."""
+
+    if TYPE_CHECKING:
+        # Each form declares the field, behind the fields that all forms share: digests depend on the order.
+        @property
+        def kind(self) -> str:
+            """Name of the form."""
 
 
 class Violation(Model):

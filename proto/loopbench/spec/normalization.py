@@ -36,7 +36,7 @@ def spec_digest(spec: RunSpec) -> str:
     Settings that do not affect the final weights have no effect on them.
     """
     same = normalize_method(spec).model_copy(update={"seed": 0})
-    return hashlib.sha256(same.model_dump_json().encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(same.model_dump_json(exclude=set(same.unset_later)).encode()).hexdigest()[:DIGITS]
 
 
 def _compiles_several_steps(spec: RunSpec) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input
+from loopbench.spec.base import Variant
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -12,7 +12,7 @@ Penalty = Annotated[float, Field(ge=0, le=1e6)]
 Clip = Annotated[float, Field(gt=0, le=1e12)]
 
 
-class BaseOptimizer(Input):
+class BaseOptimizer(Variant):
     """Parameters that every Keras optimizer takes, with Keras's defaults."""
 
     weight_decay: Penalty | None = None

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input, Model
+from loopbench.spec.base import Input, Model, Variant
 from loopbench.spec.naming import Naming
-from loopbench.spec.optimizers import Optimizer, Sgd
+from loopbench.spec.networks import NETWORKS, Mlp, Network
+from loopbench.spec.optimizers import OPTIMIZERS, Optimizer, Sgd
 
 
 class Method(StrEnum):
@@ -89,8 +90,10 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
+# Fields of a spec that have several forms, and the forms by their kind.
+VARIANTS: dict[str, Mapping[str, type[Variant]]] = {"optimizer": OPTIMIZERS, "network": NETWORKS}
 # Fields of a spec that the first digests of one know nothing of, and their defaults.
-LATER = {"replicas": 1}
+LATER = {"replicas": 1, "network": Mlp()}
 
 
 class RunSpec(Input):
@@ -111,6 +114,7 @@ class RunSpec(Input):
     accuracy_metric: AccuracyMetric = AccuracyMetric.SPARSE_CATEGORICAL
     loss_aggregation: LossAggregation = LossAggregation.MEAN
     tensorboard: bool = False
+    network: Network = Mlp()
 
     @property
     def unset_later(self) -> frozenset[str]:
@@ -265,6 +269,7 @@ class Result(Model):
     environment: Environment
     tensorboard_dir: str = ""
     diverged: Annotated[Divergence | None, Field(validate_default=True)] = None
+    notes: tuple[str, ...] = ()
 
     @field_validator("diverged")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from loopbench.spec.base import LONGEST_LIST, Input, Model
 from loopbench.spec.naming import Labels, Name
+from loopbench.spec.networks import NETWORKS
 from loopbench.spec.optimizers import OPTIMIZERS
 from loopbench.spec.run import (
     AccuracyMetric,
@@ -121,6 +122,7 @@ class ServerInfo(Model):
     methods: tuple[Method, ...] = tuple(Method)
     losses: tuple[Loss, ...] = tuple(Loss)
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
+    networks: tuple[str, ...] = tuple(NETWORKS)
     executions: tuple[Execution, ...] = tuple(Execution)
     accuracy_metrics: tuple[AccuracyMetric, ...] = tuple(AccuracyMetric)
     loss_aggregations: tuple[LossAggregation, ...] = tuple(LossAggregation)

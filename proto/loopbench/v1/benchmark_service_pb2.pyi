@@ -225,7 +225,7 @@ class ServerLimits(_message.Message):
     def __init__(self, slots: _Optional[int] = ..., queue_size: _Optional[int] = ..., message_bytes: _Optional[int] = ...) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ("ready", "versions", "devices", "datasets", "limits", "running", "queued", "methods", "losses", "optimizers", "executions", "accuracy_metrics", "loss_aggregations")
+    __slots__ = ("ready", "versions", "devices", "datasets", "limits", "running", "queued", "methods", "losses", "optimizers", "executions", "accuracy_metrics", "loss_aggregations", "networks")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -246,6 +246,7 @@ class ServerInfo(_message.Message):
     EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_METRICS_FIELD_NUMBER: _ClassVar[int]
     LOSS_AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
     ready: bool
     versions: _containers.ScalarMap[str, str]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceInfo]
@@ -259,4 +260,5 @@ class ServerInfo(_message.Message):
     executions: _containers.RepeatedScalarFieldContainer[_run_pb2.Execution]
     accuracy_metrics: _containers.RepeatedScalarFieldContainer[_run_pb2.AccuracyMetric]
     loss_aggregations: _containers.RepeatedScalarFieldContainer[_run_pb2.LossAggregation]
-    def __init__(self, ready: _Optional[bool] = ..., versions: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[_Union[DeviceInfo, _Mapping]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetInfo, _Mapping]]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_run_pb2.Method, str]]] = ..., losses: _Optional[_Iterable[_Union[_run_pb2.Loss, str]]] = ..., optimizers: _Optional[_Iterable[str]] = ..., executions: _Optional[_Iterable[_Union[_run_pb2.Execution, str]]] = ..., accuracy_metrics: _Optional[_Iterable[_Union[_run_pb2.AccuracyMetric, str]]] = ..., loss_aggregations: _Optional[_Iterable[_Union[_run_pb2.LossAggregation, str]]] = ...) -> None: ...
+    networks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ready: _Optional[bool] = ..., versions: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[_Union[DeviceInfo, _Mapping]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetInfo, _Mapping]]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_run_pb2.Method, str]]] = ..., losses: _Optional[_Iterable[_Union[_run_pb2.Loss, str]]] = ..., optimizers: _Optional[_Iterable[str]] = ..., executions: _Optional[_Iterable[_Union[_run_pb2.Execution, str]]] = ..., accuracy_metrics: _Optional[_Iterable[_Union[_run_pb2.AccuracyMetric, str]]] = ..., loss_aggregations: _Optional[_Iterable[_Union[_run_pb2.LossAggregation, str]]] = ..., networks: _Optional[_Iterable[str]] = ...) -> None: ...

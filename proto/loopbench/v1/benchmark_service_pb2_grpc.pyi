@@ -58,17 +58,18 @@ class BenchmarkServiceStub:
 
     Errors before a run exists: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
-    Errors of a run: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
-    TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST,
-    SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
+    Errors of a run: DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+    DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE,
+    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST,
+    SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]
     """Evaluates the stored final weights of a run by any method.
 
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
-    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+    TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _grpc.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]
     """Streams the current state and all epochs so far, then every change, until the run has ended in
@@ -110,9 +111,10 @@ class BenchmarkServiceStub:
     Diagnose: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]
     """Finds out by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-    WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+    of Train.
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]
     """Returns version, capabilities and load of the server."""
@@ -144,17 +146,18 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
 
     Errors before a run exists: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
-    Errors of a run: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
-    TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST,
-    SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
+    Errors of a run: DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+    DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE,
+    TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST,
+    SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     Evaluate: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.EvaluateRequest, _benchmark_service_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Evaluates the stored final weights of a run by any method.
 
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
-    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+    EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+    TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+    TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _aio.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Streams the current state and all epochs so far, then every change, until the run has ended in
@@ -196,9 +199,10 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Diagnose: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.DiagnoseRequest, _analysis_pb2.Diagnosis]  # type: ignore[assignment]
     """Finds out by experiment why two specifications end differently.
 
-    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-    DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-    WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+    Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+    DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+    of Train.
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]  # type: ignore[assignment]
     """Returns version, capabilities and load of the server."""
@@ -233,10 +237,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors before a run exists: REQUEST_ID_REUSED, QUEUE_FULL, CALLER_LIMIT, SERVER_DRAINING.
 
-        Errors of a run: DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
-        TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST, SERVER_LOST,
-        SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
+        Errors of a run: DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
+        DATASET_CORRUPT, TENSORBOARD_NOT_WRITABLE, TENSORBOARD_FULL, TEMPORARY_FOLDER_NOT_WRITABLE,
+        TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_CANCELLED, RUN_FAILED, CALLER_GONE, WORKER_LOST,
+        SERVER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -248,8 +252,9 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         """Evaluates the stored final weights of a run by any method.
 
         Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
-        DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE.
+        EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
+        TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
+        TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -339,9 +344,10 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_analysis_pb2.Diagnosis, _abc.Awaitable[_analysis_pb2.Diagnosis]]:
         """Finds out by experiment why two specifications end differently.
 
-        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, DATASET_NOT_AVAILABLE,
-        DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED,
-        WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those of Train.
+        Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
+        DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
+        of Train.
         """
 
     @_abc_1.abstractmethod

@@ -240,8 +240,38 @@ class Optimizer(_message.Message):
     rmsprop: RmsProp
     def __init__(self, sgd: _Optional[_Union[Sgd, _Mapping]] = ..., adam: _Optional[_Union[Adam, _Mapping]] = ..., adamw: _Optional[_Union[AdamW, _Mapping]] = ..., rmsprop: _Optional[_Union[RmsProp, _Mapping]] = ...) -> None: ...
 
+class Mlp(_message.Message):
+    __slots__ = ("widths",)
+    WIDTHS_FIELD_NUMBER: _ClassVar[int]
+    widths: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, widths: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Cnn(_message.Message):
+    __slots__ = ("filters", "dropout")
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    DROPOUT_FIELD_NUMBER: _ClassVar[int]
+    filters: _containers.RepeatedScalarFieldContainer[int]
+    dropout: float
+    def __init__(self, filters: _Optional[_Iterable[int]] = ..., dropout: _Optional[float] = ...) -> None: ...
+
+class Lstm(_message.Message):
+    __slots__ = ("units",)
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    units: int
+    def __init__(self, units: _Optional[int] = ...) -> None: ...
+
+class Network(_message.Message):
+    __slots__ = ("mlp", "cnn", "lstm")
+    MLP_FIELD_NUMBER: _ClassVar[int]
+    CNN_FIELD_NUMBER: _ClassVar[int]
+    LSTM_FIELD_NUMBER: _ClassVar[int]
+    mlp: Mlp
+    cnn: Cnn
+    lstm: Lstm
+    def __init__(self, mlp: _Optional[_Union[Mlp, _Mapping]] = ..., cnn: _Optional[_Union[Cnn, _Mapping]] = ..., lstm: _Optional[_Union[Lstm, _Mapping]] = ...) -> None: ...
+
 class RunSpec(_message.Message):
-    __slots__ = ("method", "loss", "optimizer", "dataset", "epochs", "batch_size", "seed", "shuffle_buffer", "device", "execution", "steps_per_execution", "accuracy_metric", "loss_aggregation", "tensorboard", "replicas")
+    __slots__ = ("method", "loss", "optimizer", "dataset", "epochs", "batch_size", "seed", "shuffle_buffer", "device", "execution", "steps_per_execution", "accuracy_metric", "loss_aggregation", "tensorboard", "replicas", "network")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     LOSS_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +287,7 @@ class RunSpec(_message.Message):
     LOSS_AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     TENSORBOARD_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
     method: Method
     loss: Loss
     optimizer: Optimizer
@@ -272,7 +303,8 @@ class RunSpec(_message.Message):
     loss_aggregation: LossAggregation
     tensorboard: bool
     replicas: int
-    def __init__(self, method: _Optional[_Union[Method, str]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., dataset: _Optional[_Union[Dataset, str]] = ..., epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., shuffle_buffer: _Optional[int] = ..., device: _Optional[_Union[Device, str]] = ..., execution: _Optional[_Union[Execution, str]] = ..., steps_per_execution: _Optional[int] = ..., accuracy_metric: _Optional[_Union[AccuracyMetric, str]] = ..., loss_aggregation: _Optional[_Union[LossAggregation, str]] = ..., tensorboard: _Optional[bool] = ..., replicas: _Optional[int] = ...) -> None: ...
+    network: Network
+    def __init__(self, method: _Optional[_Union[Method, str]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., dataset: _Optional[_Union[Dataset, str]] = ..., epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., shuffle_buffer: _Optional[int] = ..., device: _Optional[_Union[Device, str]] = ..., execution: _Optional[_Union[Execution, str]] = ..., steps_per_execution: _Optional[int] = ..., accuracy_metric: _Optional[_Union[AccuracyMetric, str]] = ..., loss_aggregation: _Optional[_Union[LossAggregation, str]] = ..., tensorboard: _Optional[bool] = ..., replicas: _Optional[int] = ..., network: _Optional[_Union[Network, _Mapping]] = ...) -> None: ...
 
 class ClassMetrics(_message.Message):
     __slots__ = ("predicted", "accuracy")
@@ -372,7 +404,7 @@ class Environment(_message.Message):
     def __init__(self, versions: _Optional[_Mapping[str, str]] = ..., device: _Optional[_Union[Device, str]] = ..., device_name: _Optional[str] = ..., cpu_model: _Optional[str] = ..., cpu_count: _Optional[int] = ..., threads: _Optional[int] = ..., platform: _Optional[str] = ..., source_revision: _Optional[str] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("dataset", "train", "validation", "reported_train", "reported_validation", "history", "weights_digest", "batch_order_digest", "updates", "phases", "environment", "tensorboard_dir", "diverged")
+    __slots__ = ("dataset", "train", "validation", "reported_train", "reported_validation", "history", "weights_digest", "batch_order_digest", "updates", "phases", "environment", "tensorboard_dir", "diverged", "notes")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +418,7 @@ class Result(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     TENSORBOARD_DIR_FIELD_NUMBER: _ClassVar[int]
     DIVERGED_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     dataset: Dataset
     train: FinalMetrics
     validation: FinalMetrics
@@ -399,7 +432,8 @@ class Result(_message.Message):
     environment: Environment
     tensorboard_dir: str
     diverged: Divergence
-    def __init__(self, dataset: _Optional[_Union[Dataset, str]] = ..., train: _Optional[_Union[FinalMetrics, _Mapping]] = ..., validation: _Optional[_Union[FinalMetrics, _Mapping]] = ..., reported_train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., reported_validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., history: _Optional[_Iterable[_Union[EpochRecord, _Mapping]]] = ..., weights_digest: _Optional[str] = ..., batch_order_digest: _Optional[str] = ..., updates: _Optional[int] = ..., phases: _Optional[_Union[Phases, _Mapping]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., tensorboard_dir: _Optional[str] = ..., diverged: _Optional[_Union[Divergence, _Mapping]] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dataset: _Optional[_Union[Dataset, str]] = ..., train: _Optional[_Union[FinalMetrics, _Mapping]] = ..., validation: _Optional[_Union[FinalMetrics, _Mapping]] = ..., reported_train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., reported_validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., history: _Optional[_Iterable[_Union[EpochRecord, _Mapping]]] = ..., weights_digest: _Optional[str] = ..., batch_order_digest: _Optional[str] = ..., updates: _Optional[int] = ..., phases: _Optional[_Union[Phases, _Mapping]] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., tensorboard_dir: _Optional[str] = ..., diverged: _Optional[_Union[Divergence, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunError(_message.Message):
     __slots__ = ("reason", "message", "retryable", "hint")

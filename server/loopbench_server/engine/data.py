@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from loopbench.spec import SAMPLES, Dataset, DatasetInfo
 from loopbench_server.engine.download import DownloadError, Source, download
-from loopbench_server.engine.network import CLASSES
 from loopbench_server.errors import DatasetCorruptError, DatasetNotAvailableError
 
-SIDE = 28
+# Pixels of an image per side, and classes.
+SIDE, CLASSES = 28, 10
 # Alignment of TensorFlow's tensors in bytes, which lets it use the memory of an array.
 ALIGNMENT = 64
 DIGITS_FILE = Path(__file__).with_name("digits.npz")

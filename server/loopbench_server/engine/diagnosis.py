@@ -14,10 +14,11 @@ from loopbench_diagnose.side import Side
 from loopbench_server.engine import data as datasets
 from loopbench_server.engine.data import Data, Samples, make_samples
 from loopbench_server.engine.devices import choose_device
-from loopbench_server.engine.job import build_replicated_model, make_job
+from loopbench_server.engine.job import build_job, build_replicated_model, make_job
 from loopbench_server.engine.losses import LOSSES
-from loopbench_server.engine.methods import METHODS
-from loopbench_server.engine.network import build_model
+from loopbench_server.engine.methods import METHODS, make_method
+from loopbench_server.engine.networks import build_model
+from loopbench_server.engine.notes import recording_notes
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.remedies import remedied
 from loopbench_server.engine.specifications import Whole, ask
@@ -44,26 +45,30 @@ def diagnose(
 ) -> Diagnosis:
     """Why runs of ``first`` and ``second`` end, or report, differently.
 
-    Device, dataset and seed of the experiments are those of ``first``. Both sides are given batches of the same size,
-    so that what lies in the loops shows; what another size does is asked of the whole runs. ``divergences`` say where
-    whole runs of the two diverged, as far as that is known: the experiments may be too short to show it.
+    Device, dataset, network and seed of the experiments are those of ``first``. Both sides are given batches of the
+    same size, so that what lies in the loops shows; what another size does is asked of the whole runs. ``divergences``
+    say where whole runs of the two diverged, as far as that is known: the experiments may be too short to show it.
 
     Raises:
         DeviceNotAvailableError: a GPU is asked for and absent.
         DatasetNotAvailableError: a dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file does not hold what it should.
+        ExecutionNotAvailableError: TensorFlow or Keras uses another execution than a specification requires.
     """
-    choose_device(first.device, config.threads, max(first.replicas, second.replicas))
+    choose_device([first, second], config.threads)
     wholes = tuple(
         Whole(spec, datasets.load(spec.dataset, config.data_dir), diverged)
         for spec, diverged in zip((first, second), divergences, strict=True)
     )
     data = wholes[0].data
+    with recording_notes() as notes:
+        for spec in (first, second):
+            make_method(build_job(spec, data), notes)
     batch_size = _batch_size(first, second)
     findings = examine(
-        lambda: build_model(first.seed),
+        lambda: build_model(first),
         GivenData(data.train.images, data.train.one_hot, validation=_given(data.validation)),
-        (_side(first, batch_size, first.seed), _side(second, batch_size, first.seed)),
+        (_side(first, batch_size, first), _side(second, batch_size, first)),
         samples=_batches(first, second) * batch_size + batch_size // 2,
         seed=0,
         probes=ON_A_PART,
@@ -91,11 +96,12 @@ def _given(samples: Samples) -> GivenData:
     return GivenData(samples.images, samples.one_hot)
 
 
-def _side(spec: RunSpec, batch_size: int, seed: int) -> Side:
+def _side(spec: RunSpec, batch_size: int, first: RunSpec) -> Side:
+    built = spec.model_copy(update={"seed": first.seed, "network": first.network})
     return Side(
         train=_loop(spec.model_copy(update={"batch_size": batch_size})),
         loss=LOSSES[spec.loss].per_sample,
-        build_model=lambda: build_replicated_model(seed, spec.replicas),
+        build_model=lambda: build_replicated_model(built),
     )
 
 

@@ -4,15 +4,14 @@ import keras
 import numpy as np
 
 from loopbench.spec import ClassMetrics, FinalMetrics, Loss
-from loopbench_server.engine.data import Samples
+from loopbench_server.engine.data import CLASSES, Samples
+from loopbench_server.engine.forward_pass import compute_outputs
 from loopbench_server.engine.losses import LOSSES
-from loopbench_server.engine.network import CLASSES
-from loopbench_server.engine.tensors import as_tensors
 
 
 def compute_final_metrics(model: keras.Model, samples: Samples, loss: Loss) -> FinalMetrics:
     """Count the samples that ``model`` classifies correctly, and average their losses in float64."""
-    outputs = model(as_tensors(samples)[0], training=False).numpy()
+    outputs = compute_outputs(model, samples)
     confusion = _count(samples.labels, outputs.argmax(axis=1))
     correct = int(confusion.trace())
     losses = LOSSES[loss].per_sample(samples.one_hot.astype(np.float64), outputs.astype(np.float64))

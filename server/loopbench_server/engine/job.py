@@ -9,7 +9,7 @@ from loopbench.spec import Execution, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
 from loopbench_server.engine.losses import LOSSES
-from loopbench_server.engine.network import build_model
+from loopbench_server.engine.networks import build_model
 from loopbench_server.engine.optimizers import build_optimizer
 from loopbench_server.engine.replicas import strategy_for
 
@@ -49,13 +49,13 @@ class Job:
 
 def build_job(spec: RunSpec, data: Data) -> Job:
     """Return a job whose random draws all follow from ``spec.seed``."""
-    return make_job(build_replicated_model(spec.seed, spec.replicas), spec, data)
+    return make_job(build_replicated_model(spec), spec, data)
 
 
-def build_replicated_model(seed: int, replicas: int) -> keras.Sequential:
-    """Return the network on ``replicas`` devices; see :func:`build_model`."""
-    with strategy_for(replicas).scope():
-        return build_model(seed)
+def build_replicated_model(spec: RunSpec) -> keras.Sequential:
+    """Return the network on ``spec.replicas`` devices; see :func:`build_model`."""
+    with strategy_for(spec.replicas).scope():
+        return build_model(spec)
 
 
 def make_job(model: keras.Model, spec: RunSpec, data: Data) -> Job:

@@ -35,6 +35,7 @@ ALIGNED: dict[str, tuple[str, ...]] = {
     Reason.SHUFFLE: ("shuffle_buffer",),
     Reason.SEED: ("seed",),
     Reason.DATASET: ("dataset",),
+    Reason.NETWORK: ("network",),
     Reason.XLA: ("execution", "steps_per_execution"),
 }
 

@@ -4,13 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from loopbench.spec import Cause, Divergence, Effect, Reason, RunSpec, Side
+from loopbench.spec import BaseNetwork, Cause, Divergence, Effect, Reason, RunSpec, Side
 from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.network import build_model, weights_digest
+from loopbench_server.engine.networks import build_model, weights_digest
 
 DIGITS_SHOWN = 12
 # Rank of causes that differ by no more than another seed does: below all others that touch the training.
@@ -24,11 +24,6 @@ class Whole:
     spec: RunSpec
     data: Data
     diverged: Divergence | None = None
-
-    @cached_property
-    def initial(self) -> str:
-        """Digest of the initial weights."""
-        return weights_digest(build_model(self.spec.seed).get_weights())
 
     @cached_property
     def images(self) -> str:
@@ -56,7 +51,7 @@ Wholes = tuple[Whole, Whole]
 
 def ask(wholes: Wholes, findings: Findings) -> None:
     """All questions on whole runs."""
-    for question in (_divergence, _data, _seed, _order, _updates, _replicas, _smaller_batches):
+    for question in (_divergence, _data, _network, _seed, _order, _updates, _replicas, _smaller_batches):
         question(wholes, findings)
 
 
@@ -96,10 +91,41 @@ def _data(wholes: Wholes, findings: Findings) -> None:
     )
 
 
+def _network(wholes: Wholes, findings: Findings) -> None:
+    first, second = (whole.spec.network for whole in wholes)
+    stated = evidence("network", f"Networks: {_words(first)}, and {_words(second)}.")
+    if first == second:
+        findings.control(stated.name, stated.description)
+        return
+    findings.cause(
+        Cause(
+            reason=Reason.NETWORK,
+            title=f"The first network is {_words(first)}, the second {_words(second)}",
+            evidence=(stated,),
+            consequence="The networks have different weights. The experiments train the first network on both sides.",
+            fix="Train the same network on both sides.",
+        ),
+        Effect.TRAINING,
+        1e8,
+    )
+
+
+def _words(network: BaseNetwork) -> str:
+    sizes = network.model_dump(mode="json", exclude={"kind"})
+    return f"{network.kind} with " + ", ".join(f"{name} {value}" for name, value in sizes.items())
+
+
+def _initial(spec: RunSpec, network: BaseNetwork) -> str:
+    """Return the digest of the initial weights of ``network`` under the seed of ``spec``."""
+    return weights_digest(build_model(spec.model_copy(update={"network": network})).get_weights())
+
+
 def _seed(wholes: Wholes, findings: Findings) -> None:
     first, second = wholes
-    stated = f"Digests of the initial weights: {first.initial[:DIGITS_SHOWN]}… and {second.initial[:DIGITS_SHOWN]}…."
-    if first.initial == second.initial:
+    # Of the same network, so that only the seed can differ.
+    initial = [_initial(whole.spec, first.spec.network) for whole in wholes]
+    stated = f"Digests of the initial weights: {initial[0][:DIGITS_SHOWN]}… and {initial[1][:DIGITS_SHOWN]}…."
+    if initial[0] == initial[1]:
         findings.control("initial_weights", stated)
         return
     findings.cause(

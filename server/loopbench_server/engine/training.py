@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
 from loopbench_server.engine.final_metrics import compute_final_metrics
 from loopbench_server.engine.job import build_job
-from loopbench_server.engine.methods import METHODS, TrainingMethod
-from loopbench_server.engine.network import weights_digest
+from loopbench_server.engine.methods import TrainingMethod, make_method
+from loopbench_server.engine.networks import weights_digest
+from loopbench_server.engine.notes import Notes, recording_notes
 from loopbench_server.engine.recorder import Recorder
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.worker_config import WorkerConfig
@@ -40,20 +42,24 @@ class Clock:
         self.seconds[f"{name}_seconds"] = time.perf_counter() - start
 
 
-def _train(
-    method: TrainingMethod,
-    folder: Path | None,
-    on_progress: Callable[[Progress], None],
-    on_epoch: Callable[[EpochRecord], None],
-) -> tuple[Recorder, DivergenceMonitor]:
+@dataclass(frozen=True)
+class Reports:
+    """Functions that receive each phase, progress and epoch of a run."""
+
+    on_phase: Callable[[str], None]
+    on_progress: Callable[[Progress], None]
+    on_epoch: Callable[[EpochRecord], None]
+
+
+def _train(method: TrainingMethod, folder: Path | None, reports: Reports) -> tuple[Recorder, DivergenceMonitor]:
     logs = TensorBoardLogs(folder, method.job.model) if folder else None
 
     def record(epoch: EpochRecord) -> None:
         if logs:
             logs.write(epoch)
-        on_epoch(epoch)
+        reports.on_epoch(epoch)
 
-    recorder, monitor = Recorder(method, on_progress, record), DivergenceMonitor(method)
+    recorder, monitor = Recorder(method, reports.on_progress, record), DivergenceMonitor(method)
     # The monitor first, so that its work does not count as training time.
     method.train([monitor, recorder])
     if logs:
@@ -79,18 +85,27 @@ def train(
         DeviceNotAvailableError: a GPU is required and absent.
         DatasetNotAvailableError: the dataset is not there and cannot be downloaded.
         DatasetCorruptError: its file has unexpected contents.
+        ExecutionNotAvailableError: TensorFlow or Keras uses another execution.
     """
-    clock = Clock(on_phase)
+    with recording_notes() as notes:
+        result, weights = _train_recorded(spec, config, notes, log_dir, Reports(on_phase, on_progress, on_epoch))
+    return result.model_copy(update={"notes": notes.texts}), weights
+
+
+def _train_recorded(
+    spec: RunSpec, config: WorkerConfig, notes: Notes, log_dir: Path | None, reports: Reports
+) -> tuple[Result, Weights]:
+    clock = Clock(reports.on_phase)
     with clock.phase("start"):
-        device = choose_device(spec.device, config.threads, spec.replicas)
+        device = choose_device([spec], config.threads, config.gpu_slots)
     with clock.phase("load"):
         data = datasets.load(spec.dataset, config.data_dir)
     with clock.phase("compile"):
         job = build_job(spec, data)
-        method = METHODS[spec.method](job)
+        method = make_method(job, notes)
         method.warm_up()
     with clock.phase("train"):
-        recorder, monitor = _train(method, log_dir, on_progress, on_epoch)
+        recorder, monitor = _train(method, log_dir, reports)
     with clock.phase("evaluate"):
         final_metrics = {
             name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")

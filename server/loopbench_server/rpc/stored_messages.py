@@ -5,7 +5,7 @@ constructors of the messages, which are C. Models in between would take five tim
 thousand runs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -14,9 +14,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pydantic import BaseModel
 from pydantic_core import from_json, to_jsonable_python
 
-from loopbench.spec import OPTIMIZERS, EpochRecord, Result, RunError, RunSpec, RunState
+from loopbench.spec import EpochRecord, Result, RunError, RunSpec, RunState
 from loopbench.v1 import benchmark_service_pb2, run_pb2
-from loopbench.wire import enum_prefix
+from loopbench.wire import enum_prefix, has_variants
 from loopbench_server.store.schema import reading_run
 
 Values = dict[str, Any]
@@ -111,9 +111,10 @@ def _make_conversion(annotation: Any, field: FieldDescriptor) -> Convert | None:
         prefix = enum_prefix(field.enum_type)
         numbers = {value.name.removeprefix(prefix): value.number for value in field.enum_type.values}
         return _convert_each(numbers.__getitem__) if field.is_repeated else numbers.__getitem__
-    if field.message_type is run_pb2.Optimizer.DESCRIPTOR:
-        return _optimizer
-    model = _find_model(annotation)
+    if field.message_type is not None and has_variants(field.message_type):
+        kinds = {kind.model_fields["kind"].default: kind for kind in _find_models(annotation)}
+        return _convert_variant(kinds, field.message_type)
+    model = next(_find_models(annotation), None)
     if field.message_type is None or model is None:
         return None
     convert = _converter(model, field.message_type)
@@ -126,19 +127,25 @@ def _convert_each(change: Convert) -> Convert:
     return lambda values: [change(value) for value in values]
 
 
-def _find_model(annotation: Any) -> type[BaseModel] | None:
-    """Return the model in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
+def _find_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in an annotation such as ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _find_model(part))), None)
+        yield annotation
+    for part in get_args(annotation):
+        yield from _find_models(part)
 
 
-def _optimizer(stored: Values) -> Values:
-    """Convert the only union of the contract: the discriminator names the member of the oneof."""
-    kind = stored["kind"]
-    field = run_pb2.Optimizer.DESCRIPTOR.fields_by_name[kind]
-    values = _converter(OPTIMIZERS[kind], field.message_type)(stored)
-    return {kind: {name: value for name, value in values.items() if name != "kind"}}
+def _convert_variant(kinds: Mapping[str, type[BaseModel]], descriptor: Descriptor) -> Convert:
+    """Return the conversion of a variant: its discriminator names the member of the oneof."""
+    fields: Any = descriptor.fields_by_name
+    converters = {kind: _converter(model, fields[kind].message_type) for kind, model in kinds.items()}
+
+    def convert(stored: Values) -> Values:
+        kind = stored["kind"]
+        values = converters[kind](stored)
+        return {kind: {name: value for name, value in values.items() if name != "kind"}}
+
+    return convert
 
 
 def make_page_message(runs: Sequence[run_pb2.Run], next_page_token: str) -> benchmark_service_pb2.ListRunsResponse:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -20,6 +21,7 @@ from loopbench_server.runs.active_run import ActiveRun
 from loopbench_server.runs.attempt import Outcome, make_error, now, run_attempt
 from loopbench_server.runs.log_context import run_log_context
 from loopbench_server.runs.observers import Observer
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store.retry import retry_until
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
@@ -31,11 +33,11 @@ log = structlog.get_logger()
 class RunExecutor:
     """Executes runs. ``active`` holds the queued and running runs of this server by id, in order of submission."""
 
-    def __init__(self, store: Store, pool: WorkerPool, slots: int, config: WorkerConfig, observer: Observer) -> None:
+    def __init__(self, store: Store, pool: WorkerPool, slots: Slots, config: WorkerConfig, observer: Observer) -> None:
         self.active: dict[str, ActiveRun] = {}
         self._store = store
         self._pool = pool
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = slots
         self._config = config
         self.observer = observer
         # An attempt may be cancelled. Its supervisor never is: the run gets its end, whatever happens.
@@ -84,7 +86,7 @@ class RunExecutor:
                 active.update(queue_position=position)
 
     async def _attempt(self, active: ActiveRun) -> Outcome:
-        async with self._slots:
+        async with self._slots.hold(active.run.spec) as gpu_slots:
             queue_seconds = active.seconds
             start_time = now(not_before=active.run.create_time)
             run = active.run.model_copy(update={"state": RunState.RUNNING, "start_time": start_time})
@@ -95,7 +97,7 @@ class RunExecutor:
             return await run_attempt(
                 _this_attempt(active, run),
                 self._pool,
-                self._config,
+                replace(self._config, gpu_slots=gpu_slots),
                 queue_seconds=queue_seconds,
                 on_phase=lambda phase, time: self.observer.phase_began(run, phase, time),
                 on_progress=lambda progress: active.update(progress=progress),

@@ -108,12 +108,16 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "create_time": run.create_time,
         "start_time": run.start_time,
         "end_time": run.end_time,
-        # Unset fields are left out, so that an older server can read a result with nothing new.
-        "result": run.result.model_dump_json(exclude_none=True) if run.result else None,
+        "result": _dump_result(run.result) if run.result else None,
         "error": run.error.model_dump_json() if run.error else None,
         "name": run.name or None,
         "labels": json.dumps(run.labels) if run.labels else None,
     }
+
+
+def _dump_result(result: Result) -> str:
+    """Leave out unset fields, so that an older server can read a result with nothing new."""
+    return result.model_dump_json(exclude_none=True, exclude=None if result.notes else {"notes"})
 
 
 def run_to_label_rows(run: Run) -> list[dict[str, str]]:

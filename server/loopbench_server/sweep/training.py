@@ -14,6 +14,7 @@ from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_reques
 from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store.store import Store
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.telemetry.metrics import TrainingMetrics
@@ -43,7 +44,7 @@ class IndexTrainer:
         self._metrics = metrics
         self._description = partial(describe, pool, config)
         self._describing: asyncio.Task[None] | None = None
-        self._executor = RunExecutor(store, pool, ONE_RUN.slots, config, observers)
+        self._executor = RunExecutor(store, pool, Slots(ONE_RUN.slots), config, observers)
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 

@@ -38,6 +38,7 @@ class RunSpans(Observer):
             "loopbench.loss": run.spec.loss,
             "loopbench.optimizer": run.spec.optimizer.kind,
             "loopbench.dataset": run.spec.dataset,
+            "loopbench.network": run.spec.network.kind,
         }
         time = _nanoseconds(run.create_time)
         span = self._tracer.start_span("run", attributes=attributes, start_time=time)

@@ -113,12 +113,13 @@ def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
         on_progress=lambda progress: send(Progressed(progress=progress)),
         on_epoch=lambda record: send(EpochEnded(record=record)),
     )
-    return [_encode(Trained(result=result)), pack(weights)]
+    notes = tuple(redact_paths(note, *_private_folders(task)) for note in result.notes)
+    return [_encode(Trained(result=result.model_copy(update={"notes": notes}))), pack(weights)]
 
 
 def _evaluate(task: Task, weights: bytes, _: Send) -> Iterable[bytes]:
     from loopbench_server.engine.evaluation import evaluate  # noqa: PLC0415  only in the worker
-    from loopbench_server.engine.network import weights_digest  # noqa: PLC0415  only in the worker
+    from loopbench_server.engine.networks import weights_digest  # noqa: PLC0415  only in the worker
 
     assert task.spec is not None
     arrays = unpack(weights)

@@ -3,12 +3,14 @@
 A program is one published program with its fault, rebuilt small for Keras 3 in the words and code of this project.
 ``faulty`` is its training, of ``build_model`` on ``data``. ``repaired`` is the training without the fault, on
 ``repaired_data`` where the repair is in the data. ``score`` is what the repair improves, and ``halves``, where there
-are two faults, has the training with one of them each.
+are two faults, has the training with one of them each. Modules named ``sound_`` are sound scripts with a ``loop``,
+of the kinds of the Keras documentation's examples.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
-from scripts.scoreboard.cases import PROGRAM, Label
+from scripts.scoreboard.cases import PROGRAM, SCRIPT, Label
 
 STACK_OVERFLOW = "https://stackoverflow.com/questions"
 
@@ -187,3 +189,5 @@ CASES: dict[str, Label] = {
     "traincheck_frozen": Label(PROGRAM, "TrainCheck pytorch-forum-84911", ("VARIABLES_LEFT_OUT",), ()),
     "traincheck_same_noise": so(67180955, "TrainCheck", "REPEATED_RANDOMNESS"),
 }
+for path in sorted(Path(__file__).parent.glob("sound_*.py")):
+    CASES[path.stem] = Label(SCRIPT, "own script")

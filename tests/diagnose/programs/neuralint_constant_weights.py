@@ -30,11 +30,10 @@ def faulty(model, data, epochs=30):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(targets - model(inputs, training=True)))
         adam.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
-        return loss
 
     for _ in range(epochs):
-        losses = [step(inputs, targets) for inputs, targets in batches.shuffle(len(data.x)).batch(25)]
-    return {"loss": float(np.mean(losses))}
+        for inputs, targets in batches.shuffle(len(data.x)).batch(25):
+            step(inputs, targets)
 
 
 repaired = Side(faulty, build_model=built("glorot_uniform"))

@@ -23,8 +23,7 @@ def loop(loss):
         for _ in range(epochs):
             np.random.shuffle(rows)
             for taken in np.array_split(rows, len(rows) // 20):
-                found = model.train_on_batch(data.x[taken], data.y[taken], return_dict=True)
-        return found
+                model.train_on_batch(data.x[taken], data.y[taken])
 
     return train
 

@@ -24,7 +24,6 @@ def loop(cleared):
                 if cleared:
                     for total in summed:
                         total.assign(tf.zeros_like(total))
-        return {"loss": float(loss)}
 
     return train
 

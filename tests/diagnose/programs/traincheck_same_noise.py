@@ -21,7 +21,6 @@ def loop(seed_of):
                 with tf.GradientTape() as tape:
                     loss = crossentropy(labels, model(inputs + noise, training=True))
                 adam.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
-        return {"loss": float(loss)}
 
     return train
 

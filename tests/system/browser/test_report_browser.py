@@ -1,5 +1,6 @@
 """The report in a real browser: its appearance and its use."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from loopbench.spec import Method
 from loopbench_client.report import Report, write_report
 from tests.support.browser import POOR_CONTRAST
 from tests.support.reports import make_group, make_report, many_groups, two_groups, whole_report
+from tests.support.servers import eventually
 
 LONG = "a-label-without-a-single-space-that-is-as-long-as-labels-may-be-" * 3
 
@@ -47,7 +49,7 @@ def ten(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1200])
+@pytest.mark.parametrize("width", [375, 390, 1200])
 def test_page_is_valid_on_every_screen(browser: Any, path: Path, width: int, scheme: str) -> None:
     browser.show(path, width=width, scheme=scheme)
     assert browser.complaints() == []
@@ -115,6 +117,34 @@ def test_a_cell_of_the_matrix_leads_to_its_folded_sentence(browser: Any, ten: Pa
     assert visible(browser, "#pair-45") == 0
     press(browser, "[href='#pair-45']", Keys.ENTER)
     assert visible(browser, "#pair-45") == 1
+
+
+def test_a_verdict_leads_to_its_causes(browser: Any, tmp_path: Path) -> None:
+    browser.show(write_report(tmp_path, whole_report()))
+    press(browser, "[href='#causes-1']", Keys.ENTER)
+    assert browser.run("return document.querySelector(':target').id") == "causes-1"
+    assert browser.run("const top = document.querySelector(':target').getBoundingClientRect().top; return top") < 100
+
+
+def test_the_first_sentence_is_the_conclusion(browser: Any, ten: Path) -> None:
+    browser.show(ten, width=390)
+    assert browser.run("return document.querySelector('p').className") == "conclusion"
+    box = browser.run(
+        "const box = document.querySelector('.conclusion').getBoundingClientRect(); return [box.left, box.right]"
+    )
+    assert 0 <= box[0] < box[1] <= 390
+
+
+@pytest.mark.parametrize("name", ["plan.yaml", "runs.csv", "epochs.csv", "report.json"])
+def test_the_files_inside_the_page_can_be_saved(browser: Any, tmp_path: Path, name: str) -> None:
+    browser.show(write_report(tmp_path / "report", make_report(two_groups())))
+    place = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", place)
+    press(browser, f"a[download='{name}']", Keys.ENTER)
+    saved = tmp_path / name
+    eventually(saved.is_file)
+    address = browser.run(f"return document.querySelector(\"a[download='{name}']\").href")
+    assert saved.read_bytes() == base64.b64decode(address.partition(";base64,")[2])
 
 
 def test_a_box_of_the_legend_hides_its_group(browser: Any, ten: Path) -> None:

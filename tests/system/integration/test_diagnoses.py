@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench.spec import AccuracyMetric, Adam, Loss, LossAggregation, Method, Sgd, Side
+from loopbench.spec import AccuracyMetric, Adam, Cnn, Loss, LossAggregation, Lstm, Method, Sgd, Side
 from loopbench_client import Client
 from tests.support.diagnoses import check_loss_scale, diagnose, loss_scale_pair, observed, only, spec
 
@@ -98,6 +98,20 @@ def test_every_difference_is_named(client: Client) -> None:
     fixed = first.model_copy(update={"loss": Loss.SUM_OF_SQUARES, "accuracy_metric": AccuracyMetric.SPARSE_CATEGORICAL})
     assert diagnosis.fixed_first == fixed
     assert diagnosis.fixed_second == fixed.model_copy(update={"method": FIT})
+
+
+def test_another_network_is_named_and_nothing_else(client: Client) -> None:
+    first, second = spec(network=Cnn(filters=(4,))), spec(method=FIT, network=Lstm(units=8))
+    diagnosis = diagnose(client, first, second)
+    cause = only(diagnosis)
+    assert cause.reason == "NETWORK"
+    assert cause.title == "The first network is cnn with filters [4], dropout 0.25, the second lstm with units 8"
+    assert diagnosis.fixed_second == second.model_copy(update={"network": first.network})
+
+
+@pytest.mark.parametrize("network", [Cnn(filters=(4,)), Lstm(units=8)], ids=["cnn", "lstm"])
+def test_methods_that_train_a_network_raise_no_alarm(client: Client, network: Cnn | Lstm) -> None:
+    assert diagnose(client, spec(network=network), spec(method=FIT, network=network)).causes == ()
 
 
 def test_a_replicas_own_mean_is_found(client: Client) -> None:

@@ -13,7 +13,7 @@ from loopbench.spec.normalization import spec_digest
 from loopbench.v1 import run_pb2
 from loopbench_client.cli import app
 from loopbench_client.cli.exit_codes import ExitCode
-from loopbench_client.cli.run_flags import HELP, OPTIMIZER_FLAGS, PARAMETERS, flag_of
+from loopbench_client.cli.run_flags import HELP, PARAMETER_FLAGS, PARAMETERS, flag_of
 
 FULL_SPEC = spec.RunSpec(
     method=spec.Method.CUSTOM_TRAIN_STEP,
@@ -30,6 +30,7 @@ FULL_SPEC = spec.RunSpec(
     accuracy_metric=spec.AccuracyMetric.CATEGORICAL_ON_LABELS,
     loss_aggregation=spec.LossAggregation.LAST_BATCH,
     tensorboard=True,
+    network=spec.Cnn(filters=(8, 4), dropout=0.5),
 )
 FULL_FLAGS = [
     "--method=custom-train-step",
@@ -49,13 +50,18 @@ FULL_FLAGS = [
     "--accuracy-metric=categorical-on-labels",
     "--loss-aggregation=last-batch",
     "--tensorboard",
+    "--network=cnn",
+    "--network-option=filters=8,4",
+    "--network-option=dropout=0.5",
 ]
 
 Cli = Callable[..., Result]
 
 
 def test_every_field_of_a_spec_has_a_flag() -> None:
-    assert {p.name for p in PARAMETERS} == spec.RunSpec.model_fields.keys() | OPTIMIZER_FLAGS.keys()
+    assert {p.name for p in PARAMETERS} == spec.RunSpec.model_fields.keys() | {
+        flag for flags in PARAMETER_FLAGS.values() for flag in flags
+    }
     assert HELP.keys() == spec.RunSpec.model_fields.keys()
 
 

@@ -3,12 +3,14 @@
 import pytest
 
 from loopbench.spec import (
-    OPTIMIZERS,
+    VARIANTS,
     Adam,
+    Cnn,
     Dataset,
     InvalidFieldsError,
     Loss,
     Method,
+    Mlp,
     RunGroup,
     RunSpec,
     Sgd,
@@ -35,13 +37,15 @@ def find_faults(base: Draft, over: Draft | None = None) -> dict[str, str]:
 
 def test_a_name_is_of_a_field_or_of_a_parameter() -> None:
     assert FIELDS | {"seed"} == RunSpec.model_fields.keys()
-    assert FIELDS.isdisjoint(PARAMETERS)
-    assert {name for kind in OPTIMIZERS.values() for name in kind.model_fields} == PARAMETERS | {"kind"}
+    for field, kinds in VARIANTS.items():
+        assert {name for kind in kinds.values() for name in kind.model_fields} == PARAMETERS[field] | {"kind"}
+    # No name belongs to two of them.
+    assert len(NAMES) == len(FIELDS) + sum(map(len, PARAMETERS.values()))
 
 
 def test_every_name_of_the_wire_is_known_in_each_spelling() -> None:
     fields = [*run_pb2.RunSpec.DESCRIPTOR.fields]
-    for kind in run_pb2.Optimizer.DESCRIPTOR.fields:
+    for kind in (*run_pb2.Optimizer.DESCRIPTOR.fields, *run_pb2.Network.DESCRIPTOR.fields):
         assert kind.message_type is not None
         fields += kind.message_type.fields
     for field in fields:
@@ -69,6 +73,17 @@ def test_specs_in_a_line_on_top_of_what_they_share() -> None:
         "adam": RunSpec(optimizer=Adam(beta_1=0.5), **shared),
     }
     assert plan.seeds == (0, 1, 2, 3, 4)
+
+
+def test_a_network_in_a_line() -> None:
+    plan = make_plan(Draft(), draft("a: network=cnn filters=8,4", "b: widths=32", "c: network=CNN dropout=0.5"))
+    assert [spec.network for spec in plan.specs.values()] == [Cnn(filters=(8, 4)), Mlp(widths=(32,)), Cnn(dropout=0.5)]
+
+
+def test_a_bad_size_is_named_by_its_list() -> None:
+    faults = find_faults(draft("a: network=cnn filters=8,0", "b: units=3"))
+    assert faults["spec 'a', filters"] == "Input should be greater than or equal to 1"
+    assert faults["spec 'b', units"] == "mlp has no such parameter; it has widths"
 
 
 def test_a_specs_value_wins_over_both_sources() -> None:

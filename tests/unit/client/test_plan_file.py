@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.spec import Adam, Dataset, InvalidFieldsError, Loss, Method, RunSpec, Sgd
+from loopbench.spec import Adam, Cnn, Dataset, InvalidFieldsError, Loss, Method, Mlp, RunSpec, Sgd
 from loopbench_client.comparing import Draft, Plan, make_plan, read_draft
 from loopbench_client.comparing.values import Given
 
@@ -63,6 +63,11 @@ def test_seeds_are_a_number_or_a_list(tmp_path: Path, seeds: str, expected: tupl
 def test_an_anchor_is_resolved(tmp_path: Path) -> None:
     plan = read_plan(tmp_path, "specs:\n  a: &a {loss: mean-squared-error}\n  b: *a")
     assert {spec.loss for spec in plan.specs.values()} == {Loss.MEAN_SQUARED_ERROR}
+
+
+def test_a_network_has_its_sizes_as_a_list(tmp_path: Path) -> None:
+    plan = read_plan(tmp_path, "specs:\n  a: {network: {cnn: {filters: [8, 4]}}}\n  b: {widths: [32]}")
+    assert [spec.network for spec in plan.specs.values()] == [Cnn(filters=(8, 4)), Mlp(widths=(32,))]
 
 
 def test_one_error_names_everything_by_its_path(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ def test_the_page_has_a_sound_structure(written: Written) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    links = [link["href"] or "" for tag in ("a", "use") for link in page.all(tag)]
+    files = {link["download"]: link["href"] or "" for link in page.all("a") if "download" in link}
+    assert {*files} == {"plan.yaml", "runs.csv", "epochs.csv", "report.json"}
+    assert all(address.startswith("data:") for address in files.values())
+    links = [link["href"] or "" for tag in ("a", "use") for link in page.all(tag) if "download" not in link]
     assert {link.removeprefix("#") for link in links} <= {*ids}
     assert {label["for"] for label in page.all("label")} <= {*ids}
 
@@ -61,7 +64,7 @@ def test_sections_come_in_their_order(written: Written) -> None:
     text = written(whole_report()).source
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert titles == [
-        *("Verdicts", "Groups", "Claims", "Curves", "Validation accuracy", "Causes"),
+        *("Verdicts", "Groups", "Claims", "Curves", "Validation accuracy", "Confusion matrices", "Causes"),
         *("Environment", "Repeat it", "Digests"),
     ]
 

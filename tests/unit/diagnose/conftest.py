@@ -7,7 +7,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from loopbench.spec import Device
+from loopbench.spec import Device, Method, RunSpec
 from loopbench_server.engine.devices import choose_device
 
-choose_device(Device.CPU, 1, replicas=2)
+choose_device([RunSpec(device=Device.CPU, method=Method.FIT, replicas=2)], threads=1)

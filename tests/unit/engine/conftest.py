@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from loopbench.spec import Dataset, Device
+from loopbench.spec import Dataset, Device, Method, RunSpec
 from loopbench_server.engine import data
 from loopbench_server.engine.devices import choose_device
 
@@ -21,7 +21,7 @@ REPLICAS = 2
 
 @pytest.fixture(scope="session", autouse=True)
 def _device() -> None:
-    choose_device(Device.CPU, THREADS, REPLICAS)
+    choose_device([RunSpec(device=Device.CPU, method=Method.FIT, replicas=REPLICAS)], THREADS)
 
 
 @pytest.fixture(scope="session")

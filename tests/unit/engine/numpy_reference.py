@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from loopbench.spec import Dataset, Result, RunSpec
 from loopbench_server.engine.batch_order import BatchOrder
 from loopbench_server.engine.data import Data, Samples
-from loopbench_server.engine.network import build_model
+from loopbench_server.engine.networks import build_model
 from loopbench_server.engine.training import Weights, train
 from loopbench_server.worker_config import WorkerConfig
 
@@ -53,7 +53,7 @@ def batches(samples: Samples, order: NDArray[np.int32]) -> Iterator[tuple[Float6
 
 def train_with_numpy(data: Data, optimizer: dict[str, str], epochs: int, rate: float = 0.01) -> list[Float64]:
     """Weights after SGD at ``rate``, or Adam at 0.001 (Kingma and Ba, 2015) with epsilon 1e-7 outside the root."""
-    weights = [w.astype(np.float64) for w in build_model(5).get_weights()]
+    weights = [w.astype(np.float64) for w in build_model(RunSpec(seed=5)).get_weights()]
     first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
     order, step = BatchOrder(5, len(data.train), 1_000), 0
     for epoch in range(epochs):

@@ -1,5 +1,6 @@
 """Choice of devices. GPUs are fake, and the calls to TensorFlow are recorded."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Device
+from loopbench.spec import Device, Execution, Method, RunSpec
 from loopbench_server.engine.devices import choose_device, list_devices
 from loopbench_server.errors import DeviceNotAvailableError
 
@@ -31,6 +32,10 @@ class ConfiguredDevices:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], ConfiguredDevices]:
     """A machine with that number of GPUs."""
+
+    # Restored after the test, whatever it sets.
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
 
     def of(gpus: int) -> ConfiguredDevices:
         asked, there = ConfiguredDevices(visible=GPUS[:gpus]), {"CPU": [CPU], "GPU": GPUS[:gpus]}
@@ -66,11 +71,15 @@ CHOICES = {
 }
 
 
+def spec_of(device: Device, replicas: int = 1, **fields: Any) -> RunSpec:
+    return RunSpec(device=device, method=Method.FIT, replicas=replicas, **fields)
+
+
 @pytest.mark.parametrize("given", CHOICES, ids=str)
 def test_devices_are_chosen(machine: Callable[[int], ConfiguredDevices], given: tuple[int, Device, int]) -> None:
     (gpus, wanted, replicas), (chosen, in_sight, parts) = given, CHOICES[given]
     asked = machine(gpus)
-    assert choose_device(wanted, 1, replicas) is chosen
+    assert choose_device([spec_of(wanted, replicas)], 1) is chosen
     assert asked.visible == asked.growing == GPUS[:in_sight]
     assert asked.parts == parts
     assert asked.deterministic is (chosen is Device.GPU)
@@ -90,8 +99,47 @@ def test_gpus_that_are_absent_are_an_error(
 ) -> None:
     asked = machine(gpus)
     with pytest.raises(DeviceNotAvailableError, match=message):
-        choose_device(Device.GPU, 1, replicas)
+        choose_device([spec_of(Device.GPU, replicas)], 1)
     assert asked == ConfiguredDevices(visible=GPUS[:gpus]), "nothing is set"
+
+
+# Executions that a process trains by → whether TensorFlow's operations are deterministic, and XLA's.
+DETERMINISM = {
+    (Execution.GRAPH,): (True, False),
+    (Execution.EAGER,): (True, False),
+    (Execution.XLA,): (False, True),
+    (Execution.GRAPH, Execution.XLA): (False, True),
+}
+
+
+@pytest.mark.parametrize("executions", DETERMINISM, ids=str)
+def test_determinism_on_a_gpu_depends_on_the_execution(
+    machine: Callable[[int], ConfiguredDevices], executions: tuple[Execution, ...]
+) -> None:
+    asked = machine(1)
+    os.environ["XLA_FLAGS"] = "--xla_dump_hlo_as_text"
+    choose_device([spec_of(Device.GPU, execution=execution) for execution in executions], 1)
+    flags = os.environ["XLA_FLAGS"].split()
+    assert "--xla_dump_hlo_as_text" in flags, "flags of the environment stay"
+    assert (asked.deterministic, "--xla_gpu_deterministic_ops=true" in flags) == DETERMINISM[executions]
+
+
+# GPUs, slots that a process holds → visible GPUs.
+HELD = {(3, (2,)): [2], (3, (0, 2)): [0, 2], (2, (3,)): [1], (1, (4,)): [0]}
+
+
+@pytest.mark.parametrize("given", HELD, ids=str)
+def test_a_slot_has_its_gpu(machine: Callable[[int], ConfiguredDevices], given: tuple[int, tuple[int, ...]]) -> None:
+    gpus, slots = given
+    asked = machine(gpus)
+    assert choose_device([spec_of(Device.GPU, len(slots))], 1, slots) is Device.GPU
+    assert asked.visible == asked.growing == [GPUS[number] for number in HELD[given]]
+
+
+def test_slots_that_share_a_gpu_are_too_few_for_replicas(machine: Callable[[int], ConfiguredDevices]) -> None:
+    machine(1)
+    with pytest.raises(DeviceNotAvailableError, match="2 GPUs are required, and TensorFlow sees 1"):
+        choose_device([spec_of(Device.GPU, 2)], 1, (0, 1))
 
 
 def test_devices_are_listed_by_their_kind(machine: Callable[[int], ConfiguredDevices]) -> None:

@@ -12,7 +12,7 @@ from loopbench_server.engine.data import Data
 from loopbench_server.engine.divergence import DivergenceMonitor
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS, TrainingMethod
-from loopbench_server.engine.network import build_model, weights_digest
+from loopbench_server.engine.networks import build_model, weights_digest
 
 from .numpy_reference import BATCH_SIZE, forward, gradients, run
 
@@ -29,7 +29,7 @@ def make_method(data: Data, method: Method, **fields: Any) -> TrainingMethod:
 
 def first_bad_update(data: Data, rate: float, momentum: float = 0.0) -> int:
     """First update, by NumPy in float32, whose loss or resulting weights are not finite."""
-    weights: list[Any] = build_model(5).get_weights()  # float32, as in the engine
+    weights: list[Any] = build_model(RunSpec(seed=5)).get_weights()  # float32, as in the engine
     velocity = [np.zeros_like(array) for array in weights]
     order = BatchOrder(5, len(data.train), 1_000).draw(0)
     for step in range(STEPS):

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from loopbench.spec import EpochRecord, ReportedMetrics
-from loopbench_server.engine.network import build_model
+from loopbench.spec import EpochRecord, ReportedMetrics, RunSpec
+from loopbench_server.engine.networks import build_model
 from loopbench_server.engine.tensorboard import TensorBoardLogs
 from loopbench_server.errors import TensorBoardFullError
 from tests.support.limits import full_disk
@@ -19,7 +19,7 @@ RECORD = EpochRecord(
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    return build_model(1)
+    return build_model(RunSpec(seed=1))
 
 
 def test_a_full_disk_is_named_before_training(tmp_path: Path, model: keras.Model) -> None:

@@ -46,6 +46,7 @@ def test_defaults_are_the_documented_job() -> None:
         "accuracy_metric": "SPARSE_CATEGORICAL",
         "loss_aggregation": "MEAN",
         "tensorboard": False,
+        "network": {"kind": "mlp", "widths": [256, 128]},
     }
 
 
@@ -296,3 +297,38 @@ def test_filters_and_groups_have_bounds(model: type[BaseModel], given: dict[str,
 
 def test_a_filter_knows_every_optimizer() -> None:
     assert spec.RunFilter.model_validate({"optimizers": list(spec.OPTIMIZERS)}).optimizers == tuple(spec.OPTIMIZERS)
+
+
+NETWORKS = [
+    ({"kind": "mlp", "widths": "32, 16"}, spec.Mlp(widths=(32, 16))),
+    ({"kind": "mlp", "widths": []}, spec.Mlp()),
+    ({"kind": "cnn", "filters": "8,", "dropout": "0"}, spec.Cnn(filters=(8,), dropout=0.0)),
+    ({"kind": "lstm", "units": "8"}, spec.Lstm(units=8)),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), NETWORKS)
+def test_sizes_of_a_network_may_be_text(given: dict[str, Any], expected: spec.BaseNetwork) -> None:
+    assert spec.RunSpec.model_validate({"network": given}).network == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"kind": "mlp", "widths": [256, 0]}, "mlp.widths.1"),
+        ({"kind": "mlp", "widths": "a"}, "mlp.widths.0"),
+        ({"kind": "mlp", "widths": [1] * 9}, "mlp.widths"),
+        ({"kind": "mlp", "widths": ""}, "mlp.widths"),
+        ({"kind": "cnn", "filters": [1] * 5}, "cnn.filters"),
+        ({"kind": "cnn", "dropout": 1.0}, "cnn.dropout"),
+        ({"kind": "cnn", "widths": [1]}, "cnn.widths"),
+        ({"kind": "lstm", "units": 4_097}, "lstm.units"),
+    ],
+)
+def test_sizes_of_a_network_have_bounds(given: dict[str, Any], field: str) -> None:
+    assert refused(spec.RunSpec, {"network": given}) == {f"network.{field}"}
+
+
+def test_a_spec_of_the_default_network_has_the_digest_that_it_always_had() -> None:
+    assert spec.RunSpec(network=spec.Mlp(widths=(256, 128))).unset_later == {"replicas", "network"}
+    assert spec.RunSpec(network=spec.Mlp(widths=(128, 256))).unset_later == {"replicas"}

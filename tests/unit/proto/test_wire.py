@@ -78,6 +78,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "loss_aggregation": st.sampled_from(spec.LossAggregation),
     "tensorboard": st.booleans(),
     "replicas": st.just(1),
+    "network": st.sampled_from(
+        [
+            {"kind": "mlp", "widths": (8, 4)},
+            {"kind": "cnn", "filters": (2,), "dropout": 0.0},
+            {"kind": "lstm", "units": 3},
+            *({"kind": kind} for kind in spec.NETWORKS),
+        ]
+    ),
 }
 EAGER_FIELDS = FIELDS | {"execution": st.just(spec.Execution.EAGER), "steps_per_execution": st.integers(0, 1)}
 SHARED_FIELDS = EAGER_FIELDS | {
@@ -118,6 +126,9 @@ PAIRS: dict[type[BaseModel], type[Message]] = {
     spec.EpochRecord: run_pb2.EpochRecord,
     spec.Phases: run_pb2.Phases,
     spec.Environment: run_pb2.Environment,
+    spec.Mlp: run_pb2.Mlp,
+    spec.Cnn: run_pb2.Cnn,
+    spec.Lstm: run_pb2.Lstm,
     spec.Result: run_pb2.Result,
     spec.RunError: run_pb2.RunError,
     spec.Run: run_pb2.Run,
@@ -148,8 +159,9 @@ def members(base: type) -> set[type]:
 
 
 def test_every_model_has_its_message() -> None:
-    # A part of TrainRequest and of Run.
-    without_message = {spec.Naming, spec.Model, spec.Input, spec.BaseOptimizer, spec.Violation, BaseModel}
+    bases: set[type] = {BaseModel, spec.Model, spec.Input, spec.Variant, spec.BaseOptimizer, spec.BaseNetwork}
+    # Naming is a part of TrainRequest and of Run.
+    without_message: set[type] = {*bases, spec.Naming, spec.Violation}
     assert set(PAIRS) == members(BaseModel) - without_message
 
 
@@ -158,8 +170,17 @@ def test_model_and_message_have_the_same_fields(model: type[BaseModel]) -> None:
     assert set(model.model_fields) - {"kind"} == set(PAIRS[model].DESCRIPTOR.fields_by_name)
 
 
-def test_the_optimizer_is_one_of_the_table() -> None:
-    assert set(run_pb2.Optimizer.DESCRIPTOR.fields_by_name) == set(spec.OPTIMIZERS)
+@pytest.mark.parametrize("field", spec.VARIANTS)
+def test_a_variant_is_one_of_the_table(field: str) -> None:
+    kind: Any = run_pb2.RunSpec.DESCRIPTOR.fields_by_name[field].message_type
+    assert wire.has_variants(kind)
+    assert set(kind.fields_by_name) == set(spec.VARIANTS[field])
+
+
+def test_an_empty_list_of_sizes_is_the_default() -> None:
+    message = run_pb2.RunSpec()
+    message.network.cnn.dropout = 0.5
+    assert wire.spec_from_wire(message) == spec.RunSpec(network=spec.Cnn(dropout=0.5))
 
 
 ENUMS: dict[type[StrEnum], Any] = {

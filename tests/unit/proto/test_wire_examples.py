@@ -89,6 +89,7 @@ INFO = spec.ServerInfo(
 GROUPS = (spec.RunGroup(label="tape", run_ids=("a", "b")), spec.RunGroup(label="fit", run_ids=("c",)))
 EXAMPLES: list[tuple[str, BaseModel]] = [
     ("spec", spec.RunSpec(shuffle_buffer=0, optimizer=spec.RmsProp(weight_decay=0.0))),
+    ("spec", spec.RunSpec(network=spec.Cnn(filters=(8, 4), dropout=0.0))),
     ("event", spec.RunEvent(state=spec.RunState.QUEUED, queue_position=0)),
     ("event", spec.RunEvent(state=spec.RunState.RUNNING, progress=PROGRESS)),
     ("event", spec.RunEvent(state=spec.RunState.RUNNING, progress=PROGRESS.model_copy(update={"train": None}))),

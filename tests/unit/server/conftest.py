@@ -19,6 +19,7 @@ from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
@@ -192,7 +193,7 @@ async def make_scheduler(
     made = []
 
     def make(slots: int = 1, queue_size: int = 10, caller_runs: int = 100) -> Scheduler:
-        executor = RunExecutor(store, pool, slots, config, observer)
+        executor = RunExecutor(store, pool, Slots(slots), config, observer)
         made.append(Scheduler(store, executor, Limits(slots, queue_size, caller_runs)))
         return made[-1]
 
@@ -204,7 +205,7 @@ async def make_scheduler(
 @pytest.fixture
 def executor(store: Store, pool: Any, config: WorkerConfig, observer: Any) -> RunExecutor:
     """An idle executor with one slot."""
-    return RunExecutor(store, pool, 1, config, observer)
+    return RunExecutor(store, pool, Slots(1), config, observer)
 
 
 @pytest.fixture

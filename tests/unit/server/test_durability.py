@@ -24,6 +24,7 @@ from loopbench_server.runs.maintenance import cancel_requests, retention
 from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.retention import Retention, enforce_retention, make_retention
 from loopbench_server.runs.scheduler import Scheduler
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store import retry
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
@@ -315,7 +316,7 @@ class TestBounds:
         observer: Any,
     ) -> None:
         bounded = WorkerConfig(tensorboard_dir=config.tensorboard_dir, limits=limits)
-        executor = RunExecutor(store, pool, 1, bounded, observer)
+        executor = RunExecutor(store, pool, Slots(1), bounded, observer)
         run = store.add(spec.Run(id="i", request_id="r", spec=RunSpec(), state=RunState.QUEUED, create_time=now()))
         ended = await executor.enqueue(run, "me").wait_ended()
         assert ended.error is not None

@@ -15,6 +15,7 @@ from loopbench.spec import RunState
 from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.leases import reap_expired
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 
@@ -47,7 +48,7 @@ async def test_a_late_server_lets_others_renew_first(
     make_run: Callable[..., spec.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executor = RunExecutor(here, pool, 1, config, observer)
+    executor = RunExecutor(here, pool, Slots(1), config, observer)
     run = other.add(make_run())
     looking = asyncio.create_task(reap_expired(here, executor))
     await asyncio.sleep(0.2)
@@ -86,7 +87,7 @@ async def test_a_second_pause_lets_others_renew_as_the_first_does(
     make_run: Callable[..., spec.Run],
 ) -> None:
     """The machine stands still again while the others have their time to renew."""
-    executor = RunExecutor(here, pool, 1, config, observer)
+    executor = RunExecutor(here, pool, Slots(1), config, observer)
     run = other.add(make_run())
     looking = asyncio.create_task(reap_expired(here, executor))
     await asyncio.sleep(0.2)

@@ -22,6 +22,7 @@ from loopbench_server.rpc.interceptors import make_interceptors
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.scheduler import Limits, Scheduler
+from loopbench_server.runs.slots import Slots
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.telemetry.run_spans import RunSpans
@@ -68,7 +69,7 @@ def spans() -> Spans:
 
 @pytest.fixture
 async def scheduler(store: Store, pool: Any, config: WorkerConfig, spans: Spans) -> AsyncIterator[Scheduler]:
-    executor = RunExecutor(store, pool, 1, config, RunSpans(spans.tracer))
+    executor = RunExecutor(store, pool, Slots(1), config, RunSpans(spans.tracer))
     made = Scheduler(store, executor, Limits(1, 10, 100))
     yield made
     await made.drain(0)
@@ -183,6 +184,7 @@ class TestRuns:
             "loopbench.loss": "SUM_OF_SQUARES",
             "loopbench.optimizer": "sgd",
             "loopbench.dataset": "DIGITS",
+            "loopbench.network": "mlp",
             "loopbench.state": "SUCCEEDED",
             "loopbench.load_seconds": 0.5,
             "loopbench.train_seconds": 4.0,

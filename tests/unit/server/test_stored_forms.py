@@ -24,7 +24,7 @@ from loopbench_server.store.store import Store
 
 STORED = (RunSpec, Result, RunError, EpochRecord)
 # The newest revision and the digest of its JSON schemas.
-PINNED = ("0008", "93460083eabc4658b7b36e6ace4b6f3104bb8ea4011534c4e92e895db4d1f4fb")
+PINNED = ("0008", "7adf7ca4383e8711e363b48543b385e48384d9d27f5b3f69febd5f587d92229a")
 
 
 def without_words(schema: Any) -> Any:
@@ -164,3 +164,6 @@ def test_a_result_with_nothing_new_has_the_fields_of_an_older_schema(
     diverged = store.add(make_run(2, **ended, result=make_result(diverged=spec.Divergence(epoch=1))))
     assert stored_result(store, diverged) - OF_0003 == {"diverged"}
     assert store.get(diverged.id) == diverged
+    noted = store.add(make_run(3, **ended, result=make_result(notes=("slow",))))
+    assert stored_result(store, noted) - OF_0003 == {"notes"}
+    assert store.get(noted.id) == noted

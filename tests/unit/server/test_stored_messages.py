@@ -23,7 +23,8 @@ def test_a_stored_run_has_the_message_of_its_model(
     marked: bool,
 ) -> None:
     result = make_result(reported_train=spec.ReportedMetrics(loss=loss, accuracy=0.5))
-    run = make_run(state=RunState.SUCCEEDED, result=result)
+    cnn = spec.RunSpec(network=spec.Cnn(filters=(8, 4)))
+    run = make_run(spec=cnn, state=RunState.SUCCEEDED, result=result)
     store.add(run.model_copy(update={"state": RunState.RUNNING, "result": None}))
     store.update(run, b"weights")
     with store.transaction() as connection:

@@ -22,7 +22,7 @@ from loopbench_client.cli.comparisons import (
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.live_table import watching
-from loopbench_client.cli.options import Json, Server, enum_option
+from loopbench_client.cli.options import Json, Server, enum_option, kebab
 from loopbench_client.cli.output import err, print_json, waiting
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
 from loopbench_client.cli.run_flags import takes_shared_values
@@ -164,13 +164,21 @@ def _print_json(compared: Compared, plan: Plan, outcomes: Sequence[ClaimOutcome]
         print_json(wire.comparison_to_wire(compared.comparison))
 
 
+def _title(compared: Compared) -> str:
+    """The labels, or their number, and the datasets."""
+    labels = [*compared.runs]
+    datasets = dict.fromkeys(kebab(compared.specs[label].dataset) for label in labels)
+    names = " · ".join(labels) if len(labels) <= LABELS_IN_A_TITLE else f"{len(labels)} groups"
+    return f"{names} on {' and '.join(datasets)}"
+
+
 def _write_report(folder: Path, compared: Compared, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses) -> None:
     if compared.comparison is None:
         return
     path = write_report(
         folder,
         Report(
-            title=f"{' · '.join(compared.runs)}" if len(compared.runs) <= LABELS_IN_A_TITLE else "Comparison",
+            title=_title(compared),
             command=command_line(),
             comparison=compared.comparison,
             specs=compared.specs,

@@ -30,7 +30,7 @@ def _rows(answer: ServerInfo) -> Iterable[tuple[str, str]]:
         there = "there" if dataset.available else "to be downloaded"
         samples = f"{dataset.train_samples:,} + {dataset.validation_samples:,} samples"
         yield "dataset", f"{kebab(dataset.dataset)}, {samples}, {there}"
-    for name in ("methods", "losses", "optimizers", "executions", "accuracy_metrics", "loss_aggregations"):
+    for name in ("methods", "losses", "optimizers", "networks", "executions", "accuracy_metrics", "loss_aggregations"):
         yield kebab(name), " ".join(map(kebab, getattr(answer, name)))
     for package, version in sorted(answer.versions.items()):
         yield "version", f"{package} {version}"

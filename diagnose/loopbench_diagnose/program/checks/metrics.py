@@ -76,6 +76,8 @@ def _compare(program: Program, findings: Findings, name: str, metric: Any) -> No
     labels = leaves(data.y)[0]
     for model in (program.harness.model(), program.history.model):
         outputs = leaves(program.predicted(model, data.x))[0]
+        if not np.isfinite(outputs).all():
+            continue
         metric.reset_state()
         metric.update_state(keras.ops.convert_to_tensor(labels), keras.ops.convert_to_tensor(outputs))
         stated, right = float(metric.result()), program.score(data, outputs)

@@ -115,7 +115,10 @@ def _of_classes(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
             "A categorical crossentropy divides the outputs of a sample by their sum. With one output the loss is "
             "the same whatever the weights are.",
         )
-        if output != wanted:
+        if output not in {wanted, LINEAR}:
+            stated = f"{standard} takes probabilities. Outputs with {_named(output)} are none."
+            yield _output(output, wanted, "labels of 0 and 1", stated)
+        elif output != wanted:
             yield _output(output, wanted, "labels of 0 and 1")
         return
     labels = f"labels that are {task.kind.value}"
@@ -176,7 +179,7 @@ def _too_few_units(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
         f"One output with {_named(output)} stands for {task.classes} classes",
         f"End the model in {task.classes} units with softmax",
         {"units": task.classes, "output": "softmax", "loss": standard},
-        f"The labels are 0 to {task.classes - 1}. One output tells two classes apart."
+        f"The labels are 0 to {task.classes - 1}. One output distinguishes two classes."
         if loss.name in CLASSES | BINARY
         else "",
     )

@@ -18,15 +18,20 @@ def remedies(bench: Bench) -> Iterator[Remedy]:
     far = [kernel for kernel in bench.kernels if not _usual(np.asarray(kernel))]
     if far:
         size = float(np.asarray(far[0]).std())
+        small = size < _glorot(np.asarray(far[0]))
         yield Remedy(
-            Reason.INITIAL_WEIGHTS if size else Reason.CONSTANT_INITIALIZATION,
-            f"The initial weights of {far[0].path} have a deviation of {size:.2g}",
+            Reason.CONSTANT_INITIALIZATION if small else Reason.INITIAL_WEIGHTS,
+            f"The initial weights of {far[0].path} have a deviation of {size:.2g}"
+            + (": its units are nearly equal" if small else ""),
             "Leave the kernel initializer at its default",
             {"initial": True},
         )
 
 
 def _usual(kernel: Any) -> bool:
-    columns = kernel.reshape(-1, kernel.shape[-1])
-    glorot = np.sqrt(2 / sum(columns.shape))
-    return bool(glorot / FAR <= columns.std() <= glorot * FAR)
+    return bool(_glorot(kernel) / FAR <= kernel.std() <= _glorot(kernel) * FAR)
+
+
+def _glorot(kernel: Any) -> float:
+    """The deviation of Glorot's initializer."""
+    return float(np.sqrt(2 / sum(kernel.reshape(-1, kernel.shape[-1]).shape)))

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from loopbench.spec import ReportedMetrics
+from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.job import Job
 
@@ -21,6 +22,11 @@ class TrainingMethod(ABC):
 
     def __init__(self, job: Job) -> None:
         self.job = job
+
+    @property
+    def execution(self) -> Execution:
+        """Execution in force, which may differ from that of the spec."""
+        return Execution.EAGER if tf.config.functions_run_eagerly() else self.job.spec.execution
 
     @abstractmethod
     def warm_up(self) -> None:

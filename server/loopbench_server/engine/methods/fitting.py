@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
@@ -29,6 +30,13 @@ class FittingMethod(TrainingMethod):
                 steps_per_execution=job.steps_per_execution,
                 **self.compile_options(),
             )
+
+    @property
+    def execution(self) -> Execution:
+        """Execution in force. Keras may refuse to compile by XLA, with nothing but a warning."""
+        if self.model.run_eagerly or tf.config.functions_run_eagerly():
+            return Execution.EAGER
+        return Execution.XLA if self.model.jit_compile else Execution.GRAPH
 
     @abstractmethod
     def build_model(self) -> keras.Model:

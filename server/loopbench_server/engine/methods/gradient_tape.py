@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from loopbench.spec import Execution, ReportedMetrics
 from loopbench_server.engine.data import Samples
+from loopbench_server.engine.forward_pass import largest_batch
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
+from loopbench_server.engine.methods.indexed import ELEMENT_SPEC
 from loopbench_server.engine.metrics import LoopMetrics
 from loopbench_server.engine.tensors import as_tensors
 
@@ -62,7 +64,7 @@ class GradientTape(TrainingMethod):
         # Only the loop needs AutoGraph, which takes about 50 ms for every function that it converts.
         step = tf.autograph.experimental.do_not_convert(step)
         if execution is Execution.XLA and not fused:
-            step = tf.function(step, jit_compile=True)
+            step = tf.function(step, jit_compile=True, input_signature=ELEMENT_SPEC)
 
         def over(batches: Any, start: Any, stop: Any) -> None:
             for row in tf.range(start, stop):
@@ -125,8 +127,8 @@ class GradientTape(TrainingMethod):
                 yield self.figures.result()
 
     def evaluate(self, samples: Samples) -> ReportedMetrics:
-        """Evaluate by hand, with the whole set as one batch."""
-        return self._evaluate(samples, len(samples))
+        """Evaluate by hand, with the whole set as one batch unless that takes too much memory."""
+        return self._evaluate(samples, min(len(samples), largest_batch(self.job.model)))
 
     def _evaluate(self, samples: Samples, batch_size: int) -> ReportedMetrics:
         self.figures.reset()

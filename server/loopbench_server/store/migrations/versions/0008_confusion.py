@@ -1,7 +1,7 @@
 """Confusion matrices in results. No table changes, but an older server refuses a field that it does not know."""
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -1,0 +1,61 @@
+"""How loops prepare samples."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loopbench_diagnose import Data
+from loopbench_diagnose.program.preparation import are_apart, as_fed
+from loopbench_diagnose.trace import Call, LossCall, Step
+
+RANDOM = np.random.default_rng(4)
+X = RANDOM.uniform(0, 255, (12, 4)).astype("float32")
+Y = RANDOM.integers(0, 3, 12)
+HELD = Data(X[:5] + 1, Y[:5])
+GIVEN = Data(X, Y, validation=HELD)
+
+
+def step(inputs: Any, labels: Any = None) -> Step:
+    call = Call(rows=[], inputs=inputs, outputs=None, training=True, taped=True, steps_before=0)
+    losses = [] if labels is None else [LossCall("", {}, np.asarray(labels, np.float64), None, has_mask=False)]
+    return Step(call=call, loss=0.0, loss_scale=1.0, losses=losses)
+
+
+def test_scaled_inputs_are_scaled_in_both_sets() -> None:
+    fed = as_fed(GIVEN, step(X[:4] / 255 - 0.5))
+    assert fed.validation is not None
+    np.testing.assert_allclose(fed.x, X / 255 - 0.5, atol=1e-5)
+    np.testing.assert_allclose(fed.validation.x, (X[:5] + 1) / 255 - 0.5, atol=1e-5)
+    np.testing.assert_array_equal(fed.y, Y)
+
+
+def test_inputs_in_another_shape_are_reshaped() -> None:
+    np.testing.assert_allclose(as_fed(GIVEN, step(X[:4].reshape(4, 2, 2, 1))).x, X.reshape(12, 2, 2, 1), rtol=1e-5)
+
+
+def test_labels_are_fed_one_hot() -> None:
+    fed = as_fed(GIVEN, step(X[:4], np.eye(3)[Y[:4]]))
+    assert fed.validation is not None
+    np.testing.assert_array_equal(fed.y, np.eye(3)[Y])
+    np.testing.assert_array_equal(fed.validation.y, np.eye(3)[Y[:5]])
+
+
+@pytest.mark.parametrize("inputs", [X[4:8] / 255, np.sqrt(X[:4]), RANDOM.normal(size=(4, 7)), X[:4].astype(str)])
+def test_other_inputs_are_left_as_they_are(inputs: Any) -> None:
+    np.testing.assert_array_equal(as_fed(GIVEN, step(inputs)).x, X)
+
+
+@pytest.mark.parametrize(
+    ("other", "apart"),
+    [
+        (X / 255, True),
+        (X - 30, False),
+        (X + 300, True),
+        (X[:5] * 1.5, False),
+        (X.astype(str), False),
+        (0 * X, False),
+    ],
+)
+def test_sets_are_apart_where_their_values_are(other: Any, apart: bool) -> None:
+    assert are_apart(Data(X, Y), Data(other, Y[: len(other)])) is apart
