@@ -16,7 +16,7 @@ MARK_OF_FIXTURE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options for the amount of work in tests/chaos and for the path of a table."""
+    """Options for the amount of work in tests/chaos and tests/diagnose, and for the path of a table."""
     parser.addoption("--kills", type=int, default=20, help="processes that tests/chaos kills, for each database")
     parser.addoption(
         "--requests",
@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=6,
         help="hours of nightly jobs that tests/chaos simulates; 24 for a full measurement",
+    )
+    parser.addoption(
+        "--pairs",
+        type=int,
+        help="random pairs that tests/diagnose draws of each fault and each loop; by default a few fixed ones",
     )
     parser.addoption("--answers", type=Path, help="file for a table of the answers of Prometheus to tests/system")
 

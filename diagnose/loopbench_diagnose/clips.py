@@ -24,9 +24,20 @@ def stated(trace: Trace) -> str:
 def by_hand(first: Trace, second: Trace) -> bool:
     """Whether the optimizers are given different gradients, of which at least one is not what the tape gave."""
     one, other = first.steps[0].applied, second.steps[0].applied
-    if one is None or other is None:
+    if one is None or other is None or all(factor(trace) is not None for trace in (first, second)):
         return False
     return any(_change(trace.steps[0]) != UNCHANGED for trace in (first, second)) and gap(one, other) > SAME
+
+
+def factor(trace: Trace) -> float | None:
+    """The factor by which a loop multiplies every gradient, the same in several steps; None where there is none."""
+    pairs = [(step.gradients, step.applied) for step in trace.steps]
+    made = [ratio(before, after) for before, after in pairs if before is not None and after is not None]
+    if len(made) < len(pairs) or any(abs(one.scale / made[0].scale - 1) > SAME for one in made):
+        return None
+    # A clip of one step would look like a factor.
+    known = len(made) > 1 or abs(made[0].scale - 1) < SAME
+    return made[0].scale if known and max(one.residual for one in made) < SAME else None
 
 
 def measured(first: Trace, second: Trace) -> tuple[Evidence, ...]:

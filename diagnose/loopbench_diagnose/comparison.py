@@ -282,8 +282,12 @@ class Comparison:
     def _gradients(self, number: int, one: Update, other: Update) -> tuple[float, tuple[str, ...]]:
         if len(one.steps) != len(other.steps):
             return 0.0, ()
-        a, b = tape_sum(one), tape_sum(other)
-        return self._arrays(number, a, b)
+        if one.applied and other.applied:
+            # A scale of the loss that the loop divides the gradients by changes nothing.
+            size, _ = self._arrays(number, dense(one, self.shapes), dense(other, self.shapes))
+            if size == 0:
+                return 0.0, ()
+        return self._arrays(number, tape_sum(one), tape_sum(other))
 
     def _arrays(self, number: int, a: Arrays | None, b: Arrays | None) -> tuple[float, tuple[str, ...]]:
         if a is None or b is None:

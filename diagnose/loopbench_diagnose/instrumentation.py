@@ -545,6 +545,8 @@ class Recorder:
             place = self._places.get(id(variable))
             if place is None or gradient is None:
                 continue
+            if isinstance(gradient, tf.IndexedSlices):
+                update.by_row.add(place)
             value = float64(tf.convert_to_tensor(gradient))
             adds = place in update.applied and _accumulates(optimizer)
             update.applied[place] = update.applied[place] + value if adds else value

@@ -15,6 +15,8 @@ from loopbench_diagnose.trace import Array, OutputGradient
 FITS = 1e-3
 SMOOTHING = (0.05, 0.1, 0.2, 0.3)
 SHIFTS = (-1, 1)
+# Of probabilities that are computed in two ways.
+SAME_OUTPUT = 1e-6
 # Labels that a loss compares with every output, and the samples for which that is tried.
 BROADCAST = "the labels of all samples"
 MOST_BROADCAST = 512
@@ -111,6 +113,18 @@ def as_outputs(labels: Any, values: Array) -> Array | None:
         y = y[..., 0]
     if y.shape == values.shape[:-1] and np.equal(np.mod(y, 1), 0).all() and y.min() >= 0 and y.max() < classes:
         return np.asarray(np.eye(classes)[y.astype(int)])
+    return None
+
+
+def gradient_of_logits(given: OutputGradient, logits: Array) -> OutputGradient | None:
+    """The gradient of ``logits``, by the chain rule, where the outputs of ``given`` are their softmax or sigmoid."""
+    outputs, gradient = given.values, given.gradient
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    softmax, mean = powers / powers.sum(axis=-1, keepdims=True), (gradient * outputs).sum(axis=-1, keepdims=True)
+    sigmoid = 1 / (1 + np.exp(-logits))
+    for activated, slope in ((softmax, gradient - mean), (sigmoid, gradient * (1 - outputs))):
+        if np.allclose(activated, outputs, rtol=FITS, atol=SAME_OUTPUT):
+            return OutputGradient(logits, outputs * slope, of_logits=True)
     return None
 
 

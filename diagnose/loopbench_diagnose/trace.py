@@ -204,7 +204,8 @@ class Update:
     ``before`` and ``after`` are the parameters before the first of its gradients and after the change, ``state_before``
     and ``state_after`` the other weights; all four are None beyond the updates that are kept. ``applied`` are the
     gradients that reached optimizers, by the place of the variable; ``optimizers``, ``rates`` and ``iterations`` are
-    those of the same places. ``by_hand`` says that no optimizer made the update. ``loads`` are the ways in which a side
+    those of the same places. ``by_hand`` says that no optimizer made the update. ``by_row`` are the places of variables
+    whose gradients an optimizer was given as ``tf.IndexedSlices``. ``loads`` are the ways in which a side
     restored weights since the last update.
     """
 
@@ -218,6 +219,7 @@ class Update:
     rates: dict[int, float] = field(default_factory=dict)
     iterations: dict[int, int] = field(default_factory=dict)
     by_hand: bool = False
+    by_row: set[int] = field(default_factory=set)
     complete: bool = False
     loads: list[str] = field(default_factory=list)
 

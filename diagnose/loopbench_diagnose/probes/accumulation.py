@@ -66,7 +66,19 @@ def _differ(experiment: Experiment) -> bool:
         return False
     if parted.place in ("samples", "number of updates"):
         return True
-    return parted.place in ("gradient of the weights", "applied gradient", "update") and _agree_on_one(experiment)
+    if parted.place not in ("gradient of the weights", "applied gradient", "update"):
+        return False
+    return gap(*_combined_gradients(experiment, parted.update)) > experiment.tolerance and _agree_on_one(experiment)
+
+
+def _combined_gradients(experiment: Experiment, number: int) -> tuple[Arrays, Arrays]:
+    """What both sides make an update of: the applied gradients, or the sum of the tape's."""
+    comparison = experiment.comparison
+    first, second = (
+        (dense(update, comparison.shapes) if update.applied else tape_sum(update)) or []
+        for update in comparison.pairs[number]
+    )
+    return first, second
 
 
 def _agree_on_one(experiment: Experiment) -> bool:
@@ -128,15 +140,12 @@ def _accumulation(experiment: Experiment, findings: Findings, combined: list[int
             "alike on both sides."
         )
     else:
-        one, other = comparison.pairs[parted.update]
-        arrays = [dense(update, comparison.shapes) if update.applied else tape_sum(update) for update in (one, other)]
-        found = ratio(arrays[0] or [], arrays[1] or [])
+        arrays = _combined_gradients(experiment, parted.update)
+        found = ratio(*arrays)
         measured.append(
             evidence("gradient_ratio", f"Gradient of update {parted.update + 1}, second over first.", 1.0, found.scale)
         )
-        measured.append(
-            evidence("gradient_gap", "Distance of the combined gradients.", 0.0, gap(arrays[0] or [], arrays[1] or []))
-        )
+        measured.append(evidence("gradient_gap", "Distance of the combined gradients.", 0.0, gap(*arrays)))
         title = (
             f"The second side's combined gradient is {found.scale:.4g} times the first's"
             if found.residual < FAR

@@ -12,7 +12,7 @@ from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.interventions import COLUMN_LABELS
-from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, identify
+from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, gradient_of_logits, identify
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.probes.explained import CAUSES
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
@@ -92,14 +92,26 @@ def _paired(steps: Steps) -> Parts | None:
     places = _places(steps)
     made = []
     for a, b in zip(one, other, strict=True):
-        if a.gradient.shape != b.gradient.shape or (
-            a.of_logits != b.of_logits and a.gradient.any() and b.gradient.any()
-        ):
+        if a.gradient.shape != b.gradient.shape:
             return None
         if places is not None and len(b.gradient) == len(places):
             b = OutputGradient(b.values[places], b.gradient[places], b.of_logits)  # noqa: PLW2901
-        made.append((a, b))
+        pair = _alike(a, b)
+        if pair is None:
+            return None
+        made.append(pair)
     return made
+
+
+def _alike(a: OutputGradient, b: OutputGradient) -> tuple[OutputGradient, OutputGradient] | None:
+    """Both gradients of the outputs, or both of the logits behind them; None where one is of something else."""
+    if a.of_logits == b.of_logits or not (a.gradient.any() and b.gradient.any()):
+        return a, b
+    if a.of_logits:
+        found = gradient_of_logits(b, a.values)
+        return None if found is None else (a, found)
+    found = gradient_of_logits(a, b.values)
+    return None if found is None else (found, b)
 
 
 def _places(steps: Steps) -> Any:

@@ -164,7 +164,7 @@ def _explain(experiment: Experiment, findings: Findings, metric: Metric) -> None
 
 
 def _explanations(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
-    for explain in (_averaged, _without_penalty, _micro_batches, _batches, _scaled, _recomputed, _configured):
+    for explain in (_averaged, _without_penalty, _micro_batches, _batches, _unfed, _scaled, _recomputed, _configured):
         yield from explain(experiment, metric)
 
 
@@ -325,9 +325,29 @@ def _windows(values: list[float], weights: list[float], epochs: int) -> Iterator
         yield np.asarray(values[-count:]), sizes[-count:]
 
 
+def _counts(experiment: Experiment, metric: Metric) -> dict[float, str]:
+    """What a mean was not divided by: samples or, in training, batches of an epoch."""
+    data = experiment.data.validation if metric.is_validation else experiment.data
+    counts = {float(len(data)): "as a sum over the samples, and the other as their mean"} if data is not None else {}
+    batches = {float(len(_last_epoch(trace))) for trace in experiment.epochs} if not metric.is_validation else set()
+    return {**dict.fromkeys(batches - {1.0}, "as a sum over the batches, and the other as their mean"), **counts}
+
+
+def _unfed(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
+    """An accuracy that stays at 0 on a side that feeds no accuracy."""
+    for side, trace in enumerate(experiment.epochs):
+        own, other = metric.values[side], metric.values[1 - side]
+        is_fed = any("Accuracy" in use.kind for use in trace.metrics.values())
+        if own == 0 and other != 0 and metric.kind.endswith("accuracy") and not is_fed:
+            wrong = WRONG[Aggregation.UNFED]
+            title = f"What the {word(side)} side reports as {metric.name} is {Aggregation.UNFED}"
+            yield wrong.reason, title, side, wrong.effect, wrong.fix
+            return
+
+
 def _scaled(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
     small, large = sorted(map(abs, metric.values))
-    units = dict(UNITS)
+    units = {**UNITS, **_counts(experiment, metric)}
     for labels in leaves(experiment.data.y):
         values = np.asarray(labels)
         if values.dtype.kind == "f" and values.std() > 0:

@@ -8,7 +8,7 @@ from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose import clips
 from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.trace import Step, Trace
 
@@ -302,6 +302,45 @@ def _decay(first: Trace, second: Trace, findings: Findings, experiment: Experime
     return True
 
 
+COMPARE = (
+    "Compare what happens between tape.gradient and the weights: rates that change, constraints, averages, updates by "
+    "hand."
+)
+# Title and fix.
+OTHER = "The same gradients are turned into other updates", COMPARE
+LATER = "The updates part later on", COMPARE
+
+
+def _scaled(first: Trace, second: Trace) -> tuple[str, str] | None:
+    """Whether a loop multiplies every gradient by one number before its optimizer receives it."""
+    factors = [clips.factor(trace) or 1.0 for trace in (first, second)]
+    if abs(factors[0] / factors[1] - 1) < EXACT:
+        return None
+    side = 0 if abs(factors[0] - 1) > abs(factors[1] - 1) else 1
+    return (
+        f"The {word(side)} side multiplies every gradient by {factors[side]:.4g} before its optimizer receives it",
+        "Apply the gradients of the tape as they are, or change the learning rate instead.",
+    )
+
+
+def _by_row(first: Trace, second: Trace, experiment: Experiment) -> tuple[str, str] | None:
+    """Whether the optimizers are given the same gradient as ``tf.IndexedSlices`` on one side and whole on the other."""
+    one, other = (trace.updates_made[0].by_row if trace.updates_made else set() for trace in (first, second))
+    if one == other:
+        return None
+    side = 0 if one - other else 1
+    names = joined(experiment.harness.names[place] for place in sorted(one ^ other))
+    title = (
+        f"The {word(side)} side's optimizer receives the gradient of {names} row by row (tf.IndexedSlices), the "
+        f"{word(1 - side)} side's as a whole"
+    )
+    fix = (
+        "Keras squares rows that come several times one by one, and a sum of them as a whole: convert the gradient "
+        "with tf.convert_to_tensor on both sides or on neither."
+    )
+    return title, fix
+
+
 def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> None:
     """Updates that differ although gradients and optimizers do not."""
     steps = _steps(first, second, experiment)
@@ -319,18 +358,16 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
         configurations = (inner(trace.optimizers[-1]).get_config() for trace in (first, second))
         differing = _differences(*configurations)
         measured += [evidence("configuration", f"First and second: {_describe(differing)}.")] if differing else []
+    title, fix = _scaled(first, second) or _by_row(first, second, experiment) or (OTHER if real >= ROUNDING else LATER)
     findings.cause(
         Cause(
             reason=Reason.UPDATE_RULE,
-            title="The same gradients are turned into other updates"
-            if real >= ROUNDING
-            else "The updates part later on",
+            title=title,
             evidence=tuple(measured),
             consequence=f"After {steps} {'step' if steps == 1 else 'steps'} the movements differ by {percent(later)} "
             f"of "
             "their length.",
-            fix="Compare what happens between tape.gradient and the weights: rates that change, constraints, averages, "
-            "updates by hand.",
+            fix=fix,
         ),
         Effect.TRAINING,
         finite(later),

@@ -6,7 +6,7 @@ from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
-from loopbench_diagnose.interventions import ONE_REPLICA
+from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES, ONE_REPLICA
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
@@ -22,6 +22,10 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         (*experiment.explanation.interventions, *([ONE_REPLICA] if max(experiment.replicas) > 1 else []))
     )
     full, small = experiment.ratio([*interventions]), experiment.ratio([*interventions], part)
+    if small is not None and small.residual > experiment.tolerance and experiment.has_additional_losses:
+        # A penalty does not follow the size of a batch.
+        interventions[NO_ADDITIONAL_LOSSES] = None
+        full, small = experiment.ratio([*interventions]), experiment.ratio([*interventions], part)
     if (
         whole == part
         or full is None

@@ -26,6 +26,9 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares what ``sum(model.losses)`` adds to either gradient."""
     if not experiment.has_additional_losses or not experiment.same_inputs or findings.reasons & ELSEWHERE:
         return
+    if max(experiment.replicas) == 1 and experiment.comparison.first is None:
+        findings.control("regularization", "All updates agree, with what the model adds to the loss.")
+        return
     parts = _parts(experiment, _with_replicas(experiment))
     sizes = [norm(part) for part in parts]
     whole = max(norm(trace.steps[0].gradients or []) for trace in experiment.batch())
