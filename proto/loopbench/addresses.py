@@ -9,7 +9,7 @@ UNIX = "unix:"
 HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]+)):\d{1,5}")
 
 
-# What gRPC resolves besides HOST:PORT, each with a path or a port of its own form.
+# What gRPC resolves besides HOST:PORT, each with a path or another form of the port.
 SCHEMES = ("dns:", "ipv4:", "ipv6:", UNIX, "unix-abstract:", "xds:")
 LARGEST_PORT = 65_535
 HELP = "such as 127.0.0.1:50051, [::1]:50051 or unix:/run/loopbench.sock"

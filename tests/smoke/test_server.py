@@ -333,14 +333,14 @@ def test_the_command_line_compares(server: ServerProcess) -> None:
     for text in ("tape: method=gradient-tape", "fit: method=fit", "step: method=custom-train-step"):
         words += ["--spec", text]
     code, stdout, stderr = loopbench(server, *words, "--require", "identical")
-    assert (code, stderr.splitlines()[0]) == (0, "0 of 6 runs are there already")
+    assert (code, stderr.splitlines()[0]) == (0, "found 0 of 6 runs on the server; training 6")
     assert len(stderr.splitlines()) == 7
     assert stdout.count("The final weights are the same, bit for bit, for all 2 seeds.") == 3
 
     words += ["--spec", "mse: loss=mean-squared-error"]
     code, stdout, stderr = loopbench(server, *words, "--json", "--require", "equivalent")
     document = json.loads(stdout)
-    assert (code, document["reused"], stderr.splitlines()[0]) == (8, 6, "6 of 8 runs are there already")
+    assert (code, document["reused"], stderr.splitlines()[0]) == (8, 6, "found 6 of 8 runs on the server; training 2")
     assert [len(runs) for runs in document["runs"].values()] == [2, 2, 2, 2]
     with server.client() as client:
         assert len([*client.list_runs(RunFilter(seeds=(8200, 8201)))]) == 8
@@ -487,11 +487,14 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "ListRuns": lambda stub, metadata: stub.ListRuns(pb.ListRunsRequest(), metadata=metadata),
     "CancelRun": lambda stub, metadata: stub.CancelRun(pb.CancelRunRequest(run_id=NOBODYS_RUN), metadata=metadata),
     "DeleteRun": lambda stub, metadata: stub.DeleteRun(pb.DeleteRunRequest(run_id=NOBODYS_RUN), metadata=metadata),
+    "GetWeights": lambda stub, metadata: [
+        *stub.GetWeights(pb.GetWeightsRequest(run_id=NOBODYS_RUN), metadata=metadata)
+    ],
     "Compare": lambda stub, metadata: stub.Compare(pb.CompareRequest(), metadata=metadata),
     "Diagnose": lambda stub, metadata: stub.Diagnose(pb.DiagnoseRequest(), metadata=metadata),
     "GetServerInfo": lambda stub, metadata: stub.GetServerInfo(pb.GetServerInfoRequest(), metadata=metadata),
 }
-READING = {"WatchRun", "GetRun", "ListRuns", "Compare", "GetServerInfo"}
+READING = {"WatchRun", "GetRun", "ListRuns", "GetWeights", "Compare", "GetServerInfo"}
 
 
 def test_every_role_has_exactly_its_permissions(server: ServerProcess) -> None:
