@@ -84,4 +84,4 @@ OF_PROGRAMS = frozenset(
     }
 )
 # Causes that only a comparison of two specs names.
-OF_SPECS = frozenset({Reason.DATASET, Reason.SEED, Reason.REPLICAS})
+OF_SPECS = frozenset({Reason.DATASET, Reason.NETWORK, Reason.SEED, Reason.REPLICAS})

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from loopbench.spec import Reason
 from loopbench_diagnose.program import search as module
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.search import is_clear, search
-from loopbench_diagnose.reasons import Reason
 
 # Remedies by a letter, in the order of the table; `proven` ones need no trial.
 REASONS = {
