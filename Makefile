@@ -98,7 +98,7 @@ $(PEERS_STAMP): requirements/peers.txt
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
 
-scoreboard: $(STAMP)  ## Diagnose all published cases and variants, and write docs/scoreboard.md; fails unless all are hits
+scoreboard: $(STAMP)  ## Diagnose all published cases, variants and programs, and write docs/scoreboard.md; fails unless all cases of two sides are hits
 	$(BIN)/python -m scripts.scoreboard $(SCOREBOARD_FLAGS)
 
 lint: $(STAMP) $(BUF) proto-check  ## Check style, types, imports, the contract, the generated code and the workflow

@@ -20,7 +20,7 @@ Float32 = NDArray[np.float32]
 CLASSES = 10
 SHUFFLE_BUFFER = 1_000
 # The CNN of the service, by its defaults.
-FILTERS, DROPOUT = (16, 32), 0.25
+FILTERS, DROPOUT = (16, 32, 64), 0.25
 # Images of one forward pass: the feature maps of a whole set would take gigabytes.
 OUTPUT_BATCH = 1_000
 

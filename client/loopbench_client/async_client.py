@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc.aio
 
 from loopbench import spec
+from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
@@ -37,7 +38,7 @@ class AsyncClient:
     def __init__(
         self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
     ) -> None:
-        self.address = address
+        self.address = check_target(address)
         self._timeout = timeout
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc.aio, address, tls)
@@ -63,7 +64,7 @@ class AsyncClient:
         """
         requests.check_progress(on_progress, detach=detach)
         call = requests.train(run, request_id, requests.naming(name, labels), detach=detach)
-        retry = Retry(timeout)
+        retry = Retry(timeout, self.address)
         while True:
             try:
                 return await self._train_once(call, on_progress, retry)
@@ -82,7 +83,7 @@ class AsyncClient:
                 run_id = dict(await answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
                 if run_id is not None:
-                    retry.accept()
+                    retry.accept(run_id)
                 if run_id is not None and on_progress is not None:
                     await self._follow(run_id, on_progress, retry.left)
                 return call.read(requests.only([message async for message in answer]))
@@ -122,7 +123,7 @@ class AsyncClient:
         *,
         resume: bool,
     ) -> AsyncGenerator[spec.RunEvent, None]:
-        retry = WatchRetry(timeout, resume=resume)
+        retry = WatchRetry(timeout, self.address, run_id, resume=resume)
         while True:
             try:
                 async with aclosing(self._watch_once(run_id, retry.left)) as events:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 
 from loopbench import spec
+from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
@@ -37,13 +38,14 @@ class Client:
     ``token`` goes along with every call. A token goes to another machine by ``tls`` only.
 
     Raises:
-        AccessError: when it is made, where the token or the files of ``tls`` cannot be used.
+        ValueError: ``address`` has another form.
+        AccessError: the token or the files of ``tls`` cannot be used.
     """
 
     def __init__(
         self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
     ) -> None:
-        self.address = address
+        self.address = check_target(address)
         self._timeout = timeout
         self._metadata = Access(token, tls).metadata(address)
         self._channel = open_channel(grpc, address, tls)
@@ -79,7 +81,7 @@ class Client:
         """
         requests.check_progress(on_progress, detach=detach)
         call = requests.train(run, request_id, requests.naming(name, labels), detach=detach)
-        retry = Retry(timeout)
+        retry = Retry(timeout, self.address)
         while True:
             try:
                 return self._train_once(call, on_progress, retry)
@@ -98,7 +100,7 @@ class Client:
                 run_id = dict(answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
                 if run_id is not None:
-                    retry.accept()
+                    retry.accept(run_id)
                 if run_id is not None and on_progress is not None:
                     self._follow(run_id, on_progress, retry.left)
                 return call.read(requests.only([*answer]))
@@ -136,7 +138,7 @@ class Client:
         return self._watch(run_id, None, resume=True)
 
     def _watch(self, run_id: str, timeout: float | None, *, resume: bool) -> Generator[spec.RunEvent, None, None]:
-        retry = WatchRetry(timeout, resume=resume)
+        retry = WatchRetry(timeout, self.address, run_id, resume=resume)
         while True:
             try:
                 for event in self._watch_once(run_id, retry.left):

@@ -9,6 +9,31 @@ UNIX = "unix:"
 HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]+)):\d{1,5}")
 
 
+# What gRPC resolves besides HOST:PORT, each with a path or a port of its own form.
+SCHEMES = ("dns:", "ipv4:", "ipv6:", UNIX, "unix-abstract:", "xds:")
+LARGEST_PORT = 65_535
+HELP = "such as 127.0.0.1:50051, [::1]:50051 or unix:/run/loopbench.sock"
+
+
+def check_target(address: str) -> str:
+    """Returns an address that a client can call.
+
+    gRPC would call port 443 without a port, and the remainder of a port that is too large.
+
+    Raises:
+        ValueError: it has neither a scheme that gRPC resolves, nor the form HOST:PORT.
+    """
+    if address.startswith(SCHEMES):
+        return address
+    if "://" in address:
+        raise ValueError(f"{address!r} is a URL: give HOST:PORT, {HELP}")
+    if HOST_PORT.fullmatch(address) is None:
+        raise ValueError(f"{address!r} is not of the form HOST:PORT, {HELP}")
+    if not 0 < int(address.rpartition(":")[2]) <= LARGEST_PORT:
+        raise ValueError(f"the port of {address!r} is not between 1 and {LARGEST_PORT:,}")
+    return address
+
+
 def is_loopback(address: str) -> bool:
     """Whether ``address``, HOST:PORT or unix:PATH, is for this machine alone; False where that is unclear."""
     if address.startswith(UNIX):

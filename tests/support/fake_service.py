@@ -95,7 +95,7 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self.digest: Callable[[spec.RunSpec], str] = lambda _: ""
         progress = spec.Progress(epoch=1, epochs=10, step=5, steps_per_epoch=10, examples_per_second=9, seconds_left=7)
         self.events = [
-            spec.RunEvent(state=spec.RunState.QUEUED, queue_position=1),
+            spec.RunEvent(state=spec.RunState.QUEUED, queue_position=1, run=make_run(state="QUEUED", result=None)),
             spec.RunEvent(state=spec.RunState.RUNNING, progress=progress),
             spec.RunEvent(state=spec.RunState.SUCCEEDED, run=make_run()),
         ]

@@ -19,18 +19,29 @@ from loopbench_client.cli.commands.sweep import sweep
 from loopbench_client.cli.commands.tensorboard import tensorboard
 from loopbench_client.cli.commands.train import train
 from loopbench_client.cli.commands.watch import watch
+from loopbench_client.cli.commands.weights import weights
 from loopbench_client.cli.error_output import CommandGroup
 from loopbench_client.cli.exit_codes import EPILOG
+from loopbench_client.cli.help import Command
+from loopbench_client.cli.streams import robust_streams
 
-COMMANDS = (train, evaluate, compare, sweep, diagnose, runs, show, watch, tensorboard, cancel, delete, info, demo)
+COMMANDS = (
+    *(train, evaluate, compare, sweep, diagnose, runs, show, watch, weights, tensorboard, cancel, delete, info),
+    demo,
+)
 # What asks no server needs no flags to be let in by one.
 WITHOUT_SERVER = frozenset({sweep})
 
 app = typer.Typer(
-    name="loopbench", cls=CommandGroup, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False
+    name="loopbench",
+    cls=CommandGroup,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 for _command in COMMANDS:
-    app.command()(_command if _command in WITHOUT_SERVER else takes_access(_command))
+    app.command(cls=Command)(_command if _command in WITHOUT_SERVER else takes_access(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,4 +62,5 @@ def _loopbench(
 
 def main() -> None:
     """The entry point."""
-    app(prog_name="loopbench")
+    with robust_streams():
+        app(prog_name="loopbench")

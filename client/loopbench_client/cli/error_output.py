@@ -1,5 +1,6 @@
 """The one place where errors become words on stderr and an exit code."""
 
+import logging
 import shlex
 from contextvars import ContextVar
 from typing import Any
@@ -8,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
+from loopbench_client.cli.help import write_help
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.errors import (
@@ -33,10 +35,12 @@ PREFACES: dict[type[LoopbenchError], str] = {
     RunFailedError: "the run failed: ",
     ServerError: "the server erred: ",
     ServerUnavailableError: "the server is not available: ",
-    UnauthenticatedError: "the server lets nobody in like this: ",
+    UnauthenticatedError: "access denied: ",
     UnsupportedError: "this server does not support it: ",
 }
 
+
+INVALID = "some values are not valid"
 
 _line: ContextVar[str] = ContextVar("command line")
 
@@ -49,16 +53,32 @@ def command_line() -> str:
 def print_error(error: LoopbenchError) -> None:
     """What went wrong, every bad value by its flag, and what to do about it."""
     console = err()
-    console.print(f"error: {PREFACES.get(type(error), '')}{error.message}", soft_wrap=True)
-    if isinstance(error, InvalidSpecError):
-        for violation in error.violations:
-            console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
+    violations = error.violations if isinstance(error, InvalidSpecError) else ()
+    # The message of a server repeats the first of them, by the names of the contract.
+    message = INVALID if violations and violations[0].description in error.message else error.message
+    console.print(f"error: {PREFACES.get(type(error), '')}{message}", soft_wrap=True)
+    for violation in violations:
+        console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
     if isinstance(error, RunEndedError) and error.run_id:
         console.print(f"  run {error.run_id}, reason {error.reason}", soft_wrap=True)
     if isinstance(error, QueueFullError) and error.retry_delay is not None:
         console.print(f"  try again in {error.retry_delay:g} s", soft_wrap=True)
     if error.hint:
         console.print(f"hint: {error.hint}", soft_wrap=True)
+
+
+class _Warnings(logging.Handler):
+    """Prints what the client warns of, such as a lost server."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err().print(record.getMessage(), soft_wrap=True)
+
+
+def print_warnings() -> None:
+    """Prints the warnings of the client from now on; a second call has no effect."""
+    logger = logging.getLogger("loopbench_client")
+    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
+        logger.addHandler(_Warnings())
 
 
 class CommandGroup(TyperGroup):
@@ -70,8 +90,13 @@ class CommandGroup(TyperGroup):
         _line.set(shlex.join(words))
         return super().make_context(info_name, args, *rest, **extra)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes the help text of the whole."""
+        write_help(self, ctx, formatter)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was named."""
+        print_warnings()
         try:
             return super().invoke(ctx)
         except LoopbenchError as error:

@@ -11,8 +11,9 @@ code  meaning
 5     refused now: queue full, precondition, conflict
 6     unsupported by this server
 7     deadline exceeded
-8     a comparison did not come up to what --require asks for
+8     a comparison did not meet --require
 9     not let in: token, role or TLS
+10    the output cannot be written
 130   interrupted
 ====  ==================================================================
 """
@@ -35,6 +36,7 @@ class ExitCode(IntEnum):
     DEADLINE = 7
     NOT_MET = 8
     NO_ACCESS = 9
+    OUTPUT_LOST = 10
     INTERRUPTED = 130
 
 
@@ -47,8 +49,9 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.REFUSED: "refused now: queue full, precondition, conflict",
     ExitCode.UNSUPPORTED: "unsupported by this server",
     ExitCode.DEADLINE: "deadline exceeded",
-    ExitCode.NOT_MET: "a comparison did not come up to what --require asks for",
+    ExitCode.NOT_MET: "a comparison did not meet --require",
     ExitCode.NO_ACCESS: "not let in: token, role or TLS",
+    ExitCode.OUTPUT_LOST: "the output cannot be written",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

@@ -25,8 +25,15 @@ QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 DIVERGED = "diverged"
 
 
-def _there_already(console: Console, jobs: Mapping[RunSpec, object], found: Mapping[RunSpec, object]) -> None:
-    console.print(f"{len(found)} of {len(jobs)} runs are there already", soft_wrap=True)
+def _print_found(console: Console, jobs: Mapping[RunSpec, object], found: Mapping[RunSpec, object]) -> None:
+    missing = len(jobs) - len(found)
+    console.print(f"found {len(found)} of {len(jobs)} runs on the server; training {missing}", soft_wrap=True)
+
+
+def _print_id(console: Console, jobs: Mapping[RunSpec, tuple[str, ...]], spec: RunSpec, event: RunEvent) -> None:
+    """The id of a run, as soon as it is known: the run can then be watched or cancelled by others."""
+    if event.run is not None and not event.state.ended:
+        console.print(f"run {event.run.id}  {', '.join(jobs[spec])}, seed {spec.seed}", soft_wrap=True)
 
 
 class Lines(Watcher):
@@ -40,7 +47,11 @@ class Lines(Watcher):
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
         """Says how many runs there are already."""
         self._jobs, self.done = jobs, len(found)
-        _there_already(self._console, jobs, found)
+        _print_found(self._console, jobs, found)
+
+    def progress(self, spec: RunSpec, event: RunEvent) -> None:
+        """Prints the id of the run."""
+        _print_id(self._console, self._jobs, spec, event)
 
     def ended(self, spec: RunSpec, end: End) -> None:
         """Says what came of the run."""
@@ -73,10 +84,11 @@ class Board(Watcher):
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
         """Says how many runs there are already."""
         self._latest.update(found)
-        _there_already(self._console, jobs, found)
+        _print_found(self._console, jobs, found)
 
     def progress(self, spec: RunSpec, event: RunEvent) -> None:
         """Takes note; of the end there is more to come."""
+        _print_id(self._console, self._plan.jobs(), spec, event)
         if not event.state.ended:
             self._latest[spec] = event
 

@@ -8,11 +8,20 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from loopbench.addresses import check_target
 from loopbench.spec import InvalidFieldsError, violations_of
 from loopbench_client.errors import ErrorDetails, InvalidSpecError
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T", bound=BaseModel)
+
+
+def _checked_server(value: str | None) -> str | None:
+    try:
+        return check_target(value) if value else value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 Server = Annotated[
     str | None,
@@ -20,12 +29,16 @@ Server = Annotated[
         "--server",
         metavar="HOST:PORT",
         envvar="LOOPBENCH_SERVER",
+        callback=_checked_server,
         help="The server to use. Where none is named, one is started here for the time of the command.",
         show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer in protobuf's JSON form.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id.", show_default=False)]
+RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN_ID", help="The run's id, or its beginning from 4 characters on.", show_default=False),
+]
 
 
 def kebab(value: str) -> str:

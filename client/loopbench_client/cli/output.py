@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -44,14 +42,3 @@ def print_json(message: Message, *, indent: int | None = 2, **more: Any) -> None
 def percent(fraction: float) -> str:
     """An accuracy, 0 to 1, as people read it."""
     return f"{fraction:.2%}".replace("%", " %")
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on a terminal while the block runs."""
-    console = err()
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield

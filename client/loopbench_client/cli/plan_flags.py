@@ -89,7 +89,7 @@ def _groups(texts: Iterable[str], faults: list[Violation]) -> tuple[RunGroup, ..
     for text in texts:
         label, equals, run_ids = text.partition("=")
         if not equals:
-            faults.append(Violation(field=f"group {text!r}", description="is not of the form LABEL=RUN_ID,RUN_ID…"))
+            faults.append(Violation(field=f"group {text!r}", description="is not of the form LABEL=RUN_ID,RUN_ID..."))
             continue
         try:
             groups.append(RunGroup(label=label, run_ids=tuple(name for name in run_ids.split(",") if name)))

@@ -1,16 +1,22 @@
-"""The progress bar of a run, on a terminal's stderr."""
+"""The progress of a run on stderr: a bar on a terminal, lines elsewhere."""
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from loopbench.spec import RunEvent, RunState
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import err, percent
+from loopbench_client.cli.waiting import until
+
+# Seconds between two lines of the same state.
+LINE_SECONDS = 10.0
 
 
 def describe(event: RunEvent) -> str:
@@ -47,14 +53,51 @@ def _update(bar: RunProgress, task: TaskID, event: RunEvent) -> None:
         bar.update(task, completed=done, total=event.progress.epochs * event.progress.steps_per_epoch)
 
 
+class ProgressLines:
+    """A line when the state changes, and one now and then while the run trains; none twice."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ("", "")
+        self._printed = -math.inf
+
+    def __call__(self, event: RunEvent) -> None:
+        """Prints a line if it is due."""
+        line = (kebab(event.state) if event.progress is None else "training", describe(event))
+        is_due = line[0] != self._last[0] or time.monotonic() >= self._printed + LINE_SECONDS
+        if line == self._last or not is_due or event.state.ended:
+            return
+        self._last, self._printed = line, time.monotonic()
+        self._console.print(line[1], soft_wrap=True)
+
+
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[RunEvent], None] | None]:
-    """What to call with every event of a run; None where stderr is no terminal, and nobody would see it."""
+def progress_bar(title: str, seconds: float | None = None) -> Iterator[Callable[[RunEvent], None]]:
+    """What to call with every event of a run that takes ``seconds`` at most.
+
+    It prints the id of the run first. Then it moves a bar on a terminal, and prints lines elsewhere.
+    """
     console = err()
     if not console.is_terminal:
-        yield None
+        yield _after_id(console, title, seconds, ProgressLines(console))
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    with RunProgress(*columns, console=console, transient=True) as bar:
+    # A terminal without Unicode has no spinner of dots.
+    spinner = SpinnerColumn("line" if console.options.ascii_only else "dots")
+    with RunProgress(spinner, TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda event: _update(bar, task, event)
+        yield _after_id(console, title, seconds, lambda event: _update(bar, task, event))
+
+
+def _after_id(
+    console: Console, title: str, seconds: float | None, show: Callable[[RunEvent], None]
+) -> Callable[[RunEvent], None]:
+    known = ""
+
+    def on_progress(event: RunEvent) -> None:
+        nonlocal known
+        if event.run is not None and event.run.id != known:
+            known = event.run.id
+            console.print(f"run {known}  {title}: waiting for its end, {until(seconds)}", soft_wrap=True)
+        show(event)
+
+    return on_progress

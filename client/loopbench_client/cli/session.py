@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from loopbench_client.cli.access_flags import given_access
-from loopbench_client.cli.output import waiting
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
-from loopbench_client.embedded import embedded_server
+from loopbench_client.embedded import READY_TIMEOUT, START_TIMEOUT, embedded_server
 
 
 @contextmanager
@@ -20,10 +20,10 @@ def connect(server: str | None, *, ready: bool = False) -> Iterator[Client]:
             access = given_access()
             yield stack.enter_context(Client(server, token=access.token, tls=access.tls))
             return
-        with waiting("starting a server"):
+        with waiting("the start of a server on this machine", START_TIMEOUT):
             embedded = stack.enter_context(embedded_server())
         client = stack.enter_context(Client(embedded.address))
         if ready:
-            with waiting("waiting for the training process"):
+            with waiting("the training process of that server", READY_TIMEOUT):
                 embedded.wait_ready(client)
         yield client

@@ -1,5 +1,6 @@
 """Runs as people read them."""
 
+import math
 from collections.abc import Iterable
 
 from rich.table import Table
@@ -8,8 +9,10 @@ from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, Mlp, ReportedM
 from loopbench.spec.normalization import spec_digest
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
+from loopbench_client.run_columns import labels_text, misreported, run_seconds
 
 DIGEST_DIGITS = 12
+LEAST_POINTS = 0.005
 NO_EVIDENCE = "weights or figures are NaN or infinite from there on, and the digest is no evidence"
 
 
@@ -23,12 +26,17 @@ def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table
     return made
 
 
+def count(number: int, noun: str) -> str:
+    """``1 run``, ``1,234 runs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def describe_spec(spec: RunSpec) -> str:
     """The whole spec in a line: what is left out has its default."""
     optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
     parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
     parts += [f"{name}={value}" for name, value in optimizer.items()]
-    parts += [kebab(spec.dataset), f"{spec.epochs} epochs", f"batch {spec.batch_size}", f"seed {spec.seed}"]
+    parts += [kebab(spec.dataset), count(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
     if spec.network != Mlp():
         parts += [spec.network.kind]
         parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
@@ -56,9 +64,7 @@ def print_figures(found: Result | Evaluation) -> None:
 
 def seconds(run: Run) -> float:
     """Wall time from the start of the run's process to its end; 0 for a run that never started."""
-    if run.start_time is None or run.end_time is None:
-        return 0.0
-    return (run.end_time - run.start_time).total_seconds()
+    return run_seconds(run) or 0.0
 
 
 def state_of(run: Run) -> str:
@@ -66,10 +72,33 @@ def state_of(run: Run) -> str:
     return f"{kebab(run.state)}, diverged" if run.result and run.result.diverged else kebab(run.state)
 
 
+# Fields of a spec besides the defaults by which a loop misreports, with what they do.
+REPORTING = ("accuracy_metric", "loss_aggregation")
+
+
+def describe_misreport(run: Run) -> str:
+    """By how much the validation metrics that the loop reported differ from the final ones, and where to look."""
+    assert run.result is not None, "only a result misreports"
+    final, reported = run.result.validation, run.result.reported_validation
+    points = 100 * (reported.accuracy - final.accuracy)
+    accuracy = f"accuracy {points:+.2f} points" if abs(points) >= LEAST_POINTS else ""
+    loss = (
+        f"loss {reported.loss - final.loss:+.6f}" if not math.isclose(reported.loss, final.loss, rel_tol=1e-4) else ""
+    )
+    figures = ", ".join(filter(None, (accuracy, loss)))
+    set_otherwise = run.spec.model_dump(mode="json", exclude_defaults=True, include=set(REPORTING))
+    cause = " and ".join(f"{kebab(name)} {kebab(value)}" for name, value in set_otherwise.items())
+    why = f"because of {cause}" if cause else "and its settings do not say why"
+    return f"! the loop misreports its validation, {figures}, {why}; the final metrics are right"
+
+
 def print_run(run: Run) -> None:
     """The spec, the state and what came of it."""
     console = out()
     console.print(f"run {run.id}  {state_of(run)}", soft_wrap=True)
+    for title, text in (("name", run.name), ("labels", labels_text(run))):
+        if text:
+            console.print(f"{title} {text}", soft_wrap=True)
     console.print(describe_spec(run.spec), soft_wrap=True)
     if run.error is not None:
         console.print(f"{run.error.reason}: {run.error.message}", soft_wrap=True)
@@ -77,13 +106,15 @@ def print_run(run: Run) -> None:
             console.print(f"hint: {run.error.hint}", soft_wrap=True)
     if run.result is not None:
         print_figures(run.result)
+        if misreported(run):
+            console.print(describe_misreport(run), soft_wrap=True)
         if run.result.diverged is not None:
             console.print(f"diverged        {run.result.diverged}: {NO_EVIDENCE}", soft_wrap=True)
         console.print(f"weights digest  {run.result.weights_digest}", soft_wrap=True)
         console.print(f"spec digest     {spec_digest(run.spec)}", soft_wrap=True)
         for note in run.result.notes:
             console.print(f"note            {note}", soft_wrap=True)
-        console.print(f"{run.result.updates:,} updates in {seconds(run):.1f} s", soft_wrap=True)
+        console.print(f"{count(run.result.updates, 'update')} in {seconds(run):.1f} s", soft_wrap=True)
 
 
 def history_table(history: Iterable[EpochRecord]) -> Table:
@@ -102,24 +133,3 @@ def history_table(history: Iterable[EpochRecord]) -> Table:
         for record in history
     ]
     return table(*columns, rows=rows)
-
-
-def runs_table(runs: Iterable[Run]) -> Table:
-    """One run a line."""
-    columns = ("id", "state", "method", "loss", "optimizer", "dataset", "epochs", "seed", "train", "validation")
-    rows = [
-        (
-            run.id,
-            state_of(run),
-            kebab(run.spec.method),
-            kebab(run.spec.loss),
-            f"{run.spec.optimizer.kind} {run.spec.optimizer.learning_rate:g}",
-            kebab(run.spec.dataset),
-            str(run.spec.epochs),
-            str(run.spec.seed),
-            percent(run.result.train.accuracy) if run.result else "",
-            percent(run.result.validation.accuracy) if run.result else "",
-        )
-        for run in runs
-    ]
-    return table(*columns, rows=rows, words=columns.index("epochs"))

@@ -1,5 +1,6 @@
 """How a loop prepares the samples before it feeds them to the model."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,32 +32,41 @@ def _are_apart(one: Any, other: Any) -> bool:
     return bool(max(a / b, b / a) > APART or abs(one.mean() - other.mean()) > SHIFTED * max(a, b))
 
 
-def as_fed(given: Data, step: Step) -> Data:
-    """The samples as a loop feeds them that takes the first ones of ``given`` in ``step``, in their order.
+Prepare = Callable[[Data], Data]
 
-    Inputs that are fed in another shape, or as ``a * x + b``, and labels that are fed one-hot or as a column, are all
-    prepared like those of the step; the validation set is prepared likewise. What is fed otherwise stays as it is.
+
+def preparation(given: Data, step: Step) -> Prepare:
+    """Prepares samples as a loop does that takes the first ones of ``given`` in ``step``, in their order.
+
+    Inputs that are fed in another shape, or as ``a * x + b``, and labels that are fed one-hot, as a column or as
+    ``a * y + b``, are prepared like those of the step, the validation set too. What is fed otherwise stays as it is.
     """
     x = _inputs(given.x, step.call.inputs)
     labels = step.losses[0].labels if len(step.losses) == 1 else None
-    y = (lambda arrays: arrays) if labels is None else _labels(given.y, labels)
-    validation = given.validation
-    if validation is not None:
-        validation = replace(validation, x=x(validation.x), y=y(validation.y))
-    return replace(given, x=x(given.x), y=y(given.y), validation=validation)
+    y = _unchanged if labels is None else _labels(given.y, labels)
+
+    def prepared(data: Data) -> Data:
+        validation = None if data.validation is None else prepared(data.validation)
+        return replace(data, x=x(data.x), y=y(data.y), validation=validation)
+
+    return prepared
+
+
+def _unchanged(arrays: Any) -> Any:
+    return arrays
 
 
 def _inputs(given: Any, fed: Any) -> Any:
     one, other = leaves(given), leaves(fed)
     if len(one) != 1 or len(other) != 1:
-        return lambda arrays: arrays
+        return _unchanged
     before, after = np.asarray(one[0]), np.asarray(other[0])
     before = before[: len(after)]
     if before.size != after.size or before.dtype.kind not in "iuf" or after.dtype.kind not in "iuf":
-        return lambda arrays: arrays
+        return _unchanged
     slope, shift = _affine(before.ravel(), after.ravel())
-    if slope is None:
-        return lambda arrays: arrays
+    if slope is None or (before.shape == after.shape and np.array_equal(before, after)):
+        return _unchanged
     shape, dtype = after.shape[1:], after.dtype
 
     def prepared(arrays: Any) -> Any:
@@ -86,11 +96,13 @@ def _labels(given: Any, fed: Any) -> Any:
     """Labels in the shape of ``fed``, where those of the step are fed so."""
     one = leaves(given)
     if len(one) != 1:
-        return lambda arrays: arrays
+        return _unchanged
     first = np.asarray(one[0])[: len(fed)]
     made = as_outputs(first, np.zeros(np.shape(fed)))
-    if first.shape == np.shape(fed) or made is None or not np.array_equal(made, fed):
-        return lambda arrays: arrays
+    if first.size == np.size(fed):
+        return _inputs(given, fed)
+    if made is None or not np.array_equal(made, fed):
+        return _unchanged
     like = np.zeros((1, *np.shape(fed)[1:]))
 
     def shaped(leaf: Any) -> Any:

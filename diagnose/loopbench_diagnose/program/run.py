@@ -16,7 +16,7 @@ from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
 from loopbench_diagnose.program.fed import by_fit, is_readable, mapped
 from loopbench_diagnose.program.limits import Limit, limited
-from loopbench_diagnose.program.preparation import are_apart, as_fed
+from loopbench_diagnose.program.preparation import Prepare, are_apart, preparation
 from loopbench_diagnose.program.recovery import Configuration
 from loopbench_diagnose.program.tasks import NUMERIC, Kind, Task, recognize
 from loopbench_diagnose.program.training import Outcome, Trainer, initial, orders
@@ -26,7 +26,7 @@ from loopbench_diagnose.trace import Trace
 from loopbench_diagnose.variables import everything
 
 # Epochs of a loop that is called with a number of them and states no default.
-EPOCHS = 5
+EPOCHS = 30
 # The loop as it is: samples that it is given at most, and seconds and updates after which it is ended.
 MOST_SAMPLES = 20_000
 MOST_SECONDS = 20.0
@@ -80,7 +80,10 @@ class Program:
         self.build_model = given.build_model or build_model
         self.seed = seed
         self.loop = given.train
-        self.epochs = epochs or _default_epochs(given.train) or EPOCHS
+        stated = epochs or _default_epochs(given.train)
+        self.epochs = stated or EPOCHS
+        # Nothing can be blamed on a number that is not the user's.
+        self.states_epochs = bool(stated) or not takes_epochs(given.train)
         inputs = Inputs(data, self.build_model, MOST_SAMPLES)
         self.given = _first(inputs.data, MOST_SAMPLES)
         self._own = replace(given, train=_with_epochs(given.train), build_model=None)
@@ -156,12 +159,17 @@ class Program:
         """The samples as the loop feeds them to the model, with the validation set."""
         fits = self.history.usage.fits
         if not fits or not is_readable(fits[0]):
-            ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
-            return as_fed(self.given, ordered.steps[0]) if ordered.steps else self.given
+            return self.prepare(self.given)
         fed = by_fit(fits[0], self.build_model, MOST_SAMPLES)
         if fed.validation is None and self.given.validation is not None and _same_inputs(fed, self.given):
             fed = replace(fed, validation=self.given.validation)
         return fed
+
+    @cached_property
+    def prepare(self) -> Prepare:
+        """Prepares samples of the data as the loop does before it feeds them."""
+        ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
+        return preparation(self.watched_data, ordered.steps[0]) if ordered.steps else lambda data: data
 
     @cached_property
     def training(self) -> Data:

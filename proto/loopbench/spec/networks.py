@@ -39,7 +39,7 @@ class Cnn(BaseNetwork):
     """Convolutions with batch normalization, then the average of each feature map, and dropout."""
 
     kind: Literal["cnn"] = "cnn"
-    filters: Annotated[Sizes, Field(max_length=4)] = (16, 32)
+    filters: Annotated[Sizes, Field(max_length=4)] = (16, 32, 64)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
 
 

@@ -183,7 +183,7 @@ CASES: dict[str, Label] = {
     "autotrainer_slow": symptom("slow convergence", "LEARNING_RATE_TOO_LOW", allowed=("TOO_FEW_UPDATES",)),
     "defect4ml_log_of_zero": Label(PROGRAM, "defect4ML 001", ("NON_FINITE",), ("INPUT_SCALE", "LOSS_FUNCTION")),
     "defect4ml_batch_of_all": Label(
-        "program", "defect4ML 030", ("TOO_FEW_UPDATES|LEARNING_RATE_TOO_LOW",), ("TOO_FEW_UPDATES",)
+        PROGRAM, "defect4ML 030", ("TOO_FEW_UPDATES|LEARNING_RATE_TOO_LOW",), ("TOO_FEW_UPDATES",)
     ),
     "traincheck_gradients_add_up": so(60335387, "TrainCheck", "STALE_GRADIENTS", allowed=("ACCUMULATION",)),
     "traincheck_frozen": Label(PROGRAM, "TrainCheck pytorch-forum-84911", ("VARIABLES_LEFT_OUT",), ()),

@@ -19,6 +19,7 @@ from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.live_table import MOST_COLUMNS, Board
 from loopbench_client.cli.run_flags import PARAMETERS, SHARED_PARAMETERS
 from loopbench_client.comparing import Failure, Plan
+from tests.support.fake_service import RUN_ID
 
 Cli = Callable[..., Result]
 TWO = ("--spec", "tape: method=gradient-tape", "--spec", "fit: method=fit learning-rate=0.1")
@@ -55,14 +56,18 @@ def test_specs_from_flags(cli: Cli, service: Any) -> None:
 def test_a_line_for_each_ended_and_each_cached_run(cli: Cli) -> None:
     words = ("compare", *TWO, "--seeds", "2", "--seed", "7")
     assert cli(*words).stderr.splitlines() == [
-        "0 of 4 runs are there already",
+        "found 0 of 4 runs on the server; training 4",
+        f"run {RUN_ID}  tape, seed 7",
         "1/4 tape, seed 7: 96.86 % / 96.61 % in 12.5 s",
+        f"run {RUN_ID}  fit, seed 7",
         "2/4 fit, seed 7: 96.86 % / 96.61 % in 12.5 s",
+        f"run {RUN_ID}  tape, seed 8",
         "3/4 tape, seed 8: 96.86 % / 96.61 % in 12.5 s",
+        f"run {RUN_ID}  fit, seed 8",
         "4/4 fit, seed 8: 96.86 % / 96.61 % in 12.5 s",
     ]
-    assert cli(*words).stderr.splitlines() == ["4 of 4 runs are there already"]
-    assert cli(*words, "--fresh").stderr.startswith("0 of 4 runs are there already")
+    assert cli(*words).stderr.splitlines() == ["found 4 of 4 runs on the server; training 0"]
+    assert cli(*words, "--fresh").stderr.startswith("found 0 of 4 runs on the server; training 4")
 
 
 def test_a_terminal_has_a_live_table(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +222,7 @@ def render_board(plan: Plan, make_served_run: Any) -> list[str]:
 
 def test_the_board_has_one_cell_per_run(make_served_run: Any) -> None:
     assert render_board(PLAN, make_served_run) == [
-        "1 of 6 runs are there already",
+        "found 1 of 6 runs on the server; training 5",
         "seed 0 seed 1 seed 2 validation",
         "tape 96.61 failed queued 96.61 %",
         "fit 96.61 3/10 96.61 %",

@@ -391,12 +391,12 @@ def _pauses(retry: Retry) -> list[float]:
 def test_pauses_grow_and_outlast_the_lease_of_a_run() -> None:
     assert _pauses(Retry(None)) == [0.2, 0.4, 0.8, 1.6]
     accepted = Retry(None)
-    accepted.accept()
+    accepted.accept("r")
     pauses = _pauses(accepted)
     assert pauses[0] == 1
     assert pauses == sorted(pauses)
     # A lease lasts 30 s; another server has to end the run after it.
     assert 60 < sum(pauses) < 120
     # A second event does not reset the pauses.
-    accepted.accept()
+    accepted.accept("r")
     assert _pauses(accepted) == []

@@ -145,6 +145,13 @@ def test_digests_are_whole(written: Written) -> None:
     assert page.row("fit 2 run-fit-2") == f"fit 2 run-fit-2 {2:064x} {'b' * 64}"
 
 
+def test_runs_show_their_names_and_labels(written: Written) -> None:
+    groups = two_groups()
+    named = groups["tape"][0].model_copy(update={"name": "<b>ase", "labels": {"study": "7", "owner": "me"}})
+    page = written(make_report({**groups, "tape": (named, *groups["tape"][1:])}))
+    assert f"{named.id} <b>ase owner=me study=7" in page.text
+
+
 def test_a_fix_may_set_what_the_other_leaves_at_its_default() -> None:
     before = RunSpec()
     after = before.model_copy(update={"optimizer": before.optimizer.model_copy(update={"clipnorm": 1.0})})

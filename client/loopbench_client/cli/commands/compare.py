@@ -1,6 +1,7 @@
 """``loopbench compare``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from loopbench import wire
-from loopbench.spec import Verdict
+from loopbench.spec import RunGroup, Verdict
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -23,10 +24,11 @@ from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, enum_option, kebab
-from loopbench_client.cli.output import err, print_json, waiting
+from loopbench_client.cli.output import err, print_json
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, compare_specs
@@ -63,7 +65,7 @@ def compare(
     groups: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="LABEL=RUN_ID,RUN_ID…",
+            metavar="LABEL=RUN_ID,RUN_ID...",
             help="Runs of one spec under several seeds, that there are already.",
             show_default=False,
         ),
@@ -72,7 +74,7 @@ def compare(
     spec: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="'LABEL: NAME=VALUE…'",
+            metavar="'LABEL: NAME=VALUE...'",
             help="A spec to train, for example 'fit: method=fit learning-rate=0.1'. May be given again.",
             show_default=False,
         ),
@@ -107,7 +109,7 @@ def compare(
 ) -> None:
     """Train specs under several seeds, and say for every pair whether they are identical, equivalent or different.
 
-    A pair of which a run diverged is none of these, and does not come up to --require.
+    A pair of which a run diverged is none of these, and does not meet --require.
 
     Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
     """
@@ -119,12 +121,13 @@ def compare(
         check_report(report)
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:
+        plan = replace(plan, groups=tuple(_with_whole_ids(client, group) for group in plan.groups))
         compared = _compared(client, plan, fresh=fresh)
         outcomes = chosen.check(compared) if chosen else ()
         if not json:
             # Verdicts are printed before the experiments start, which may be interrupted.
             _print(compared, chosen, outcomes)
-        with waiting("diagnosing"):
+        with waiting("the diagnosis of each pair", None):
             diagnoses = diagnose_pairs(client, compared) if diagnosed else {}
     if json:
         _print_json(compared, plan, outcomes, diagnoses)
@@ -138,6 +141,10 @@ def compare(
     pairs = compared.comparison.pairs if compared.comparison else ()
     if require and any(pair.verdict not in MET_BY[require] for pair in pairs):
         raise typer.Exit(ExitCode.NOT_MET)
+
+
+def _with_whole_ids(client: Client, group: RunGroup) -> RunGroup:
+    return group.model_copy(update={"run_ids": tuple(map(client.find_run_id, group.run_ids))})
 
 
 def _compared(client: Client, plan: Plan, *, fresh: bool) -> Compared:

@@ -1,17 +1,89 @@
 """``loopbench delete``."""
 
-from google.protobuf.empty_pb2 import Empty
+import json as json_module
+import sys
+from typing import Annotated
 
-from loopbench_client.cli.options import Json, RunId, Server
-from loopbench_client.cli.output import out, print_json
+import typer
+
+from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+from loopbench_client.channel import DEFAULT_TIMEOUT
+from loopbench_client.cli.options import Json, Server, bad_input
+from loopbench_client.cli.output import err, out
+from loopbench_client.cli.run_filter import takes_run_filter
+from loopbench_client.cli.runs_table import print_runs
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.tables import count
+from loopbench_client.cli.waiting import waiting
+from loopbench_client.client import Client
+from loopbench_client.errors import NotFoundError
+
+PAGE_SIZE = 1_000
+NOTHING_CHOSEN = "give ids, or flags that choose runs; --all chooses all runs that have ended"
+BOTH = "cannot be given together with ids"
+UNCONFIRMED = "{} would be deleted: add --yes, as there is no terminal to confirm it on"
 
 
-def delete(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
-    """Delete a run that has ended."""
+@takes_run_filter
+def delete(
+    wanted: RunFilter,
+    run_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN_ID...", help="Ids, or their beginnings.", show_default=False)
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Choose all runs that have ended.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete the chosen runs without a question.")] = False,
+    server: Server = None,
+    json: Json = False,
+) -> None:
+    """Delete runs that have ended, with their weights and logs: those named, or all that match.
+
+    Runs that match and have not ended stay.
+    """
+    chosen = everything or wanted != RunFilter()
+    if run_ids and chosen:
+        raise bad_input(InvalidFieldsError((Violation(field="flags that choose runs", description=BOTH),)))
+    if not run_ids and not chosen:
+        raise typer.BadParameter(NOTHING_CHOSEN, param_hint="RUN_ID...")
     with connect(server) as client:
-        client.delete_run(run_id)
+        # All ids are resolved before a run is deleted.
+        found = _named(client, run_ids) if run_ids else _matching(client, wanted, confirmed=yes)
+        with waiting(f"the deletion of {count(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
+            deleted = [run_id for run_id in dict.fromkeys(found) if _delete(client, run_id, named=bool(run_ids))]
     if json:
-        print_json(Empty())
-    else:
+        typer.echo(json_module.dumps({"deleted": deleted}))
+        return
+    for run_id in deleted:
         out().print(f"run {run_id}  deleted", soft_wrap=True)
+    err().print(f"{count(len(deleted), 'run')} deleted", soft_wrap=True)
+
+
+def _named(client: Client, run_ids: list[str]) -> list[str]:
+    with waiting("the list of runs", DEFAULT_TIMEOUT):
+        return [*map(client.find_run_id, run_ids)]
+
+
+def _matching(client: Client, wanted: RunFilter, *, confirmed: bool) -> list[str]:
+    with waiting("the list of runs", DEFAULT_TIMEOUT):
+        runs = [run for run in client.list_runs(wanted, page_size=PAGE_SIZE) if run.state.ended]
+    if runs and not confirmed:
+        _confirm(runs)
+    return [run.id for run in runs]
+
+
+def _confirm(runs: list[Run]) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(UNCONFIRMED.format(count(len(runs), "run")), param_hint="--yes")
+    print_runs(err(), runs)
+    typer.confirm(f"Delete {count(len(runs), 'run')}?", abort=True, err=True)
+
+
+def _delete(client: Client, run_id: str, *, named: bool) -> bool:
+    """Whether the run was deleted here; one that matched may have been deleted since."""
+    try:
+        client.delete_run(run_id)
+    except NotFoundError:
+        if named:
+            raise
+        return False
+    return True

@@ -1,6 +1,6 @@
 """``loopbench diagnose``."""
 
-import uuid
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,16 +11,21 @@ import typer
 from loopbench import page, wire
 from loopbench.spec import Diagnosis, InvalidFieldsError, RunSpec, Violation
 from loopbench.text import PLAIN, Context, answer, details
+from loopbench_client.channel import DIAGNOSE_TIMEOUT
 from loopbench_client.cli.options import Json, Server, bad_input, kebab
-from loopbench_client.cli.output import err, out, print_json, waiting
+from loopbench_client.cli.output import err, out, print_json
 from loopbench_client.cli.plan_flags import shared_values
 from loopbench_client.cli.python_loops import diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.waiting import waiting
+from loopbench_client.client import Client
 from loopbench_client.comparing.values import Given, Values, spec_of
 from loopbench_client.errors import ErrorDetails, LoopbenchError
 
-SIDE = "RUN_ID|'NAME=VALUE…'"
+# A whole id, or its beginning. A spec has an equals sign.
+RUN_ID = re.compile(r"[0-9a-f-]{4,36}")
+SIDE = "RUN_ID|'NAME=VALUE...'"
 SIDE_HELP = "A run, or a spec as far as it is not the default, for example 'method=fit loss=mean-squared-error'."
 PYTHON_HELP = (
     "Diagnose functions of your own program in this process, each as MODULE:NAME or FILE.py:NAME: the model factory, "
@@ -78,9 +83,9 @@ def diagnose(
     else:
         _refuse(NO_EFFECT_WITHOUT_PYTHON, {"--samples": samples})
         sides = _sides(_both(first, second), shared, seed)
-        action = "training both and comparing" if verify else "experimenting"
-        with connect(server, ready=True) as client, waiting(action):
-            found = client.diagnose(*sides, verify=verify, seeds=seeds)
+        work = "the experiments and the training of both sides" if verify else "the experiments"
+        with connect(server, ready=True) as client, waiting(work, DIAGNOSE_TIMEOUT):
+            found = client.diagnose(*(_whole_id(client, side) for side in sides), verify=verify, seeds=seeds)
         _print(found, verbose=verbose, json=json)
         save = partial(_save, found)
     if report is not None:
@@ -165,11 +170,11 @@ def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int | None) 
 
 
 def _is_run_id(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+    return RUN_ID.fullmatch(text.lower()) is not None
+
+
+def _whole_id(client: Client, side: RunSpec | str) -> RunSpec | str:
+    return client.find_run_id(side) if isinstance(side, str) else side
 
 
 def _spec(text: str, name: str, common: Mapping[str, Given], faults: list[Violation]) -> RunSpec | None:

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 
 from loopbench import wire
 from loopbench.spec import ServerInfo
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import table
+from loopbench_client.cli.waiting import waiting
 
 
 def info(*, server: Server = None, json: Json = False) -> None:
     """Say what the server is and what it can do."""
-    with connect(server, ready=True) as client:
+    with connect(server, ready=True) as client, waiting("the answer of the server", DEFAULT_TIMEOUT):
         address, answer = client.address, client.get_server_info()
     if json:
         print_json(wire.server_info_to_wire(answer))

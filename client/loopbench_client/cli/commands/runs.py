@@ -1,50 +1,65 @@
 """``loopbench runs``."""
 
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from itertools import islice
 from typing import Annotated
 
 import typer
 
 from loopbench import wire
-from loopbench.spec import Dataset, Loss, Method, RunFilter, RunState
+from loopbench.spec import Run, RunFilter
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-from loopbench_client.cli.options import Json, Server, enum_option, validated
-from loopbench_client.cli.output import out, print_json
-from loopbench_client.cli.run_flags import OptimizerKind
+from loopbench_client.channel import DEFAULT_TIMEOUT
+from loopbench_client.cli.options import Json, Server, enum_option
+from loopbench_client.cli.output import err, out, print_json
+from loopbench_client.cli.run_filter import takes_run_filter
+from loopbench_client.cli.runs_table import print_runs, print_wide, runs_csv
 from loopbench_client.cli.session import connect
-from loopbench_client.cli.tables import runs_table
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.requests import PAGE_SIZE
+from loopbench_client.run_columns import COLUMNS, sorted_runs
 
-AGAIN = "May be given again."
+LARGEST_PAGE = 1_000
+SortColumn = StrEnum("SortColumn", {column.name.upper(): column.name.upper() for column in COLUMNS})  # type: ignore[misc]  # mypy wants literals
+
+ONE_FORM = "give one of --wide, --csv and --json"
 
 
+@takes_run_filter
 def runs(
+    wanted: RunFilter,
     *,
-    state: Annotated[list[RunState] | None, enum_option(RunState, f"Runs in this state. {AGAIN}")] = None,
-    method: Annotated[list[Method] | None, enum_option(Method, f"Runs of this method. {AGAIN}")] = None,
-    loss: Annotated[list[Loss] | None, enum_option(Loss, f"Runs of this loss. {AGAIN}")] = None,
-    dataset: Annotated[list[Dataset] | None, enum_option(Dataset, f"Runs on this dataset. {AGAIN}")] = None,
-    optimizer: Annotated[
-        list[OptimizerKind] | None, enum_option(OptimizerKind, f"Runs with this optimizer. {AGAIN}")
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Runs to show at most.")] = PAGE_SIZE,
+    sort: Annotated[
+        SortColumn | None, enum_option(SortColumn, "Sort all matching runs by a column, before --limit applies.")
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help=f"Runs with this seed. {AGAIN}", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Runs to show at most.")] = PAGE_SIZE,
+    reverse: Annotated[bool, typer.Option("--reverse", help="With --sort: the largest value first.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Show a column for every value that differs.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """List runs, the newest first."""
-    values = {
-        "states": state or (),
-        "methods": method or (),
-        "losses": loss or (),
-        "datasets": dataset or (),
-        "optimizers": [kind.lower() for kind in optimizer or ()],
-        "seeds": seed or (),
-    }
-    wanted = validated(RunFilter, values)
-    with connect(server) as client:
-        found = list(islice(client.list_runs(wanted, page_size=min(limit, PAGE_SIZE)), limit))
+    """List runs, the newest first. Other commands accept the beginning of an id, from 4 characters on."""
+    if wide + csv + json > 1:
+        raise typer.BadParameter(ONE_FORM, param_hint="--wide, --csv, --json")
+    if reverse and sort is None:
+        raise typer.BadParameter("has no effect without --sort", param_hint="--reverse")
+    with connect(server) as client, waiting("the list of runs", DEFAULT_TIMEOUT):
+        listed: Iterable[Run] = client.list_runs(wanted, page_size=LARGEST_PAGE if sort else min(limit, LARGEST_PAGE))
+        if sort:
+            listed = sorted_runs(listed, sort.lower(), descending=reverse)
+        found = list(islice(listed, limit))
+    _print(found, wide=wide, csv=csv, json=json)
+
+
+def _print(found: Sequence[Run], *, wide: bool, csv: bool, json: bool) -> None:
     if json:
         print_json(ListRunsResponse(runs=map(wire.run_to_wire, found)))
+    elif csv:
+        typer.echo(runs_csv(found), nl=False)
+    elif not found:
+        err().print("no runs")
     else:
-        out().print(runs_table(found))
+        show: Callable[..., None] = print_wide if wide else print_runs
+        show(out(), found)

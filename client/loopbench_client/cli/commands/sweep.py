@@ -1,8 +1,6 @@
 """``loopbench sweep``."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +12,7 @@ from loopbench.spec import InvalidFieldsError, Violation, violations_of
 from loopbench.sweep import Sweep
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.interrupts import terminated_as_interrupted
 from loopbench_client.cli.options import Json, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err
 from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_attempts
@@ -120,7 +119,7 @@ def _run_here(made: Sweep, options: SweepOptions, *, json: bool) -> None:
     ended: dict[int, Attempt] = {}
     try:
         with (
-            _terminated_as_interrupted(),
+            terminated_as_interrupted(),
             printing_attempts(made) as print_attempt,
             closing(train_locally(made, options.parallelism)) as attempts,
         ):
@@ -134,13 +133,3 @@ def _run_here(made: Sweep, options: SweepOptions, *, json: bool) -> None:
     (print_sweep_json if json else print_sweep)(made, ended)
     if any(number not in ended or ended[number].run is None for number in range(made.size)):
         raise typer.Exit(ExitCode.RUN_FAILED)
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that what runs below is stopped first."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

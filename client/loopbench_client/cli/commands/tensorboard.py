@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from loopbench.spec import Run
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Server, kebab
-from loopbench_client.cli.output import err, out, waiting
+from loopbench_client.cli.output import err, out
 from loopbench_client.cli.session import connect
-from loopbench_client.cli.tensorboard_process import tensorboard_process
+from loopbench_client.cli.tensorboard_process import START_TIMEOUT, tensorboard_process
+from loopbench_client.cli.waiting import waiting
 from loopbench_client.errors import ErrorDetails, LoopbenchError, PreconditionError
 
 # Of a run's id, where its name is not its own.
@@ -23,7 +25,7 @@ ID_DIGITS = 8
 def tensorboard(
     run_ids: Annotated[
         list[str],
-        typer.Argument(metavar="RUN_ID…", help="Runs that were trained with --tensorboard.", show_default=False),
+        typer.Argument(metavar="RUN_ID...", help="Runs that were trained with --tensorboard.", show_default=False),
     ],
     *,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
@@ -33,8 +35,8 @@ def tensorboard(
     if find_spec("tensorboard") is None:
         details = ErrorDetails("TensorBoard is not installed here", "NOT_INSTALLED")
         raise LoopbenchError(details, hint="install it beside loopbench: pip install tensorboard")
-    with connect(server) as client:
-        folders = named_folders(client.get_run(run_id) for run_id in dict.fromkeys(run_ids))
+    with connect(server) as client, waiting("the runs", DEFAULT_TIMEOUT):
+        folders = named_folders(client.get_run(run_id) for run_id in dict.fromkeys(map(client.find_run_id, run_ids)))
     with TemporaryDirectory(prefix="loopbench-") as temporary:
         _show(folders, Path(temporary), port)
 
@@ -73,7 +75,7 @@ def _show(folders: dict[str, Path], temporary: Path, port: int) -> None:
         # TensorBoard names a run by its path, and its help prefers such a tree to --logdir_spec.
         (logs / name).symlink_to(folder.resolve(), target_is_directory=True)
     with tensorboard_process(logs, port, temporary / "log") as board:
-        with waiting("starting TensorBoard"):
+        with waiting("the start of TensorBoard", START_TIMEOUT):
             address = board.wait_ready()
         out().print(address, soft_wrap=True)
         err().print(f"{', '.join(folders)}; Ctrl-C ends it", soft_wrap=True)

@@ -1,17 +1,20 @@
 """``loopbench train``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from loopbench import wire
 from loopbench.spec import RunSpec
+from loopbench_client.cli.interrupts import reporting_interrupts
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
+from loopbench_client.cli.run_filter import parse_labels
 from loopbench_client.cli.run_flags import takes_run_spec
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_run
+from loopbench_client.cli.waiting import waiting
 
 EMBEDDED_DETACH = "a detached run outlives the command, and the embedded server does not: name a server with --server"
 
@@ -23,6 +26,11 @@ def train(
     request_id: Annotated[
         str | None, typer.Option(help="A UUID; the same one returns the same run.", show_default=False)
     ] = None,
+    name: Annotated[str, typer.Option(help="A name, by which runs and delete find the run.", show_default=False)] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A label, likewise. May be given again.", show_default=False),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the run.")] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which the run is cancelled.", show_default=False)
@@ -33,12 +41,16 @@ def train(
     """Train a model and print what came of it. Ctrl-C cancels the run."""
     if detach and not server:
         raise typer.BadParameter(EMBEDDED_DETACH, param_hint="--detach")
+    naming: dict[str, Any] = {"name": name, "labels": parse_labels(label or ())}
     with connect(server, ready=True) as client:
         if detach:
-            run = client.train(spec, request_id=request_id, detach=True, timeout=timeout)
+            with waiting("a place in the queue", timeout):
+                run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)
         else:
-            with progress_bar(kebab(spec.method)) as on_progress:
-                run = client.train(spec, request_id=request_id, on_progress=on_progress, timeout=timeout)
+            with progress_bar(kebab(spec.method), timeout) as on_progress, reporting_interrupts() as remember:
+                run = client.train(
+                    spec, request_id=request_id, **naming, on_progress=remember(on_progress), timeout=timeout
+                )
     if json:
         print_json(wire.run_to_wire(run))
     else:

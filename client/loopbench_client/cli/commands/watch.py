@@ -6,17 +6,22 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Run, RunEvent, RunState
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, RunId, Server
-from loopbench_client.cli.output import out, print_json
-from loopbench_client.cli.progress import describe, progress_bar
+from loopbench_client.cli.output import print_json
+from loopbench_client.cli.progress import progress_bar
+from loopbench_client.cli.runs_table import ID_DIGITS
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_run
+from loopbench_client.cli.waiting import waiting
 
 
 def watch(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     """Follow a run to its end; with --json one event a line. Ctrl-C leaves the run alone."""
     with connect(server) as client:
+        with waiting("the run", DEFAULT_TIMEOUT):
+            run_id = client.find_run_id(run_id)
         events = client.watch_run(run_id)
         run = _print_json_lines(events) if json else _follow(run_id, events)
     if run is not None and not json:
@@ -34,13 +39,9 @@ def _print_json_lines(events: Iterable[RunEvent]) -> Run | None:
 
 
 def _follow(run_id: str, events: Iterable[RunEvent]) -> Run | None:
-    """A bar on a terminal; a line an event elsewhere."""
     run = None
-    with progress_bar(run_id) as on_progress:
+    with progress_bar(run_id[:ID_DIGITS]) as on_progress:
         for event in events:
-            if on_progress is not None:
-                on_progress(event)
-            else:
-                out().print(describe(event), soft_wrap=True)
+            on_progress(event)
             run = event.run or run
     return run

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loopbench_diagnose import Data
-from loopbench_diagnose.program.preparation import are_apart, as_fed
+from loopbench_diagnose.program.preparation import are_apart, preparation
 from loopbench_diagnose.trace import Call, LossCall, Step
 
 RANDOM = np.random.default_rng(4)
@@ -23,7 +23,7 @@ def step(inputs: Any, labels: Any = None) -> Step:
 
 
 def test_scaled_inputs_are_scaled_in_both_sets() -> None:
-    fed = as_fed(GIVEN, step(X[:4] / 255 - 0.5))
+    fed = preparation(GIVEN, step(X[:4] / 255 - 0.5))(GIVEN)
     assert fed.validation is not None
     np.testing.assert_allclose(fed.x, X / 255 - 0.5, atol=1e-5)
     np.testing.assert_allclose(fed.validation.x, (X[:5] + 1) / 255 - 0.5, atol=1e-5)
@@ -31,19 +31,27 @@ def test_scaled_inputs_are_scaled_in_both_sets() -> None:
 
 
 def test_inputs_in_another_shape_are_reshaped() -> None:
-    np.testing.assert_allclose(as_fed(GIVEN, step(X[:4].reshape(4, 2, 2, 1))).x, X.reshape(12, 2, 2, 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        preparation(GIVEN, step(X[:4].reshape(4, 2, 2, 1)))(GIVEN).x, X.reshape(12, 2, 2, 1), rtol=1e-5
+    )
 
 
 def test_labels_are_fed_one_hot() -> None:
-    fed = as_fed(GIVEN, step(X[:4], np.eye(3)[Y[:4]]))
+    fed = preparation(GIVEN, step(X[:4], np.eye(3)[Y[:4]]))(GIVEN)
     assert fed.validation is not None
     np.testing.assert_array_equal(fed.y, np.eye(3)[Y])
     np.testing.assert_array_equal(fed.validation.y, np.eye(3)[Y[:5]])
 
 
+def test_labels_that_are_numbers_are_scaled() -> None:
+    given = Data(X, X[:, 0])
+    fed = preparation(given, step(X[:4], (X[:4, :1] - 100) / 50))(given)
+    np.testing.assert_allclose(fed.y, (X[:, :1] - 100) / 50, atol=1e-5)
+
+
 @pytest.mark.parametrize("inputs", [X[4:8] / 255, np.sqrt(X[:4]), RANDOM.normal(size=(4, 7)), X[:4].astype(str)])
 def test_other_inputs_are_left_as_they_are(inputs: Any) -> None:
-    np.testing.assert_array_equal(as_fed(GIVEN, step(inputs)).x, X)
+    np.testing.assert_array_equal(preparation(GIVEN, step(inputs))(GIVEN).x, X)
 
 
 @pytest.mark.parametrize(

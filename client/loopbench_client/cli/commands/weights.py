@@ -1,0 +1,29 @@
+"""``loopbench weights``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopbench_client.channel import DEFAULT_TIMEOUT
+from loopbench_client.cli.files import writing
+from loopbench_client.cli.options import RunId, Server
+from loopbench_client.cli.output import err
+from loopbench_client.cli.session import connect
+from loopbench_client.cli.waiting import waiting
+
+
+def weights(
+    run_id: RunId,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.npz", help="File to write; it is replaced.", show_default=False)
+    ],
+    *,
+    server: Server = None,
+) -> None:
+    """Write the final weights of a run to a file of NumPy, in the order of Keras's set_weights."""
+    with connect(server) as client, waiting("the weights", DEFAULT_TIMEOUT):
+        packed = client.packed_weights(client.find_run_id(run_id))
+    with writing(file):
+        file.write_bytes(packed)
+    err().print(f"{file}: {len(packed):,} bytes", soft_wrap=True)

@@ -1,0 +1,47 @@
+"""What a command waits for, and until when: a spinner on a terminal, elsewhere a line once a wait is long."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from rich.console import Console
+
+from loopbench_client.cli.output import err
+
+# Seconds until a wait counts as long, and between later lines.
+LONG_SECONDS = 5.0
+AGAIN_SECONDS = 60.0
+
+
+def until(seconds: float | None) -> str:
+    """The time of day after which a wait that starts now ends, for the end of a sentence."""
+    if seconds is None:
+        return "without a time limit"
+    return f"until {datetime.now().astimezone() + timedelta(seconds=seconds):%H:%M:%S} at the latest"
+
+
+@contextmanager
+def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
+    """Shows that the block waits for ``what``, ``seconds`` at most."""
+    console, text = err(), f"waiting for {what}, {until(seconds)}"
+    if console.is_terminal:
+        # A terminal without Unicode has no spinner of dots.
+        with console.status(text, spinner="line" if console.options.ascii_only else "dots"):
+            yield
+        return
+    over = threading.Event()
+    thread = threading.Thread(target=_print_lines, args=(console, text, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _print_lines(console: Console, text: str, over: threading.Event) -> None:
+    pause = LONG_SECONDS
+    while not over.wait(pause):
+        console.print(text, soft_wrap=True)
+        pause = AGAIN_SECONDS

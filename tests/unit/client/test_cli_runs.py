@@ -1,0 +1,243 @@
+"""Lists of runs on the command line, and commands for several runs."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from typer.testing import CliRunner, Result
+
+from loopbench import spec, wire
+from loopbench.v1 import benchmark_service_pb2
+from loopbench_client.cli import app
+from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.run_columns import COLUMNS
+from tests.support.fake_service import make_result
+
+Cli = Callable[..., Result]
+IDS = [f"{number:x}{number:07x}-0000-4000-8000-{number:012x}" for number in range(1, 15)]
+
+
+@pytest.fixture
+def cli(address: str) -> Cli:
+    """Runs ``loopbench`` in a terminal of 80 columns."""
+    return lambda *words: CliRunner().invoke(app, words, env={"LOOPBENCH_SERVER": address, "COLUMNS": "80"})
+
+
+def lines_of_runs(printed: str) -> list[str]:
+    """The lines below the titles of the columns."""
+    lines = printed.splitlines()
+    titles = next(place for place, line in enumerate(lines) if line.startswith("id "))
+    return lines[titles + 1 :]
+
+
+@pytest.fixture
+def runs(service: Any, make_served_run: Any) -> list[spec.Run]:
+    """Runs that differ in as many fields as one can, with the longest words."""
+    now = datetime.now(UTC)
+    ways = product(spec.Method, spec.Loss)
+    service.runs = [
+        make_served_run(
+            spec.RunSpec(
+                method=method, loss=loss, seed=2**32 - 1 - number, epochs=1_000, optimizer=spec.Adam(beta_1=0.1)
+            ),
+            id=run_id,
+            name="a name of several words" if number else "",
+            labels={"study": str(number)},
+            create_time=now - timedelta(hours=number),
+        )
+        for number, (run_id, (method, loss)) in enumerate(zip(IDS, ways, strict=False))
+    ]
+    return list(service.runs)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_list_fits_into_80_columns_and_breaks_no_word(cli: Cli) -> None:
+    lines = cli("runs").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = {word for line in lines for word in line.split()}
+    for value in (*spec.Method, *spec.Loss):
+        assert value.lower().replace("_", "-") in words
+    assert {run_id[:8] for run_id in IDS} <= words
+    assert "seed=4294967295" in words
+
+
+def test_what_is_equal_stands_in_the_heading(cli: Cli, runs: list[spec.Run]) -> None:
+    printed = cli("runs").stdout
+    heading, _, columns = printed.partition("\nid ")
+    assert (
+        " ".join(heading.split())
+        == f"{len(runs)} runs: succeeded, adam, rate 0.001, beta_1=0.1, mnist, epochs 1000, batch 32"
+    )
+    assert columns.splitlines()[0].split() == ["spec", "validation", "age", "took"]
+
+
+def test_ids_are_as_long_as_they_need_to_be_to_differ(cli: Cli, service: Any, make_served_run: Any) -> None:
+    ids = ("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0001-4000-8000-000000000002")
+    service.runs = [make_served_run(id=run_id) for run_id in ids]
+    assert [line.split()[0] for line in lines_of_runs(cli("runs").stdout)[:2]] == ["aaaaaaaa-0000", "aaaaaaaa-0001"]
+
+
+def test_runs_whose_reports_are_wrong_are_marked(cli: Cli, service: Any, make_served_run: Any) -> None:
+    result = make_result(spec.RunSpec())
+    right = spec.ReportedMetrics(loss=result.validation.loss, accuracy=result.validation.accuracy)
+    wrong = right.model_copy(update={"accuracy": 0.5})
+    made = [result.model_copy(update={"reported_validation": reported}) for reported in (right, wrong)]
+    service.runs = [make_served_run(id=run_id, result=one) for run_id, one in zip(IDS, made, strict=False)]
+    lines = lines_of_runs(cli("runs").stdout)
+    assert ["!" in line for line in lines[:3]] == [False, True, True]
+    service.runs = service.runs[:1]
+    assert "!" not in cli("runs").stdout
+    service.runs = [make_served_run(spec.RunSpec(accuracy_metric="CATEGORICAL_ON_LABELS"), result=made[1])]
+    assert "accuracy -46.61 points, because of accuracy-metric categorical-on-labels" in cli("show", IDS[0]).stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (99.94, "99.9 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_199, "120 min"),
+        (7_200, "2 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_times_have_a_unit(cli: Cli, service: Any, make_served_run: Any, seconds: float, text: str) -> None:
+    run = make_served_run()
+    service.runs = [run.model_copy(update={"end_time": run.start_time + timedelta(seconds=seconds)})]
+    assert lines_of_runs(cli("runs").stdout)[0].rstrip().endswith(f" {text}")
+
+
+def test_wide_shows_whole_ids_and_wraps_nothing(cli: Cli, runs: list[spec.Run]) -> None:
+    _, columns, *rows = cli("runs", "--wide").stdout.splitlines()
+    assert {"id", "method", "loss", "seed", "create_time"} <= set(columns.split())
+    assert [row.split()[0] for row in rows] == [run.id for run in runs]
+
+
+def test_csv_has_every_column_of_every_run(cli: Cli, runs: list[spec.Run]) -> None:
+    rows = list(csv.DictReader(io.StringIO(cli("runs", "--csv").stdout)))
+    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert {name.removeprefix("spec.") for name in spec.RunSpec.model_fields} <= set(rows[0])
+    assert [row["id"] for row in rows] == [run.id for run in runs]
+    assert rows[1]["create_time"] == runs[1].create_time.isoformat()
+    assert (rows[1]["validation_accuracy"], rows[1]["misreported"]) == ("0.9661", "True")
+
+
+def test_sorting_comes_before_the_limit(cli: Cli, service: Any, runs: list[spec.Run]) -> None:
+    found = cli("runs", "--sort", "seed", "--limit", "2", "--csv").stdout
+    assert [row["id"] for row in csv.DictReader(io.StringIO(found))] == [runs[-1].id, runs[-2].id]
+    found = cli("runs", "--sort", "seed", "--reverse", "--limit", "1", "--csv").stdout
+    assert [row["id"] for row in csv.DictReader(io.StringIO(found))] == [runs[0].id]
+    assert {request.page_size for request in service.requests["ListRuns"]} == {1_000}
+
+
+def test_runs_without_a_value_come_last(cli: Cli, service: Any, make_served_run: Any) -> None:
+    queued = make_served_run(id=IDS[0], state=spec.RunState.QUEUED, result=None, start_time=None, end_time=None)
+    service.runs = [queued, make_served_run(id=IDS[1])]
+    for words in ((), ("--reverse",)):
+        rows = csv.DictReader(io.StringIO(cli("runs", "--sort", "seconds", *words, "--csv").stdout))
+        assert [row["id"] for row in rows] == [IDS[1], IDS[0]]
+
+
+def test_runs_are_chosen_by_name_label_and_age(cli: Cli, service: Any) -> None:
+    now = datetime.now(UTC)
+    words = ("--name", "a", "--label", "study=7", "--label", "x=", "--created-after", "2h")
+    done = cli("runs", *words, "--created-before", "2026-01-02T03:04:05+00:00")
+    assert done.exit_code == 0, done.stderr
+    wanted = wire.filter_from_wire(service.requests["ListRuns"][0].filter)
+    assert (wanted.names, wanted.labels) == (("a",), {"study": "7", "x": ""})
+    assert wanted.created_before == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert wanted.created_after is not None
+    assert timedelta(0) <= wanted.created_after - (now - timedelta(hours=2)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--label study", "--label =7", "--label a=1 --label a=2", "--created-after soon", "--wide --csv", "--reverse"],
+)
+def test_a_bad_choice_is_refused(cli: Cli, service: Any, words: str) -> None:
+    assert cli("runs", *words.split()).exit_code == ExitCode.BAD_INPUT
+    assert not service.requests
+
+
+def test_an_empty_list_says_so(cli: Cli, service: Any) -> None:
+    service.runs = []
+    assert (cli("runs").stdout, cli("runs").stderr) == ("", "no runs\n")
+
+
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "show {}",
+        "watch {}",
+        "cancel {}",
+        "evaluate {}",
+        "delete {}",
+        "weights {} w.npz",
+        "diagnose {} {}",
+        "compare a={} b={}",
+    ],
+)
+def test_the_beginning_of_an_id_is_enough_everywhere(
+    cli: Cli, service: Any, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli(*command.format(IDS[1][:6], IDS[2][:6]).split())
+    assert done.exit_code == ExitCode.SUCCESS, done.stderr
+    sent = str({method: requests for method, requests in service.requests.items() if method != "ListRuns"})
+    whole = IDS[1:3] if command.count("{}") == 2 else IDS[1:2]
+    assert [run_id for run_id in IDS if run_id in sent] == whole
+
+
+def test_deleting_what_matches(cli: Cli, service: Any, runs: list[spec.Run], make_served_run: Any) -> None:
+    running = make_served_run(id=IDS[-1], state=spec.RunState.RUNNING, result=None, name="a name of several words")
+    service.runs.append(running)
+    words = ("delete", "--name", "a name of several words")
+    assert cli(*words).exit_code == ExitCode.BAD_INPUT
+    assert not service.requests["DeleteRun"]
+    done = cli(*words, "--yes")
+    assert [request.run_id for request in service.requests["DeleteRun"]] == [run.id for run in runs[1:]]
+    assert done.stderr.splitlines()[-1] == f"{len(runs) - 1} runs deleted"
+
+
+@pytest.mark.usefixtures("runs")
+def test_deleting_by_ids_deletes_nothing_if_one_is_wrong(cli: Cli, service: Any) -> None:
+    assert cli("delete", IDS[0], "ffff").exit_code == ExitCode.NOT_FOUND
+    assert not service.requests["DeleteRun"]
+    assert json.loads(cli("delete", IDS[0], IDS[1][:6], "--json").stdout) == {"deleted": IDS[:2]}
+
+
+@pytest.mark.parametrize("words", ["", "--all {}", "--seed 1 {}"])
+def test_an_unclear_deletion_is_refused(cli: Cli, service: Any, words: str) -> None:
+    assert cli("delete", *words.format(IDS[0]).split()).exit_code == ExitCode.BAD_INPUT
+    assert not service.requests
+
+
+def test_weights_are_written_to_a_file(cli: Cli, service: Any, tmp_path: Path) -> None:
+    service.weights = bytes(range(256))
+    assert cli("weights", IDS[0], str(tmp_path / "w.npz")).exit_code == ExitCode.SUCCESS
+    assert (tmp_path / "w.npz").read_bytes() == service.weights
+    refused = cli("weights", IDS[0], str(tmp_path))
+    assert refused.stderr == f"error: {tmp_path} cannot be written: Is a directory\n"
+
+
+def test_train_names_its_run(cli: Cli, service: Any) -> None:
+    done = cli("train", "--name", "base", "--label", "study=7", "--label", "owner=me")
+    request = service.requests["Train"][0]
+    assert (request.name, dict(request.labels)) == ("base", {"study": "7", "owner": "me"})
+    assert re.search(r"^name base\nlabels owner=me study=7$", done.stdout, re.MULTILINE)
+
+
+def test_json_is_a_page(cli: Cli, runs: list[spec.Run]) -> None:
+    page = json_format.Parse(cli("runs", "--json").stdout, benchmark_service_pb2.ListRunsResponse())
+    assert [wire.run_from_wire(run) for run in page.runs] == runs
