@@ -22,7 +22,7 @@ PYTEST_FLAGS ?=
 PYTEST_WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 # Marks of the tests outside `make test`; pyproject.toml describes them.
-BEYOND := slow or postgresql or container or browser or prometheus or cluster or gpu or mnist
+BEYOND := slow or random or postgresql or container or browser or prometheus or cluster or gpu or mnist
 IMAGE ?= loopbench:dev
 EXTRA ?= server
 # Derived from the commit, so that the same commit gives the same image.
@@ -53,7 +53,7 @@ test: $(STAMP)  ## Run the quick tests, which need only Python
 	$(PYTEST) -m "not ($(BEYOND))" $(PYTEST_FLAGS)
 
 test-rest: $(STAMP)  ## Run the remaining tests; each is skipped without its component
-	$(PYTEST) -m "$(BEYOND)" $(PYTEST_FLAGS)
+	$(PYTEST) -m "($(BEYOND)) and not random" $(PYTEST_FLAGS)
 
 test-all: $(STAMP)  ## Run all tests; those on MNIST need LOOPBENCH_DATA_DIR
 	$(PYTEST) $(PYTEST_FLAGS)

@@ -14,7 +14,7 @@ from .random_faults import FAULTS, FLOATS, Plan
 from .random_loops import ACCUMULATED, DRIVERS, OPTIMIZERS, SOUND
 from .random_models import networks
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.random
 
 # Examples of each test, unless --pairs says how many.
 FEW = 1

@@ -158,9 +158,13 @@ class Bench:
 
     @cached_property
     def kernels(self) -> list[Any]:
-        """Trainable kernels of an untrained model, in their order."""
+        """Trainable kernels of an untrained model, in their order; biases with two axes, as of a GRU, are none."""
         model = self.program.harness.model()
-        return [one for one in model.trainable_variables if one.name in surgery.INITIALIZERS and one.ndim > 1]
+        return [
+            one
+            for one in model.trainable_variables
+            if one.name in surgery.INITIALIZERS and one.name != "bias" and one.ndim > 1
+        ]
 
 
 def unit_scale(arrays: Any) -> Scale:

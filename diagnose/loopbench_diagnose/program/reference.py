@@ -1,6 +1,7 @@
 """Compares a loop with the stock training that it amounts to."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,14 @@ from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.probes import PROBES
+from loopbench_diagnose.probes.optimizer_state import restarts
 from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
 from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Side
+from loopbench_diagnose.trace import Trace, Update
 
 # Differences from stock training that are faults of any loop.
 FAULTS = frozenset(
@@ -28,7 +31,6 @@ FAULTS = frozenset(
         Reason.REGULARIZATION,
         Reason.ACCUMULATION,
         Reason.STALE_GRADIENTS,
-        Reason.OPTIMIZER_RECREATED,
         Reason.RESUME,
         Reason.WEIGHTS_RESET,
         Reason.LAYER_STATE,
@@ -74,7 +76,7 @@ def compare(program: Program, findings: Findings, progress: Progress) -> Replay:
     experiment = Experiment(program.harness, program.watched_data, (stock, program.bounded_side))
     found = ask(experiment, PROBES, lambda name, done, total: progress(f"{name} (against stock training)", done, total))
     replay = replay_of(experiment, found)
-    _take(program, found, findings)
+    _take(program, experiment.comparison.traces[1], found, findings)
     return reworded_replay(replay)
 
 
@@ -84,13 +86,13 @@ def _stock(program: Program) -> Side:
     return Side(lambda model, data, epochs: train(model, prepare(data), epochs))
 
 
-def _take(program: Program, found: Findings, findings: Findings) -> None:
+def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -> None:
     """Moves what was found of both sides to the findings on the program."""
     for size, cause in found.ranked:
         stated = reworded(cause)
         # Stock training is at fault where its configuration is not the loop's: the loop is not.
         judge = _never if cause.side is Fault.FIRST else JUDGES.get(cause.reason, _never)
-        accepted = judge(program, stated)
+        accepted = judge(program, trace, stated)
         if accepted is None:
             findings.note(f"Unlike stock training: {stated.title}.")
         else:
@@ -104,15 +106,29 @@ def _take(program: Program, found: Findings, findings: Findings) -> None:
         findings.left_out(said(sentence))
 
 
-def _never(program: Program, cause: Cause) -> Cause | None:  # noqa: ARG001  a judge's signature
+def _never(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001  a judge's signature
     return None
 
 
-def _always(program: Program, cause: Cause) -> Cause | None:  # noqa: ARG001
+def _always(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
     return cause
 
 
-def _where_it_helps(program: Program, cause: Cause) -> Cause | None:
+def _within_a_phase(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
+    """The cause unless each new optimizer begins a phase: it has other settings, or trains other variables."""
+    pairs = [(trace.updates_made[number - 1], trace.updates_made[number]) for number in restarts(trace)]
+    return None if pairs and all(_settings(before) != _settings(after) for before, after in pairs) else cause
+
+
+def _settings(update: Update) -> dict[int, dict[str, Any]]:
+    """The configurations of the optimizers, by the places of the variables that they train."""
+    return {
+        place: {name: value for name, value in optimizer.get_config().items() if name != "name"}
+        for place, optimizer in update.optimizers.items()
+    }
+
+
+def _where_it_helps(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
     """The cause where stock training reaches a clearly better score than the loop, after the same updates."""
     scores = np.array([_scores(program, seed) for seed in SEEDS])
     loop, stock = scores.mean(axis=0)
@@ -136,8 +152,9 @@ def _scores(program: Program, seed: int) -> tuple[float, float]:
 
 
 # Returns the cause where the difference is a fault of the loop; None where it is a note.
-Judge = Callable[[Program, Cause], Cause | None]
+Judge = Callable[[Program, Trace, Cause], Cause | None]
 JUDGES: dict[str, Judge] = {
     **dict.fromkeys(FAULTS, _always),
     **dict.fromkeys(MEASURED, _where_it_helps),
+    Reason.OPTIMIZER_RECREATED: _within_a_phase,
 }

@@ -20,6 +20,14 @@ def taught():
 
 
 class Student(keras.Model):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.mean = keras.metrics.Mean(name="loss")
+
+    @property
+    def metrics(self):
+        return [self.mean]
+
     def train_step(self, batch):
         x, y = batch
         soft = tf.nn.softmax((tf.nn.relu(x @ W1 + B1) @ W2 + B2) / 3)
@@ -29,7 +37,8 @@ class Student(keras.Model):
             close = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits / 3))
             loss = 0.3 * hard + 0.7 * close
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        return {"loss": loss}
+        self.mean.update_state(loss, sample_weight=len(x))
+        return {"loss": self.mean.result()}
 
 
 def build_model():

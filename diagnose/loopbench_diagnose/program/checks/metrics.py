@@ -19,13 +19,15 @@ NAME, TOP = "acc", "top"
 
 def check(program: Program, findings: Findings) -> None:
     """Compares the accuracies that the program reports with the part of the decisions that is right."""
+    if len(program.tasks) != 1:
+        return  # which output an accuracy belongs to cannot be seen from its name
     reported = {name: value for name, value in program.history.reported.items() if _is_accuracy(name)}
     if program.task.kind in NUMERIC:
         named = [*reported, *filter(_is_accuracy, map(_name, keras.tree.flatten(program.configuration.metrics)))]
         if named:
             _report_of_numbers(program, findings, min(named))
         return
-    if len(program.tasks) == 1 and program.task.kind is not Kind.NONE:
+    if program.task.kind is not Kind.NONE:
         for name, metric in _accuracies(program):
             _compare(program, findings, name, metric)
 
