@@ -18,7 +18,7 @@ class Kind(StrEnum):
     BINARY = "0 or 1"
     PLUS_MINUS = "-1 or +1"
     CLASSES = "indices of classes"
-    ONE_HOT = "one-hot"
+    ONE_HOT = "one-hot, or shares of classes"
     MULTI_LABEL = "several labels of 0 or 1"
     NUMBERS = "numbers"
     RECONSTRUCTION = "the inputs themselves"
@@ -116,10 +116,13 @@ def _has_steps(y: Any, kind: Kind) -> bool:
 
 def _kind(y: Any, units: int) -> tuple[Kind, int]:
     """The kind of labels, and how many classes there are; ``units`` are those of the model's last layer."""
+    wide = y.ndim > 1 and y.shape[-1] > 1
+    if wide and y.shape[-1] == units and y.min() >= 0 and np.allclose(y.sum(axis=-1), 1):
+        # Smoothed or mixed labels are shares of classes.
+        return Kind.ONE_HOT, units
     if not np.isfinite(y).all() or not np.equal(np.mod(y, 1), 0).all():
         return Kind.NUMBERS, 0
     values = np.unique(y)
-    wide = y.ndim > 1 and y.shape[-1] > 1
     if set(values) <= {0, 1}:
         return _of_bits(y, units) if wide else (Kind.BINARY, 2)
     if set(values) == {-1, 1}:

@@ -37,7 +37,7 @@ class Student(keras.Model):
             close = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft, logits / 3))
             loss = 0.3 * hard + 0.7 * close
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        self.mean.update_state(loss, sample_weight=len(x))
+        self.mean.update_state(loss, sample_weight=tf.shape(x)[0])
         return {"loss": self.mean.result()}
 
 

@@ -13,9 +13,10 @@ def check(program: Program, findings: Findings) -> None:
     steps = [step.gradients for step in program.trace.steps if step.gradients is not None]
     if not steps:
         return
-    prototype = program.harness.prototype
-    trained = {id(variable) for variable in prototype.trainable_variables}
-    places = [place for place, variable in enumerate(parameters(prototype)) if id(variable) in trained]
+    # The loop may freeze layers; the prototype stands for a model that the loop has replaced.
+    model = program.harness.prototype if program.trace.model is None else program.trace.model
+    trained = {id(variable) for variable in model.trainable_variables}
+    places = [place for place, variable in enumerate(parameters(model)) if id(variable) in trained]
     without = [place for place in places if not any(gradients[place].any() for gradients in steps)]
     if not without:
         findings.control("gradients", f"All {len(places)} trainable variables get a gradient.")

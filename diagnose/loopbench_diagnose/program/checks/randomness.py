@@ -1,5 +1,7 @@
 """Augmentations and noise that are the same at every step."""
 
+from typing import Any
+
 import numpy as np
 
 from loopbench.spec import Effect, Reason
@@ -11,6 +13,8 @@ from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.trace import Trace
 
 FEWEST = 2
+# Relative differences below it are rounding, as of the mean of a value with itself.
+ROUNDING = 1e-5
 
 
 def check(program: Program, findings: Findings) -> None:
@@ -53,6 +57,12 @@ def _repeats_inputs(program: Program) -> bool:
     trace = program.harness.watch(program.side, data, 1, updates=2 * FEWEST)
     inputs = [leaves(step.call.inputs) for step in trace.steps]
     whole = [made for made in inputs if len(made[0]) == len(inputs[0][0])] if inputs else []
-    if len(whole) < FEWEST or not any(np.ptp(np.asarray(leaf, np.float64), axis=0).any() for leaf in whole[0]):
+    if len(whole) < FEWEST or not any(map(_varies, whole[0])):
         return False
     return all(same_values(made, whole[0]) for made in whole[1:])
+
+
+def _varies(leaf: Any) -> bool:
+    """Whether the rows differ by more than rounding."""
+    values = np.asarray(leaf, np.float64)
+    return bool(np.ptp(values, axis=0).max(initial=0.0) > ROUNDING * np.abs(values).max(initial=0.0))
