@@ -99,7 +99,7 @@ def recognize(labels: Any, inputs: Any, output_shape: tuple[int, ...]) -> Task:
     if isinstance(inputs, np.ndarray) and _is_same(y, inputs):
         return Task(Kind.RECONSTRUCTION)
     units = output_shape[-1] if len(output_shape) > 1 else 1
-    kind, classes = _kind(y, units)
+    kind, classes = _kind(y, units, per_step=len(output_shape) > y.ndim)
     steps = kind in {Kind.CLASSES, Kind.BINARY, Kind.ONE_HOT, Kind.PLUS_MINUS} and _has_steps(y, kind)
     task = Task(kind, classes, steps)
     return Task(kind, classes, steps, _chance(task, y))
@@ -114,9 +114,12 @@ def _has_steps(y: Any, kind: Kind) -> bool:
     return bool(rank > 1)
 
 
-def _kind(y: Any, units: int) -> tuple[Kind, int]:
-    """The kind of labels, and how many classes there are; ``units`` are those of the model's last layer."""
-    wide = y.ndim > 1 and y.shape[-1] > 1
+def _kind(y: Any, units: int, *, per_step: bool) -> tuple[Kind, int]:
+    """The kind of labels, and how many classes there are; ``units`` are those of the model's last layer.
+
+    ``per_step`` says that the outputs have one axis more than the labels: a class for each step.
+    """
+    wide = y.ndim > 1 and y.shape[-1] > 1 and not per_step
     if wide and y.shape[-1] == units and y.min() >= 0 and np.allclose(y.sum(axis=-1), 1):
         # Smoothed or mixed labels are shares of classes.
         return Kind.ONE_HOT, units

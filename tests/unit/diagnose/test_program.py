@@ -63,6 +63,9 @@ def test_the_code_of_a_configuration_trains_like_it() -> None:
         (np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0]]), (4, 3), Kind.MULTI_LABEL, (0.75 + 0.75 + 1) / 3),
         (np.array([0.5, 1, 2, 3]), (4, 1), Kind.NUMBERS, 0.0),
         (np.array([[1, 0, 2], [2, 2, 2]]), (2, 3, 5), Kind.CLASSES, 4 / 6),
+        # As many steps as classes.
+        (np.array([[1, 0, 2, 1, 0], [2, 4, 3, 2, 2]]), (2, 5, 5), Kind.CLASSES, 4 / 10),
+        (np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]]), (4, 2), Kind.ONE_HOT, 0.75),
         (X, (40, 3), Kind.RECONSTRUCTION, 0.0),
         (None, (4, 1), Kind.NONE, 0.0),
     ],
