@@ -66,8 +66,12 @@ def test_an_interrupted_comparison_resumes(server: ServerProcess, client: Client
     seed = RunFilter(seeds=(7_000,))
     process = started(server, *short, *long, *shared)
     assert process.stderr is not None
-    lines = [process.stderr.readline() for _ in range(3)]
-    assert [line.split()[0] for line in lines] == ["0", "1/3", "2/3"]
+    ended: list[str] = []
+    while len(ended) < 2:
+        line = process.stderr.readline()
+        assert line, "the command ended before two of its runs"
+        ended += [line.split()[0]] if "/3 " in line else []
+    assert ended == ["1/3", "2/3"]
     (running,) = client.list_runs(RunFilter(seeds=seed.seeds, states=(RunState.RUNNING, RunState.QUEUED)))
     for event in client.watch_run(running.id):
         if event.progress:
@@ -75,14 +79,12 @@ def test_an_interrupted_comparison_resumes(server: ServerProcess, client: Client
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, stdout) == (130, "")
-    assert stderr.splitlines() == [
-        "the same command again goes on from here: what has finished is not run again",
-        "interrupted",
-    ]
+    assert "the same command again goes on from here: what has finished is not run again" in stderr.splitlines()
+    assert stderr.splitlines()[-1] == "interrupted"
     assert client.get_run(running.id).state is RunState.CANCELLED
 
     code, _, stderr = compare(server, *short, *shared)
-    assert (code, stderr) == (0, "2 of 2 runs are there already\n")
+    assert (code, stderr) == (0, "found 2 of 2 runs on the server; training 0\n")
     assert len([*client.list_runs(RunFilter(seeds=seed.seeds, states=(RunState.SUCCEEDED,)))]) == 2
     # Cancelled runs are trained again; completed ones are reused.
     (one,) = client.list_runs(RunFilter(seeds=seed.seeds, methods=(Method.FIT,)))
