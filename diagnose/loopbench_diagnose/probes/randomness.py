@@ -1,5 +1,7 @@
 """Random masks and augmentations that are the same at every step."""
 
+from typing import Any
+
 import numpy as np
 
 from loopbench.spec import Effect, Reason
@@ -10,14 +12,16 @@ from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.trace import Trace
 
 FEWEST = 2
+# Relative differences below it are rounding, as of the mean of a value with itself.
+ROUNDING = 1e-5
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Compares the seeds that random layers draw with, and what is done to the same sample in several batches."""
     traces = experiment.epochs
-    repeated = [_repeats_draws(trace) for trace in traces]
+    repeated = [repeats_draws(trace) for trace in traces]
     if not any(repeated) and experiment.inputs_differ and experiment.observed.first_inputs is not None:
-        repeated = [_repeats_inputs(experiment, side) for side in (0, 1)]
+        repeated = [repeats_inputs(experiment.with_one_sample(side)) for side in (0, 1)]
     if repeated[0] == repeated[1]:
         return
     side = 0 if repeated[0] else 1
@@ -37,19 +41,25 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     )
 
 
-def _repeats_draws(trace: Trace) -> bool:
+def repeats_draws(trace: Trace) -> bool:
+    """Whether all recorded steps draw the same."""
     draws = [step.draws for step in trace.steps if step.draws]
     return len(draws) >= FEWEST and all(one == draws[0] for one in draws)
 
 
-def _repeats_inputs(experiment: Experiment, side: int) -> bool:
-    """Whether a side changes its samples at random, and in every batch alike.
+def repeats_inputs(trace: Trace) -> bool:
+    """Whether a loop changes its samples at random, and in every batch alike; ``trace`` has one sample in every place.
 
-    With one sample in every place, what differs within a batch is random, and what is the same in every batch repeats.
+    What differs within a batch is then random, and what is the same in every batch repeats.
     """
-    trace = experiment.with_one_sample(side)
     inputs = [leaves(step.call.inputs) for step in trace.steps]
     whole = [made for made in inputs if len(made[0]) == len(inputs[0][0])] if inputs else []
-    if len(whole) < FEWEST or not any(np.ptp(np.asarray(leaf, np.float64), axis=0).any() for leaf in whole[0]):
+    if len(whole) < FEWEST or not any(map(_varies, whole[0])):
         return False
     return all(same_values(made, whole[0]) for made in whole[1:])
+
+
+def _varies(leaf: Any) -> bool:
+    """Whether the rows differ by more than rounding."""
+    values = np.asarray(leaf, np.float64)
+    return bool(np.ptp(values, axis=0).max(initial=0.0) > ROUNDING * np.abs(values).max(initial=0.0))
