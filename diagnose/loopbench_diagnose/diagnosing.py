@@ -55,7 +55,7 @@ def diagnose(
             History, a dictionary of figures under Keras's names (``loss``, ``accuracy``, ``val_loss``, …), or None. A
             program alone may also be ``loop(model, data)``.
         second: the way in question; None for one program alone.
-        epochs: how many a program alone is trained for; by default the default of its third parameter, or 5.
+        epochs: how many a program alone is trained for; by default the default of its third parameter, or 30.
         samples: the largest number of samples used, of either set.
         seed: of the initial weights and of all that is drawn at random.
         progress: called as ``progress(experiment, done, total)`` before each experiment; by default a terminal or a

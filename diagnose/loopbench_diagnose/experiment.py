@@ -249,9 +249,7 @@ class Experiment:
 
     def first(self, count: int) -> Data:
         """The first samples, of either set: what one batch does to the weights needs no long validation."""
-        validation = self.data.validation
-        part = None if validation is None else validation.rows(slice(count))
-        return replace(self.data.rows(slice(count)), validation=part)
+        return self.data.first(count)
 
     def batch(self, interventions: Sequence[Intervention] = ()) -> Pair:
         """Both sides on the first batch alone, for several steps."""

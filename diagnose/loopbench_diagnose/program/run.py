@@ -85,7 +85,7 @@ class Program:
         # Nothing can be blamed on a number that is not the user's.
         self.states_epochs = bool(stated) or not takes_epochs(given.train)
         inputs = Inputs(data, self.build_model, MOST_SAMPLES)
-        self.given = _first(inputs.data, MOST_SAMPLES)
+        self.given = inputs.data.first(MOST_SAMPLES)
         self._own = replace(given, train=_with_epochs(given.train), build_model=None)
         self._pipelines = inputs.pipelines
         self.side = inputs.side(self._own)
@@ -401,11 +401,6 @@ class Program:
         if key not in self._starts:
             self._starts[key] = factory, initial(self.harness.made(factory, seed=self.seed + seed))
         return self._starts[key][1]
-
-
-def _first(data: Data, most: int) -> Data:
-    validation = None if data.validation is None else _first(data.validation, most)
-    return data if len(data) <= most else replace(data.rows(slice(most)), validation=validation)
 
 
 def is_of_keras(thing: Any) -> bool:

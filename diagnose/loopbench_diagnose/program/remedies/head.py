@@ -171,26 +171,26 @@ def _of_suited_loss(output: str, loss: Loss, labels: str) -> Iterator[Remedy]:
 def _too_few_units(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
     """Labels of several classes, and one unit: an error unless the classes are meant as numbers."""
     task = bench.program.task
-    if loss.name not in CLASSES | BINARY and not _counts_accuracy(bench):
+    # A loss of numbers may be meant.
+    is_error = loss.name in CLASSES | BINARY
+    if not is_error and not _counts_accuracy(bench):
         return
     standard = STANDARD[Kind.CLASSES][1]
+    changes = {"units": task.classes, "output": "softmax", "loss": standard}
+    last = task.classes - 1
     yield Remedy(
         Reason.OUTPUT_ACTIVATION,
         f"One output with {_named(output)} stands for {task.classes} classes",
         f"End the model in {task.classes} units with softmax",
-        {"units": task.classes, "output": "softmax", "loss": standard},
-        f"The labels are 0 to {task.classes - 1}. One output distinguishes two classes."
-        if loss.name in CLASSES | BINARY
-        else "",
+        changes,
+        f"The labels are 0 to {last}. One output distinguishes two classes." if is_error else "",
     )
     yield Remedy(
         Reason.LOSS_FUNCTION,
         f"The loss {loss} does not suit {task.classes} classes",
         f"Compile with loss={standard.name!r}",
-        {"units": task.classes, "output": "softmax", "loss": standard},
-        f"{loss} is defined for labels from 0 to 1. The labels go to {task.classes - 1}."
-        if loss.name in CLASSES | BINARY
-        else "",
+        changes,
+        f"{loss} is defined for labels from 0 to 1. The labels go to {last}." if is_error else "",
     )
 
 
