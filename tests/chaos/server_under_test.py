@@ -56,7 +56,10 @@ class ServerUnderTest:
                 env=environment,
             )
         assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        line = self.process.stdout.readline()
+        if not line:  # it ended
+            self.process.communicate()
+        return line
 
     def wait_ready(self) -> None:
         """Returns when the server accepts runs."""
@@ -124,3 +127,5 @@ def server_under_test(folder: Path, store_url: str, *flags: str, ready: bool = T
     finally:
         if made.process and made.process.poll() is None:
             made.stop()
+        elif made.process and made.process.stdout:
+            made.process.stdout.close()

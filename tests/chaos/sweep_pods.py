@@ -101,6 +101,8 @@ class Cluster:
         for pod in self._pods:
             if pod.process.poll() is None:
                 pod.kill()
+            elif pod.process.stdout:
+                pod.process.stdout.close()
         if self._opened:
             self._opened.close()
 
