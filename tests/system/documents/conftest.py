@@ -19,7 +19,7 @@ server=
 stop() { [ -z "$server" ] || { kill "$server"; wait "$server"; server=; }; }
 trap stop EXIT
 loopbench-server() {
-  case $1 in
+  case ${1-} in
     backup) command loopbench-server "$@"; return ;;
     restore) stop; command loopbench-server "$@"; return ;;
   esac
