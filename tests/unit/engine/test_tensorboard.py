@@ -24,9 +24,7 @@ def test_logs_hold_the_last_attempt_alone(tmp_path: Path) -> None:
     result, weights = train(SPEC, WorkerConfig(), log_dir=tmp_path / "logs")
     assert result.tensorboard_dir == str(tmp_path / "logs")
     logs = EventAccumulator(str(tmp_path / "logs" / "train")).Reload()
-    assert points(logs, "epoch_loss") == [
-        (record.epoch, pytest.approx(record.train.loss)) for record in result.history
-    ]
+    assert points(logs, "epoch_loss") == [(record.epoch, pytest.approx(record.train.loss)) for record in result.history]
     assert points(logs, "epoch_learning_rate") == [(1, pytest.approx(0.01)), (2, pytest.approx(0.01))]
     assert points(logs, "final_accuracy") == [(2, pytest.approx(result.train.accuracy))]
     # Buckets of lower edge, upper edge and count: all weights of the last layer.
