@@ -1,5 +1,6 @@
 """``loopbench tensorboard``."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -20,6 +21,9 @@ from loopbench_client.errors import ErrorDetails, LoopbenchError, PreconditionEr
 
 # Of a run's id, where its name is not its own.
 ID_DIGITS = 8
+# Characters of a name: a file system keeps 255 bytes, and some characters mean something in paths and filters.
+LONGEST_NAME = 60
+UNSUITABLE = re.compile(r"[^\w.=+-]+")
 
 
 def tensorboard(
@@ -42,7 +46,7 @@ def tensorboard(
 
 
 def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
-    """The logs of every run, by a name that says what was trained.
+    """The logs of every run, by the run's name; one without a name goes by what was trained.
 
     Raises:
         PreconditionError: a run has no logs, or they are not on this machine.
@@ -53,6 +57,9 @@ def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
 
 
 def _name(run: Run) -> str:
+    # TensorBoard names a run by its path, and takes each part of it for a folder.
+    if name := UNSUITABLE.sub("-", run.name)[:LONGEST_NAME].strip("-."):
+        return name
     return f"{kebab(run.spec.method)}-{kebab(run.spec.loss)}-{run.spec.optimizer.kind}-seed{run.spec.seed}"
 
 
