@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
+from loopbench.text import counted
 from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # Seeds and digests of two groups: pairs with the same weights test the same hypothesis.
@@ -265,7 +266,11 @@ class Judge:
     def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
-        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MAX_SEEDS:,} seeds"
+        more = (
+            f"{counted(needed, 'more seed')} a group would probably decide"
+            if needed
+            else f"nor would {MAX_SEEDS:,} seeds"
+        )
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",

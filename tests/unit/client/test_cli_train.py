@@ -97,7 +97,7 @@ def test_train_json_is_the_run_and_nothing_else(cli: Cli) -> None:
     done = cli("train", *FULL_FLAGS, "--json")
     run = wire.run_from_wire(json_format.Parse(done.stdout, run_pb2.Run()))
     assert run.spec == FULL_SPEC
-    assert done.stderr.startswith(f"run {run.id}  custom-train-step: waiting for its end, without a time limit\n")
+    assert done.stderr.startswith(f"run {run.id}  custom-train-step\n")
     # JSON includes a field without presence even at its default.
     assert json.loads(done.stdout)["result"]["tensorboardDir"] == ""
 
