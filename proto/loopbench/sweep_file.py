@@ -38,9 +38,10 @@ def read_sweep(path: Path) -> Sweep:
             raise _unreadable(path, f"must have at most {FILE_BYTES:,} bytes")
         document = json.loads(content, object_pairs_hook=_each_name_once)
     except (OSError, ValueError, RecursionError) as error:
-        raise (
-            error if isinstance(error, InvalidFieldsError) else _unreadable(path, f"cannot be read: {error}")
-        ) from None
+        if isinstance(error, InvalidFieldsError):
+            raise
+        cause = error.strerror if isinstance(error, OSError) else None
+        raise _unreadable(path, f"cannot be read: {cause or error}") from None
     if not isinstance(document, dict):
         raise _unreadable(path, NOT_AN_OBJECT)
     return _sweep(document)

@@ -41,7 +41,8 @@ def read_draft(path: Path) -> Draft:
         with path.open(encoding="utf-8-sig") as file:
             root = yaml.compose(file, Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {' '.join(str(error).split())}")
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {cause}")
         return Draft(faults=(fault,))
     return _Reader(path.name).draft(root)
 
