@@ -24,6 +24,7 @@ import yaml
 from pydantic import BaseModel
 
 from loopbench.spec import VARIANTS, RunSpec, Violation
+from loopbench.spelling import suggestion
 from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
 from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
@@ -102,7 +103,7 @@ class _Reader:
 
     def _known(self, mapping: dict[str, yaml.Node]) -> dict[str, yaml.Node]:
         for key in mapping.keys() - set(KEYS):
-            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}")
+            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}{suggestion(key, KEYS)}")
         return mapping
 
     def _mapping(self, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, yaml.Node]:

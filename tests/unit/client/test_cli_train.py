@@ -117,7 +117,8 @@ def test_detach_needs_a_server_that_stays() -> None:
 def test_bad_values_are_named_by_their_flags(cli: Cli, service: Any) -> None:
     done = cli("train", "--epochs", "0", "--batch-size", "-1", "--learning-rate", "-1", "--optimizer-option", "rho=x")
     assert done.exit_code == ExitCode.BAD_INPUT
-    assert "--optimizer-option rho: sgd has no such parameter" in done.stderr
+    for fault in ("--optimizer-option rho: sgd has no such parameter", "--epochs", "--batch-size", "--learning-rate"):
+        assert f"\n  {fault}" in done.stderr
     done = cli("train", "--epochs", "0", "--learning-rate", "-1", "--optimizer-option", "momentum=2")
     assert done.exit_code == ExitCode.BAD_INPUT
     for flag in ("--epochs", "--learning-rate", "--optimizer-option momentum"):
@@ -149,6 +150,25 @@ def test_an_unknown_choice_lists_the_choices(cli: Cli) -> None:
     done = cli("train", "--method", "magic")
     assert done.exit_code == ExitCode.BAD_INPUT
     assert "'magic' is not one of gradient-tape, fit, custom-train-step." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("--metod", "fit"), "(Possible options: --method)"),
+        (("--lr=0.1",), "(Possible options: --learning-rate)"),
+        (("--loss", "mse"), "did you mean mean-squared-error?"),
+        (("--optimizer-option", "momentun=0.9"), "did you mean momentum?"),
+    ],
+)
+def test_a_misspelled_word_gets_a_suggestion(words: tuple[str, ...], meant: str, cli: Cli) -> None:
+    done = cli("train", *words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert meant in done.stderr
+
+
+def test_a_flag_like_no_other_gets_no_suggestion(cli: Cli) -> None:
+    assert cli("train", "--xyzzy", "1").stderr.endswith("No such option: --xyzzy\n")
 
 
 def test_flag_of_a_field_outside_the_spec_is_its_path() -> None:
