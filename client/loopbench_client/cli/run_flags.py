@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, get_args
@@ -164,11 +165,25 @@ def takes_shared_values(command: Callable[..., None]) -> Callable[..., None]:
     return with_flags
 
 
+# Fields of requests other than a spec, and their places on the command line.
+PLACES: dict[re.Pattern[str], Callable[[re.Match[str]], str]] = {
+    re.compile(r"run_id"): lambda _: "RUN_ID",
+    re.compile(r"request_id|name"): lambda found: f"--{kebab(found[0])}",
+    re.compile(r"names\.\d+"): lambda _: "--name",
+    re.compile(r"labels\.(.*)"): lambda found: f"--label {found[1]}",
+    re.compile(r"(first|second)\..*"): lambda found: found[1].upper(),
+    re.compile(r"groups\.(\d+)\..*"): lambda found: f"group {int(found[1]) + 1}",
+}
+
+
 def flag_of(field: str) -> str:
-    """The flag that sets the field at this path; the path itself where no flag does.
+    """The flag or argument that sets the field at this path; the path itself where none does.
 
     ``spec.batch_size`` → ``--batch-size``, ``spec.optimizer.sgd.momentum`` → ``--optimizer-option momentum``.
     """
+    for pattern, place in PLACES.items():
+        if found := pattern.fullmatch(field):
+            return place(found)
     path = field.removeprefix("spec.").split(".")
     if len(path) == 1 and path[0] in RunSpec.model_fields:
         return f"--{kebab(path[0])}"

@@ -171,6 +171,20 @@ def test_a_flag_like_no_other_gets_no_suggestion(cli: Cli) -> None:
     assert cli("train", "--xyzzy", "1").stderr.endswith("No such option: --xyzzy\n")
 
 
-def test_flag_of_a_field_outside_the_spec_is_its_path() -> None:
-    assert flag_of("run_id") == "run_id"
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("run_id", "RUN_ID"),
+        ("request_id", "--request-id"),
+        ("labels.study", "--label study"),
+        ("second.run_id", "SECOND"),
+        ("groups.1.run_ids.0", "group 2"),
+        ("page_size", "page_size"),
+    ],
+)
+def test_a_field_outside_the_spec_has_its_place_on_the_command_line(field: str, place: str) -> None:
+    assert flag_of(field) == place
+
+
+def test_a_field_of_the_spec_has_its_flag() -> None:
     assert flag_of("spec.steps_per_execution") == "--steps-per-execution"

@@ -190,7 +190,7 @@ def test_a_label_that_the_contract_refuses(label: str) -> None:
 
 @pytest.mark.parametrize("texts", [(), ("a:",)])
 def test_fewer_than_two_groups_are_no_comparison(texts: tuple[str, ...]) -> None:
-    assert find_faults(draft(*texts)) == {"groups": "a comparison needs two of them at least"}
+    assert find_faults(draft(*texts)) == {"groups": "a comparison needs at least two"}
 
 
 def test_more_groups_than_a_comparison_takes() -> None:
