@@ -247,7 +247,7 @@ class Judge:
             difference_p_value=difference_p,
             paired=pair.paired,
             seeds_needed=needed,
-            explanation=self._explanation(verdict, pair, difference, needed),
+            explanation=self._explanation(verdict, pair, difference, difference_p, needed),
         )
 
     def _verdict(
@@ -263,7 +263,9 @@ class Judge:
         seeds = len(pair.shared) if pair.paired else min(len(pair.first.by_seed), len(pair.second.by_seed))
         return Verdict.INCONCLUSIVE, seeds_that_decide(difference, seeds, self.margin, self.alpha / self.tests)
 
-    def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
+    def _explanation(
+        self, verdict: Verdict, pair: Pair, difference: Difference, difference_p: float, needed: int | None
+    ) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
         more = (
@@ -271,9 +273,13 @@ class Judge:
             if needed
             else f"nor would {MAX_SEEDS:,} seeds"
         )
+        # The interval is of this pair alone and can exclude 0, although the corrected p-value is above alpha.
+        corrected = (
+            f"; p is {difference_p:.2g} after Holm's correction for {self.tests} pairs" if low * high > 0 else ""
+        )
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",
             Verdict.DIFFERENT: f"The difference is more than chance explains: {figures}.",
-            Verdict.INCONCLUSIVE: f"The runs there are do not decide: {figures}; {more}.",
+            Verdict.INCONCLUSIVE: f"The existing runs do not decide: {figures}{corrected}; {more}.",
         }[verdict]
