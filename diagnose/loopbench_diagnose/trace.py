@@ -232,6 +232,14 @@ class Update:
                 keys.extend(step.call.rows)
         return keys
 
+    @property
+    def settings(self) -> dict[int, dict[str, Any]]:
+        """The configurations of the optimizers without their names, by the places of the variables that they train."""
+        return {
+            place: {name: value for name, value in optimizer.get_config().items() if name != "name"}
+            for place, optimizer in self.optimizers.items()
+        }
+
 
 @dataclass(eq=False)
 class MeanUse:

@@ -260,3 +260,46 @@ def test_a_callback_without_fit_warns() -> None:
     with pytest.warns(UserWarning, match=r"the training is not Model\.fit"):
         callback.on_train_end()
     assert callback.diagnosis is None
+
+
+def test_an_optimizer_that_is_created_at_every_step_is_found() -> None:
+    def loop(model: keras.Model, data: Any, epochs: int = 4) -> None:
+        for _ in range(epochs):
+            for start in range(0, len(data.x), 25):
+                optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+                rows = slice(start, start + 25)
+                with tf.GradientTape() as recorded:
+                    loss = LOSS(data.y[rows], model(data.x[rows], training=True))
+                gradients = recorded.gradient(loss, model.trainable_variables)
+                optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    diagnosis = diagnose(build_model, DATA, loop)
+    assert "OPTIMIZER_RECREATED" in [cause.reason for cause in diagnosis.causes]
+    assert "keras.optimizers.SGD(momentum=0.9)" in diagnosis.configuration
+
+
+def test_the_threshold_of_outputs_of_the_wrong_range_is_no_cause() -> None:
+    def loop(model: keras.Model, data: Any, epochs: int = 30) -> dict[str, float]:
+        optimizer, loss, metric = (
+            keras.optimizers.Adam(0.02),
+            keras.losses.BinaryCrossentropy(),
+            keras.metrics.BinaryAccuracy(),
+        )
+        for _ in range(epochs):
+            metric.reset_state()
+            for start in range(0, len(data.x), 25):
+                rows = slice(start, start + 25)
+                with tf.GradientTape() as recorded:
+                    outputs = model(data.x[rows], training=True)
+                    value = loss(data.y[rows, None], outputs)
+                gradients = recorded.gradient(value, model.trainable_variables)
+                optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+                metric.update_state(data.y[rows, None], outputs)
+        return {"accuracy": float(metric.result())}
+
+    def binary() -> keras.Model:
+        parts = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1, activation="tanh")]
+        return keras.Sequential([keras.Input((2,)), *parts])
+
+    diagnosis = diagnose(binary, Data(TRAINING[0], (TRAINING[1] > 0).astype("float32")), loop)
+    assert [cause.reason for cause in diagnosis.causes] == ["OUTPUT_ACTIVATION"]

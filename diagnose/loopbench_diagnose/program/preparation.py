@@ -15,6 +15,8 @@ from loopbench_diagnose.trace import Step
 APART, SHIFTED = 3.0, 2.0
 # Relative residual of values that are fed as a multiple of themselves.
 AFFINE = 1e-4
+# Decimal digits of the multiple. More are rounding errors, by which labels of 0 would no longer be 0.
+DIGITS = 9
 
 
 def are_apart(one: Data, other: Data) -> bool:
@@ -89,7 +91,12 @@ def _affine(before: Any, after: Any) -> tuple[float | None, float]:
     residual = float(np.abs(slope * x + shift - y).max())
     if not slope or residual > AFFINE * max(float(np.ptp(y)), 1e-12):
         return None, 0.0
-    return slope, shift
+    return float(f"{slope:.{DIGITS}g}"), _rounded(shift, float(np.abs(y).max()))
+
+
+def _rounded(shift: float, size: float) -> float:
+    """The shift to the digits of values of a size; 0 where it has none of them."""
+    return round(shift, DIGITS - 1 - int(np.floor(np.log10(size)))) + 0.0 if size else 0.0
 
 
 def _labels(given: Any, fed: Any) -> Any:

@@ -84,7 +84,7 @@ def _shuffles(program: Program, trace: Trace) -> bool:
 
 
 def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
-    if len(trace.optimizers) > 1:
+    if len(trace.optimizers) > 1 and not _is_recreated(trace):
         raise NotRecoveredError(f"the loop trains with {len(trace.optimizers)} optimizers")
     if trace.optimizers:
         return copy_of(inner(trace.optimizers[0]))
@@ -96,6 +96,13 @@ def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
     if found.residual > PROPORTIONAL or found.scale <= 0:
         raise NotRecoveredError("the loop updates the weights by a rule that is not gradient descent")
     return keras.optimizers.SGD(float(f"{found.scale:.4g}"))
+
+
+def _is_recreated(trace: Trace) -> bool:
+    """Whether the optimizers are one that is created again: with equal settings, each for all that the first trains."""
+    stated = [update.settings for update in trace.updates_made if update.optimizers]
+    single = all(len(set(map(id, update.optimizers.values()))) <= 1 for update in trace.updates_made)
+    return single and all(one == stated[0] for one in stated)
 
 
 def _loss(program: Program, step: Step) -> Any:

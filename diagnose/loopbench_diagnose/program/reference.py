@@ -1,11 +1,10 @@
 """Compares a loop with the stock training that it amounts to."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from loopbench.spec import Cause, Reason
+from loopbench.spec import Cause, Effect, Reason
 from loopbench.spec import Side as Fault
 from loopbench_diagnose.asking import ask, replay_of
 from loopbench_diagnose.experiment import Experiment
@@ -18,7 +17,7 @@ from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
 from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Side
-from loopbench_diagnose.trace import Trace, Update
+from loopbench_diagnose.trace import Trace
 
 # Differences from stock training that are faults of any loop.
 FAULTS = frozenset(
@@ -29,7 +28,6 @@ FAULTS = frozenset(
         Reason.LABELS_BROADCAST,
         Reason.PAIRS_SHUFFLED_APART,
         Reason.REGULARIZATION,
-        Reason.ACCUMULATION,
         Reason.STALE_GRADIENTS,
         Reason.RESUME,
         Reason.WEIGHTS_RESET,
@@ -50,12 +48,12 @@ MEASURED = frozenset(
     {
         Reason.LOSS_REDUCTION,
         Reason.FIXED_DIVISOR,
+        Reason.ACCUMULATION,
         Reason.LABELS,
         Reason.MASK,
         Reason.VARIABLES_LEFT_OUT,
         Reason.SAMPLES,
         Reason.SHUFFLE,
-        Reason.UPDATES,
     }
 )
 # Scores that differ by less say nothing.
@@ -88,10 +86,15 @@ def _stock(program: Program) -> Side:
 
 def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -> None:
     """Moves what was found of both sides to the findings on the program."""
+    # What stock training gains of a fault that is certain would be taken for the gain of other differences, too.
+    certain = any(
+        cause.reason in FAULTS - {Reason.NON_FINITE} and cause.effect is Effect.TRAINING for _, cause in found.ranked
+    )
     for size, cause in found.ranked:
         stated = reworded(cause)
         # Stock training is at fault where its configuration is not the loop's: the loop is not.
-        judge = _never if cause.side is Fault.FIRST else JUDGES.get(cause.reason, _never)
+        blamed = cause.side is not Fault.FIRST and not (certain and cause.reason in MEASURED)
+        judge = JUDGES.get(cause.reason, _never) if blamed else _never
         accepted = judge(program, trace, stated)
         if accepted is None:
             findings.note(f"Unlike stock training: {stated.title}.")
@@ -117,15 +120,7 @@ def _always(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # no
 def _within_a_phase(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
     """The cause unless each new optimizer begins a phase: it has other settings, or trains other variables."""
     pairs = [(trace.updates_made[number - 1], trace.updates_made[number]) for number in restarts(trace)]
-    return None if pairs and all(_settings(before) != _settings(after) for before, after in pairs) else cause
-
-
-def _settings(update: Update) -> dict[int, dict[str, Any]]:
-    """The configurations of the optimizers, by the places of the variables that they train."""
-    return {
-        place: {name: value for name, value in optimizer.get_config().items() if name != "name"}
-        for place, optimizer in update.optimizers.items()
-    }
+    return None if pairs and all(before.settings != after.settings for before, after in pairs) else cause
 
 
 def _where_it_helps(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001

@@ -123,37 +123,54 @@ class Program:
         return all(is_of_keras(callback) for callback in leaves(usage.fits[0]["callbacks"]))
 
     @cached_property
+    def _left(self) -> frozenset[int]:
+        """Places of the parameters that no optimizer is given and that the whole loop leaves as they were."""
+        updates = self.trace.updates_made
+        if any(update.by_hand for update in updates):
+            return frozenset()
+        given = {place for update in updates for place in update.optimizers}
+        final = {
+            id(one): value for one, value in zip(everything(self.history.model), self.history.weights, strict=True)
+        }
+        starts = zip(parameters(self.history.model), self.harness.initial_weights, strict=True)
+        return frozenset(
+            place
+            for place, (one, start) in enumerate(starts)
+            if place not in given and np.array_equal(final[id(one)], start)
+        )
+
+    @cached_property
     def trained_model(self) -> Factory:
-        """Makes the models of trials: with those layers frozen that the loop leaves frozen."""
-        flags = _trainable(self.history.model)
-        if flags == _trainable(self.harness.prototype):
+        """Makes the models of trials: with the layers frozen that the loop does not train."""
+        if not self._left:
             return self.build_model
 
         def build() -> keras.Model:
             model = self.build_model()
-            # Outer layers first: each sets those inside it.
-            for layer, flag in zip(_layers(model), flags, strict=True):
-                layer.trainable = flag
+            left = {id(one) for place, one in enumerate(parameters(model)) if place in self._left}
+            for layer in model._flatten_layers():  # noqa: SLF001  Keras has no public way
+                own = layer._trainable_variables  # noqa: SLF001
+                if own and all(id(variable) in left for variable in own):
+                    layer.trainable = False
             return model
 
         return build
 
     @cached_property
-    def frozen_at_random(self) -> list[str]:
+    def left_at_random(self) -> list[str]:
         """Kernels that the loop leaves as an initializer made them, by their paths.
 
         Weights that every model of the factory starts with were learnt elsewhere.
         """
-        model = self.history.model
-        trained = {id(variable) for variable in model.trainable_variables}
-        kernels = {id(one) for one in parameters(model) if one.ndim > 1 and id(one) not in trained}
-        if not kernels:
+        model = self.harness.prototype
+        left = {id(one) for place, one in enumerate(parameters(model)) if place in self._left and one.ndim > 1}
+        if not left:
             return []
         starts = (self._start(self.build_model, seed) for seed in (0, 1))
         return [
             variable.path
             for variable, one, other in zip(everything(model), *starts, strict=True)
-            if id(variable) in kernels and not np.array_equal(one, other)
+            if id(variable) in left and not np.array_equal(one, other)
         ]
 
     @property
@@ -435,14 +452,6 @@ class Program:
         if key not in self._starts:
             self._starts[key] = factory, initial(self.harness.made(factory, seed=self.seed + seed))
         return self._starts[key][1]
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return list(model._flatten_layers())  # noqa: SLF001  Keras has no public way
-
-
-def _trainable(model: keras.Model) -> list[bool]:
-    return [layer.trainable for layer in _layers(model)]
 
 
 def is_of_keras(thing: Any) -> bool:

@@ -12,10 +12,10 @@ from loopbench_diagnose.program.bench import SEEDS, Bench
 from loopbench_diagnose.program.remedies import (
     Remedy,
     constant,
-    frozen,
     head,
     hidden,
     initial,
+    left_out,
     optimizer,
     order,
     rate,
@@ -25,7 +25,7 @@ from loopbench_diagnose.program.remedies import (
 )
 
 # By kind, in the order in which one of several that help alike is preferred.
-REMEDIES = (head, constant, order, scale, frozen, rate, updates, hidden, regularization, initial, optimizer)
+REMEDIES = (head, constant, order, scale, left_out, rate, updates, hidden, regularization, initial, optimizer)
 
 # Levels go from 0, the best constant, to 1. A program at GOOD has no fault that matters; a fix has to bring MARGIN.
 GOOD = 0.9

@@ -1,11 +1,16 @@
 """Faults that a trial training with their fix shows."""
 
-from loopbench.spec import Effect
+from loopbench.spec import Effect, Reason
 from loopbench_diagnose.findings import Findings, difference, evidence
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.search import Result, merged, search
+from loopbench_diagnose.program.tasks import Kind
+
+# Labels that outputs meet above a threshold, and faults of the range of the outputs.
+THRESHOLDS = frozenset({Kind.BINARY, Kind.MULTI_LABEL})
+RANGES = frozenset({Reason.OUTPUT_ACTIVATION, Reason.FROM_LOGITS})
 
 
 def check(program: Program, findings: Findings) -> None:
@@ -13,7 +18,12 @@ def check(program: Program, findings: Findings) -> None:
     bench = Bench(program)
     result = search(bench)
     for remedy in result.needed:
+        # The comparison with stock training may have found it, too.
+        findings.drop({remedy.reason} & {Reason.VARIABLES_LEFT_OUT})
         _report(bench, findings, result, remedy)
+    if program.tasks[0].kind in THRESHOLDS and findings.reasons & RANGES:
+        # From which value on such outputs count as 1, no metric can know.
+        findings.drop({Reason.ACCURACY_METRIC})
 
 
 def _report(bench: Bench, findings: Findings, result: Result, remedy: Remedy) -> None:

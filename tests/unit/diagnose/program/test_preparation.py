@@ -49,6 +49,14 @@ def test_labels_that_are_numbers_are_scaled() -> None:
     np.testing.assert_allclose(fed.y, (X[:, :1] - 100) / 50, atol=1e-5)
 
 
+@pytest.mark.parametrize(("slope", "shift"), [(1, 0), (2, -1), (-1, 1), (3, 7)])
+def test_whole_labels_stay_whole(slope: int, shift: int) -> None:
+    bits = np.array([1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 0], "float32")
+    given = Data(X, bits)
+    fed = preparation(given, step(X[:10], slope * bits[:10, None] + shift))(given)
+    np.testing.assert_array_equal(fed.y, slope * bits[:, None] + shift)
+
+
 @pytest.mark.parametrize("inputs", [X[4:8] / 255, np.sqrt(X[:4]), RANDOM.normal(size=(4, 7)), X[:4].astype(str)])
 def test_other_inputs_are_left_as_they_are(inputs: Any) -> None:
     np.testing.assert_array_equal(preparation(GIVEN, step(inputs))(GIVEN).x, X)

@@ -6,10 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from loopbench_diagnose import Data, Side, compile_and_fit
 from loopbench_diagnose.program.bench import Bench
-from loopbench_diagnose.program.remedies import frozen, hidden, initial, scale
+from loopbench_diagnose.program.remedies import hidden, initial, left_out, scale
 from loopbench_diagnose.program.run import Program
 
 L = keras.layers
@@ -38,6 +39,15 @@ def freezing(model: keras.Model, data: Any, epochs: int = 1) -> Any:
     return TRAIN(model, data, epochs)
 
 
+def head_alone(model: keras.Model, data: Any, epochs: int = 1) -> None:
+    optimizer, variables = keras.optimizers.SGD(), model.layers[-1].trainable_variables
+    for start in range(0, epochs * len(data.x), 20):
+        rows = slice(start, start + 20)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(data.x[rows], training=True) - data.y[rows]) ** 2)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+
 def bench(build_model: Any, data: Any = UNIT, loop: Any = TRAIN) -> Bench:
     return Bench(Program(build_model, data, loop, epochs=1, samples=80, seed=0))
 
@@ -51,16 +61,17 @@ SMALL = keras.initializers.RandomNormal(stddev=0.001)
     [
         (with_frozen_layer, TRAIN, ["VARIABLES_LEFT_OUT"]),
         (model({"units": 6}), freezing, ["VARIABLES_LEFT_OUT"]),
+        (model({"units": 6}), head_alone, ["VARIABLES_LEFT_OUT"]),
         (lambda: with_frozen_layer(LEARNT), TRAIN, []),
         (PLAIN, TRAIN, []),
     ],
 )
-def test_layers_that_are_frozen_at_random(build_model: Any, loop: Any, found: list[str]) -> None:
+def test_layers_that_are_left_at_random(build_model: Any, loop: Any, found: list[str]) -> None:
     examined = bench(build_model, loop=loop)
-    remedies = list(frozen.remedies(examined))
+    remedies = list(left_out.remedies(examined))
     assert [remedy.reason for remedy in remedies] == found
     for remedy in remedies:
-        # Trials freeze what the loop freezes, and the fix frees it.
+        # Trials leave out what the loop leaves out, and the fix trains it.
         start = examined.program.harness.made().weights[0]
         assert np.array_equal(examined.outcome({}).weights[0], start)
         assert not np.array_equal(examined.outcome(remedy.changes).weights[0], start)
@@ -114,4 +125,5 @@ def test_activations_of_hidden_layers(parts: list[dict[str, Any]], found: list[s
 
 
 def test_a_side_may_build_the_model() -> None:
-    assert [remedy.reason for remedy in frozen.remedies(bench(PLAIN, loop=Side(TRAIN, build_model=with_frozen_layer)))]
+    examined = bench(PLAIN, loop=Side(TRAIN, build_model=with_frozen_layer))
+    assert [remedy.reason for remedy in left_out.remedies(examined)] == ["VARIABLES_LEFT_OUT"]
