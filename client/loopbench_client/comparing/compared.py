@@ -135,7 +135,8 @@ def train_missing(client: Client, plan: Plan, found: Mapping[RunSpec, Run], slot
     """Trains the specs of the plan that have no run in ``found``; each server trains ``slots`` runs at once."""
     jobs, runs, failures = plan.jobs(), {**found}, dict[RunSpec, Failure]()
     watcher.begin(jobs, found)
-    with closing(train_all(client, [spec for spec in jobs if spec not in found], slots)) as outcomes:
+    missing = {spec: plan.naming(labels) for spec, labels in jobs.items() if spec not in found}
+    with closing(train_all(client, missing, slots)) as outcomes:
         for spec, outcome in outcomes:
             if isinstance(outcome, RunEvent):
                 watcher.progress(spec, outcome)

@@ -12,13 +12,18 @@ from tests.support.postgresql import free_port
 
 USERS = [path for path in documents() if path == Path("README.md") or path.parent == Path("docs")]
 SECONDS = 1_500
-# Stops the server of the page before the next one starts, and at the end. A reader uses one terminal for each.
+# Stops the server of the page before the next one starts, before a restore, and at the end. A reader uses one terminal
+# for each.
 PREAMBLE = """
 set -euo pipefail
 server=
 stop() { [ -z "$server" ] || { kill "$server"; wait "$server"; server=; }; }
 trap stop EXIT
 loopbench-server() {
+  case $1 in
+    backup) command loopbench-server "$@"; return ;;
+    restore) stop; command loopbench-server "$@"; return ;;
+  esac
   stop
   command loopbench-server "$@" > listening &
   server=$!

@@ -256,7 +256,7 @@ def test_the_command_shows_environments_and_a_line_for_each_pair(cli: Cli, store
         "#2 3.14.0 2025-01-03 03:04",
         "#3 3.15.1 2026-01-02 03:04 this server",
         "the same in all: device cpu, processor one, threads 1, tensorflow 2.21.0",
-        "spec first second verdict points 95 % interval more seeds differs in",
+        "spec first second verdict points 95 % interval p more seeds differs in",
         "fit #1 #2 identical +0.00 keras 3.12.0 → 3.14.0",
         "fit #1 #3 identical +0.00 keras 3.12.0 → 3.15.1",
         "fit #2 #3 identical +0.00 keras 3.14.0 → 3.15.1",

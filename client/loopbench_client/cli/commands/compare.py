@@ -24,6 +24,7 @@ from loopbench_client.cli.comparisons import (
 from loopbench_client.cli.environments import print_across, print_across_json
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.files import check_file
 from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err, print_json
@@ -38,7 +39,7 @@ from loopbench_client.comparing.diagnosing import diagnose_pairs
 from loopbench_client.comparing.environments import compare_environments
 from loopbench_client.comparing.plan import Plan
 from loopbench_client.comparing.presets import PRESETS, Preset
-from loopbench_client.report import Report, check_report, write_report
+from loopbench_client.report import NAME, Report, check_report, write_report
 
 
 class Requirement(StrEnum):
@@ -151,6 +152,7 @@ def compare(
         _compare_across(server, plan, baseline, require, fresh=fresh, json=json)
         return
     if report is not None:
+        check_file(report / NAME, "--report")
         check_report(report)
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:
