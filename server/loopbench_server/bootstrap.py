@@ -110,7 +110,8 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
     try:
         server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
     except (OSError, OverflowError) as error:
-        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {cause}") from error
     # The library waits for a silent scraper for ever, and prints a traceback when one disconnects.
     handler: Any = server.RequestHandlerClass
     server.RequestHandlerClass = type("Handler", (handler,), {"timeout": SCRAPE_TIMEOUT_SECONDS})

@@ -20,7 +20,7 @@ from loopbench_client.report.repeating import plan_file, requirements
 from loopbench_client.report.verdicts import MEANINGS, SYMBOLS, Pair, blocks, counts, matrix, numbered
 
 NAME = "index.html"
-HINT = "install loopbench with its extra 'report'"
+HINT = "install keras-loopbench with its extra 'report'"
 
 
 def check_report(folder: Path) -> None:

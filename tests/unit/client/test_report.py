@@ -146,5 +146,5 @@ except LoopbenchError as error:
     print(error.message, error.hint, sep="; ")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    expected = "a report needs jinja2, which is not installed; install loopbench with its extra 'report'\n"
+    expected = "a report needs jinja2, which is not installed; install keras-loopbench with its extra 'report'\n"
     assert (done.stdout, done.stderr) == (expected, "")

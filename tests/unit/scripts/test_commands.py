@@ -88,6 +88,16 @@ def test_a_command_of_the_documents_is_one_that_there_is(program: str, words: li
     PARSERS[program](words)
 
 
+def test_the_readme_activates_the_environment_before_its_commands() -> None:
+    lines = shell_lines(Path("README.md"))
+    assert lines.index(". .venv/bin/activate") < min(n for n, line in enumerate(lines) if line.startswith("loopbench"))
+
+
+def test_programs_are_called_by_their_names() -> None:
+    calls = [line for document in documents() for line in shell_lines(document) if command(line)]
+    assert [line for line in calls if "bin/loopbench" in line] == []
+
+
 def test_a_command_is_separated_from_its_context() -> None:
     assert command("A=1 B=x .venv/bin/loopbench runs --limit 3 > file  # three") == (
         "loopbench",

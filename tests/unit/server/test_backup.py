@@ -16,6 +16,7 @@ import pytest
 
 from loopbench.spec import RunFilter, RunState
 from loopbench_server.__main__ import main
+from loopbench_server.store import copying
 from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from tests.support.factories import make_epoch, make_result, make_run
@@ -268,6 +269,23 @@ def test_a_full_disk_gives_no_backup(store: Store, file: Path, copy: Path) -> No
 
     done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=limit)
     in_one_line(Ended(done.returncode, done.stdout, done.stderr), "cannot copy", str(copy.parent))
+    assert [*copy.parent.iterdir()] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_part_of_a_copy(
+    command: Command, store: Store, copy: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    fill(store)
+    found = []
+
+    def interrupt(made: Path, _: Path) -> None:
+        found.append(made.exists())
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(copying, "_publish", interrupt)
+    assert command("backup", copy) == (128 + number, "", "")
+    assert found == [True]
     assert [*copy.parent.iterdir()] == []
 
 
