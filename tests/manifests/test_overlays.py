@@ -210,12 +210,22 @@ def test_jobs_end_at_a_permanent_exit_code_and_ignore_disruptions() -> None:
     assert sweep["podFailurePolicy"]["rules"] == [{"action": "FailIndex", "onExitCodes": codes}, disrupted]
 
 
-def test_nightly_job_is_the_compare_job() -> None:
-    nightly = only_container("jobs/nightly", "CronJob")[0].owner
+def test_nightly_jobs_are_the_compare_job_and_the_same_for_upgrades() -> None:
+    nightly, upgrade = sorted(of_kind(built("jobs/nightly"), "CronJob"), key=lambda job: len(at(job, "metadata.name")))
     expected = copy.deepcopy(only_container("jobs/compare", "Job")[0].owner["spec"])
     expected["template"]["spec"]["volumes"][0]["configMap"]["name"] = "loopbench-compare-nightly"
-
     assert at(nightly, "spec.jobTemplate.spec") == expected
+
+    (container,) = expected["template"]["spec"]["containers"]
+    container["args"] += ["--across=environment", "--baseline=previous"]
+    assert at(upgrade, "spec.jobTemplate.spec") == expected
+    _, name, *words = container["args"]
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]  # the application is a group
+    given = command.make_context(name, words).params
+    assert (given["across"], given["baseline"], given["require"]) == ("ENVIRONMENT", "previous", "EQUIVALENT")
+    # By then, the other one has trained, or has been ended.
+    hours = [int(at(job, "spec.schedule").split()[1]) for job in (nightly, upgrade)]
+    assert 3_600 * (hours[1] - hours[0]) > expected["activeDeadlineSeconds"]
 
 
 def test_a_comparison_lets_more_runs_wait_than_the_autoscaler_accepts() -> None:

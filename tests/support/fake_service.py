@@ -92,6 +92,9 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         # Whether runs get individual ids and are listed afterwards.
         self.keeps = False
         self.verdict = spec.Verdict.IDENTICAL
+        # Environment of the runs that it trains.
+        self.environment = factories.make_environment()
+        self.gpus = 0
         self.digest: Callable[[spec.RunSpec], str] = lambda _: ""
         progress = spec.Progress(epoch=1, epochs=10, step=5, steps_per_epoch=10, examples_per_second=9, seconds_left=7)
         self.events = [
@@ -132,7 +135,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         if request.detach:
             return wire.run_to_wire(make_run(run, state=spec.RunState.QUEUED, result=None))
         naming = {"name": request.name, "labels": dict(request.labels)}
-        trained = make_run(run, result=make_result(run, self.digest(run)), **naming)
+        result = make_result(run, self.digest(run)).model_copy(update={"environment": self.environment})
+        trained = make_run(run, result=result, **naming)
         if self.keeps:
             trained = trained.model_copy(update={"id": f"run-{len(self.runs)}"})
             self.runs.insert(0, trained)
@@ -223,7 +227,9 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         digits = spec.DatasetInfo(
             dataset=spec.Dataset.DIGITS, available=True, train_samples=1_438, validation_samples=359
         )
-        known = {"devices": (), "datasets": (digits,), "limits": limits, "running": 1, "queued": 0}
+        gpus = (spec.DeviceInfo(type=spec.Device.GPU, name="GPU:0"),) * self.gpus
+        known: dict[str, Any] = {"datasets": (digits,), "limits": limits, "running": 1, "queued": 0, "devices": gpus}
+        known["environments"] = (self.environment,)
         return wire.server_info_to_wire(spec.ServerInfo(ready=ready, versions={"tensorflow": "2.21.0"}, **known))
 
 

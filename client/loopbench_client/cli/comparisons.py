@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import typer
-from google.protobuf import json_format
-from google.protobuf.message import Message
 
 from loopbench import wire
-from loopbench.spec import Diagnosis, GroupSummary
+from loopbench.spec import Diagnosis, GroupSummary, Run
 from loopbench_client.cli.options import kebab
-from loopbench_client.cli.output import err, out, percent
+from loopbench_client.cli.output import err, out, percent, plain_fields
 from loopbench_client.cli.tables import table
 from loopbench_client.cli.verdicts import print_verdicts
 from loopbench_client.comparing.claims import ClaimOutcome
@@ -98,28 +96,29 @@ def _causes(found: Diagnosis | str) -> str:
     return "; ".join(cause.title for cause in found.causes) or "no cause of a difference was found"
 
 
-def _plain(message: Message) -> Any:
-    return json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-
-
 def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome], diagnoses: Diagnoses) -> None:
     """The comparison in protobuf's JSON form, and beside its fields what was trained for it."""
     document: dict[str, Any] = {"groups": [], "pairs": []}
     if compared.comparison is not None:
-        document |= _plain(wire.comparison_to_wire(compared.comparison))
-    document["specs"] = {label: _plain(wire.spec_to_wire(spec)) for label, spec in compared.specs.items()}
-    document["runs"] = {label: [_plain(wire.run_to_wire(run)) for run in runs] for label, runs in compared.runs.items()}
-    document["failures"] = [_failure(failure) for failure in compared.failures]
+        document |= plain_fields(wire.comparison_to_wire(compared.comparison))
+    document["specs"] = {label: plain_fields(wire.spec_to_wire(spec)) for label, spec in compared.specs.items()}
+    document["runs"] = {label: [_run_fields(run) for run in runs] for label, runs in compared.runs.items()}
+    document["failures"] = [failure_fields(failure) for failure in compared.failures]
     document["claims"] = [_claim(outcome) for outcome in outcomes]
     document["diagnoses"] = [_diagnosis(*pair, found) for pair, found in diagnoses.items()]
     document["reused"] = compared.reused
     typer.echo(json.dumps(document, indent=2))
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
+def _run_fields(run: Run) -> dict[str, Any]:
+    return plain_fields(wire.run_to_wire(run))
+
+
+def failure_fields(failure: Failure) -> dict[str, Any]:
+    """A run without a result, for JSON."""
     return {
         "labels": failure.labels,
-        "spec": _plain(wire.spec_to_wire(failure.spec)),
+        "spec": plain_fields(wire.spec_to_wire(failure.spec)),
         "runId": failure.run_id,
         "reason": failure.reason,
         "message": failure.message,
@@ -138,6 +137,6 @@ def _claim(outcome: ClaimOutcome) -> dict[str, Any]:
 
 
 def _diagnosis(first: str, second: str, found: Diagnosis | str) -> dict[str, Any]:
-    shown = {"error": found} if isinstance(found, str) else _plain(wire.diagnosis_to_wire(found))
+    shown = {"error": found} if isinstance(found, str) else plain_fields(wire.diagnosis_to_wire(found))
     # Beside "first" and "second", which are the specs.
     return {"labels": [first, second], **shown}

@@ -35,8 +35,13 @@ def print_json(message: Message, *, indent: int | None = 2, **more: Any) -> None
 
     ``more`` are fields that the message does not have.
     """
-    fields = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    typer.echo(json.dumps({**fields, **more}, indent=indent))
+    typer.echo(json.dumps({**plain_fields(message), **more}, indent=indent))
+
+
+def plain_fields(message: Message) -> dict[str, Any]:
+    """A message in protobuf's JSON form, with the fields that hold their defaults."""
+    fields: dict[str, Any] = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    return fields
 
 
 def percent(fraction: float) -> str:

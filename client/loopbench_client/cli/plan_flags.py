@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from loopbench.spec import InvalidFieldsError, RunGroup, Violation, violations_of
 from loopbench_client.cli.options import bad_input, kebab
 from loopbench_client.cli.run_flags import OPTION_FLAGS
-from loopbench_client.comparing.plan import Draft, Plan, make_plan
+from loopbench_client.comparing.plan import FEWEST_GROUPS, Draft, Plan, make_plan
 from loopbench_client.comparing.plan_file import read_draft
 from loopbench_client.comparing.presets import Preset
 from loopbench_client.comparing.spec_text import read_spec
 from loopbench_client.comparing.values import Given, Values
 
 NO_SPECS = "is for specs, and there are none: give --spec, --file or --preset"
+ONLY_SPECS = "cannot be given together with --across, which finds the runs of specs itself"
 ONE_SOURCE = "cannot be given together with --file"
 
 
@@ -35,12 +36,14 @@ class PlanFlags:
     file: Path | None = None
     preset: Preset | None = None
     fresh: bool = False
+    across: bool = False
 
     @property
     def for_specs(self) -> list[str]:
         """The flags that say something about specs, and nothing about runs that there are."""
         names = [*self.shared, *(name for name in self.settings if name in ("seeds", "seed"))]
-        return [f"--{kebab(name)}" for name in names] + ["--fresh"] * self.fresh
+        names += ["fresh"] * self.fresh + ["across"] * self.across
+        return [f"--{kebab(name)}" for name in names]
 
 
 def plan_from_flags(flags: PlanFlags) -> Plan:
@@ -52,13 +55,15 @@ def plan_from_flags(flags: PlanFlags) -> Plan:
     faults: list[Violation] = []
     base = _base(flags, faults)
     groups = _groups(flags.groups, faults)
+    if flags.across and groups:
+        faults.append(Violation(field="groups", description=ONLY_SPECS))
     specs = tuple(read_spec(text, faults) for text in flags.specs)
     if not specs and not base.specs and not base.faults:
         faults += [Violation(field=flag, description=NO_SPECS) for flag in flags.for_specs]
     settings = {name: Given(f"--{name}", str(value)) for name, value in flags.settings.items()}
     over = Draft(settings, shared_values(flags.shared, faults), specs, tuple(faults))
     try:
-        return make_plan(base, over, groups)
+        return make_plan(base, over, groups, fewest=1 if flags.across else FEWEST_GROUPS)
     except InvalidFieldsError as error:
         raise bad_input(error) from error
 

@@ -66,11 +66,12 @@ def _rows(comparison: Comparison, alike: dict[str, tuple[str, ...]]) -> Iterable
         first, second = places[pair.first_label], places[pair.second_label]
         sign = 1 if first <= second else -1
         ends = sorted((first, second))
-        rows[names[ends[0]], names[ends[1]], *_figures(pair, sign)] = None
+        rows[names[ends[0]], names[ends[1]], *figures(pair, sign)] = None
     return rows
 
 
-def _figures(pair: PairComparison, sign: int) -> tuple[str, ...]:
+def figures(pair: PairComparison, sign: int = 1) -> tuple[str, ...]:
+    """Verdict, difference, interval, p-value and needed seeds; ``sign`` is -1 to show second minus first."""
     interval = ""
     if pair.interval_low is not None and pair.interval_high is not None:
         low, high = sorted(100 * sign * end for end in (pair.interval_low, pair.interval_high))
@@ -87,5 +88,9 @@ def _p_value(value: float | None) -> str:
 
 
 def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> Table:
-    columns = ("first", "second", "verdict", "points", f"{100 * (1 - alpha):g} % interval", "p", "more seeds")
-    return table(*columns, rows=rows, words=3)
+    return table("first", "second", *figure_columns(alpha), rows=rows, words=3)
+
+
+def figure_columns(alpha: float) -> tuple[str, ...]:
+    """Titles of :func:`figures` at the significance level ``alpha``."""
+    return "verdict", "points", f"{100 * (1 - alpha):g} % interval", "p", "more seeds"

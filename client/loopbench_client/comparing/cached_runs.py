@@ -1,14 +1,13 @@
 """Runs that the server has already, so that a comparison goes on where it was left."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from loopbench.spec import Run, RunFilter, RunSpec, RunState
 from loopbench_client.client import Client
 
 
-def finished_runs(client: Client, specs: Collection[RunSpec], versions: Mapping[str, str]) -> dict[RunSpec, Run]:
-    """The latest run that SUCCEEDED of each spec, made by the ``versions`` that the server has now."""
-    found: dict[RunSpec, Run] = {}
+def succeeded_runs(client: Client, specs: Collection[RunSpec]) -> Iterator[Run]:
+    """All runs of ``specs`` that SUCCEEDED, the newest first."""
     wanted = RunFilter(
         states=(RunState.SUCCEEDED,),
         methods=tuple({spec.method for spec in specs}),
@@ -17,12 +16,16 @@ def finished_runs(client: Client, specs: Collection[RunSpec], versions: Mapping[
         optimizers=tuple({spec.optimizer.kind for spec in specs}),
         seeds=tuple({spec.seed for spec in specs}),
     )
-    missing = set(specs)
-    for run in client.list_runs(wanted):
-        if run.spec in missing and _same_versions(run, versions):
+    return (run for run in client.list_runs(wanted) if run.spec in specs)
+
+
+def finished_runs(client: Client, specs: Collection[RunSpec], versions: Mapping[str, str]) -> dict[RunSpec, Run]:
+    """The latest run that SUCCEEDED of each spec, made by the ``versions`` that the server has now."""
+    found: dict[RunSpec, Run] = {}
+    for run in succeeded_runs(client, specs):
+        if run.spec not in found and _same_versions(run, versions):
             found[run.spec] = run
-            missing.remove(run.spec)
-        if not missing:
+        if len(found) == len(set(specs)):
             break
     return found
 

@@ -91,8 +91,9 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     Raises:
         ServerUnavailableError: the server is not ready, or was lost.
     """
-    runs, failures, reused = _trained(client, plan, fresh, watcher or Watcher()) if plan.specs else ({}, {}, 0)
-    by_label = {label: _by_seed(runs[spec] for spec in plan.seeded(label) if spec in runs) for label in plan.specs}
+    trained = _trained(client, plan, fresh, watcher or Watcher()) if plan.specs else Trained({}, {}, 0)
+    runs = trained.runs
+    by_label = {label: by_seed(runs[spec] for spec in plan.seeded(label) if spec in runs) for label in plan.specs}
     groups = [*plan.groups]
     groups += [
         RunGroup(label=label, run_ids=tuple(run.id for run in found)) for label, found in by_label.items() if found
@@ -100,30 +101,42 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     comparison = None
     if len(groups) >= FEWEST_GROUPS:
         comparison = client.compare(groups, plan.margin, plan.alpha, timeout=COMPARE_TIMEOUT)
-    given = {group.label: _by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
+    given = {group.label: by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
     return Compared(
         specs={label: found[0].spec for label, found in given.items()} | {**plan.specs},
         runs=given | {label: found for label, found in by_label.items() if found},
         comparison=comparison,
-        failures=tuple(failures.values()),
-        reused=reused,
+        failures=tuple(trained.failures.values()),
+        reused=trained.reused,
     )
 
 
-def _by_seed(runs: Iterable[Run]) -> tuple[Run, ...]:
+def by_seed(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs in the order of their seeds."""
     return tuple(sorted(runs, key=lambda run: run.spec.seed))
 
 
-def _trained(
-    client: Client, plan: Plan, fresh: bool, watcher: Watcher
-) -> tuple[dict[RunSpec, Run], dict[RunSpec, Failure], int]:
-    """Runs and failures by spec, and how many of the runs were there already."""
-    info, jobs = client.wait_ready(), plan.jobs()
-    runs = {} if fresh else finished_runs(client, jobs, info.versions)
-    reused, failures = len(runs), dict[RunSpec, Failure]()
-    watcher.begin(jobs, runs)
-    missing = {spec: plan.naming(labels) for spec, labels in jobs.items() if spec not in runs}
-    with closing(train_all(client, missing, info.limits.slots)) as outcomes:
+@dataclass(frozen=True)
+class Trained:
+    """Runs and failures of a plan by spec, and how many of the runs were there already."""
+
+    runs: Mapping[RunSpec, Run]
+    failures: Mapping[RunSpec, Failure]
+    reused: int
+
+
+def _trained(client: Client, plan: Plan, fresh: bool, watcher: Watcher) -> Trained:
+    info = client.wait_ready()
+    found = {} if fresh else finished_runs(client, plan.jobs(), info.versions)
+    return train_missing(client, plan, found, info.limits.slots, watcher)
+
+
+def train_missing(client: Client, plan: Plan, found: Mapping[RunSpec, Run], slots: int, watcher: Watcher) -> Trained:
+    """Trains the specs of the plan that have no run in ``found``; each server trains ``slots`` runs at once."""
+    jobs, runs, failures = plan.jobs(), {**found}, dict[RunSpec, Failure]()
+    watcher.begin(jobs, found)
+    missing = {spec: plan.naming(labels) for spec, labels in jobs.items() if spec not in found}
+    with closing(train_all(client, missing, slots)) as outcomes:
         for spec, outcome in outcomes:
             if isinstance(outcome, RunEvent):
                 watcher.progress(spec, outcome)
@@ -133,7 +146,7 @@ def _trained(
             else:
                 failures[spec] = _failure(spec, jobs[spec], outcome)
             watcher.ended(spec, runs.get(spec) or failures[spec])
-    return runs, failures, reused
+    return Trained(runs, failures, len(found))
 
 
 def _failure(spec: RunSpec, labels: Sequence[str], error: LoopbenchError) -> Failure:

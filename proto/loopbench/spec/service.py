@@ -14,6 +14,7 @@ from loopbench.spec.run import (
     AccuracyMetric,
     Dataset,
     Device,
+    Environment,
     Execution,
     FinalMetrics,
     Loss,
@@ -117,6 +118,7 @@ class ServerInfo(Model):
     devices: tuple[DeviceInfo, ...]
     datasets: tuple[DatasetInfo, ...]
     limits: ServerLimits
+    environments: tuple[Environment, ...]
     running: int
     queued: int
     methods: tuple[Method, ...] = tuple(Method)

@@ -225,7 +225,7 @@ class ServerLimits(_message.Message):
     def __init__(self, slots: _Optional[int] = ..., queue_size: _Optional[int] = ..., message_bytes: _Optional[int] = ...) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ("ready", "versions", "devices", "datasets", "limits", "running", "queued", "methods", "losses", "optimizers", "executions", "accuracy_metrics", "loss_aggregations", "networks")
+    __slots__ = ("ready", "versions", "devices", "datasets", "limits", "running", "queued", "methods", "losses", "optimizers", "executions", "accuracy_metrics", "loss_aggregations", "networks", "environments")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +247,7 @@ class ServerInfo(_message.Message):
     ACCURACY_METRICS_FIELD_NUMBER: _ClassVar[int]
     LOSS_AGGREGATIONS_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
     ready: bool
     versions: _containers.ScalarMap[str, str]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceInfo]
@@ -261,4 +262,5 @@ class ServerInfo(_message.Message):
     accuracy_metrics: _containers.RepeatedScalarFieldContainer[_run_pb2.AccuracyMetric]
     loss_aggregations: _containers.RepeatedScalarFieldContainer[_run_pb2.LossAggregation]
     networks: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ready: _Optional[bool] = ..., versions: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[_Union[DeviceInfo, _Mapping]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetInfo, _Mapping]]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_run_pb2.Method, str]]] = ..., losses: _Optional[_Iterable[_Union[_run_pb2.Loss, str]]] = ..., optimizers: _Optional[_Iterable[str]] = ..., executions: _Optional[_Iterable[_Union[_run_pb2.Execution, str]]] = ..., accuracy_metrics: _Optional[_Iterable[_Union[_run_pb2.AccuracyMetric, str]]] = ..., loss_aggregations: _Optional[_Iterable[_Union[_run_pb2.LossAggregation, str]]] = ..., networks: _Optional[_Iterable[str]] = ...) -> None: ...
+    environments: _containers.RepeatedCompositeFieldContainer[_run_pb2.Environment]
+    def __init__(self, ready: _Optional[bool] = ..., versions: _Optional[_Mapping[str, str]] = ..., devices: _Optional[_Iterable[_Union[DeviceInfo, _Mapping]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetInfo, _Mapping]]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[_run_pb2.Method, str]]] = ..., losses: _Optional[_Iterable[_Union[_run_pb2.Loss, str]]] = ..., optimizers: _Optional[_Iterable[str]] = ..., executions: _Optional[_Iterable[_Union[_run_pb2.Execution, str]]] = ..., accuracy_metrics: _Optional[_Iterable[_Union[_run_pb2.AccuracyMetric, str]]] = ..., loss_aggregations: _Optional[_Iterable[_Union[_run_pb2.LossAggregation, str]]] = ..., networks: _Optional[_Iterable[str]] = ..., environments: _Optional[_Iterable[_Union[_run_pb2.Environment, _Mapping]]] = ...) -> None: ...

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from loopbench.spec import Device, Environment
 from loopbench_server.revision import source_revision
 
 PACKAGES = ("keras", "numpy")
+DRIVER = "nvidia-driver"
+# Its first line has the version: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.161.08  Mon Feb 26 …".
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
 
 
 def versions() -> dict[str, str]:
@@ -34,15 +38,22 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def driver_version(file: Path = DRIVER_FILE) -> dict[str, str]:
+    """Return the version of the GPU driver by its name; nothing where the system does not report one."""
+    found = re.search(r"\d+(\.\d+)+", file.read_text()) if file.is_file() else None
+    return {DRIVER: found[0]} if found else {}
+
+
 def describe(device: Device, threads: int) -> Environment:
     """Return the environment of a run on ``device`` with ``threads`` intra-op threads."""
     cpu = cpu_model()
-    name = cpu
+    name, driver = cpu, dict[str, str]()
     if device is Device.GPU:
         gpu = tf.config.list_physical_devices("GPU")[0]
         name = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        driver = driver_version()
     return Environment(
-        versions=versions(),
+        versions=versions() | driver,
         device=device,
         device_name=name,
         cpu_model=cpu,

@@ -13,7 +13,7 @@ class ServerStatus:
     def __init__(self, scheduler: Scheduler, limits: ServerLimits) -> None:
         self._scheduler = scheduler
         self._limits = limits
-        self._described = Described(versions={}, devices=(), datasets=())
+        self._described = Described(versions={}, devices=(), datasets=(), environments=())
         self.ready = False
 
     def set_description(self, described: Described) -> None:
@@ -28,6 +28,7 @@ class ServerStatus:
             versions={"loopbench": version("keras-loopbench"), "grpcio": version("grpcio"), **self._described.versions},
             devices=self._described.devices,
             datasets=self._described.datasets,
+            environments=self._described.environments,
             limits=self._limits,
             running=self._scheduler.running,
             queued=self._scheduler.queued,

@@ -95,8 +95,14 @@ def _encode(message: Message) -> bytes:
 def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
 
+    found = devices.list_devices()
     described = Described(
-        versions=environment.versions(), devices=devices.list_devices(), datasets=data.describe(task.config.data_dir)
+        versions=environment.versions(),
+        devices=found,
+        datasets=data.describe(task.config.data_dir),
+        environments=tuple(
+            environment.describe(kind, task.config.threads) for kind in dict.fromkeys(device.type for device in found)
+        ),
     )
     return [_encode(described)]
 

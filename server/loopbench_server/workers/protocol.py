@@ -9,6 +9,7 @@ from loopbench.spec import (
     DeviceInfo,
     Diagnosis,
     Divergence,
+    Environment,
     EpochRecord,
     Evaluation,
     Model,
@@ -92,6 +93,7 @@ class Described(Model):
     versions: dict[str, str]
     devices: tuple[DeviceInfo, ...]
     datasets: tuple[DatasetInfo, ...]
+    environments: tuple[Environment, ...]
 
 
 class Failed(Model):

@@ -12,7 +12,7 @@ import pytest
 from loopbench.spec import AccuracyMetric, Dataset, Device, Execution, Method, RunFilter, RunSpec, RunState, Verdict
 from loopbench_client import Client
 from loopbench_client.comparing import Plan, compare_specs, make_plan, read_draft
-from tests.support.servers import TIMEOUT_SECONDS, Peers, ServerProcess, start_server
+from tests.support.servers import TIMEOUT_SECONDS, Peers, ServerProcess, start_server, stop_server
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +129,31 @@ def test_the_article_on_digits(server: ServerProcess) -> None:
         assert holds[label, "the same as '1 tape'"] is True
     assert holds["5 tape mse", "the same as '2 fit mse'"] is True
     assert holds["8 metric on outputs", "the metric agrees with counting"] is True
+
+
+def test_servers_of_two_environments_are_compared(tmp_path: Path) -> None:
+    """Two threads and one end in the same bits under GRAPH: ARCHITECTURE.md."""
+    store = f"sqlite:///{tmp_path / 'shared.db'}"
+    words = [*specs("tape: method=gradient-tape"), *SHARED, "--seeds", "2", "--across", "environment", "--json"]
+    documents = []
+    for threads in ("1", "2"):
+        folder = tmp_path / threads
+        folder.mkdir()
+        server = start_server(folder, "--threads-per-run", threads, "--store-url", store)
+        server.wait_ready()
+        code, stdout, _ = compare(server, *words, "--baseline", "previous", "--require", "identical")
+        # Threads are hardware, so the other environment is not the previous one.
+        assert (code, json.loads(stdout)["comparisons"]) == (0, [])
+        code, stdout, _ = compare(server, *words, "--baseline", "threads=1", "--require", "identical")
+        documents.append(json.loads(stdout))
+        stop_server(server)
+    first, second = documents
+    assert (first["notCompared"], len(first["environments"])) == (["tape"], 1)
+    assert [one["hardware"]["threads"] for one in second["environments"]] == ["1", "2"]
+    assert [one["here"] for one in second["environments"]] == [False, True]
+    assert (second["reused"], code) == (2, 0)
+    ((pair,),) = (one["pairs"] for one in second["comparisons"])
+    assert (pair["firstLabel"], pair["secondLabel"], pair["verdict"]) == ("#1", "#2", "VERDICT_IDENTICAL")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.certificates import Authority, Pair
 from tests.support.postgresql import free_port
 from tests.support.servers import SECONDS_TO_READY, ServerProcess, eventually, start_server, stop_server
 
-from .scripted_calls import QUEUE_SIZE, SLOTS, CallResults, run_scripted_calls
+from .scripted_calls import FIRST, QUEUE_SIZE, SLOTS, CallResults, run_scripted_calls
 
 NAMESPACE = "here"
 # A longer scrape leaves all series stale until the next one.
@@ -63,13 +63,13 @@ def prometheus_tools() -> None:
             pytest.skip(f"{tool} is not installed: run make prometheus")
 
 
-def _server(folder: Path, tokens: dict[str, str], pair: Pair) -> ServerProcess:
+def _server(folder: Path, tokens: dict[str, str], pair: Pair, *more: str) -> ServerProcess:
     made = {role: new_token(role, Role[role.upper()]) for role in ("read", "write")}
     (folder / "tokens").write_text("".join(f"{token.line}\n" for _, token in made.values()))
     tokens.update({role: secret for role, (secret, _) in made.items()})
     limits = ("--slots", str(SLOTS), "--queue-size", str(QUEUE_SIZE), "--drain-seconds", "0")
     flags = ("--metrics-address", "127.0.0.1:0", "--tokens-file", str(folder / "tokens"), *pair.flags)
-    return start_server(folder, *limits, *flags)
+    return start_server(folder, *limits, *flags, *more)
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +81,7 @@ def watched(
     folder, tokens = tmp_path_factory.mktemp("watched"), dict[str, str]()
     authority = Authority(folder / "ca")
     pair = authority.issue("server")
+    _train_before_an_upgrade(folder, authority, pair)
     server = _server(folder, tokens, pair)
     try:
         address, jobs = f"127.0.0.1:{free_port()}", {"loopbench": metrics_address(server)}
@@ -89,6 +90,21 @@ def watched(
             start = time.time()
             results, end = _run_scripted_calls(server, asked, authority, tokens)
             yield Watched(server, asked, start, end, results, pair)
+    finally:
+        stop_server(server)
+
+
+def _train_before_an_upgrade(folder: Path, authority: Authority, pair: Pair) -> None:
+    """Trains the first of the scripted specs into the same store, on a server of another commit."""
+    before, tokens = folder / "before", dict[str, str]()
+    before.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOPBENCH_SOURCE_REVISION", "before")
+        server = _server(before, tokens, pair, "--store-url", f"sqlite:///{folder / 'runs.db'}")
+    try:
+        with Client(server.address, token=tokens["write"], tls=Tls(ca=authority.certificate)) as client:
+            client.wait_ready(SECONDS_TO_READY)
+            client.train(FIRST)
     finally:
         stop_server(server)
 

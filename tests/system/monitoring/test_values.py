@@ -91,6 +91,13 @@ def test_methods_agree(watched: Watched) -> None:
     assert watched.value('loopbench_comparison_pairs_total{verdict="DIFFERENT"}') == 0
 
 
+def test_an_upgrade_keeps_the_weights(watched: Watched) -> None:
+    # The server before it had another commit, and trained one of the specs.
+    assert watched.value("loopbench_environments_agree") == 1
+    assert watched.value('count(loopbench_environments_agree{method="GRADIENT_TAPE", dataset="DIGITS"})') == 1
+    assert watched.value("loopbench_environment_difference_ratio") == 0
+
+
 def test_examples_and_phases_are_those_of_the_results(watched: Watched) -> None:
     fit = 'method="FIT", loss="SUM_OF_SQUARES", optimizer="sgd", dataset="DIGITS"'
     assert watched.value(f"loopbench_examples_total{{{fit}}}") == EPOCHS * DIGITS

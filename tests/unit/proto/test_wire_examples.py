@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2, run_pb2
+from tests.support import factories
 
 LATER = datetime(2026, 1, 2, 3, 4, 17, 1, tzinfo=UTC)
 
@@ -81,6 +82,7 @@ INFO = spec.ServerInfo(
         spec.DatasetInfo(dataset=spec.Dataset.MNIST, available=False, train_samples=60_000, validation_samples=10_000),
     ),
     limits=spec.ServerLimits(slots=2, queue_size=0, message_bytes=1 << 20),
+    environments=(factories.make_environment(device=spec.Device.GPU),),
     running=0,
     queued=3,
     methods=(spec.Method.FIT,),

@@ -18,11 +18,13 @@ from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import capabilities
 from loopbench_server.workers.capabilities import describe
 from loopbench_server.workers.protocol import Described, Evaluated, Failed, Task
+from tests.support.factories import make_environment
 
 DESCRIBED = Described(
     versions={"tensorflow": "2.21.0"},
     devices=(spec.DeviceInfo(type=spec.Device.CPU, name="/physical_device:CPU:0"),),
     datasets=(spec.DatasetInfo(dataset=spec.Dataset.DIGITS, available=True, train_samples=1, validation_samples=1),),
+    environments=(make_environment(),),
 )
 
 

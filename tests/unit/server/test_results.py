@@ -16,8 +16,9 @@ from loopbench_server.errors import StoreFailedError
 from loopbench_server.runs.maintenance import ended_runs
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver, follow_results
 from loopbench_server.store.store import Store
+from loopbench_server.telemetry.metrics import upgrades
 from loopbench_server.telemetry.metrics.results import ResultMetrics
-from tests.support.factories import START
+from tests.support.factories import START, make_environment
 
 TAPE, FIT, STEP = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
 AGREEMENT = {"loss": "SUM_OF_SQUARES", "optimizer": "sgd", "dataset": "MNIST"}
@@ -231,6 +232,106 @@ def test_a_tape_that_xla_compiles_by_several_steps_is_not_compared(
     for method, steps, digest in ((FIT, 0, "a"), (STEP, 5, "a"), (TAPE, 0, "a"), (TAPE, 5, "b")):
         metrics.run_found(ended(method, execution="XLA", steps_per_execution=steps, digest=digest))
     assert agreement() == (1, 0)
+
+
+OLDER, OLD, NOW = ({"source_revision": name} for name in ("older", "old", "now"))
+HERE = make_environment(**NOW)
+
+
+@pytest.fixture
+def change(registry: CollectorRegistry) -> Callable[..., tuple[float | None, float | None]]:
+    """Agreement with the software before that of the server, and their difference."""
+
+    def of(**labels: str) -> tuple[float | None, float | None]:
+        names = ("loopbench_environments_agree", "loopbench_environment_difference_ratio")
+        wanted = {"method": "FIT", **AGREEMENT} | labels
+        first, second = (registry.get_sample_value(name, wanted) for name in names)
+        return first, second
+
+    return of
+
+
+def test_an_upgrade_agrees_while_every_seed_does(metrics: ResultMetrics, change: Any, ended: Ended) -> None:
+    metrics.set_environments([HERE])
+    metrics.run_found(ended(FIT, environment=OLD, seconds=1))
+    metrics.run_found(ended(FIT, environment=OLD, seconds=2, seed=1, correct=9_600))
+    assert change() == (None, None)
+    metrics.run_found(ended(FIT, environment=NOW, seconds=3))
+    metrics.run_found(ended(FIT, environment=NOW, seconds=4, seed=2, digest="x", correct=0))
+    assert change() == (1, 0), "only shared seeds count"
+    metrics.run_found(ended(FIT, environment=NOW, seconds=5, seed=1, digest="b", correct=9_640))
+    # The means over both seeds: 0.96305 before, 0.96505 now.
+    assert change() == (0, pytest.approx(0.002))
+    metrics.run_found(ended(FIT, environment=NOW, seconds=6, seed=1, correct=9_600))
+    assert change() == (1, 0), "the last run of a seed counts"
+
+
+def test_runs_that_were_found_before_the_environment_of_the_server_is_known_count(
+    metrics: ResultMetrics, change: Any, ended: Ended
+) -> None:
+    metrics.run_found(ended(FIT, environment=OLD, seconds=1))
+    metrics.run_found(ended(FIT, environment=NOW, seconds=2, digest="b"))
+    assert change() == (None, None)
+    metrics.set_environments([HERE])
+    assert change() == (0, 0)
+
+
+def test_after_a_rollback_the_withdrawn_software_does_not_count(
+    metrics: ResultMetrics, change: Any, ended: Ended
+) -> None:
+    metrics.set_environments([HERE])
+    for environment, seconds, digest in ((OLDER, 1, "a"), (NOW, 2, "a"), (OLD, 3, "b"), (NOW, 4, "a")):
+        metrics.run_found(ended(FIT, environment=environment, seconds=seconds, digest=digest))
+    assert change() == (1, 0)
+
+
+def test_the_software_directly_before_counts(metrics: ResultMetrics, change: Any, ended: Ended) -> None:
+    metrics.set_environments([HERE])
+    for environment, seconds, digest in ((OLDER, 1, "a"), (OLD, 2, "b"), (NOW, 3, "a")):
+        metrics.run_found(ended(FIT, environment=environment, seconds=seconds, digest=digest))
+    assert change() == (0, 0)
+
+
+@pytest.mark.parametrize("other", [{"epochs": 3}, {"execution": "XLA"}, {"environment": {**OLD, "threads": 2}}])
+def test_other_specs_and_hardware_are_no_upgrade(
+    metrics: ResultMetrics, change: Any, ended: Ended, other: dict[str, Any]
+) -> None:
+    metrics.set_environments([HERE])
+    metrics.run_found(ended(FIT, digest="b", **{"environment": OLD, **other}))
+    metrics.run_found(ended(TAPE, digest="b", environment=OLD))
+    metrics.run_found(ended(FIT, environment=NOW, seconds=2))
+    assert change() == (None, None)
+
+
+def test_one_specification_that_changed_is_enough(metrics: ResultMetrics, change: Any, ended: Ended) -> None:
+    metrics.set_environments([HERE])
+    for epochs, digests in ((1, "ab"), (2, "cc")):
+        for environment, digest, seconds in zip((OLD, NOW), digests, (1, 2), strict=True):
+            metrics.run_found(ended(FIT, epochs=epochs, digest=digest, environment=environment, seconds=seconds))
+    assert change() == (0, 0)
+    assert change(method="GRADIENT_TAPE") == (None, None)
+
+
+def test_forgotten_specifications_have_no_series(
+    metrics: ResultMetrics, change: Any, ended: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrades, "MAX_SPECS", 1)
+    metrics.set_environments([HERE])
+    metrics.run_found(ended(FIT, environment=OLD, seconds=1))
+    metrics.run_found(ended(FIT, environment=NOW, seconds=2))
+    assert change() == (1, 0)
+    metrics.run_found(ended(TAPE, environment=NOW, seconds=3))
+    assert change() == (None, None)
+
+
+def test_diverged_runs_are_no_evidence_of_an_upgrade(metrics: ResultMetrics, change: Any, ended: Ended) -> None:
+    metrics.set_environments([HERE])
+    metrics.run_found(ended(FIT, environment=OLD, seconds=1))
+    run = ended(FIT, environment=NOW, seconds=2)
+    assert run.result is not None
+    lost = run.result.model_copy(update={"diverged": spec.Divergence(epoch=1, step=1)})
+    metrics.run_found(run.model_copy(update={"result": lost}))
+    assert change() == (None, None)
 
 
 def test_training_that_diverged_is_shown(metrics: ResultMetrics, accuracy: Any, ended: Ended) -> None:

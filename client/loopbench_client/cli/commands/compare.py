@@ -1,6 +1,7 @@
 """``loopbench compare``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from loopbench import wire
-from loopbench.spec import RunGroup, Verdict
+from loopbench.spec import InvalidFieldsError, PairComparison, RunGroup, Verdict, Violation
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -20,11 +21,12 @@ from loopbench_client.cli.comparisons import (
     print_diagnoses,
     print_failures,
 )
+from loopbench_client.cli.environments import print_across, print_across_json
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.files import check_file
 from loopbench_client.cli.live_table import watching
-from loopbench_client.cli.options import Json, Server, enum_option, kebab
+from loopbench_client.cli.options import Json, Server, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err, print_json
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
 from loopbench_client.cli.run_flags import takes_shared_values
@@ -34,6 +36,7 @@ from loopbench_client.client import Client
 from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, compare_specs
 from loopbench_client.comparing.diagnosing import diagnose_pairs
+from loopbench_client.comparing.environments import compare_environments
 from loopbench_client.comparing.plan import Plan
 from loopbench_client.comparing.presets import PRESETS, Preset
 from loopbench_client.report import NAME, Report, check_report, write_report
@@ -52,11 +55,20 @@ MET_BY: dict[Requirement, frozenset[Verdict]] = {
     Requirement.EQUIVALENT: frozenset({Verdict.IDENTICAL, Verdict.EQUIVALENT}),
 }
 
+
+class Across(StrEnum):
+    """What the groups of a comparison differ in, instead of the spec."""
+
+    ENVIRONMENT = "ENVIRONMENT"
+
+
 PresetName = StrEnum("PresetName", {name.upper(): name.upper() for name in PRESETS})  # type: ignore[misc]  # mypy wants literals
 
 # More of them would be no title.
 LABELS_IN_A_TITLE = 4
 
+ONLY_ACROSS = "has no effect without --across environment"
+WITHOUT_ACROSS = "cannot be given together with --across"
 RESUMES = "the same command again goes on from here: what has finished is not run again"
 
 
@@ -97,6 +109,19 @@ def compare(
     require: Annotated[
         Requirement | None, enum_option(Requirement, "What every pair has to be, or the exit code is 8.")
     ] = None,
+    across: Annotated[
+        Across | None,
+        enum_option(Across, "Compare the runs of each spec with those that other environments of the store trained."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="previous|NAME=VALUE,...",
+            help="With --across, the environment to compare with: previous is the one before that of the server, "
+            "tensorflow=2.20 the only one with this version. --require then applies to the server's environment.",
+            show_default=False,
+        ),
+    ] = None,
     diagnose: Annotated[
         bool | None,
         typer.Option(help="Also find out why the first group differs from the others; with --report by default."),
@@ -113,11 +138,19 @@ def compare(
     A pair of which a run diverged is none of these, and does not meet --require.
 
     Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
+
+    With --across environment, the groups are not the specs, but the environments that trained a spec: versions, commit
+    of the server, device, processor, threads. So it shows whether an upgrade changed training.
     """
+    _check_across(across, baseline, report=report is not None, diagnose=bool(diagnose))
     chosen = PRESETS[preset.lower()] if preset else None
     settings = {"seeds": seeds, "seed": seed, "margin": margin, "alpha": alpha}
     given = {name: value for name, value in settings.items() if value is not None}
-    plan = plan_from_flags(PlanFlags(tuple(groups or ()), tuple(spec or ()), shared, given, file, chosen, fresh))
+    texts = tuple(groups or ()), tuple(spec or ())
+    plan = plan_from_flags(PlanFlags(*texts, shared, given, file, chosen, fresh, across=across is not None))
+    if across:
+        _compare_across(server, plan, baseline, require, fresh=fresh, json=json)
+        return
     if report is not None:
         check_file(report / NAME, "--report")
         check_report(report)
@@ -141,8 +174,41 @@ def compare(
     if compared.failures:
         raise typer.Exit(ExitCode.RUN_FAILED)
     pairs = compared.comparison.pairs if compared.comparison else ()
-    if require and any(pair.verdict not in MET_BY[require] for pair in pairs):
+    if require and not _meet(pairs, require):
         raise typer.Exit(ExitCode.NOT_MET)
+
+
+def _check_across(across: Across | None, baseline: str | None, *, report: bool, diagnose: bool) -> None:
+    given = {"--report": report, "--diagnose": diagnose} if across else {"--baseline": baseline is not None}
+    words = WITHOUT_ACROSS if across else ONLY_ACROSS
+    faults = tuple(Violation(field=flag, description=words) for flag, found in given.items() if found)
+    if faults:
+        raise bad_input(InvalidFieldsError(faults))
+
+
+def _compare_across(
+    server: str | None, plan: Plan, baseline: str | None, require: Requirement | None, *, fresh: bool, json: bool
+) -> None:
+    with connect(server, ready=True) as client, _resumable(plan), watching(plan) as watcher:
+        try:
+            compared = compare_environments(client, plan, baseline, fresh=fresh, watcher=watcher)
+        except InvalidFieldsError as error:
+            faults = tuple(one.model_copy(update={"field": f"--{one.field}"}) for one in error.violations)
+            raise bad_input(InvalidFieldsError(faults)) from error
+    if json:
+        print_across_json(compared, plan)
+    else:
+        print_across(compared)
+    print_failures(compared.failures)
+    if compared.failures:
+        raise typer.Exit(ExitCode.RUN_FAILED)
+    gated = [pair for one in compared.comparisons for pair in one.gated]
+    if require and (compared.unproven or not _meet(gated, require)):
+        raise typer.Exit(ExitCode.NOT_MET)
+
+
+def _meet(pairs: Iterable[PairComparison], requirement: Requirement) -> bool:
+    return all(pair.verdict in MET_BY[requirement] for pair in pairs)
 
 
 def _with_whole_ids(client: Client, group: RunGroup) -> RunGroup:
@@ -150,9 +216,15 @@ def _with_whole_ids(client: Client, group: RunGroup) -> RunGroup:
 
 
 def _compared(client: Client, plan: Plan, *, fresh: bool) -> Compared:
+    with _resumable(plan), watching(plan) as watcher:
+        return compare_specs(client, plan, fresh=fresh, watcher=watcher)
+
+
+@contextmanager
+def _resumable(plan: Plan) -> Iterator[None]:
+    """Says after an interrupt that nothing is lost."""
     try:
-        with watching(plan) as watcher:
-            return compare_specs(client, plan, fresh=fresh, watcher=watcher)
+        yield
     except KeyboardInterrupt:
         if plan.specs:
             err().print(RESUMES, soft_wrap=True)

@@ -36,3 +36,8 @@ class Metrics(TrainingMetrics):
         self.rpcs = RpcMetrics(self.registry, methods)
         self.results = ResultMetrics(self.registry, datetime.now(UTC))
         self.service = ServiceMetrics(self.registry)
+
+    def set_description(self, described: Described) -> None:
+        """Set packages, devices and environments as a worker describes them."""
+        super().set_description(described)
+        self.results.set_environments(described.environments)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
+from loopbench.spec.environments import hardware_of, versions_of
 from loopbench.spec.normalization import normalize_method
 
 K = TypeVar("K")
@@ -53,15 +54,10 @@ class Parity:
 
 def _key(run: Run, result: Result) -> tuple[str, ...]:
     # Other processors and versions may round differently, which says nothing about the methods.
-    environment = result.environment
-    return (
-        normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json(),
-        environment.device,
-        environment.device_name,
-        environment.cpu_model,
-        str(environment.threads),
-        *(f"{package} {version}" for package, version in sorted(environment.versions.items())),
-    )
+    # Not of the commit: where it changed one of the methods, they must not agree.
+    facts = hardware_of(result.environment) + versions_of(result.environment)
+    spec = normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json()
+    return (spec, *(f"{name} {value}" for name, value in facts))
 
 
 def _get_newest(kept: OrderedDict[K, V], key: K, new: V, most: int) -> V:

@@ -1,15 +1,19 @@
-"""Accuracy and agreement of all runs in the store: every server of the store exports the same values."""
+"""Accuracy and agreement of all runs in the store.
 
-from collections.abc import Mapping
+Every server of the store exports the same values, except for the change from the software before its own.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from loopbench.spec import Method, Run
+from loopbench.spec import Environment, Method, Run
 from loopbench_server.runs.maintenance.ended_runs import ResultObserver
 from loopbench_server.telemetry.metrics import labels
 from loopbench_server.telemetry.metrics.accuracy import Accuracies, Key, Means, parameters
 from loopbench_server.telemetry.metrics.parity import Parity
+from loopbench_server.telemetry.metrics.upgrades import Upgrades
 
 KIND = (*labels.SPEC, "parameters")
 # With the digest of the specification.
@@ -64,12 +68,26 @@ class ResultMetrics(ResultObserver):
             "Runs that diverged are left out.",
             *AGREEMENT,
         )
+        self._same_environments = Gauge(
+            "loopbench_environments_agree",
+            "1 where the software of this server ended in the same weights as the software before it on the same "
+            "hardware, for every specification and seed of both, 0 where not. Runs that diverged are left out.",
+            labels.SPEC,
+            registry=registry,
+        )
+        self._environment_difference = Gauge(
+            "loopbench_environment_difference_ratio",
+            "Largest difference of mean final validation accuracy between both. Runs that diverged are left out.",
+            labels.SPEC,
+            registry=registry,
+        )
         # End of the newest run of each kind, diverged or not.
         self._newest: dict[tuple[str, ...], datetime] = {}
         self._accuracies = Accuracies()
         # Methods that have series, by the specification.
         self._shown: dict[Key, set[Method]] = {}
         self._parity = Parity()
+        self._upgrades = Upgrades()
         for method in Method:
             self._stored_diverged.labels(method)
             for outcome in labels.OUTCOMES:
@@ -87,6 +105,11 @@ class ResultMetrics(ResultObserver):
                 for key, means in self._accuracies.add(run).items():
                     self._show_means(key, means)
             self._show_parity(run)
+            self._show_upgrades(self._upgrades.add(run))
+
+    def set_environments(self, environments: Collection[Environment]) -> None:
+        """Set the environments of this server, one per type of device."""
+        self._show_upgrades(self._upgrades.set_environments(environments))
 
     def _show_divergence(self, run: Run, time: datetime, *, diverged: bool) -> None:
         if diverged and time >= self._start:
@@ -117,3 +140,12 @@ class ResultMetrics(ResultObserver):
             key = (run.spec.loss, run.spec.optimizer.kind, run.spec.dataset)
             self._agree.labels(*key).set(agreement.identical)
             self._difference.labels(*key).set(agreement.difference)
+
+    def _show_upgrades(self, changed: Iterable[labels.Spec]) -> None:
+        for key in changed:
+            if change := self._upgrades.change(key):
+                self._same_environments.labels(*key).set(change.identical)
+                self._environment_difference.labels(*key).set(change.difference)
+            else:
+                self._same_environments.remove(*key)
+                self._environment_difference.remove(*key)
