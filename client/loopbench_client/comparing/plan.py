@@ -50,7 +50,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Plan:
-    """Specs by label, each to be trained under every seed; ``groups`` are of runs that there are already."""
+    """Specs by label, each to be trained under every seed; ``groups`` are of existing runs."""
 
     specs: Mapping[str, RunSpec]
     seeds: tuple[int, ...]

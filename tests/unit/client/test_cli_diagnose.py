@@ -78,6 +78,11 @@ def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
     assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
 
 
+def test_the_sides_of_a_diagnosis_are_described(cli: Cli) -> None:
+    rest = "sum-of-squares sgd learning_rate=0.01 mnist 10 epochs batch 32 seed 0"
+    assert f"\n\nfirst:  gradient-tape {rest}\nsecond: fit {rest}\n\n" in cli("diagnose", *RUN_IDS).stdout
+
+
 def test_the_answer_comes_first_and_the_report_is_the_same_page(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "made" / "report.html"
     done = cli("diagnose", *RUN_IDS, "--report", str(path))

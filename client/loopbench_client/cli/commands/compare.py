@@ -57,7 +57,7 @@ PresetName = StrEnum("PresetName", {name.upper(): name.upper() for name in PRESE
 # More of them would be no title.
 LABELS_IN_A_TITLE = 4
 
-RESUMES = "the same command again goes on from here: what has finished is not run again"
+RESUMES = "the same command again resumes here: finished runs are not repeated"
 
 
 @takes_shared_values
@@ -67,7 +67,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="LABEL=RUN_ID,RUN_ID...",
-            help="Runs of one spec under several seeds, that there are already.",
+            help="Existing runs of one spec under several seeds.",
             show_default=False,
         ),
     ] = None,
@@ -89,7 +89,7 @@ def compare(
         typer.Option(metavar="NUMBER", help="Seeds of each spec, or a list of them, with commas; default: 5."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The first of the seeds; default: 0.", show_default=False)] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what the server has already.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again, also where the server has such runs.")] = False,
     margin: Annotated[
         float | None, typer.Option(help="Accuracy, 0 to 1, below which a difference counts for nothing.")
     ] = None,
@@ -112,7 +112,7 @@ def compare(
 
     A pair of which a run diverged is none of these, and does not meet --require.
 
-    Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
+    Existing runs are not trained again, so the same command resumes a comparison that was interrupted.
     """
     chosen = PRESETS[preset.lower()] if preset else None
     settings = {"seeds": seeds, "seed": seed, "margin": margin, "alpha": alpha}
