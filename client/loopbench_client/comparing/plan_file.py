@@ -16,6 +16,7 @@ and a key that is given twice is seen.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ EXAMPLES = {"optimizer": "{sgd: {learning_rate: 0.1}}", "network": "{cnn: {dropo
 NOTHING = frozenset({"", "~", "null"})
 
 
+def name_of(file: Path) -> str:
+    """The name of the plan in a file, and of a sweep that is given none: ``My_Sweep.plan.yaml`` → ``my-sweep``."""
+    return file.name.partition(".")[0].lower().replace("_", "-")
+
+
 def read_draft(path: Path) -> Draft:
     """What the file at ``path`` gives; a file that is no YAML, or cannot be read, is among the faults."""
     try:
@@ -45,7 +51,7 @@ def read_draft(path: Path) -> Draft:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {cause}")
         return Draft(faults=(fault,))
-    return _Reader(path.name).draft(root)
+    return replace(_Reader(path.name).draft(root), name=name_of(path))
 
 
 def format_plan(plan: Plan) -> str:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 START = (sys.executable, "-c", f"{LISTEN}from loopbench_client.cli import main; main()", "tensorboard")
 SECONDS_TO_LOAD = 240
+SCALARS = {"epoch_loss", "epoch_accuracy", "final_loss", "final_accuracy"}
 
 TAPE = "gradient-tape-sum-of-squares-sgd-seed0"
 FIT = "fit-mean-squared-error-sgd-seed0"
@@ -68,7 +69,7 @@ def scalars(address: str, runs: int) -> Any:
     """The scalars of every run; TensorBoard still reads the logs after it serves."""
     end = time.monotonic() + SECONDS_TO_LOAD
     tags: dict[str, Any] = {}
-    while time.monotonic() < end and (len(tags) < runs or any(len(of_run) < 2 for of_run in tags.values())):
+    while time.monotonic() < end and (len(tags) < runs or any(len(of_run) < len(SCALARS) for of_run in tags.values())):
         time.sleep(0.2)
         tags = read(address, "data/plugin/scalars/tags")
     return tags
@@ -82,9 +83,10 @@ def test_runs_stand_side_by_side_until_ctrl_c(server: Any, logged: tuple[Run, Ru
         names = [f"{name}/{split}" for name in (TAPE, FIT) for split in ("train", "validation")]
         # TensorBoard draws one chart per tag, so equal tags share a chart.
         assert {name: set(tags) for name, tags in scalars(address, len(names)).items()} == {
-            name: {"epoch_loss", "epoch_accuracy"} for name in names
+            name: SCALARS | ({"epoch_learning_rate"} if name.endswith("/train") else set()) for name in names
         }
-        assert sorted(read(address, "data/runs")) == sorted(names)
+        # The folder above holds the hyperparameters.
+        assert sorted(read(address, "data/runs")) == sorted([*names, TAPE, FIT])
         for name, run in zip((TAPE, FIT), logged, strict=True):
             points = read(address, f"data/plugin/scalars/scalars?run={name}/train&tag=epoch_loss")
             assert run.result

@@ -75,3 +75,17 @@ def test_runs_go_by_what_was_trained(make_served_run: Any, tmp_path: Path) -> No
         "gradient-tape-sum-of-squares-sgd-seed0-12345678",
         "gradient-tape-sum-of-squares-adam-seed1",
     ]
+
+
+def test_runs_with_a_name_go_by_it(make_served_run: Any, tmp_path: Path) -> None:
+    names = ["adam", "sgd/0.1 ..", "../..", "тест", "long " * 20]
+    runs = [logged(make_served_run(id=f"{n}2345678-9", name=name), tmp_path) for n, name in enumerate(names)]
+    found = [*tensorboard.named_folders(runs)]
+    # The third name has nothing that a folder's name may have.
+    assert found[:4] == ["adam", "sgd-0.1", "gradient-tape-sum-of-squares-sgd-seed0", "тест"]
+    assert found[4] == "-".join(["long"] * 12)
+
+
+def test_names_that_two_runs_have_get_the_id(make_served_run: Any, tmp_path: Path) -> None:
+    runs = [logged(make_served_run(id=f"{n}2345678-9", name="adam"), tmp_path) for n in range(2)]
+    assert [*tensorboard.named_folders(runs)] == ["adam-02345678", "adam-12345678"]

@@ -163,7 +163,7 @@ def test_unknown_fields_and_values_are_refused(given: dict[str, Any], path: str)
 
 
 def test_a_choice_has_its_name_in_any_spelling() -> None:
-    made = spec.RunSpec(method="custom-train-step", loss="sum_of_squares", optimizer="adam", network="CNN")  # type: ignore[arg-type]  # for people
+    made = spec.RunSpec(method="custom-train-step", loss="sum_of_squares", optimizer="adam", network="CNN")
     assert made == spec.RunSpec(
         method=spec.Method.CUSTOM_TRAIN_STEP,
         loss=spec.Loss.SUM_OF_SQUARES,

@@ -1,6 +1,7 @@
 """``loopbench tensorboard``."""
 
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterable
@@ -23,6 +24,9 @@ from loopbench_client.errors import ErrorDetails, LoopbenchError, PreconditionEr
 
 # Of a run's id, where its name is not its own.
 ID_DIGITS = 8
+# Characters of a name: a file system keeps 255 bytes, and some characters mean something in paths and filters.
+LONGEST_NAME = 60
+UNSUITABLE = re.compile(r"[^\w.=+-]+")
 
 
 def _free_port(value: int) -> int:
@@ -59,7 +63,7 @@ def tensorboard(
 
 
 def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
-    """The logs of every run, by a name that says what was trained.
+    """The logs of every run, by the run's name; one without a name goes by what was trained.
 
     Raises:
         PreconditionError: a run has no logs, or they are not on this machine.
@@ -70,6 +74,9 @@ def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
 
 
 def _name(run: Run) -> str:
+    # TensorBoard names a run by its path, and takes each part of it for a folder.
+    if name := UNSUITABLE.sub("-", run.name)[:LONGEST_NAME].strip("-."):
+        return name
     return f"{kebab(run.spec.method)}-{kebab(run.spec.loss)}-{run.spec.optimizer.kind}-seed{run.spec.seed}"
 
 
