@@ -56,7 +56,7 @@ def test_json_is_the_diagnosis(cli: Cli) -> None:
     ("words", "complaints"),
     [
         (("loss=mse", "methd=fit"), ["FIRST, loss: 'mse' is not one of", "SECOND, methd: there is no such name"]),
-        (("epochs=0", "fit"), ["FIRST, epochs: Input should be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
+        (("epochs=0", "fit"), ["FIRST, epochs: must be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
         (
             (*RUN_IDS, "--epochs", "3", "--seed", "7"),
             ["--epochs: has no effect: two runs have specs already", "--seed: has no effect"],
