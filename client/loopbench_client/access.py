@@ -79,7 +79,7 @@ def _read(path: Path | str | None, faults: list[str]) -> bytes | None:
 
 @dataclass(frozen=True)
 class Access:
-    """What a client needs to be let in: a token, TLS, both or neither.
+    """What a client needs for access: a token, TLS, both or neither.
 
     Raises:
         AccessError: the token has characters that no token has.

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_client import errors
-from loopbench_client.tls_errors import failed_handshake, hint_on
+from loopbench_client.tls_errors import failed_handshake, hint_on, in_words
 
 RUN_CANCELLED = "RUN_CANCELLED"
 
@@ -106,7 +106,7 @@ def _not_connected(details: errors.ErrorDetails) -> errors.LoopbenchError:
     trouble = failed_handshake(details.message)
     if trouble is None:
         hint = hint_on(details.message) or HINTS[grpc.StatusCode.UNAVAILABLE]
-        return errors.ServerUnavailableError(details, hint=hint)
+        return errors.ServerUnavailableError(replace(details, message=in_words(details.message)), hint=hint)
     return errors.TlsError(errors.ErrorDetails(trouble.meaning, "TLS"), hint=trouble.hint)
 
 

@@ -1,6 +1,8 @@
-"""Connections that TLS keeps from coming about, in words: gRPC says UNAVAILABLE of all of them."""
+"""Connections that do not come about, in words: gRPC says UNAVAILABLE of all of them."""
 
+import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 
 class Trouble(NamedTuple):
@@ -29,6 +31,10 @@ FAILED_HANDSHAKES = (
 HUNG_UP = "Socket closed"
 # What gRPC says first where none of the addresses takes a connection.
 UNCONNECTED = ("failed to connect", "connections to all backends failing")
+LAST_ERROR = re.compile(
+    rf"(?:{'|'.join(UNCONNECTED)}).*last error: [A-Z_]+: "
+    r"(?:ipv[46]:)?(?P<address>\S+): (?:.*: )?(?P<cause>.+)"
+)
 FLAGS = "--tls or --tls-ca, and --tls-client-certificate if it asks for one"
 HUNG_UP_HINT = f"it hangs up at once: a server with TLS needs {FLAGS}"
 # Of a name with several addresses, gRPC's text has the last one only: another one may have hung up.
@@ -47,3 +53,9 @@ def hint_on(text: str) -> str:
     if not text.startswith(UNCONNECTED):
         return ""
     return HUNG_UP_HINT if HUNG_UP in text else UNCONNECTED_HINT
+
+
+def in_words(text: str) -> str:
+    """Return gRPC's ``text`` as the address that was tried last and what happened there; another text as it is."""
+    found = LAST_ERROR.match(text)
+    return f"{unquote(found['address'])}: {found['cause']}" if found else text

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench_diagnose.findings import percent
+from loopbench_diagnose.findings import multiple, percent
 from loopbench_diagnose.gradients import gap, ratio, subtract
 from loopbench_diagnose.instrumentation import float64
 from loopbench_diagnose.trace import Arrays, Step
@@ -109,9 +109,7 @@ def effect_of_field(optimizer: Any, steps: Sequence[Step], changes: Mapping[str,
 
 def effect_of_gap(size: float) -> str:
     """A sentence on a gap between first gradients that is no scale."""
-    return (
-        f"The first gradient differs by {percent(size)} of its length, so the two follow different paths from step 1."
-    )
+    return f"The first gradient differs by {multiple(size)} its norm, so the two follow different paths from step 1."
 
 
 def finite(value: float) -> float:

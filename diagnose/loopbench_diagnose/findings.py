@@ -141,6 +141,15 @@ def percent(fraction: float) -> str:
     return f"{float(f'{100 * fraction:.2g}'):g} %"
 
 
+# Of evidence about first gradients that no number makes equal.
+GRADIENT_GAP = "Distance of the first gradients, relative to their norm."
+
+
+def multiple(factor: float) -> str:
+    """A factor with two significant digits, for the beginning of "their norm"."""
+    return f"{float(f'{factor:.2g}'):g} times"
+
+
 def joined(parts: Iterable[str]) -> str:
     """``a, b and c``."""
     *front, last = parts

@@ -47,5 +47,5 @@ def _cancel(client: Client, spec: RunSpec) -> None:
 FAILURES: tuple[tuple[str, Callable[[Client, RunSpec], object]], ...] = (
     ("cancelled a run", _cancel),
     ("asked for a GPU", lambda client, spec: client.train(spec.model_copy(update={"device": Device.GPU}))),
-    ("asked for a run that there is not", lambda client, _: client.get_run("00000000-0000-4000-8000-000000000000")),
+    ("requested a run that does not exist", lambda client, _: client.get_run("00000000-0000-4000-8000-000000000000")),
 )

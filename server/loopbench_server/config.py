@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from loopbench.spec import violations_of
+from loopbench.spelling import suggestion
 from loopbench_server.worker_config import WorkerLimits
 
 # Long enough for a busy server and for a short outage of the database.
@@ -83,13 +85,30 @@ S = TypeVar("S", bound=TrainingSettings)
 
 def load_settings(kind: type[S]) -> S:
     """Read flags and environment; print each fault with its flag and exit with status 2."""
-    try:
-        return CliApp.run(kind)
-    except ValidationError as error:
-        for violation in violations_of(error.errors()):
-            flag = violation.field.replace("_", "-")
-            print(f"{kind.model_config['cli_prog_name']}: --{flag}: {violation.description}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+    faults = [*_unknown_flags(kind)]
+    # With an unknown flag, argparse would end the process.
+    if not faults:
+        try:
+            return CliApp.run(kind)
+        except ValidationError as error:
+            faults = [
+                (f"--{violation.field.replace('_', '-')}", violation.description)
+                for violation in violations_of(error.errors())
+            ]
+    for flag, fault in faults:
+        print(f"{kind.model_config['cli_prog_name']}: {flag}: {fault}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
+
+
+def _unknown_flags(kind: type[TrainingSettings]) -> Iterator[tuple[str, str]]:
+    """Yield the flags of the command line that the program does not have, with what to do."""
+    names = {name.replace("_", "-"): field.annotation for name, field in kind.model_fields.items()}
+    known = ["--help", *(f"--{name}" for name in names)]
+    known += [f"--no-{name}" for name, annotation in names.items() if annotation is bool]
+    for word in sys.argv[1:]:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            yield flag, f"there is no such flag{suggestion(flag, known) or '; --help lists all'}"
 
 
 class Settings(TrainingSettings):

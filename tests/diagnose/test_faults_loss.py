@@ -53,6 +53,7 @@ def test_a_sum_over_outputs() -> None:
     assert found["gradient_ratio_spread"].observed == pytest.approx(0, abs=1e-4)
     assert "0.15 instead of 0.05" in diagnosis.causes[0].consequence
     assert "3 is the number of outputs" in diagnosis.causes[0].fix
+    assert "multiply the second side's learning rate by 0.333333 (from 0.05 to 0.0166667)" in diagnosis.causes[0].fix
 
 
 @pytest.mark.slow

@@ -218,7 +218,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     def Diagnose(self, request: Any, context: Any) -> Any:
         self._enter("Diagnose", request, context)
         cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), consequence="e", fix="f")
-        return wire.diagnosis_to_wire(spec.Diagnosis(causes=(cause,), controls=()))
+        first, second = spec.RunSpec(), spec.RunSpec(method=spec.Method.FIT)
+        return wire.diagnosis_to_wire(spec.Diagnosis(causes=(cause,), controls=(), first=first, second=second))
 
     def GetServerInfo(self, request: Any, context: Any) -> Any:
         self._enter("GetServerInfo", request, context)

@@ -1,4 +1,4 @@
-"""The flags that say how to be let in by the server that --server names."""
+"""The flags for access to the server that --server names."""
 
 import functools
 import inspect
@@ -18,7 +18,7 @@ HELP: dict[str, str] = {
     "tls_client_certificate": "PEM file with your own certificate, for a server that asks for one.",
     "tls_client_key": "PEM file with its key.",
 }
-PANEL = "To be let in by the server"
+PANEL = "Access to the server"
 
 _given: ContextVar[Mapping[str, Any]] = ContextVar("flags about access")
 

@@ -29,7 +29,7 @@ COMMANDS = (
     *(train, evaluate, compare, sweep, diagnose, runs, show, watch, weights, tensorboard, cancel, delete, info),
     demo,
 )
-# What asks no server needs no flags to be let in by one.
+# A command that calls no server needs no flags for access.
 WITHOUT_SERVER = frozenset({sweep})
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ code  meaning
 6     unsupported by this server
 7     deadline exceeded
 8     a comparison did not meet --require
-9     not let in: token, role or TLS
+9     no access: token, role or TLS
 10    the output cannot be written
 130   interrupted
 ====  ==================================================================
@@ -50,7 +50,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.UNSUPPORTED: "unsupported by this server",
     ExitCode.DEADLINE: "deadline exceeded",
     ExitCode.NOT_MET: "a comparison did not meet --require",
-    ExitCode.NO_ACCESS: "not let in: token, role or TLS",
+    ExitCode.NO_ACCESS: "no access: token, role or TLS",
     ExitCode.OUTPUT_LOST: "the output cannot be written",
     ExitCode.INTERRUPTED: "interrupted",
 }

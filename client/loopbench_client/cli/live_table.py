@@ -45,7 +45,7 @@ class Lines(Watcher):
         self.done = 0
 
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
-        """Says how many runs there are already."""
+        """Says how many runs exist."""
         self._jobs, self.done = jobs, len(found)
         _print_found(self._console, jobs, found)
 
@@ -82,7 +82,7 @@ class Board(Watcher):
         self._latest: dict[RunSpec, RunEvent | End] = {}
 
     def begin(self, jobs: Mapping[RunSpec, tuple[str, ...]], found: Mapping[RunSpec, Run]) -> None:
-        """Says how many runs there are already."""
+        """Says how many runs exist."""
         self._latest.update(found)
         _print_found(self._console, jobs, found)
 

@@ -40,7 +40,7 @@ class PlanFlags:
 
     @property
     def for_specs(self) -> list[str]:
-        """The flags that say something about specs, and nothing about runs that there are."""
+        """The flags that apply to specs, and not to existing runs."""
         names = [*self.shared, *(name for name in self.settings if name in ("seeds", "seed"))]
         names += ["fresh"] * self.fresh + ["across"] * self.across
         return [f"--{kebab(name)}" for name in names]

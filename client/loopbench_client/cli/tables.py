@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 
 from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, Mlp, ReportedMetrics, Result, Run, RunSpec
@@ -17,9 +19,24 @@ LEAST_POINTS = 0.005
 NO_EVIDENCE = "weights or figures are NaN or infinite from there on, and the digest is no evidence"
 
 
+class PlainTable(Table):
+    """A table without lines, and without blanks at the ends of its lines."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Renders the table as Rich does, but for the blanks."""
+        for line in Segment.split_lines(super().__rich_console__(console, options)):  # type: ignore[arg-type]  # segments
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                last = line.pop()
+                yield from line
+                yield Segment(last.text.rstrip(), last.style)
+            yield Segment.line()
+
+
 def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table:
     """A plain table, whose first columns hold words and stand at the left; the others hold figures."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = PlainTable(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         made.add_column(column, justify="left" if index < words else "right", overflow="fold")
     for row in rows:

@@ -1,4 +1,4 @@
-"""Comparison of whole specs: trains each under several seeds, goes on where it was left, and checks claims."""
+"""Comparison of whole specs: trains each under several seeds, resumes, and checks claims."""
 
 from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, Failure, Watcher, compare_specs

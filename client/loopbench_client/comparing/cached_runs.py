@@ -1,4 +1,4 @@
-"""Runs that the server has already, so that a comparison goes on where it was left."""
+"""Runs that the server has, so that a comparison resumes."""
 
 from collections.abc import Collection, Iterator, Mapping
 

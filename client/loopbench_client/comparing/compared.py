@@ -86,7 +86,7 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     """Trains every spec under every seed, and compares the groups.
 
     Runs that the server has are not trained again, unless they are to be ``fresh``. A run that fails does not stop the
-    others. An exception, such as KeyboardInterrupt, cancels what is running; the same call goes on from there.
+    others. An exception, such as KeyboardInterrupt, cancels what is running; the same call resumes it.
 
     Raises:
         ServerUnavailableError: the server is not ready, or was lost.

@@ -54,7 +54,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Plan:
-    """Specs by label, each to be trained under every seed; ``groups`` are of runs that there are already.
+    """Specs by label, each to be trained under every seed; ``groups`` are of existing runs.
 
     ``name`` is that of the file or of the preset; the specs of a command line have none.
     """

@@ -3,7 +3,7 @@
 from loopbench.spec import Effect, Reason
 from loopbench_diagnose.comparison import Difference
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple
 
 # Causes that touch the training but make no difference in one sample order, run eagerly from equal weights.
 NOT_IN_REPLAY = frozenset({Reason.SHUFFLE, Reason.EAGER_AND_GRAPH, Reason.XLA})
@@ -25,7 +25,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     } - NOT_IN_REPLAY
     measured = evidence(
         "weight_distance",
-        "Distance of the trained weights, of their movement over the replay.",
+        "Distance of the trained weights, relative to their movement over the replay.",
         0.0,
         comparison.final_distance,
     )
@@ -49,7 +49,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("gap", f"Relative distance {where}{': ' + names if names else ''}.", 0.0, size),
                 measured,
             ],
-            consequence=f"The trained weights differ by {percent(min(comparison.final_distance, 1e9))} of their "
+            consequence=f"The trained weights differ by {multiple(min(comparison.final_distance, 1e9))} their "
             f"movement.",
             fix="Compare both programs at this place.",
         ),

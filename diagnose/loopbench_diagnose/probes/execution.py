@@ -4,7 +4,7 @@ from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.data import Data
 from loopbench_diagnose.effects import finite
 from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, refuse_reuse
-from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
+from loopbench_diagnose.findings import SIDES, Findings, evidence, multiple, word
 from loopbench_diagnose.gradients import gap, subtract
 from loopbench_diagnose.harness import Execution
 
@@ -80,7 +80,7 @@ def _report_frozen(findings: Findings, side: int, distance: float) -> None:
                     "eager_and_graph", "As it is against eagerly: distance of the weights' movement.", 0.0, distance
                 ),
             ),
-            consequence=f"After {BATCH_EPOCHS} steps the movements differ by {percent(distance)} of their length: "
+            consequence=f"After {BATCH_EPOCHS} steps the movements differ by {multiple(distance)} their norm: "
             f"what is "
             "Python in a tf.function runs once, when it is traced.",
             fix="Keep what changes, such as a learning rate, a counter or noise, in tf.Variables and TensorFlow's "

@@ -9,7 +9,7 @@ from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
+from loopbench_diagnose.findings import GRADIENT_GAP, SIDES, Findings, evidence, joined, word
 from loopbench_diagnose.gradients import gap
 from loopbench_diagnose.interventions import (
     ALL_LOGITS,
@@ -201,7 +201,7 @@ def _report(experiment: Experiment, findings: Findings, intervention: Interventi
             reason=cause.reason,
             title=f"{who} {cause.title}",
             evidence=(
-                evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, size),
+                evidence("gradient_gap", GRADIENT_GAP, 0.0, size),
                 evidence(
                     "gradient_gap_without_cause",
                     f"The same under the intervention: {intervention.name}.",

@@ -9,7 +9,7 @@ from loopbench_diagnose.comparison import distance
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
+from loopbench_diagnose.findings import GRADIENT_GAP, Findings, difference, evidence, joined, multiple, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.interventions import COLUMN_LABELS
 from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, gradient_of_logits, identify
@@ -71,7 +71,7 @@ def _pairs(experiment: Experiment, findings: Findings) -> None:
         Reason.PAIRS_SHUFFLED_APART,
         f"The {word(side)} side trains on samples with the labels of other samples: its shuffles take them apart",
         [
-            evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, _size(experiment)),
+            evidence("gradient_gap", GRADIENT_GAP, 0.0, _size(experiment)),
             evidence("gradient_gap_without_cause", "The same where nothing shuffles.", 0.0, experiment.ordered_gap),
         ],
         _size(experiment),
@@ -564,7 +564,7 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
                         "gradient_gap", "Distance of the first gradients.", 0.0, gap(first.gradients, second.gradients)
                     ),
                 ],
-                consequence=f"The gradient differs by {percent(share)} of its length: weights or outputs are "
+                consequence=f"The gradient differs by {multiple(share)} its norm: weights or outputs are "
                 f"penalized differently.",
                 fix="Add sum(model.losses) to the loss, once and unscaled, on both sides, and no penalty by hand "
                 "beside it.",

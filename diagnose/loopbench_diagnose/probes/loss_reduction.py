@@ -1,10 +1,14 @@
 """A gradient that is the other one times a number: a sum where the other takes a mean."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
 from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.data import leaves
-from loopbench_diagnose.effects import effect_of_scale
+from loopbench_diagnose.effects import effect_of_scale, inner, learning_rate
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, percent, word
 from loopbench_diagnose.gradients import ratio
@@ -40,13 +44,19 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             title=f"The second loss, and with it every gradient, is {found.scale:.6g} times the first",
             evidence=measured,
             consequence=effect.text,
-            fix=f"Reduce both losses in the same way{_named(experiment, found.scale)}, or divide the second's "
-            f"learning rate "
-            f"by {found.scale:.6g} where the optimizer is plain SGD.",
+            fix=f"Reduce both losses in the same way{_named(experiment, found.scale)}, or, where the optimizer is "
+            f"plain SGD, multiply the second side's learning rate by {_rate(second.optimizers, 1 / found.scale)}.",
         ),
         Effect.TRAINING,
         effect.change,
     )
+
+
+def _rate(optimizers: Sequence[Any], factor: float) -> str:
+    """The factor, and what it makes of the rate of SGD, if that is one number."""
+    optimizer = inner(optimizers[-1]) if optimizers else None
+    rate = learning_rate(optimizer) if isinstance(optimizer, keras.optimizers.SGD) else None
+    return f"{factor:.6g}" + (f" (from {rate:.6g} to {rate * factor:.6g})" if rate is not None else "")
 
 
 def _is_of_masks(experiment: Experiment, findings: Findings, scale: float, measured: tuple[Evidence, ...]) -> bool:

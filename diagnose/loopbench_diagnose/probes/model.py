@@ -6,7 +6,7 @@ from typing import Any
 from loopbench.spec import Effect, Evidence, Reason
 from loopbench_diagnose.comparison import VALUES, distance, outputs_distance
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, percent
+from loopbench_diagnose.findings import Findings, difference, evidence, multiple
 from loopbench_diagnose.replay import LayerRecord
 from loopbench_diagnose.trace import LayerOutput
 
@@ -32,7 +32,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("outputs", "Distance of the outputs on equal weights and samples.", 0.0, size),
                 *_layers(first.steps[0].call.layers, second.steps[0].call.layers),
             ],
-            consequence=f"The outputs of the first batch differ by {percent(min(size, 1e9))} of their length. What "
+            consequence=f"The outputs of the first batch differ by {multiple(min(size, 1e9))} their norm. What "
             f"follows "
             "from them, the first gradients and the trained weights, cannot be compared.",
             fix="Build the same layers with the same options on both sides, and call them in the same way.",

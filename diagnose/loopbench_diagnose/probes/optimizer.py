@@ -8,7 +8,7 @@ from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose import clips
 from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.trace import Step, Trace
 
@@ -224,7 +224,7 @@ def _report(
                 evidence("update_gap", "Copies of the first optimizer, without and with this difference.", 0.0, change),
                 *more,
             ),
-            consequence=f"On the same gradients the updates differ by {percent(change)} of their length.{effect}",
+            consequence=f"Given the same gradients, the updates differ by {multiple(change)} their norm.{effect}",
             fix=field.fix,
         ),
         Effect.TRAINING,
@@ -254,9 +254,9 @@ def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bo
             title=f"{CLIPPING.title}: first {clips.stated(first)}, second {clips.stated(second)}",
             evidence=(
                 *clips.measured(first, second),
-                evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
+                evidence("update_gap", "Distance of the first updates, relative to their norm.", 0.0, real),
             ),
-            consequence=f"The first update differs by {percent(real)} of its length.",
+            consequence=f"The first update differs by {multiple(real)} its norm.",
             fix=CLIPPING.fix,
         ),
         Effect.TRAINING,
@@ -291,9 +291,9 @@ def _decay(first: Trace, second: Trace, findings: Findings, experiment: Experime
                 evidence(
                     "decay", f"Part of the weights by which the updates of {names} differ.", 0.0, abs(found.scale)
                 ),
-                evidence("update_gap", "Distance of the first updates, of their length.", 0.0, real),
+                evidence("update_gap", "Distance of the first updates, relative to their norm.", 0.0, real),
             ],
-            consequence=f"The first update differs by {percent(real)} of its length.",
+            consequence=f"The first update differs by {multiple(real)} its norm.",
             fix="Exclude the same variables from the weight decay on both sides (exclude_from_weight_decay).",
         ),
         Effect.TRAINING,

@@ -5,7 +5,7 @@ from typing import Any
 from loopbench.spec import Effect, Reason
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, difference, evidence, joined, percent, word
+from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple, word
 from loopbench_diagnose.trace import Trace
 
 # Variables that every optimizer has: its iterations and its learning rate.
@@ -43,7 +43,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             ],
             consequence="Momentum and running averages are lost each time, and the bias correction of Adam restarts: "
             "the "
-            f"trained weights differ by {percent(min(experiment.comparison.final_distance, 1e9))} of their movement.",
+            f"trained weights differ by {multiple(min(experiment.comparison.final_distance, 1e9))} their movement.",
             fix="Create the optimizer, or call compile, once before the first epoch.",
             side=side,
         ),

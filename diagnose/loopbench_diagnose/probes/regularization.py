@@ -18,8 +18,8 @@ ELSEWHERE = frozenset({Reason.REGULARIZATION, Reason.MODEL, Reason.ACCUMULATION}
 # Parts that differ by more than the whole gradients do are made up for elsewhere.
 MADE_UP = 0.5
 
-LESS = "The gradient lacks {} of its length: weights or outputs are penalised less than intended."
-MORE = "The gradient holds {} of its length too much: weights or outputs are penalised more than intended."
+LESS = "The gradient lacks {} of its norm: weights or outputs are penalised less than intended."
+MORE = "The gradient holds {} of its norm too much: weights or outputs are penalised more than intended."
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.effects import effect_of_gap, finite
 from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings, evidence
+from loopbench_diagnose.findings import GRADIENT_GAP, Findings, evidence
 
 # Causes of a difference of gradients that no intervention takes away.
 EXPLAINED = frozenset(
@@ -40,7 +40,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             reason=Reason.UNEXPLAINED_GRADIENT,
             title="The first gradients differ, and nothing that was tried brings them together",
             evidence=(
-                evidence("gradient_gap", "Distance of the first gradients, of their length.", 0.0, found.residual),
+                evidence("gradient_gap", GRADIENT_GAP, 0.0, found.residual),
                 *(
                     evidence(f"gradient_ratio/{name}", f"First gradient of {name}, second over first.", 1.0, value)
                     for name, value in zip(experiment.names, found.by_variable, strict=True)

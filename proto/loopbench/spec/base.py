@@ -1,5 +1,6 @@
 """What all models share, and errors that name every bad field."""
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,12 +56,22 @@ class InvalidFieldsError(ValueError):
         self.violations = violations
 
 
+# What pydantic says of a value, which its readers call by the name of a field.
+SUBJECT = re.compile(r"^(?:Input|Value|String|List|Tuple|Dictionary) should ")
+
+
+def _in_our_words(message: str) -> str:
+    """``Input should be greater than 0`` → ``must be greater than 0``."""
+    own = message.removeprefix("Value error, ")
+    return SUBJECT.sub("must ", own).replace(" after validation", "")
+
+
 def violations_of(errors: list[Any], prefix: str = "") -> tuple[Violation, ...]:
     """The errors of a ``pydantic.ValidationError`` (``error.errors()``) as field paths below ``prefix``."""
     return tuple(
         Violation(
             field=".".join([prefix, *map(str, error["loc"])] if prefix else map(str, error["loc"])),
-            description=error["msg"].removeprefix("Value error, "),
+            description=_in_our_words(error["msg"]),
         )
         for error in errors
     )

@@ -146,7 +146,7 @@ class RunSpec(Input):
 def _against_replicas(replicas: int, given: Mapping[str, Any]) -> Iterator[str]:
     """Why ``replicas`` cannot share a run of ``given``; an invalid field is not considered."""
     if given.get("method") is Method.GRADIENT_TAPE:
-        yield "must be 1 with GRADIENT_TAPE, as fit alone distributes batches"
+        yield "must be 1 with GRADIENT_TAPE; FIT and CUSTOM_TRAIN_STEP share batches"
     if given.get("execution") is Execution.XLA:
         yield "must be 1 under XLA, which compiles for one device"
     if given.get("steps_per_execution", 0) > 1:

@@ -79,7 +79,7 @@ def test_an_interrupted_comparison_resumes(server: ServerProcess, client: Client
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, stdout) == (130, "")
-    assert "the same command again goes on from here: what has finished is not run again" in stderr.splitlines()
+    assert "the same command again resumes here: finished runs are not repeated" in stderr.splitlines()
     assert stderr.splitlines()[-1] == "interrupted"
     assert client.get_run(running.id).state is RunState.CANCELLED
 

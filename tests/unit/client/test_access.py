@@ -11,7 +11,7 @@ from loopbench.v1 import benchmark_service_pb2
 from loopbench_client import Access, AccessError, AsyncClient, Client, Tls, TlsError, embedded_server
 from loopbench_client.access import VARIABLES
 from loopbench_client.cli.exit_codes import ExitCode
-from loopbench_client.tls_errors import failed_handshake, hint_on
+from loopbench_client.tls_errors import failed_handshake, hint_on, in_words
 from tests.support.certificates import Authority, Pair
 
 METHODS = {method.name for method in benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
@@ -203,7 +203,8 @@ def test_an_embedded_server_ignores_access_settings(server_package: Path, monkey
         assert client.get_server_info().ready
 
 
-CONNECTING = "failed to connect to all addresses; last error: "
+# With another policy of balancing: "failed to connect to all addresses".
+CONNECTING = "connections to all backends failing; last error: "
 
 
 @pytest.mark.parametrize(
@@ -220,6 +221,25 @@ def test_a_failed_handshake_has_a_specific_message(text: str, meaning: str) -> N
     assert trouble is not None
     assert meaning in trouble.meaning
     assert trouble.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CONNECTING + "UNAVAILABLE: ipv4:127.0.0.1:50051: Socket closed", "127.0.0.1:50051: Socket closed"),
+        (
+            CONNECTING + "UNKNOWN: ipv6:%5B::1%5D:1: Failed to connect to remote host: Connection refused",
+            "[::1]:1: Connection refused",
+        ),
+        (
+            CONNECTING + "UNKNOWN: unix:/run/x.sock: No such file or directory",
+            "unix:/run/x.sock: No such file or directory",
+        ),
+        ("a proxy says: no", "a proxy says: no"),
+    ],
+)
+def test_a_failed_connection_is_an_address_and_a_cause(text: str, words: str) -> None:
+    assert in_words(text) == words
 
 
 def test_an_absent_server_is_no_tls_error() -> None:

@@ -202,8 +202,9 @@ def test_cancel_and_delete(cli: Cli) -> None:
 
 def test_info(cli: Cli) -> None:
     output = cli("info").stdout
-    assert "digits, 1,438 + 359 samples, there" in output
+    assert "digits: available, 1,438 training + 359 validation samples" in output
     assert "gradient-tape fit custom-train-step" in output
+    assert [line for line in output.splitlines() if line != line.rstrip()] == []
     info = json_format.Parse(cli("info", "--json").stdout, benchmark_service_pb2.ServerInfo())
     assert info.versions["tensorflow"] == "2.21.0"
 

@@ -109,10 +109,10 @@ def test_runs_and_specs_together(cli: Cli, service: Any, make_served_run: Any) -
         (("nonsense", "b=", "=1"), ["group 'nonsense': is not of the form", "group 'b', run_ids: ", "group '', label"]),
         ((*TWO, "--method", "fit"), ["--method: has no effect: every spec has its own"]),
         ((*TWO, "--spec", "fit:"), ["spec 'fit': the label is given twice"]),
-        ((*TWO, "--epochs", "0", "--margin", "2"), ["--epochs: Input should be", "--margin: Input should be"]),
+        ((*TWO, "--epochs", "0", "--margin", "2"), ["--epochs: must be", "--margin: must be"]),
         ((*TWO, "--optimizer-option", "x"), ["--optimizer-option x: is not of the form NAME=VALUE"]),
         ((*TWO, "--optimizer-option", "beta_1=0.5"), ["--optimizer-option beta_1: sgd has no such parameter"]),
-        (("--spec", "optimizer.x: epochs=0", "--spec", "b:"), ["  spec 'optimizer.x', epochs: Input"]),
+        (("--spec", "optimizer.x: epochs=0", "--spec", "b:"), ["  spec 'optimizer.x', epochs: must be"]),
     ],
 )
 def test_one_error_names_every_field(words: tuple[str, ...], complaints: list[str], cli: Cli, service: Any) -> None:

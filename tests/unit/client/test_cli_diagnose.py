@@ -56,7 +56,7 @@ def test_json_is_the_diagnosis(cli: Cli) -> None:
     ("words", "complaints"),
     [
         (("loss=mse", "methd=fit"), ["FIRST, loss: 'mse' is not one of", "SECOND, methd: there is no such name"]),
-        (("epochs=0", "fit"), ["FIRST, epochs: Input should be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
+        (("epochs=0", "fit"), ["FIRST, epochs: must be greater", "SECOND, fit: is not of the form NAME=VALUE"]),
         (
             (*RUN_IDS, "--epochs", "3", "--seed", "7"),
             ["--epochs: has no effect: two runs have specs already", "--seed: has no effect"],
@@ -76,6 +76,11 @@ def test_one_error_names_every_field(words: tuple[str, ...], complaints: list[st
 def test_a_bad_number_of_seeds_is_named(cli: Cli) -> None:
     done = cli("diagnose", *RUN_IDS, "--verify", "--seeds", "0")
     assert (done.exit_code, "--seeds" in done.stderr) == (ExitCode.BAD_INPUT, True)
+
+
+def test_the_sides_of_a_diagnosis_are_described(cli: Cli) -> None:
+    rest = "sum-of-squares sgd learning_rate=0.01 mnist 10 epochs batch 32 seed 0"
+    assert f"\n\nfirst:  gradient-tape {rest}\nsecond: fit {rest}\n\n" in cli("diagnose", *RUN_IDS).stdout
 
 
 def test_the_answer_comes_first_and_the_report_is_the_same_page(cli: Cli, tmp_path: Path) -> None:

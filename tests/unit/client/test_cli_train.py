@@ -122,7 +122,7 @@ def test_bad_values_are_named_by_their_flags(cli: Cli, service: Any) -> None:
     done = cli("train", "--epochs", "0", "--learning-rate", "-1", "--optimizer-option", "momentum=2")
     assert done.exit_code == ExitCode.BAD_INPUT
     for flag in ("--epochs", "--learning-rate", "--optimizer-option momentum"):
-        assert f"  {flag}: Input should be" in done.stderr
+        assert f"  {flag}: must be" in done.stderr
     assert not service.requests
 
 

@@ -82,7 +82,7 @@ def test_a_network_in_a_line() -> None:
 
 def test_a_bad_size_is_named_by_its_list() -> None:
     faults = find_faults(draft("a: network=cnn filters=8,0", "b: units=3"))
-    assert faults["spec 'a', filters"] == "Input should be greater than or equal to 1"
+    assert faults["spec 'a', filters"] == "must be greater than or equal to 1"
     assert faults["spec 'b', units"] == "mlp has no such parameter; it has widths"
 
 
@@ -155,13 +155,13 @@ def test_one_error_names_everything_that_is_wrong() -> None:
     assert faults["spec 'a', colour"].startswith("there is no such name; there are accuracy_metric, amsgrad, ")
     assert faults["spec 'a', seed"] == "the seeds are given for all specs together"
     assert faults["spec 'a', nonsense"] == "is not of the form NAME=VALUE"
-    assert faults["spec 'b', epochs"] == "Input should be greater than or equal to 1"
-    assert faults["spec 'b', learning-rate"] == "Input should be greater than 0"
+    assert faults["spec 'b', epochs"] == "must be greater than or equal to 1"
+    assert faults["spec 'b', learning-rate"] == "must be greater than 0"
     assert faults["spec 'c', momentum"].startswith("adam has no such parameter; it has amsgrad, ")
     assert faults["spec 'c'"] == "the label is given twice"
     assert faults["spec 'd'"] == "is not of the form 'LABEL: name=value name=value'"
-    assert faults["--batch_size"] == "Input should be greater than or equal to 1"
-    assert faults["--seeds"].startswith("Input should be a valid integer")
+    assert faults["--batch_size"] == "must be greater than or equal to 1"
+    assert faults["--seeds"].startswith("must be a valid integer")
     assert len(faults) == 13
 
 

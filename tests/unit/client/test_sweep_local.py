@@ -180,7 +180,7 @@ def test_an_interruption_stops_the_processes_and_waits_for_them(folder: Path, pl
     assert {path.name for path in folder.glob("stopped-*")} == {"stopped-0", "stopped-1"}
     assert tries(folder) == [1, 1, 0, 0]
     assert stderr.splitlines()[-2:] == [
-        "the same command again goes on from here: what has finished is not run again",
+        "the same command again resumes here: finished runs are not repeated",
         "interrupted",
     ]
 

@@ -186,6 +186,22 @@ def test_all_bad_fields_are_named_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "description"),
+    [
+        ({"epochs": 0}, "must be greater than or equal to 1"),
+        ({"method": "magic"}, "must be 'GRADIENT_TAPE', 'FIT' or 'CUSTOM_TRAIN_STEP'"),
+        ({"network": {"kind": "mlp", "widths": [1] * 9}}, "must have at most 8 items, not 9"),
+        ({"epochs": 1, "execution": "EAGER", "steps_per_execution": 2}, "must be 0 or 1 under EAGER, which takes "),
+    ],
+)
+def test_a_violation_starts_with_what_the_value_must_be(given: dict[str, Any], description: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        spec.RunSpec.model_validate(given)
+    (violation,) = spec.violations_of(caught.value.errors())
+    assert violation.description.startswith(description)
+
+
 def test_paths_take_a_prefix() -> None:
     with pytest.raises(ValidationError) as caught:
         spec.RunSpec(epochs=0)

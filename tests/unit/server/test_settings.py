@@ -115,6 +115,16 @@ def test_defaults_are_for_one_machine() -> None:
     assert not settings.exit_on_stdin_eof
 
 
+def test_unknown_flags_are_named_with_suggestions(server: Callable[..., Ended]) -> None:
+    answer = server("--adress", "127.0.0.1:1", "--log-levl=x", "--xyzzy", "--no-reflection")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines() == [
+        "loopbench-server: --adress: there is no such flag; did you mean --address?",
+        "loopbench-server: --log-levl: there is no such flag; did you mean --log-level?",
+        "loopbench-server: --xyzzy: there is no such flag; --help lists all",
+    ]
+
+
 def test_help_lists_every_flag_with_its_description(server: Callable[..., Ended]) -> None:
     answer = server("--help")
     assert (answer.code, answer.stderr) == (0, "")

@@ -69,7 +69,7 @@ LABELS_IN_A_TITLE = 4
 
 ONLY_ACROSS = "has no effect without --across environment"
 WITHOUT_ACROSS = "cannot be given together with --across"
-RESUMES = "the same command again goes on from here: what has finished is not run again"
+RESUMES = "the same command again resumes here: finished runs are not repeated"
 
 
 @takes_shared_values
@@ -79,7 +79,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="LABEL=RUN_ID,RUN_ID...",
-            help="Runs of one spec under several seeds, that there are already.",
+            help="Existing runs of one spec under several seeds.",
             show_default=False,
         ),
     ] = None,
@@ -101,7 +101,7 @@ def compare(
         typer.Option(metavar="NUMBER", help="Seeds of each spec, or a list of them, with commas; default: 5."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The first of the seeds; default: 0.", show_default=False)] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what the server has already.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again, also where the server has such runs.")] = False,
     margin: Annotated[
         float | None, typer.Option(help="Accuracy, 0 to 1, below which a difference counts for nothing.")
     ] = None,
@@ -137,7 +137,7 @@ def compare(
 
     A pair of which a run diverged is none of these, and does not meet --require.
 
-    Runs that the server has already are not trained again, so a comparison that was interrupted goes on where it was.
+    Existing runs are not trained again, so the same command resumes a comparison that was interrupted.
 
     With --across environment, the groups are not the specs, but the environments that trained a spec: versions, commit
     of the server, device, processor, threads. So it shows whether an upgrade changed training.

@@ -19,6 +19,7 @@ from loopbench_client.cli.plan_flags import shared_values
 from loopbench_client.cli.python_loops import diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
+from loopbench_client.cli.tables import describe_spec
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.comparing.values import Given, Values, spec_of
@@ -124,10 +125,21 @@ def _print(diagnosis: Diagnosis, *, context: Context = PLAIN, verbose: bool, jso
         print_json(wire.diagnosis_to_wire(plain), **{name: value for name, value in more.items() if value})
         return
     console = out()
-    parts = [answer(diagnosis, context), details(diagnosis, verbose=verbose, context=context)]
+    parts = [
+        answer(diagnosis, context),
+        _sides_in_words(diagnosis),
+        details(diagnosis, verbose=verbose, context=context),
+    ]
     # A terminal shows the end of a long text; a file is read from its beginning.
     ordered = reversed(parts) if console.is_terminal else parts
     console.print("\n\n".join(filter(None, ordered)), soft_wrap=True)
+
+
+def _sides_in_words(diagnosis: Diagnosis) -> str:
+    """Which spec is the first side, and which is the second; empty for a user's loops."""
+    if diagnosis.first is None or diagnosis.second is None:
+        return ""
+    return f"first:  {describe_spec(diagnosis.first)}\nsecond: {describe_spec(diagnosis.second)}"
 
 
 def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int | None) -> list[RunSpec | str]:

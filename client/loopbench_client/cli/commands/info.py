@@ -29,9 +29,9 @@ def _rows(answer: ServerInfo) -> Iterable[tuple[str, str]]:
     for device in answer.devices:
         yield "device", f"{kebab(device.type)} {device.name}"
     for dataset in answer.datasets:
-        there = "there" if dataset.available else "to be downloaded"
-        samples = f"{dataset.train_samples:,} + {dataset.validation_samples:,} samples"
-        yield "dataset", f"{kebab(dataset.dataset)}, {samples}, {there}"
+        state = "available" if dataset.available else "to be downloaded"
+        samples = f"{dataset.train_samples:,} training + {dataset.validation_samples:,} validation samples"
+        yield "dataset", f"{kebab(dataset.dataset)}: {state}, {samples}"
     for name in ("methods", "losses", "optimizers", "networks", "executions", "accuracy_metrics", "loss_aggregations"):
         yield kebab(name), " ".join(map(kebab, getattr(answer, name)))
     for package, version in sorted(answer.versions.items()):

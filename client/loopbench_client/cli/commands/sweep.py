@@ -35,7 +35,7 @@ NOTHING_CHOSEN = "no place to run: give --local, or --emit kubernetes"
 BOTH_CHOSEN = "cannot be given together with --emit"
 FOR_KUBERNETES = "is for --emit kubernetes"
 FOR_LOCAL = "is for --local"
-RESUMES = "the same command again goes on from here: what has finished is not run again"
+RESUMES = "the same command again resumes here: finished runs are not repeated"
 PANEL = "With --emit kubernetes"
 
 
@@ -69,7 +69,7 @@ def sweep(
 ) -> None:
     """Train every spec of a file under every seed, each run in a separate process, without a server.
 
-    All write to the store that LOOPBENCH_STORE_URL names. What has finished is not run again, here or there.
+    All write to the store that LOOPBENCH_STORE_URL names. Finished runs are not repeated, here or there.
     """
     if emit is None and not local:
         raise typer.BadParameter(NOTHING_CHOSEN, param_hint="--local")
