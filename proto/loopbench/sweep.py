@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from loopbench import wire
-from loopbench.spec import Input, RunSpec
+from loopbench.spec import PLAN_LABEL, Input, Naming, RunSpec, shortened
 
 # Of the file that names a sweep; Kubernetes keeps no more in a ConfigMap.
 FILE_BYTES = 1 << 20
@@ -104,6 +104,10 @@ class Sweep(Input):
         spec_number, seed_number = divmod(number, len(self.seeds))
         chosen = self.specs[spec_number]
         return Index(number, chosen.label, chosen.spec.model_copy(update={"seed": self.seeds[seed_number]}))
+
+    def naming(self, index: Index) -> Naming:
+        """The name and the labels of a run: those that ``loopbench compare`` gives the runs of the same file."""
+        return Naming(name=shortened(index.label), labels={PLAN_LABEL: self.name})
 
     @cached_property
     def text(self) -> str:

@@ -122,7 +122,8 @@ def _trained(
     runs = {} if fresh else finished_runs(client, jobs, info.versions)
     reused, failures = len(runs), dict[RunSpec, Failure]()
     watcher.begin(jobs, runs)
-    with closing(train_all(client, [spec for spec in jobs if spec not in runs], info.limits.slots)) as outcomes:
+    missing = {spec: plan.naming(labels) for spec, labels in jobs.items() if spec not in runs}
+    with closing(train_all(client, missing, info.limits.slots)) as outcomes:
         for spec, outcome in outcomes:
             if isinstance(outcome, RunEvent):
                 watcher.progress(spec, outcome)

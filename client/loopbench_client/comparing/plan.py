@@ -7,12 +7,15 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 
 from loopbench.spec import (
+    PLAN_LABEL,
     ComparisonRequest,
     Input,
     InvalidFieldsError,
+    Naming,
     RunGroup,
     RunSpec,
     Violation,
+    shortened,
     violations_of,
 )
 from loopbench_client.comparing.values import Given, spec_of
@@ -21,7 +24,7 @@ DEFAULT_SEEDS = "5"
 FEWEST_GROUPS = 2
 
 NO_EFFECT = "has no effect: every spec has its own"
-TOO_FEW = "a comparison needs two of them at least"
+TOO_FEW = "a comparison needs at least two"
 START_OF_A_LIST = "the seeds are listed already"
 
 
@@ -39,18 +42,22 @@ class Draft:
     """What one source gives of a plan, unchecked but for its form.
 
     ``settings`` may have ``seeds`` (a number, or a list with commas), ``seed`` (the first), ``margin`` and ``alpha``;
-    ``common`` is what the specs share, ``faults`` what is wrong with the form.
+    ``common`` is what the specs share, ``faults`` what is wrong with the form. ``name`` is that of a file or a preset.
     """
 
     settings: Mapping[str, Given] = field(default_factory=dict)
     common: Mapping[str, Given] = field(default_factory=dict)
     specs: tuple[NamedSpec, ...] = ()
     faults: tuple[Violation, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Specs by label, each to be trained under every seed; ``groups`` are of runs that there are already."""
+    """Specs by label, each to be trained under every seed; ``groups`` are of runs that there are already.
+
+    ``name`` is that of the file or of the preset; the specs of a command line have none.
+    """
 
     specs: Mapping[str, RunSpec]
     seeds: tuple[int, ...]
@@ -58,6 +65,7 @@ class Plan:
     # Where they are None, the server has defaults.
     margin: float | None = None
     alpha: float | None = None
+    name: str = field(default="", compare=False)
 
     def seeded(self, label: str) -> tuple[RunSpec, ...]:
         """The spec with this label under every seed."""
@@ -74,6 +82,10 @@ class Plan:
             for label, specs in by_label:
                 jobs[specs[index]] = (*jobs.get(specs[index], ()), label)
         return jobs
+
+    def naming(self, labels: Sequence[str]) -> Naming:
+        """The name and the labels of a run that goes by ``labels``: the first of them, and the plan."""
+        return Naming(name=shortened(labels[0]), labels={PLAN_LABEL: shortened(self.name)} if self.name else {})
 
 
 class Seeds(Input):
@@ -117,7 +129,8 @@ def make_plan(
     limits = _limits(settings, named, groups, faults)
     if faults:
         raise InvalidFieldsError(tuple(dict.fromkeys(faults)))
-    return Plan({label: spec for label, spec in specs.items() if spec}, seeds, tuple(groups), **limits)
+    known = {label: spec for label, spec in specs.items() if spec}
+    return Plan(known, seeds, tuple(groups), name=base.name, **limits)
 
 
 def _without_effect(common: Mapping[str, Given], named: Sequence[NamedSpec]) -> Iterable[Violation]:

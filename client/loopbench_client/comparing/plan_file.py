@@ -16,6 +16,7 @@ and a key that is given twice is seen.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import yaml
 from pydantic import BaseModel
 
 from loopbench.spec import VARIANTS, RunSpec, Violation
+from loopbench.spelling import suggestion
 from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
 from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
@@ -35,15 +37,21 @@ EXAMPLES = {"optimizer": "{sgd: {learning_rate: 0.1}}", "network": "{cnn: {dropo
 NOTHING = frozenset({"", "~", "null"})
 
 
+def name_of(file: Path) -> str:
+    """The name of the plan in a file, and of a sweep that is given none: ``My_Sweep.plan.yaml`` → ``my-sweep``."""
+    return file.name.partition(".")[0].lower().replace("_", "-")
+
+
 def read_draft(path: Path) -> Draft:
     """What the file at ``path`` gives; a file that is no YAML, or cannot be read, is among the faults."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             root = yaml.compose(file, Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {' '.join(str(error).split())}")
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {cause}")
         return Draft(faults=(fault,))
-    return _Reader(path.name).draft(root)
+    return replace(_Reader(path.name).draft(root), name=name_of(path))
 
 
 def format_plan(plan: Plan) -> str:
@@ -101,7 +109,7 @@ class _Reader:
 
     def _known(self, mapping: dict[str, yaml.Node]) -> dict[str, yaml.Node]:
         for key in mapping.keys() - set(KEYS):
-            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}")
+            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}{suggestion(key, KEYS)}")
         return mapping
 
     def _mapping(self, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, yaml.Node]:

@@ -25,7 +25,8 @@ class Preset:
 
     def draft(self) -> Draft:
         """The rows as specs."""
-        return Draft(specs=tuple(NamedSpec(row.label, f"preset {self.name}", self._values(row)) for row in self.rows))
+        specs = tuple(NamedSpec(row.label, f"preset {self.name}", self._values(row)) for row in self.rows)
+        return Draft(specs=specs, name=self.name)
 
     def _values(self, row: Row) -> dict[str, Given]:
         optimizer = row.spec.optimizer

@@ -4,10 +4,10 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 
-from loopbench.spec import Run, RunEvent, RunSpec, RunState
+from loopbench.spec import Naming, Run, RunEvent, RunSpec, RunState
 from loopbench_client.client import Client
 from loopbench_client.errors import LoopbenchError, QueueFullError, ServerUnavailableError
 
@@ -21,8 +21,10 @@ WAITING_PER_SERVER = 5
 Outcome = RunEvent | Run | LoopbenchError
 
 
-def train_all(client: Client, specs: Sequence[RunSpec], slots: int) -> Generator[tuple[RunSpec, Outcome], None, None]:
-    """Train ``specs`` on all servers behind the client's address, and yield what becomes of each.
+def train_all(
+    client: Client, jobs: Mapping[RunSpec, Naming], slots: int
+) -> Generator[tuple[RunSpec, Outcome], None, None]:
+    """Train the specs of ``jobs`` on all servers behind the client's address, and yield what becomes of each.
 
     Yields the events of a spec, and finally its run or the error that it ended with. ``slots`` is the number of runs
     that one server trains at once. Closing the generator cancels the unfinished runs; so does an exception in it, such
@@ -31,7 +33,7 @@ def train_all(client: Client, specs: Sequence[RunSpec], slots: int) -> Generator
     Raises:
         ServerUnavailableError: no server answers, so the other specs would fail, too.
     """
-    crew = _Crew(client, specs, slots)
+    crew = _Crew(client, jobs, slots)
     try:
         yield from crew.outcomes()
     finally:
@@ -55,10 +57,11 @@ class _Stopped(Exception):  # noqa: N818  # not an error: it ends a call from wi
 class _Crew:
     """A thread per unfinished run. Another thread takes their outcomes and starts the threads."""
 
-    def __init__(self, client: Client, specs: Sequence[RunSpec], slots: int) -> None:
+    def __init__(self, client: Client, jobs: Mapping[RunSpec, Naming], slots: int) -> None:
         self._client = client
         self._slots = slots
-        self._todo = deque(specs)
+        self._jobs = jobs
+        self._todo = deque(jobs)
         self._states: dict[RunSpec, RunState] = {}
         self._outcomes: queue.SimpleQueue[tuple[RunSpec, RunEvent | Run | Exception]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -105,9 +108,15 @@ class _Crew:
         self._outcomes.put((spec, self._end(spec)))
 
     def _end(self, spec: RunSpec) -> Run | Exception:
+        naming = self._jobs[spec]
         while True:
             try:
-                return self._client.train(spec, on_progress=lambda event: self._follow(spec, event))
+                return self._client.train(
+                    spec,
+                    name=naming.name,
+                    labels=naming.labels,
+                    on_progress=lambda event: self._follow(spec, event),
+                )
             except QueueFullError as error:
                 if self._stop.wait(error.retry_delay or QUEUE_FULL_PAUSE):
                     return error

@@ -12,11 +12,6 @@ from loopbench_client.comparing.plan_file import read_draft
 NO_SPECS = "a sweep needs one at least"
 
 
-def name_of(file: Path) -> str:
-    """The name of a sweep that is given none: ``My_Sweep.plan.yaml`` → ``my-sweep``."""
-    return file.name.partition(".")[0].lower().replace("_", "-")
-
-
 def read_plan(file: Path, name: str) -> Sweep:
     """The sweep of that ``name`` in a file of specs and seeds, such as ``compare --file`` takes; one spec will do.
 

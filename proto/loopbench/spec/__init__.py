@@ -20,7 +20,7 @@ from loopbench.spec.analysis import (
     Verdict,
 )
 from loopbench.spec.base import LONGEST_LIST, Input, InvalidFieldsError, Model, Variant, Violation, violations_of
-from loopbench.spec.naming import MOST_LABELS, Naming
+from loopbench.spec.naming import MOST_LABELS, PLAN_LABEL, Naming, shortened
 from loopbench.spec.networks import NETWORKS, BaseNetwork, Cnn, Lstm, Mlp, Network
 from loopbench.spec.optimizers import (
     OPTIMIZERS,
@@ -76,6 +76,7 @@ __all__ = [
     "MOST_LABELS",
     "NETWORKS",
     "OPTIMIZERS",
+    "PLAN_LABEL",
     "SAMPLES",
     "VARIANTS",
     "AccuracyMetric",
@@ -141,5 +142,6 @@ __all__ = [
     "Variant",
     "Verdict",
     "Violation",
+    "shortened",
     "violations_of",
 ]

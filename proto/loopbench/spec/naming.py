@@ -14,6 +14,8 @@ KEY = re.compile(r"[A-Za-z0-9._/-]{1,63}")
 # Characters of one line.
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
 LONGEST_TEXT = 100
+# Key of the label that names the plan of a run.
+PLAN_LABEL = "plan"
 
 
 def _one_line(text: str) -> str:
@@ -35,6 +37,14 @@ def _bounded(labels: Mapping[str, str]) -> Mapping[str, str]:
         except ValueError as error:
             raise ValueError(f"the value of {key!r} {error}") from None
     return labels
+
+
+def shortened(text: str) -> str:
+    """Return ``text`` in the form of a name or of a label's value: one line, cut to 100 characters."""
+    # Words from a command line need not be valid Unicode.
+    valid = text.encode(errors="backslashreplace").decode()
+    line = "".join(character if TEXT.fullmatch(character) else " " for character in valid)
+    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 1]}…"
 
 
 Name = Annotated[str, AfterValidator(_one_line)]

@@ -51,9 +51,9 @@ class Reports:
     on_epoch: Callable[[EpochRecord], None]
 
 
-def _train(method: TrainingMethod, folder: Path | None, reports: Reports) -> tuple[Recorder, DivergenceMonitor]:
-    logs = TensorBoardLogs(folder, method.job.model) if folder else None
-
+def _train(
+    method: TrainingMethod, logs: TensorBoardLogs | None, reports: Reports
+) -> tuple[Recorder, DivergenceMonitor]:
     def record(epoch: EpochRecord) -> None:
         if logs:
             logs.write(epoch)
@@ -62,8 +62,6 @@ def _train(method: TrainingMethod, folder: Path | None, reports: Reports) -> tup
     recorder, monitor = Recorder(method, reports.on_progress, record), DivergenceMonitor(method)
     # The monitor first, so that its work does not count as training time.
     method.train([monitor, recorder])
-    if logs:
-        logs.close()
     return recorder, monitor
 
 
@@ -105,11 +103,14 @@ def _train_recorded(
         method = make_method(job, notes)
         method.warm_up()
     with clock.phase("train"):
-        recorder, monitor = _train(method, log_dir, reports)
+        logs = TensorBoardLogs(log_dir, job) if log_dir else None
+        recorder, monitor = _train(method, logs, reports)
     with clock.phase("evaluate"):
         final_metrics = {
             name: compute_final_metrics(job.model, getattr(data, name), spec.loss) for name in ("train", "validation")
         }
+        if logs:
+            logs.finish(final_metrics)
         weights: Weights = job.model.get_weights()
         updates = int(job.optimizer.iterations.numpy())
         finite_end = are_finite(weights) and all(figures.finite for figures in final_metrics.values())

@@ -80,6 +80,7 @@ async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
         metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)
         try:
-            return await IndexTrainer(settings, store, metrics, tracer).run(index.spec, request_id, stop)
+            trainer = IndexTrainer(settings, store, metrics, tracer)
+            return await trainer.run(index.spec, request_id, sweep.naming(index), stop)
         finally:
             store.close()

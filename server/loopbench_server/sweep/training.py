@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 from opentelemetry.trace import Tracer
 
-from loopbench.spec import Run, RunSpec
+from loopbench.spec import Naming, Run, RunSpec
 from loopbench_server.bootstrap import make_worker_config, serve_metrics
 from loopbench_server.errors import DrainingError, LoopbenchServerError
 from loopbench_server.runs.executor import RunExecutor
@@ -48,14 +48,16 @@ class IndexTrainer:
         self._scheduler = Scheduler(store, self._executor, ONE_RUN)
         log.info("training", metrics_address=serve_metrics(settings.metrics_address, metrics.registry))
 
-    async def run(self, spec: RunSpec, request_id: str, stop: asyncio.Event) -> Run:
+    async def run(self, spec: RunSpec, request_id: str, naming: Naming, stop: asyncio.Event) -> Run:
         """Return the run of ``request_id`` once it has succeeded: now, before, or in another process.
+
+        A new run gets ``naming``.
 
         Raises:
             DrainingError: ``stop`` was set before the end; a run of this process is stored as retryable.
             LoopbenchServerError: the run or the store failed.
         """
-        training = asyncio.create_task(self._train_until_done(spec, request_id))
+        training = asyncio.create_task(self._train_until_done(spec, request_id, naming))
         stopping = asyncio.create_task(stop.wait())
         works = (renew_leases, reap_expired, poll_cancel_requests)
         background = [asyncio.create_task(work(self._store, self._executor)) for work in works]
@@ -84,10 +86,10 @@ class IndexTrainer:
         """Describe the machine beside the run, which does not wait for it."""
         self._metrics.set_description(await self._description())
 
-    async def _train_until_done(self, spec: RunSpec, request_id: str) -> Run:
+    async def _train_until_done(self, spec: RunSpec, request_id: str, naming: Naming) -> Run:
         try:
             while True:
-                run = await self._scheduler.submit(spec, request_id, CALLER)
+                run = await self._scheduler.submit(spec, request_id, CALLER, naming)
                 here = run.id in self._executor.active
                 if here and not self._describing:
                     self._describing = asyncio.create_task(self._describe())

@@ -61,6 +61,9 @@ def test_a_comparison_reuses_the_runs_of_a_sweep(command: Command, start: Start,
     assert [(one["label"], one["seed"], one["state"]) for one in indices] == [
         (label, seed, "succeeded") for label in ("tape", "fit") for seed in (0, 1)
     ]
+    assert [(one["run"]["name"], one["run"]["labels"]) for one in indices] == [
+        (label, {"plan": "plan"}) for label in ("tape", "fit") for _ in range(2)
+    ]
     server = start("--slots", "1")
     server.wait_ready()
     compare = command("compare", "--file", str(plan), "--server", server.address, "--json", "--require", "identical")

@@ -1,5 +1,6 @@
 """Errors of ``loopbench tensorboard`` before its start, and the names of its runs."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def test_tensorboard_that_is_not_installed_is_named(cli: Cli, service: Any, monk
     assert not service.requests
 
 
+def test_a_port_that_is_taken_is_refused_at_once(cli: Cli, service: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = cli("tensorboard", "r1", "--port", str(port))
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert f"port {port} of 127.0.0.1 cannot be used: Address already in use; port 0 takes a free one" in done.stderr
+    assert not service.requests
+
+
 def test_runs_go_by_what_was_trained(make_served_run: Any, tmp_path: Path) -> None:
     runs = [
         logged(make_served_run(spec.RunSpec(seed=seed, optimizer=optimizer), id=f"{number}2345678-9"), tmp_path)
@@ -65,3 +75,17 @@ def test_runs_go_by_what_was_trained(make_served_run: Any, tmp_path: Path) -> No
         "gradient-tape-sum-of-squares-sgd-seed0-12345678",
         "gradient-tape-sum-of-squares-adam-seed1",
     ]
+
+
+def test_runs_with_a_name_go_by_it(make_served_run: Any, tmp_path: Path) -> None:
+    names = ["adam", "sgd/0.1 ..", "../..", "тест", "long " * 20]
+    runs = [logged(make_served_run(id=f"{n}2345678-9", name=name), tmp_path) for n, name in enumerate(names)]
+    found = [*tensorboard.named_folders(runs)]
+    # The third name has nothing that a folder's name may have.
+    assert found[:4] == ["adam", "sgd-0.1", "gradient-tape-sum-of-squares-sgd-seed0", "тест"]
+    assert found[4] == "-".join(["long"] * 12)
+
+
+def test_names_that_two_runs_have_get_the_id(make_served_run: Any, tmp_path: Path) -> None:
+    runs = [logged(make_served_run(id=f"{n}2345678-9", name="adam"), tmp_path) for n in range(2)]
+    assert [*tensorboard.named_folders(runs)] == ["adam-02345678", "adam-12345678"]

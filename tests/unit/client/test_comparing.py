@@ -1,7 +1,8 @@
 """Specs trained and compared, against a fake server that follows the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,7 +11,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from loopbench import wire
-from loopbench.spec import Method, Run, RunEvent, RunGroup, RunSpec, RunState
+from loopbench.spec import Method, Naming, Run, RunEvent, RunGroup, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError
 from loopbench_client.comparing import Compared, Failure, Plan, Watcher, compare_specs
 from loopbench_client.comparing.training import most_unfinished, train_all
@@ -49,6 +50,21 @@ def _keeps(service: Any) -> None:
 def trained(service: Any) -> list[tuple[Method, int]]:
     specs = [wire.spec_from_wire(request.spec) for request in service.requests["Train"]]
     return [(spec.method, spec.seed) for spec in specs]
+
+
+def unnamed(specs: Iterable[RunSpec]) -> dict[RunSpec, Naming]:
+    return dict.fromkeys(specs, Naming())
+
+
+def test_runs_are_named_by_their_label_and_their_plan(client: Client, service: Any) -> None:
+    compare_specs(client, replace(PLAN, specs={"fit": FIT, "again": FIT, "x" * 101: TAPE}, seeds=(0,), name="losses"))
+    requests = service.requests["Train"]
+    assert [request.name for request in requests] == ["fit", f"{'x' * 99}…"]
+    assert {request.labels["plan"] for request in requests} == {"losses"}
+    service.requests["Train"].clear()
+    compare_specs(client, replace(PLAN, seeds=(1,)))
+    unlabelled = [(request.name, dict(request.labels)) for request in service.requests["Train"]]
+    assert unlabelled == [("fit", {}), ("tape", {})]
 
 
 def test_every_spec_is_trained_under_every_seed_and_compared(client: Client, service: Any) -> None:
@@ -210,7 +226,7 @@ def test_the_servers_get_more_runs_while_they_start_them(
     run = make_run(FIT, state=state, result=None)
     service.hold, service.events = True, [RunEvent(state=state, run=run)]
     specs = [FIT.model_copy(update={"seed": seed}) for seed in range(20)]
-    with closing(train_all(client, specs, 1)) as outcomes:
+    with closing(train_all(client, unnamed(specs), 1)) as outcomes:
         for _ in range(requested):
             next(outcomes)
         eventually(lambda: len(trained(service)) == requested)
@@ -218,7 +234,7 @@ def test_the_servers_get_more_runs_while_they_start_them(
 
 def test_runs_whose_id_is_not_known_yet_end_as_well(client: Client, service: Any) -> None:
     service.hold = True
-    with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
+    with closing(train_all(client, unnamed([FIT, TAPE]), 2)) as outcomes:
         assert next(outcomes)[0] in (FIT, TAPE)
     # At its next event, or by its id if the id arrived just before.
     assert service.requests["CancelRun"] or service.abandoned.wait(10)
@@ -228,7 +244,7 @@ def test_waiting_for_a_full_queue_ends_as_well(client: Client, service: Any, sta
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromSeconds(3_600)
     service.failures["Train"].append(status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", info("QUEUE_FULL"), retry))
-    with closing(train_all(client, [FIT, TAPE], 2)) as outcomes:
+    with closing(train_all(client, unnamed([FIT, TAPE]), 2)) as outcomes:
         assert isinstance(next(outcomes)[1], RunEvent)
     assert len(trained(service)) == 2
 

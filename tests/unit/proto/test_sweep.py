@@ -32,6 +32,13 @@ def find_faults(tmp_path: Path, content: str | bytes) -> dict[str, str]:
     return {violation.field: violation.description for violation in caught.value.violations}
 
 
+def test_runs_are_named_by_their_label_and_the_sweep() -> None:
+    label = "line\nbreak, " + "x" * 100
+    naming = make_sweep((label, TAPE)).naming(make_sweep((label, TAPE)).index(0))
+    assert naming.name == "line break, " + "x" * 87 + "…"
+    assert naming.labels == {"plan": "losses"}
+
+
 def test_seeds_are_the_innermost() -> None:
     indices = [SWEEP.index(number) for number in range(SWEEP.size)]
     assert [(one.number, one.label, one.spec.seed) for one in indices] == [

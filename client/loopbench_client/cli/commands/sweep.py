@@ -16,10 +16,11 @@ from loopbench_client.cli.interrupts import terminated_as_interrupted
 from loopbench_client.cli.options import Json, bad_input, enum_option, kebab
 from loopbench_client.cli.output import err
 from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_attempts
+from loopbench_client.comparing.plan_file import name_of
 from loopbench_client.sweeping.kubernetes import PARALLELISM, manifest
 from loopbench_client.sweeping.local import Attempt, train_locally
 from loopbench_client.sweeping.options import JobOptions, SweepOptions
-from loopbench_client.sweeping.plan import name_of, read_plan
+from loopbench_client.sweeping.plan import read_plan
 
 O = TypeVar("O", bound=SweepOptions)  # noqa: E741  # options
 

@@ -1,5 +1,8 @@
 """``loopbench tensorboard``."""
 
+import os
+import re
+import socket
 from collections import Counter
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -9,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from loopbench.addresses import loopback_host
 from loopbench.spec import Run
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Server, kebab
@@ -20,6 +24,21 @@ from loopbench_client.errors import ErrorDetails, LoopbenchError, PreconditionEr
 
 # Of a run's id, where its name is not its own.
 ID_DIGITS = 8
+# Characters of a name: a file system keeps 255 bytes, and some characters mean something in paths and filters.
+LONGEST_NAME = 60
+UNSUITABLE = re.compile(r"[^\w.=+-]+")
+
+
+def _free_port(value: int) -> int:
+    """The port, if nothing listens on it; TensorBoard would report it after seconds, in lines of its log."""
+    host = loopback_host()
+    try:
+        socket.create_server((host, value), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        cause = os.strerror(error.errno or 0)
+        message = f"port {value} of {host} cannot be used: {cause}; port 0 takes a free one"
+        raise typer.BadParameter(message) from error
+    return value
 
 
 def tensorboard(
@@ -28,7 +47,9 @@ def tensorboard(
         typer.Argument(metavar="RUN_ID...", help="Runs that were trained with --tensorboard.", show_default=False),
     ],
     *,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, callback=_free_port, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
     server: Server = None,
 ) -> None:
     """Show the TensorBoard logs of runs side by side until Ctrl-C. The logs have to be on this machine."""
@@ -42,7 +63,7 @@ def tensorboard(
 
 
 def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
-    """The logs of every run, by a name that says what was trained.
+    """The logs of every run, by the run's name; one without a name goes by what was trained.
 
     Raises:
         PreconditionError: a run has no logs, or they are not on this machine.
@@ -53,6 +74,9 @@ def named_folders(runs: Iterable[Run]) -> dict[str, Path]:
 
 
 def _name(run: Run) -> str:
+    # TensorBoard names a run by its path, and takes each part of it for a folder.
+    if name := UNSUITABLE.sub("-", run.name)[:LONGEST_NAME].strip("-."):
+        return name
     return f"{kebab(run.spec.method)}-{kebab(run.spec.loss)}-{run.spec.optimizer.kind}-seed{run.spec.seed}"
 
 
