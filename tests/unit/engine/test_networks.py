@@ -159,7 +159,8 @@ def test_one_graph_of_the_tape_serves_both_sizes_of_batches(digits: Data, execut
     made = GradientTape(build_job(RunSpec(**fields), Data(samples, samples)))
     made.warm_up()
     made.train([])
-    assert [loop.experimental_get_tracing_count() for loop in (made.training, made.validation)] == [1, 1]
+    loops: list[Any] = [made.training, made.validation]
+    assert [loop.experimental_get_tracing_count() for loop in loops] == [1, 1]
 
 
 @pytest.mark.parametrize("network", SMALL.values(), ids=SMALL)
