@@ -12,6 +12,7 @@ from loopbench_server.engine.data import Data, make_samples
 from loopbench_server.engine.evaluation import evaluate
 from loopbench_server.engine.job import build_job
 from loopbench_server.engine.methods import METHODS
+from loopbench_server.engine.methods.gradient_tape import GradientTape
 from loopbench_server.engine.networks import NETWORKS, build_model, weights_digest
 from loopbench_server.worker_config import WorkerConfig
 
@@ -149,6 +150,17 @@ def test_warm_up_leaves_no_trace(digits: Data, method: Method) -> None:
     METHODS[method](job).warm_up()
     after = states(job.model)
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("execution", [Execution.GRAPH, Execution.XLA])
+def test_one_graph_of_the_tape_serves_both_sizes_of_batches(digits: Data, execution: Execution) -> None:
+    samples = make_samples(digits.train.images[:7], digits.train.labels[:7])
+    fields = {"dataset": "DIGITS", "network": Mlp(widths=(3,)), "execution": execution, "batch_size": 4}
+    made = GradientTape(build_job(RunSpec(**fields), Data(samples, samples)))
+    made.warm_up()
+    made.train([])
+    loops: list[Any] = [made.training, made.validation]
+    assert [loop.experimental_get_tracing_count() for loop in loops] == [1, 1]
 
 
 @pytest.mark.parametrize("network", SMALL.values(), ids=SMALL)

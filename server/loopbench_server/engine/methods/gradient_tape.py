@@ -17,6 +17,9 @@ from loopbench_server.engine.methods.indexed import ELEMENT_SPEC
 from loopbench_server.engine.metrics import LoopMetrics
 from loopbench_server.engine.tensors import as_tensors
 
+# Arguments of a loop: batches, start and stop. One graph serves both sizes of batches, as in Keras.
+LOOP_SIGNATURE = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32))
+
 Step = Callable[[Any, Any], dict[str, Any]]
 
 
@@ -73,7 +76,9 @@ class GradientTape(TrainingMethod):
 
         if execution is Execution.EAGER:
             return over
-        return tf.function(over, jit_compile=execution is Execution.XLA and fused)
+        if execution is Execution.XLA and fused:
+            return tf.function(over, jit_compile=True)
+        return tf.function(over, input_signature=LOOP_SIGNATURE)
 
     def warm_up(self) -> None:
         """Call both functions for a step on the first batch of each size."""
