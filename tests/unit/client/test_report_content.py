@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from loopbench.spec import Comparison, Method, ReportedMetrics, RunSpec, Verdict
-from loopbench_client.report import Report, write_report
+from loopbench_client.report import Report
 from loopbench_client.report.specifications import changes
 from tests.support.pages import Page
 from tests.support.reports import (
@@ -23,11 +20,6 @@ from tests.support.reports import (
 MINUS = "\N{MINUS SIGN}"
 
 Written = Callable[[Report], Page]
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return lambda report: Page(write_report(tmp_path / "report", report))
 
 
 def test_figures_are_those_given(written: Written) -> None:
