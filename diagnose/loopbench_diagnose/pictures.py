@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from loopbench.page.axes import Scale, linear, logarithmic, whole
+from loopbench.page.bars import ROUNDING, bar, is_off
 from loopbench.page.html import Html, element
 from loopbench.page.sections import section, table
 from loopbench.text import figure
@@ -21,14 +22,10 @@ from loopbench_diagnose.replay import (
 # A drawing, and where in it lines are drawn: figures of the axes are left of it and below.
 WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 84, 628, 26, 232
-# Bars are drawn from 0 to 100; a bar of this width marks a value at the end of its axis.
-LEAST_BAR = 0.8
 # What the sides are called.
 Names = tuple[str, str]
 # Rows that a table shows; more would hide what comes after it.
 MOST_ROWS = 60
-# Relative differences below it count as rounding: bars of gradient ratios are marked from there on.
-ROUNDING = 1e-3
 
 
 def pictures(replay: Replay) -> tuple[Html, ...]:
@@ -129,7 +126,7 @@ def _gradients(variables: tuple[VariableRecord, ...], names: Names) -> Html | No
     rows = [
         _bar_row(
             variable.name,
-            _bar(variable.gradient_ratio, scale, base=1.0, is_off=_is_off(variable.gradient_ratio)),
+            bar(variable.gradient_ratio, scale, base=1.0, is_off=is_off(variable.gradient_ratio)),
             figure(variable.gradient_ratio) or _untaken(variable, names),
         )
         for variable in variables[:MOST_ROWS]
@@ -153,10 +150,6 @@ def _over(names: Names) -> str:
     return f"{second} over {first}".capitalize()
 
 
-def _is_off(ratio: float | None) -> bool:
-    return ratio is not None and not abs(ratio - 1) < ROUNDING
-
-
 def _layers(layers: tuple[LayerRecord, ...], first: str | None) -> Html | None:
     if not layers:
         return None
@@ -166,7 +159,7 @@ def _layers(layers: tuple[LayerRecord, ...], first: str | None) -> Html | None:
     rows = [
         _bar_row(
             f"{number}. {layer.name}",
-            _bar(layer.difference or None, scale, base=scale.low, is_off=layer.name == first),
+            bar(layer.difference or None, scale, base=scale.low, is_off=layer.name == first),
             "one side only" if layer.difference is None else figure(layer.difference),
             kind="first-differing" if layer.name == first else None,
             note="first that differs" if layer.name == first else None,
@@ -250,16 +243,6 @@ def _bar_row(name: str, bar: Html, value: str, kind: str | None = None, note: st
         element("td", value, class_="number"),
         class_=kind,
     )
-
-
-def _bar(value: float | None, scale: Scale, *, base: float, is_off: bool) -> Html:
-    zero = 100 * scale.at(base)
-    parts = [element("line", class_="one", x1=f"{zero:g}%", x2=f"{zero:g}%", y1="0", y2="100%")]
-    if value is not None and math.isfinite(value):
-        low, high = sorted((zero, 100 * scale.at(value)))
-        width = max(high - low, LEAST_BAR)
-        parts.append(element("rect", x=f"{min(low, 100 - width):.4g}%", width=f"{width:.4g}%", y=4, height=10))
-    return element("svg", *parts, class_="bar off" if is_off else "bar", aria_hidden="true", focusable="false")
 
 
 def _shown(

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -35,16 +35,23 @@ def print_runs(console: Console, runs: Sequence[Run], now: datetime | None = Non
     """The table that fits into 80 columns, between its heading and its footnote."""
     equal, other = split_by_variation(runs, SPEC_COLUMNS)
     states = {_state(run) for run in runs}
-    common = [*([next(iter(states))] if len(states) == 1 else []), *_words(runs[0], equal, " ")]
+    labels = _shared_labels(runs)
+    common = [*([next(iter(states))] if len(states) == 1 else []), *labels, *_words(runs[0], equal, " ")]
     console.print(f"{counted(len(runs), 'run')}: {', '.join(common)}")
-    console.print(_compact(runs, other, now or datetime.now(UTC), states=len(states) > 1))
+    console.print(_compact(runs, other, labels, now or datetime.now(UTC), states=len(states) > 1))
     if any(map(misreported, runs)):
         console.print(MISREPORTED)
 
 
-def _compact(runs: Sequence[Run], columns: Sequence[Column], now: datetime, *, states: bool) -> Table:
+def _compact(
+    runs: Sequence[Run], columns: Sequence[Column], shared: Collection[str], now: datetime, *, states: bool
+) -> Table:
     digits = _digits(runs)
-    specs = [" ".join([run.name, *_labels(run), *_words(run, columns, "=")]).strip() for run in runs]
+    specs = [
+        " ".join([run.name, *(label for label in _labels(run) if label not in shared), *_words(run, columns, "=")])
+        for run in runs
+    ]
+    specs = [spec.strip() for spec in specs]
     titles = ["id", *(["spec"] if any(specs) else []), *(["state"] if states else [])]
     rows = [
         [run.id[:digits]]
@@ -82,6 +89,11 @@ def _words(run: Run, columns: Iterable[Column], joint: str) -> list[str]:
 
 def _labels(run: Run) -> list[str]:
     return [f"{key}={value}" for key, value in sorted(run.labels.items())]
+
+
+def _shared_labels(runs: Sequence[Run]) -> list[str]:
+    """The labels of the first run that all others have, too."""
+    return [label for label in _labels(runs[0]) if all(label in _labels(run) for run in runs)]
 
 
 def _state(run: Run) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from loopbench.page.bars import ratio_bars
+from loopbench.page.html import Html
 from loopbench.spec import Cause, Diagnosis, Evidence, Side
 from loopbench.text import figure
 from loopbench_client.report.specifications import changes
@@ -10,12 +12,13 @@ from loopbench_client.report.verdicts import Block, blocks, numbered
 
 @dataclass(frozen=True)
 class EvidenceRow:
-    """A measurement in words; empty where there is no figure."""
+    """A measurement in words; empty where there is no figure. A ratio has a ``bar``."""
 
     name: str
     description: str
     expected: str
     observed: str
+    bar: Html
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ def _cause(cause: Cause, at_fault: str) -> FoundCause:
 
 
 def _rows(evidence: tuple[Evidence, ...]) -> tuple[EvidenceRow, ...]:
+    bars = ratio_bars(evidence)
     return tuple(
-        EvidenceRow(item.name, item.description, figure(item.expected), figure(item.observed)) for item in evidence
+        EvidenceRow(
+            item.name, item.description, figure(item.expected), figure(item.observed), bars.get(item.name, Html())
+        )
+        for item in evidence
     )

@@ -1,10 +1,10 @@
-"""Loss and accuracy by epoch, a line a group, as shapes in a drawing of WIDTH by HEIGHT."""
+"""Loss, accuracy and weight distance by epoch, a line a group, as shapes in a drawing of WIDTH by HEIGHT."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from loopbench.page.axes import Scale, linear, loss_scale, whole
+from loopbench.page.axes import Scale, above_zero, linear, loss_scale, whole
 from loopbench.spec import Result
 from loopbench.text import figure
 from loopbench_client.report.marks import Mark
@@ -16,6 +16,11 @@ WIDTH, HEIGHT = 420, 270
 LEFT, RIGHT, TOP, BOTTOM = 62, 412, 10, 232
 
 SPLITS = ("train", "validation")
+
+# A figure that each epoch of each run has.
+FIRST = ("train", "loss")
+# The cell of a group that a chart has no line of.
+NOTHING = "–"
 
 # With fewer epochs there is nothing to look at more closely.
 FEWEST_EPOCHS_FOR_HALVES = 4
@@ -30,10 +35,12 @@ class Kind:
     written: Callable[[float], str]
 
 
-KINDS: dict[str, Kind] = {
+METRICS: dict[str, Kind] = {
     "loss": Kind(loss_scale, figure, figure),
     "accuracy": Kind(linear, lambda accuracy: f"{100 * accuracy:.6g} %", percent),
 }
+# An estimate, which more digits would belie.
+DISTANCE = Kind(above_zero, figure, lambda distance: f"{distance:.2g}")
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,39 @@ class EpochRow:
 
 
 Histories = dict[Mark, tuple[Result, ...]]
+Lines = Mapping[Mark, tuple[Spread, ...]]
 
 
-def views(found: Histories) -> dict[str, tuple[Chart, ...]]:
-    """Charts of loss and accuracy, train and validation: of all epochs, and of the second half.
+@dataclass(frozen=True)
+class Curves:
+    """A figure of every group by epoch, to be drawn as one chart."""
+
+    title: str
+    kind: Kind
+    lines: Lines
+
+
+def curves(found: Histories, distances: Lines) -> tuple[Curves, ...]:
+    """Loss and accuracy, train and validation, and the weight distances if there are any."""
+    metrics = [
+        Curves(
+            f"{split} {name}".capitalize(),
+            kind,
+            {mark: spreads(results, split, name) for mark, results in found.items()},
+        )
+        for name, kind in METRICS.items()
+        for split in SPLITS
+    ]
+    return (*metrics, *([Curves("Weight distance", DISTANCE, distances)] if distances else ()))
+
+
+def views(found: Histories, all_curves: Iterable[Curves]) -> dict[str, tuple[Chart, ...]]:
+    """A chart of each of the curves: of all epochs, and of the second half.
 
     There the lines are close to each other, and the first epochs would flatten what sets them apart. No history gives
     no views.
     """
+    known = tuple(all_curves)
     epochs = {record.epoch for results in found.values() for result in results for record in result.history}
     if not epochs:
         return {}
@@ -100,37 +132,31 @@ def views(found: Histories) -> dict[str, tuple[Chart, ...]]:
     firsts = {"all epochs": min(epochs)}
     if len(epochs) >= FEWEST_EPOCHS_FOR_HALVES:
         firsts["second half"] = last // 2 + 1
-    return {
-        name: tuple(_chart(found, split, kind, range(first, last + 1)) for kind in KINDS for split in SPLITS)
-        for name, first in firsts.items()
-    }
+    return {name: tuple(_chart(one, range(first, last + 1)) for one in known) for name, first in firsts.items()}
 
 
-def epoch_rows(found: Histories) -> tuple[EpochRow, ...]:
+def epoch_rows(found: Histories, all_curves: Iterable[Curves]) -> tuple[EpochRow, ...]:
     """The figures behind the charts, at the epochs that have markers; the cells are in the order of the charts."""
+    known = tuple(all_curves)
     rows: list[EpochRow] = []
     for mark, results in found.items():
-        columns = [
-            [(spread.epoch, spread.text(kind.written)) for spread in shown(spreads(results, split, name))]
-            for name, kind in KINDS.items()
-            for split in SPLITS
+        texts = [{spread.epoch: spread.text(one.kind.written) for spread in one.lines.get(mark, ())} for one in known]
+        rows += [
+            EpochRow(mark, spread.epoch, tuple(of_epoch.get(spread.epoch, NOTHING) for of_epoch in texts))
+            for spread in shown(spreads(results, *FIRST))
         ]
-        rows += [EpochRow(mark, cells[0][0], tuple(text for _, text in cells)) for cells in zip(*columns, strict=True)]
     return tuple(rows)
 
 
-def _chart(found: Histories, split: str, name: str, epochs: range) -> Chart:
-    kind = KINDS[name]
-    lines = {
-        mark: tuple(spread for spread in spreads(results, split, name) if spread.epoch in epochs)
-        for mark, results in found.items()
-    }
+def _chart(curves: Curves, epochs: range) -> Chart:
+    kind = curves.kind
+    lines = {mark: tuple(spread for spread in line if spread.epoch in epochs) for mark, line in curves.lines.items()}
     finite = [spread for line in lines.values() for spread in line if spread.finite]
     y_scale = kind.scale([value for spread in finite for value in (spread.low, spread.high)])
     x_scale = whole(epochs[0], epochs[-1])
     plane = Plane(x_scale, y_scale, kind)
     return Chart(
-        title=f"{split} {name}".capitalize(),
+        title=curves.title,
         logarithmic=y_scale.logarithmic,
         x_ticks=tuple(Tick(plane.x(tick), f"{tick:g}") for tick in x_scale.ticks),
         y_ticks=tuple(Tick(plane.y(tick), kind.tick(tick)) for tick in y_scale.ticks),

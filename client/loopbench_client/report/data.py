@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from loopbench import wire
 from loopbench.spec import Diagnosis, FinalMetrics, ReportedMetrics, Result, Run
+from loopbench_client.report.distances import run_distances
 from loopbench_client.report.model import Report
 from loopbench_client.report.specifications import settings
 
@@ -66,7 +67,10 @@ def _run_rows(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _epoch_rows(report: Report) -> Iterator[dict[str, Any]]:
+    first = {run.spec.seed: run for run in next(iter(report.runs.values()), ())}
     for label, run, result in _results(report):
+        other = first.get(run.spec.seed)
+        distances = dict(run_distances(other, run)) if other else {}
         for record in result.history:
             reported = {key: value for split in SPLITS for key, value in _figures(split, getattr(record, split))}
             seconds = {"train_seconds": record.train_seconds}
@@ -77,6 +81,7 @@ def _epoch_rows(report: Report) -> Iterator[dict[str, Any]]:
                 "epoch": record.epoch,
                 **reported,
                 **seconds,
+                "weight_distance_from_first_group": distances.get(record.epoch),
             }
 
 

@@ -12,6 +12,7 @@ from loopbench_client.report.causes import Diagnosed, diagnosed
 from loopbench_client.report.conclusion import conclusion
 from loopbench_client.report.confusions import confusions
 from loopbench_client.report.data import files
+from loopbench_client.report.distances import distances
 from loopbench_client.report.environments import facts
 from loopbench_client.report.groups import SPLITS, claim_rows, group_table, results
 from loopbench_client.report.marks import marks
@@ -77,6 +78,8 @@ def _content(report: Report) -> dict[str, Any]:
         diagnosed(number, labels, found) for number, (labels, found) in enumerate(report.diagnoses.items(), start=1)
     )
     histories = {mark: results(report, label) for label, mark in look.items()}
+    distant = distances(report, look)
+    drawn = curves.curves(histories, distant)
     return {
         "report": report,
         "comparison": comparison,
@@ -89,9 +92,10 @@ def _content(report: Report) -> dict[str, Any]:
         "splits": SPLITS,
         "groups": group_table(report, look),
         "claims": claim_rows(report),
-        "views": curves.views(histories),
+        "views": curves.views(histories, drawn),
         "frame": curves,
-        "epochs": curves.epoch_rows(histories),
+        "distances": bool(distant),
+        "epochs": curves.epoch_rows(histories, drawn),
         "differences": intervals.differences(comparison, pairs),
         "seeds": intervals.seeds(comparison, look),
         "diagnoses": diagnoses,

@@ -38,7 +38,7 @@ def spreads(results: Iterable[Result], split: str, name: str) -> tuple[Spread, .
     """A figure by epoch. It is NaN at an epoch where it is not finite for every seed: a mean would hide that."""
     records = sorted((record for result in results for record in result.history), key=_epoch)
     return tuple(
-        _spread(epoch, [getattr(getattr(record, split), name) for record in of_epoch])
+        spread(epoch, [getattr(getattr(record, split), name) for record in of_epoch])
         for epoch, of_epoch in groupby(records, key=_epoch)
     )
 
@@ -47,7 +47,8 @@ def _epoch(record: EpochRecord) -> int:
     return record.epoch
 
 
-def _spread(epoch: int, values: list[float]) -> Spread:
+def spread(epoch: int, values: list[float]) -> Spread:
+    """The spread of one value a seed; NaN unless all are finite."""
     if not all(map(math.isfinite, values)):
         return Spread(epoch, math.nan, math.nan, math.nan)
     return Spread(epoch, mean(values), min(values), max(values))

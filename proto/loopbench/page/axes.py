@@ -62,6 +62,15 @@ def logarithmic(values: Iterable[float]) -> Scale:
     return Scale(first, last, tuple(ticks), logarithmic=True)
 
 
+def above_zero(values: Iterable[float]) -> Scale:
+    """Powers of ten around the positive ``values``; where a value is 0, also 0 itself, a decade below the others."""
+    known = [*values]
+    scale = logarithmic(value for value in known if value > 0)
+    if all(value > 0 for value in known):
+        return scale
+    return Scale(scale.low / 10, scale.high, (0.0, *scale.ticks), logarithmic=True)
+
+
 def loss_scale(values: Iterable[float]) -> Scale:
     """Logarithmic, since losses that differ by a factor then are parallel; a loss of 0 has no place on it."""
     known = [*values]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from loopbench.page.bars import ratio_bars
 from loopbench.page.html import Html, element, joined
 from loopbench.spec import Cause, Diagnosis, Effect, Evidence
 from loopbench.text import CONFIGURATION, Context, answer, count, figure
@@ -90,13 +91,14 @@ def _evidence(items: tuple[Evidence, ...], caption: str) -> Html | None:
         element("th", "Expected", scope="col", class_="number"),
         element("th", "Observed", scope="col", class_="number"),
     )
-    return table(caption, head, map(_evidence_row, items))
+    bars = ratio_bars(items)
+    return table(caption, head, (_evidence_row(item, bars.get(item.name)) for item in items))
 
 
-def _evidence_row(item: Evidence) -> Html:
+def _evidence_row(item: Evidence, bar: Html | None) -> Html:
     return element(
         "tr",
-        element("th", item.description, element("br"), element("code", item.name), scope="row"),
+        element("th", item.description, element("br"), element("code", item.name), bar, scope="row"),
         element("td", figure(item.expected), class_="number"),
         element("td", figure(item.observed), class_="number"),
     )

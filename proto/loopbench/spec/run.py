@@ -205,7 +205,10 @@ def _finite(figures: FinalMetrics | ReportedMetrics) -> bool:
 
 
 class EpochRecord(Model):
-    """One epoch, counted from 1, as the loop reported it."""
+    """One epoch, counted from 1, as the loop reported it.
+
+    ``weights_sketch`` are 32 signed sums of the weights after the epoch; epochs of older servers have none.
+    """
 
     epoch: int
     train: ReportedMetrics
@@ -213,6 +216,7 @@ class EpochRecord(Model):
     train_seconds: float
     examples_per_second: float
     samples: int
+    weights_sketch: tuple[float, ...] = ()
 
     @property
     def finite(self) -> bool:

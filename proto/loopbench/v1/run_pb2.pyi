@@ -337,20 +337,22 @@ class ReportedMetrics(_message.Message):
     def __init__(self, loss: _Optional[float] = ..., accuracy: _Optional[float] = ...) -> None: ...
 
 class EpochRecord(_message.Message):
-    __slots__ = ("epoch", "train", "validation", "train_seconds", "examples_per_second", "samples")
+    __slots__ = ("epoch", "train", "validation", "train_seconds", "examples_per_second", "samples", "weights_sketch")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_FIELD_NUMBER: _ClassVar[int]
     TRAIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_SKETCH_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     train: ReportedMetrics
     validation: ReportedMetrics
     train_seconds: float
     examples_per_second: float
     samples: int
-    def __init__(self, epoch: _Optional[int] = ..., train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., train_seconds: _Optional[float] = ..., examples_per_second: _Optional[float] = ..., samples: _Optional[int] = ...) -> None: ...
+    weights_sketch: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, epoch: _Optional[int] = ..., train: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., validation: _Optional[_Union[ReportedMetrics, _Mapping]] = ..., train_seconds: _Optional[float] = ..., examples_per_second: _Optional[float] = ..., samples: _Optional[int] = ..., weights_sketch: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Divergence(_message.Message):
     __slots__ = ("epoch", "step")

@@ -8,6 +8,7 @@ import keras
 
 from loopbench.spec import EpochRecord, Progress, ReportedMetrics
 from loopbench_server.engine.methods import TrainingMethod
+from loopbench_server.engine.sketch import sketch
 
 # More often is of no use to a watcher; reading metrics off the device at every eager step would cost training time.
 PROGRESS_INTERVAL_SECONDS = 0.25
@@ -68,6 +69,7 @@ class Recorder(keras.callbacks.Callback):
             samples=len(self._job.data.train),
             train_seconds=seconds,
             examples_per_second=len(self._job.data.train) / seconds,
+            weights_sketch=sketch(self._job.model.get_weights()),
         )
         self.history.append(record)
         self._on_epoch(record)

@@ -12,7 +12,9 @@ from loopbench import spec
 from loopbench_client import AsyncClient, Client, retry
 from loopbench_client.cli import app
 from loopbench_client.comparing import training
+from loopbench_client.report import Report, write_report
 from tests.support.fake_service import FakeService, error_info, make_run, make_status, serving
+from tests.support.pages import Page
 from tests.support.paths import ROOT
 
 
@@ -97,3 +99,9 @@ def server_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return main.parent
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[Report], Page]:
+    """Writes a report and reads its page."""
+    return lambda report: Page(write_report(tmp_path / "report", report))

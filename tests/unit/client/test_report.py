@@ -24,11 +24,6 @@ TEMPLATES = Path(importlib.import_module("loopbench_client.report").__path__[0])
 Written = Callable[[Report], Page]
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return lambda report: Page(write_report(tmp_path / "report", report))
-
-
 def test_the_page_is_one_file_that_loads_nothing(written: Written) -> None:
     page = written(whole_report())
     assert "://" not in page.source

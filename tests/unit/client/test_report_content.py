@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
-
-from loopbench.spec import Comparison, Method, ReportedMetrics, RunSpec, Verdict
-from loopbench_client.report import Report, write_report
+from loopbench.spec import Comparison, Evidence, Method, ReportedMetrics, RunSpec, Verdict
+from loopbench_client.report import Report
 from loopbench_client.report.specifications import changes
 from tests.support.pages import Page
 from tests.support.reports import (
     ENVIRONMENT,
     ClaimOutcome,
+    make_diagnosis,
     make_group,
     make_report,
     many_groups,
@@ -23,11 +21,6 @@ from tests.support.reports import (
 MINUS = "\N{MINUS SIGN}"
 
 Written = Callable[[Report], Page]
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return lambda report: Page(write_report(tmp_path / "report", report))
 
 
 def test_figures_are_those_given(written: Written) -> None:
@@ -54,6 +47,21 @@ def test_curves_say_mean_and_range(written: Written) -> None:
     assert "tape, epoch 1: 0.44 (0.4 to 0.48)" in page.text
     assert "fit, epoch 2: 94.90 % (93.90 % to 95.90 %)" in page.text
     assert page.row("tape 1 0.44 (0.4 to 0.48) 0.88 (0.8 to 0.96)")
+
+
+def test_ratios_of_causes_are_bars_from_one(written: Written) -> None:
+    diagnosis = make_diagnosis()
+    ratios = {"gradient_ratio/kernel": 0.1, "gradient_ratio/bias": 1.0, "loss_ratio": 10.0, "ratio": 3.0}
+    measured = tuple(Evidence(name=n, description=n, expected=1, observed=r) for n, r in ratios.items())
+    cause = diagnosis.causes[0].model_copy(update={"evidence": measured})
+    page = written(
+        make_report(two_groups(), diagnoses={("tape", "fit"): diagnosis.model_copy(update={"causes": (cause,)})})
+    )
+    bars = [svg["class"] for svg in page.all("svg") if "bar" in (svg.get("class") or "").split()]
+    assert bars == ["bar off", "bar", "bar off"]
+    # One axis from 0.1 to 10, whose middle is 1: a tenth reaches to the left as far as ten to the right.
+    places = [(rect["x"], rect["width"]) for rect in page.all("rect") if rect.get("height") == "10"]
+    assert places == [("0%", "50%"), ("50%", "0.8%"), ("50%", "50%")]
 
 
 def test_a_diverged_group_breaks_nothing(written: Written) -> None:

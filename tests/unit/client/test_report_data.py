@@ -15,16 +15,11 @@ from loopbench.spec import Dataset, Loss, Method, Run, RunSpec
 from loopbench.v1 import analysis_pb2, run_pb2
 from loopbench_client.comparing import Plan, make_plan, read_draft
 from loopbench_client.comparing.plan_file import format_plan
-from loopbench_client.report import Report, write_report
+from loopbench_client.report import Report
 from tests.support.pages import Page
 from tests.support.reports import make_group, make_report, two_groups, whole_report
 
 Written = Callable[[Report], Page]
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return lambda report: Page(write_report(tmp_path / "report", report))
 
 
 def file_in(page: Page, name: str) -> str:

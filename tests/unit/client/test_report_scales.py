@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from loopbench.page.axes import MOST_TICKS, Scale, linear, logarithmic, loss_scale, whole
+from loopbench.page.axes import MOST_TICKS, Scale, above_zero, linear, logarithmic, loss_scale, whole
 from loopbench.text import figure
 from loopbench_client.report.words import mean, percent
 
@@ -52,6 +52,14 @@ def test_epochs_are_whole(epochs: tuple[int, int], ticks: tuple[int, ...]) -> No
     scale = whole(*epochs)
     assert scale.ticks == ticks
     assert 0 < scale.at(epochs[0]) <= scale.at(epochs[1]) < 1
+
+
+def test_a_distance_of_zero_is_below_all_others() -> None:
+    scale = above_zero([0.0, 0.01, 0.5])
+    assert scale.ticks == pytest.approx((0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5))
+    assert scale.at(0) == 0 < scale.at(0.01) < scale.at(0.5) == 1
+    assert above_zero([0.01, 0.5]) == logarithmic([0.01, 0.5])
+    assert above_zero([0.0]).at(0) == 0
 
 
 def test_a_loss_of_zero_has_no_place_on_a_logarithmic_axis() -> None:

@@ -60,9 +60,10 @@ def test_gradient_ratios_are_bars_from_one(page: Page) -> None:
     assert page.row("dense/kernel") == "dense/kernel 32"
     assert page.row("dense/bias") == "dense/bias second only"
     bars = [attributes for attributes in page.all("svg") if str(attributes["class"]).startswith("bar")]
-    # One variable has no ratio, two layers no difference: their bars are empty, and there is one bar a row.
-    assert len(bars) == 2 + 4
-    assert len(page.all("rect")) == 1 + 2
+    # One variable has no ratio, two layers no difference: their bars are empty, and there is one bar a row. The ratio
+    # that is evidence of the cause has a bar, too, and so has the same among the controls.
+    assert len(bars) == 2 + 4 + 2
+    assert len(page.all("rect")) == 1 + 2 + 2
 
 
 def test_metrics_are_side_by_side(page: Page) -> None:
