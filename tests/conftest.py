@@ -11,6 +11,7 @@ MARK_OF_FIXTURE = {
     "postgresql": "postgresql",
     "image": "container",
     "browser": "browser",
+    "other_clients": "clients",
     "prometheus_tools": "prometheus",
 }
 

@@ -11,6 +11,7 @@ from typing import Self
 import grpc
 
 from loopbench.addresses import is_loopback
+from loopbench.pem import holds_certificate, is_pair
 from loopbench_client.errors import AccessError, TlsError
 
 TOKEN_VARIABLE = "LOOPBENCH_TOKEN"  # noqa: S105  # nosec B105  # the name of a variable
@@ -46,20 +47,34 @@ class Tls:
         """For a channel.
 
         Raises:
-            TlsError: files that cannot be read, all of them named, or a certificate without its key.
+            TlsError: files that cannot be read, that hold no certificate or no key, all of them named; or a
+                certificate without its key.
         """
         if (self.certificate is None) != (self.key is None):
             raise TlsError("a client's certificate and its key go together, and one of them is missing")
-        contents, faults = [], []
-        for path in (self.ca or ssl.get_default_verify_paths().cafile, self.key, self.certificate):
-            try:
-                contents.append(Path(path).read_bytes() if path else None)
-            except OSError as error:
-                faults.append(f"{path} cannot be read: {error.strerror}")
+        faults: list[str] = []
+        authority = _read(self.ca or ssl.get_default_verify_paths().cafile, faults)
+        key, certificate = _read(self.key, faults), _read(self.certificate, faults)
+        faults += [
+            f"{path} holds no certificate in PEM form"
+            for path, content in ((self.ca, authority), (self.certificate, certificate))
+            if path and content is not None and not holds_certificate(content)
+        ]
+        if not faults and self.certificate and self.key and not is_pair(self.certificate, self.key):
+            faults.append(f"{self.key} is not the unencrypted PEM key of {self.certificate}")
         if faults:
             raise TlsError("; ".join(faults))
         # Without roots gRPC takes those that it brings itself.
-        return grpc.ssl_channel_credentials(*contents)
+        return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def _read(path: Path | str | None, faults: list[str]) -> bytes | None:
+    """The bytes of the file at ``path``; None without a path, and where the file is among the ``faults``."""
+    try:
+        return Path(path).read_bytes() if path else None
+    except OSError as error:
+        faults.append(f"{path} cannot be read: {error.strerror}")
+        return None
 
 
 @dataclass(frozen=True)

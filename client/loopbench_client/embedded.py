@@ -130,7 +130,9 @@ def log_file(name: str) -> Path:
     try:
         return platformdirs.user_log_path("loopbench", ensure_exists=True) / f"{name}.log"
     except OSError as error:
-        raise EmbeddedServerError(f"the log of a server started here cannot be written: {error}", hint=HINT) from error
+        raise EmbeddedServerError(
+            f"the log of a server started here cannot be written: {error.strerror}", hint=HINT
+        ) from error
 
 
 def _address(process: subprocess.Popen[bytes], timeout: float, log: Path) -> str:

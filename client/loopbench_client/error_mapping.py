@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -35,6 +36,9 @@ STATUS_ERRORS: dict[grpc.StatusCode, type[errors.LoopbenchError]] = {
 }
 
 OTHER_VERSION = "use the server's version of loopbench"
+
+# gRPC's own text, such as "Stream removed (Deadline Exceeded)", and the same in words of its users.
+DEADLINE_TEXT, DEADLINE_MESSAGE = "Deadline Exceeded", "the time limit of the call is over"
 
 # What to do where the status is not the server's own word, but gRPC's, or that of something between here and there.
 HINTS: dict[grpc.StatusCode, str] = {
@@ -84,18 +88,21 @@ def error_details(call: Any) -> errors.ErrorDetails:
 def to_error(call: Any) -> errors.LoopbenchError:
     """The client's error for a failed call (``grpc.RpcError`` with a code)."""
     details = error_details(call)
-    kind = STATUS_ERRORS[call.code()]
+    kind, hint = STATUS_ERRORS[call.code()], ""
+    # A server's own words have a reason, gRPC's have none.
+    if not details.reason:
+        details = replace(details, message=DEADLINE_MESSAGE) if DEADLINE_TEXT in details.message else details
+        hint = HINTS.get(call.code(), "")
     if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
         kind = errors.RunCancelledError
     if kind is errors.TooMuchError and details.reason:  # the service's own word; gRPC refuses without one
         kind = errors.QueueFullError
     if kind is errors.ServerUnavailableError and not details.reason:
         return _not_connected(details)
-    return kind(details, hint="" if details.reason else HINTS.get(call.code(), ""))
+    return kind(details, hint=hint)
 
 
 def _not_connected(details: errors.ErrorDetails) -> errors.LoopbenchError:
-    """A server's own words have a reason, gRPC's have none."""
     trouble = failed_handshake(details.message)
     if trouble is None:
         hint = hint_on(details.message) or HINTS[grpc.StatusCode.UNAVAILABLE]

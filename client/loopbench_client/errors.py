@@ -20,6 +20,7 @@
     │   └── EmbeddedServerError     the embedded server did not start
     ├── DeadlineError               no answer in time
     ├── UnsupportedError            this server cannot do that
+    ├── OutputError                 a file cannot be written
     └── ServerError                 the server erred, or gave an answer outside the contract
 """
 
@@ -140,6 +141,10 @@ class DeadlineError(LoopbenchError):
 
 class UnsupportedError(LoopbenchError):
     """This server cannot do that."""
+
+
+class OutputError(LoopbenchError):
+    """A file of results cannot be written."""
 
 
 class ServerError(LoopbenchError):

@@ -29,8 +29,11 @@ FAILED_HANDSHAKES = (
 HUNG_UP = "Socket closed"
 # What gRPC says first where none of the addresses takes a connection.
 UNCONNECTED = ("failed to connect", "connections to all backends failing")
-HUNG_UP_HINT = (
-    "it hangs up at once: it may want TLS (--tls, --tls-ca), or a certificate of yours (--tls-client-certificate)"
+FLAGS = "--tls or --tls-ca, and --tls-client-certificate if it asks for one"
+HUNG_UP_HINT = f"it hangs up at once: a server with TLS needs {FLAGS}"
+# Of a name with several addresses, gRPC's text has the last one only: another one may have hung up.
+UNCONNECTED_HINT = (
+    f"check the address, and whether a server runs there (loopbench-server); a server with TLS needs {FLAGS}"
 )
 
 
@@ -40,5 +43,7 @@ def failed_handshake(text: str) -> Trouble | None:
 
 
 def hint_on(text: str) -> str:
-    """What to try after a failed connection; empty where gRPC's ``text`` gives no clue."""
-    return HUNG_UP_HINT if text.startswith(UNCONNECTED) and HUNG_UP in text else ""
+    """What to try after a failed connection; empty where gRPC's ``text`` is about something else."""
+    if not text.startswith(UNCONNECTED):
+        return ""
+    return HUNG_UP_HINT if HUNG_UP in text else UNCONNECTED_HINT

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from loopbench.text import counted
 from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
@@ -127,9 +128,8 @@ def _compared(experiment: Experiment) -> tuple[str, ...]:
     shared = sorted(first.reported.keys() & second.reported.keys())
     return (
         (
-            f"{first.epochs} epochs on {len(experiment.data)} samples in one order: {_count(first)} and "
-            f"{_count(second)} "
-            f"updates."
+            f"{counted(first.epochs, 'epoch')} on {counted(len(experiment.data), 'sample')} in one order: "
+            f"{_count(first)} and {counted(_count(second), 'update')}."
         ),
         (
             f"{len(experiment.harness.names)} trainable variables and {len(experiment.harness.state_names)} other "

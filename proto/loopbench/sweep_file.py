@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from loopbench import wire
 from loopbench.spec import InvalidFieldsError, RunSpec, Violation, violations_of
+from loopbench.spelling import suggestion
 from loopbench.sweep import FILE_BYTES, Sweep
 from loopbench.v1 import run_pb2
 
@@ -38,9 +39,10 @@ def read_sweep(path: Path) -> Sweep:
             raise _unreadable(path, f"must have at most {FILE_BYTES:,} bytes")
         document = json.loads(content, object_pairs_hook=_each_name_once)
     except (OSError, ValueError, RecursionError) as error:
-        raise (
-            error if isinstance(error, InvalidFieldsError) else _unreadable(path, f"cannot be read: {error}")
-        ) from None
+        if isinstance(error, InvalidFieldsError):
+            raise
+        cause = error.strerror if isinstance(error, OSError) else None
+        raise _unreadable(path, f"cannot be read: {cause or error}") from None
     if not isinstance(document, dict):
         raise _unreadable(path, NOT_AN_OBJECT)
     return _sweep(document)
@@ -104,7 +106,7 @@ def _parsed(given: Any, message: Message, place: str) -> Iterable[Violation]:
     for name, value in given.items():
         here = f"{place}.{name}"
         if name not in fields:
-            yield Violation(field=here, description="there is no such field")
+            yield Violation(field=here, description=f"there is no such field{suggestion(name, fields)}")
         elif _taken(message, fields[name]):
             yield Violation(field=here, description="is given already, by this name or another of which one is taken")
         elif fields[name].message_type and isinstance(value, dict):

@@ -46,6 +46,11 @@ def figure(value: float | None) -> str:
     return f"{value:.6g}" if math.isfinite(value) else "NaN" if math.isnan(value) else f"{value:+}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 run``, ``1,234 runs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def describe(diagnosis: Diagnosis, *, verbose: bool = False, context: Context = PLAIN) -> str:
     """The answer in one sentence, then all causes with their evidence.
 

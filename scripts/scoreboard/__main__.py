@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
 from scripts.scoreboard.board import page
-from scripts.scoreboard.cases import PROGRAM, read_cases
+from scripts.scoreboard.cases import PROGRAM, Case, read_cases
 from scripts.scoreboard.result import Result
 from scripts.scoreboard.verdicts import Verdict, verdict
 
@@ -21,15 +22,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="run these cases alone, and write no page")
     parser.add_argument("--folder", type=Path, nargs="+", default=FOLDERS, help="folders of the cases")
     parser.add_argument("--page", type=Path, default=PAGE, help="page to write (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="cases diagnosed at once (default: %(default)s)")
     given = parser.parse_args(words)
+    found = chain.from_iterable(read_cases(folder.resolve()) for folder in given.folder)
+    cases = [case for case in found if not given.cases or case.path.stem in given.cases]
     results = []
-    for case in chain.from_iterable(read_cases(folder.resolve()) for folder in given.folder):
-        if given.cases and case.path.stem not in given.cases:
-            continue
-        answer = case.answer()
-        results.append(Result(case, answer, verdict(case.label, answer)))
-        found = answer.error or ", ".join(answer.reasons) or "none"
-        print(f"{results[-1].verdict:8s}{case.name}: {found} ({answer.seconds:.0f} s)", flush=True)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for case, answer in zip(cases, pool.map(Case.answer, cases), strict=True):
+            results.append(Result(case, answer, verdict(case.label, answer)))
+            reported = answer.error or ", ".join(answer.reasons) or "none"
+            print(f"{results[-1].verdict:8s}{case.name}: {reported} ({answer.seconds:.0f} s)", flush=True)
     if not given.cases:
         given.page.write_text(page(results))
     return int(any(result.verdict is not Verdict.HIT and result.case.label.kind != PROGRAM for result in results))

@@ -2,9 +2,22 @@
 
 import sys
 
+# Words that call for a copy of the store instead of a server.
+COMMANDS = ("backup", "restore")
+
 
 def main() -> None:
     """The command ``loopbench-server``."""
+    words = sys.argv[1:]
+    if words[:1] and words[0] in COMMANDS:
+        from loopbench_server.backup import run as copy_store  # noqa: PLC0415
+
+        copy_store(words)
+    else:
+        _serve()
+
+
+def _serve() -> None:
     from loopbench_server.app import run  # noqa: PLC0415
     from loopbench_server.config import Settings, load_settings  # noqa: PLC0415
     from loopbench_server.errors import StartError  # noqa: PLC0415

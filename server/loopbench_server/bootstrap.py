@@ -29,8 +29,12 @@ SCRAPE_TIMEOUT_SECONDS = 10.0
 PERMANENT_ERRORS = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
 
 
-def _parse_url(url: str) -> sa.URL:
-    """Parse ``url``. No error shows its password, even where another part contains some of the password."""
+def parse_url(url: str) -> sa.URL:
+    """Parse ``url``. No error shows its password, even where another part contains some of the password.
+
+    Raises:
+        SettingError: it is no URL of SQLAlchemy.
+    """
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -50,7 +54,7 @@ def open_store(settings: TrainingSettings, observer: TransactionObserver) -> Sto
         SettingError: the store cannot be opened with these settings.
         StartError: the store cannot be opened now.
     """
-    url = _parse_url(settings.store_url.get_secret_value())
+    url = parse_url(settings.store_url.get_secret_value())
     try:
         lease = timedelta(seconds=settings.lease_seconds)
         return Store(open_database(url), str(uuid.uuid4()), lease, observer, reserved_connections(url))
@@ -106,7 +110,8 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
     try:
         server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
     except (OSError, OverflowError) as error:
-        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error}") from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {cause}") from error
     # The library waits for a silent scraper for ever, and prints a traceback when one disconnects.
     handler: Any = server.RequestHandlerClass
     server.RequestHandlerClass = type("Handler", (handler,), {"timeout": SCRAPE_TIMEOUT_SECONDS})

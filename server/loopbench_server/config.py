@@ -27,8 +27,8 @@ HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
 Address = Annotated[str, Field(pattern=r"^(unix:.+|.+:\d{1,5})$")]
 
 
-class TrainingSettings(BaseSettings):
-    """Settings of every program that trains."""
+class StoreSettings(BaseSettings):
+    """Settings of every program that uses the store."""
 
     model_config = SettingsConfigDict(
         env_prefix="LOOPBENCH_",
@@ -39,13 +39,18 @@ class TrainingSettings(BaseSettings):
         extra="ignore",
     )
 
-    metrics_address: HostPort | Literal["none"] = Field(
-        "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
-    )
     store_url: SecretStr = Field(
         SecretStr(f"sqlite:///{STATE_DIR / 'runs.db'}"),
         description="SQLAlchemy URL of the database with runs, epochs and weights; by default a file of SQLite. "
         "A password in it is safer in the environment variable, as others may see flags",
+    )
+
+
+class TrainingSettings(StoreSettings):
+    """Settings of every program that trains."""
+
+    metrics_address: HostPort | Literal["none"] = Field(
+        "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
     )
     data_dir: Path | None = Field(None, description="folder with mnist.npz; by default Keras's cache, then a download")
     tensorboard_dir: Path = Field(
@@ -91,6 +96,8 @@ class Settings(TrainingSettings):
     """Trains one small network in several ways and reports whether the ways agree.
 
     Every flag can be given as an environment variable too: --store-url is LOOPBENCH_STORE_URL. A flag wins.
+
+    Two commands copy the store instead, and have --help: loopbench-server backup FILE, loopbench-server restore FILE.
     """
 
     model_config = SettingsConfigDict(cli_prog_name="loopbench-server")

@@ -43,7 +43,7 @@ class InvalidRequestError(LoopbenchServerError):
     """
 
     reason = "INVALID_FIELDS"
-    hint = "Correct the named fields; the contract (the .proto files) defines what each may hold."
+    hint = "Correct the named fields."
 
     def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
         super().__init__(message, **metadata)
@@ -54,7 +54,7 @@ class RunNotFoundError(LoopbenchServerError):
     """No run has this id, or matches the specification."""
 
     reason = "RUN_NOT_FOUND"
-    hint = "ListRuns lists the existing runs."
+    hint = "List the existing runs: loopbench runs, or ListRuns."
 
 
 class RequestConflictError(LoopbenchServerError):
@@ -158,7 +158,7 @@ class DeviceNotAvailableError(LoopbenchServerError):
     """The run needs a GPU that the server does not have."""
 
     reason = "DEVICE_NOT_AVAILABLE"
-    hint = "GetServerInfo lists the devices; AUTO uses a GPU only if there is one."
+    hint = "List the devices of the server: loopbench info, or GetServerInfo. AUTO uses a GPU only if there is one."
 
 
 class ExecutionNotAvailableError(LoopbenchServerError):
@@ -216,7 +216,7 @@ class RunFailedError(LoopbenchServerError):
     """The run ended without a result."""
 
     reason = "RUN_FAILED"
-    hint = "GetRun and the server's log have the details."
+    hint = "See the details of the run (loopbench show, or GetRun) and the server's log."
 
 
 class CallerGoneError(LoopbenchServerError):

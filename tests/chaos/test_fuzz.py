@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from loopbench.spec import Dataset, RunFilter, RunSpec, RunState
 from loopbench.v1 import run_pb2
 from loopbench.v1.benchmark_service_pb2 import CancelRunRequest
+from loopbench_server.rpc import reflection
 from loopbench_server.rpc.interceptors.parsing import WHOLE_REQUEST
 from tests.support.messages import request_strategies
 from tests.support.requests import SERVICE, exists
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 SERVICES = (
     SERVICE,
     health_pb2.DESCRIPTOR.services_by_name["Health"],
-    reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"],
+    *(file.services_by_name["ServerReflection"] for file in reflection.FILES),
 )
 METHODS: dict[str, Descriptor] = {
     f"/{service.full_name}/{method.name}": method.input_type for service in SERVICES for method in service.methods

@@ -1,5 +1,7 @@
 """Older, newer, and restored databases."""
 
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -22,7 +24,6 @@ from loopbench_server.store.schema import metadata
 from loopbench_server.store.store import Store
 from tests.chaos.databases import DATABASES
 from tests.chaos.server_under_test import server_under_test
-from tests.support.paths import ROOT
 from tests.support.postgresql import program
 from tests.support.servers import eventually
 
@@ -241,23 +242,36 @@ def test_a_server_whose_store_a_newer_one_upgrades_finishes_its_runs(tmp_path: P
     assert "newer loopbench" in server.log.splitlines()[-1]
 
 
-BACKUP = "import sqlite3, sys; source, copy = map(sqlite3.connect, sys.argv[1:]); source.backup(copy)"
+def copy_store(command: str, file: Path, url: str, *flags: str) -> "subprocess.CompletedProcess[str]":
+    words = [sys.executable, "-m", "loopbench_server", command, str(file), "--store-url", url, *flags]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
 
 
 @pytest.mark.slow
 def test_a_sqlite_backup_during_runs_is_complete(tmp_path: Path) -> None:
-    assert BACKUP in (ROOT / "docs/operating.md").read_text()
-    file, copy = tmp_path / "runs.db", tmp_path / "backup.db"
+    copy, url = tmp_path / "backup.db", f"sqlite:///{tmp_path / 'runs.db'}"
     flags = ("--slots", "1", "--lease-seconds", "2")
-    with server_under_test(tmp_path, f"sqlite:///{file}", *flags) as server, Client(server.address) as client:
+    with server_under_test(tmp_path, url, *flags) as server, Client(server.address) as client:
         trained = client.train(SHORT)
         going_on = client.train(RunSpec(dataset=Dataset.DIGITS, epochs=1_000), detach=True)
         while not next(client.watch_run(going_on.id)).epochs:
             pass
-        subprocess.run([sys.executable, "-c", BACKUP, str(file), str(copy)], check=True)
+        made = copy_store("backup", copy, url)
+        assert made.returncode == 0, made.stderr
+        found = re.search(r"runs 2, epochs (\d+), weights 1,", made.stdout)
+        assert found
+        assert int(found[1]) >= 2  # the epoch of the run that succeeded, and one of the other
+        refused = copy_store("restore", copy, url, "--overwrite")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "is in use" in refused.stderr
         client.cancel_run(going_on.id)
-    assert sqlite3.connect(copy).execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    with server_under_test(tmp_path, f"sqlite:///{copy}", *flags) as server, Client(server.address) as client:
+        client.delete_run(trained.id)
+        assert client.train(SHORT).state is RunState.SUCCEEDED
+    restored = copy_store("restore", copy, url, "--overwrite")
+    assert restored.returncode == 0, restored.stderr
+    assert found[0] in restored.stdout
+    with server_under_test(tmp_path, url, *flags) as server, Client(server.address) as client:
+        assert {run.id for run in client.list_runs()} == {trained.id, going_on.id}
         assert client.get_run(trained.id) == trained
         assert client.evaluate(trained.id).validation == trained.result.validation  # type: ignore[union-attr]
         lost = [*client.watch_run(going_on.id)][-1].run
@@ -266,18 +280,23 @@ def test_a_sqlite_backup_during_runs_is_complete(tmp_path: Path) -> None:
         assert (lost.state, lost.error.reason) == (RunState.FAILED, "SERVER_LOST")
 
 
+def run_printed_command(refused: "subprocess.CompletedProcess[str]") -> None:
+    """Run the command of PostgreSQL that a command of this project prints instead of copying."""
+    assert (refused.returncode, refused.stdout) == (1, "")
+    name, *words = shlex.split(refused.stderr.partition("run: ")[2])
+    found = program(name)
+    assert found
+    subprocess.run([found, *words], check=True)
+
+
 @pytest.mark.slow
 def test_a_backup_of_postgresql_is_restored(tmp_path: Path, postgresql_url: str) -> None:
-    dump, plain = tmp_path / "backup.dump", postgresql_url.replace("+psycopg", "")
+    dump = tmp_path / "backup.dump"
     with server_under_test(tmp_path, postgresql_url) as server, Client(server.address) as client:
         trained = client.train(SHORT)
-        pg_dump, pg_restore = program("pg_dump"), program("pg_restore")
-        assert pg_dump
-        assert pg_restore
-        subprocess.run([pg_dump, "--format=custom", f"--file={dump}", plain], check=True)
+        run_printed_command(copy_store("backup", dump, postgresql_url))
         client.delete_run(trained.id)
-    restore = [pg_restore, "--clean", "--if-exists", "--no-owner", f"--dbname={plain}", str(dump)]
-    subprocess.run(restore, check=True)
+    run_printed_command(copy_store("restore", dump, postgresql_url))
     with server_under_test(tmp_path, postgresql_url) as server, Client(server.address) as client:
         assert client.get_run(trained.id) == trained
         assert client.evaluate(trained.id).validation == trained.result.validation  # type: ignore[union-attr]

@@ -126,6 +126,7 @@ def test_a_train_step_and_a_test_step_that_return_their_last_batch() -> None:
     diagnosis = diagnose(Stepping, data, fit("mse", stock_steps=True), fit("mse"))
     found = only(diagnosis, Reason.LAST_BATCH, Side.SECOND)
     assert set(found) == {"second_loss", "second_val_loss"}
+    assert "from train_step and test_step" in diagnosis.causes[0].fix
 
 
 class OnlyTheLoss(Stepping):
@@ -139,6 +140,7 @@ def test_a_train_step_that_feeds_no_metric() -> None:
     diagnosis = diagnose(OnlyTheLoss, data, fit("mse", stock_steps=True), fit("mse"))
     found = only(diagnosis, Reason.UNFED_METRIC, Side.SECOND)
     assert found["second_loss"].observed == 0
+    assert "feed it in train_step" in diagnosis.causes[0].fix
 
 
 def test_a_loop_that_returns_the_last_loss() -> None:
@@ -149,8 +151,19 @@ def test_a_loop_that_returns_the_last_loss() -> None:
         seen.extend([losses[-1]] if sum(sizes) == SAMPLES else [])
         return {"loss": losses[-1]}
 
-    found = only(diagnose(build, data, looped(report), fit()), Reason.LAST_BATCH, Side.FIRST)
+    diagnosis = diagnose(build, data, looped(report), fit())
+    found = only(diagnosis, Reason.LAST_BATCH, Side.FIRST)
+    assert "in the loop" in diagnosis.causes[0].fix
+    assert "train_step" not in diagnosis.causes[0].fix
     assert found["first_loss"].observed == pytest.approx(seen[0], rel=1e-5)
+
+
+def test_a_loop_over_a_model_with_a_train_step_that_it_does_not_call() -> None:
+    _, data = signals()
+    last = looped(lambda _, __, losses, ___: {"loss": losses[-1]}, squared)
+    diagnosis = diagnose(Stepping, data, last, fit("mse", stock_steps=True))
+    only(diagnosis, Reason.LAST_BATCH, Side.FIRST)
+    assert "train_step" not in diagnosis.causes[0].fix
 
 
 def _validated(evaluate: Any) -> Loop:

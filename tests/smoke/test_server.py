@@ -430,7 +430,8 @@ class Generic:
 def test_a_reflection_client_trains_watches_and_cancels(channel: grpc.Channel) -> None:
     """The client gets everything else by reflection."""
     generic = Generic(channel)
-    assert {SERVICE, "grpc.health.v1.Health"} <= generic.services()
+    versions = {f"grpc.reflection.{version}.ServerReflection" for version in ("v1", "v1alpha")}
+    assert {SERVICE, "grpc.health.v1.Health", *versions} == generic.services()
 
     trained = generic.call(SERVICE, "Train", {"spec": {"dataset": "DATASET_DIGITS", "epochs": 2}})
     assert trained["state"] == "RUN_STATE_SUCCEEDED"

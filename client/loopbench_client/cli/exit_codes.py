@@ -74,6 +74,7 @@ EXIT_CODES: dict[type[errors.LoopbenchError], ExitCode] = {
     errors.EmbeddedServerError: ExitCode.UNAVAILABLE,
     errors.DeadlineError: ExitCode.DEADLINE,
     errors.UnsupportedError: ExitCode.UNSUPPORTED,
+    errors.OutputError: ExitCode.OUTPUT_LOST,
     errors.ServerError: ExitCode.RUN_FAILED,
 }
 

@@ -1,21 +1,35 @@
 """Files that a command writes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 
-from loopbench_client.errors import ErrorDetails, LoopbenchError
+from loopbench.spec import InvalidFieldsError, Violation
+from loopbench_client.cli.options import bad_input
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Translates the system's errors of a block that writes ``path``.
+def check_file(path: Path, place: str) -> None:
+    """Makes the folder of the file at ``path``, and checks before any work that the file can be written.
 
     Raises:
-        LoopbenchError: it cannot be written.
+        InvalidSpecError: it cannot; ``place`` names the argument of the command line.
     """
+    fault = _fault_of_folder(path.parent) or _fault_of_file(path)
+    if fault:
+        raise bad_input(InvalidFieldsError((Violation(field=place, description=fault),)))
+
+
+def _fault_of_folder(folder: Path) -> str:
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return f"{next(part for part in (folder, *folder.parents) if part.exists())} is a file, not a folder"
     except OSError as error:
-        cause = error.strerror or str(error)
-        raise LoopbenchError(ErrorDetails(f"{path} cannot be written: {cause}", "FILE_NOT_WRITABLE")) from error
+        return f"{folder} cannot be created: {error.strerror}"
+    return ""
+
+
+def _fault_of_file(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder, not a file"
+    written = path if path.exists() else path.parent
+    return "" if os.access(written, os.W_OK) else f"{written} is not writable"

@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from loopbench.spelling import closest
+
 INDENT = "  "
 TEXT_INDENT = " " * 6
 # Between the name of a command and its summary.
@@ -81,3 +83,15 @@ class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes it."""
         write_help(self, ctx, formatter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parses the arguments; the error about an unknown flag suggests the one that was probably meant."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # Typer does not export the class of this error.
+            if hasattr(error, "possibilities"):
+                flags = (flag for parameter in self.get_params(ctx) for flag in parameter.opts)
+                found = closest(str(getattr(error, "option_name", "")), flags)
+                error.possibilities = [found] if found else []
+            raise

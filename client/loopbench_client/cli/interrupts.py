@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run trains."""
+"""What ends a run before its time: Ctrl-C, SIGTERM and a time limit."""
 
 import signal
 import threading
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from loopbench.spec import RunEvent
 from loopbench_client.cli.output import err
+from loopbench_client.errors import DeadlineError
 
 OnProgress = Callable[[RunEvent], None]
 
@@ -25,8 +26,8 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def reporting_interrupts() -> Iterator[Callable[[OnProgress], OnProgress]]:
-    """Reports the run that an interrupt of the block cancels; yields what to wrap its callback in."""
+def reporting_cancellation() -> Iterator[Callable[[OnProgress], OnProgress]]:
+    """Names the run that an interrupt or the time limit of the block cancels; yields what to wrap its callback in."""
     run_ids: list[str] = []
 
     def remember(show: OnProgress) -> OnProgress:
@@ -40,7 +41,7 @@ def reporting_interrupts() -> Iterator[Callable[[OnProgress], OnProgress]]:
     try:
         with terminated_as_interrupted():
             yield remember
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DeadlineError):
         for run_id in run_ids:
             err().print(f"run {run_id} is cancelled", soft_wrap=True)
         raise

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from loopbench.addresses import check_target
 from loopbench.spec import InvalidFieldsError, violations_of
+from loopbench.spelling import suggestion
 from loopbench_client.errors import ErrorDetails, InvalidSpecError
 
 E = TypeVar("E", bound=StrEnum)
@@ -46,13 +47,14 @@ def kebab(value: str) -> str:
     return value.lower().replace("_", "-")
 
 
-def _parser(kind: type[E], choices: str) -> Callable[[Any], E]:
+def _parser(kind: type[E], choices: list[str]) -> Callable[[Any], E]:
     def parse(value: Any) -> E:
         try:
             return kind(str(value).upper().replace("-", "_"))
         except ValueError:
-            message = "{value} is not one of {choices}."
-            raise PydanticCustomError("choice", message, {"value": repr(value), "choices": choices}) from None
+            end = suggestion(str(value), choices) or "."
+            words = {"value": repr(value), "choices": ", ".join(choices), "end": end}
+            raise PydanticCustomError("choice", "{value} is not one of {choices}{end}", words) from None
 
     return parse
 
@@ -65,7 +67,7 @@ def enum_option(kind: type[StrEnum], text: str, *flags: str, default: StrEnum | 
     choices = [kebab(member) for member in kind]
     return typer.Option(
         *flags,
-        parser=_parser(kind, ", ".join(choices)),
+        parser=_parser(kind, choices),
         metavar="CHOICE",
         autocompletion=lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)],
         show_default=kebab(default) if default is not None else False,

@@ -13,7 +13,7 @@ from rich.text import Text
 from loopbench.spec import RunEvent, RunState
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import err, percent
-from loopbench_client.cli.waiting import until
+from loopbench_client.cli.waiting import announcing
 
 # Seconds between two lines of the same state.
 LINE_SECONDS = 10.0
@@ -78,26 +78,30 @@ def progress_bar(title: str, seconds: float | None = None) -> Iterator[Callable[
     It prints the id of the run first. Then it moves a bar on a terminal, and prints lines elsewhere.
     """
     console = err()
+    with announcing(console, "the end of the run", seconds), _shown(console, title) as show:
+        yield _after_id(console, title, show)
+
+
+@contextmanager
+def _shown(console: Console, title: str) -> Iterator[Callable[[RunEvent], None]]:
     if not console.is_terminal:
-        yield _after_id(console, title, seconds, ProgressLines(console))
+        yield ProgressLines(console)
         return
     # A terminal without Unicode has no spinner of dots.
     spinner = SpinnerColumn("line" if console.options.ascii_only else "dots")
     with RunProgress(spinner, TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield _after_id(console, title, seconds, lambda event: _update(bar, task, event))
+        yield lambda event: _update(bar, task, event)
 
 
-def _after_id(
-    console: Console, title: str, seconds: float | None, show: Callable[[RunEvent], None]
-) -> Callable[[RunEvent], None]:
+def _after_id(console: Console, title: str, show: Callable[[RunEvent], None]) -> Callable[[RunEvent], None]:
     known = ""
 
     def on_progress(event: RunEvent) -> None:
         nonlocal known
         if event.run is not None and event.run.id != known:
             known = event.run.id
-            console.print(f"run {known}  {title}: waiting for its end, {until(seconds)}", soft_wrap=True)
+            console.print(f"run {known}  {title}", soft_wrap=True)
         show(event)
 
     return on_progress

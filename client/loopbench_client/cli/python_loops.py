@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What the names stand for, in their order; the last one may be left out.
 PARTS = ("BUILD_MODEL", "DATA", "LOOP", "SECOND")
 NEEDED = ("keras", "tensorflow")
-INSTALL = "pip install 'loopbench[diagnose]'"
+HINT = "install keras-loopbench with its extra 'diagnose'"
 
 
 def diagnose_python(names: Sequence[str], *, samples: int | None, seed: int | None) -> "Diagnosis":
@@ -56,7 +56,7 @@ def diagnose_python(names: Sequence[str], *, samples: int | None, seed: int | No
 
 def _check_installed() -> None:
     if any(find_spec(name) is None for name in NEEDED):
-        raise LoopbenchError(ErrorDetails(f"--python needs TensorFlow and Keras: run {INSTALL}", "NOT_INSTALLED"))
+        raise LoopbenchError(ErrorDetails("--python needs TensorFlow and Keras", "NOT_INSTALLED"), hint=HINT)
 
 
 def _load(names: Sequence[str]) -> tuple[Any, ...]:

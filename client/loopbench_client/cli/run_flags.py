@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, get_args
@@ -10,7 +11,9 @@ from typing import Annotated, Any, get_args
 import typer
 
 from loopbench.spec import NETWORKS, OPTIMIZERS, VARIANTS, InvalidFieldsError, RunSpec, Violation
+from loopbench.spelling import suggestion
 from loopbench_client.cli.options import bad_input, enum_option, kebab, validated
+from loopbench_client.errors import InvalidSpecError
 
 HELP: dict[str, str] = {
     "method": "The way of writing the training loop.",
@@ -95,28 +98,25 @@ def _unset(parameter: inspect.Parameter) -> inspect.Parameter:
 SHARED_PARAMETERS = tuple(_unset(parameter) for parameter in PARAMETERS if parameter.name != SEED)
 
 
-def _variant(field: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _variant(field: str, values: Mapping[str, Any], faults: list[Violation]) -> dict[str, Any]:
     """The parameters of an optimizer or a network as pydantic takes them: values may be text."""
     kind, learning_rate = values[field].lower(), values[LEARNING_RATE] if field == "optimizer" else None
     options: Iterable[str] = values[OPTION_FLAGS[field]] or ()
     given: dict[str, Any] = {} if learning_rate is None else {LEARNING_RATE: learning_rate}
-    known = VARIANTS[field][kind].model_fields.keys() - {"kind"}
-    violations = []
+    known = sorted(VARIANTS[field][kind].model_fields.keys() - {"kind"})
     for option in options:
         name, equals, value = option.partition("=")
         name = name.strip().replace("-", "_")
-        problems = {
-            "is not of the form NAME=VALUE": not equals,
-            f"{kind} has no such parameter; it has {', '.join(sorted(known))}": name not in known,
-            "is given twice": name in given,
-        }
-        wrong = next((problem for problem, found in problems.items() if found), None)
-        if wrong is None:
-            given[name] = value.strip()
+        if not equals:
+            wrong = "is not of the form NAME=VALUE"
+        elif name not in known:
+            wrong = f"{kind} has no such parameter; it has {', '.join(known)}{suggestion(name, known)}"
         else:
-            violations.append(Violation(field=f"{field}.{kind}.{name}", description=wrong))
-    if violations:
-        raise bad_input(InvalidFieldsError(tuple(violations)))
+            wrong = "is given twice" if name in given else ""
+        if wrong:
+            faults.append(Violation(field=f"{field}.{kind}.{name}", description=wrong))
+        else:
+            given[name] = value.strip()
     return {"kind": kind, **given}
 
 
@@ -126,8 +126,16 @@ def spec_from_flags(values: Mapping[str, Any]) -> RunSpec:
     Raises:
         InvalidSpecError: naming every bad field.
     """
+    faults: list[Violation] = []
     fields = {name: value for name, value in values.items() if name in RunSpec.model_fields}
-    return validated(RunSpec, fields | {field: _variant(field, values) for field in VARIANTS})
+    fields |= {field: _variant(field, values, faults) for field in VARIANTS}
+    try:
+        spec = validated(RunSpec, fields)
+    except InvalidSpecError as error:
+        faults += error.violations
+    if faults:
+        raise bad_input(InvalidFieldsError(tuple(faults)))
+    return spec
 
 
 def takes_run_spec(command: Callable[..., None]) -> Callable[..., None]:
@@ -157,11 +165,25 @@ def takes_shared_values(command: Callable[..., None]) -> Callable[..., None]:
     return with_flags
 
 
+# Fields of requests other than a spec, and their places on the command line.
+PLACES: dict[re.Pattern[str], Callable[[re.Match[str]], str]] = {
+    re.compile(r"run_id"): lambda _: "RUN_ID",
+    re.compile(r"request_id|name"): lambda found: f"--{kebab(found[0])}",
+    re.compile(r"names\.\d+"): lambda _: "--name",
+    re.compile(r"labels\.(.*)"): lambda found: f"--label {found[1]}",
+    re.compile(r"(first|second)\..*"): lambda found: found[1].upper(),
+    re.compile(r"groups\.(\d+)\..*"): lambda found: f"group {int(found[1]) + 1}",
+}
+
+
 def flag_of(field: str) -> str:
-    """The flag that sets the field at this path; the path itself where no flag does.
+    """The flag or argument that sets the field at this path; the path itself where none does.
 
     ``spec.batch_size`` → ``--batch-size``, ``spec.optimizer.sgd.momentum`` → ``--optimizer-option momentum``.
     """
+    for pattern, place in PLACES.items():
+        if found := pattern.fullmatch(field):
+            return place(found)
     path = field.removeprefix("spec.").split(".")
     if len(path) == 1 and path[0] in RunSpec.model_fields:
         return f"--{kebab(path[0])}"

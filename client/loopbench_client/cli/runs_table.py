@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from loopbench.spec import Run, RunState
+from loopbench.text import counted
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import percent
-from loopbench_client.cli.tables import count, table
+from loopbench_client.cli.tables import table
 from loopbench_client.run_columns import COLUMNS, SPEC_COLUMNS, Column, misreported, run_seconds, split_by_variation
 
 # Characters of an id; more where several ids on the page begin with the same ones.
@@ -36,7 +37,7 @@ def print_runs(console: Console, runs: Sequence[Run], now: datetime | None = Non
     states = {_state(run) for run in runs}
     labels = _shared_labels(runs)
     common = [*([next(iter(states))] if len(states) == 1 else []), *labels, *_words(runs[0], equal, " ")]
-    console.print(f"{count(len(runs), 'run')}: {', '.join(common)}")
+    console.print(f"{counted(len(runs), 'run')}: {', '.join(common)}")
     console.print(_compact(runs, other, labels, now or datetime.now(UTC), states=len(states) > 1))
     if any(map(misreported, runs)):
         console.print(MISREPORTED)
@@ -123,7 +124,7 @@ def print_wide(console: Console, runs: Sequence[Run]) -> None:
     """A column per value that differs, whatever the width of the terminal."""
     equal, other = split_by_variation(runs, WIDE)
     common = (f"{column.name} {_cell(column, runs[0])}" for column in equal if _cell(column, runs[0]))
-    console.print(f"{count(len(runs), 'run')}: {', '.join(common)}", soft_wrap=True)
+    console.print(f"{counted(len(runs), 'run')}: {', '.join(common)}", soft_wrap=True)
     titles = [column.name for column in other]
     rows = [[_cell(column, run) for column in other] for run in runs]
     widths = [max(map(len, cells)) + 2 for cells in zip(titles, *rows, strict=True)]

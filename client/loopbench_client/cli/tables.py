@@ -7,6 +7,7 @@ from rich.table import Table
 
 from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, Mlp, ReportedMetrics, Result, Run, RunSpec
 from loopbench.spec.normalization import spec_digest
+from loopbench.text import counted
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out, percent
 from loopbench_client.run_columns import labels_text, misreported, run_seconds
@@ -26,17 +27,12 @@ def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table
     return made
 
 
-def count(number: int, noun: str) -> str:
-    """``1 run``, ``1,234 runs``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def describe_spec(spec: RunSpec) -> str:
     """The whole spec in a line: what is left out has its default."""
     optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
     parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
     parts += [f"{name}={value}" for name, value in optimizer.items()]
-    parts += [kebab(spec.dataset), count(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
+    parts += [kebab(spec.dataset), counted(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
     if spec.network != Mlp():
         parts += [spec.network.kind]
         parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
@@ -114,7 +110,7 @@ def print_run(run: Run) -> None:
         console.print(f"spec digest     {spec_digest(run.spec)}", soft_wrap=True)
         for note in run.result.notes:
             console.print(f"note            {note}", soft_wrap=True)
-        console.print(f"{count(run.result.updates, 'update')} in {seconds(run):.1f} s", soft_wrap=True)
+        console.print(f"{counted(run.result.updates, 'update')} in {seconds(run):.1f} s", soft_wrap=True)
 
 
 def history_table(history: Iterable[EpochRecord]) -> Table:

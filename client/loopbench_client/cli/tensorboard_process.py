@@ -14,10 +14,12 @@ from loopbench_client.errors import ErrorDetails, LoopbenchError
 
 # It ends when its stdin does, and so with this process however that ends.
 PROGRAM = """
-import os, signal, sys, threading
+import os, signal, threading
 
 def end_with_stdin():
-    sys.stdin.buffer.read()
+    # Not by sys.stdin: a thread that holds its lock aborts an interpreter that exits.
+    while os.read(0, 1024):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=end_with_stdin, daemon=True).start()

@@ -5,12 +5,20 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from loopbench.spec import Comparison, PairComparison, Verdict
+from loopbench.text import figure
 from loopbench_client.cli.options import kebab
 from loopbench_client.cli.output import out
 from loopbench_client.cli.tables import table
 
 # Pairs of three groups: what can be read as sentences.
 MOST_SENTENCES = 3
+ALIKE_NOTE = "(+N): this group and N more that are identical to it, bit for bit"
+P_NOTE = (
+    "p: of the difference, with Holm's correction for the number of pairs; below {} it is more than chance. "
+    "The intervals are each of one pair, without a correction."
+)
+# Smaller ones differ in nothing that a reader needs.
+LEAST_P = 0.0001
 
 
 def print_verdicts(comparison: Comparison) -> None:
@@ -26,8 +34,13 @@ def print_verdicts(comparison: Comparison) -> None:
         if len(labels) > 1:
             console.print(f"identical, bit for bit: {', '.join(labels)}", soft_wrap=True)
     rows = [*_rows(comparison, alike)]
-    if rows:
-        console.print(_verdict_table(rows, comparison.alpha))
+    if not rows:
+        return
+    console.print(_verdict_table(rows, comparison.alpha))
+    if len(alike) < len(comparison.groups):
+        console.print(ALIKE_NOTE, soft_wrap=True)
+    if any(pair.difference_p_value is not None for pair in comparison.pairs):
+        console.print(P_NOTE.format(figure(comparison.alpha)), soft_wrap=True)
 
 
 def identical(comparison: Comparison) -> dict[str, tuple[str, ...]]:
@@ -57,16 +70,22 @@ def _rows(comparison: Comparison, alike: dict[str, tuple[str, ...]]) -> Iterable
     return rows
 
 
-def _figures(pair: PairComparison, sign: int) -> tuple[str, str, str, str]:
+def _figures(pair: PairComparison, sign: int) -> tuple[str, ...]:
     interval = ""
     if pair.interval_low is not None and pair.interval_high is not None:
         low, high = sorted(100 * sign * end for end in (pair.interval_low, pair.interval_high))
         interval = f"{low:+z.2f} to {high:+z.2f}"
     needed = "" if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
     difference = "" if pair.verdict is Verdict.DIVERGED else f"{100 * sign * pair.difference:+z.2f}"
-    return kebab(pair.verdict), difference, interval, needed
+    return kebab(pair.verdict), difference, interval, _p_value(pair.difference_p_value), needed
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"< {LEAST_P}" if value < LEAST_P else f"{value:.2g}"
 
 
 def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> Table:
-    columns = ("first", "second", "verdict", "points", f"{100 * (1 - alpha):g} % interval", "more seeds")
+    columns = ("first", "second", "verdict", "points", f"{100 * (1 - alpha):g} % interval", "p", "more seeds")
     return table(*columns, rows=rows, words=3)

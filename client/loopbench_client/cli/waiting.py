@@ -21,10 +21,14 @@ def until(seconds: float | None) -> str:
     return f"until {datetime.now().astimezone() + timedelta(seconds=seconds):%H:%M:%S} at the latest"
 
 
+def _line(what: str, seconds: float | None) -> str:
+    return f"waiting for {what}, {until(seconds)}"
+
+
 @contextmanager
 def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
     """Shows that the block waits for ``what``, ``seconds`` at most."""
-    console, text = err(), f"waiting for {what}, {until(seconds)}"
+    console, text = err(), _line(what, seconds)
     if console.is_terminal:
         # A terminal without Unicode has no spinner of dots.
         with console.status(text, spinner="line" if console.options.ascii_only else "dots"):
@@ -38,6 +42,23 @@ def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def announcing(console: Console, what: str, seconds: float | None = None) -> Iterator[None]:
+    """Prints once that the block waits for ``what``, ``seconds`` at most, if the wait is long.
+
+    For a block that shows its progress itself.
+    """
+    text = _line(what, seconds)
+    timer = threading.Timer(LONG_SECONDS, console.print, (text,), {"soft_wrap": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _print_lines(console: Console, text: str, over: threading.Event) -> None:

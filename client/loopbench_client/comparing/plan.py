@@ -24,7 +24,7 @@ DEFAULT_SEEDS = "5"
 FEWEST_GROUPS = 2
 
 NO_EFFECT = "has no effect: every spec has its own"
-TOO_FEW = "a comparison needs two of them at least"
+TOO_FEW = "a comparison needs at least two"
 START_OF_A_LIST = "the seeds are listed already"
 
 

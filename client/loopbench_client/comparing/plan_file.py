@@ -25,6 +25,7 @@ import yaml
 from pydantic import BaseModel
 
 from loopbench.spec import VARIANTS, RunSpec, Violation
+from loopbench.spelling import suggestion
 from loopbench_client.comparing.plan import Draft, NamedSpec, Plan
 from loopbench_client.comparing.values import NAMES, PARAMETERS, SEED, Given, Values, snake
 
@@ -47,7 +48,8 @@ def read_draft(path: Path) -> Draft:
         with path.open(encoding="utf-8-sig") as file:
             root = yaml.compose(file, Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {' '.join(str(error).split())}")
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {cause}")
         return Draft(faults=(fault,))
     return replace(_Reader(path.name).draft(root), name=name_of(path))
 
@@ -107,7 +109,7 @@ class _Reader:
 
     def _known(self, mapping: dict[str, yaml.Node]) -> dict[str, yaml.Node]:
         for key in mapping.keys() - set(KEYS):
-            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}")
+            self._fault((key,), f"there is no such key; there are {', '.join(KEYS)}{suggestion(key, KEYS)}")
         return mapping
 
     def _mapping(self, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, yaml.Node]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from loopbench.spec import VARIANTS, RunSpec, Violation, violations_of
+from loopbench.spelling import suggestion
 from loopbench.v1 import run_pb2
 from loopbench.wire import enum_prefix
 
@@ -64,16 +65,18 @@ class Values:
     def add(self, name: str, place: str, text: str, known: frozenset[str] = NAMES) -> None:
         """Takes one value, if ``name`` is among the ``known`` names and new."""
         field = snake(name)
-        problems = {
-            NOT_A_SEED: field == SEED,
-            f"there is no such name; there are {', '.join(sorted(known))}": field not in known,
-            "is given twice": field in self.given,
-        }
-        wrong = next((problem for problem, found in problems.items() if found), None)
-        if wrong is None:
-            self.given[field] = Given(place, text)
-        else:
+        wrong = self._fault(field, known)
+        if wrong:
             self._faults.append(Violation(field=place, description=wrong))
+        else:
+            self.given[field] = Given(place, text)
+
+    def _fault(self, field: str, known: frozenset[str]) -> str:
+        if field == SEED:
+            return NOT_A_SEED
+        if field not in known:
+            return f"there is no such name{suggestion(field, known) or f'; there are {_listed(known)}'}"
+        return "is given twice" if field in self.given else ""
 
     def add_pairs(self, words: Iterable[str], place: str) -> None:
         """Takes ``name=value`` words; ``place`` is what an error names before the name."""
@@ -85,25 +88,37 @@ class Values:
                 self._faults.append(Violation(field=f"{place} {word}", description="is not of the form NAME=VALUE"))
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def spec_of(given: Mapping[str, Given], faults: list[Violation]) -> RunSpec | None:
     """The spec, whose other fields have their defaults; None where something is wrong; ``faults`` then names it."""
-    wrong = [*_not_chosen(given), *(fault for field in VARIANTS for fault in _not_of_the_kind(field, given))]
-    if wrong:
-        faults += wrong
+    wrong = dict([*_not_chosen(given), *(fault for field in VARIANTS for fault in _not_of_the_kind(field, given))])
+    faults += wrong.values()
+    # Without its kind, a parameter cannot be checked.
+    unchecked = wrong.keys() | {name for field in VARIANTS if field in wrong for name in PARAMETERS[field]}
+    checked = {name: one for name, one in given.items() if name not in unchecked}
+    try:
+        spec = RunSpec.model_validate(_fields(checked))
+    except ValidationError as error:
+        # Only what is given can be wrong: the defaults suit each other. A rule on several fields has to have all.
+        known = [one for one in error.errors() if not wrong or one["type"] != "value_error"]
+        faults += [
+            Violation(field=_written(violation.field, checked).place, description=violation.description)
+            for violation in violations_of(known)
+        ]
         return None
+    return None if wrong else spec
+
+
+def _fields(given: Mapping[str, Given]) -> dict[str, Any]:
+    """The fields of a spec as pydantic takes them."""
     fields: dict[str, Any] = {name: _plain(name, one.text) for name, one in given.items() if name in FIELDS}
     for field, known in PARAMETERS.items():
         parameters = {name: one.text for name, one in given.items() if name in known}
         fields[field] = {"kind": fields.get(field, _default_kind(field)), **parameters}
-    try:
-        return RunSpec.model_validate(fields)
-    except ValidationError as error:
-        # Only what is given can be wrong: the defaults suit each other.
-        faults += [
-            Violation(field=_written(violation.field, given).place, description=violation.description)
-            for violation in violations_of(error.errors())
-        ]
-        return None
+    return fields
 
 
 def _written(path: str, given: Mapping[str, Given]) -> Given:
@@ -132,18 +147,19 @@ def _plain(name: str, text: str) -> str:
     return text.upper().replace("-", "_").removeprefix(_ENUM_PREFIXES[name])
 
 
-def _not_chosen(given: Mapping[str, Given]) -> Iterable[Violation]:
+def _not_chosen(given: Mapping[str, Given]) -> Iterable[tuple[str, Violation]]:
     for name, one in given.items():
         choices = _choices(name)
         if choices is not None and _plain(name, one.text) not in choices:
-            words = ", ".join(choices).lower().replace("_", "-")
-            yield Violation(field=one.place, description=f"{one.text!r} is not one of {words}")
+            words = [choice.lower().replace("_", "-") for choice in choices]
+            description = f"{one.text!r} is not one of {', '.join(words)}{suggestion(one.text, words)}"
+            yield name, Violation(field=one.place, description=description)
 
 
-def _not_of_the_kind(field: str, given: Mapping[str, Given]) -> Iterable[Violation]:
+def _not_of_the_kind(field: str, given: Mapping[str, Given]) -> Iterable[tuple[str, Violation]]:
     kind = _plain(field, given[field].text) if field in given else _default_kind(field)
     kinds, parameters = VARIANTS[field], PARAMETERS[field]
     known = kinds[kind].model_fields.keys() - {"kind"} if kind in kinds else parameters
     for name in sorted((given.keys() & parameters) - known):
-        words = f"{kind} has no such parameter; it has {', '.join(sorted(known))}"
-        yield Violation(field=given[name].place, description=words)
+        words = f"{kind} has no such parameter; it has {_listed(known)}{suggestion(name, known)}"
+        yield name, Violation(field=given[name].place, description=words)

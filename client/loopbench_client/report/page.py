@@ -6,6 +6,7 @@ from typing import Any
 
 from loopbench.text import figure
 from loopbench_client.errors import ErrorDetails, LoopbenchError
+from loopbench_client.output_files import writing
 from loopbench_client.report import curves, intervals, words
 from loopbench_client.report.causes import Diagnosed, diagnosed
 from loopbench_client.report.conclusion import conclusion
@@ -20,41 +21,36 @@ from loopbench_client.report.repeating import plan_file, requirements
 from loopbench_client.report.verdicts import MEANINGS, SYMBOLS, Pair, blocks, counts, matrix, numbered
 
 NAME = "index.html"
-HINT = "install loopbench with its extra 'report'"
+HINT = "install keras-loopbench with its extra 'report'"
 
 
 def check_report(folder: Path) -> None:
     """Finds out before anything is trained whether a report can be written to ``folder``, which it makes.
 
     Raises:
-        LoopbenchError: the extra is not installed, or the folder cannot be made.
+        LoopbenchError: the extra is not installed.
+        OutputError: the folder cannot be made.
     """
     if find_spec("jinja2") is None:
         raise LoopbenchError(ErrorDetails("a report needs jinja2, which is not installed", "NOT_INSTALLED"), hint=HINT)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_written(error) from error
 
 
 def write_report(folder: Path, report: Report) -> Path:
     """Writes the page into ``folder`` and returns its path. One that is there is replaced.
 
     Raises:
-        LoopbenchError: the extra is not installed, or the page cannot be written.
+        LoopbenchError: the extra is not installed.
+        OutputError: the page cannot be written.
     """
     check_report(folder)
     path = folder / NAME
-    try:
+    page = _render(report)
+    with writing(path):
         # Words from a command line need not be valid Unicode.
-        path.write_text(_render(report), encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise _not_written(error) from error
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
-
-
-def _not_written(error: OSError) -> LoopbenchError:
-    return LoopbenchError(ErrorDetails(f"the report cannot be written: {error}", "REPORT_NOT_WRITABLE"))
 
 
 def _render(report: Report) -> str:

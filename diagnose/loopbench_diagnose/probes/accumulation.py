@@ -3,6 +3,7 @@
 import numpy as np
 
 from loopbench.spec import Effect, Reason
+from loopbench.text import counted
 from loopbench_diagnose.comparison import dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
@@ -178,7 +179,6 @@ def _boundaries(experiment: Experiment, number: int) -> str:
         updates = trace.updates_made
         counts.append(len(updates[number].rows) if number < len(updates) else 0)
     return (
-        f"The sides combine gradients up to other samples: update {number + 1} holds {counts[0]} samples on the "
-        f"first side, "
-        f"{counts[1]} on the second"
+        f"The sides combine gradients up to other samples: update {number + 1} holds {counted(counts[0], 'sample')} "
+        f"on the first side, {counts[1]} on the second"
     )

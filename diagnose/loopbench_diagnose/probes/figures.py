@@ -1,7 +1,11 @@
 """Figures of an epoch: whether they say what they seem to say."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import keras
 
 from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
@@ -20,6 +24,7 @@ class Wrong:
 
 SMALL = "The reported figure is too small wherever the last batch is smaller."
 DIVIDE = "Divide by the number of samples in the batch at hand: a mean instead of a sum over a constant."
+LAST_EFFECT = "The figure is that of a few samples, and jumps from epoch to epoch. The weights are not touched."
 WRONG: dict[Aggregation, Wrong] = {
     Aggregation.UNWEIGHTED: Wrong(
         Reason.UNWEIGHTED_MEAN,
@@ -28,16 +33,14 @@ WRONG: dict[Aggregation, Wrong] = {
     ),
     Aggregation.LAST: Wrong(
         Reason.LAST_BATCH,
-        "The figure is that of a few samples, and jumps from epoch to epoch. The weights are not touched.",
-        "Return the result of a tracked keras.metrics.Mean from train_step and test_step, and list it in the model's "
-        "metrics, so that it is reset every epoch.",
+        LAST_EFFECT,
+        "Report the mean over all samples of the epoch: in the loop, feed a keras.metrics.Mean with the figure of "
+        "every batch and sample_weight=the number of its samples, and reset it at the beginning of an epoch.",
     ),
     Aggregation.UNFED: Wrong(
         Reason.UNFED_METRIC,
-        "The figure stays at 0. Where train_step returns nothing but figures under the names of the model's metrics, "
-        "fit reports those metrics instead. The weights are not touched.",
-        "Keep a keras.metrics.Mean of the loss, feed it in train_step and test_step, return its result, and list it in "
-        "the model's metrics.",
+        "The figure stays at 0. The weights are not touched.",
+        "Feed the metric in the loop with every batch, and read its result after the last one.",
     ),
     Aggregation.FIXED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
     Aggregation.PADDED: Wrong(Reason.FIXED_DIVISOR, SMALL, DIVIDE),
@@ -50,13 +53,37 @@ WRONG: dict[Aggregation, Wrong] = {
 }
 
 
+# The same where fit calls a train_step of the model's class.
+WRONG_IN_STEPS: dict[Aggregation, Wrong] = {
+    Aggregation.LAST: Wrong(
+        Reason.LAST_BATCH,
+        LAST_EFFECT,
+        "Return the result of a tracked keras.metrics.Mean from train_step and test_step, and list it in the model's "
+        "metrics, so that it is reset every epoch.",
+    ),
+    Aggregation.UNFED: Wrong(
+        Reason.UNFED_METRIC,
+        "The figure stays at 0. Where train_step returns nothing but figures under the names of the model's metrics, "
+        "fit reports those metrics instead. The weights are not touched.",
+        "Keep a keras.metrics.Mean of the loss, feed it in train_step and test_step, return its result, and list it in "
+        "the model's metrics.",
+    ),
+}
+
+
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Computes every reported figure in every way, and reports the wrong ways that match."""
     sides = [{figure.name: figure for figure in Reports(experiment, side).figures()} for side in (0, 1)]
     for side in (0, 1):
-        _report_wrong(findings, side, sides[side], sides[1 - side])
+        texts = WRONG | WRONG_IN_STEPS if _trains_by_own_step(experiment.epochs[side].model) else WRONG
+        _report_wrong(findings, side, sides[side], sides[1 - side], texts)
     _report_running(findings, sides[0], sides[1])
     _report_units(findings, sides)
+
+
+def _trains_by_own_step(model: Any) -> bool:
+    """Whether fit trained ``model`` by a ``train_step`` of its class; a loop may train such a model without it."""
+    return type(model).train_step is not keras.Model.train_step and model.train_function is not None
 
 
 def _evidence(figure: Figure, side: int) -> Evidence:
@@ -65,7 +92,13 @@ def _evidence(figure: Figure, side: int) -> Evidence:
     return evidence(f"{word(side)}_{figure.name}", stated, figure.truth, figure.reported)
 
 
-def _report_wrong(findings: Findings, side: int, own: dict[str, Figure], other: dict[str, Figure]) -> None:
+def _report_wrong(
+    findings: Findings,
+    side: int,
+    own: dict[str, Figure],
+    other: dict[str, Figure],
+    texts: Mapping[Aggregation, Wrong],
+) -> None:
     by_way: dict[Aggregation, list[Figure]] = defaultdict(list)
     for name, figure in own.items():
         way = figure.aggregation
@@ -81,7 +114,7 @@ def _report_wrong(findings: Findings, side: int, own: dict[str, Figure], other: 
             by_way[way].append(figure)
     for way, figures in by_way.items():
         stated = tuple(_evidence(figure, side) for figure in figures)
-        wrong = WRONG[way]
+        wrong = texts[way]
         if wrong.reason in findings.reasons:
             findings.extend(wrong.reason, stated)
             continue

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from loopbench.spec import Cause, Effect, Evidence, Reason
+from loopbench.text import counted
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, word
 
@@ -15,8 +16,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     found = {side: trace.divergence for side, trace in enumerate(experiment.epochs)}
     lost = {side: where for side, where in found.items() if where is not None}
     if not lost:
-        steps = " and ".join(str(len(trace.steps)) for trace in experiment.epochs)
-        findings.control("finite", f"Losses and weights are finite on both sides, over {steps} updates.")
+        steps = " and ".join(counted(len(trace.steps), "update") for trace in experiment.epochs)
+        findings.control("finite", f"Losses and weights are finite on both sides, over {steps}.")
         return
     measured = [
         evidence(

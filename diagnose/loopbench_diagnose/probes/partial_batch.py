@@ -3,6 +3,7 @@
 import numpy as np
 
 from loopbench.spec import Cause, Effect, Reason
+from loopbench.text import counted
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
@@ -35,12 +36,14 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     ):
         return
     change, share = small.scale / full.scale, part / whole
-    stated = f"Gradient ratio on {part} samples over that on {whole}."
+    stated = f"Gradient ratio on {counted(part, 'sample')} over that on {whole}."
     if small.residual > experiment.tolerance or abs(change - 1) < experiment.tolerance:
         findings.control("partial_batch", stated, 1.0, change)
         return
     side = 1 if abs(change - share) < abs(change - 1 / share) else 0
-    part_ratio = evidence("gradient_ratio/partial_batch", f"Gradient ratio on {part} samples.", 1.0, small.scale)
+    part_ratio = evidence(
+        "gradient_ratio/partial_batch", f"Gradient ratio on {counted(part, 'sample')}.", 1.0, small.scale
+    )
     if _is_a_sum(experiment, full.scale if side else 1 / full.scale):
         findings.extend(Reason.LOSS_REDUCTION, [part_ratio])
         return
@@ -50,7 +53,9 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             reason=Reason.FIXED_DIVISOR,
             title=f"The {word(side)} loss divides by {whole}, however many samples a batch holds",
             evidence=(
-                evidence("gradient_ratio/whole_batch", f"Gradient ratio on {whole} samples.", 1.0, full.scale),
+                evidence(
+                    "gradient_ratio/whole_batch", f"Gradient ratio on {counted(whole, 'sample')}.", 1.0, full.scale
+                ),
                 part_ratio,
                 evidence("partial_batch", f"{stated} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
             ),

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from loopbench.spec import Effect, Reason
+from loopbench.text import counted
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.trace import Step, Trace
@@ -56,7 +57,7 @@ def _fault(experiment: Experiment, trace: Trace) -> tuple[str, str, int] | None:
     taken = seen & held
     if taken:
         return (
-            f"trains on {len(taken)} samples of the validation set",
+            f"trains on {counted(len(taken), 'sample')} of the validation set",
             "Keep the validation set apart: concatenate and shuffle the training set alone.",
             len(seen),
         )

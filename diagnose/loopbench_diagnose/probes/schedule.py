@@ -3,6 +3,7 @@
 from typing import Any
 
 from loopbench.spec import Effect, Evidence, Reason
+from loopbench.text import counted
 from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
@@ -157,7 +158,7 @@ def _later(experiment: Experiment, findings: Findings) -> None:
     rates = [[update.rates for update in trace.updates_made] for trace in experiment.comparison.traces]
     by_hand = [not callable(rate) and _changes(made) for rate, made in zip(found, rates, strict=True)]
     if None in found or not any(callable(rate) for rate in found) or any(by_hand):
-        findings.control("learning_rates", f"The learning rates agree over {made} updates.")
+        findings.control("learning_rates", f"The learning rates agree over {counted(made, 'update')}.")
         return
     for step in LATER:
         first, second = (_value(rate, step) for rate in found)
@@ -165,8 +166,8 @@ def _later(experiment: Experiment, findings: Findings) -> None:
             findings.cause(
                 difference(
                     Reason.LEARNING_RATE_SCHEDULE,
-                    f"The learning rates agree over {made} updates and differ at update {step:,}: {first:.6g} and "
-                    f"{second:.6g}",
+                    f"The learning rates agree over {counted(made, 'update')} and differ at update {step:,}: "
+                    f"{first:.6g} and {second:.6g}",
                     [evidence("rates", f"Rates of the two schedules at update {step:,}.", first, second)],
                     consequence="In a longer training the updates have other lengths.",
                     fix="Use the same schedule on both sides.",
@@ -175,7 +176,7 @@ def _later(experiment: Experiment, findings: Findings) -> None:
                 min(1e9, abs(second / first - 1)) if first else 1e9,
             )
             return
-    findings.control("learning_rates", f"The learning rates agree over {made} updates.")
+    findings.control("learning_rates", f"The learning rates agree over {counted(made, 'update')}.")
 
 
 def _schedule_of(trace: Trace) -> Any:

@@ -36,6 +36,7 @@ SURGERY: dict[str, Any] = {
     "dropout": lambda _: surgery.without_dropout,
     "penalty": lambda _: surgery.without_penalty,
     "initial": lambda _: surgery.reinitialized,
+    "trainable": lambda _: surgery.unfrozen,
 }
 
 
@@ -86,7 +87,7 @@ class Bench:
         key = tuple(sorted((name, str(changes[name])) for name in made))
         if key not in self._factories:
             order = [made[name] for name in SURGERY if name in made]
-            self._factories[key] = surgery.changed(self.program.build_model, self._rows, *order)
+            self._factories[key] = surgery.changed(self.program.trained_model, self._rows, *order)
         return self._factories[key]
 
     @cached_property

@@ -23,7 +23,7 @@ from loopbench_diagnose.program.training import Outcome, Trainer, initial, order
 from loopbench_diagnose.program.usage import Usage, observed
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Trace
-from loopbench_diagnose.variables import everything
+from loopbench_diagnose.variables import everything, parameters
 
 # Epochs of a loop that is called with a number of them and states no default.
 EPOCHS = 30
@@ -121,6 +121,40 @@ class Program:
         if not usage.is_stock or type(model).train_step is not keras.Model.train_step:
             return False
         return all(is_of_keras(callback) for callback in leaves(usage.fits[0]["callbacks"]))
+
+    @cached_property
+    def trained_model(self) -> Factory:
+        """Makes the models of trials: with those layers frozen that the loop leaves frozen."""
+        flags = _trainable(self.history.model)
+        if flags == _trainable(self.harness.prototype):
+            return self.build_model
+
+        def build() -> keras.Model:
+            model = self.build_model()
+            # Outer layers first: each sets those inside it.
+            for layer, flag in zip(_layers(model), flags, strict=True):
+                layer.trainable = flag
+            return model
+
+        return build
+
+    @cached_property
+    def frozen_at_random(self) -> list[str]:
+        """Kernels that the loop leaves as an initializer made them, by their paths.
+
+        Weights that every model of the factory starts with were learnt elsewhere.
+        """
+        model = self.history.model
+        trained = {id(variable) for variable in model.trainable_variables}
+        kernels = {id(one) for one in parameters(model) if one.ndim > 1 and id(one) not in trained}
+        if not kernels:
+            return []
+        starts = (self._start(self.build_model, seed) for seed in (0, 1))
+        return [
+            variable.path
+            for variable, one, other in zip(everything(model), *starts, strict=True)
+            if id(variable) in kernels and not np.array_equal(one, other)
+        ]
 
     @property
     def bounded_side(self) -> Side:
@@ -302,7 +336,7 @@ class Program:
             self._outcomes[key] = (
                 changes,
                 self._trial(
-                    factory=model or self.build_model,
+                    factory=model or self.trained_model,
                     loss=loss,
                     optimizer=optimizer,
                     learning_rate=learning_rate,
@@ -401,6 +435,14 @@ class Program:
         if key not in self._starts:
             self._starts[key] = factory, initial(self.harness.made(factory, seed=self.seed + seed))
         return self._starts[key][1]
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return list(model._flatten_layers())  # noqa: SLF001  Keras has no public way
+
+
+def _trainable(model: keras.Model) -> list[bool]:
+    return [layer.trainable for layer in _layers(model)]
 
 
 def is_of_keras(thing: Any) -> bool:

@@ -243,6 +243,13 @@ def without_penalty(model: keras.Model, parts: Anatomy) -> None:
         layer.activity_regularizer = None
 
 
+def unfrozen(model: keras.Model, _: Anatomy) -> None:
+    """All layers are trained."""
+    # Keras does not pass a value on to the layers of a model that has it already.
+    for layer in model._flatten_layers():  # noqa: SLF001  Keras has no public way
+        layer.trainable = True
+
+
 # By the name of a variable: an initializer that suits all layers.
 INITIALIZERS: dict[str, Callable[[], Any]] = {
     "kernel": keras.initializers.GlorotUniform,

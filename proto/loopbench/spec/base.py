@@ -1,11 +1,21 @@
 """What all models share, and errors that name every bad field."""
 
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
 # Items of any list that a caller may send.
 LONGEST_LIST = 1_000
+
+
+class Choice(StrEnum):
+    """One of several names. ``Method("custom-train-step")`` is the same as ``Method.CUSTOM_TRAIN_STEP``."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Self | None":
+        known = cls.__members__
+        return known.get(value.upper().replace("-", "_")) if isinstance(value, str) else None
 
 
 class Model(BaseModel):

@@ -3,18 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from loopbench.spec.base import Input, Model, Variant
+from loopbench.spec.base import Choice, Input, Model, Variant
 from loopbench.spec.naming import Naming
 from loopbench.spec.networks import NETWORKS, Mlp, Network
 from loopbench.spec.optimizers import OPTIMIZERS, Optimizer, Sgd
 
 
-class Method(StrEnum):
+class Method(Choice):
     """The way of writing the training loop."""
 
     GRADIENT_TAPE = "GRADIENT_TAPE"
@@ -22,7 +21,7 @@ class Method(StrEnum):
     CUSTOM_TRAIN_STEP = "CUSTOM_TRAIN_STEP"
 
 
-class Loss(StrEnum):
+class Loss(Choice):
     """The loss that is minimised; labels are one-hot, outputs are raw."""
 
     MEAN_SQUARED_ERROR = "MEAN_SQUARED_ERROR"
@@ -32,7 +31,7 @@ class Loss(StrEnum):
     CATEGORICAL_CROSSENTROPY = "CATEGORICAL_CROSSENTROPY"
 
 
-class Dataset(StrEnum):
+class Dataset(Choice):
     """The images to learn: 28 by 28 pixels in ten classes."""
 
     MNIST = "MNIST"
@@ -43,7 +42,7 @@ class Dataset(StrEnum):
 SAMPLES: dict[Dataset, tuple[int, int]] = {Dataset.MNIST: (60_000, 10_000), Dataset.DIGITS: (1_438, 359)}
 
 
-class Device(StrEnum):
+class Device(Choice):
     """Where to train; a GPU that is asked for and absent is an error."""
 
     AUTO = "AUTO"
@@ -51,7 +50,7 @@ class Device(StrEnum):
     GPU = "GPU"
 
 
-class Execution(StrEnum):
+class Execution(Choice):
     """How TensorFlow executes a step."""
 
     EAGER = "EAGER"
@@ -59,7 +58,7 @@ class Execution(StrEnum):
     XLA = "XLA"
 
 
-class AccuracyMetric(StrEnum):
+class AccuracyMetric(Choice):
     """What counts the accuracy that a loop reports; the final accuracy does not depend on it."""
 
     SPARSE_CATEGORICAL = "SPARSE_CATEGORICAL"
@@ -68,14 +67,14 @@ class AccuracyMetric(StrEnum):
     CATEGORICAL_ON_LABELS = "CATEGORICAL_ON_LABELS"
 
 
-class LossAggregation(StrEnum):
+class LossAggregation(Choice):
     """Which loss an epoch reports; the final loss does not depend on it."""
 
     MEAN = "MEAN"
     LAST_BATCH = "LAST_BATCH"
 
 
-class RunState(StrEnum):
+class RunState(Choice):
     """Where a run is in its life."""
 
     QUEUED = "QUEUED"
@@ -97,7 +96,10 @@ LATER = {"replicas": 1, "network": Mlp()}
 
 
 class RunSpec(Input):
-    """One training job. The defaults are the article's: row 1 of its table, with the divisor that counts."""
+    """One training job. The defaults are the article's: row 1 of its table, with the divisor that counts.
+
+    A field with choices also takes a name as the command line spells it: ``RunSpec(method="fit", optimizer="adam")``.
+    """
 
     method: Method = Method.GRADIENT_TAPE
     loss: Loss = Loss.SUM_OF_SQUARES
@@ -115,6 +117,11 @@ class RunSpec(Input):
     loss_aggregation: LossAggregation = LossAggregation.MEAN
     tensorboard: bool = False
     network: Network = Mlp()
+
+    @field_validator(*VARIANTS, mode="before")
+    @classmethod
+    def _variant_by_name(cls, value: Any) -> Any:
+        return {"kind": value.lower()} if isinstance(value, str) else value
 
     @property
     def unset_later(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from loopbench.spec import BaseNetwork, Cause, Divergence, Effect, Reason, RunSpec, Side
+from loopbench.text import counted
 from loopbench_diagnose.findings import Findings, evidence, word
 from loopbench_diagnose.orders import Order, describe
 from loopbench_diagnose.probes import non_finite
@@ -178,7 +179,7 @@ def _updates(wholes: Wholes, findings: Findings) -> None:
         findings.control(stated.name, stated.description, stated.expected, stated.observed)
         return
     made = [
-        f"{count:,} updates in {whole.spec.epochs} epochs of batches of {size:,}"
+        f"{counted(count, 'update')} in {counted(whole.spec.epochs, 'epoch')} of batches of {size:,}"
         for whole, count, size in zip(wholes, updates, sizes, strict=True)
     ]
     findings.cause(

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from loopbench.spec import Comparison, Divergence, GroupSummary, PairComparison, Run, Verdict
+from loopbench.text import counted
 from loopbench_server.operations.statistics import MAX_SEEDS, Difference, holm, paired, seeds_that_decide, unpaired
 
 # Seeds and digests of two groups: pairs with the same weights test the same hypothesis.
@@ -246,7 +247,7 @@ class Judge:
             difference_p_value=difference_p,
             paired=pair.paired,
             seeds_needed=needed,
-            explanation=self._explanation(verdict, pair, difference, needed),
+            explanation=self._explanation(verdict, pair, difference, difference_p, needed),
         )
 
     def _verdict(
@@ -262,13 +263,23 @@ class Judge:
         seeds = len(pair.shared) if pair.paired else min(len(pair.first.by_seed), len(pair.second.by_seed))
         return Verdict.INCONCLUSIVE, seeds_that_decide(difference, seeds, self.margin, self.alpha / self.tests)
 
-    def _explanation(self, verdict: Verdict, pair: Pair, difference: Difference, needed: int | None) -> str:
+    def _explanation(
+        self, verdict: Verdict, pair: Pair, difference: Difference, difference_p: float, needed: int | None
+    ) -> str:
         low, high = difference.interval(self.alpha)
         figures = f"{_points(difference.mean)}, {100 * (1 - self.alpha):g} % interval {_points(low)} to {_points(high)}"
-        more = f"{needed} more seeds a group would probably decide" if needed else f"nor would {MAX_SEEDS:,} seeds"
+        more = (
+            f"{counted(needed, 'more seed')} a group would probably decide"
+            if needed
+            else f"nor would {MAX_SEEDS:,} seeds"
+        )
+        # The interval is of this pair alone and can exclude 0, although the corrected p-value is above alpha.
+        corrected = (
+            f"; p is {difference_p:.2g} after Holm's correction for {self.tests} pairs" if low * high > 0 else ""
+        )
         return {
             Verdict.IDENTICAL: f"The final weights are the same, bit for bit, for all {len(pair.shared)} seeds.",
             Verdict.EQUIVALENT: f"The difference is within {100 * self.margin:g} points: {figures}.",
             Verdict.DIFFERENT: f"The difference is more than chance explains: {figures}.",
-            Verdict.INCONCLUSIVE: f"The runs there are do not decide: {figures}; {more}.",
+            Verdict.INCONCLUSIVE: f"The existing runs do not decide: {figures}{corrected}; {more}.",
         }[verdict]

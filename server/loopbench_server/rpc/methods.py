@@ -1,17 +1,16 @@
 """Methods that the server serves, by path: labels of their metrics, and roles that they require."""
 
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
 
 from loopbench.v1 import benchmark_service_pb2
+from loopbench_server.rpc import reflection
 from loopbench_server.rpc.handlers import HANDLER_KINDS
 from loopbench_server.security.tokens import Role
 from loopbench_server.telemetry.metrics.rpcs import Rpc
 
-FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+FILES = (benchmark_service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, *reflection.FILES)
 BENCHMARK = benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 
 METHODS: dict[str, Rpc] = {
     f"/{service.full_name}/{method.name}": (
@@ -36,7 +35,7 @@ METHOD_ROLES: dict[str, Role] = {
     f"/{BENCHMARK}/Compare": Role.READ,
     f"/{BENCHMARK}/Diagnose": Role.WRITE,
     f"/{BENCHMARK}/GetServerInfo": Role.READ,
-    f"/{REFLECTION}/ServerReflectionInfo": Role.READ,
+    **{f"/{service}/ServerReflectionInfo": Role.READ for service in reflection.SERVICES},
     # Probes carry no token.
     f"/{HEALTH}/Check": Role.OPEN,
     f"/{HEALTH}/List": Role.OPEN,

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc.aio import ServerInterceptor
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_server.errors import StartError
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.methods import BENCHMARK, HEALTH
+from loopbench_server.rpc.reflection import add_reflection
 from loopbench_server.rpc.servicer import BenchmarkService
 from loopbench_server.security.access import Access
 
@@ -115,7 +115,7 @@ async def grpc_server(
     benchmark_service_pb2_grpc.add_BenchmarkServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if access.reflection:
-        reflection.enable_server_reflection((BENCHMARK, HEALTH, reflection.SERVICE_NAME), server)
+        add_reflection(server, (BENCHMARK, HEALTH))
     listening = _listen(server, "--address", address, access.credentials)
     async with _started(server):
         yield listening

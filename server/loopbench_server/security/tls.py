@@ -1,12 +1,12 @@
 """TLS of the server."""
 
-import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from loopbench.pem import holds_certificate, is_pair
 from loopbench_server.security.certificate_expiry import read_expiry
 from loopbench_server.security.reloading_files import BrokenFileError, ReloadingFiles, read_all
 
@@ -27,15 +27,17 @@ class TlsFiles:
     def parse(self, contents: tuple[bytes, ...]) -> grpc.ServerCertificateConfiguration:
         """Return the configuration that ``contents``, in the order of :attr:`paths`, make.
 
-        The contents are checked here, because gRPC accepts anything and then fails every handshake.
-
         Raises:
             BrokenFileError: at least one file is broken; all of them are named.
         """
         certificate, key, *authority = contents
         certificates = zip(self.paths[:1] + self.paths[2:], (certificate, *authority), strict=True)
-        faults = [f"{path} is not a certificate in PEM form" for path, content in certificates if not _is_pem(content)]
-        if not faults and not _is_pair(self.certificate, self.key):
+        faults = [
+            f"{path} is not a certificate in PEM form"
+            for path, content in certificates
+            if not holds_certificate(content)
+        ]
+        if not faults and not is_pair(self.certificate, self.key):
             faults.append(f"{self.key} is not the unencrypted PEM key of {self.certificate}")
         if not faults and read_expiry(self.certificate, self.key) < time.time():
             faults.append(f"{self.certificate} has expired")
@@ -45,23 +47,6 @@ class TlsFiles:
         if faults:
             raise BrokenFileError(faults)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], *authority)
-
-
-def _is_pem(content: bytes) -> bool:
-    try:
-        ssl.create_default_context(cadata=content.decode("ascii"))
-    except (ValueError, ssl.SSLError):
-        return False
-    return bool(content)
-
-
-def _is_pair(certificate: Path, key: Path) -> bool:
-    try:
-        # Without a password OpenSSL would ask for one on the terminal where the key is encrypted.
-        ssl.create_default_context().load_cert_chain(certificate, key, password="")  # nosec B106  # none
-    except (ssl.SSLError, OSError):
-        return False
-    return True
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

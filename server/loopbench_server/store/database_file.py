@@ -18,6 +18,18 @@ REPLACED = "the database file was deleted or replaced while the server ran"
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+def find_file(url: sa.URL) -> Path | None:
+    """Return the absolute path of the database file; None for a database in memory, on a server, or opened by a URI."""
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:") and not url.query
+    return Path(url.database or "").absolute() if is_file else None
+
+
+def connect_existing(path: str | Path, **options: Any) -> sqlite3.Connection:
+    """Connect to a database file; unlike :func:`sqlite3.connect`, refuse to create a missing one."""
+    connection: sqlite3.Connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, **options)
+    return connection
+
+
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = Path(path).stat()
@@ -29,22 +41,19 @@ def _identity(path: str) -> tuple[int, int] | None:
 class DatabaseFile:
     """The file behind ``engine``. Connections of ``engine`` no longer create a file.
 
-    A database in memory, on a server, or opened by a URI has no file and never counts as replaced.
+    A database without a file never counts as replaced.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
-        path = engine.url.database
-        self._path = ""
-        if engine.dialect.name == "sqlite" and path and path != ":memory:" and not engine.url.query:
-            self._path = str(Path(path).absolute())
+        self._path = str(find_file(engine.url) or "")
+        if self._path:
             self._opened = _identity(self._path)
             with engine.connect() as connection:
                 self._has_wal = connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             sa.event.listen(engine, "do_connect", self._connect)
 
     def _connect(self, _: Any, __: Any, ___: Any, options: dict[str, Any]) -> sqlite3.Connection:
-        connection: sqlite3.Connection = sqlite3.connect(f"file:{quote(self._path)}?mode=rw", uri=True, **options)
-        return connection
+        return connect_existing(self._path, **options)
 
     def check(self) -> None:
         """Check the file before a transaction.
@@ -66,8 +75,13 @@ class DatabaseFile:
             raise StoreReplacedError(REPLACED)
 
 
+def is_damage(error: object) -> bool:
+    """Return whether an error of SQLite means that the file has unreadable pages, or is not a database."""
+    code = getattr(error, "sqlite_errorcode", None)
+    # The low byte is the primary error code.
+    return code is not None and code & 0xFF in DAMAGED
+
+
 def classify_error(error: sa.exc.SQLAlchemyError) -> type[StoreFailedError]:
     """Return the domain error for ``error``."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    # The low byte is the primary error code.
-    return StoreCorruptError if code is not None and code & 0xFF in DAMAGED else StoreFailedError
+    return StoreCorruptError if is_damage(getattr(error, "orig", None)) else StoreFailedError

@@ -20,7 +20,7 @@ build_model = built("tanh", keras.initializers.RandomNormal(stddev=0.02))
 
 
 def faulty(model, data, epochs=20):
-    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9), loss="binary_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer=keras.optimizers.SGD(0.02, momentum=0.9), loss="binary_crossentropy", metrics=["accuracy"])
     held = (data.validation.x, data.validation.y)
     return model.fit(data.x, data.y, epochs=epochs, batch_size=16, validation_data=held, verbose=0)
 

@@ -17,7 +17,7 @@ def build_model():
     return keras.Model(inputs, L.Dense(2, activation="softmax")(L.GlobalAveragePooling1D()(hidden)))
 
 
-def loop(model, data, epochs=20):
+def loop(model, data, epochs=60):
     slower = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=5, min_lr=0.0001)
     model.compile(
         optimizer=keras.optimizers.Adam(0.005),

@@ -1,5 +1,6 @@
 """Tokens and TLS files that a client sends, and to which addresses."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from loopbench_client import Access, AccessError, AsyncClient, Client, Tls, TlsE
 from loopbench_client.access import VARIABLES
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.tls_errors import failed_handshake, hint_on
+from tests.support.certificates import Authority, Pair
 
 METHODS = {method.name for method in benchmark_service_pb2.DESCRIPTOR.services_by_name["BenchmarkService"].methods}
 SECRET = "secret"  # noqa: S105  of nobody
@@ -90,6 +92,48 @@ def test_every_file_of_tls_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(TlsError) as caught:
         Client("127.0.0.1:1", tls=Tls(*missing))
     assert all(str(path) in caught.value.message for path in missing)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, Pair, Pair]:
+    """A CA and two of its certificates."""
+    authority = Authority(tmp_path_factory.mktemp("access") / "ca")
+    return authority, authority.issue("alice"), authority.issue("bob")
+
+
+@pytest.mark.parametrize(
+    ("flags", "at_fault"),
+    [
+        (("--tls-ca", "{text}"), ["{text}"]),
+        (("--tls-ca", "{key}"), ["{key}"]),
+        (("--tls-client-certificate", "{text}", "--tls-client-key", "{key}"), ["{text}"]),
+        (("--tls-client-certificate", "{key}", "--tls-client-key", "{key}", "--tls-ca", "{text}"), ["{key}", "{text}"]),
+        (("--tls-client-certificate", "{certificate}", "--tls-client-key", "{text}"), ["{text}"]),
+        (("--tls-client-certificate", "{certificate}", "--tls-client-key", "{other_key}"), ["{other_key}"]),
+    ],
+)
+def test_a_file_for_tls_with_other_contents_is_named_before_anything_is_sent(
+    flags: tuple[str, ...], at_fault: list[str], pairs: tuple[Authority, Pair, Pair], cli: Any, tmp_path: Path
+) -> None:
+    _, alice, bob = pairs
+    text = tmp_path / "text"
+    text.write_text("no certificate and no key\n")
+    paths = {"text": text, "certificate": alice.certificate, "key": alice.key, "other_key": bob.key}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        done = cli("info", "--server", address, *(flag.format(**paths) for flag in flags))
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert done.exit_code == ExitCode.NO_ACCESS
+    (line,) = done.stderr.splitlines()
+    assert all(path.format(**paths) in line for path in at_fault)
+
+
+def test_a_bundle_of_cas_may_name_them_in_any_characters(pairs: tuple[Authority, Pair, Pair], tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("# Főtanúsítvány\n" + pairs[0].certificate.read_text(), encoding="utf-8")
+    assert Tls(bundle).credentials()
 
 
 @pytest.mark.parametrize("tls", [Tls(certificate=Path("x")), Tls(key=Path("x"))])
@@ -181,5 +225,6 @@ def test_a_failed_handshake_has_a_specific_message(text: str, meaning: str) -> N
 def test_an_absent_server_is_no_tls_error() -> None:
     text = CONNECTING + "UNKNOWN: ipv4:127.0.0.1:1: connect: Connection refused"
     assert failed_handshake(text) is None
-    assert hint_on(text) == ""
+    assert hint_on(text).startswith("check the address")
+    assert hint_on("Socket closed") == ""
     assert "--tls" in hint_on(CONNECTING + "UNAVAILABLE: ipv4:127.0.0.1:1: Socket closed")

@@ -171,7 +171,7 @@ def test_watch_follows_to_the_end(cli: Cli) -> None:
     done = cli("watch", "x")
     assert done.exit_code == ExitCode.SUCCESS
     assert done.stderr.splitlines() == [
-        f"run {RUN_ID}  x: waiting for its end, without a time limit",
+        f"run {RUN_ID}  x",
         "queued, 1 ahead",
         "epoch 1/10  9 examples/s  0:00:07 left",
     ]
@@ -235,7 +235,7 @@ def test_demo_says_so_when_the_weights_differ(cli: Cli, service: Any) -> None:
 def test_demo_json_and_failure(cli: Cli, service: Any, status: Any, info: Any) -> None:
     done = cli("demo", "--json")
     assert len(json_format.Parse(done.stdout, benchmark_service_pb2.ListRunsResponse()).runs) == 6
-    assert done.stderr.startswith(f"run {RUN_ID}  1/6 gradient-tape, mean-squared-error: ")
+    assert done.stderr.startswith(f"run {RUN_ID}  1/6 gradient-tape, mean-squared-error\n")
     service.end = status(grpc.StatusCode.ABORTED, "no", info("WORKER_DIED"))
     assert cli("demo").exit_code == ExitCode.RUN_FAILED
 

@@ -90,9 +90,11 @@ def test_a_report_of_a_diagnosis_that_cannot_be_written_is_refused_first(
     cli: Cli, service: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    for path in (tmp_path, tmp_path / "file" / "report.html"):
+    faults = {tmp_path: f"{tmp_path} is a folder, not a file"}
+    faults[tmp_path / "file" / "report.html"] = f"{tmp_path / 'file'} is a file, not a folder"
+    for path, fault in faults.items():
         done = cli("diagnose", *RUN_IDS, "--report", str(path))
-        assert (done.exit_code, "the report cannot be written: " in done.stderr) == (ExitCode.RUN_FAILED, True)
+        assert (done.exit_code, done.stderr.splitlines()[1]) == (ExitCode.BAD_INPUT, f"  --report: {fault}")
     assert not service.requests["Diagnose"]
 
 
@@ -141,6 +143,10 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_trained(
     cli: Cli, service: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    done = cli("compare", *TWO, "--report", str(tmp_path / "file" / "report"))
-    assert (done.exit_code, "the report cannot be written" in done.stderr) == (ExitCode.RUN_FAILED, True)
+    (tmp_path / "old" / "index.html").mkdir(parents=True)
+    faults = {tmp_path / "file" / "report": f"{tmp_path / 'file'} is a file, not a folder"}
+    faults[tmp_path / "old"] = f"{tmp_path / 'old' / 'index.html'} is a folder, not a file"
+    for folder, fault in faults.items():
+        done = cli("compare", *TWO, "--report", str(folder))
+        assert (done.exit_code, done.stderr.splitlines()[1]) == (ExitCode.BAD_INPUT, f"  --report: {fault}")
     assert not service.requests["Train"]

@@ -175,7 +175,7 @@ def test_a_client_without_tensorflow_names_the_command(cli: Cli, monkeypatch: py
     done = cli("diagnose", *NAMES)
     assert (done.exit_code, done.stderr) == (
         ExitCode.RUN_FAILED,
-        "error: --python needs TensorFlow and Keras: run pip install 'loopbench[diagnose]'\n",
+        "error: --python needs TensorFlow and Keras\nhint: install keras-loopbench with its extra 'diagnose'\n",
     )
 
 

@@ -227,8 +227,12 @@ def test_weights_are_written_to_a_file(cli: Cli, service: Any, tmp_path: Path) -
     service.weights = bytes(range(256))
     assert cli("weights", IDS[0], str(tmp_path / "w.npz")).exit_code == ExitCode.SUCCESS
     assert (tmp_path / "w.npz").read_bytes() == service.weights
+    assert cli("weights", IDS[0], "/dev/full").exit_code == ExitCode.OUTPUT_LOST
+    service.requests.clear()
     refused = cli("weights", IDS[0], str(tmp_path))
-    assert refused.stderr == f"error: {tmp_path} cannot be written: Is a directory\n"
+    assert refused.exit_code == ExitCode.BAD_INPUT
+    assert refused.stderr.splitlines()[1] == f"  FILE.npz: {tmp_path} is a folder, not a file"
+    assert not service.requests
 
 
 def test_train_names_its_run(cli: Cli, service: Any) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,33 @@ def test_a_long_wait_says_for_what_and_until_when(
     assert first.endswith(" at the latest")
 
 
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [((), "without a time limit"), (("--timeout", "1.5"), "until ")], ids=["forever", "limited"]
+)
+def test_a_long_run_is_announced_once_after_its_id(
+    cli: Cli, service: Any, timeout: tuple[str, ...], limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.2)
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", 0.05)
+    service.hold = True
+    threading.Timer(0.6, service.released.set).start()
+    first, *others = cli("train", *timeout).stderr.splitlines()
+    assert first == f"run {RUN_ID}  gradient-tape"
+    (line,) = (line for line in others if line.startswith("waiting for "))
+    assert line.startswith(f"waiting for the end of the run, {limit}")
+
+
+def test_a_run_that_exceeds_the_time_limit_is_named(cli: Cli, service: Any) -> None:
+    service.hold = True
+    done = cli("train", "--timeout", "0.5")
+    assert done.exit_code == ExitCode.DEADLINE
+    assert done.stderr.splitlines()[-3:] == [
+        f"run {RUN_ID} is cancelled",
+        "error: no answer in time: the time limit of the call is over",
+        "hint: allow more time, or train detached: such a run goes on without its caller",
+    ]
+
+
 def test_a_short_wait_says_nothing(cli: Cli) -> None:
     assert cli("show", RUN_ID).stderr == ""
 
@@ -85,7 +113,7 @@ def test_a_lost_server_is_reported_with_the_next_attempt(
 def test_the_command_line_reports_a_lost_server(cli: Cli, service: Any, status: Any) -> None:
     service.end = status(grpc.StatusCode.UNAVAILABLE, "Socket closed")
     stderr = cli("train").stderr
-    assert stderr.startswith(f"run {RUN_ID}  gradient-tape: ")
+    assert stderr.startswith(f"run {RUN_ID}  gradient-tape\n")
     assert f"is lost (Socket closed); run {RUN_ID} is requested again in 0.05 s" in stderr
 
 

@@ -1,5 +1,6 @@
 """Errors of ``loopbench tensorboard`` before its start, and the names of its runs."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ def test_tensorboard_that_is_not_installed_is_named(cli: Cli, service: Any, monk
         "error: TensorBoard is not installed here",
         "hint: install it beside loopbench: pip install tensorboard",
     ]
+    assert not service.requests
+
+
+def test_a_port_that_is_taken_is_refused_at_once(cli: Cli, service: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = cli("tensorboard", "r1", "--port", str(port))
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert f"port {port} of 127.0.0.1 cannot be used: Address already in use; port 0 takes a free one" in done.stderr
     assert not service.requests
 
 

@@ -97,7 +97,7 @@ def test_train_json_is_the_run_and_nothing_else(cli: Cli) -> None:
     done = cli("train", *FULL_FLAGS, "--json")
     run = wire.run_from_wire(json_format.Parse(done.stdout, run_pb2.Run()))
     assert run.spec == FULL_SPEC
-    assert done.stderr.startswith(f"run {run.id}  custom-train-step: waiting for its end, without a time limit\n")
+    assert done.stderr.startswith(f"run {run.id}  custom-train-step\n")
     # JSON includes a field without presence even at its default.
     assert json.loads(done.stdout)["result"]["tensorboardDir"] == ""
 
@@ -117,7 +117,8 @@ def test_detach_needs_a_server_that_stays() -> None:
 def test_bad_values_are_named_by_their_flags(cli: Cli, service: Any) -> None:
     done = cli("train", "--epochs", "0", "--batch-size", "-1", "--learning-rate", "-1", "--optimizer-option", "rho=x")
     assert done.exit_code == ExitCode.BAD_INPUT
-    assert "--optimizer-option rho: sgd has no such parameter" in done.stderr
+    for fault in ("--optimizer-option rho: sgd has no such parameter", "--epochs", "--batch-size", "--learning-rate"):
+        assert f"\n  {fault}" in done.stderr
     done = cli("train", "--epochs", "0", "--learning-rate", "-1", "--optimizer-option", "momentum=2")
     assert done.exit_code == ExitCode.BAD_INPUT
     for flag in ("--epochs", "--learning-rate", "--optimizer-option momentum"):
@@ -151,6 +152,39 @@ def test_an_unknown_choice_lists_the_choices(cli: Cli) -> None:
     assert "'magic' is not one of gradient-tape, fit, custom-train-step." in done.stderr
 
 
-def test_flag_of_a_field_outside_the_spec_is_its_path() -> None:
-    assert flag_of("run_id") == "run_id"
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("--metod", "fit"), "(Possible options: --method)"),
+        (("--lr=0.1",), "(Possible options: --learning-rate)"),
+        (("--loss", "mse"), "did you mean mean-squared-error?"),
+        (("--optimizer-option", "momentun=0.9"), "did you mean momentum?"),
+    ],
+)
+def test_a_misspelled_word_gets_a_suggestion(words: tuple[str, ...], meant: str, cli: Cli) -> None:
+    done = cli("train", *words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert meant in done.stderr
+
+
+def test_a_flag_like_no_other_gets_no_suggestion(cli: Cli) -> None:
+    assert cli("train", "--xyzzy", "1").stderr.endswith("No such option: --xyzzy\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("run_id", "RUN_ID"),
+        ("request_id", "--request-id"),
+        ("labels.study", "--label study"),
+        ("second.run_id", "SECOND"),
+        ("groups.1.run_ids.0", "group 2"),
+        ("page_size", "page_size"),
+    ],
+)
+def test_a_field_outside_the_spec_has_its_place_on_the_command_line(field: str, place: str) -> None:
+    assert flag_of(field) == place
+
+
+def test_a_field_of_the_spec_has_its_flag() -> None:
     assert flag_of("spec.steps_per_execution") == "--steps-per-execution"

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import re
 import subprocess
 import sys
 import time
@@ -63,6 +64,28 @@ def public(kind: type) -> dict[str, list[str]]:
 
 def test_both_clients_have_the_same_methods_and_parameters() -> None:
     assert public(Client) == public(AsyncClient)
+
+
+@pytest.mark.parametrize(
+    ("call", "value", "message"),
+    [
+        ("train", {"epochs": 1}, "train: expected RunSpec, got dict; make one by RunSpec(**values)"),
+        ("train", None, "train: expected RunSpec, got NoneType"),
+        ("evaluate", {}, "evaluate: expected RunSpec or str, got dict; make one by RunSpec(**values)"),
+        ("compare", [{}], "compare: expected RunGroup, got dict; make one by RunGroup(**values)"),
+        ("get_run", 3, "get_run: expected str, got int"),
+        ("cancel_run", 3, "cancel_run: expected str, got int"),
+        ("delete_run", 3, "delete_run: expected str, got int"),
+        ("find_run_id", 3, "find_run_id: expected str, got int"),
+        ("weights", 3, "weights: expected str, got int"),
+    ],
+)
+async def test_a_value_of_another_type_is_named(
+    either: Any, service: Any, call: str, value: object, message: str
+) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        await getattr(either, call)(value)
+    assert not service.requests
 
 
 async def test_train_sends_the_spec_and_returns_the_run(either: Any, service: Any) -> None:
@@ -342,6 +365,7 @@ def test_the_public_names() -> None:
         "InvalidSpecError",
         "LoopbenchError",
         "NotFoundError",
+        "OutputError",
         "PermissionDeniedError",
         "PreconditionError",
         "QueueFullError",

@@ -1,6 +1,9 @@
 """Every error of the server as the command line shows it."""
 
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -92,6 +95,22 @@ def test_what_grpc_itself_says_has_a_hint_too(
 ) -> None:
     service.failures["DeleteRun"].append(status(code, "no"))
     assert words in cli("delete", "x").stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("addresses", ["127.0.0.1:1,127.0.0.1:{port}", "127.0.0.1:{port},127.0.0.1:1"])
+def test_the_hint_names_tls_whatever_address_failed_last(addresses: str, cli: Cli) -> None:
+    # Like a server with TLS, the listener ends every connection without an answer; nothing listens on the other port.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+        target = "ipv4:" + addresses.format(port=listener.getsockname()[1])
+        assert "--tls" in cli("delete", "x", "--server", target).stderr.splitlines()[-1]
+
+
+def hang_up(listener: socket.socket) -> None:
+    """Close every connection until the listener is closed."""
+    with suppress(OSError):
+        while True:
+            listener.accept()[0].close()
 
 
 def test_without_a_server_the_hint_names_what_to_check(cli: Cli) -> None:

@@ -96,6 +96,7 @@ specs:
         "defaults.colour",
         "specs.a.method",
         "specs.a.epochs",
+        "specs.a.batch_size",
         "specs.b.optimizer.sgd.epochs",
         "specs.b.learning_rate",
         "specs.b.optimizer.sgd.learning_rate",
@@ -107,7 +108,8 @@ specs:
         "specs.g",
         "specs.a",
     }
-    assert places["sedes"] == "there is no such key; there are seeds, margin, alpha, defaults, specs"
+    known = "seeds, margin, alpha, defaults, specs"
+    assert places["sedes"] == f"there is no such key; there are {known}; did you mean seeds?"
     assert places["specs.a"] == places["specs.a.epochs"] == places["specs.b.learning_rate"] == "is given twice"
     assert places["specs.e.optimizer"] == "'lion' is not one of sgd, adam, adamw, rmsprop"
     assert places["specs.g"] == "line 13: a key must be text"

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -14,7 +15,7 @@ from loopbench_server.worker_config import WorkerConfig
 SPEC = RunSpec(dataset=Dataset.DIGITS, epochs=2)
 
 
-def points(logs: EventAccumulator, tag: str) -> list[tuple[int, float]]:
+def points(logs: EventAccumulator, tag: str) -> list[tuple[int, Any]]:
     """Step and value of every event of a scalar."""
     return [(event.step, float(make_ndarray(event.tensor_proto))) for event in logs.Tensors(tag)]
 

@@ -148,7 +148,7 @@ def test_the_table_of_optimizer_figures_is_complete() -> None:
         ({"device": "TPU"}, "device"),
         ({"execution": 2}, "execution"),
         ({"accuracy_metric": None}, "accuracy_metric"),
-        ({"loss_aggregation": "mean"}, "loss_aggregation"),
+        ({"loss_aggregation": "median"}, "loss_aggregation"),
         ({"tensorboard": "perhaps"}, "tensorboard"),
         ({"optimizer": {"kind": "lion"}}, "optimizer"),
         ({"optimizer": {"learning_rate": 0.1}}, "optimizer"),
@@ -160,6 +160,19 @@ def test_the_table_of_optimizer_figures_is_complete() -> None:
 )
 def test_unknown_fields_and_values_are_refused(given: dict[str, Any], path: str) -> None:
     assert refused(spec.RunSpec, given) == {path}
+
+
+def test_a_choice_has_its_name_in_any_spelling() -> None:
+    made = spec.RunSpec(method="custom-train-step", loss="sum_of_squares", optimizer="adam", network="CNN")
+    assert made == spec.RunSpec(
+        method=spec.Method.CUSTOM_TRAIN_STEP,
+        loss=spec.Loss.SUM_OF_SQUARES,
+        optimizer=spec.Adam(),
+        network=spec.Cnn(),
+    )
+    assert spec.Execution("xla") is spec.Execution.XLA
+    with pytest.raises(ValueError, match="lion"):
+        spec.Execution("lion")
 
 
 def test_all_bad_fields_are_named_at_once() -> None:

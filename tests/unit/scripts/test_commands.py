@@ -10,6 +10,8 @@ import typer
 from pydantic_settings import CliApp
 
 from loopbench_client.cli.app import app
+from loopbench_server import backup
+from loopbench_server.__main__ import COMMANDS
 from loopbench_server.config import Settings
 from loopbench_server.security import token_command
 from tests.support.markdown import documents, shell_lines
@@ -30,6 +32,9 @@ def parse_client(words: list[str]) -> None:
 
 
 def parse_server(words: list[str]) -> None:
+    if words[:1] and words[0] in COMMANDS:
+        backup.arguments(words)
+        return
     CliApp.run(Settings, cli_args=words)
 
 
@@ -83,6 +88,16 @@ def test_a_command_of_the_documents_is_one_that_there_is(program: str, words: li
     PARSERS[program](words)
 
 
+def test_the_readme_activates_the_environment_before_its_commands() -> None:
+    lines = shell_lines(Path("README.md"))
+    assert lines.index(". .venv/bin/activate") < min(n for n, line in enumerate(lines) if line.startswith("loopbench"))
+
+
+def test_programs_are_called_by_their_names() -> None:
+    calls = [line for document in documents() for line in shell_lines(document) if command(line)]
+    assert [line for line in calls if "bin/loopbench" in line] == []
+
+
 def test_a_command_is_separated_from_its_context() -> None:
     assert command("A=1 B=x .venv/bin/loopbench runs --limit 3 > file  # three") == (
         "loopbench",
@@ -100,7 +115,8 @@ def test_commands_of_every_program_are_looked_at() -> None:
 def test_a_flag_that_there_is_not_is_noticed() -> None:
     with pytest.raises(Exception, match="--nothing"):
         parse_client(["train", "--nothing"])
-    with pytest.raises(SystemExit):
-        parse_server(["--nothing"])
+    for words in (["--nothing"], ["backup", "file", "--nothing"]):
+        with pytest.raises(SystemExit):
+            parse_server(words)
     with pytest.raises(AssertionError):
         parse_make(["nothing"])

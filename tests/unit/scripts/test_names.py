@@ -34,6 +34,7 @@ def flags() -> set[str]:
         | {
             "--file",
             "--help",
+            "--overwrite",
             "--role",
             "--version",
         }

@@ -103,6 +103,20 @@ def test_wide_spread_is_inconclusive_and_says_what_would_help() -> None:
     assert f"{pair.seeds_needed} more seeds" in pair.explanation
 
 
+def test_an_interval_without_zero_beside_an_open_verdict_is_explained() -> None:
+    first, second, noisy = [0.9, 0.9, 0.9], [0.8777, 0.8677, 0.8577], [0.5, 0.9, 0.7]
+    groups = [group(label, accuracies) for label, accuracies in zip("abc", (first, second, noisy), strict=True)]
+    pair = next(one for one in compare(groups, MARGIN, ALPHA).pairs if one.second_label == "b")
+    alone = stats.ttest_rel(first, second).pvalue
+    assert alone < ALPHA < 3 * alone
+    assert pair.verdict is Verdict.INCONCLUSIVE
+    assert pair.interval_low is not None
+    assert pair.interval_low > 0
+    assert f"; p is {3 * alone:.2g} after Holm's correction for 3 pairs; " in pair.explanation
+    others = (one for one in compare(groups, MARGIN, ALPHA).pairs if one != pair)
+    assert not any("Holm" in one.explanation for one in others)
+
+
 def test_other_seeds_are_not_paired() -> None:
     pair = compare_pair(group("a", NEAR), group("b", [0.9273, 0.9268, 0.9281], first_seed=10))
     assert (pair.verdict, pair.paired) == (Verdict.DIFFERENT, False)

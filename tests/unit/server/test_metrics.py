@@ -115,7 +115,7 @@ def test_all_methods_of_all_services_are_known() -> None:
     known = {(kind, method) for kind, _, method in METHODS.values()}
     assert known >= {TRAIN[::2], ("server_stream", "WatchRun"), ("unary", "Check"), ("server_stream", "Watch")}
     assert ("bidi_stream", "ServerReflectionInfo") in known
-    assert len(METHODS.values()) == 10 + 3 + 2
+    assert len(METHODS.values()) == 11 + 3 + 2
 
 
 def test_a_call_updates_its_metrics(rpcs: RpcMetrics, value: Any) -> None:

@@ -7,10 +7,11 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 from prometheus_client import CollectorRegistry
 
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
+from loopbench_server.rpc.reflection import add_reflection
 from tests.support.in_process import benchmark_service, catch_status, collect_messages
 
 from .conftest import Serve
@@ -23,7 +24,7 @@ async def channel(serve: Serve) -> grpc.aio.Channel:
     return await serve(
         benchmark_service(pb_grpc.BenchmarkServiceServicer()),  # type: ignore[abstract]  # no method is called
         lambda server: health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server),
-        lambda server: reflection.enable_server_reflection((SERVICE,), server),
+        lambda server: add_reflection(server, (SERVICE,)),
     )
 
 
@@ -57,7 +58,7 @@ async def stream_bytes(*messages: bytes) -> AsyncIterator[bytes]:
         yield message
 
 
-HEALTH, REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
+HEALTH, REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"
 # A method of each kind, of each service.
 METHODS = {
     f"/{SERVICE}/GetRun": "unary",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loopbench import pem
 from loopbench_server.security import tls
 from loopbench_server.security.reloading_files import BrokenFileError, read_all
 from loopbench_server.security.tls import TlsFiles
@@ -28,13 +29,13 @@ def test_a_pair_that_is_replaced_between_two_reads_is_not_used(
     used.certificate.write_bytes(other.certificate.read_bytes())
     files = tls_files(used)
     contents = read_all(files.paths)
-    is_pair = tls._is_pair
+    is_pair = pem.is_pair
 
     def late(certificate: Path, key: Path) -> bool:
         used.key.write_bytes(other.key.read_bytes())
         return is_pair(certificate, key)
 
-    monkeypatch.setattr(tls, "_is_pair", late)
+    monkeypatch.setattr(tls, "is_pair", late)
     with pytest.raises(BrokenFileError, match="being replaced"):
         files.parse(contents)
     assert files.parse(read_all(files.paths))

@@ -22,6 +22,7 @@ from loopbench_client.cli.comparisons import (
 )
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
+from loopbench_client.cli.files import check_file
 from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, enum_option, kebab
 from loopbench_client.cli.output import err, print_json
@@ -35,7 +36,7 @@ from loopbench_client.comparing.compared import Compared, compare_specs
 from loopbench_client.comparing.diagnosing import diagnose_pairs
 from loopbench_client.comparing.plan import Plan
 from loopbench_client.comparing.presets import PRESETS, Preset
-from loopbench_client.report import Report, check_report, write_report
+from loopbench_client.report import NAME, Report, check_report, write_report
 
 
 class Requirement(StrEnum):
@@ -118,6 +119,7 @@ def compare(
     given = {name: value for name, value in settings.items() if value is not None}
     plan = plan_from_flags(PlanFlags(tuple(groups or ()), tuple(spec or ()), shared, given, file, chosen, fresh))
     if report is not None:
+        check_file(report / NAME, "--report")
         check_report(report)
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
+from loopbench.text import counted
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Json, Server, bad_input
 from loopbench_client.cli.output import err, out
 from loopbench_client.cli.run_filter import takes_run_filter
 from loopbench_client.cli.runs_table import print_runs
 from loopbench_client.cli.session import connect
-from loopbench_client.cli.tables import count
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.errors import NotFoundError
@@ -48,14 +48,14 @@ def delete(
     with connect(server) as client:
         # All ids are resolved before a run is deleted.
         found = _named(client, run_ids) if run_ids else _matching(client, wanted, confirmed=yes)
-        with waiting(f"the deletion of {count(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
+        with waiting(f"the deletion of {counted(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
             deleted = [run_id for run_id in dict.fromkeys(found) if _delete(client, run_id, named=bool(run_ids))]
     if json:
         typer.echo(json_module.dumps({"deleted": deleted}))
         return
     for run_id in deleted:
         out().print(f"run {run_id}  deleted", soft_wrap=True)
-    err().print(f"{count(len(deleted), 'run')} deleted", soft_wrap=True)
+    err().print(f"{counted(len(deleted), 'run')} deleted", soft_wrap=True)
 
 
 def _named(client: Client, run_ids: list[str]) -> list[str]:
@@ -73,9 +73,9 @@ def _matching(client: Client, wanted: RunFilter, *, confirmed: bool) -> list[str
 
 def _confirm(runs: list[Run]) -> None:
     if not sys.stdin.isatty():
-        raise typer.BadParameter(UNCONFIRMED.format(count(len(runs), "run")), param_hint="--yes")
+        raise typer.BadParameter(UNCONFIRMED.format(counted(len(runs), "run")), param_hint="--yes")
     print_runs(err(), runs)
-    typer.confirm(f"Delete {count(len(runs), 'run')}?", abort=True, err=True)
+    typer.confirm(f"Delete {counted(len(runs), 'run')}?", abort=True, err=True)
 
 
 def _delete(client: Client, run_id: str, *, named: bool) -> bool:

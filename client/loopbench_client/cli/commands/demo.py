@@ -8,6 +8,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, Result, Run, RunSpec, Sgd
+from loopbench.text import counted
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
 from loopbench_client.cli.options import Json, Server, enum_option, kebab, validated
 from loopbench_client.cli.output import err, out, percent, print_json
@@ -38,7 +39,8 @@ def demo(
     if json:
         print_json(ListRunsResponse(runs=map(wire.run_to_wire, runs)))
         return
-    out().print(f"dataset {kebab(dataset)}, {epochs} epochs, seed {seed}, SGD with learning rate {RATE:g}")
+    shown = f"dataset {kebab(dataset)}, {counted(epochs, 'epoch')}, seed {seed}, SGD with learning rate {RATE:g}"
+    out().print(shown)
     out().print(_table(runs))
     for sentence in findings(runs):
         out().print(sentence, soft_wrap=True)

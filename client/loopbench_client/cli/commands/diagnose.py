@@ -12,6 +12,7 @@ from loopbench import page, wire
 from loopbench.spec import Diagnosis, InvalidFieldsError, RunSpec, Violation
 from loopbench.text import PLAIN, Context, answer, details
 from loopbench_client.channel import DIAGNOSE_TIMEOUT
+from loopbench_client.cli.files import check_file
 from loopbench_client.cli.options import Json, Server, bad_input, kebab
 from loopbench_client.cli.output import err, out, print_json
 from loopbench_client.cli.plan_flags import shared_values
@@ -21,7 +22,7 @@ from loopbench_client.cli.session import connect
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.comparing.values import Given, Values, spec_of
-from loopbench_client.errors import ErrorDetails, LoopbenchError
+from loopbench_client.output_files import writing
 
 # A whole id, or its beginning. A spec has an equals sign.
 RUN_ID = re.compile(r"[0-9a-f-]{4,36}")
@@ -74,7 +75,7 @@ def diagnose(
     if seeds is not None and not verify:
         raise typer.BadParameter("has no effect without --verify", param_hint="--seeds")
     if report is not None:
-        _check_report(report)
+        check_file(report, "--report")
     if python is not None:
         _refuse(NO_EFFECT_IN_PYTHON, {"SECOND": second, "--verify": verify, **_flags(shared)})
         loops = diagnose_python((*python, *filter(None, (first,))), samples=samples, seed=seed)
@@ -89,7 +90,9 @@ def diagnose(
         _print(found, verbose=verbose, json=json)
         save = partial(_save, found)
     if report is not None:
-        err().print(f"report: {_saved(save, report)}", soft_wrap=True)
+        with writing(report):
+            path = save(report)
+        err().print(f"report: {path}", soft_wrap=True)
 
 
 def _flags(shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,27 +110,6 @@ def _both(first: str | None, second: str | None) -> tuple[str, str]:
     if first is None or second is None:
         raise typer.BadParameter("give both sides, or --python", param_hint="FIRST and SECOND")
     return first, second
-
-
-def _check_report(path: Path) -> None:
-    """Finds out before the experiments whether there can be such a file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder")
-    except OSError as error:
-        raise _not_written(error) from error
-
-
-def _saved(save: Callable[[Path], Path], path: Path) -> Path:
-    try:
-        return save(path)
-    except OSError as error:
-        raise _not_written(error) from error
-
-
-def _not_written(error: OSError) -> LoopbenchError:
-    return LoopbenchError(ErrorDetails(f"the report cannot be written: {error}", "REPORT_NOT_WRITABLE"))
 
 
 def _save(diagnosis: Diagnosis, path: Path) -> Path:

@@ -1,6 +1,8 @@
 """``loopbench tensorboard``."""
 
+import os
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -10,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from loopbench.addresses import loopback_host
 from loopbench.spec import Run
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Server, kebab
@@ -26,13 +29,27 @@ LONGEST_NAME = 60
 UNSUITABLE = re.compile(r"[^\w.=+-]+")
 
 
+def _free_port(value: int) -> int:
+    """The port, if nothing listens on it; TensorBoard would report it after seconds, in lines of its log."""
+    host = loopback_host()
+    try:
+        socket.create_server((host, value), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        cause = os.strerror(error.errno or 0)
+        message = f"port {value} of {host} cannot be used: {cause}; port 0 takes a free one"
+        raise typer.BadParameter(message) from error
+    return value
+
+
 def tensorboard(
     run_ids: Annotated[
         list[str],
         typer.Argument(metavar="RUN_ID...", help="Runs that were trained with --tensorboard.", show_default=False),
     ],
     *,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, callback=_free_port, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
     server: Server = None,
 ) -> None:
     """Show the TensorBoard logs of runs side by side until Ctrl-C. The logs have to be on this machine."""

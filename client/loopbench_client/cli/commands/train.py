@@ -6,7 +6,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import RunSpec
-from loopbench_client.cli.interrupts import reporting_interrupts
+from loopbench_client.cli.interrupts import reporting_cancellation
 from loopbench_client.cli.options import Json, Server, kebab
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
@@ -47,7 +47,7 @@ def train(
             with waiting("a place in the queue", timeout):
                 run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)
         else:
-            with progress_bar(kebab(spec.method), timeout) as on_progress, reporting_interrupts() as remember:
+            with progress_bar(kebab(spec.method), timeout) as on_progress, reporting_cancellation() as remember:
                 run = client.train(
                     spec, request_id=request_id, **naming, on_progress=remember(on_progress), timeout=timeout
                 )

@@ -21,10 +21,20 @@ def check(program: Program, findings: Findings) -> None:
     if not without:
         findings.control("gradients", f"All {len(places)} trainable variables get a gradient.")
         return
+    names = [program.harness.names[place] for place in without]
+    if all(_cancels(name, set(program.harness.names) - set(names)) for name in names):
+        findings.note(f"The loss does not depend on {joined(names)}: what it adds cancels behind its layer.")
+        return
     # The causes so far are roots: a loss or outputs that pass no gradient.
     if findings.reasons:
         return
-    _report(findings, [program.harness.names[place] for place in without], len(places))
+    _report(findings, names, len(places))
+
+
+def _cancels(name: str, others: set[str]) -> bool:
+    """Whether ``name`` is the bias of a layer whose kernel learns, as of one whose outputs are subtracted."""
+    layer, _, own = name.rpartition("/")
+    return own == "bias" and f"{layer}/kernel" in others
 
 
 def _report(findings: Findings, names: list[str], count: int) -> None:

@@ -33,12 +33,10 @@ def remedies(bench: Bench) -> Iterator[Remedy]:
             {"hidden": ("relu", SATURATING)},
         )
     if used & RECTIFIERS and (dead := dead_units(bench)) >= DEAD:
-        yield Remedy(
-            Reason.DEAD_UNITS,
-            f"{dead:.0%} of the units of a layer with relu give 0 for all samples, and get no gradient",
-            "Give the hidden layers leaky_relu",
-            {"hidden": ("leaky_relu", RECTIFIERS)},
-        )
+        title = f"{dead:.0%} of the units of a layer with relu give 0 for all samples, and get no gradient"
+        leaky = {"hidden": ("leaky_relu", RECTIFIERS)}
+        yield Remedy(Reason.DEAD_UNITS, title, "Give the hidden layers leaky_relu", leaky)
+        yield Remedy(Reason.DEAD_UNITS, title, "Leave the initializers at their defaults", {"initial": True})
     if parts.linear_chains():
         yield Remedy(
             Reason.MODEL,

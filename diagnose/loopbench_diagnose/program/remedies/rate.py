@@ -7,7 +7,7 @@ from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 
 LOWER = (0.1, 0.01, 0.001)
-HIGHER = (10.0, 100.0)
+HIGHER = (10.0, 100.0, 1_000.0)
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:

@@ -24,7 +24,8 @@ def remedies(bench: Bench) -> Iterator[Remedy]:
     """Inputs, and labels that are numbers, put to mean 0 and deviation 1."""
     program = bench.program
     x, y = leaves(program.training.x), leaves(program.training.y)
-    if len(x) == 1 and _far(x[0]) and not any(isinstance(layer, PREPARING) for layer in bench.anatomy.order[:3]):
+    inputs = len(x) == 1 and _far(x[0]) and not any(isinstance(layer, PREPARING) for layer in bench.anatomy.order[:3])
+    if inputs:
         yield Remedy(
             Reason.INPUT_SCALE,
             f"The inputs are far from unit scale: {_stated(x[0])}",
@@ -42,6 +43,14 @@ def remedies(bench: Bench) -> Iterator[Remedy]:
             "predictions",
             changes,
         )
+        if inputs:
+            yield Remedy(
+                Reason.INPUT_SCALE,
+                f"The inputs and the targets are far from unit scale: {_stated(x[0])}; {_stated(y[0])}",
+                "Subtract the training set's means from the inputs and from the targets and divide them by their "
+                "deviations; undo that for predictions",
+                changes | {"inputs": True},
+            )
 
 
 def _columns(values: Any) -> Any:

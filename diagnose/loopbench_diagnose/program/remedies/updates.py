@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from loopbench.spec import Reason
+from loopbench.text import counted
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 
@@ -16,7 +17,7 @@ def remedies(bench: Bench) -> Iterator[Remedy]:
     updates = bench.program.updates()
     yield Remedy(
         Reason.TOO_FEW_UPDATES,
-        f"The training ends after {updates} updates, while the loss still falls",
+        f"The training ends after {counted(updates, 'update')}, while the loss still falls",
         f"Train {FACTOR} times as long",
         {"epochs": FACTOR},
     )

@@ -127,3 +127,14 @@ def test_gradients_end_at_what_is_flat() -> None:
     data = Data(X, NUMBERS)
     assert reasons(gradients.check, rounded, data, fit("mse", "mae")) == ["ZERO_GRADIENT"]
     assert reasons(gradients.check, numbers, data, fit("mse", "mae")) == []
+
+
+def test_a_bias_that_cancels_is_a_note() -> None:
+    def differences() -> keras.Model:
+        inputs, part = keras.Input((4,)), L.Dense(3)
+        return keras.Model(inputs, L.Dense(1)(part(inputs) - part(-inputs)))
+
+    findings = Findings()
+    gradients.check(Program(differences, Data(X, NUMBERS), fit("mse"), epochs=None, samples=60, seed=0), findings)
+    assert findings.causes == ()
+    assert "bias" in findings.notes[0]
