@@ -12,8 +12,22 @@ from loopbench_client.run_columns import COLUMNS, Column, split_by_variation
 if TYPE_CHECKING:
     import pandas as pd
 
-# Runs that a notebook shows.
+# Runs that a notebook shows, and columns that only a DataFrame has: the table would be three screens wide.
 SHOWN = 50
+IN_FRAMES_ALONE = frozenset(
+    {
+        "start_time",
+        "end_time",
+        "updates",
+        "weights_digest",
+        "train_loss",
+        "validation_loss",
+        "reported_train_accuracy",
+        "reported_validation_accuracy",
+        "reported_train_loss",
+        "reported_validation_loss",
+    }
+)
 
 
 class RunList:
@@ -69,17 +83,19 @@ def runs_html(runs: list[Run], *, more: bool = False) -> str:
     """A table of the columns that differ, under a line with those that do not."""
     if not runs:
         return element("p", "no runs")
-    equal, columns = split_by_variation(runs, COLUMNS)
+    equal, columns = split_by_variation(runs, (column for column in COLUMNS if column.name not in IN_FRAMES_ALONE))
     common = ", ".join(f"{column.name}={_cell(column, runs[0])}" for column in equal if _cell(column, runs[0]))
     count = f"the newest {len(runs)} runs" if more else f"{len(runs)} run{'s' * (len(runs) != 1)}"
     head = element("tr", *(element("th", column.name) for column in columns))
     rows = [element("tr", *(element("td", _cell(column, run)) for column in columns)) for run in runs]
-    table = element("table", element("thead", head), element("tbody", *rows))
-    return joined((element("p", f"{count}, all with {common}" if common else count), table if columns else ""))
+    table = element("table", element("thead", head), element("tbody", *rows), style="white-space: nowrap")
+    # The page does not scroll sideways, the table does.
+    scrolling = element("div", table, style="overflow-x: auto") if columns else ""
+    return joined((element("p", f"{count}, all with {common}" if common else count), scrolling))
 
 
 def _cell(column: Column, run: Run) -> str:
     value: Any = column.value(run)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4g}"
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else column.text(run)
