@@ -68,7 +68,7 @@ def test_pictures_have_a_size(browser: Any, tmp_path: Path) -> None:
         bars = browser.run(
             "return [...document.querySelectorAll('.bar rect')].map(bar => bar.getBoundingClientRect().width)"
         )
-        # The ratio of 32, the difference of 0.41, and that of 3e-8 at the lower end of the same axis.
-        assert bars[0] > 50
-        assert bars[2] > 50
-        assert 0 < bars[1] < 20
+        # The ratio of 32 beside its evidence and in its picture, then 3e-8 at the lower end of the axis of 0.41.
+        ratio, same_ratio, least, largest = bars[:4]
+        assert min(ratio, same_ratio, largest) > 50
+        assert 0 < least < 20

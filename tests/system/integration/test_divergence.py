@@ -109,4 +109,4 @@ def test_weights_that_diverged_can_be_evaluated(client: Client, diverged: Run) -
 
 def test_tensorboard_logs_are_written(trained: Any) -> None:
     folder = Path(trained(1e6, tensorboard=True).result.tensorboard_dir)
-    assert {path.parent.name for path in folder.rglob("events.*")} == {"train", "validation"}
+    assert {path.parent.name for path in folder.rglob("events.*")} == {"train", "validation", folder.name}
