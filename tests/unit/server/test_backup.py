@@ -7,10 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +21,7 @@ from loopbench_server.store.store import Store
 from tests.support.factories import make_epoch, make_result, make_run
 from tests.support.markdown import blocks
 
+from .commands import Command, Ended, command_of
 from .conftest import LEASE
 
 # What `fill` stores.
@@ -49,17 +49,6 @@ def contents(file: Path) -> list[tuple[object, ...]]:
         return [row for table in tables for row in connection.execute(f"SELECT '{table}', * FROM {table}")]  # noqa: S608  of this list
 
 
-class Ended(NamedTuple):
-    """Exit code and output of a command."""
-
-    code: object
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Ended]
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The file of the fixture ``store``."""
@@ -78,19 +67,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     """Runs ``loopbench-server`` in this process, on the store of the test."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setenv("LOOPBENCH_STORE_URL", store_url)
-
-    def run(*words: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["loopbench-server", *map(str, words)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capfd.readouterr()
-        # Python prints a message and exits with 1.
-        return Ended(1, out, f"{err}{code}\n") if isinstance(code, str) else Ended(code, out, err)
-
-    yield run
+    yield command_of("loopbench-server", main, monkeypatch, capfd)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 

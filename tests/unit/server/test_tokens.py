@@ -3,15 +3,15 @@ import hmac
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from loopbench_server.security.reloading_files import BrokenFileError
 from loopbench_server.security.token_command import main
 from loopbench_server.security.tokens import Role, find_token, new_token, parse
+
+from .commands import Command, command_of
 
 
 def digest(secret: str) -> str:
@@ -78,34 +78,10 @@ def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
     assert compared == [token.digest for token in known]
 
 
-class Ended(NamedTuple):
-    """Exit code and output of a command."""
-
-    code: object
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Ended]
-
-
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs ``loopbench-token`` in this process."""
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["loopbench-token", *words])
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        else:
-            code = 0
-        out, err = capsys.readouterr()
-        # Python prints a message and exits with 1.
-        return Ended(1, out, f"{err}{code}\n") if isinstance(code, str) else Ended(code, out, err)
-
-    return run
+    return command_of("loopbench-token", main, monkeypatch, capsys)
 
 
 def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:

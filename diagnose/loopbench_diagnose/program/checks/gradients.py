@@ -22,7 +22,8 @@ def check(program: Program, findings: Findings) -> None:
         findings.control("gradients", f"All {len(places)} trainable variables get a gradient.")
         return
     names = [program.harness.names[place] for place in without]
-    if all(_cancels(name, set(program.harness.names) - set(names)) for name in names):
+    others = set(program.harness.names) - set(names)
+    if all(_cancels(name, others) for name in names):
         findings.note(f"The loss does not depend on {joined(names)}: what it adds cancels behind its layer.")
         return
     # The causes so far are roots: a loss or outputs that pass no gradient.

@@ -9,6 +9,7 @@ from statistics import fmean
 from loopbench.spec import Method, Run
 from loopbench.spec.normalization import spec_digest, uses_defaults
 from loopbench_server.telemetry.metrics import labels
+from loopbench_server.telemetry.metrics.seeds import keep_newest
 
 # Limits of remembered specifications with other parameters than the defaults, and of seeds per specification and
 # method; the oldest are dropped. Those with the defaults differ in loss, optimizer and dataset only.
@@ -63,7 +64,7 @@ class Accuracies:
         methods = self._specs.setdefault(key, {})
         self._specs.move_to_end(key)
         end = _End(run.end_time, run.result.train.accuracy, run.result.validation.accuracy)
-        _keep_newest(methods.setdefault(run.spec.method, _Seeds()), run.spec.seed, end)
+        keep_newest(methods.setdefault(run.spec.method, _Seeds()), run.spec.seed, end, MAX_SEEDS)
         return {key: _means(methods), **{dropped: {} for dropped in self._drop_old()}}
 
     def _drop_old(self) -> Iterable[Key]:
@@ -71,15 +72,6 @@ class Accuracies:
         for key in others[: max(0, len(others) - MAX_SPECS)]:
             del self._specs[key]
             yield key
-
-
-def _keep_newest(seeds: _Seeds, seed: int, end: _End) -> None:
-    if seed in seeds and end.time < seeds[seed].time:
-        return
-    seeds[seed] = end
-    seeds.move_to_end(seed)
-    if len(seeds) > MAX_SEEDS:
-        seeds.popitem(last=False)
 
 
 def _means(methods: _Methods) -> dict[Method, Means]:

@@ -8,8 +8,9 @@ from statistics import fmean
 
 from loopbench.spec import Environment, Run
 from loopbench.spec.environments import Facts, environment_key
-from loopbench.spec.normalization import normalize_method
+from loopbench.spec.normalization import spec_digest
 from loopbench_server.telemetry.metrics.labels import Spec, spec_labels
+from loopbench_server.telemetry.metrics.seeds import keep_newest
 
 # Limits of remembered specifications, of software per specification, and of seeds; the oldest are dropped.
 MAX_SPECS, MAX_SOFTWARE, MAX_SEEDS = 500, 8, 100
@@ -45,7 +46,7 @@ class _Runs:
 
 @dataclass(frozen=True)
 class _Key:
-    """A specification without its seed, on one hardware."""
+    """A specification without its seed, by its digest, on one hardware."""
 
     labels: Spec
     spec: str
@@ -84,8 +85,7 @@ class Upgrades:
         if run.result.diverged:
             return set()
         environment = environment_key(run.result.environment)
-        spec = normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json()
-        key = _Key(spec_labels(run.spec), spec, environment.hardware)
+        key = _Key(spec_labels(run.spec), spec_digest(run.spec), environment.hardware)
         software = self._specs.setdefault(key, OrderedDict())
         self._specs.move_to_end(key)
         end = _End(run.end_time, run.result.weights_digest, run.result.validation.accuracy)
@@ -114,15 +114,10 @@ class Upgrades:
 
 
 def _add_end(software: _Software, facts: Facts, seed: int, end: _End) -> None:
-    """Add the end of a run; the newest run of a seed counts, whatever their order here."""
     runs = software.setdefault(facts, _Runs(end.time))
     software.move_to_end(facts)
     runs.began = min(runs.began, end.time)
-    if seed not in runs.ends or end.time >= runs.ends[seed].time:
-        runs.ends[seed] = end
-        runs.ends.move_to_end(seed)
-    if len(runs.ends) > MAX_SEEDS:
-        runs.ends.popitem(last=False)
+    keep_newest(runs.ends, seed, end, MAX_SEEDS)
     if len(software) > MAX_SOFTWARE:
         software.popitem(last=False)
 
