@@ -47,13 +47,15 @@ JAX = ("JAX, lax.scan", "JAX, lax.scan, one core")
 class Outcome(BaseModel):
     """One training: seconds of each epoch, and accuracies on the final weights.
 
-    Ours has the weights' digest; a peer's has the bytes that its process held at most.
+    Ours has the weights' digest, and the seconds of *start* and *compile*; a peer's has the bytes that its process held
+    at most.
     """
 
     epoch_seconds: list[float]
     train_accuracy: float
     validation_accuracy: float
     digest: str = ""
+    start_seconds: float = 0.0
     peak_bytes: int = 0
 
 
@@ -97,12 +99,16 @@ def ours(running: RunningServer, fields: dict[str, Any], epochs: int) -> Outcome
         train_accuracy=result.train.accuracy,
         validation_accuracy=result.validation.accuracy,
         digest=result.weights_digest,
+        start_seconds=result.phases.start_seconds + result.phases.compile_seconds,
     )
 
 
-def peer(setting: Setting, module: str, threads: int, epochs: int, network: str = "mlp") -> Outcome:
+def peer(
+    setting: Setting, module: str, threads: int, epochs: int, *, network: str = "mlp", device: str = "cpu"
+) -> Outcome:
     """Trains in a peer's process; the first epoch, which may compile, does not count."""
-    printed = setting.peer(module, "--epochs", epochs, "--threads", threads, "--network", network)
+    flags = ("--epochs", epochs, "--threads", threads, "--network", network, "--device", device)
+    printed = setting.peer(module, *flags)
     return Outcome.model_validate({**printed, "epoch_seconds": printed["epoch_seconds"][1:]})
 
 

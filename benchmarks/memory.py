@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from benchmarks.contest import EAGER, OURS
 from benchmarks.setting import RunningServer, Setting, ready_server
 from loopbench.spec import Dataset, RunSpec
+from loopbench_server.workers.process_name import is_standby
 
 EPOCHS = 2
 SHORT_RUNS = 1_000
@@ -60,6 +61,8 @@ def _largest(forkserver: psutil.Process, over: Callable[[], bool]) -> ProcessMem
     largest = ProcessMemory()
     while not over():
         for child in forkserver.children():
+            if is_standby(child):
+                continue
             try:
                 now = _memory(child)
             except psutil.Error:  # it ended meanwhile

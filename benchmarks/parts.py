@@ -7,7 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cancelling, contest, convolutions, growth, limits, machine, memory, overhead, service, throughput
+from benchmarks import (
+    cancelling,
+    contest,
+    convolutions,
+    gpu,
+    growth,
+    limits,
+    machine,
+    memory,
+    overhead,
+    service,
+    throughput,
+)
 from benchmarks.setting import ROOT, Setting
 from loopbench_server.engine.environment import cpu_model
 
@@ -20,6 +32,7 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
     "limits": (limits, limits.Limits),
     "contest": (contest, contest.Contest),
     "convolutions": (convolutions, contest.Contest),
+    "gpu": (gpu, gpu.OnGpu),
     "overhead": (overhead, overhead.Overheads),
     "throughput": (throughput, throughput.Throughput),
     "service": (service, service.Service),
@@ -30,7 +43,7 @@ PARTS: dict[str, tuple[Any, type[Any]]] = {
 
 
 # Parts that the document leaves out until a machine has measured them.
-OPTIONAL = {"convolutions"}
+OPTIONAL = {"convolutions", "gpu"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import contest
+from benchmarks import contest, gpu
 from benchmarks.cancelling import Cancelling
 from benchmarks.contest import JAX, Contest
 from benchmarks.figures import Spread
@@ -102,6 +102,20 @@ def _memory(found: Memory) -> Iterator[Target]:
     )
 
 
+def _on_gpu(found: gpu.OnGpu) -> Iterator[Target]:
+    for ways, digests in found.methods().items():
+        yield Target(f"GPU: the methods under {ways} end in one digest", f"{len(digests)}", len(digests) == 1)
+    for name, peer, most in ((COMPILED_WHOLE, gpu.SCAN_PEER, 1.5), (GRAPH[0], gpu.EAGER_PEER, 1.0)):
+        times = found.times(name, peer)
+        yield Target(f"GPU: {name}: at most {most} × the time of “{peer}”", ratio(times), times.median <= most)
+    slowest = max(outcome.start_seconds for outcome in found.whole.values())
+    yield Target(
+        "GPU: a run starts and compiles within 1 s, the slowest kind",
+        f"{slowest:.2f} s",
+        slowest <= 1,
+    )
+
+
 JUDGED: dict[str, Callable[[Any], Iterator[Target]]] = {
     "contest": _epochs,
     "overhead": _calls,
@@ -109,6 +123,7 @@ JUDGED: dict[str, Callable[[Any], Iterator[Target]]] = {
     "service": _service,
     "cancelling": _cancelling,
     "memory": _memory,
+    "gpu": _on_gpu,
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks import contest, convolutions, limits
+from benchmarks import contest, convolutions, gpu, limits
 from benchmarks.figures import Spread, spread
 from benchmarks.parts import OneMachine, kept
 from benchmarks.setting import ROOT
@@ -67,6 +67,7 @@ def document() -> str:
         updates=limits.UPDATES,
         jobs=contest,
         cnn=convolutions,
+        on_gpu=gpu,
         targets=by_target(machines),
         spread=spread,
     )

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.peers.jax_scan import limit_threads
+from benchmarks.peers.jax_scan import limit_threads, use_device
 from benchmarks.peers.job import CLASSES, DROPOUT, FILTERS, OUTPUT_BATCH, Float32, Job, PeerByEpoch, Samples, main
 
 # Keras's defaults of batch normalization.
@@ -84,6 +84,7 @@ class JaxCnn(PeerByEpoch):
 
     def __init__(self, job: Job, train: Samples) -> None:
         super().__init__(job, train)
+        use_device(job)
         self.images, self.labels = jnp.asarray(train.images), jnp.asarray(train.labels)
         self.key, start = jax.random.split(jax.random.key(job.seed))
         self.parameters, self.moving = initial(start)

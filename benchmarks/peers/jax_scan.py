@@ -30,6 +30,7 @@ class JaxScan(PeerByEpoch):
 
     def __init__(self, job: Job, train: Samples) -> None:
         super().__init__(job, train)
+        use_device(job)
         self.images = jnp.asarray(train.images.reshape(len(train), -1))
         self.labels = jnp.asarray(train.labels)
         self.parameters = [(jnp.asarray(each), jnp.zeros(each.shape[1])) for each in glorot_uniform(job)]
@@ -60,6 +61,12 @@ class JaxScan(PeerByEpoch):
     def outputs(self, images: Float32) -> Float32:
         """Outputs in one batch."""
         return np.asarray(network(self.parameters, jnp.asarray(images.reshape(len(images), -1))))
+
+
+def use_device(job: Job) -> None:
+    """Compute on the device of ``job``, with products in float32: on a GPU, JAX takes TensorFloat-32 by default."""
+    jax.config.update("jax_default_device", jax.devices(job.device)[0])
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def limit_threads(threads: int) -> None:

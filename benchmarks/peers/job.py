@@ -29,7 +29,8 @@ OUTPUT_BATCH = 1_000
 class Job:
     """The article's job, on its network or on a CNN.
 
-    ``layers`` are the units of the hidden layers of its network; ``threads`` 0 is the library's own choice.
+    ``layers`` are the units of the hidden layers of its network; ``threads`` 0 is the library's own choice; ``device``
+    is ``cpu``, or ``gpu`` for the first GPU.
     """
 
     mnist: Path
@@ -38,6 +39,7 @@ class Job:
     layers: tuple[int, ...]
     threads: int
     network: str = "mlp"
+    device: str = "cpu"
     learning_rate: float = 0.01
     seed: int = 0
 
@@ -74,7 +76,7 @@ class PeerByEpoch(Peer):
 
     @abstractmethod
     def epoch(self) -> None:
-        """One pass over the training set."""
+        """One pass over the training set, complete on the device at the return."""
 
     def fit(self) -> list[float]:
         """Train epoch by epoch."""
@@ -115,6 +117,7 @@ def job_from(arguments: Sequence[str]) -> Job:
     parser.add_argument("--layers", type=int, nargs="*", default=(256, 128))
     parser.add_argument("--network", choices=("mlp", "cnn"), default="mlp")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     options = vars(parser.parse_args(arguments))
     return Job(**options | {"layers": tuple(options["layers"])})
 

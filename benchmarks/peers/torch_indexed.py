@@ -11,8 +11,9 @@ class TorchIndexed(TorchPeer):
 
     def epoch(self) -> None:
         """One step per batch of the permutation."""
-        for index in torch.randperm(len(self.train)).split(self.job.batch_size):
+        for index in torch.randperm(len(self.train)).to(self.device).split(self.job.batch_size):
             self.step(self.images[index], self.labels[index])
+        self.wait()
 
 
 if __name__ == "__main__":

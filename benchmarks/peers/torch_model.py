@@ -44,6 +44,7 @@ def _cnn(_: Job) -> nn.Sequential:
 
 # With Keras's initial distribution, so that all peers train the same.
 NETWORKS = {"mlp": _mlp, "cnn": _cnn}
+DEVICES = {"cpu": "cpu", "gpu": "cuda"}
 
 
 class TorchPeer(PeerByEpoch):
@@ -52,8 +53,11 @@ class TorchPeer(PeerByEpoch):
     def __init__(self, job: Job, train: Samples) -> None:
         super().__init__(job, train)
         torch.manual_seed(job.seed)
-        self.images, self.labels = torch.from_numpy(train.images), torch.from_numpy(train.labels)
-        self.model = NETWORKS[job.network](job)
+        self.device = torch.device(DEVICES[job.device])
+        # As for matrix products, and as in the service.
+        torch.backends.cudnn.allow_tf32 = False
+        self.images, self.labels = (torch.from_numpy(each).to(self.device) for each in (train.images, train.labels))
+        self.model = NETWORKS[job.network](job).to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), job.learning_rate)
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -63,8 +67,14 @@ class TorchPeer(PeerByEpoch):
         loss.backward()
         self.optimizer.step()
 
+    def wait(self) -> None:
+        """Return when the device has no work left."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
     def outputs(self, images: Float32) -> Float32:
         """Outputs, without dropout and with the moving statistics."""
         self.model.eval()
         with torch.no_grad():
-            return torch.cat([self.model(part) for part in torch.from_numpy(images).split(OUTPUT_BATCH)]).numpy()
+            parts = torch.from_numpy(images).to(self.device).split(OUTPUT_BATCH)
+            return torch.cat([self.model(part) for part in parts]).cpu().numpy()
