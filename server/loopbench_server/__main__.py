@@ -2,12 +2,15 @@
 
 import sys
 
+from loopbench.interrupts import end_on_interrupt
+
 # Words that call for a copy of the store instead of a server.
 COMMANDS = ("backup", "restore")
 
 
 def main() -> None:
     """The command ``loopbench-server``."""
+    end_on_interrupt()
     words = sys.argv[1:]
     if words[:1] and words[0] in COMMANDS:
         from loopbench_server.backup import run as copy_store  # noqa: PLC0415

@@ -8,7 +8,7 @@ import structlog
 from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
-from loopbench.spec import ServerLimits
+from loopbench.spec import Device, ServerLimits
 from loopbench_server.blocking import run_blocking_detached, start_threads
 from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
@@ -70,9 +70,9 @@ class App:
         # Probes come all the time; a trace of each would show nothing.
         self._health_interceptors = make_interceptors(metrics.rpcs, NoOpTracer())
         observers = Observers(metrics.runs, RunSpans(tracer))
-        self._pool = WorkerPool(self._worker_config)
-        run_slots = Slots(settings.slots, settings.gpu_slots)
-        self._executor = RunExecutor(self._store, self._pool, run_slots, self._worker_config, observers)
+        self._pool = WorkerPool(self._worker_config, settings.slots, settings.gpu_slots, settings.standby_workers)
+        self._slots = Slots(settings.slots, settings.gpu_slots)
+        self._executor = RunExecutor(self._store, self._pool, self._slots, self._worker_config, observers)
         self._scheduler = Scheduler(self._store, self._executor, limits)
         self._status = ServerStatus(
             self._scheduler,
@@ -149,9 +149,11 @@ class App:
             described = await describe(self._pool, self._worker_config)
             self._status.set_description(described)
             self._metrics.set_description(described)
+            self._slots.sees_gpu = any(device.type is Device.GPU for device in described.devices)
             self._set_ready(processes=True)
-            await self._pool.wait_broken()
-            self._set_ready(processes=False)
+            async with self._pool.standing_by(sees_gpu=self._slots.sees_gpu):
+                await self._pool.wait_broken()
+                self._set_ready(processes=False)
 
     async def _check_store_integrity(self) -> None:
         try:
@@ -186,8 +188,9 @@ class App:
 
 async def _run(settings: Settings, tracer: Tracer) -> None:
     try:
-        # Each slot may hold a run, and an evaluation or a diagnosis beside it.
-        start_threads(processes=2 * (settings.slots + settings.gpu_slots))
+        # Each slot may hold a run, and an evaluation or a diagnosis beside it. Standby workers prepare one at a time on
+        # the CPU and on each GPU.
+        start_threads(processes=2 * settings.slots + 3 * settings.gpu_slots + 1)
     except RuntimeError as error:
         raise StartError(f"{error}: raise the limit of threads (ulimit -u, or the container's pids limit)") from error
     await App(settings, tracer).serve()

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -21,8 +22,14 @@ STATE_DIR = platformdirs.user_state_path("loopbench")
 
 
 def count_gpus(devices: Path = Path("/dev")) -> int:
-    """Return the number of NVIDIA GPUs that this machine or container has, by its device files."""
-    return len([path for path in devices.glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal()])
+    """Return the number of NVIDIA GPUs, by their device files, that this process can see."""
+    files = [path for path in devices.glob("nvidia*") if path.name.removeprefix("nvidia").isdecimal()]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return len(files)
+    # CUDA ignores everything after an entry that names no GPU.
+    named = takewhile(lambda entry: entry.strip() not in ("", "-1"), visible.split(","))
+    return min(len(files), len([*named]))
 
 
 HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
@@ -68,7 +75,9 @@ class TrainingSettings(StoreSettings):
         LEASE.total_seconds(), description="seconds after which the runs of a dead server can be retried"
     )
     threads_per_run: Annotated[int, Field(ge=1, le=1024)] = Field(
-        1, description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA"
+        1,
+        description="intra-op threads of a run; more do not speed up batches of 32, and change the bits under XLA and "
+        "of the cnn",
     )
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         30.0, description="seconds that runs may continue after SIGTERM"
@@ -132,7 +141,12 @@ class Settings(TrainingSettings):
     )
     gpu_slots: Annotated[int, Field(ge=0, le=1024)] = Field(
         default_factory=count_gpus,
-        description="runs that train on a GPU at the same time, beside the others; by default one per NVIDIA GPU",
+        description="runs that train on a GPU at the same time, beside the others; by default one per visible GPU",
+    )
+    standby_workers: Annotated[int, Field(ge=0, le=1024)] = Field(
+        2,
+        description="processes that are prepared for a run on the CPU before it arrives, at most one per free slot; "
+        "each holds 80 MB. Unless it is 0, one more is prepared for each GPU slot",
     )
     queue_size: Annotated[int, Field(ge=0, le=10_000)] = Field(1_000, description="runs that may wait for a slot")
     caller_runs: Annotated[int, Field(ge=1, le=20_000)] = Field(

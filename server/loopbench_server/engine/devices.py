@@ -12,6 +12,8 @@ from loopbench_server.errors import DeviceNotAvailableError
 # clipping by the global norm and accumulated gradients give other bits under GRAPH than under EAGER, and other bits in
 # one method's graph than in another's. They save no time on this network.
 GRAPH_REWRITES = {"constant_folding": False, "arithmetic_optimization": False}
+# On a GPU, these replace convolutions by others: in another layout of the images, or with their neighbours.
+GPU_REWRITES = {"layout_optimizer": False, "remapping": False}
 # Of the operations that XLA compiles for a GPU, those whose repetition gives the same bits.
 XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
@@ -54,6 +56,7 @@ def choose_device(specs: Sequence[RunSpec], threads: int, slots: Sequence[int] =
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, enable=True)
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    tf.config.optimizer.set_experimental_options(GPU_REWRITES)
     make_deterministic({spec.execution for spec in specs})
     return Device.GPU
 

@@ -12,6 +12,9 @@ from loopbench.spec import Device, Environment
 from loopbench_server.revision import source_revision
 
 PACKAGES = ("keras", "numpy")
+CPU_FILE = Path("/proc/cpuinfo")
+# Names by the flags of Linux, the widest first.
+VECTOR_INSTRUCTIONS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}
 DRIVER = "nvidia-driver"
 # Its first line has the version: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.161.08  Mon Feb 26 …".
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
@@ -28,14 +31,17 @@ def versions() -> dict[str, str]:
     return own | {package: version(package) for package in PACKAGES}
 
 
-def cpu_model() -> str:
-    """Return the CPU's name from Linux, or elsewhere from Python."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def cpu_model(file: Path = CPU_FILE) -> str:
+    """Return the CPU's name from Linux, or elsewhere from Python, and its widest vector instructions if known.
+
+    Clouds give one name to generations of CPUs whose kernels round differently: "AMD EPYC" with AVX2 or with AVX-512.
+    """
+    first_core, *_ = file.read_text().split("\n\n", 1) if file.is_file() else [""]
+    parts = (line.partition(":") for line in first_core.splitlines())
+    known = {name.strip(): text.strip() for name, _, text in parts}
+    flags = (known.get("flags") or known.get("Features", "")).split()
+    widest = (f" with {name}" for flag, name in VECTOR_INSTRUCTIONS.items() if flag in flags)
+    return (known.get("model name") or platform.processor() or platform.machine()) + next(widest, "")
 
 
 def driver_version(file: Path = DRIVER_FILE) -> dict[str, str]:

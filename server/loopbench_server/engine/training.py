@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loopbench.spec import EpochRecord, Phases, Progress, Result, RunSpec
 from loopbench_server.engine import data as datasets
-from loopbench_server.engine import environment
+from loopbench_server.engine import environment, function_names
 from loopbench_server.engine.devices import choose_device
 from loopbench_server.engine.divergence import DivergenceMonitor, are_finite
 from loopbench_server.engine.final_metrics import compute_final_metrics
@@ -100,6 +100,7 @@ def _train_recorded(
         data = datasets.load(spec.dataset, config.data_dir)
     with clock.phase("compile"):
         job = build_job(spec, data)
+        function_names.align()
         method = make_method(job, notes)
         method.warm_up()
     with clock.phase("train"):

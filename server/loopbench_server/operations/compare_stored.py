@@ -4,7 +4,7 @@ from itertools import chain
 
 from loopbench.spec import Comparison, ComparisonRequest, InvalidFieldsError, Run, Violation
 from loopbench_server.errors import RunWithoutResultError
-from loopbench_server.ids import NO_UUID, normalize_uuid
+from loopbench_server.ids import NO_RUN_ID, normalize_uuid
 from loopbench_server.store.store import Store
 
 # Limit of runs in one comparison, which then takes seconds.
@@ -50,7 +50,7 @@ def _ids(request: ComparisonRequest) -> list[list[str]]:
     for index, group in enumerate(request.groups):
         ids.append([normalize_uuid(run_id) for run_id in group.run_ids])
         violations += [
-            Violation(field=f"groups.{index}.run_ids.{place}", description=NO_UUID)
+            Violation(field=f"groups.{index}.run_ids.{place}", description=NO_RUN_ID)
             for place, run_id in enumerate(ids[-1])
             if not run_id
         ]

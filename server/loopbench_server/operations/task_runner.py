@@ -10,8 +10,9 @@ from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
 from loopbench_server.runs.limiter import ConcurrencyLimiter
 from loopbench_server.worker_config import WorkerLimits
 from loopbench_server.workers.limits import enforce_limits
-from loopbench_server.workers.pool import WorkerDiedError, WorkerPool, read_final_message
+from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import Failed, Task
+from loopbench_server.workers.worker import WorkerDiedError, read_final_message
 
 log = structlog.get_logger()
 

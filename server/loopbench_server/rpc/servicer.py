@@ -21,7 +21,7 @@ from loopbench.spec import (
 )
 from loopbench.v1 import analysis_pb2, benchmark_service_pb2, benchmark_service_pb2_grpc, run_pb2
 from loopbench_server.blocking import run_blocking_read
-from loopbench_server.ids import NO_UUID, normalize_uuid
+from loopbench_server.ids import NO_RUN_ID, NO_UUID, normalize_uuid
 from loopbench_server.operations.compare_stored import compare_stored
 from loopbench_server.operations.diagnose import Diagnoser
 from loopbench_server.operations.evaluate import Evaluator
@@ -45,14 +45,14 @@ DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 Context = ServicerContext[Any, Any]
 
 
-def parse_uuid(field: str, value: str) -> str:
+def parse_uuid(field: str, value: str, fault: str = NO_RUN_ID) -> str:
     """Return the normalized form of ``value``.
 
     Raises:
-        InvalidFieldsError: ``value`` is not a UUID.
+        InvalidFieldsError: ``value`` is not a UUID; ``fault`` describes what it must be.
     """
     if not (found := normalize_uuid(value)):
-        raise InvalidFieldsError((Violation(field=field, description=NO_UUID),))
+        raise InvalidFieldsError((Violation(field=field, description=fault),))
     return found
 
 
@@ -90,7 +90,7 @@ def parse_train_request(request: benchmark_service_pb2.TrainRequest) -> tuple[Ru
     request_id = request.request_id or str(uuid.uuid4())
     spec, request_id, naming = collect_violations(
         lambda: wire.spec_from_wire(request.spec),
-        lambda: parse_uuid("request_id", request_id),
+        lambda: parse_uuid("request_id", request_id, NO_UUID),
         lambda: wire.naming_from_wire(request),
     )
     return spec, request_id, naming

@@ -11,8 +11,9 @@ from loopbench.spec import EpochRecord, Progress, Result, Run, RunError, RunStat
 from loopbench_server.errors import LoopbenchServerError, from_reason
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.limits import enforce_limits
-from loopbench_server.workers.pool import Worker, WorkerDiedError, WorkerPool
+from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import EpochEnded, Failed, PhaseBegan, Progressed, Started, Task, Trained
+from loopbench_server.workers.worker import Worker, WorkerDiedError
 
 log = structlog.get_logger()
 

@@ -25,7 +25,8 @@ from loopbench_server.runs.slots import Slots
 from loopbench_server.store.retry import retry_until
 from loopbench_server.store.store import Store
 from loopbench_server.worker_config import WorkerConfig
-from loopbench_server.workers.pool import WorkerDiedError, WorkerPool
+from loopbench_server.workers.pool import WorkerPool
+from loopbench_server.workers.worker import WorkerDiedError
 
 log = structlog.get_logger()
 

@@ -8,10 +8,14 @@ from loopbench.spec import Device, RunSpec
 
 
 class Slots:
-    """``cpu`` slots for runs on the CPU, and ``gpu`` slots beside them; a run on GPUs holds one for each replica."""
+    """``cpu`` slots for runs on the CPU, and ``gpu`` slots beside them; a run on GPUs holds one for each replica.
+
+    ``sees_gpu`` is False while TensorFlow sees no GPU: all runs then use slots of the CPU.
+    """
 
     def __init__(self, cpu: int, gpu: int = 0) -> None:
         self._cpu = asyncio.Semaphore(cpu)
+        self.sees_gpu = True
         self._gpu_count = gpu
         self._free_gpus: asyncio.Queue[int] = asyncio.Queue()
         for number in range(gpu):
@@ -37,5 +41,5 @@ class Slots:
                 self._free_gpus.put_nowait(number)
 
     def _uses_gpus(self, spec: RunSpec) -> bool:
-        """Return whether ``spec`` trains on GPUs. A run that requires more than there are fails on a CPU slot."""
-        return spec.device is not Device.CPU and spec.replicas <= self._gpu_count
+        """Return whether ``spec`` holds GPU slots. A run for more GPUs than there are slots holds one of the CPU."""
+        return self.sees_gpu and spec.device is not Device.CPU and spec.replicas <= self._gpu_count

@@ -2,9 +2,12 @@
 
 import sys
 
+from loopbench.interrupts import end_on_interrupt
+
 
 def main() -> None:
     """The command ``loopbench-sweep-index``."""
+    end_on_interrupt()
     from loopbench_server.config import load_settings  # noqa: PLC0415
     from loopbench_server.sweep.program import run  # noqa: PLC0415
     from loopbench_server.sweep.settings import SweepSettings  # noqa: PLC0415

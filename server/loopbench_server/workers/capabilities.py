@@ -6,8 +6,9 @@ import structlog
 
 from loopbench_server.errors import LoopbenchServerError
 from loopbench_server.worker_config import WorkerConfig
-from loopbench_server.workers.pool import WorkerDiedError, WorkerPool, read_final_message
+from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import Described, Task
+from loopbench_server.workers.worker import WorkerDiedError, read_final_message
 
 log = structlog.get_logger()
 

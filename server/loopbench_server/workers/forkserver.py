@@ -47,10 +47,11 @@ class Forkserver:
         self._failures = 0
         self._closed = False
 
-    async def fork(self, task_pipe: int, message_pipe: int) -> int:
+    async def fork(self, task_pipe: int, message_pipe: int, *, optional: bool = False) -> int:
         """Return the process id of a new worker that owns the two pipe descriptors.
 
-        A forkserver that does not respond is killed and replaced once.
+        A forkserver that does not respond is killed and replaced once. If the machine refuses an ``optional`` process,
+        ``broken`` stays as it is.
 
         Raises:
             NotReadyError: the second forkserver did not respond either, or the machine refuses a process.
@@ -70,7 +71,7 @@ class Forkserver:
                 except _BrokenError as error:
                     await self._discard(str(error))
                 else:
-                    return self._check_pid(pid)
+                    return self._check_pid(pid, optional=optional)
             else:
                 self._failures += 1
         raise NotReadyError("no worker process can be started: the forkserver does not respond")
@@ -87,12 +88,13 @@ class Forkserver:
                 except _BrokenError as error:
                     await self._discard(str(error))
 
-    def _check_pid(self, response: int) -> int:
+    def _check_pid(self, response: int, *, optional: bool) -> int:
         if response > 0:
             self.broken.clear()
             return response
-        self.broken.set()
-        log.error("the machine refuses a worker process", error=os.strerror(-response))
+        if not optional:
+            self.broken.set()
+            log.error("the machine refuses a worker process", error=os.strerror(-response))
         raise NotReadyError(f"no worker process can be started: {os.strerror(-response)}")
 
     async def _request_worker(self, task_pipe: int, message_pipe: int) -> int:

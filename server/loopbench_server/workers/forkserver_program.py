@@ -32,7 +32,7 @@ def main(control_fd: int, data_dir: str | None) -> None:
     preload(Path(data_dir) if data_dir else None)
 
     with socket.socket(fileno=control_fd) as control, _Children() as children:
-        control.sendall(RESPONSE.pack(os.getpid()))
+        _respond(control, os.getpid())
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ)
             selector.register(children.ended, selectors.EVENT_READ)
@@ -81,7 +81,7 @@ def _handle_request(control: socket.socket) -> bool:
     if not request:
         return False
     if request == PING:
-        control.sendall(RESPONSE.pack(os.getpid()))
+        _respond(control, os.getpid())
         return True
     try:
         pid = os.fork()
@@ -91,9 +91,13 @@ def _handle_request(control: socket.socket) -> bool:
         _run_worker(control, *pipes)
     for pipe in pipes:
         os.close(pipe)
-    with suppress(BrokenPipeError):  # the server is gone, and the worker will end
-        control.sendall(RESPONSE.pack(pid))
+    _respond(control, pid)
     return True
+
+
+def _respond(control: socket.socket, response: int) -> None:
+    with suppress(BrokenPipeError):  # the server is gone; the forkserver and its workers will end
+        control.sendall(RESPONSE.pack(response))
 
 
 def _run_worker(control: socket.socket, task_pipe: int, message_pipe: int) -> NoReturn:

@@ -11,7 +11,7 @@ import psutil
 from loopbench_server.blocking import run_process_io
 from loopbench_server.errors import MemoryExceededError, NotReadyError, TimeExceededError
 from loopbench_server.worker_config import WorkerLimits
-from loopbench_server.workers.pool import Worker
+from loopbench_server.workers.worker import Worker
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ MNIST is verified and scaled here if it is on this machine. Every worker reads t
 neither waits for nor allocates.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +17,14 @@ def preload(data_dir: Path | None) -> None:
     """Import the engine and load MNIST, from ``data_dir`` or Keras's cache. A failure shows again in each worker."""
     with _silent_stderr(), suppress(Exception):
         from loopbench.spec import Dataset  # noqa: PLC0415  as below
-        from loopbench_server.engine import data, diagnosis, evaluation, training  # noqa: F401, PLC0415  inside the block
+        from loopbench_server.engine import data, diagnosis, evaluation, preparation, training  # noqa: F401, PLC0415  inside the block
         from loopbench_server.workers import process, xla_cache  # noqa: F401, PLC0415  as above
 
         xla_cache.create()
         data.preload(Dataset.MNIST, data_dir)
+    # A collection in a worker would write to every object of the forkserver, and so copy 45 MB of memory.
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

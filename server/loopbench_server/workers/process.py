@@ -5,6 +5,7 @@ Only this module and :mod:`.preload` import the engine; the forkserver has loade
 
 import io
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from loopbench_server.errors import (
     TensorBoardNotWritableError,
     WeightsCorruptError,
 )
-from loopbench_server.workers import xla_cache
+from loopbench_server.workers import process_name, xla_cache
 from loopbench_server.workers.protocol import (
     Described,
     Diagnosed,
@@ -38,6 +39,7 @@ from loopbench_server.workers.protocol import (
     Failed,
     Message,
     PhaseBegan,
+    Prepared,
     Progressed,
     Started,
     Task,
@@ -107,6 +109,13 @@ def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
     return [_encode(described)]
 
 
+def _prepare(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
+    from loopbench_server.engine.preparation import prepare  # noqa: PLC0415  only in the worker
+
+    prepare(task.config)
+    return [_encode(Prepared())]
+
+
 def _train(task: Task, _: bytes, send: Send) -> Iterable[bytes]:
     from loopbench_server.engine.training import train  # noqa: PLC0415  only in the worker
 
@@ -147,6 +156,7 @@ def _diagnose(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
 # Each returns the frames that end the task.
 HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
     "describe": _describe,
+    "prepare": _prepare,
     "train": _train,
     "evaluate": _evaluate,
     "diagnose": _diagnose,
@@ -155,9 +165,11 @@ HANDLERS: dict[str, Callable[[Task, bytes, Send], Iterable[bytes]]] = {
 
 def _exit_with_server(task_pipe: Connection) -> None:
     """End the process when the server's end of ``task_pipe`` closes, however the server died."""
+    closed = select.poll()
+    closed.register(task_pipe.fileno(), 0)  # a task does not wake it
 
     def wait() -> None:
-        task_pipe.poll(None)
+        closed.poll()
         os._exit(EXIT_ORPHANED)
 
     threading.Thread(target=wait, daemon=True, name="lifeline").start()
@@ -166,24 +178,38 @@ def _exit_with_server(task_pipe: Connection) -> None:
 def main(task_pipe: Connection, message_pipe: Connection) -> None:
     """Run the task that arrives over ``task_pipe``, with packed weights, which are empty except for EVALUATE.
 
-    Messages go to ``message_pipe``. The server closes its end of ``task_pipe`` only when the server ends.
+    After PREPARE, the process waits for another task as a standby worker. Messages go to ``message_pipe``. The server
+    closes its end of ``task_pipe`` only when the server ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is reserved for the server's address
+    process_name.set_own(process_name.STANDBY)
     os.nice(NICENESS)
     _prefer_for_oom_kill()
-    try:
-        task_json, weights = task_pipe.recv_bytes(), task_pipe.recv_bytes()
-    except EOFError:
-        os._exit(EXIT_ORPHANED)
     _exit_with_server(task_pipe)
+    try:
+        task, weights = _receive(task_pipe)
+        if task.kind == "prepare":
+            _run(task, weights, message_pipe)
+            task, weights = _receive(task_pipe)
+    except (EOFError, BrokenPipeError):
+        os._exit(EXIT_ORPHANED)
+    process_name.set_own(process_name.WORKER)
+    _run(task, weights, message_pipe)
+    message_pipe.close()
 
+
+def _receive(task_pipe: Connection) -> tuple[Task, bytes]:
+    task, weights = task_pipe.recv_bytes(), task_pipe.recv_bytes()
+    return Task.model_validate_json(task), weights
+
+
+def _run(task: Task, weights: bytes, message_pipe: Connection) -> None:
     def send(message: Message) -> None:
         message_pipe.send_bytes(_encode(message))
 
     send(Started(monotonic=time.monotonic()))
-    task = Task.model_validate_json(task_json)
     try:
         # The server may kill the process after the last frame, so everything else comes before.
         with scratch():
@@ -197,7 +223,6 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
     except Exception as error:  # noqa: BLE001  the server logs it and fails the run
         message = redact_paths(f"{type(error).__name__}: {error}", *_private_folders(task))
         send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
-    message_pipe.close()
 
 
 def _prefer_for_oom_kill() -> None:

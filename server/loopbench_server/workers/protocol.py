@@ -23,11 +23,12 @@ from loopbench_server.worker_config import WorkerConfig
 class Task(Model):
     """Task for a worker, and the configuration to run it with.
 
-    DESCRIBE needs no ``spec`` and no ``run_id``; ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
+    DESCRIBE and PREPARE need no ``spec`` and no ``run_id``. A process takes another task after PREPARE only.
+    ``second`` is for DIAGNOSE, ``weights_digest`` for EVALUATE.
     ``divergences`` hold, for DIAGNOSE, where whole runs of the two diverged, as far as known.
     """
 
-    kind: Literal["describe", "train", "evaluate", "diagnose"]
+    kind: Literal["describe", "prepare", "train", "evaluate", "diagnose"]
     config: WorkerConfig
     run_id: str = ""
     spec: RunSpec | None = None
@@ -96,6 +97,12 @@ class Described(Model):
     environments: tuple[Environment, ...]
 
 
+class Prepared(Model):
+    """Result of PREPARE: the process waits for a run."""
+
+    kind: Literal["prepared"] = "prepared"
+
+
 class Failed(Model):
     """The task failed: the reason of a domain error, or RUN_FAILED with a traceback for the log."""
 
@@ -105,5 +112,7 @@ class Failed(Model):
     traceback: str = ""
 
 
-Message = Started | PhaseBegan | Progressed | EpochEnded | Trained | Evaluated | Diagnosed | Described | Failed
+Message = (
+    Started | PhaseBegan | Progressed | EpochEnded | Trained | Evaluated | Diagnosed | Described | Prepared | Failed
+)
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

@@ -60,6 +60,7 @@ def _remove_stale_folders() -> None:
 def enable() -> None:
     """Point XLA at the folder, in a forked process before it compiles; read-only where room is short.
 
+    TensorFlow reads the variable once, so a second call has no effect.
     XLA writes a file whole or not at all, and no file is removed while runs exist.
     """
     where = folder()

@@ -35,7 +35,8 @@ def folders(temporary: Path) -> list[Path]:
 
 def kept(temporary: Path) -> dict[str, int]:
     """Names and times of the compiled functions."""
-    return {file.name: file.stat().st_mtime_ns for folder in folders(temporary) for file in folder.iterdir()}
+    files = [file for folder in folders(temporary) for file in folder.iterdir() if file.is_file()]
+    return {file.name: file.stat().st_mtime_ns for file in files}
 
 
 def digest(client: Client) -> str:
@@ -45,7 +46,7 @@ def digest(client: Client) -> str:
 
 
 def test_compiled_functions_are_reused_bounded_and_removed_with_the_server(start: Start, temporary: Path) -> None:
-    server = start()
+    server = start("--standby-workers", "0")
     server.wait_ready()
     assert not kept(temporary)
     before = {*temporary.rglob("*")}
@@ -57,6 +58,7 @@ def test_compiled_functions_are_reused_bounded_and_removed_with_the_server(start
         compiled = kept(temporary)
         assert compiled
         assert digest(client) == first
+        assert client.train(SPEC.model_copy(update={"seed": 1})).result
         assert kept(temporary) == compiled, "nothing is compiled again"
 
         (folder,) = folders(temporary)
@@ -70,7 +72,35 @@ def test_compiled_functions_are_reused_bounded_and_removed_with_the_server(start
 
 
 def test_nothing_outlasts_a_server_that_is_killed(start: Start, temporary: Path) -> None:
-    server = start()
+    server = start("--standby-workers", "0")
     eventually(lambda: folders(temporary))
     server.process.kill()
     eventually(lambda: not folders(temporary))
+
+
+def test_a_new_process_and_a_standby_worker_share_compiled_functions(start: Start, temporary: Path) -> None:
+    server = start("--slots", "2", "--standby-workers", "1")
+    server.wait_ready()
+    with server.client() as client:
+        # The two that begin at once find one standby worker at most.
+        both = [client.train(SPEC.model_copy(update={"seed": seed}), detach=True) for seed in (0, 1)]
+        for run in both:
+            *_, last = client.watch_run(run.id)
+            assert last.run is not None
+            assert last.run.result
+        compiled = kept(temporary)
+        eventually(server.standby_workers)
+        assert client.train(SPEC.model_copy(update={"seed": 2})).result
+    assert {*kept(temporary)} == {*compiled}
+
+
+def test_one_program_serves_all_calls_of_as_many_steps(start: Start, temporary: Path) -> None:
+    server = start("--standby-workers", "0")
+    server.wait_ready()
+    with server.client() as client:
+        result = client.train(SPEC.model_copy(update={"steps_per_execution": 5})).result
+    assert result
+    # TensorFlow warns where it traces one function five times in ten calls.
+    assert result.notes == ()
+    # Of the 44 full batches of training 5 and the last 4, its rest, the full batches of validation, and their rest.
+    assert len(kept(temporary)) == 5

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.spec import Execution, RunFilter, RunState
+from loopbench.spec import Device, Execution, RunFilter, RunState
 from loopbench_client import Client, LoopbenchError, RunCancelledError, RunFailedError
 from tests.smoke.test_server import long_spec, under_way
 from tests.support.diagnoses import spec
@@ -35,6 +35,16 @@ def test_two_runs_at_once(idle: ServerProcess, client: Client) -> None:
     for run_id in ids:
         client.cancel_run(run_id)
     assert not idle.workers()
+
+
+@pytest.mark.slow
+def test_runs_do_not_wait_for_a_gpu_that_tensorflow_does_not_see(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with start("--slots", "2", "--gpu-slots", "1").client() as client:
+        client.wait_ready(TIMEOUT_SECONDS)
+        for _ in range(2):
+            under_way(client, long_spec(device=Device.AUTO))
+        assert client.get_server_info().running == 2
 
 
 CALLER = """

@@ -160,7 +160,7 @@ def test_one_graph_of_the_tape_serves_both_sizes_of_batches(digits: Data, execut
     made.warm_up()
     made.train([])
     loops: list[Any] = [made.training, made.validation]
-    assert [loop.experimental_get_tracing_count() for loop in loops] == [1, 1]
+    assert [loop.function.experimental_get_tracing_count() for loop in loops] == [1, 1]
 
 
 @pytest.mark.parametrize("network", SMALL.values(), ids=SMALL)

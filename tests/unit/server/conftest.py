@@ -24,8 +24,8 @@ from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.rpcs import RpcMetrics
 from loopbench_server.worker_config import WorkerConfig, WorkerLimits
-from loopbench_server.workers.pool import FINAL_MESSAGES, WorkerDiedError
 from loopbench_server.workers.protocol import Message, Task
+from loopbench_server.workers.worker import FINAL_MESSAGES, WorkerDiedError
 from tests.support.in_process import Register, aio_server
 
 LEASE = timedelta(seconds=30)

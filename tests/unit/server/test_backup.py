@@ -1,7 +1,6 @@
 """``loopbench-server backup`` and ``restore``: a complete copy or an error, never half a file."""
 
 import os
-import resource
 import shlex
 import signal
 import sqlite3
@@ -26,6 +25,12 @@ from .conftest import LEASE
 
 # What `fill` stores.
 COUNTS = "runs 3, epochs 2, weights 1"
+# The server with a limit of half a MiB for a file, whose excess Python takes for an error.
+LIMITED = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
+runpy.run_module("loopbench_server", run_name="__main__", alter_sys=True)
+"""
 
 
 def fill(store: Store) -> None:
@@ -238,13 +243,8 @@ def test_a_damaged_store_gives_no_backup(command: Command, store: Store, file: P
 def test_a_full_disk_gives_no_backup(store: Store, file: Path, copy: Path) -> None:
     fill(store)
     store.update(make_run(3, state=RunState.SUCCEEDED, result=make_result()), os.urandom(1 << 20))
-    words = [sys.executable, "-m", "loopbench_server", "backup", str(copy), "--store-url", f"sqlite:///{file}"]
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
-
-    done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=limit)
+    words = [sys.executable, "-c", LIMITED, "backup", str(copy), "--store-url", f"sqlite:///{file}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     in_one_line(Ended(done.returncode, done.stdout, done.stderr), "cannot copy", str(copy.parent))
     assert [*copy.parent.iterdir()] == []
 

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -181,6 +184,16 @@ async def test_a_stopped_forkserver_is_closed(starting: WorkerPool, monkeypatch:
     async with asyncio.timeout(5):
         await starting.close()
     assert not stopped.is_running()
+
+
+def test_a_forkserver_whose_server_ends_first_says_nothing() -> None:
+    server_end, control = socket.socketpair()
+    server_end.close()
+    with control:
+        program = PROGRAM.format(path=sys.path, fd=control.fileno(), data_dir=None)
+        command, pipes = [sys.executable, "-c", program], (control.fileno(),)
+        done = subprocess.run(command, pass_fds=pipes, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 async def eventually(condition: Callable[[], Any]) -> None:

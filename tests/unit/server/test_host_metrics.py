@@ -19,6 +19,7 @@ from loopbench_server.store.database import open_database
 from loopbench_server.store.store import Store
 from loopbench_server.telemetry.metrics.host import StoreMetrics
 from loopbench_server.telemetry.metrics.workers import WorkerCollector
+from loopbench_server.workers import process_name
 from tests.support.certificates import Authority
 
 from .conftest import LEASE
@@ -93,9 +94,26 @@ def test_workers_are_the_processes_below_the_forkserver(
         pass
     assert registry.get_sample_value("loopbench_worker_processes") == 0
     assert registry.get_sample_value("loopbench_worker_memory_bytes") == 0
+    assert registry.get_sample_value("loopbench_standby_processes") == 0
     after = registry.get_sample_value("loopbench_worker_cpu_seconds_total")
     assert after is not None
     assert after >= used, "what has ended still counts"
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="Linux names processes")
+def test_a_worker_without_a_task_counts_as_standby(registry: CollectorRegistry) -> None:
+    waiting = "from pathlib import Path\n" + f"Path('/proc/self/comm').write_text({process_name.STANDBY!r})\n" + WORKER
+    command = [sys.executable, "-c", SERVER, FORKSERVER, waiting]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    WorkerCollector(registry, psutil.Process(process.pid))
+    assert registry.get_sample_value("loopbench_standby_processes") == 1
+    assert registry.get_sample_value("loopbench_worker_processes") == 0
+    memory = registry.get_sample_value("loopbench_worker_memory_bytes")
+    assert memory is not None
+    assert memory > 1e6, "its memory counts"
+    process.communicate()
 
 
 @pytest.mark.parametrize("not_after", [datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)])

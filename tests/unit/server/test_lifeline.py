@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from typing import Literal
 
 import pytest
 
@@ -14,12 +15,14 @@ from loopbench_server.workers.protocol import Task
 # Exit code of a worker that has lost its server.
 ORPHANED = 70
 SECONDS_TO_END = 60
-# A worker without TensorFlow, whose task never ends and never sends anything.
+# A worker without TensorFlow. It prepares at once, and a task DESCRIBE never ends and never sends anything.
 PROGRAM = """
 import sys, threading
 from multiprocessing.connection import Connection
 from loopbench_server.workers import process
+from loopbench_server.workers.protocol import Prepared
 
+process.HANDLERS["prepare"] = lambda *_: [Prepared().model_dump_json().encode()]
 process.HANDLERS["describe"] = lambda *_: threading.Event().wait()
 process.main(*(Connection(int(number)) for number in sys.argv[1:]))
 """
@@ -53,9 +56,28 @@ def test_a_worker_that_sends_nothing_ends_with_its_server(
     worker: tuple[subprocess.Popen[bytes], Connection, Connection],
 ) -> None:
     process, orders, answers = worker
-    orders.send_bytes(Task(kind="describe", config=WorkerConfig()).model_dump_json().encode())
-    orders.send_bytes(b"")
+    send(orders, Task(kind="describe", config=WorkerConfig()))
     assert b"started" in answers.recv_bytes()
     assert process.poll() is None
     orders.close()
     assert process.wait(SECONDS_TO_END) == ORPHANED
+
+
+@pytest.mark.parametrize("second", [None, "describe"])
+def test_a_standby_worker_ends_with_its_server(
+    worker: tuple[subprocess.Popen[bytes], Connection, Connection], second: Literal["describe"] | None
+) -> None:
+    process, orders, answers = worker
+    send(orders, Task(kind="prepare", config=WorkerConfig()))
+    assert [b"started" in answers.recv_bytes(), b"prepared" in answers.recv_bytes()] == [True, True]
+    if second:
+        send(orders, Task(kind=second, config=WorkerConfig()))
+        assert b"started" in answers.recv_bytes()
+    assert process.poll() is None
+    orders.close()
+    assert process.wait(SECONDS_TO_END) == ORPHANED
+
+
+def send(orders: Connection, task: Task) -> None:
+    orders.send_bytes(task.model_dump_json().encode())
+    orders.send_bytes(b"")

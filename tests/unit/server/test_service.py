@@ -7,7 +7,7 @@ import pytest
 from loopbench.spec import InvalidFieldsError, Naming, RunSpec
 from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import run_pb2
-from loopbench_server.rpc.servicer import parse_page_size, parse_train_request, parse_uuid
+from loopbench_server.rpc.servicer import parse_page_size, parse_run_id, parse_train_request, parse_uuid
 
 ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
 
@@ -29,6 +29,19 @@ def test_an_invalid_uuid_is_refused_by_its_field(given: str) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         parse_uuid("run_id", given)
     assert [violation.field for violation in caught.value.violations] == ["run_id"]
+
+
+def test_the_beginning_of_a_run_id_is_offered_but_not_that_of_a_request_id() -> None:
+    offered = {}
+    for parse in (
+        lambda: parse_run_id(pb.GetRunRequest(run_id="5f0b1d9e")),
+        lambda: parse_train_request(pb.TrainRequest(spec=run_pb2.RunSpec(), request_id="5f0b1d9e")),
+    ):
+        with pytest.raises(InvalidFieldsError) as caught:
+            parse()
+        (fault,) = caught.value.violations
+        offered[fault.field] = "commands also accept its beginning" in fault.description
+    assert offered == {"run_id": True, "request_id": False}
 
 
 def test_a_request_to_train() -> None:

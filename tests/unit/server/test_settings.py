@@ -24,6 +24,7 @@ VALUES: list[tuple[str, str, Any, str]] = [
     ("tensorboard_dir", "/logs", Path("/logs"), "/other"),
     ("slots", "3", 3, "4"),
     ("gpu_slots", "3", 3, "4"),
+    ("standby_workers", "3", 3, "4"),
     ("queue_size", "0", 0, "4"),
     ("caller_runs", "2", 2, "4"),
     ("run_seconds", "1.5", 1.5, "4"),

@@ -75,8 +75,26 @@ async def test_a_run_that_needs_several_gpus_is_not_overtaken() -> None:
     assert order == ["both", "one"]
 
 
-def test_gpus_are_counted_by_their_device_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", [GPU, AUTO])
+async def test_without_gpus_in_tensorflow_all_runs_take_slots_of_the_cpu(spec: RunSpec) -> None:
+    slots = Slots(cpu=2, gpu=1)
+    slots.sees_gpu = False
+    async with slots.hold(spec) as first, slots.hold(spec) as second:
+        assert (first, second) == ((), ())
+        assert await is_blocked(slots, CPU)
+
+
+@pytest.mark.parametrize(
+    ("visible", "count"),
+    [(None, 2), ("0,1", 2), ("1", 1), ("GPU-8932f937", 1), ("0,1,2", 2), ("", 0), ("-1", 0), ("0,-1,1", 1)],
+)
+def test_gpus_are_counted_by_their_device_files(
+    visible: str | None, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("nvidia0", "nvidia11", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert count_gpus(tmp_path) == 2
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert count_gpus(tmp_path) == count
     assert count_gpus(tmp_path / "nothing") == 0

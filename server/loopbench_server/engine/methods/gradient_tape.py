@@ -1,6 +1,6 @@
 """A hand-written loop around ``tf.GradientTape``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -8,29 +8,25 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from loopbench.spec import Execution, ReportedMetrics
+from loopbench.spec import ReportedMetrics
 from loopbench_server.engine.data import Samples
 from loopbench_server.engine.forward_pass import largest_batch
 from loopbench_server.engine.job import Job
 from loopbench_server.engine.methods.base import TrainingMethod
-from loopbench_server.engine.methods.indexed import ELEMENT_SPEC
+from loopbench_server.engine.methods.loops import make_loop
 from loopbench_server.engine.metrics import LoopMetrics
-from loopbench_server.engine.tensors import as_tensors
-
-# Arguments of a loop: batches, start and stop. One graph serves both sizes of batches, as in Keras.
-LOOP_SIGNATURE = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32))
-
-Step = Callable[[Any, Any], dict[str, Any]]
 
 
-def split_batches(order: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int32]]:
-    """Return the full batches of ``order``, int32[k, batch_size], and the smaller rest, int32[1, rest].
+def split_calls(order: NDArray[np.int32], batch_size: int, steps: int) -> Iterator[NDArray[np.int32]]:
+    """Yield the batches of ``order`` for each call of a loop: at most ``steps`` full ones, int32[k, batch_size].
 
-    An empty part is left out.
+    The last call has the smaller rest alone, int32[1, rest], if there is one.
     """
     full = len(order) // batch_size * batch_size
-    parts = [order[:full].reshape(-1, batch_size), order[full:].reshape(1, -1)]
-    return [part for part in parts if part.size]
+    rows = order[:full].reshape(-1, batch_size)
+    yield from (rows[start : start + steps] for start in range(0, len(rows), steps))
+    if full < len(order):
+        yield order[full:].reshape(1, -1)
 
 
 class GradientTape(TrainingMethod):
@@ -39,8 +35,8 @@ class GradientTape(TrainingMethod):
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         self.figures = LoopMetrics(job.spec.accuracy_metric, job.spec.loss_aggregation)
-        self.training = self._make_loop(self._train_step, job.data.train)
-        self.validation = self._make_loop(self._test_step, job.data.validation)
+        self.training = make_loop(job.spec, self._train_step, job.data.train)
+        self.validation = make_loop(job.spec, self._test_step, job.data.validation)
 
     def _train_step(self, images: Any, labels: Any) -> dict[str, Any]:
         model, optimizer = self.job.model, self.job.optimizer
@@ -56,42 +52,17 @@ class GradientTape(TrainingMethod):
         outputs = self.job.model(images, training=False)
         return self.figures.update(labels, outputs, self.job.loss(labels, outputs))
 
-    def _make_loop(self, step: Step, samples: Samples) -> Callable[[Any, int, int], None]:
-        """Return a function of (batches, start, stop) that applies ``step`` to those rows of ``batches``, int32[k, b].
-
-        Under XLA a step is the compiled unit, as in Keras, so that the methods agree bit for bit. With several steps
-        per execution the loop is compiled with the steps: faster, but its bits may differ.
-        """
-        execution, fused = self.job.spec.execution, self.job.spec.steps_per_execution > 1
-        images, labels = as_tensors(samples)
-        # Only the loop needs AutoGraph, which takes about 50 ms for every function that it converts.
-        step = tf.autograph.experimental.do_not_convert(step)
-        if execution is Execution.XLA and not fused:
-            step = tf.function(step, jit_compile=True, input_signature=ELEMENT_SPEC)
-
-        def over(batches: Any, start: Any, stop: Any) -> None:
-            for row in tf.range(start, stop):
-                index = tf.gather(batches, row)
-                step(tf.gather(images, index), tf.gather(labels, index))
-
-        if execution is Execution.EAGER:
-            return over
-        if execution is Execution.XLA and fused:
-            return tf.function(over, jit_compile=True)
-        return tf.function(over, input_signature=LOOP_SIGNATURE)
-
     def warm_up(self) -> None:
-        """Call both functions for a step on the first batch of each size."""
-        if self.job.spec.execution is Execution.EAGER:
-            return
+        """Prepare both functions for all shapes of their calls."""
+        job = self.job
         with self._restoring():
-            for function, samples in (
-                (self.training, self.job.data.train),
-                (self.validation, self.job.data.validation),
+            for loop, samples, steps in (
+                (self.training, job.data.train, job.steps_per_execution),
+                (self.validation, job.data.validation, len(job.data.validation)),
             ):
-                order = np.arange(len(samples), dtype=np.int32)
-                for batches in split_batches(order, self.job.spec.batch_size):
-                    function(tf.constant(batches), tf.constant(0), tf.constant(1))
+                calls = split_calls(np.arange(len(samples), dtype=np.int32), job.spec.batch_size, steps)
+                for batches in {batches.shape: batches for batches in calls}.values():
+                    loop.warm_up(tf.constant(batches))
 
     def train(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """Train epoch by epoch, with ``steps_per_execution`` steps per call."""
@@ -112,24 +83,19 @@ class GradientTape(TrainingMethod):
         calls.on_train_end()
 
     def _train_epoch(self, order: NDArray[np.int32], calls: keras.callbacks.CallbackList) -> None:
-        first = 0
-        for rows in split_batches(order, self.job.spec.batch_size):
-            batches = tf.constant(rows)
-            for start in range(0, len(rows), self.job.steps_per_execution):
-                stop = min(start + self.job.steps_per_execution, len(rows))
-                calls.on_train_batch_begin(first + start)
-                self.training(batches, tf.constant(start), tf.constant(stop))
-                calls.on_train_batch_end(first + stop - 1, self.figures.result())
-            first += len(rows)
+        step = 0
+        for batches in split_calls(order, self.job.spec.batch_size, self.job.steps_per_execution):
+            calls.on_train_batch_begin(step)
+            self.training(tf.constant(batches))
+            step += len(batches)
+            calls.on_train_batch_end(step - 1, self.figures.result())
 
     def replay(self, epoch: int) -> Iterator[Mapping[str, Any]]:
         """See :class:`TrainingMethod`."""
         self.figures.reset()
-        for rows in split_batches(self.job.order.draw(epoch), self.job.spec.batch_size):
-            batches = tf.constant(rows)
-            for row in range(len(rows)):
-                self.training(batches, tf.constant(row), tf.constant(row + 1))
-                yield self.figures.result()
+        for batch in split_calls(self.job.order.draw(epoch), self.job.spec.batch_size, 1):
+            self.training(tf.constant(batch))
+            yield self.figures.result()
 
     def evaluate(self, samples: Samples) -> ReportedMetrics:
         """Evaluate by hand, with the whole set as one batch unless that takes too much memory."""
@@ -137,8 +103,9 @@ class GradientTape(TrainingMethod):
 
     def _evaluate(self, samples: Samples, batch_size: int) -> ReportedMetrics:
         self.figures.reset()
-        over = self.validation if samples is self.job.data.validation else self._make_loop(self._test_step, samples)
-        for rows in split_batches(np.arange(len(samples), dtype=np.int32), batch_size):
-            over(tf.constant(rows), tf.constant(0), tf.constant(len(rows)))
+        validation = samples is self.job.data.validation
+        loop = self.validation if validation else make_loop(self.job.spec, self._test_step, samples)
+        for batches in split_calls(np.arange(len(samples), dtype=np.int32), batch_size, len(samples)):
+            loop(tf.constant(batches))
         figures = self.figures.result()
         return ReportedMetrics(loss=float(figures["loss"]), accuracy=float(figures["accuracy"]))

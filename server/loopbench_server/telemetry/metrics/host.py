@@ -78,7 +78,7 @@ class ServiceMetrics:
         self._registry = registry
         self.ready = Gauge(
             "loopbench_ready",
-            "1 while the server accepts runs: from the first worker's response until it drains.",
+            "1 while the server accepts runs: worker processes start, the database works, and it does not drain.",
             registry=registry,
         )
         self._pairs = Counter(

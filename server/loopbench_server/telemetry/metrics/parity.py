@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopbench.spec import Method, Result, Run
-from loopbench.spec.environments import hardware_of, versions_of
+from loopbench.spec.environments import installation_of
 from loopbench.spec.normalization import normalize_method
 
 K = TypeVar("K")
@@ -55,7 +55,7 @@ class Parity:
 def _key(run: Run, result: Result) -> tuple[str, ...]:
     # Other processors and versions may round differently, which says nothing about the methods.
     # Not of the commit: where it changed one of the methods, they must not agree.
-    facts = hardware_of(result.environment) + versions_of(result.environment)
+    facts = installation_of(result.environment)
     spec = normalize_method(run.spec).model_copy(update={"seed": 0}).model_dump_json()
     return (spec, *(f"{name} {value}" for name, value in facts))
 

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from loopbench_server.workers.limits import get_private_memory
+from loopbench_server.workers.process_name import is_standby
 
 
 class WorkerCollector(Collector):
@@ -27,21 +28,27 @@ class WorkerCollector(Collector):
         parents = self._server.children()
         # Ended processes first: a process that ends between the two reads is in neither sum, and in none twice.
         used = sum(_seconds(parent, "children_user", "children_system") for parent in parents)
-        workers = [child for parent in parents for child in _children(parent)]
-        used += sum(_seconds(child, "user", "system") for child in workers)
+        children = [child for parent in parents for child in _children(parent)]
+        used += sum(_seconds(child, "user", "system") for child in children)
+        standby = sum(is_standby(child) for child in children)
         yield GaugeMetricFamily(
             "loopbench_worker_processes",
             "Worker processes, which train, evaluate or diagnose.",
-            value=len(workers),
+            value=len(children) - standby,
+        )
+        yield GaugeMetricFamily(
+            "loopbench_standby_processes",
+            "Worker processes that wait for a run, or prepare for it.",
+            value=standby,
         )
         yield GaugeMetricFamily(
             "loopbench_worker_memory_bytes",
-            "Private memory of worker processes.",
-            value=sum(get_private_memory(child.pid) for child in workers),
+            "Private memory of worker processes, including those that wait for a run.",
+            value=sum(get_private_memory(child.pid) for child in children),
         )
         yield CounterMetricFamily(
             "loopbench_worker_cpu_seconds",
-            "Processor time of worker processes, including ended ones.",
+            "Processor time of worker processes, including ended ones and those that wait for a run.",
             value=self._without_decrease({parent.pid for parent in parents}, used),
         )
 
