@@ -127,6 +127,8 @@ def _taken(message: Message, field: Any) -> bool:
 def _parsed_value(name: str, value: Any, message: Message, place: str) -> Iterable[Violation]:
     try:
         json_format.ParseDict({name: value}, message)
+    except SystemError:  # protobuf, of half a surrogate pair
+        yield Violation(field=place, description="is not valid Unicode")
     except json_format.ParseError as error:
         # Protobuf says first which field it is about, and last which type.
         words = str(error).partition(" field: ")[2] or str(error)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from loopbench.spec import Cause, Diagnosis, Effect, Evidence
+from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Mlp, RunSpec
 
+SIDES = ("the first side", "the second side")
 NO_DIFFERENCE = "Both sides agree: no difference above rounding was found."
 # The title of the code of one program's stock training.
 CONFIGURATION = "The program as stock training"
@@ -17,15 +18,15 @@ CONFIGURATION = "The program as stock training"
 class Context:
     """What is known of a diagnosis beside its causes.
 
-    ``scope`` are sentences on what was compared, and on what was not, and ``notes`` observations that are no causes.
-    ``configuration`` is Python for the stock training that a single program amounts to. ``agreed`` is the answer where
-    there are no causes.
+    ``notes`` are observations that are no causes. ``configuration`` is Python for the stock training that a single
+    program amounts to. ``agreed`` is the answer where there are no causes. ``sides`` are the names of the two in
+    pictures.
     """
 
-    scope: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     configuration: str = ""
     agreed: str = NO_DIFFERENCE
+    sides: tuple[str, str] = SIDES
 
 
 PLAIN = Context()
@@ -49,6 +50,31 @@ def figure(value: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 run``, ``1,234 runs``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def kebab(value: object) -> str:
+    """``GRADIENT_TAPE`` → ``gradient-tape``."""
+    return str(value).lower().replace("_", "-")
+
+
+def describe_spec(spec: RunSpec) -> str:
+    """The whole spec in a line: what is left out has its default."""
+    optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
+    parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
+    parts += [f"{name}={value}" for name, value in optimizer.items()]
+    parts += [kebab(spec.dataset), counted(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
+    if spec.network != Mlp():
+        parts += [spec.network.kind]
+        parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
+    shown = {"method", "loss", "optimizer", "network", "dataset", "epochs", "batch_size", "seed"}
+    others = spec.model_dump(mode="json", exclude_defaults=True, exclude=shown)
+    return " ".join(parts + [f"{kebab(name)}={kebab(value)}" for name, value in others.items()])
+
+
+def specs_in_words(diagnosis: Diagnosis) -> dict[str, str]:
+    """Which spec is the first side, and which is the second; empty for a user's loops."""
+    sides = {"first": diagnosis.first, "second": diagnosis.second}
+    return {name: describe_spec(spec) for name, spec in sides.items() if spec is not None}
 
 
 def describe(diagnosis: Diagnosis, *, verbose: bool = False, context: Context = PLAIN) -> str:
@@ -109,7 +135,7 @@ def _sections(diagnosis: Diagnosis, context: Context, *, verbose: bool) -> Itera
     yield _titled("Differences within rounding, which are no causes:", _rounding(diagnosis.rounding, verbose=verbose))
     yield _titled("Not tested:", (f"  {sentence}" for sentence in diagnosis.not_tested))
     if not diagnosis.causes or verbose:
-        yield _titled("Scope:", (f"  {sentence}" for sentence in context.scope))
+        yield _titled("Scope:", (f"  {sentence}" for sentence in scope(diagnosis)))
     if verbose:
         yield _titled("No difference in:", _evidence(diagnosis.controls))
     if diagnosis.verification is not None:
@@ -118,6 +144,11 @@ def _sections(diagnosis: Diagnosis, context: Context, *, verbose: bool) -> Itera
             "With the fix:",
             (f"  {p.first_label} and {p.second_label}: {p.verdict.lower()}. {p.explanation}" for p in pairs),
         )
+
+
+def scope(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Sentences on what was compared, then on what was not."""
+    return (*diagnosis.replay.compared, *diagnosis.replay.not_compared)
 
 
 def _titled(title: str, lines: Iterable[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """A diagnosis as one HTML page without scripts, which loads nothing, or as a part of a notebook."""
 
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
+from loopbench.files import replace_file
 from loopbench.page.html import Html, element, joined
 from loopbench.page.sections import sections
 from loopbench.spec import Diagnosis
@@ -16,19 +16,17 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TITLE = "Diagnosis"
 
 
-def fragment(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), context: Context = PLAIN) -> str:
+def fragment(diagnosis: Diagnosis, context: Context = PLAIN) -> str:
     """The diagnosis with its style, to be put into a page.
 
     Args:
         diagnosis: of two specifications, or of two loops.
-        pictures: figures that come after the causes.
         context: what is known beside the causes.
     """
-    parts = sections(diagnosis, tuple(pictures), context)
-    return joined((_style(), element("div", *parts, class_="loopbench-diagnosis")))
+    return joined((_style(), element("div", *sections(diagnosis, context), class_="loopbench-diagnosis")))
 
 
-def document(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), context: Context = PLAIN) -> str:
+def document(diagnosis: Diagnosis, context: Context = PLAIN) -> str:
     """A whole page; see :func:`fragment`."""
     head = element(
         "head",
@@ -39,12 +37,12 @@ def document(diagnosis: Diagnosis, *, pictures: Iterable[Html] = (), context: Co
         element("link", rel="icon", href="data:,"),
         element("title", TITLE),
     )
-    body = element("body", Html(fragment(diagnosis, pictures=pictures, context=context)), class_="loopbench-page")
+    body = element("body", Html(fragment(diagnosis, context)), class_="loopbench-page")
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
 def save(path: str | Path, page: str) -> Path:
-    """Writes ``page`` to ``path``, and makes the folder that it lies in.
+    """Writes ``page`` to ``path``, and makes the folder that it lies in. A page that is there is replaced.
 
     Raises:
         OSError: the file cannot be written.
@@ -52,7 +50,7 @@ def save(path: str | Path, page: str) -> Path:
     written = Path(path)
     written.parent.mkdir(parents=True, exist_ok=True)
     # Words from a command line need not be valid Unicode.
-    written.write_text(page, encoding="utf-8", errors="backslashreplace")
+    replace_file(written, page.encode(errors="backslashreplace"))
     return written
 
 

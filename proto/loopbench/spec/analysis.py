@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from loopbench.spec.base import LONGEST_LIST, Input, Model
+from loopbench.spec.replay import Replay
 from loopbench.spec.run import RunSpec
 
 
@@ -131,7 +132,7 @@ class Diagnosis(Model):
     """Causes, the strongest first, and the experiments that found no difference.
 
     ``rounding`` are differences that single precision, or a repeat of the same side, explains. ``not_tested`` says of
-    each experiment that failed why it did; the other results stand.
+    each experiment that failed why it did; the other results stand. ``replay`` is what the causes were found in.
 
     The specifications are those of the two sides, as diagnosed and with every fix applied, where specifications were
     diagnosed; a user's loop has none.
@@ -146,6 +147,7 @@ class Diagnosis(Model):
     second: RunSpec | None = None
     fixed_first: RunSpec | None = None
     fixed_second: RunSpec | None = None
+    replay: Replay = Replay()
 
 
 class DiagnosisSubject(Input):

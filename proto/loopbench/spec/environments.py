@@ -1,8 +1,9 @@
 """Environments reduced to what may change the final weights of a specification."""
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from loopbench.spec import Device, Environment
+from loopbench.spec import Device, Environment, Run
 
 # Digits of a commit that people read and type.
 REVISION_DIGITS = 12
@@ -30,18 +31,32 @@ class EnvironmentKey(NamedTuple):
 
 def environment_key(environment: Environment) -> EnvironmentKey:
     """Return what two environments must share for their runs to end in the same bits."""
-    return EnvironmentKey(hardware_of(environment), versions_of(environment) + _revision(environment.source_revision))
+    return EnvironmentKey(_hardware(environment), _versions(environment) + _revision(environment.source_revision))
 
 
-def hardware_of(environment: Environment) -> Facts:
-    """Return device, processor and number of threads, by their names."""
+def installation_of(environment: Environment) -> Facts:
+    """Return hardware and versions without the commit of the server, which a developer changes all the time."""
+    return _hardware(environment) + _versions(environment)
+
+
+def differing(keys: Collection[EnvironmentKey]) -> tuple[str, ...]:
+    """Return the names of the facts in which environments differ."""
+    names = dict.fromkeys(name for key in keys for name in key.facts)
+    return tuple(name for name in names if len({key.facts.get(name) for key in keys}) > 1)
+
+
+def differing_facts(runs: Iterable[Run]) -> tuple[str, ...]:
+    """Return the names of the facts in which the environments of ``runs`` differ, of those that have a result."""
+    return differing({environment_key(run.result.environment) for run in runs if run.result})
+
+
+def _hardware(environment: Environment) -> Facts:
     gpu = (("gpu", environment.device_name),) if environment.device is Device.GPU else ()
     rest = (("processor", environment.cpu_model), ("threads", str(environment.threads)))
     return (("device", environment.device.lower()), *gpu, *rest)
 
 
-def versions_of(environment: Environment) -> Facts:
-    """Return the versions, in the order of the packages."""
+def _versions(environment: Environment) -> Facts:
     return tuple(sorted(environment.versions.items()))
 
 

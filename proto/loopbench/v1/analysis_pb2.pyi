@@ -148,7 +148,7 @@ class Cause(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., title: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., consequence: _Optional[str] = ..., fix: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., effect: _Optional[_Union[Effect, str]] = ...) -> None: ...
 
 class Diagnosis(_message.Message):
-    __slots__ = ("causes", "controls", "verification", "first", "second", "fixed_first", "fixed_second", "rounding", "not_tested")
+    __slots__ = ("causes", "controls", "verification", "first", "second", "fixed_first", "fixed_second", "rounding", "not_tested", "replay")
     CAUSES_FIELD_NUMBER: _ClassVar[int]
     CONTROLS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +158,7 @@ class Diagnosis(_message.Message):
     FIXED_SECOND_FIELD_NUMBER: _ClassVar[int]
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
     NOT_TESTED_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
     causes: _containers.RepeatedCompositeFieldContainer[Cause]
     controls: _containers.RepeatedCompositeFieldContainer[Evidence]
     verification: Comparison
@@ -167,7 +168,94 @@ class Diagnosis(_message.Message):
     fixed_second: _run_pb2.RunSpec
     rounding: _containers.RepeatedCompositeFieldContainer[Cause]
     not_tested: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, causes: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., verification: _Optional[_Union[Comparison, _Mapping]] = ..., first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., rounding: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., not_tested: _Optional[_Iterable[str]] = ...) -> None: ...
+    replay: Replay
+    def __init__(self, causes: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., verification: _Optional[_Union[Comparison, _Mapping]] = ..., first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_first: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., fixed_second: _Optional[_Union[_run_pb2.RunSpec, _Mapping]] = ..., rounding: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ..., not_tested: _Optional[_Iterable[str]] = ..., replay: _Optional[_Union[Replay, _Mapping]] = ...) -> None: ...
+
+class SideValues(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: float
+    second: float
+    def __init__(self, first: _Optional[float] = ..., second: _Optional[float] = ...) -> None: ...
+
+class UpdateRecord(_message.Message):
+    __slots__ = ("number", "weight_distance", "rates", "samples", "gradients", "gradient_norms")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    RATES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    GRADIENTS_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_NORMS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    weight_distance: float
+    rates: SideValues
+    samples: SideValues
+    gradients: SideValues
+    gradient_norms: SideValues
+    def __init__(self, number: _Optional[int] = ..., weight_distance: _Optional[float] = ..., rates: _Optional[_Union[SideValues, _Mapping]] = ..., samples: _Optional[_Union[SideValues, _Mapping]] = ..., gradients: _Optional[_Union[SideValues, _Mapping]] = ..., gradient_norms: _Optional[_Union[SideValues, _Mapping]] = ...) -> None: ...
+
+class VariableRecord(_message.Message):
+    __slots__ = ("name", "gradient_ratio", "applied_over_tape", "first_trains", "second_trains")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_RATIO_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_OVER_TAPE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TRAINS_FIELD_NUMBER: _ClassVar[int]
+    SECOND_TRAINS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    gradient_ratio: float
+    applied_over_tape: SideValues
+    first_trains: bool
+    second_trains: bool
+    def __init__(self, name: _Optional[str] = ..., gradient_ratio: _Optional[float] = ..., applied_over_tape: _Optional[_Union[SideValues, _Mapping]] = ..., first_trains: _Optional[bool] = ..., second_trains: _Optional[bool] = ...) -> None: ...
+
+class LayerRecord(_message.Message):
+    __slots__ = ("name", "difference")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    difference: float
+    def __init__(self, name: _Optional[str] = ..., difference: _Optional[float] = ...) -> None: ...
+
+class MetricRecord(_message.Message):
+    __slots__ = ("name", "values", "agrees")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    AGREES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    values: SideValues
+    agrees: bool
+    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Union[SideValues, _Mapping]] = ..., agrees: _Optional[bool] = ...) -> None: ...
+
+class FirstDifference(_message.Message):
+    __slots__ = ("update", "place", "text")
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    update: int
+    place: str
+    text: str
+    def __init__(self, update: _Optional[int] = ..., place: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Replay(_message.Message):
+    __slots__ = ("updates", "variables", "layers", "first_differing_layer", "metrics", "first_difference", "compared", "not_compared")
+    UPDATES_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DIFFERING_LAYER_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    NOT_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    updates: _containers.RepeatedCompositeFieldContainer[UpdateRecord]
+    variables: _containers.RepeatedCompositeFieldContainer[VariableRecord]
+    layers: _containers.RepeatedCompositeFieldContainer[LayerRecord]
+    first_differing_layer: str
+    metrics: _containers.RepeatedCompositeFieldContainer[MetricRecord]
+    first_difference: FirstDifference
+    compared: _containers.RepeatedScalarFieldContainer[str]
+    not_compared: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, updates: _Optional[_Iterable[_Union[UpdateRecord, _Mapping]]] = ..., variables: _Optional[_Iterable[_Union[VariableRecord, _Mapping]]] = ..., layers: _Optional[_Iterable[_Union[LayerRecord, _Mapping]]] = ..., first_differing_layer: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricRecord, _Mapping]]] = ..., first_difference: _Optional[_Union[FirstDifference, _Mapping]] = ..., compared: _Optional[_Iterable[str]] = ..., not_compared: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DiagnosisSubject(_message.Message):
     __slots__ = ("spec", "run_id")

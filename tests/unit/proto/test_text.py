@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from loopbench.spec import Cause, Comparison, Diagnosis, Effect, Evidence, PairComparison, Verdict
+from loopbench.spec import Cause, Comparison, Diagnosis, Effect, Evidence, PairComparison, Replay, Verdict
 from loopbench.text import Context, answer, describe, figure
 
 MEASURED = (
     Evidence(name="gradient_ratio", description="Second over first.", expected=1.0, observed=0.1),
     Evidence(name="note", description="A note."),
 )
-SCOPE = Context(("2 epochs, 10 updates.", "Initial weights were made equal."))
+REPLAY = Replay(compared=("2 epochs, 10 updates.",), not_compared=("Initial weights were made equal.",))
 
 
 def cause(**fields: Any) -> Cause:
@@ -91,7 +91,7 @@ def test_causes_follow_with_their_evidence() -> None:
 
 
 def test_agreement_is_listed_only_on_request() -> None:
-    brief, verbose = (describe(diagnosis(cause()), verbose=verbose, context=SCOPE) for verbose in (False, True))
+    brief, verbose = (describe(diagnosis(cause(), replay=REPLAY), verbose=verbose) for verbose in (False, True))
     assert "No difference in" not in brief
     assert verbose.splitlines()[-6:] == [
         "Scope:",
@@ -104,7 +104,7 @@ def test_agreement_is_listed_only_on_request() -> None:
 
 
 def test_without_a_cause_the_text_lists_the_comparisons() -> None:
-    assert describe(diagnosis(), context=SCOPE).splitlines() == [
+    assert describe(diagnosis(replay=REPLAY)).splitlines() == [
         "Both sides agree: no difference above rounding was found.",
         "",
         "Scope:",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2, run_pb2
 from tests.support import factories
+from tests.support.replays import make_replay
 
 LATER = datetime(2026, 1, 2, 3, 4, 17, 1, tzinfo=UTC)
 
@@ -119,6 +120,7 @@ EXAMPLES: list[tuple[str, BaseModel]] = [
     ("comparison_request", spec.ComparisonRequest(groups=GROUPS, margin=0.01, alpha=0.1)),
     ("comparison", COMPARISON),
     ("diagnosis", spec.Diagnosis(causes=(CAUSE,), controls=(EVIDENCE,), verification=COMPARISON)),
+    ("diagnosis", spec.Diagnosis(causes=(), controls=(), replay=make_replay())),
     ("diagnosis", spec.Diagnosis(causes=(), controls=())),
     (
         "diagnosis",
