@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 
@@ -15,13 +15,20 @@ from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
-from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
+from loopbench_client.channel import (
+    DEFAULT_TIMEOUT,
+    DIAGNOSE_TIMEOUT,
+    EVALUATE_TIMEOUT,
+    open_channel,
+    train_method,
+)
 from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
 from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
 from loopbench_client.retry import Retry, WatchRetry
 from loopbench_client.run_list import RunList
 from loopbench_client.run_weights import unpack
+from loopbench_client.uninterrupted import messages, uninterrupted
 
 if TYPE_CHECKING:
     from loopbench_client.run_weights import Weights
@@ -95,7 +102,7 @@ class Client:
         retry: Retry,
     ) -> spec.Run:
         with translated_errors():
-            answer = self._train(call.request, timeout=retry.left, metadata=self._metadata)
+            answer = self._start(self._train, call, retry.left)
             try:
                 run_id = dict(answer.initial_metadata()).get(requests.RUN_ID_METADATA)
                 # Without one Train failed at once; its answer says how.
@@ -103,7 +110,7 @@ class Client:
                     retry.accept(run_id)
                 if run_id is not None and on_progress is not None:
                     self._follow(run_id, on_progress, retry.left)
-                return call.read(requests.only([*answer]))
+                return call.read(requests.only([*messages(answer)]))
             finally:
                 answer.cancel()  # Of no effect on a call that has ended.
 
@@ -151,9 +158,9 @@ class Client:
     def _watch_once(self, run_id: str, timeout: float | None) -> Generator[spec.RunEvent, None, None]:
         call = requests.watch_run(run_id)
         with translated_errors():
-            stream = self._stub.WatchRun(call.request, timeout=timeout, metadata=self._metadata)
+            stream = self._start(self._stub.WatchRun, call, timeout)
             try:
-                yield from map(call.read, stream)
+                yield from map(call.read, messages(stream))
             finally:
                 stream.cancel()
 
@@ -217,8 +224,8 @@ class Client:
         while True:
             try:
                 with translated_errors():
-                    parts = self._stub.GetWeights(call.request, timeout=retry.left, metadata=self._metadata)
-                    return b"".join(map(call.read, parts))
+                    parts = self._start(self._stub.GetWeights, call, retry.left)
+                    return b"".join(map(call.read, messages(parts)))
             except ServerUnavailableError as error:
                 time.sleep(retry.pause(error))
 
@@ -277,6 +284,10 @@ class Client:
                 if info.ready:
                     return info
             time.sleep(poll.pause(why))
+
+    def _start(self, method: Any, call: requests.Call[Any], timeout: float | None) -> Any:
+        """The stream of a call."""
+        return uninterrupted(partial(method, call.request, timeout=timeout, metadata=self._metadata))
 
     def _answer(self, call: requests.Call[T], timeout: float | None = None) -> T:
         retry = Retry(self._timeout if timeout is None else timeout)

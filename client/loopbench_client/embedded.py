@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -81,7 +82,7 @@ def embedded_server(start_timeout: float = START_TIMEOUT) -> Iterator[EmbeddedSe
     check_server_is_installed()
     # One for each process that starts a server: several may at once.
     log = log_file(f"server-{os.getpid()}")
-    with log.open("wb") as stderr:
+    with open_log(log) as stderr:
         # The server watches its stdin, so that it ends even where this process is killed. It has a separate session:
         # Ctrl-C is for the client, which cancels its run and then lets the server go.
         process = subprocess.Popen(  # noqa: S603  # nosec B603  # a fixed command
@@ -122,16 +123,35 @@ def environment_of_own() -> dict[str, str]:
 
 
 def log_file(name: str) -> Path:
-    """Where something that is started here logs.
+    """Where something that is started here logs, from its beginning.
 
     Raises:
         EmbeddedServerError: no log can be written.
     """
+    with _writing_a_log():
+        file = platformdirs.user_log_path("loopbench", ensure_exists=True) / f"{name}.log"
+        file.unlink(missing_ok=True)
+    return file
+
+
+def open_log(file: Path) -> BinaryIO:
+    """The log, for more lines at its end.
+
+    Raises:
+        EmbeddedServerError: it cannot be written.
+    """
+    with _writing_a_log():
+        return file.open("ab")
+
+
+@contextmanager
+def _writing_a_log() -> Iterator[None]:
     try:
-        return platformdirs.user_log_path("loopbench", ensure_exists=True) / f"{name}.log"
+        yield
     except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
         raise EmbeddedServerError(
-            f"the log of a server started here cannot be written: {error.strerror}", hint=HINT
+            f"the log of a server started here cannot be written: {error.strerror}{where}", hint=HINT
         ) from error
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any
+
+from pydantic import BaseModel
 
 from loopbench.spec import BaseOptimizer, Run, RunSpec
 
@@ -129,8 +132,14 @@ def split_by_variation(runs: Sequence[Run], columns: Iterable[Column]) -> tuple[
 
 def sorted_runs(runs: Iterable[Run], name: str, *, descending: bool) -> list[Run]:
     """The runs in the order of a column; those that have no value come last."""
-    column = BY_NAME[name]
-    found = list(runs)
-    with_value = [run for run in found if column.value(run) not in (None, "")]
-    without = [run for run in found if column.value(run) in (None, "")]
-    return [*sorted(with_value, key=column.value, reverse=descending), *without]
+    values = [(_sort_value(BY_NAME[name].value(run)), run) for run in runs]
+    with_value = [pair for pair in values if pair[0] is not None]
+    ordered = sorted(with_value, key=itemgetter(0), reverse=descending)
+    return [run for _, run in [*ordered, *(pair for pair in values if pair[0] is None)]]
+
+
+def _sort_value(value: Any) -> Any:
+    """The value by which a run is sorted; None of a run that has none, as of a diverged one."""
+    if value in (None, "") or value != value:  # noqa: PLR0124  NaN
+        return None
+    return str(value) if isinstance(value, BaseModel) else value

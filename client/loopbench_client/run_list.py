@@ -28,6 +28,8 @@ IN_FRAMES_ALONE = frozenset(
         "reported_validation_loss",
     }
 )
+# What a reader looks for stands before the spec, at the left of a table that scrolls.
+FIRST = ("id", "name", "labels", "state", "train_accuracy", "validation_accuracy")
 
 
 class RunList:
@@ -84,6 +86,7 @@ def runs_html(runs: list[Run], *, more: bool = False) -> str:
     if not runs:
         return element("p", "no runs")
     equal, columns = split_by_variation(runs, (column for column in COLUMNS if column.name not in IN_FRAMES_ALONE))
+    columns.sort(key=lambda column: FIRST.index(column.name) if column.name in FIRST else len(FIRST))
     common = ", ".join(f"{column.name}={_cell(column, runs[0])}" for column in equal if _cell(column, runs[0]))
     count = f"the newest {len(runs)} runs" if more else f"{len(runs)} run{'s' * (len(runs) != 1)}"
     head = element("tr", *(element("th", column.name) for column in columns))

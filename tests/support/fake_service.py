@@ -19,6 +19,7 @@ from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2, benchmark_service_pb2_grpc
 from tests.support import factories
 from tests.support.in_process import benchmark_service, threaded_server
+from tests.support.replays import make_replay
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RUN_ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
@@ -157,7 +158,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
 
     def GetRun(self, request: Any, context: Any) -> Any:
         self._enter("GetRun", request, context)
-        return wire.run_to_wire(self.runs[0])
+        named = (run for run in self.runs if run.id == request.run_id)
+        return wire.run_to_wire(next(named, self.runs[0]))
 
     def CancelRun(self, request: Any, context: Any) -> Any:
         self._enter("CancelRun", request, context)
@@ -219,7 +221,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
         self._enter("Diagnose", request, context)
         cause = spec.Cause(reason="LOSS_REDUCTION", title="t", evidence=(), consequence="e", fix="f")
         first, second = spec.RunSpec(), spec.RunSpec(method=spec.Method.FIT)
-        return wire.diagnosis_to_wire(spec.Diagnosis(causes=(cause,), controls=(), first=first, second=second))
+        found = spec.Diagnosis(causes=(cause,), controls=(), first=first, second=second, replay=make_replay())
+        return wire.diagnosis_to_wire(found)
 
     def GetServerInfo(self, request: Any, context: Any) -> Any:
         self._enter("GetServerInfo", request, context)

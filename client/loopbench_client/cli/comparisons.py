@@ -8,7 +8,7 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Diagnosis, GroupSummary, Run
-from loopbench_client.cli.options import kebab
+from loopbench.text import kebab
 from loopbench_client.cli.output import err, out, percent, plain_fields
 from loopbench_client.cli.tables import table
 from loopbench_client.cli.verdicts import print_verdicts
@@ -17,6 +17,8 @@ from loopbench_client.comparing.compared import Compared, Failure
 
 Diagnoses = Mapping[tuple[str, str], Diagnosis | str]
 
+NO_CAUSE = "no difference above rounding was found"
+OTHER_ENVIRONMENTS = "The environments of the runs differ in: {}. That alone may change their weights."
 HOLDS: dict[bool | None, str] = {True: "yes", False: "no", None: "open"}
 
 
@@ -27,6 +29,13 @@ def print_compared(compared: Compared, published: Mapping[str, str]) -> None:
         return
     out().print(table(*_columns(compared, published), rows=_rows(compared, published)))
     print_verdicts(compared.comparison)
+    print_differing(compared.differing_facts)
+
+
+def print_differing(facts: Iterable[str]) -> None:
+    """The facts in which the environments of the runs differ, if there are any."""
+    if names := ", ".join(facts):
+        out().print(OTHER_ENVIRONMENTS.format(names), soft_wrap=True)
 
 
 def _off(compared: Compared) -> dict[str, str]:
@@ -93,7 +102,9 @@ def print_diagnoses(diagnoses: Diagnoses) -> None:
 def _causes(found: Diagnosis | str) -> str:
     if isinstance(found, str):
         return found
-    return "; ".join(cause.title for cause in found.causes) or "no cause of a difference was found"
+    causes = "; ".join(cause.title for cause in found.causes)
+    rounding = "; ".join(cause.title for cause in found.rounding)
+    return causes or NO_CAUSE + (f" (within rounding: {rounding})" if rounding else "")
 
 
 def print_compared_json(compared: Compared, outcomes: Iterable[ClaimOutcome], diagnoses: Diagnoses) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import typer
 
 from loopbench import wire
+from loopbench.spec.environments import differing
 from loopbench_client.cli.comparisons import failure_fields
 from loopbench_client.cli.output import err, out, plain_fields
 from loopbench_client.cli.tables import table
 from loopbench_client.cli.verdicts import figure_columns, figures
-from loopbench_client.comparing.environments import AcrossEnvironments, FoundEnvironment, differing
+from loopbench_client.comparing.environments import AcrossEnvironments, FoundEnvironment
 from loopbench_client.comparing.plan import Plan
 
 HERE = "this server"

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from loopbench_client.cli.exit_codes import EXIT_CODES, ExitCode
 from loopbench_client.cli.help import write_help
+from loopbench_client.cli.interrupts import terminated_as_interrupted
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.errors import (
@@ -98,10 +99,13 @@ class CommandGroup(TyperGroup):
         """Runs the command that was named."""
         print_warnings()
         try:
-            return super().invoke(ctx)
+            with terminated_as_interrupted():
+                return super().invoke(ctx)
         except LoopbenchError as error:
             print_error(error)
             raise typer.Exit(EXIT_CODES[type(error)]) from error
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, typer.Abort) as error:  # Abort: at a question
             err().print("interrupted")
             raise typer.Exit(ExitCode.INTERRUPTED) from error
+        except BrokenPipeError as error:  # Typer would exit with 1
+            raise typer.Exit(ExitCode.OUTPUT_LOST) from error

@@ -29,7 +29,13 @@ def _fault_of_folder(folder: Path) -> str:
 
 
 def _fault_of_file(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, not a file"
-    written = path if path.exists() else path.parent
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            return f"{path} is a folder, not a file"
+        written = target if target.exists() else target.parent
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror}"
+    except RuntimeError:  # until Python 3.13
+        return f"{path} cannot be written: it is a link to itself"
     return "" if os.access(written, os.W_OK) else f"{written} is not writable"

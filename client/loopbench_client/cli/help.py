@@ -40,6 +40,8 @@ def _sections(command: Any, ctx: Any, width: int) -> Iterator[str]:
         if record is not None:
             usual = ARGUMENTS if parameter.param_type_name == "argument" else OPTIONS
             names, text = record
+            # What an argument is, its name and its text say.
+            names = names.partition(" <")[0] if usual == ARGUMENTS else names
             entry = [INDENT + names, *([_wrapped(text, width, TEXT_INDENT, TEXT_INDENT)] if text else [])]
             panels.setdefault(getattr(parameter, "rich_help_panel", None) or usual, []).extend(entry)
     for title, lines in panels.items():

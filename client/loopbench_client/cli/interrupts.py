@@ -1,4 +1,4 @@
-"""What ends a run before its time: Ctrl-C, SIGTERM and a time limit."""
+"""What ends a command before its time: Ctrl-C, SIGTERM, a closed terminal and a time limit."""
 
 import signal
 import threading
@@ -11,18 +11,26 @@ from loopbench_client.errors import DeadlineError
 
 OnProgress = Callable[[RunEvent], None]
 
+LIKE_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that what runs below is stopped first."""
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it has started is stopped first.
+
+    A signal that the process ignores stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    changed = [number for number in LIKE_CTRL_C if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -39,9 +47,8 @@ def reporting_cancellation() -> Iterator[Callable[[OnProgress], OnProgress]]:
         return on_progress
 
     try:
-        with terminated_as_interrupted():
-            yield remember
+        yield remember
     except (KeyboardInterrupt, DeadlineError):
         for run_id in run_ids:
-            err().print(f"run {run_id} is cancelled", soft_wrap=True)
+            err().print(f"run {run_id} is cancelled, unless another caller waits for it", soft_wrap=True)
         raise

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from statistics import fmean
 
 from rich.console import Console, Group
@@ -10,9 +10,10 @@ from rich.live import Live
 from rich.text import Text
 
 from loopbench.spec import Run, RunEvent, RunSpec
-from loopbench_client.cli.options import kebab
+from loopbench.text import kebab
 from loopbench_client.cli.output import err, percent
 from loopbench_client.cli.tables import seconds, table
+from loopbench_client.cli.waiting import announcing
 from loopbench_client.comparing.compared import Failure, Watcher
 from loopbench_client.comparing.plan import Plan
 
@@ -36,11 +37,22 @@ def _print_id(console: Console, jobs: Mapping[RunSpec, tuple[str, ...]], spec: R
         console.print(f"run {event.run.id}  {', '.join(jobs[spec])}, seed {spec.seed}", soft_wrap=True)
 
 
-class Lines(Watcher):
-    """A line as each run ends."""
+class _Printing(Watcher):
+    """What both forms have in common: a line for a long wait."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+
+    def waiting(self, what: str, seconds: float) -> AbstractContextManager[None]:
+        """Prints what the block waits for, if the wait is long."""
+        return announcing(self._console, what, seconds)
+
+
+class Lines(_Printing):
+    """A line as each run ends."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._jobs: Mapping[RunSpec, tuple[str, ...]] = {}
         self.done = 0
 
@@ -71,11 +83,11 @@ def _outcome(end: End) -> str:
     return f"{diverged}{accuracies} in {seconds(end):.1f} s"
 
 
-class Board(Watcher):
+class Board(_Printing):
     """A table with a row a spec and a column a seed."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
-        self._console = console
+        super().__init__(console)
         self._plan = plan
         self._rows = {label: plan.seeded(label) for label in plan.specs}
         self._total = len(plan.jobs())

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from loopbench.addresses import check_target
 from loopbench.spec import InvalidFieldsError, violations_of
 from loopbench.spelling import suggestion
+from loopbench.text import kebab
 from loopbench_client.errors import ErrorDetails, InvalidSpecError
 
 E = TypeVar("E", bound=StrEnum)
@@ -40,11 +41,6 @@ RunId = Annotated[
     str,
     typer.Argument(metavar="RUN_ID", help="The run's id, or its beginning from 4 characters on.", show_default=False),
 ]
-
-
-def kebab(value: str) -> str:
-    """``GRADIENT_TAPE`` → ``gradient-tape``."""
-    return value.lower().replace("_", "-")
 
 
 def _parser(kind: type[E], choices: list[str]) -> Callable[[Any], E]:

@@ -13,8 +13,14 @@ from rich.console import Console
 PIPE_WIDTH = 240
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the error to the streams, see :mod:`loopbench_client.cli.streams`; Rich would exit with 1."""
+        raise  # noqa: PLE0704  Rich calls this in its handler of the error
+
+
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False)
+    console = _Console(stderr=stderr, highlight=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console

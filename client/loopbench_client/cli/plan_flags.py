@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from loopbench.spec import InvalidFieldsError, RunGroup, Violation, violations_of
-from loopbench_client.cli.options import bad_input, kebab
+from loopbench.text import kebab
+from loopbench_client.cli.options import bad_input
 from loopbench_client.cli.run_flags import OPTION_FLAGS
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Draft, Plan, make_plan
 from loopbench_client.comparing.plan_file import read_draft

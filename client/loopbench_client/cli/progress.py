@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from loopbench.spec import RunEvent, RunState
-from loopbench_client.cli.options import kebab
+from loopbench.text import kebab
 from loopbench_client.cli.output import err, percent
 from loopbench_client.cli.waiting import announcing
 

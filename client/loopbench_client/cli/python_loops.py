@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # What the names stand for, in their order; the last one may be left out.
 PARTS = ("BUILD_MODEL", "DATA", "LOOP", "SECOND")
 NEEDED = ("keras", "tensorflow")
+GUARD = "run the program's own code under: if __name__ == '__main__'"
 HINT = "install keras-loopbench with its extra 'diagnose'"
 
 
@@ -50,7 +51,7 @@ def diagnose_python(names: Sequence[str], *, samples: int | None, seed: int | No
         return library.diagnose(*parts, **options)
     except (library.DataError, library.NoUpdateError, library.ReusedObjectError, library.StructureError) as error:
         raise InvalidSpecError(ErrorDetails(str(error), "CANNOT_BE_DIAGNOSED")) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised("the diagnosis", error) from error
 
 
@@ -99,7 +100,7 @@ def _module(name: str) -> ModuleType:
         return _module_of_file(Path(name)) if name.endswith(".py") else import_module(name)
     except (ImportError, OSError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(f"importing {name}", error) from error
 
 
@@ -117,15 +118,16 @@ def _module_of_file(path: Path) -> ModuleType:
     return module
 
 
-def _raised(action: str, error: Exception) -> LoopbenchError:
+def _raised(action: str, error: Exception | SystemExit) -> LoopbenchError:
     """The error and the innermost line of the user's program that it passed through."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_users(frame.filename)]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     message = f"{action} raised {type(error).__name__}{place}: {error}"
-    return LoopbenchError(ErrorDetails(message, "USER_CODE_FAILED"))
+    hint = GUARD if isinstance(error, SystemExit) else ""
+    return LoopbenchError(ErrorDetails(message, "USER_CODE_FAILED"), hint=hint)
 
 
 def _is_the_users(file: str) -> bool:
     parts = Path(file).parts
-    ours = ("loopbench_client", "loopbench_diagnose")
+    ours = ("loopbench_cli", "loopbench_client", "loopbench_diagnose")
     return not file.startswith("<") and "site-packages" not in parts and not any(name in parts for name in ours)

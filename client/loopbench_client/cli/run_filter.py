@@ -47,9 +47,9 @@ def parse_time(text: str | None, flag: str) -> datetime | None:
     """
     if text is None:
         return None
-    if ago := AGO.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: float(ago[1])})
     try:
+        if ago := AGO.fullmatch(text):
+            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: float(ago[1])})
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise bad_input(InvalidFieldsError((Violation(field=flag, description=f"{text!r} {NO_TIME}"),))) from None

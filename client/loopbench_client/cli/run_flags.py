@@ -12,7 +12,8 @@ import typer
 
 from loopbench.spec import NETWORKS, OPTIMIZERS, VARIANTS, InvalidFieldsError, RunSpec, Violation
 from loopbench.spelling import suggestion
-from loopbench_client.cli.options import bad_input, enum_option, kebab, validated
+from loopbench.text import kebab
+from loopbench_client.cli.options import bad_input, enum_option, validated
 from loopbench_client.errors import InvalidSpecError
 
 HELP: dict[str, str] = {

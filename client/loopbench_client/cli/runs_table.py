@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loopbench.spec import Run, RunState
-from loopbench.text import counted
-from loopbench_client.cli.options import kebab
+from loopbench.text import counted, kebab
 from loopbench_client.cli.output import percent
 from loopbench_client.cli.tables import table
 from loopbench_client.run_columns import COLUMNS, SPEC_COLUMNS, Column, misreported, run_seconds, split_by_variation
@@ -35,10 +34,10 @@ def print_runs(console: Console, runs: Sequence[Run], now: datetime | None = Non
     """The table that fits into 80 columns, between its heading and its footnote."""
     equal, other = split_by_variation(runs, SPEC_COLUMNS)
     states = {_state(run) for run in runs}
-    labels = _shared_labels(runs)
-    common = [*([next(iter(states))] if len(states) == 1 else []), *labels, *_words(runs[0], equal, " ")]
-    console.print(f"{counted(len(runs), 'run')}: {', '.join(common)}")
-    console.print(_compact(runs, other, labels, now or datetime.now(UTC), states=len(states) > 1))
+    naming = _shared_naming(runs)
+    common = [*([next(iter(states))] if len(states) == 1 else []), *naming, *_words(runs[0], equal, " ")]
+    console.print(f"{counted(len(runs), 'run')}: {', '.join(dict.fromkeys(common))}")
+    console.print(_compact(runs, other, naming, now or datetime.now(UTC), states=len(states) > 1))
     if any(map(misreported, runs)):
         console.print(MISREPORTED)
 
@@ -47,11 +46,11 @@ def _compact(
     runs: Sequence[Run], columns: Sequence[Column], shared: Collection[str], now: datetime, *, states: bool
 ) -> Table:
     digits = _digits(runs)
+    # Comparisons name runs after their specs: a word that is both is shown once.
     specs = [
-        " ".join([run.name, *(label for label in _labels(run) if label not in shared), *_words(run, columns, "=")])
+        " ".join(dict.fromkeys([*(one for one in _naming(run) if one not in shared), *_words(run, columns, "=")]))
         for run in runs
     ]
-    specs = [spec.strip() for spec in specs]
     titles = ["id", *(["spec"] if any(specs) else []), *(["state"] if states else [])]
     rows = [
         [run.id[:digits]]
@@ -87,13 +86,14 @@ def _words(run: Run, columns: Iterable[Column], joint: str) -> list[str]:
     return shown
 
 
-def _labels(run: Run) -> list[str]:
-    return [f"{key}={value}" for key, value in sorted(run.labels.items())]
+def _naming(run: Run) -> list[str]:
+    """The name, if there is one, and the labels."""
+    return [*filter(None, [run.name]), *(f"{key}={value}" for key, value in sorted(run.labels.items()))]
 
 
-def _shared_labels(runs: Sequence[Run]) -> list[str]:
-    """The labels of the first run that all others have, too."""
-    return [label for label in _labels(runs[0]) if all(label in _labels(run) for run in runs)]
+def _shared_naming(runs: Sequence[Run]) -> list[str]:
+    """The name and the labels of the first run that all others have, too."""
+    return [one for one in _naming(runs[0]) if all(one in _naming(run) for run in runs)]
 
 
 def _state(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""Standard output and standard error: any encoding, a full disk, a closed pipe."""
+"""The standard streams: any encoding, a full disk, a closed pipe, or none at all."""
 
 import codecs
 import errno
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from loopbench_client.cli.exit_codes import ExitCode
 
@@ -27,16 +27,55 @@ def _in_plain_text(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(HANDLER, _in_plain_text)
 
 
+class _Messages:
+    """Standard error. What it cannot write is lost, and nothing else: neither the answer nor a run depends on it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write ``text``, or discard it together with all that follows."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _discard(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        """As :meth:`write`."""
+        try:
+            self._stream.flush()
+        except OSError:
+            _discard(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _open_missing() -> None:
+    """Give the process the streams that its caller has closed: nothing to read, and errors for what is written."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # For reading, so that a write fails as it does for other programs.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w"))
+
+
 @contextmanager
 def robust_streams() -> Iterator[None]:
     """Ends the process with a line of text if the block, or the end of it, cannot write its output.
 
     A closed pipe needs no line: its reader has what it wants.
     """
+    _open_missing()
     for stream in (sys.stdout, sys.stderr):
-        # A stream that a caller of this process has replaced may have no such method.
-        with suppress(AttributeError):
+        # A stream that a caller of this process has replaced may have no such method, or no descriptor.
+        with suppress(AttributeError, OSError):
             stream.reconfigure(errors=HANDLER)  # type: ignore[union-attr]
+            # Python cuts off what does not fit into a pipe that does not block.
+            os.set_blocking(stream.fileno(), True)
+    sys.stderr = _Messages(sys.stderr)
     try:
         try:
             yield
@@ -47,15 +86,8 @@ def robust_streams() -> Iterator[None]:
             raise
         _discard(sys.stdout)
         if error.errno != errno.EPIPE:
-            _report(error)
+            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
         sys.exit(ExitCode.OUTPUT_LOST)
-
-
-def _report(error: OSError) -> None:
-    try:
-        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
-    except OSError:
-        _discard(sys.stderr)
 
 
 def _discard(stream: TextIO) -> None:

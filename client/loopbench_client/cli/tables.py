@@ -7,10 +7,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 
-from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, Mlp, ReportedMetrics, Result, Run, RunSpec
+from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, ReportedMetrics, Result, Run
 from loopbench.spec.normalization import spec_digest
-from loopbench.text import counted
-from loopbench_client.cli.options import kebab
+from loopbench.text import counted, describe_spec, kebab
 from loopbench_client.cli.output import out, percent
 from loopbench_client.run_columns import labels_text, misreported, run_seconds
 
@@ -42,20 +41,6 @@ def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table
     for row in rows:
         made.add_row(*row)
     return made
-
-
-def describe_spec(spec: RunSpec) -> str:
-    """The whole spec in a line: what is left out has its default."""
-    optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
-    parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
-    parts += [f"{name}={value}" for name, value in optimizer.items()]
-    parts += [kebab(spec.dataset), counted(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
-    if spec.network != Mlp():
-        parts += [spec.network.kind]
-        parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
-    shown = {"method", "loss", "optimizer", "network", "dataset", "epochs", "batch_size", "seed"}
-    others = spec.model_dump(mode="json", exclude_defaults=True, exclude=shown)
-    return " ".join(parts + [f"{kebab(name)}={kebab(str(value))}" for name, value in others.items()])
 
 
 def figures(

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from loopbench.spec import Comparison, PairComparison, Verdict
-from loopbench.text import figure
-from loopbench_client.cli.options import kebab
+from loopbench.text import figure, kebab
 from loopbench_client.cli.output import out
 from loopbench_client.cli.tables import table
 

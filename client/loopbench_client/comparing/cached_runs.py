@@ -1,8 +1,9 @@
 """Runs that the server has, so that a comparison resumes."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
-from loopbench.spec import Run, RunFilter, RunSpec, RunState
+from loopbench.spec import Environment, Run, RunFilter, RunSpec, RunState
+from loopbench.spec.environments import installation_of
 from loopbench_client.client import Client
 
 
@@ -19,19 +20,19 @@ def succeeded_runs(client: Client, specs: Collection[RunSpec]) -> Iterator[Run]:
     return (run for run in client.list_runs(wanted) if run.spec in specs)
 
 
-def finished_runs(client: Client, specs: Collection[RunSpec], versions: Mapping[str, str]) -> dict[RunSpec, Run]:
-    """The latest run that SUCCEEDED of each spec, made by the ``versions`` that the server has now."""
+def finished_runs(
+    client: Client, specs: Collection[RunSpec], environments: Iterable[Environment]
+) -> dict[RunSpec, Run]:
+    """The latest run that SUCCEEDED of each spec, on the hardware and by the versions of one of ``environments``.
+
+    Others may train other weights.
+    """
+    here = {installation_of(environment) for environment in environments}
     found: dict[RunSpec, Run] = {}
     for run in succeeded_runs(client, specs):
-        if run.spec not in found and _same_versions(run, versions):
+        assert run.result is not None, "a run that SUCCEEDED has a result"
+        if run.spec not in found and installation_of(run.result.environment) in here:
             found[run.spec] = run
         if len(found) == len(set(specs)):
             break
     return found
-
-
-def _same_versions(run: Run, versions: Mapping[str, str]) -> bool:
-    """Whether all agree that both name; other versions may train other weights."""
-    assert run.result is not None, "a run that SUCCEEDED has a result"
-    then = run.result.environment.versions
-    return all(then[name] == versions[name] for name in then.keys() & versions.keys())

@@ -1,11 +1,13 @@
 """Trains what a plan asks for and compares it: :func:`compare_specs`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
 
-from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec
+from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec, ServerInfo
+from loopbench.spec.environments import differing_facts
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.client import Client
 from loopbench_client.comparing.cached_runs import finished_runs
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Plan
@@ -14,6 +16,8 @@ from loopbench_client.errors import InvalidSpecError, LoopbenchError, RunEndedEr
 
 # Seconds: a hundred groups are thousands of pairs.
 COMPARE_TIMEOUT = 600.0
+READY_TIMEOUT = 60.0
+LISTED = "the list of runs"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Compared:
     comparison: Comparison | None
     failures: tuple[Failure, ...] = ()
     reused: int = 0
+
+    @property
+    def differing_facts(self) -> tuple[str, ...]:
+        """Names of what differs between the environments of the runs, such as ``processor`` and ``keras``."""
+        return differing_facts(run for runs in self.runs.values() for run in runs)
 
     def summary(self, label: str) -> GroupSummary | None:
         """The group's figures."""
@@ -81,6 +90,10 @@ class Watcher:
     def ended(self, spec: RunSpec, end: Run | Failure) -> None:
         """A run has ended."""
 
+    def waiting(self, what: str, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002  for subclasses
+        """The block of the result waits for ``what``, ``seconds`` at most."""
+        return nullcontext()
+
 
 def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: Watcher | None = None) -> Compared:
     """Trains every spec under every seed, and compares the groups.
@@ -91,7 +104,8 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     Raises:
         ServerUnavailableError: the server is not ready, or was lost.
     """
-    trained = _trained(client, plan, fresh, watcher or Watcher()) if plan.specs else Trained({}, {}, 0)
+    watcher = watcher or Watcher()
+    trained = _trained(client, plan, fresh, watcher) if plan.specs else Trained({}, {}, 0)
     runs = trained.runs
     by_label = {label: by_seed(runs[spec] for spec in plan.seeded(label) if spec in runs) for label in plan.specs}
     groups = [*plan.groups]
@@ -100,8 +114,10 @@ def compare_specs(client: Client, plan: Plan, *, fresh: bool = False, watcher: W
     ]
     comparison = None
     if len(groups) >= FEWEST_GROUPS:
-        comparison = client.compare(groups, plan.margin, plan.alpha, timeout=COMPARE_TIMEOUT)
-    given = {group.label: by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
+        with watcher.waiting("the verdicts", COMPARE_TIMEOUT):
+            comparison = client.compare(groups, plan.margin, plan.alpha, timeout=COMPARE_TIMEOUT)
+    with watcher.waiting("the runs of the groups", DEFAULT_TIMEOUT):
+        given = {group.label: by_seed(map(client.get_run, group.run_ids)) for group in plan.groups}
     return Compared(
         specs={label: found[0].spec for label, found in given.items()} | {**plan.specs},
         runs=given | {label: found for label, found in by_label.items() if found},
@@ -126,9 +142,16 @@ class Trained:
 
 
 def _trained(client: Client, plan: Plan, fresh: bool, watcher: Watcher) -> Trained:
-    info = client.wait_ready()
-    found = {} if fresh else finished_runs(client, plan.jobs(), info.versions)
+    info = wait_ready(client, watcher)
+    with watcher.waiting(LISTED, DEFAULT_TIMEOUT):
+        found = {} if fresh else finished_runs(client, plan.jobs(), info.environments)
     return train_missing(client, plan, found, info.limits.slots, watcher)
+
+
+def wait_ready(client: Client, watcher: Watcher) -> ServerInfo:
+    """Waits until the server takes runs, as :meth:`Client.wait_ready` does."""
+    with watcher.waiting("the server", READY_TIMEOUT):
+        return client.wait_ready(READY_TIMEOUT)
 
 
 def train_missing(client: Client, plan: Plan, found: Mapping[RunSpec, Run], slots: int, watcher: Watcher) -> Trained:

@@ -19,10 +19,19 @@ from loopbench.spec import (
     ServerInfo,
     Violation,
 )
-from loopbench.spec.environments import EnvironmentKey, environment_key
+from loopbench.spec.environments import EnvironmentKey, differing, environment_key
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.client import Client
 from loopbench_client.comparing.cached_runs import succeeded_runs
-from loopbench_client.comparing.compared import COMPARE_TIMEOUT, Failure, Watcher, by_seed, train_missing
+from loopbench_client.comparing.compared import (
+    COMPARE_TIMEOUT,
+    LISTED,
+    Failure,
+    Watcher,
+    by_seed,
+    train_missing,
+    wait_ready,
+)
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Plan
 
 # The baseline is then the environment before that of the servers, on the same hardware.
@@ -111,22 +120,27 @@ def compare_environments(
             environments to compare every two.
         ServerUnavailableError: the server is not ready, or was lost.
     """
-    info, jobs = client.wait_ready(), plan.jobs()
+    watcher = watcher or Watcher()
+    info, jobs = wait_ready(client, watcher), plan.jobs()
     here = {one.device: FoundEnvironment(environment_key(one), here=True) for one in info.environments}
     found = {one.key: one for one in here.values()}
-    for run in succeeded_runs(client, jobs):
-        _environment(run, found).add_older(run)
+    with watcher.waiting(LISTED, DEFAULT_TIMEOUT):
+        for run in succeeded_runs(client, jobs):
+            _environment(run, found).add_older(run)
     # Before hours of training.
     named = None if baseline in (None, PREVIOUS) else match_baseline(str(baseline), found)
     own = {} if fresh else _own_runs(jobs, here, info)
-    trained = train_missing(client, plan, own, info.limits.slots, watcher or Watcher())
+    trained = train_missing(client, plan, own, info.limits.slots, watcher)
     for spec in trained.runs.keys() - own.keys():
         environment = _environment(trained.runs[spec], found)
         environment.add_newer(trained.runs[spec])
         environment.here = True
     environments = _labelled(found.values())
     chosen = next((label for label, one in environments.items() if one.key == named), baseline)
-    compared = tuple(one for label in plan.specs for one in _compare_spec(client, plan, label, environments, chosen))
+    with watcher.waiting("the verdicts", COMPARE_TIMEOUT):
+        compared = tuple(
+            one for label in plan.specs for one in _compare_spec(client, plan, label, environments, chosen)
+        )
     not_compared = tuple(label for label in plan.specs if label not in {one.spec for one in compared})
     moved = named is not None and any(one.here and one.key != named for one in environments.values())
     return AcrossEnvironments(
@@ -230,12 +244,6 @@ def _begins(value: str, text: str) -> bool:
 
 def _unusable(text: str, fault: str) -> InvalidFieldsError:
     return InvalidFieldsError((Violation(field="baseline", description=f"{text!r} {fault}"),))
-
-
-def differing(keys: Collection[EnvironmentKey]) -> tuple[str, ...]:
-    """Names of the facts in which environments differ."""
-    names = dict.fromkeys(name for key in keys for name in key.facts)
-    return tuple(name for name in names if len({key.facts.get(name) for key in keys}) > 1)
 
 
 def describe(key: EnvironmentKey, among: Collection[EnvironmentKey]) -> str:

@@ -10,10 +10,12 @@ from contextlib import suppress
 from loopbench.spec import Naming, Run, RunEvent, RunSpec, RunState
 from loopbench_client.client import Client
 from loopbench_client.errors import LoopbenchError, QueueFullError, ServerUnavailableError
+from loopbench_client.joining import join_all
 
 # Seconds. Others fill the queue; how long it takes until they have been served, the server may say.
 QUEUE_FULL_PAUSE = 5.0
-STOP_TIMEOUT = 10.0
+# Seconds. A server cancels a run within one. A server that does not answer cancels it for want of its caller.
+STOP_TIMEOUT = 5.0
 # Runs that wait at each server. The autoscaler adds servers while more than four per server wait
 # (k8s/components/postgresql), and callers with a single run should not wait behind many.
 WAITING_PER_SERVER = 5
@@ -98,11 +100,15 @@ class _Crew:
     def stop(self) -> None:
         """Cancel the unfinished runs; those whose id is not known yet end with their first event."""
         self._stop.set()
-        for run_id in self._run_ids.copy().values():
-            with suppress(LoopbenchError):
-                self._client.cancel_run(run_id)
-        for thread in self._threads.values():
-            thread.join(STOP_TIMEOUT)
+        ids = [*self._run_ids.copy().values()]
+        cancelling = [threading.Thread(target=self._cancel, args=(run_id,), daemon=True) for run_id in ids]
+        for thread in cancelling:
+            thread.start()
+        join_all((*cancelling, *self._threads.values()), STOP_TIMEOUT)
+
+    def _cancel(self, run_id: str) -> None:
+        with suppress(LoopbenchError):
+            self._client.cancel_run(run_id)
 
     def _work(self, spec: RunSpec) -> None:
         self._outcomes.put((spec, self._end(spec)))

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from loopbench.page.bars import ratio_bars
 from loopbench.page.html import Html
+from loopbench.page.pictures import Picture, pictures
 from loopbench.spec import Cause, Diagnosis, Evidence, Side
-from loopbench.text import figure
+from loopbench.text import answer, figure
 from loopbench_client.report.specifications import changes
 from loopbench_client.report.verdicts import Block, blocks, numbered
 
@@ -32,7 +33,7 @@ class FoundCause:
 
 @dataclass(frozen=True)
 class Fix:
-    """What every fix together changes in a group's specification."""
+    """What to change in a group's specification to remove all differences, also those within rounding."""
 
     label: str
     changes: tuple[str, ...]
@@ -40,16 +41,21 @@ class Fix:
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """A pair with its causes, or with the text that says why it has none to show; ``number`` is that of its link."""
+    """A pair with its causes, or with the text that says why it has none to show; ``number`` is that of its link.
+
+    ``rounding`` are differences that single precision explains.
+    """
 
     number: int
     first: str
     second: str
     text: str = ""
     causes: tuple[FoundCause, ...] = ()
+    rounding: tuple[Cause, ...] = ()
     fixes: tuple[Fix, ...] = ()
     controls: tuple[EvidenceRow, ...] = ()
     verification: tuple[Block, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 def diagnosed(number: int, labels: tuple[str, str], found: Diagnosis | str) -> Diagnosed:
@@ -64,11 +70,13 @@ def diagnosed(number: int, labels: tuple[str, str], found: Diagnosis | str) -> D
     return Diagnosed(
         number,
         *labels,
-        text="" if found.causes else "No cause was found.",
+        text="" if found.causes else answer(found),
         causes=tuple(_cause(cause, by_side[cause.side] if cause.side else "") for cause in found.causes),
+        rounding=found.rounding,
         fixes=tuple(fix for fix in fixes if fix.changes),
         controls=_rows(found.controls),
         verification=blocks(numbered(found.verification)) if found.verification else (),
+        pictures=pictures(found.replay, labels),
     )
 
 

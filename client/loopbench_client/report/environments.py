@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loopbench.spec import Environment, Run
+from loopbench.text import kebab
 from loopbench_client.report.model import Report
-from loopbench_client.report.words import kebab
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def described(environment: Environment) -> dict[str, str]:
         "threads of a run": str(environment.threads),
         "platform": environment.platform,
         "source revision": environment.source_revision,
-        **environment.versions,
+        # A map of the contract has no order.
+        **dict(sorted(environment.versions.items())),
     }
     return {name: text for name, text in found.items() if text}
 

@@ -38,22 +38,22 @@ class Report:
 
     Attributes:
         title: the page's heading.
-        command: the command that repeats it.
         comparison: the groups and the verdict on every pair.
         specs: the specification of every group, by label; its seed is that of any run.
         runs: the runs of every group, by label, in the order of their seeds.
         created: when the comparison was made, with its zone.
         diagnoses: by pair of labels what was found, or why nothing could be.
         claims: what was claimed beforehand.
+        preset: the preset that has the claims; empty without one.
         failures: a line for every run that brought no result.
     """
 
     title: str
-    command: str
     comparison: Comparison
     specs: Mapping[str, RunSpec]
     runs: Mapping[str, tuple[Run, ...]]
     created: datetime
     diagnoses: Mapping[tuple[str, str], Diagnosis | str] = field(default_factory=dict)
     claims: Sequence[Claim] = ()
+    preset: str = ""
     failures: Sequence[str] = ()

@@ -4,7 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from loopbench.text import figure
+from loopbench.files import replace_file
+from loopbench.text import figure, kebab
 from loopbench_client.errors import ErrorDetails, LoopbenchError
 from loopbench_client.output_files import writing
 from loopbench_client.report import curves, intervals, words
@@ -49,7 +50,7 @@ def write_report(folder: Path, report: Report) -> Path:
     page = _render(report)
     with writing(path):
         # Words from a command line need not be valid Unicode.
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+        replace_file(path, page.encode(errors="backslashreplace"))
     return path
 
 
@@ -64,7 +65,7 @@ def _render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (words.kebab, figure, words.percent, words.points, words.moment)
+    filters = (kebab, figure, words.percent, words.points, words.moment)
     environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
     return environment.get_template("page.html").render(_content(report))
 

@@ -17,4 +17,4 @@ def requirements(report: Report) -> tuple[str, ...]:
     """Return the packages of the first run with their versions; the environment lists those that differ."""
     results = (run.result for runs in report.runs.values() for run in runs if run.result is not None)
     first = next(results, None)
-    return tuple(f"{name}=={version}" for name, version in first.environment.versions.items()) if first else ()
+    return tuple(f"{name}=={version}" for name, version in sorted(first.environment.versions.items())) if first else ()

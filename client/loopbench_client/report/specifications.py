@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from loopbench.spec import VARIANTS, RunSpec, Variant
-from loopbench_client.report.words import kebab
+from loopbench.text import kebab
 
 # A group has one specification under several seeds, and logs change nothing.
 LEFT_OUT = {"seed", "tensorboard"}

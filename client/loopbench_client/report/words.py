@@ -10,11 +10,6 @@ from loopbench.text import figure
 SPACE = "\N{NO-BREAK SPACE}"
 
 
-def kebab(value: object) -> str:
-    """``GRADIENT_TAPE`` → ``gradient-tape``."""
-    return str(value).lower().replace("_", "-")
-
-
 def percent(fraction: float) -> str:
     """An accuracy, 0 to 1."""
     return f"{100 * fraction:.2f}{SPACE}%" if math.isfinite(fraction) else figure(fraction)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from loopbench.sweep import Sweep
+from loopbench.text import counted
 from loopbench_client.sweeping.options import JobOptions
 from loopbench_client.sweeping.policy import HOPELESS, RETRIES, most_failed
 
@@ -46,7 +47,8 @@ ON_GPU = Memory("12Gi", "12Gi", 5_000)
 
 def manifest(sweep: Sweep, options: JobOptions, made_by: str) -> str:
     """Both objects as YAML, with a comment that says by which command they were ``made_by``."""
-    comment = f"# {sweep.size} runs. Made by:\n#   {made_by}\n"
+    lines = (f"{counted(sweep.size, 'run')}. Made by:", *(f"  {line}" for line in made_by.splitlines()))
+    comment = "".join(f"# {line}\n" for line in lines)  # also where a name on the command line has several lines
     return comment + "".join(f"---\n{_yaml(made)}" for made in (_config_map(sweep, options), _job(sweep, options)))
 
 

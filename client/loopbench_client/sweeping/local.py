@@ -16,12 +16,15 @@ from loopbench import wire
 from loopbench.spec import Run
 from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.v1 import run_pb2
-from loopbench_client.embedded import check_server_is_installed, environment_of_own, log_file
+from loopbench_client.embedded import check_server_is_installed, environment_of_own, log_file, open_log
+from loopbench_client.joining import join_all
 from loopbench_client.sweeping.policy import is_final, most_failed
 
 PROGRAM = "loopbench-sweep-index"
 # It ends when its stdin does, and so with this process however that ends.
 COMMAND = (sys.executable, "-m", "loopbench_server.sweep", "--metrics-address", "none", "--exit-on-stdin-eof")
+# Seconds: a cancelled run ends within one, unless the database does not answer for a moment.
+STOP_TIMEOUT, KILL_TIMEOUT = 30.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,15 @@ class _Crew:
             yield attempt
 
     def stop(self) -> None:
-        """Ends the processes and waits for them; they store their state first."""
+        """Ends the processes and waits for them; they store their state first. One that does not end is killed."""
         with self._starting:
             self._stopped = True
             for process in tuple(self._processes):
                 process.terminate()
-        for thread in self._threads:
-            thread.join()
+        join_all(self._threads, STOP_TIMEOUT)
+        for process in tuple(self._processes):
+            process.kill()
+        join_all(self._threads, KILL_TIMEOUT)
 
     def _work(self) -> None:
         try:
@@ -112,7 +117,6 @@ class _Crew:
 
     def _see_to(self, index: Index) -> None:
         log = log_file(f"{self._sweep.full_name}-{index.number}")
-        log.unlink(missing_ok=True)
         number, final = 0, False
         while not final:
             number += 1
@@ -123,7 +127,7 @@ class _Crew:
             log.unlink(missing_ok=True)
 
     def _attempt(self, index: Index, number: int, log: Path) -> Attempt:
-        with log.open("ab") as stderr:
+        with open_log(log) as stderr:
             began = stderr.tell()
             with self._process(index, stderr.fileno()) as process:
                 assert process.stdout is not None

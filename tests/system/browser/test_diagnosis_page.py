@@ -6,23 +6,24 @@ from typing import Any
 
 import pytest
 
+from loopbench.spec import FirstDifference, LayerRecord, Replay
 from loopbench_diagnose.diagnosis import Diagnosis
-from loopbench_diagnose.replay import FirstDifference, LayerRecord, Replay, UpdateRecord, VariableRecord
 from tests.support.browser import POOR_CONTRAST
-from tests.support.replays import make_diagnosis
+from tests.support.loop_diagnoses import make_diagnosis
+from tests.support.replays import make_update, make_variable
 
 LONG = "a_name_without_a_single_space_" * 8
 
 
 def long_names() -> Diagnosis:
     replay = Replay(
-        updates=tuple(
-            UpdateRecord(number, 2.0**-number, (0.1, 0.1), (32, 32), (1, 1), (1.0, 1.0)) for number in range(1, 400)
-        ),
-        variables=tuple(VariableRecord(f"{LONG}/{n}", 10.0**n, (1, 1), (True, True)) for n in range(-8, 8)),
-        layers=tuple(LayerRecord(f"{LONG}_{number}", 0.1) for number in range(80)),
+        updates=tuple(make_update(number, 2.0**-number) for number in range(1, 400)),
+        variables=tuple(make_variable(f"{LONG}/{n}", 10.0**n) for n in range(-8, 8)),
+        layers=tuple(LayerRecord(name=f"{LONG}_{number}", difference=0.1) for number in range(80)),
         first_differing_layer=f"{LONG}_0",
-        first_difference=FirstDifference(399, "gradient of the outputs", f"At update 399 {LONG} differs."),
+        first_difference=FirstDifference(
+            update=399, place="gradient of the outputs", text=f"At update 399 {LONG} differs."
+        ),
     )
     return make_diagnosis().model_copy(update={"replay": replay})
 
@@ -56,6 +57,16 @@ def test_the_scheme_changes_the_whole_page(browser: Any, tmp_path: Path) -> None
     dark = browser.run(look)
     assert light[0] == "rgb(255, 255, 255)"
     assert all(before != after for before, after in zip(light, dark, strict=True))
+
+
+def test_words_are_whole_on_a_telephone(browser: Any, tmp_path: Path) -> None:
+    browser.show(make_diagnosis().save(tmp_path / "report.html"), width=390)
+    heights = browser.run("""
+        const names = [...document.querySelectorAll(".stacked th, .bars th")].filter(name => name.checkVisibility());
+        return names.map(name => [name.textContent, name.getBoundingClientRect().width])""")
+    assert {name for name, _ in heights} >= {"loss", "accuracy", "val_auc"}
+    # A name that has the width of a letter is broken at each.
+    assert min(width for _, width in heights) > 80
 
 
 def test_pictures_have_a_size(browser: Any, tmp_path: Path) -> None:

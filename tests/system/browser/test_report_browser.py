@@ -9,10 +9,18 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from loopbench.spec import Method
+from loopbench.spec import Evidence, Method, Replay
 from loopbench_client.report import Report, write_report
 from tests.support.browser import POOR_CONTRAST
-from tests.support.reports import make_group, make_report, many_groups, two_groups, whole_report
+from tests.support.reports import (
+    make_diagnosis,
+    make_group,
+    make_report,
+    many_groups,
+    sketched_report,
+    two_groups,
+    whole_report,
+)
 from tests.support.servers import eventually
 
 LONG = "a-label-without-a-single-space-that-is-as-long-as-labels-may-be-" * 3
@@ -78,6 +86,49 @@ def test_charts_are_drawn(browser: Any, ten: Path) -> None:
     size = browser.run("const box = document.querySelector('.chart .line').getBBox(); return [box.width, box.height]")
     assert min(size) > 100
     assert [visible(browser, f".plot .{part}") for part in ("seed", "interval")] == [20, 45]
+
+
+def test_the_fifth_chart_shows_how_far_weights_are_apart(browser: Any, tmp_path: Path) -> None:
+    browser.show(write_report(tmp_path, sketched_report()))
+    assert visible(browser, ".curves .chart") == 5
+    chart = "[...document.querySelectorAll('.curves figure')][4]"
+    assert browser.run(f"return {chart}.querySelector('h3').textContent") == "Weight distance"
+    places = browser.run(f"""
+        const middle = shape => (shape.getBoundingClientRect().top + shape.getBoundingClientRect().bottom) / 2;
+        const middles = selector => [...{chart}.querySelectorAll(selector)].map(middle);
+        return {{
+          fit: middles(".g2 .marker"), step: middles(".g3 .marker"), zero: Math.max(...middles("text.y"))}}""")
+    # The second group moves away; the third has the weights of the first, and stays at the axis's lower end.
+    near, far = places["fit"]
+    assert far < near - 10
+    assert near < places["zero"] - 10
+    assert places["step"] == pytest.approx([places["zero"]] * 2, abs=3)
+    press(browser, "#show-2", Keys.SPACE)
+    assert browser.run(f"return {chart}.querySelector('.g2 .line').getClientRects().length") == 0
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_ratios_of_gradients_are_bars_beside_whole_names(browser: Any, tmp_path: Path, width: int) -> None:
+    diagnosis = make_diagnosis()
+    measured = {"gradient_ratio/network/hidden_1/kernel": 0.1, "gradient_ratio/network/outputs/bias": 10.0}
+    evidence = [Evidence(name=n, description=n, expected=1, observed=ratio) for n, ratio in measured.items()]
+    evidence += [Evidence(name="gradient_ratio_spread", description="Spread.", expected=0, observed=1.51005e-07)]
+    cause = diagnosis.causes[0].model_copy(update={"evidence": tuple(evidence)})
+    report = make_report(
+        two_groups(), diagnoses={("tape", "fit"): diagnosis.model_copy(update={"causes": (cause,), "replay": Replay()})}
+    )
+    browser.show(write_report(tmp_path, report), width=width)
+    rows = browser.run("""
+        return [...document.querySelectorAll("article tbody tr")].map(row => {
+          const bar = row.querySelector("rect"), one = row.querySelector("line.one");
+          const box = shape => shape.getBoundingClientRect();
+          return {lines: row.querySelector("code").getClientRects().length, width: bar ? box(bar).width : 0,
+                  side: bar ? Math.sign(box(bar).left + box(bar).width / 2 - box(one).left) : 0,
+                  inside: [...row.querySelectorAll("td")].every(cell => box(cell).right <= innerWidth)}})""")
+    assert [row["lines"] for row in rows] == [1, 1, 1]
+    assert [row["side"] for row in rows] == [-1, 1, 0]
+    assert min(row["width"] for row in rows[:2]) > 50
+    assert all(row["inside"] for row in rows)
 
 
 def test_figures_of_an_axis_do_not_overlap(browser: Any, ten: Path) -> None:

@@ -100,6 +100,14 @@ def test_runs_and_specs_together(cli: Cli, service: Any, make_served_run: Any) -
     assert [group.label for group in service.requests["Compare"][0].groups] == ["old", "new"]
 
 
+def test_a_note_names_what_differs_between_the_environments_of_the_runs(cli: Cli, service: Any) -> None:
+    words = ("compare", *TWO, "--seeds", "1")
+    assert "differ in" not in cli(*words).stdout
+    service.environment = service.environment.model_copy(update={"source_revision": "abc"})
+    done = cli(*words, "--spec", "step: method=custom-train-step")
+    assert "The environments of the runs differ in: revision. That alone may change their weights." in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "complaints"),
     [
@@ -191,6 +199,11 @@ def test_a_preset_is_trained_and_its_claims_are_printed(cli: Cli, service: Any) 
         "holds": False,
         "reason": "90.00 % here, -6.86 points; 0.505 either way are allowed",
     }
+
+
+def test_a_report_of_a_preset_names_the_preset(cli: Cli, tmp_path: Path) -> None:
+    done = cli("compare", "--preset", "article", "--seeds", "1", "--no-diagnose", "--report", str(tmp_path))
+    assert "loopbench compare --preset article --report report" in (tmp_path / "index.html").read_text(), done.stderr
 
 
 def test_a_preset_on_other_data_says_so(cli: Cli, service: Any) -> None:

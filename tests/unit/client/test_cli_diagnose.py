@@ -11,8 +11,9 @@ from google.protobuf import json_format
 from typer.testing import Result
 
 from loopbench import wire
-from loopbench.spec import Adam, Loss, Method, RunSpec
+from loopbench.spec import Adam, Cause, Diagnosis, Loss, Method, RunSpec
 from loopbench.v1 import analysis_pb2
+from loopbench_client.cli.comparisons import print_diagnoses
 from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.pages import Page
 
@@ -37,6 +38,19 @@ def test_runs_and_specs_are_diagnosed(cli: Cli, service: Any) -> None:
     assert "1. t  [LOSS_REDUCTION]" in done.stdout
     (request,) = service.requests["Diagnose"]
     assert (request.verify, request.seeds) == (False, 3)
+
+
+def test_a_note_names_what_differs_between_the_environments_of_two_runs(
+    cli: Cli, service: Any, make_served_run: Any
+) -> None:
+    first, second = (make_served_run(id=run_id) for run_id in RUN_IDS)
+    environment = first.result.environment.model_copy(update={"cpu_model": "another"})
+    other = second.model_copy(update={"result": second.result.model_copy(update={"environment": environment})})
+    note = "The environments of the runs differ in: processor. That alone may change their weights.\n"
+    service.runs = [first, other]
+    assert cli("diagnose", *RUN_IDS).stdout.endswith(note)
+    service.runs = [first, second]
+    assert "differ in" not in cli("diagnose", *RUN_IDS).stdout
 
 
 def test_no_arguments_is_the_default_spec(cli: Cli, service: Any) -> None:
@@ -88,7 +102,13 @@ def test_the_answer_comes_first_and_the_report_is_the_same_page(cli: Cli, tmp_pa
     done = cli("diagnose", *RUN_IDS, "--report", str(path))
     assert (done.exit_code, done.stderr) == (ExitCode.SUCCESS, f"report: {path}\n")
     assert done.stdout.splitlines()[0] == "t: f."
-    assert "t: f. Causes 1. t LOSS_REDUCTION" in Page(path).text
+    page = Page(path)
+    rest = "sum-of-squares sgd learning_rate=0.01 mnist 10 epochs batch 32 seed 0"
+    beginning = f"t: f. first gradient-tape {rest} second fit {rest} Causes 1. t LOSS_REDUCTION"
+    assert beginning in page.text
+    # The replay of both sides, as the server sent it.
+    assert "Distance between the weights of the first side and the second side after each update" in page.text
+    assert page.row("3. dropout") == "3. dropout first that differs 0.41"
 
 
 def test_a_report_of_a_diagnosis_that_cannot_be_written_is_refused_first(
@@ -119,14 +139,27 @@ def test_a_comparison_is_diagnosed_where_asked(cli: Cli, service: Any) -> None:
     ]
 
 
+def test_a_difference_within_rounding_is_printed_as_no_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    compiled = Cause(reason="XLA", title="Only the first is compiled", evidence=(), consequence="", fix="")
+    found = Diagnosis(causes=(), controls=())
+    print_diagnoses({("a", "b"): found, ("a", "c"): found.model_copy(update={"rounding": (compiled,)})})
+    assert capsys.readouterr().out.splitlines() == [
+        "a and b: no difference above rounding was found",
+        "a and c: no difference above rounding was found (within rounding: Only the first is compiled)",
+    ]
+
+
 @pytest.mark.usefixtures("_keeps")
-def test_a_report_has_the_causes_and_the_command(cli: Cli, tmp_path: Path) -> None:
-    done = cli("compare", *TWO, "--seeds", "1", "--report", str(tmp_path / "report"))
+def test_a_report_has_the_causes_and_the_command(cli: Cli, address: str, tmp_path: Path) -> None:
+    done = cli("compare", *TWO, "--seeds", "1", "--report", str(tmp_path / "report"), "--server", address)
     page = tmp_path / "report" / "index.html"
     assert (done.exit_code, f"report: {page}" in done.stderr) == (ExitCode.SUCCESS, True)
     text = page.read_text()
-    for words in ("LOSS_REDUCTION", "compare --spec &#39;tape: method=gradient-tape&#39;", "tape · fit"):
+    for words in ("LOSS_REDUCTION", "loopbench compare --file plan.yaml --report report</code>", "tape · fit"):
         assert words in text
+    # Who repeats it has neither this server nor this folder.
+    for words in (address, str(tmp_path), "--preset"):
+        assert words not in text
 
 
 @pytest.mark.usefixtures("_keeps")

@@ -83,9 +83,12 @@ def test_interrupting_train_cancels_the_run(address: str, service: Any) -> None:
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [START[0], START[1], listen + START[2], "train", "--server", address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert service.held.wait(30)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        try:
+            assert service.held.wait(30)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == ExitCode.INTERRUPTED
     assert stderr.endswith("interrupted\n")
     assert service.abandoned.wait(10)

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from loopbench.spec import Cause, Diagnosis
-from loopbench.text import Context
+from loopbench.spec import Cause, Diagnosis, Replay
+from loopbench.text import PLAIN, Context
 from loopbench_client.cli import python_loops
 from loopbench_client.cli.commands import diagnose as command
 from loopbench_client.cli.exit_codes import ExitCode
@@ -21,6 +21,7 @@ Cli = Callable[..., Result]
 CAUSE = Cause(
     reason="LAST_BATCH", title="It is the last batch's", evidence=(), consequence="Little.", fix="Take the mean."
 )
+REPLAY = Replay(compared=("2 epochs.",))
 ANSWER = "It is the last batch's: take the mean."
 LOOPS = """
 class Nested:
@@ -34,7 +35,7 @@ NAMES = ("--python", "loops:build_model", "loops:Nested.data", "loops:first", "l
 
 
 class Found(Diagnosis):
-    context: Context = Context(("2 epochs.",))
+    context: Context = PLAIN
 
     def save(self, path: Path) -> Path:
         path.write_text("the page with pictures")
@@ -54,7 +55,7 @@ class Library(ModuleType):
         super().__init__("loopbench_diagnose")
         self.given: tuple[Any, ...] = ()
         self.options: dict[str, Any] = {}
-        self.act: Callable[..., Any] = lambda *_: Found(causes=(CAUSE,), controls=())
+        self.act: Callable[..., Any] = lambda *_: Found(causes=(CAUSE,), controls=(), replay=REPLAY)
 
     def diagnose(self, *given: Any, **options: Any) -> Any:
         self.given, self.options = given, options
@@ -168,6 +169,16 @@ def test_an_error_while_importing_names_its_line(cli: Cli, tmp_path: Path) -> No
         ExitCode.RUN_FAILED,
         "error: importing loops raised KeyError (loops.py, line 2): 'key'\n",
     )
+
+
+def test_a_module_that_ends_the_process_is_an_error(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text("import sys\nsys.exit(0)\n")
+    done = cli("diagnose", *NAMES)
+    assert done.exit_code == ExitCode.RUN_FAILED
+    assert done.stderr.splitlines() == [
+        "error: importing loops raised SystemExit (loops.py, line 2): 0",
+        "hint: run the program's own code under: if __name__ == '__main__'",
+    ]
 
 
 def test_a_client_without_tensorflow_names_the_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import json_format
 from typer.testing import CliRunner, Result
@@ -77,6 +78,33 @@ def test_what_is_equal_stands_in_the_heading(cli: Cli, runs: list[spec.Run]) -> 
         == f"{len(runs)} runs: succeeded, adam, rate 0.001, beta_1=0.1, mnist, epochs 1000, batch 32"
     )
     assert columns.splitlines()[0].split() == ["spec", "validation", "age", "took"]
+
+
+def test_labels_and_a_name_that_all_runs_have_stand_in_the_heading(
+    cli: Cli, service: Any, make_served_run: Any
+) -> None:
+    labels = [{"owner": "me", "study": "7"}, {"owner": "me", "study": "8"}, {"owner": "me", "extra": "yes"}]
+    service.runs = [
+        make_served_run(spec.RunSpec(seed=seed), id=run_id, name="night", labels=own)
+        for seed, (run_id, own) in enumerate(zip(IDS, labels, strict=False))
+    ]
+    printed = cli("runs").stdout
+    assert " ".join(printed.split()).startswith("3 runs: succeeded, night, owner=me, gradient-tape, ")
+    specs = [line.split()[1:3] for line in lines_of_runs(printed)[:3]]
+    assert specs == [["study=7", "seed=0"], ["study=8", "seed=1"], ["extra=yes", "seed=2"]]
+
+
+def test_a_name_that_is_a_word_of_the_spec_is_shown_once(cli: Cli, service: Any, make_served_run: Any) -> None:
+    specs = {"fit": spec.RunSpec(method=spec.Method.FIT), "tape": spec.RunSpec()}
+    service.runs = [
+        make_served_run(one, id=id_, name=name) for id_, (name, one) in zip(IDS, specs.items(), strict=False)
+    ]
+    rows = [line.split()[1:3] for line in lines_of_runs(cli("runs").stdout)[:2]]
+    assert [row[0] for row in rows] == ["fit", "tape"]
+    assert rows[1] == ["tape", "gradient-tape"]
+    assert "fit" not in rows[0][1:]
+    service.runs = service.runs[:1]
+    assert cli("runs").stdout.split("\n")[0].count("fit") == 1
 
 
 def test_ids_are_as_long_as_they_need_to_be_to_differ(cli: Cli, service: Any, make_served_run: Any) -> None:
@@ -148,6 +176,32 @@ def test_runs_without_a_value_come_last(cli: Cli, service: Any, make_served_run:
         assert [row["id"] for row in rows] == [IDS[1], IDS[0]]
 
 
+def test_a_loss_that_is_no_number_comes_last(cli: Cli, service: Any, make_served_run: Any) -> None:
+    def run(run_id: str, loss: float) -> spec.Run:
+        made: spec.Run = make_served_run(id=run_id)
+        assert made.result is not None
+        validation = made.result.validation.model_copy(update={"loss": loss})
+        return made.model_copy(update={"result": made.result.model_copy(update={"validation": validation})})
+
+    losses = (0.4, float("nan"), 0.8, 0.2)
+    service.runs = [run(run_id, loss) for run_id, loss in zip(IDS, losses, strict=False)]
+    for words, order in (((), (3, 0, 2, 1)), (("--reverse",), (2, 0, 3, 1))):
+        rows = csv.DictReader(io.StringIO(cli("runs", "--sort", "validation-loss", *words, "--csv").stdout))
+        assert [row["id"] for row in rows] == [IDS[number] for number in order]
+
+
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS])
+def test_every_column_sorts(cli: Cli, service: Any, make_served_run: Any, column: str) -> None:
+    networks = (spec.Mlp(), spec.Mlp(widths=(8,)), spec.Lstm(), spec.Mlp())
+    service.runs = [
+        make_served_run(spec.RunSpec(network=network, seed=number), id=IDS[number])
+        for number, network in enumerate(networks)
+    ]
+    done = cli("runs", "--sort", column.replace("_", "-"), "--csv")
+    assert done.exit_code == ExitCode.SUCCESS, done.stderr
+    assert len(done.stdout.splitlines()) == 1 + len(networks)
+
+
 def test_runs_are_chosen_by_name_label_and_age(cli: Cli, service: Any) -> None:
     now = datetime.now(UTC)
     words = ("--name", "a", "--label", "study=7", "--label", "x=", "--created-after", "2h")
@@ -162,7 +216,17 @@ def test_runs_are_chosen_by_name_label_and_age(cli: Cli, service: Any) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["--label study", "--label =7", "--label a=1 --label a=2", "--created-after soon", "--wide --csv", "--reverse"],
+    [
+        *(
+            "--label study",
+            "--label =7",
+            "--label a=1 --label a=2",
+            "--created-after soon",
+            "--wide --csv",
+            "--reverse",
+        ),
+        *("--created-after 99999999d", "--limit 99999999999999999999"),
+    ],
 )
 def test_a_bad_choice_is_refused(cli: Cli, service: Any, words: str) -> None:
     assert cli("runs", *words.split()).exit_code == ExitCode.BAD_INPUT
@@ -217,6 +281,25 @@ def test_deleting_by_ids_deletes_nothing_if_one_is_wrong(cli: Cli, service: Any)
     assert json.loads(cli("delete", IDS[0], IDS[1][:6], "--json").stdout) == {"deleted": IDS[:2]}
 
 
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_what_was_deleted_before_an_error_is_printed(
+    cli: Cli, service: Any, status: Any, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = service._enter
+
+    def fails_at_the_second(method: str, request: Any, context: Any) -> None:
+        if method == "DeleteRun" and request.run_id == IDS[1]:
+            service.failures[method].append(status(grpc.StatusCode.FAILED_PRECONDITION, "it is RUNNING"))
+        enter(method, request, context)
+
+    monkeypatch.setattr(service, "_enter", fails_at_the_second)
+    done = cli("delete", *IDS[:3], *flags)
+    assert done.exit_code == ExitCode.REFUSED
+    assert "it is RUNNING" in done.stderr
+    assert done.stdout == (json.dumps({"deleted": IDS[:1]}) if flags else f"run {IDS[0]}  deleted") + "\n"
+
+
 @pytest.mark.parametrize("words", ["", "--all {}", "--seed 1 {}"])
 def test_an_unclear_deletion_is_refused(cli: Cli, service: Any, words: str) -> None:
     assert cli("delete", *words.format(IDS[0]).split()).exit_code == ExitCode.BAD_INPUT
@@ -229,6 +312,9 @@ def test_weights_are_written_to_a_file(cli: Cli, service: Any, tmp_path: Path) -
     assert (tmp_path / "w.npz").read_bytes() == service.weights
     assert cli("weights", IDS[0], "/dev/full").exit_code == ExitCode.OUTPUT_LOST
     service.requests.clear()
+    assert cli("weights", IDS[0], str(tmp_path / ("n" * 300))).exit_code == ExitCode.BAD_INPUT
+    (tmp_path / "link").symlink_to(tmp_path / "absent" / "w.npz")
+    assert cli("weights", IDS[0], str(tmp_path / "link")).exit_code == ExitCode.BAD_INPUT
     refused = cli("weights", IDS[0], str(tmp_path))
     assert refused.exit_code == ExitCode.BAD_INPUT
     assert refused.stderr.splitlines()[1] == f"  FILE.npz: {tmp_path} is a folder, not a file"

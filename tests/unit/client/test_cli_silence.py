@@ -1,6 +1,7 @@
 """No command is silent while it waits, and none ends in a traceback because of its terminal."""
 
 import itertools
+import json
 import logging
 import os
 import signal
@@ -24,7 +25,8 @@ from loopbench_client.cli.exit_codes import ExitCode
 from tests.support.fake_service import RUN_ID
 
 Cli = Callable[..., Result]
-START = [sys.executable, "-c", "from loopbench_client.cli import main; main()"]
+START = [sys.executable, "-c", "from loopbench_cli import main; main()"]
+CANCELLED = f"run {RUN_ID} is cancelled, unless another caller waits for it"
 TWO = ("--spec", "a: method=fit", "--spec", "b: loss=mean-squared-error", "--seeds", "2")
 # The method that a command waits for, and its arguments.
 WAITS = {
@@ -61,15 +63,15 @@ def test_a_long_wait_says_for_what_and_until_when(
 
 
 @pytest.mark.parametrize(
-    ("timeout", "limit"), [((), "without a time limit"), (("--timeout", "1.5"), "until ")], ids=["forever", "limited"]
+    ("timeout", "limit"), [((), "without a time limit"), (("--timeout", "30"), "until ")], ids=["forever", "limited"]
 )
 def test_a_long_run_is_announced_once_after_its_id(
     cli: Cli, service: Any, timeout: tuple[str, ...], limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.2)
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 1.0)
     monkeypatch.setattr(waiting, "AGAIN_SECONDS", 0.05)
     service.hold = True
-    threading.Timer(0.6, service.released.set).start()
+    threading.Timer(1.5, service.released.set).start()
     first, *others = cli("train", *timeout).stderr.splitlines()
     assert first == f"run {RUN_ID}  gradient-tape"
     (line,) = (line for line in others if line.startswith("waiting for "))
@@ -81,7 +83,7 @@ def test_a_run_that_exceeds_the_time_limit_is_named(cli: Cli, service: Any) -> N
     done = cli("train", "--timeout", "0.5")
     assert done.exit_code == ExitCode.DEADLINE
     assert done.stderr.splitlines()[-3:] == [
-        f"run {RUN_ID} is cancelled",
+        CANCELLED,
         "error: no answer in time: the time limit of the call is over",
         "hint: allow more time, or train detached: such a run goes on without its caller",
     ]
@@ -130,7 +132,7 @@ def test_an_interrupted_train_names_the_run_that_it_cancels(address: str, servic
             process.send_signal(number)
             stderr = process.stderr.read()
         assert process.returncode == ExitCode.INTERRUPTED
-        assert stderr.splitlines()[-2:] == [f"run {RUN_ID} is cancelled", "interrupted"]
+        assert stderr.splitlines()[-2:] == [CANCELLED, "interrupted"]
         service.released.clear()
 
 
@@ -204,8 +206,87 @@ def test_help_cuts_nothing_that_must_be_typed(width: str) -> None:
         assert done.exit_code == ExitCode.SUCCESS
         assert "…" not in done.stdout
         assert "<bool>" not in done.stdout
+        arguments = done.stdout.partition("\nArguments:\n")[2].partition("\n\n")[0]
+        assert "<" not in arguments
     shown = set(CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": width}).stdout.replace(",", " ").split())
     assert {f"--{name.replace('_', '-')}" for name in spec.RunSpec.model_fields} <= shown
     values = itertools.chain(spec.Method, spec.Loss, spec.Execution, spec.AccuracyMetric)
     typed = {value.lower().replace("_", "-") for value in values}
     assert typed <= {word.rstrip(".") for word in shown}
+
+
+def in_shell(line: str, address: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs a line of the shell in which ``$L`` is ``loopbench``."""
+    program = f'{sys.executable} -c "from loopbench_cli import main; main()"'
+    line = f'set -o pipefail; loopbench() {{ {program} "$@"; }}; {line}'
+    return subprocess.run(
+        ["bash", "-c", line],
+        env=os.environ | {"LOOPBENCH_SERVER": address},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_messages_that_nobody_reads_cost_neither_the_answer_nor_the_run(address: str, service: Any) -> None:
+    for nowhere in ("2> >(exec true)", "2>/dev/full", "2>&-"):
+        done = in_shell(f"loopbench train --json {nowhere}", address)
+        assert done.returncode == ExitCode.SUCCESS, (nowhere, done)
+        assert json.loads(done.stdout)["id"] == RUN_ID
+    assert not service.abandoned.is_set()
+
+
+@pytest.mark.parametrize("command", ["runs", "runs --json", "runs --csv", "train"])
+def test_an_answer_that_nobody_reads_is_lost_output(address: str, command: str) -> None:
+    done = in_shell(f"loopbench {command} > >(exec true); echo $?", address)
+    assert done.stdout.split()[-1] == str(int(ExitCode.OUTPUT_LOST)).encode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_closed_streams_are_no_traceback(address: str) -> None:
+    done = in_shell("loopbench runs >&-", address)
+    assert done.returncode == ExitCode.OUTPUT_LOST
+    assert done.stderr == b"error: the output cannot be written: Bad file descriptor\n"
+    done = in_shell("loopbench delete --all <&-", address)
+    assert done.returncode == ExitCode.BAD_INPUT
+    assert b"add --yes" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_pipe_that_does_not_block_gets_everything(address: str, service: Any) -> None:
+    service.runs *= 300
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with subprocess.Popen(
+        [*START, "runs", "--json", "--limit", "1000", "--server", address], stdout=writing
+    ) as process:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            time.sleep(2)  # the pipe is full by then
+            document = json.load(pipe)
+    assert process.returncode == ExitCode.SUCCESS
+    assert len(document["runs"]) == len(service.runs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_every_command_as_an_interrupt(address: str, service: Any, number: int) -> None:
+    service.hold = True
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [*START[:2], code + START[2], "demo", "--server", address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert service.held.wait(60)
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines()[-1] == "interrupted"
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
+def test_an_ignored_hangup_stays_ignored(address: str, service: Any) -> None:
+    service.hold = True
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    with subprocess.Popen([*START[:2], code + START[2], "train", "--server", address]) as process:
+        assert service.held.wait(60)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        service.released.set()
+    assert process.returncode == ExitCode.SUCCESS

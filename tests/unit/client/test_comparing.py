@@ -1,10 +1,10 @@
 """Specs trained and compared, against a fake server that follows the contract."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
-from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from loopbench import wire
 from loopbench.spec import Method, Naming, Run, RunEvent, RunGroup, RunSpec, RunState
 from loopbench_client import Client, ServerUnavailableError
-from loopbench_client.comparing import Compared, Failure, Plan, Watcher, compare_specs
+from loopbench_client.comparing import Compared, Failure, Plan, Watcher, compare_specs, training
 from loopbench_client.comparing.training import most_unfinished, train_all
 from tests.support.fake_service import make_run
 from tests.support.servers import eventually
@@ -113,20 +113,23 @@ def test_fresh_trains_all_again(client: Client, service: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("versions", "reused"),
+    ("fields", "found"),
     [
-        ({"tensorflow": "2.21.0"}, 1),
-        ({"tensorflow": "2.21.0", "keras": "1"}, 1),
-        ({"tensorflow": "2.20.0", "keras": "3"}, 0),
+        ({}, (1, ())),
+        ({"source_revision": "abc"}, (1, ("revision",))),
+        ({"versions": {"tensorflow": "2.20.0", "keras": "3.15.1"}}, (0, ())),
+        ({"cpu_model": "another"}, (0, ())),
+        ({"threads": 2}, (0, ())),
     ],
 )
-def test_runs_of_other_versions_do_not_count(
-    versions: dict[str, str], reused: int, client: Client, service: Any, make_served_run: Any
+def test_runs_that_may_have_other_bits_are_not_reused(
+    fields: dict[str, Any], found: tuple[int, tuple[str, ...]], client: Client, service: Any, make_served_run: Any
 ) -> None:
     run = make_served_run(TAPE)
-    environment = run.result.environment.model_copy(update={"versions": versions})
+    environment = service.environment.model_copy(update=fields)
     service.runs = [run.model_copy(update={"result": run.result.model_copy(update={"environment": environment})})]
-    assert compare_specs(client, Plan(PLAN.specs, (0,))).reused == reused
+    compared = compare_specs(client, Plan(PLAN.specs, (0,)))
+    assert (compared.reused, compared.differing_facts) == found
 
 
 def test_the_latest_run_of_a_spec_is_taken(client: Client, service: Any, make_served_run: Any) -> None:
@@ -195,14 +198,42 @@ def test_a_lost_server_ends_the_comparison(client: Client, service: Any, status:
     assert (Method.FIT, 1) not in trained(service)
 
 
+class Interrupted(Watcher):
+    """Ctrl-C comes with the first progress of a run."""
+
+    def progress(self, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_server_that_does_not_answer_holds_up_no_interrupt(
+    client: Client, service: Any, make_served_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "STOP_TIMEOUT", 0.1)
+    running = make_served_run(FIT, id="under-way", state=RunState.RUNNING, result=None)
+    service.hold, service.events = True, [RunEvent(state=RunState.RUNNING, run=running)]
+    cancelling, answered, enter = threading.Event(), threading.Event(), service._enter
+
+    def late(method: str, *rest: Any) -> None:
+        if method == "CancelRun":
+            cancelling.set()
+            answered.wait(30)
+        enter(method, *rest)
+
+    monkeypatch.setattr(service, "_enter", late)
+    with pytest.raises(KeyboardInterrupt):
+        compare_specs(client, PLAN, watcher=Interrupted())
+    assert cancelling.wait(30)
+    assert not answered.is_set()
+    answered.set()
+
+
 def test_an_interrupt_cancels_what_is_running(client: Client, service: Any, make_served_run: Any) -> None:
     running = make_served_run(FIT, id="under-way", state=RunState.RUNNING, result=None)
     service.hold = True
     service.events = [RunEvent(state=RunState.RUNNING, run=running)]
 
-    watcher = Mock(Watcher, **{"progress.side_effect": KeyboardInterrupt})
     with pytest.raises(KeyboardInterrupt):
-        compare_specs(client, PLAN, watcher=watcher)
+        compare_specs(client, PLAN, watcher=Interrupted())
     assert [request.run_id for request in service.requests["CancelRun"]] == ["under-way"]
     assert trained(service) == [(Method.FIT, 0)]
 

@@ -111,6 +111,11 @@ def test_a_notebook_shows_the_runs(client: Client, service: Any, make_served_run
     assert "2 runs, all with name=&lt;b&gt;, state=SUCCEEDED, method=GRADIENT_TAPE" in page
     assert "<th>id</th><th>seed</th>" in page
     assert f"<td>{IDS[1]}</td><td>1</td>" in page
+    accurate = service.runs[0].result.validation.model_copy(update={"accuracy": 0.5})
+    better = service.runs[0].result.model_copy(update={"validation": accurate})
+    service.runs = [service.runs[0].model_copy(update={"result": better}), service.runs[1]]
+    # The accuracy is visible without scrolling.
+    assert "<th>id</th><th>validation_accuracy</th><th>seed</th>" in client.list_runs()._repr_html_()
     service.runs = [make_served_run(id=f"aaaa{number}") for number in range(51)]
     assert "the newest 50 runs, all with" in client.list_runs()._repr_html_()
     service.runs = []

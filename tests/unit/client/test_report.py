@@ -79,14 +79,23 @@ def test_text_from_outside_is_escaped(written: Written, text: str) -> None:
     assert {name for _, attributes in page.elements for name in attributes} == {
         name for _, attributes in plain.elements for name in attributes
     }
-    named = ("A title", "tape", "fit", "train-step", "loopbench compare", "92 %", "too few", "a run failed")
+    named = (
+        "A title",
+        "tape",
+        "fit",
+        "train-step",
+        "loopbench compare --preset article",
+        "92 %",
+        "too few",
+        "a run failed",
+    )
     diagnosed = ("ratio", "a ratio", "repeated", "the same twice", "a mean", "smaller", "sum", "not diagnosed")
     for word in (*named, *diagnosed):
         assert f"{word}{text}" in page.text
 
 
 def test_text_need_not_be_valid_unicode(written: Written) -> None:
-    page = written(make_report(two_groups(), command="compare \udcff"))
+    page = written(make_report(two_groups(), title="compare \udcff"))
     assert "compare \\udcff" in page.text
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from loopbench.spec import Comparison, Evidence, Method, ReportedMetrics, RunSpec, Verdict
+from loopbench.spec import Comparison, Evidence, Method, Replay, ReportedMetrics, RunSpec, Verdict
 from loopbench_client.report import Report
 from loopbench_client.report.specifications import changes
 from tests.support.pages import Page
@@ -54,14 +54,36 @@ def test_ratios_of_causes_are_bars_from_one(written: Written) -> None:
     ratios = {"gradient_ratio/kernel": 0.1, "gradient_ratio/bias": 1.0, "loss_ratio": 10.0, "ratio": 3.0}
     measured = tuple(Evidence(name=n, description=n, expected=1, observed=r) for n, r in ratios.items())
     cause = diagnosis.causes[0].model_copy(update={"evidence": measured})
-    page = written(
-        make_report(two_groups(), diagnoses={("tape", "fit"): diagnosis.model_copy(update={"causes": (cause,)})})
-    )
+    alone = diagnosis.model_copy(update={"causes": (cause,), "replay": Replay()})
+    page = written(make_report(two_groups(), diagnoses={("tape", "fit"): alone}))
     bars = [svg["class"] for svg in page.all("svg") if "bar" in (svg.get("class") or "").split()]
     assert bars == ["bar off", "bar", "bar off"]
     # One axis from 0.1 to 10, whose middle is 1: a tenth reaches to the left as far as ten to the right.
     places = [(rect["x"], rect["width"]) for rect in page.all("rect") if rect.get("height") == "10"]
     assert places == [("0%", "50%"), ("50%", "0.8%"), ("50%", "50%")]
+
+
+def test_the_replay_of_a_pair_has_the_labels_of_its_groups(written: Written) -> None:
+    page = written(make_report(two_groups(), diagnoses={("tape", "fit"): make_diagnosis()}))
+    assert (
+        "Distance between the weights of tape and fit after each update, relative to how far tape moved." in page.text
+    )
+    assert "first difference: layer outputs" in page.text
+    rows = [page.row(start) for start in ("dense/kernel", "dense/bias", "3. dropout", "Metric ", "loss ", "2 1e-05")]
+    assert rows == [
+        "dense/kernel 32",
+        "dense/bias fit only",
+        "3. dropout first that differs 0.41",
+        "Metric tape fit",
+        "loss 0.6931 22.18 differs",
+        "2 1e-05 32 | 16 1 0.05 0.5 | 16",
+    ]
+
+
+def test_a_diagnosis_without_a_replay_has_no_empty_pictures(written: Written) -> None:
+    bare = make_diagnosis().model_copy(update={"replay": Replay()})
+    page = written(make_report(two_groups(), diagnoses={("tape", "fit"): bare}))
+    assert not [details for details in page.all("details") if details.get("class") == "replay"]
 
 
 def test_a_diverged_group_breaks_nothing(written: Written) -> None:
@@ -118,10 +140,20 @@ def test_groups_say_what_they_share_and_what_sets_them_apart(written: Written) -
 def test_causes_name_the_group_at_fault_and_the_fix(written: Written) -> None:
     page = written(whole_report())
     assert "At fault fit Effect smaller Fix sum" in page.text
-    assert "With every fix applied fit: loss: mean-squared-error → sum-of-squares" in page.text
+    assert "Changes that remove these differences fit: loss: mean-squared-error → sum-of-squares" in page.text
     assert "ratio a ratio 1 10" in page.row("ratio")
     assert "repeated the same twice NaN" in page.row("repeated")
     assert "first is tape, second fit. = identical tape and fit: Of tape and fit." in page.text
+
+
+def test_a_difference_within_rounding_is_no_cause(written: Written) -> None:
+    compiled = make_diagnosis().causes[0].model_copy(update={"reason": "XLA", "title": "Only the second is compiled"})
+    specs = {"second": RunSpec(execution="XLA"), "fixed_second": RunSpec(execution="GRAPH")}
+    found = make_diagnosis().model_copy(update={"causes": (), "rounding": (compiled,), **specs})
+    page = written(make_report(two_groups(), diagnoses={("tape", "fit"): found}))
+    assert "tape and fit Both sides agree: no difference above rounding was found." in page.text
+    assert "Differences within rounding, which are no causes Only the second is compiled XLA" in page.text
+    assert "Changes that remove these differences fit: execution: xla → graph" in page.text
 
 
 def test_claims_stand_beside_what_was_found(written: Written) -> None:

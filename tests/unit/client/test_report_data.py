@@ -68,7 +68,7 @@ def test_the_plan_repeats_the_comparison(written: Written, tmp_path: Path) -> No
     }
     assert (plan.seeds, plan.margin, plan.alpha) == ((0, 1, 2), 0.005, 0.05)
     assert "loopbench compare --file plan.yaml" in page.text
-    assert "tensorflow==2.21.0 keras==3.15.1" in page.text
+    assert "keras==3.15.1 tensorflow==2.21.0" in page.text
 
 
 @pytest.mark.parametrize(

@@ -1,48 +1,19 @@
 """Weight distances of a report, from sketches that are written out by hand."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from loopbench.spec import Cnn, Method, Run
+from loopbench.spec import Cnn, Method
 from loopbench_client.report import Report
 from loopbench_client.report.distances import distances, run_distances
 from loopbench_client.report.marks import marks
-from tests.support.reports import make_group, make_report
-
-# Of length 5.
-FIRST = (3.0, 0.0, 4.0)
-
-
-def sketched(run: Run, *sketches: Sequence[float], **spec: Any) -> Run:
-    """The run with one of these sketches after each epoch."""
-    assert run.result is not None
-    history = tuple(
-        epoch.model_copy(update={"weights_sketch": tuple(sketch)})
-        for epoch, sketch in zip(run.result.history, sketches, strict=True)
-    )
-    return run.model_copy(
-        update={
-            "result": run.result.model_copy(update={"history": history}),
-            "spec": run.spec.model_copy(update=spec),
-        }
-    )
-
-
-def group(method: Method, *sketches: Sequence[Sequence[float]]) -> tuple[Run, ...]:
-    """A run per argument, which has the sketches of its two epochs."""
-    runs = make_group(method, [0.9] * len(sketches))
-    return tuple(sketched(run, *own) for run, own in zip(runs, sketches, strict=True))
+from tests.support.reports import SKETCH, make_group, make_report, make_sketched, sketched_report
 
 
 @pytest.fixture
 def report() -> Report:
-    tape = group(Method.GRADIENT_TAPE, (FIRST, FIRST), (FIRST, FIRST))
-    # Half a unit away at the first epoch, one and two units at the second.
-    fit = group(Method.FIT, ((3, 0.5, 4), (3, 1, 4)), ((3, 0.5, 4), (3, 0, 6)))
-    step = group(Method.CUSTOM_TRAIN_STEP, (FIRST, FIRST))
-    return make_report({"tape": tape, "fit": fit, "step": step})
+    return sketched_report()
 
 
 def test_a_distance_is_relative_to_the_first_group_under_the_same_seed(report: Report) -> None:
@@ -66,7 +37,7 @@ def test_the_page_draws_them_and_states_the_error(report: Report, written: Any) 
 def test_there_are_none_without_comparable_sketches(written: Any) -> None:
     tape, fit = (make_group(method, (0.9,)) for method in (Method.GRADIENT_TAPE, Method.FIT))
     assert "Weight distance" not in written(make_report({"tape": tape, "fit": fit})).text
-    one, other = sketched(tape[0], FIRST, FIRST), sketched(fit[0], FIRST, FIRST, network=Cnn())
+    one, other = make_sketched(tape[0], SKETCH, SKETCH), make_sketched(fit[0], SKETCH, SKETCH, network=Cnn())
     assert [*run_distances(one, other)] == []
     older = make_group(Method.FIT, (0.9,))[0]
     assert [*run_distances(one, older)] == []

@@ -210,6 +210,13 @@ def test_the_command_that_made_it_stands_above(cli: Cli, plan: Path) -> None:
     ]
 
 
+def test_a_file_name_of_several_lines_stays_in_the_comment(cli: Cli, plan: Path) -> None:
+    renamed = plan.rename(plan.with_name("a\nkind: Pod.yaml"))
+    done = cli("sweep", str(renamed), "--emit", "kubernetes", "--name", "mine")
+    assert done.exit_code == ExitCode.SUCCESS, done.stderr
+    assert [document["kind"] for document in yaml.safe_load_all(done.stdout)] == ["ConfigMap", "Job"]
+
+
 def test_the_example_is_fresh(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     made = cli("sweep", EXAMPLE, "--emit", "kubernetes").stdout

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from google.protobuf import json_format
 from typer.testing import Result
@@ -48,6 +49,9 @@ if end == "wait":
     (here / f"waits-{index}").touch()
     while True:
         time.sleep(0.05)
+if end == "stops":
+    (here / f"stops-{index}").write_text(str(os.getpid()))
+    os.kill(os.getpid(), signal.SIGSTOP)
 if end == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 if end:
@@ -185,6 +189,16 @@ def test_an_interruption_stops_the_processes_and_waits_for_them(folder: Path, pl
     ]
 
 
+def test_a_process_that_does_not_end_is_killed(folder: Path, plan: Path) -> None:
+    script(folder, good=["stops"])
+    with _command(plan, "--parallelism", "2", before="sweeping.local.STOP_TIMEOUT = 0.1") as process:
+        _eventually(lambda: sum(bool(file.read_text()) for file in folder.glob("stops-*")) == 2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert not any(psutil.pid_exists(int(file.read_text())) for file in folder.glob("stops-*"))
+
+
 @pytest.mark.parametrize("name", ["loopbench_server", "tensorflow"])
 def test_a_base_install_says_what_to_do(name: str, cli: Cli, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loopbench_client.embedded.find_spec", lambda asked: None if asked == name else object())
@@ -195,10 +209,10 @@ def test_a_base_install_says_what_to_do(name: str, cli: Cli, plan: Path, monkeyp
 
 
 @contextmanager
-def _command(plan: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def _command(plan: Path, *flags: str, before: str = "pass") -> Iterator[subprocess.Popen[str]]:
     # A shell's background process ignores SIGINT, and its children inherit that.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code += "from loopbench_client.cli import main; main()"
+    code += f"from loopbench_client import sweeping; from loopbench_client.cli import main; {before}; main()"
     command = [sys.executable, "-c", code, "sweep", str(plan), "--local", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -1,8 +1,9 @@
 """``loopbench cancel``."""
 
 from loopbench import wire
+from loopbench.text import kebab
 from loopbench_client.channel import DEFAULT_TIMEOUT
-from loopbench_client.cli.options import Json, RunId, Server, kebab
+from loopbench_client.cli.options import Json, RunId, Server
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.waiting import waiting

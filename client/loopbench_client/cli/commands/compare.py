@@ -12,6 +12,8 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import InvalidFieldsError, PairComparison, RunGroup, Verdict, Violation
+from loopbench.text import kebab
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.comparisons import (
     Diagnoses,
     describe_failure,
@@ -22,11 +24,10 @@ from loopbench_client.cli.comparisons import (
     print_failures,
 )
 from loopbench_client.cli.environments import print_across, print_across_json
-from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.files import check_file
 from loopbench_client.cli.live_table import watching
-from loopbench_client.cli.options import Json, Server, bad_input, enum_option, kebab
+from loopbench_client.cli.options import Json, Server, bad_input, enum_option
 from loopbench_client.cli.output import err, print_json
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
 from loopbench_client.cli.run_flags import takes_shared_values
@@ -117,8 +118,9 @@ def compare(
         str | None,
         typer.Option(
             metavar="previous|NAME=VALUE,...",
-            help="With --across, the environment to compare with: previous is the one before that of the server, "
-            "tensorflow=2.20 the only one with this version. --require then applies to the server's environment.",
+            help="With --across, the environment to compare with: previous is the one before that of the server "
+            "on the same hardware, tensorflow=2.20 the only one with this version. --require then applies to the "
+            "server's environment.",
             show_default=False,
         ),
     ] = None,
@@ -156,7 +158,8 @@ def compare(
         check_report(report)
     diagnosed = report is not None if diagnose is None else diagnose
     with connect(server, ready=bool(plan.specs) or diagnosed) as client:
-        plan = replace(plan, groups=tuple(_with_whole_ids(client, group) for group in plan.groups))
+        with waiting("the list of runs", DEFAULT_TIMEOUT):
+            plan = replace(plan, groups=tuple(_with_whole_ids(client, group) for group in plan.groups))
         compared = _compared(client, plan, fresh=fresh)
         outcomes = chosen.check(compared) if chosen else ()
         if not json:
@@ -170,7 +173,7 @@ def compare(
         print_diagnoses(diagnoses)
     print_failures(compared.failures)
     if report is not None:
-        _write_report(report, compared, outcomes, diagnoses)
+        _write_report(report, compared, chosen, outcomes, diagnoses)
     if compared.failures:
         raise typer.Exit(ExitCode.RUN_FAILED)
     pairs = compared.comparison.pairs if compared.comparison else ()
@@ -253,20 +256,22 @@ def _title(compared: Compared) -> str:
     return f"{names} on {' and '.join(datasets)}"
 
 
-def _write_report(folder: Path, compared: Compared, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses) -> None:
+def _write_report(
+    folder: Path, compared: Compared, preset: Preset | None, outcomes: Sequence[ClaimOutcome], diagnoses: Diagnoses
+) -> None:
     if compared.comparison is None:
         return
     path = write_report(
         folder,
         Report(
             title=_title(compared),
-            command=command_line(),
             comparison=compared.comparison,
             specs=compared.specs,
             runs=compared.runs,
             created=datetime.now(UTC),
             diagnoses=diagnoses,
             claims=outcomes,
+            preset=preset.name if preset else "",
             failures=[describe_failure(failure) for failure in compared.failures],
         ),
     )

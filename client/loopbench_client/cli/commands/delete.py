@@ -28,7 +28,7 @@ UNCONFIRMED = "{} would be deleted: add --yes, as there is no terminal to confir
 def delete(
     wanted: RunFilter,
     run_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN_ID...", help="Ids, or their beginnings.", show_default=False)
+        list[str] | None, typer.Argument(metavar="RUN_ID", help="Ids, or their beginnings.", show_default=False)
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Choose all runs that have ended.")] = False,
@@ -48,8 +48,19 @@ def delete(
     with connect(server) as client:
         # All ids are resolved before a run is deleted.
         found = _named(client, run_ids) if run_ids else _matching(client, wanted, confirmed=yes)
-        with waiting(f"the deletion of {counted(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
-            deleted = [run_id for run_id in dict.fromkeys(found) if _delete(client, run_id, named=bool(run_ids))]
+        deleted: list[str] = []
+        try:
+            with waiting(f"the deletion of {counted(len(found), 'run')}", len(found) * DEFAULT_TIMEOUT):
+                for run_id in dict.fromkeys(found):
+                    _delete(client, run_id, deleted, named=bool(run_ids))
+        except BaseException:
+            if deleted:  # the error undoes nothing
+                _print_deleted(deleted, json=json)
+            raise
+    _print_deleted(deleted, json=json)
+
+
+def _print_deleted(deleted: list[str], *, json: bool) -> None:
     if json:
         typer.echo(json_module.dumps({"deleted": deleted}))
         return
@@ -66,24 +77,21 @@ def _named(client: Client, run_ids: list[str]) -> list[str]:
 def _matching(client: Client, wanted: RunFilter, *, confirmed: bool) -> list[str]:
     with waiting("the list of runs", DEFAULT_TIMEOUT):
         runs = [run for run in client.list_runs(wanted, page_size=PAGE_SIZE) if run.state.ended]
-    if runs and not confirmed:
-        _confirm(runs)
-    return [run.id for run in runs]
+    return [run.id for run in runs] if not runs or confirmed or _confirm(runs) else []
 
 
-def _confirm(runs: list[Run]) -> None:
+def _confirm(runs: list[Run]) -> bool:
     if not sys.stdin.isatty():
         raise typer.BadParameter(UNCONFIRMED.format(counted(len(runs), "run")), param_hint="--yes")
     print_runs(err(), runs)
-    typer.confirm(f"Delete {counted(len(runs), 'run')}?", abort=True, err=True)
+    return typer.confirm(f"Delete {counted(len(runs), 'run')}?", err=True)
 
 
-def _delete(client: Client, run_id: str, *, named: bool) -> bool:
-    """Whether the run was deleted here; one that matched may have been deleted since."""
+def _delete(client: Client, run_id: str, deleted: list[str], *, named: bool) -> None:
+    """Adds the run to ``deleted``, unless it matched and was deleted elsewhere since."""
     try:
         client.delete_run(run_id)
+        deleted.append(run_id)
     except NotFoundError:
         if named:
             raise
-        return False
-    return True

@@ -8,9 +8,9 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import Dataset, Loss, Method, Result, Run, RunSpec, Sgd
-from loopbench.text import counted
+from loopbench.text import counted, kebab
 from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
-from loopbench_client.cli.options import Json, Server, enum_option, kebab, validated
+from loopbench_client.cli.options import Json, Server, enum_option, validated
 from loopbench_client.cli.output import err, out, percent, print_json
 from loopbench_client.cli.progress import progress_bar
 from loopbench_client.cli.session import connect

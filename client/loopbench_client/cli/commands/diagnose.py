@@ -10,16 +10,17 @@ import typer
 
 from loopbench import page, wire
 from loopbench.spec import Diagnosis, InvalidFieldsError, RunSpec, Violation
-from loopbench.text import PLAIN, Context, answer, details
+from loopbench.spec.environments import differing_facts
+from loopbench.text import PLAIN, Context, answer, details, kebab, specs_in_words
 from loopbench_client.channel import DIAGNOSE_TIMEOUT
+from loopbench_client.cli.comparisons import print_differing
 from loopbench_client.cli.files import check_file
-from loopbench_client.cli.options import Json, Server, bad_input, kebab
+from loopbench_client.cli.options import Json, Server, bad_input
 from loopbench_client.cli.output import err, out, print_json
 from loopbench_client.cli.plan_flags import shared_values
 from loopbench_client.cli.python_loops import diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
 from loopbench_client.cli.session import connect
-from loopbench_client.cli.tables import describe_spec
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.comparing.values import Given, Values, spec_of
@@ -87,8 +88,13 @@ def diagnose(
         sides = _sides(_both(first, second), shared, seed)
         work = "the experiments and the training of both sides" if verify else "the experiments"
         with connect(server, ready=True) as client, waiting(work, DIAGNOSE_TIMEOUT):
-            found = client.diagnose(*(_whole_id(client, side) for side in sides), verify=verify, seeds=seeds)
+            known = [_whole_id(client, side) for side in sides]
+            # Before the experiments: a run that is deleted during them costs nothing.
+            other = differing_facts(client.get_run(side) for side in known if isinstance(side, str))
+            found = client.diagnose(*known, verify=verify, seeds=seeds)
         _print(found, verbose=verbose, json=json)
+        if not json:
+            print_differing(other)
         save = partial(_save, found)
     if report is not None:
         with writing(report):
@@ -119,7 +125,7 @@ def _save(diagnosis: Diagnosis, path: Path) -> Path:
 
 def _print(diagnosis: Diagnosis, *, context: Context = PLAIN, verbose: bool, json: bool) -> None:
     if json:
-        # Without what only the library knows: a replay does not go over the wire.
+        # The library's diagnosis has more fields than the contract.
         plain = Diagnosis(**{name: getattr(diagnosis, name) for name in Diagnosis.model_fields})
         more: dict[str, Any] = {"configuration": context.configuration, "notes": context.notes}
         print_json(wire.diagnosis_to_wire(plain), **{name: value for name, value in more.items() if value})
@@ -127,19 +133,12 @@ def _print(diagnosis: Diagnosis, *, context: Context = PLAIN, verbose: bool, jso
     console = out()
     parts = [
         answer(diagnosis, context),
-        _sides_in_words(diagnosis),
+        "\n".join(f"{name + ':':<7} {words}" for name, words in specs_in_words(diagnosis).items()),
         details(diagnosis, verbose=verbose, context=context),
     ]
     # A terminal shows the end of a long text; a file is read from its beginning.
     ordered = reversed(parts) if console.is_terminal else parts
     console.print("\n\n".join(filter(None, ordered)), soft_wrap=True)
-
-
-def _sides_in_words(diagnosis: Diagnosis) -> str:
-    """Which spec is the first side, and which is the second; empty for a user's loops."""
-    if diagnosis.first is None or diagnosis.second is None:
-        return ""
-    return f"first:  {describe_spec(diagnosis.first)}\nsecond: {describe_spec(diagnosis.second)}"
 
 
 def _sides(texts: tuple[str, str], shared: Mapping[str, Any], seed: int | None) -> list[RunSpec | str]:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from loopbench import wire
 from loopbench.spec import AccuracyMetric, Loss, Method
+from loopbench.text import kebab
 from loopbench_client.channel import EVALUATE_TIMEOUT
-from loopbench_client.cli.options import Json, RunId, Server, enum_option, kebab
+from loopbench_client.cli.options import Json, RunId, Server, enum_option
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import print_figures

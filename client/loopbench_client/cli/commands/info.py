@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from loopbench import wire
 from loopbench.spec import ServerInfo
+from loopbench.text import kebab
 from loopbench_client.channel import DEFAULT_TIMEOUT
-from loopbench_client.cli.options import Json, Server, kebab
+from loopbench_client.cli.options import Json, Server
 from loopbench_client.cli.output import out, print_json
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tables import table

@@ -20,7 +20,7 @@ from loopbench_client.cli.waiting import waiting
 from loopbench_client.requests import PAGE_SIZE
 from loopbench_client.run_columns import COLUMNS, sorted_runs
 
-LARGEST_PAGE = 1_000
+LARGEST_PAGE, LARGEST_LIMIT = 1_000, 1_000_000_000
 SortColumn = StrEnum("SortColumn", {column.name.upper(): column.name.upper() for column in COLUMNS})  # type: ignore[misc]  # mypy wants literals
 
 ONE_FORM = "give one of --wide, --csv and --json"
@@ -30,7 +30,9 @@ ONE_FORM = "give one of --wide, --csv and --json"
 def runs(
     wanted: RunFilter,
     *,
-    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Runs to show at most.")] = PAGE_SIZE,
+    limit: Annotated[
+        int, typer.Option(min=1, max=LARGEST_LIMIT, metavar="NUMBER", help="Runs to show at most.")
+    ] = PAGE_SIZE,
     sort: Annotated[
         SortColumn | None, enum_option(SortColumn, "Sort all matching runs by a column, before --limit applies.")
     ] = None,

@@ -1,6 +1,7 @@
 """``loopbench sweep``."""
 
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -10,15 +11,16 @@ from pydantic import ValidationError
 
 from loopbench.spec import InvalidFieldsError, Violation, violations_of
 from loopbench.sweep import Sweep
+from loopbench.text import kebab
 from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
-from loopbench_client.cli.interrupts import terminated_as_interrupted
-from loopbench_client.cli.options import Json, bad_input, enum_option, kebab
+from loopbench_client.cli.options import Json, bad_input, enum_option
 from loopbench_client.cli.output import err
 from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_attempts
+from loopbench_client.cli.waiting import announcing
 from loopbench_client.comparing.plan_file import name_of
 from loopbench_client.sweeping.kubernetes import PARALLELISM, manifest
-from loopbench_client.sweeping.local import Attempt, train_locally
+from loopbench_client.sweeping.local import STOP_TIMEOUT, Attempt, train_locally
 from loopbench_client.sweeping.options import JobOptions, SweepOptions
 from loopbench_client.sweeping.plan import read_plan
 
@@ -116,13 +118,21 @@ def _checked(file: Path, kind: type[O], values: dict[str, Any], faults: list[Vio
     return made, options
 
 
+@contextmanager
+def _stopped_at_the_end(attempts: Generator[Attempt, None, None]) -> Iterator[Iterator[Attempt]]:
+    try:
+        yield attempts
+    finally:
+        with announcing(err(), "the end of the processes", STOP_TIMEOUT):
+            attempts.close()
+
+
 def _run_here(made: Sweep, options: SweepOptions, *, json: bool) -> None:
     ended: dict[int, Attempt] = {}
     try:
         with (
-            terminated_as_interrupted(),
             printing_attempts(made) as print_attempt,
-            closing(train_locally(made, options.parallelism)) as attempts,
+            _stopped_at_the_end(train_locally(made, options.parallelism)) as attempts,
         ):
             for attempt in attempts:
                 print_attempt(attempt)

@@ -14,8 +14,9 @@ import typer
 
 from loopbench.addresses import loopback_host
 from loopbench.spec import Run
+from loopbench.text import kebab
 from loopbench_client.channel import DEFAULT_TIMEOUT
-from loopbench_client.cli.options import Server, kebab
+from loopbench_client.cli.options import Server
 from loopbench_client.cli.output import err, out
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.tensorboard_process import START_TIMEOUT, tensorboard_process
@@ -44,7 +45,7 @@ def _free_port(value: int) -> int:
 def tensorboard(
     run_ids: Annotated[
         list[str],
-        typer.Argument(metavar="RUN_ID...", help="Runs that were trained with --tensorboard.", show_default=False),
+        typer.Argument(metavar="RUN_ID", help="Runs that were trained with --tensorboard.", show_default=False),
     ],
     *,
     port: Annotated[

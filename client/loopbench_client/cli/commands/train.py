@@ -6,8 +6,9 @@ import typer
 
 from loopbench import wire
 from loopbench.spec import RunSpec
+from loopbench.text import kebab
 from loopbench_client.cli.interrupts import reporting_cancellation
-from loopbench_client.cli.options import Json, Server, kebab
+from loopbench_client.cli.options import Json, Server
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
 from loopbench_client.cli.run_filter import parse_labels
@@ -17,6 +18,16 @@ from loopbench_client.cli.tables import print_run
 from loopbench_client.cli.waiting import waiting
 
 EMBEDDED_DETACH = "a detached run outlives the command, and the embedded server does not: name a server with --server"
+
+
+# Seconds: a year.
+LONGEST_TIMEOUT = 365 * 86_400
+
+
+def _checked_timeout(seconds: float | None) -> float | None:
+    if seconds is None or 0 <= seconds <= LONGEST_TIMEOUT:
+        return seconds
+    raise typer.BadParameter(f"{seconds:g} is not between 0 and {LONGEST_TIMEOUT:,} s; without --timeout, it never is")
 
 
 @takes_run_spec
@@ -33,7 +44,8 @@ def train(
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the run.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds after which the run is cancelled.", show_default=False)
+        float | None,
+        typer.Option(callback=_checked_timeout, help="Seconds after which the run is cancelled.", show_default=False),
     ] = None,
     server: Server = None,
     json: Json = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from loopbench.files import replace_file
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.files import check_file
 from loopbench_client.cli.options import RunId, Server
@@ -27,5 +28,5 @@ def weights(
     with connect(server) as client, waiting("the weights", DEFAULT_TIMEOUT):
         packed = client.packed_weights(client.find_run_id(run_id))
     with writing(file):
-        file.write_bytes(packed)
+        replace_file(file, packed)
     err().print(f"{file}: {len(packed):,} bytes", soft_wrap=True)
