@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from loopbench.spec import Replay
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings
 from loopbench_diagnose.overview import overview
 from loopbench_diagnose.probes import OF_UPDATES, Probe
 from loopbench_diagnose.progress import Progress, silent
-from loopbench_diagnose.replay import Replay
 
 
 def ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = silent) -> Findings:
@@ -33,7 +33,7 @@ def ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = si
 def replay_of(experiment: Experiment, findings: Findings) -> Replay:
     """The replay that the causes were found in; empty where it cannot be shown."""
     try:
-        return overview(experiment, findings)
+        return overview(experiment)
     except Exception as error:  # noqa: BLE001  the causes stand without pictures
         findings.not_tested("pictures", error)
         return Replay()

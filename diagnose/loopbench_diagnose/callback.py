@@ -10,8 +10,8 @@ import numpy as np
 
 from loopbench_diagnose.diagnosing import SAMPLES, examine_alone
 from loopbench_diagnose.diagnosis import Diagnosis
-from loopbench_diagnose.effects import copy_of, inner
 from loopbench_diagnose.harness import snapshot_all
+from loopbench_diagnose.instrumentation import float64
 from loopbench_diagnose.loops import Loop, compile_and_fit
 from loopbench_diagnose.program.fed import batch_size, by_fit, is_readable, is_shuffled
 from loopbench_diagnose.program.run import MOST_SAMPLES, History, Program
@@ -69,10 +69,12 @@ class DiagnoseCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  Keras's signature
         """Keeps what ``fit`` is given, and the initial weights."""
         given = _arguments_of_fit(self.model)
-        self._usage = Usage(compiles=1, fits=[] if given is None else [{**given, "callbacks": None}])
+        self._usage = Usage(compiles=1)
+        if given is not None:
+            self._usage.add_fit(self.model, {**given, "callbacks": None})
         # A model that is built by its first batch has no weights yet.
         self._start = snapshot_all(self.model) if self.model.built else []
-        self._updates = int(self.model.optimizer.iterations)
+        self._updates = int(float64(self.model.optimizer.iterations))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  Keras's signature
         """Keeps the metrics."""
@@ -95,10 +97,12 @@ class DiagnoseCallback(keras.callbacks.Callback):
             raise ValueError(
                 "fit reads a generator, which cannot be read again; call diagnose(build_model, data, loop)"
             )
+        if self._usage.optimizer is None:
+            raise ValueError("the optimizer cannot be created again from what get_config states")
         with preserved(), np.errstate(all="ignore"), shown(self._progress) as show:
             factory = self._build_model or _copies(self.model, self._start, resumed=self._updates > 0)
             data = by_fit(self._usage.fits[0], factory, MOST_SAMPLES)
-            updates = int(self.model.optimizer.iterations) - self._updates
+            updates = int(float64(self.model.optimizer.iterations)) - self._updates
             epochs = self._usage.epochs
             history = History(
                 epochs=tuple(epochs),
@@ -112,7 +116,7 @@ class DiagnoseCallback(keras.callbacks.Callback):
             program = Program(
                 factory,
                 data,
-                _stock(self.model, self._usage.fits[0], factory),
+                _stock(self.model, self._usage, factory),
                 epochs=max(1, len(epochs)),
                 samples=self._samples,
                 seed=self._seed,
@@ -149,12 +153,13 @@ def _copies(model: keras.Model, start: list[Any], *, resumed: bool) -> Factory:
     return build_model
 
 
-def _stock(model: keras.Model, given: Mapping[str, Any], build_model: Factory) -> Loop:
-    """The training that was observed."""
+def _stock(model: keras.Model, usage: Usage, build_model: Factory) -> Loop:
+    """The training that was observed, with the optimizer as it was before that training."""
+    given = usage.fits[0]
     stated = model._compile_config.config  # noqa: SLF001  there is no public way
     options = {name: stated.get(name) for name in ("loss", "loss_weights", "weighted_metrics")}
     return compile_and_fit(
-        optimizer=lambda: copy_of(inner(model.optimizer)),
+        optimizer=usage.optimizer,
         metrics=stated.get("metrics"),
         batch_size=batch_size(given, build_model),
         shuffle=is_shuffled(given, build_model),

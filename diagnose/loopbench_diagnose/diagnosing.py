@@ -19,7 +19,7 @@ from loopbench_diagnose.probes import PROBES, Probe
 from loopbench_diagnose.program import checks, reference
 from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
-from loopbench_diagnose.progress import Progress, shown
+from loopbench_diagnose.progress import Progress, shown, silent
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.user_state import preserved
 
@@ -74,9 +74,7 @@ def diagnose(
         inputs = Inputs(data, build_model, samples)
         one, other = (inputs.side(side if isinstance(side, Side) else Side(side)) for side in (loop, second))
         experiment = _experiment(build_model, inputs.data, (one, other), samples=samples, seed=seed)
-        findings = ask(experiment, PROBES, show)
-        replay = replay_of(experiment, findings)
-        return Diagnosis(**findings.fields(), replay=replay)
+        return Diagnosis(**_find(experiment, PROBES, show).fields())
 
 
 def examine_alone(program: Program, progress: Progress) -> Diagnosis:
@@ -89,9 +87,9 @@ def examine_alone(program: Program, progress: Progress) -> Diagnosis:
         # What the program warns of, it has said by now.
         warnings.simplefilter("ignore")
         program.trace  # noqa: B018
-        replay = reference.compare(program, findings, progress)
+        reference.compare(program, findings, progress)
         checks.run(program, findings, progress)
-    return Diagnosis(**findings.fields(), alone=True, replay=replay, configuration=_code(program), notes=findings.notes)
+    return Diagnosis(**findings.fields(), alone=True, configuration=_code(program), notes=findings.notes)
 
 
 def _code(program: Program) -> str:
@@ -107,7 +105,13 @@ def examine(
 ) -> Findings:
     """What ``probes`` find of two sides; see :func:`diagnose`."""
     with preserved(), np.errstate(all="ignore"):
-        return ask(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+        return _find(_experiment(build_model, data, sides, samples=samples, seed=seed), probes)
+
+
+def _find(experiment: Experiment, probes: Sequence[Probe], progress: Progress = silent) -> Findings:
+    findings = ask(experiment, probes, progress)
+    findings.replay = replay_of(experiment, findings)
+    return findings
 
 
 def _experiment(build_model: Factory, data: Data, sides: tuple[Side, Side], *, samples: int, seed: int) -> Experiment:

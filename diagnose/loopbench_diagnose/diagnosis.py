@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from pydantic import ConfigDict
-
 from loopbench import page, spec, text
-from loopbench_diagnose.pictures import pictures
-from loopbench_diagnose.replay import Replay
+from loopbench_diagnose.program.wording import LOOP, STOCK
 
 NO_FAULT = "No fault was found in the program."
 
@@ -14,27 +11,18 @@ NO_FAULT = "No fault was found in the program."
 class Diagnosis(spec.Diagnosis):
     """Causes, and the replay of both sides that they were found in. Notebooks display it as a page.
 
-    ``replay`` is plain data for reports: weight distances, gradient ratios, layers in order and metrics side by side.
     ``alone`` says that one program was examined by itself: ``configuration`` is Python for the stock training that it
     amounts to, and ``notes`` are observations that are no causes.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    replay: Replay = Replay()
     alone: bool = False
     configuration: str = ""
     notes: tuple[str, ...] = ()
 
     @property
-    def scope(self) -> tuple[str, ...]:
-        """Sentences on what was compared, then on what was not."""
-        return (*self.replay.compared, *self.replay.not_compared)
-
-    @property
     def context(self) -> text.Context:
         """What reports show beside the causes."""
-        return text.Context(self.scope, self.notes, self.configuration, NO_FAULT if self.alone else text.NO_DIFFERENCE)
+        return text.Context(self.notes, self.configuration, NO_FAULT, (STOCK, LOOP)) if self.alone else text.PLAIN
 
     def describe(self, *, verbose: bool = False) -> str:
         """The answer in one sentence, then all causes with their evidence; ``verbose`` adds what agrees."""
@@ -46,10 +34,10 @@ class Diagnosis(spec.Diagnosis):
         Raises:
             OSError: the file cannot be written.
         """
-        return page.save(path, page.document(self, pictures=pictures(self.replay), context=self.context))
+        return page.save(path, page.document(self, self.context))
 
     def _repr_html_(self) -> str:
-        return page.fragment(self, pictures=pictures(self.replay), context=self.context)
+        return page.fragment(self, self.context)
 
     def __str__(self) -> str:
         return self.describe()

@@ -10,6 +10,7 @@ import numpy as np
 from loopbench_diagnose.findings import multiple, percent
 from loopbench_diagnose.gradients import gap, ratio, subtract
 from loopbench_diagnose.instrumentation import float64
+from loopbench_diagnose.settings import copy_of, settings
 from loopbench_diagnose.trace import Arrays, Step
 
 # Relative changes of the updates below it are next to no effect: of a scale, what epsilon leaves of it.
@@ -20,11 +21,6 @@ PROPORTIONAL = 0.01
 def inner(optimizer: Any) -> Any:
     """The optimizer that makes the updates; that within, where the loss is scaled around it."""
     return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer
-
-
-def copy_of(optimizer: Any, **changes: Any) -> Any:
-    """A new optimizer of the same configuration, but for ``changes``."""
-    return type(optimizer).from_config({**optimizer.get_config(), **changes})
 
 
 def updates(optimizer: Any, weights: Arrays, gradients: Sequence[Arrays]) -> Arrays:
@@ -47,8 +43,8 @@ class Effect:
 
 def learning_rate(optimizer: Any) -> float | None:
     """Of an optimizer whose rate is one number; None where it follows a schedule."""
-    rate = optimizer.get_config().get("learning_rate")
-    return float(rate) if isinstance(rate, int | float) else None
+    rate = getattr(optimizer, "_learning_rate", None)
+    return float(float64(rate)) if isinstance(rate, keras.Variable) else None
 
 
 # Fields of a configuration that make an optimizer take little notice of a gradient's scale; the stronger ones first.
@@ -62,7 +58,7 @@ WHY: dict[str, str] = {
 
 
 def _why(optimizer: Any) -> str:
-    config = optimizer.get_config()
+    config = settings(optimizer)
     return next((words for name, words in WHY.items() if config.get(name) is not None), "")
 
 

@@ -94,11 +94,27 @@ def _noting_xla(compiled: list[bool]) -> Any:
     return make
 
 
+def _without_xla(original: Any) -> Any:
+    """The call of a ``tf.function``, which traces it without XLA; one that is compiled already stays so."""
+
+    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if not getattr(function, "_jit_compile", False):
+            return original(function, *args, **kwargs)
+        function._jit_compile = False  # noqa: SLF001  as above
+        try:
+            return original(function, *args, **kwargs)
+        finally:
+            function._jit_compile = True  # noqa: SLF001
+
+    return call
+
+
 @contextmanager
-def executing(*, by_python: bool) -> Iterator[list[bool]]:
+def executing(*, by_python: bool, by_xla: bool = True) -> Iterator[list[bool]]:
     """Gives a list that fills with whether each ``tf.function`` that is called is compiled by XLA.
 
-    Random layers draw nothing meanwhile: eagerly and in a graph they would draw other numbers for the same seed.
+    None is, unless ``by_xla``. Random layers draw nothing meanwhile: eagerly and in a graph they would draw other
+    numbers for the same seed.
     """
     compiled: list[bool] = []
     module = keras.layers.Dropout.call.__globals__["backend"].random
@@ -106,7 +122,10 @@ def executing(*, by_python: bool) -> Iterator[list[bool]]:
         stack.enter_context(without_tensorflow_warnings())
         stack.enter_context(replaced(module, "dropout", _no_dropout))
         stack.enter_context(replaced(module, "normal", _no_noise))
-        stack.enter_context(replaced(type(tf.function(lambda: None)), "__call__", _noting_xla(compiled)))
+        function = type(tf.function(lambda: None))
+        stack.enter_context(replaced(function, "__call__", _noting_xla(compiled)))
+        if not by_xla:
+            stack.enter_context(replaced(function, "__call__", _without_xla))
         if by_python:
             stack.enter_context(eagerly())
         yield compiled

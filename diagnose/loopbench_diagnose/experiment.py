@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from loopbench_diagnose import loss_scales
 from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.findings import word
@@ -17,6 +18,7 @@ from loopbench_diagnose.interventions import (
     ALL_LOGITS,
     COLUMN_LABELS,
     EQUAL_LABELS,
+    EQUAL_NOISE,
     NO_ADDITIONAL_LOSSES,
     ONE_REPLICA,
     ONE_SAMPLE,
@@ -26,6 +28,7 @@ from loopbench_diagnose.interventions import (
     Intervention,
     has_weights,
 )
+from loopbench_diagnose.settings import comparable
 from loopbench_diagnose.side import Side
 from loopbench_diagnose.trace import Arrays, Step, Trace, combined, restricted
 
@@ -71,6 +74,12 @@ def _ratio_of(pair: Pair) -> Ratio | None:
     return None if first is None or second is None else ratio(first, second)
 
 
+def _gap_of(pair: Pair) -> float:
+    """Distance of the first gradients, with their scale; infinite where a side takes none."""
+    found = _ratio_of(pair)
+    return float("inf") if found is None else max(found.residual, abs(found.scale - 1))
+
+
 def _scale(one: Trace, whole: Trace, gradients: Callable[[Step], Arrays | None]) -> float:
     """Of the first gradient of ``whole`` over that of ``one``; 1 where there is none."""
     first, second = (gradients(trace.steps[0]) if trace.steps else None for trace in (one, whole))
@@ -100,11 +109,6 @@ def refuse_reuse(error: Exception, loop: str) -> None:
             raise ReusedObjectError(f"{loop} uses {words}") from error
 
 
-def _options(optimizer: Any) -> tuple[str, dict[str, Any]]:
-    config = optimizer.get_config()
-    return type(optimizer).__name__, {name: value for name, value in config.items() if name != "name"}
-
-
 def _first_rows(trace: Trace) -> int:
     return len(trace.updates_made[0].rows) if trace.updates_made else len(trace.steps[0].call.rows)
 
@@ -125,14 +129,24 @@ class Experiment:
         self.demands_whole_batches = False
         self._batches: dict[tuple[int, tuple[str, ...]], tuple[int, Pair]] = {}
         self._failing: dict[int, bool] = {}
+        self._ordered: dict[tuple[str, ...], Pair] = {}
         self._random_inputs: dict[int, bool] = {}
         self._repeat_gaps: dict[int, float] = {}
         self._final_outputs: dict[int, Any] = {}
+        # What each side multiplies its loss with and divides its gradients by; known after the replay.
+        self._scales = (1.0, 1.0)
 
     @cached_property
     def epochs(self) -> Pair:
         """The replay: both sides over all samples, in one common order, for at least six updates."""
         self._reduce()
+        pair = self._long_enough()
+        self._scales = loss_scales.by_hand(*pair, self.tolerance)
+        for trace, scale in zip(pair, self._scales, strict=True):
+            loss_scales.divide(trace, scale)
+        return pair
+
+    def _long_enough(self) -> Pair:
         pair = self._replayed(EPOCHS)
         for name, trace in (("first", pair[0]), ("second", pair[1])):
             if trace.trains_another_model and not trace.steps:
@@ -221,9 +235,10 @@ class Experiment:
         ordered: bool = False,
     ) -> Trace:
         """A side on one batch, without the steps after a divergence, of which there is nothing to compare."""
-        return self._finished(self.harness.watch(side, data, epochs, interventions, ordered=ordered))
+        return self._finished(self.harness.watch(side, data, epochs, interventions, ordered=ordered), side)
 
-    def _finished(self, trace: Trace) -> Trace:
+    def _finished(self, trace: Trace, side: Side) -> Trace:
+        loss_scales.divide(trace, self._scales[0 if side is self.sides[0] else 1])
         trace = restricted(combined(trace), self.observed.common)
         return trace.finite_part() if self.diverges else trace
 
@@ -296,14 +311,18 @@ class Experiment:
         return first, second
 
     def _first_of(self, side: Side, updates: int, interventions: Sequence[Intervention] = ()) -> Trace:
-        return self._finished(self.harness.watch(side, self.data, 1, interventions, ordered=True, updates=updates))
+        trace = self.harness.watch(side, self.data, 1, interventions, ordered=True, updates=updates)
+        return self._finished(trace, side)
 
     def _forced(
         self, first: Trace, data: Data, epochs: int, interventions: Sequence[Intervention] = (), *, ordered: bool
     ) -> Trace:
         inputs = [step.call.inputs for step in first.steps]
         trace = self.harness.watch(self.sides[1], data, epochs, interventions, ordered=ordered, forced_inputs=inputs)
-        return self._finished(trace) if data is not self.data else trace
+        if data is not self.data:
+            return self._finished(trace, self.sides[1])
+        loss_scales.divide(trace, self._scales[1])
+        return trace
 
     @cached_property
     def may_fail_on_part(self) -> bool:
@@ -423,7 +442,7 @@ class Experiment:
     def reversed_batch(self, side: int, interventions: Sequence[Intervention]) -> Trace:
         """A side on the first batch, with its samples given in reverse order."""
         data = self.first(self.batch_size).rows(slice(None, None, -1))
-        return self._finished(self.harness.watch(self.sides[side], data, 1, interventions))
+        return self.on_batch(self.sides[side], data, 1, interventions)
 
     @cached_property
     def has_additional_losses(self) -> bool:
@@ -534,9 +553,13 @@ class Experiment:
             COLUMN_LABELS: rows and any(output.shape[1:] == (1,) for output in outputs),
             RIGHT_LOGITS if self.harness.gives_probabilities else ALL_LOGITS: True,
             # Inputs that are exchanged come in one order.
-            EQUAL_LABELS: not self.inputs_differ,
+            EQUAL_LABELS: self._has_labels and not self.inputs_differ,
         }
         return [intervention for intervention, applies in applicable.items() if applies]
+
+    @property
+    def _has_labels(self) -> bool:
+        return bool(leaves(self.data.y))
 
     @cached_property
     def explanation(self) -> Explanation:
@@ -577,10 +600,11 @@ class Experiment:
         """For gradients that agree in one order: where they differ in the sides' own, labels are shuffled apart."""
         if max(plain.residual, abs(plain.scale - 1)) < self.tolerance:
             return Explanation((), plain, closed=True)
-        found = None if self.inputs_differ else self.ratio((EQUAL_LABELS,))
-        apart = any(self.depends_on_order(side, (EQUAL_LABELS,)) for side in (0, 1))
-        if found is not None and found.residual < self.tolerance and apart:
-            return Explanation((EQUAL_LABELS,), found, closed=True)
+        if self._has_labels and not self.inputs_differ:
+            found = self.ratio((EQUAL_LABELS,))
+            apart = any(self.depends_on_order(side, (EQUAL_LABELS,)) for side in (0, 1))
+            if found is not None and found.residual < self.tolerance and apart:
+                return Explanation((EQUAL_LABELS,), found, closed=True)
         if self.parts_by_order:
             return Explanation((), plain, closed=False)
         return Explanation((), Ratio(1.0, 0.0, tuple(1.0 for _ in plain.by_variable)), closed=True)
@@ -595,32 +619,51 @@ class Experiment:
         sets = [together for size in sizes for together in combinations(candidates, size)]
         return [(*replicas, *together) for together in sets for replicas in self._on_replicas]
 
-    @cached_property
-    def _ordered_batch(self) -> Pair:
-        data = self.first(self.batch_size)
-        first, second = (self.on_batch(side, data, 1, ordered=True) for side in self.sides)
-        return first, second
+    def _in_order(self, interventions: Sequence[Intervention] = ()) -> Pair:
+        """Both sides on the first batch, where nothing shuffles."""
+        key = tuple(one.name for one in interventions)
+        if key not in self._ordered:
+            data = self.first(self.batch_size)
+            first, second = (self.on_batch(side, data, 1, interventions, ordered=True) for side in self.sides)
+            self._ordered[key] = first, second
+        return self._ordered[key]
 
     @property
     def ordered_gap(self) -> float:
         """Distance of the first gradients where nothing shuffles."""
-        found = _ratio_of(self._ordered_batch)
-        return float("inf") if found is None else max(found.residual, abs(found.scale - 1))
+        return _gap_of(self._in_order())
 
-    @property
+    @cached_property
     def parts_by_order(self) -> bool:
-        """Whether the sides agree in one order, and not in their own orders of the same samples."""
-        return self.comparison.first is None and not self.inputs_differ and self.ordered_gap < self.tolerance
+        """Whether samples get the labels of others: the sides agree in one order, and not in their own orders."""
+        if not self._has_labels or self.comparison.first is not None or self.inputs_differ:
+            return False
+        if self.ordered_gap >= self.tolerance:
+            return False
+        # Noise that a loop draws for the places of a batch goes with other samples in every order.
+        if _gap_of(self.first_step((EQUAL_NOISE,))) < self.tolerance:
+            return False
+        return not any(self._draws_elsewhere(side) for side in (0, 1))
+
+    def _draws_elsewhere(self, side: int) -> bool:
+        """Whether a side's gradient follows the global seed, although noise is the same for all samples."""
+        data = self.first(self.batch_size)
+        reseeded = self.harness.watch(self.sides[side], data, 1, (EQUAL_NOISE,), ordered=True, reseed=RESEED)
+        return self._changed(self._in_order((EQUAL_NOISE,))[side], self._finished(reseeded, self.sides[side]))
 
     def order_gap(self, side: int) -> float:
-        """Distance of a side's first gradients, shuffled and not."""
-        shuffled, ordered = (pair[side].steps[0].gradients for pair in (self.batch(), self._ordered_batch))
+        """Distance of a side's first gradients, shuffled and not, with the same noise for all samples."""
+        pairs = self.first_step((EQUAL_NOISE,)), self._in_order((EQUAL_NOISE,))
+        shuffled, ordered = (pair[side].steps[0].gradients for pair in pairs)
         return 0.0 if shuffled is None or ordered is None else gap(ordered, shuffled)
 
     @property
     def _same_options(self) -> bool:
         """Whether the optimizers are configured alike: a difference may be too small for a few updates."""
-        options = [[_options(optimizer) for optimizer in trace.optimizers] for trace in self.epochs]
+        options = [
+            [(type(optimizer).__name__, comparable(optimizer)) for optimizer in trace.optimizers]
+            for trace in self.epochs
+        ]
         return not all(options) or options[0] == options[1]
 
     @cached_property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Side
+from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Replay, Side
 
 SIDES = (Side.FIRST, Side.SECOND)
 # The order in which causes are listed.
@@ -11,13 +11,17 @@ ORDER = (Effect.TRAINING, Effect.STATE, Effect.REPORT, Effect.ROUNDING)
 
 
 class Findings:
-    """Causes, with what ranks them, controls, and experiments that could not be made."""
+    """Causes, with what ranks them, controls, and experiments that could not be made.
+
+    ``replay`` is what the causes were found in.
+    """
 
     def __init__(self) -> None:
         self._causes: list[tuple[float, Cause]] = []
         self._controls: list[Evidence] = []
         self._not_tested: list[str] = []
         self._notes: list[str] = []
+        self.replay = Replay()
 
     def cause(self, cause: Cause, effect: Effect, size: float) -> None:
         """Adds a cause; ``size`` ranks causes of the same effect."""
@@ -99,6 +103,7 @@ class Findings:
             "rounding": tuple(cause for cause in ranked if cause.effect is Effect.ROUNDING),
             "controls": tuple(self._controls),
             "not_tested": tuple(self._not_tested),
+            "replay": self.replay,
         }
 
     def diagnosis(self) -> Diagnosis:

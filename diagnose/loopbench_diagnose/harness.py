@@ -231,8 +231,17 @@ class Harness:
             recorder.trace.epochs = epochs
             return recorder.finish(figures(reported))
 
-    def run(self, side: Side, data: Data, epochs: int, *, eagerly: bool = False, reseed: bool = False) -> Execution:
-        """What ``side`` comes to in its own way of execution, or eagerly; random layers draw nothing.
+    def run(
+        self,
+        side: Side,
+        data: Data,
+        epochs: int,
+        *,
+        eagerly: bool = False,
+        by_xla: bool = True,
+        reseed: bool = False,
+    ) -> Execution:
+        """What ``side`` comes to in its own way of execution, or eagerly, or without XLA; random layers draw nothing.
 
         ``reseed`` starts the global random generators from another seed.
 
@@ -242,7 +251,7 @@ class Harness:
         model, former = self.model(side), self._former
         before = snapshot(parameters(former)) if former is not None else []
         keras.utils.set_random_seed(self._seed + reseed)
-        with executing(by_python=eagerly) as compiled:
+        with executing(by_python=eagerly, by_xla=by_xla) as compiled:
             side.train(model, data.copied(), epochs)
         after = snapshot(parameters(former)) if former is not None else []
         if any((one != other).any() for one, other in zip(before, after, strict=True)):

@@ -95,7 +95,7 @@ class _Replica:
     loss_scale: float = 1.0
     step: Step | None = None
     losses: list[LossCall] = field(default_factory=list)
-    loss_depth: int = 0
+    evaluated: Call | None = None
     layers: list[LayerOutput] | None = None
     chain: Call | None = None
 
@@ -364,6 +364,7 @@ class Recorder:
                 if not _same(present, self._last):
                     call.weights = present
             self._evaluations.add(call, replica())
+            here.evaluated = call
             return
         # Of several calls under a tape the one on samples of the data stands for the step.
         known = here.pending is not None and self._known.issuperset(here.pending.rows)
@@ -380,6 +381,7 @@ class Recorder:
             if here.tapes == 0:
                 self._end_chain()
                 here.pending, here.outputs, here.losses, here.stranger = None, [], [], None
+                here.evaluated = None
             here.tapes += 1
             return original(tape)
 
@@ -595,13 +597,15 @@ class Recorder:
     # Losses and metrics.
 
     def loss_call(self, original: Any) -> Any:
-        """Around ``Loss.__call__``: what a Keras loss is given under a tape."""
+        """Around ``Loss.__call__``: what a Keras loss is given under a tape, or after an evaluation."""
 
         def call(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
             here = self._here
-            inside = here.tapes > 0 and have_values(y_true) and have_values(y_pred)
-            if inside and not type(loss).__name__.startswith("Compile"):
-                here.losses.append(_loss_call(loss, y_true, y_pred, sample_weight))
+            evaluated = here.evaluated.losses if here.evaluated is not None else None
+            losses = here.losses if here.tapes else evaluated
+            known = have_values(y_true) and have_values(y_pred) and not type(loss).__name__.startswith("Compile")
+            if known and losses is not None:
+                losses.append(_loss_call(loss, y_true, y_pred, sample_weight))
             return original(loss, y_true, y_pred, sample_weight)
 
         return call

@@ -1,5 +1,6 @@
 """Changes that take a possible cause out of both sides at once: where a gap closes under one, the cause is found."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import Data, have_values, leaves
+from loopbench_diagnose.data import Data, have_values, leaves, map_arrays
 from loopbench_diagnose.patching import replaced
 
 
@@ -70,7 +71,80 @@ def _equal_labels(data: Data) -> Data:
     def equal(labels: Any) -> Any:
         return np.repeat(np.asarray(labels)[:1], len(labels), axis=0)
 
-    return replace(data, y=keras.tree.map_structure(equal, data.y))
+    return replace(data, y=map_arrays(equal, data.y))
+
+
+DISTRIBUTIONS = ("normal", "uniform", "truncated_normal")
+STATELESS = {name: getattr(tf.random, f"stateless_{name}") for name in DISTRIBUTIONS}
+# Owners and names of the functions by which loops draw noise, with the distribution.
+TENSORFLOW_DRAWS: tuple[tuple[Any, str, str], ...] = (
+    *((tf.random, name, name) for name in DISTRIBUTIONS),
+    *((tf.random, f"stateless_{name}", name) for name in DISTRIBUTIONS),
+    *((tf.random.Generator, name, name) for name in DISTRIBUTIONS),
+)
+NUMPY_DRAWS = ("normal", "standard_normal", "randn", "uniform", "rand", "random")
+
+
+def _of_first_row(values: Any, repeat: Callable[..., Any]) -> Any:
+    return repeat(values[:1], len(values), axis=0) if np.ndim(values) and len(values) else values
+
+
+def _equal_tensors(distribution: str) -> Callable[[Any], Any]:
+    """The same row for all samples and in every call: two loops come to a call with other seeds."""
+
+    def make(original: Any) -> Any:
+        signature = inspect.signature(original)
+
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            given = {**signature.bind(*args, **kwargs).arguments, "seed": (0, 0)}
+            given.pop("self", None)
+            return _of_first_row(STATELESS[distribution](**given), tf.repeat)
+
+        return draw
+
+    return make
+
+
+def _equal_arrays(name: str) -> Callable[[Any], Any]:
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        return _of_first_row(getattr(np.random.RandomState(0), name)(*args, **kwargs), np.repeat)
+
+    return lambda _: draw
+
+
+class _EqualRows(np.random.Generator):
+    """A generator of NumPy that draws the same for all samples and in every call."""
+
+    def normal(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_first_row(_restarted().normal(*args, **kwargs), np.repeat)
+
+    def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_first_row(_restarted().standard_normal(*args, **kwargs), np.repeat)
+
+    def uniform(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_first_row(_restarted().uniform(*args, **kwargs), np.repeat)
+
+    def random(self, *args: Any, **kwargs: Any) -> Any:
+        return _of_first_row(_restarted().random(*args, **kwargs), np.repeat)
+
+
+def _restarted() -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(0))
+
+
+def _default_rng(original: Any) -> Any:
+    return lambda seed=None: _EqualRows(original(seed).bit_generator)
+
+
+@contextmanager
+def _equal_noise() -> Iterator[None]:
+    with ExitStack() as stack:
+        for owner, name, distribution in TENSORFLOW_DRAWS:
+            stack.enter_context(replaced(owner, name, _equal_tensors(distribution)))
+        for name in NUMPY_DRAWS:
+            stack.enter_context(replaced(np.random, name, _equal_arrays(name)))
+        stack.enter_context(replaced(np.random, "default_rng", _default_rng))
+        yield
 
 
 def are_probabilities(outputs: Any) -> bool:
@@ -173,6 +247,7 @@ COLUMN_LABELS = Intervention("labels (n, 1) for outputs (n, 1)", data=_labels_as
 RIGHT_LOGITS = Intervention("from_logits as the outputs are", patches=_right_from_logits)
 ALL_LOGITS = Intervention("from_logits=True, as the outputs are", patches=_all_logits)
 EQUAL_LABELS = Intervention("one label for all samples", data=_equal_labels)
+EQUAL_NOISE = Intervention("one row of noise for all samples", patches=_equal_noise)
 ONE_SAMPLE = Intervention("one sample in every place", data=_one_sample)
 ONE_REPLICA = Intervention("one replica", patches=_default_strategy)
 NO_ADDITIONAL_LOSSES = Intervention("no regularization losses", patches=_no_additional_losses)

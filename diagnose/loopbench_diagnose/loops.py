@@ -10,6 +10,7 @@ import tensorflow as tf
 from loopbench_diagnose.containers import as_data
 from loopbench_diagnose.data import PIPELINES, Data, leaves
 from loopbench_diagnose.pipelines import batched, pipeline_of
+from loopbench_diagnose.settings import copy_of
 
 # Trains the model on the data, of the kind that `diagnose` was given, for a number of epochs; returns what it reports:
 # a History, its dictionary or None.
@@ -24,9 +25,9 @@ Optimizer = Any
 
 def _fresh(thing: Any) -> Any:
     """A copy without the state that an earlier training left; text and functions stay what they are."""
-    if isinstance(thing, keras.optimizers.Optimizer | keras.metrics.Metric):
-        return type(thing).from_config(thing.get_config())
-    return thing
+    if isinstance(thing, keras.optimizers.Optimizer):
+        return copy_of(thing)
+    return type(thing).from_config(thing.get_config()) if isinstance(thing, keras.metrics.Metric) else thing
 
 
 def _fresh_optimizer(optimizer: Optimizer) -> keras.optimizers.Optimizer:

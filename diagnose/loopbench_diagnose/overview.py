@@ -4,26 +4,25 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from loopbench.text import counted
-from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
-from loopbench_diagnose.experiment import Experiment
-from loopbench_diagnose.findings import Findings
-from loopbench_diagnose.gradients import norm, ratio
-from loopbench_diagnose.probes.metrics import Metric, agrees, comparable
-from loopbench_diagnose.probes.model import records
-from loopbench_diagnose.replay import (
+from loopbench.spec import (
     FirstDifference,
     LayerRecord,
     MetricRecord,
-    Pair,
     Replay,
+    SideValues,
     UpdateRecord,
     VariableRecord,
 )
+from loopbench.text import counted
+from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
+from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.gradients import norm, ratio
+from loopbench_diagnose.probes.metrics import Metric, agrees, comparable
+from loopbench_diagnose.probes.model import records
 from loopbench_diagnose.trace import Array, Trace, Update
 
 
-def overview(experiment: Experiment, findings: Findings) -> Replay:
+def overview(experiment: Experiment) -> Replay:
     """What the replay shows, with sentences on what was compared and what was not."""
     comparison = experiment.comparison
     first = comparison.first
@@ -39,10 +38,12 @@ def overview(experiment: Experiment, findings: Findings) -> Replay:
         first_difference=None
         if first is None
         else FirstDifference(
-            first.update + 1, first.place, f"The sides part in update {first.update + 1}, in the {first.place}."
+            update=first.update + 1,
+            place=first.place,
+            text=f"The sides part in update {first.update + 1}, in the {first.place}.",
         ),
         compared=_compared(experiment),
-        not_compared=tuple(_not_compared(experiment, findings)),
+        not_compared=tuple(_not_compared(experiment)),
     )
 
 
@@ -64,9 +65,9 @@ def _updates(comparison: Comparison) -> tuple[UpdateRecord, ...]:
     return tuple(records_made)
 
 
-def _pair(updates: list[Update | None], value: Callable[[Update], float | None]) -> Pair:
+def _pair(updates: list[Update | None], value: Callable[[Update], float | None]) -> SideValues:
     first, second = (None if update is None else value(update) for update in updates)
-    return first, second
+    return SideValues(first=first, second=second)
 
 
 def _rate(update: Update) -> float | None:
@@ -91,11 +92,19 @@ def _variables(comparison: Comparison) -> tuple[VariableRecord, ...]:
         scale = None
         if tapes[0] is not None and tapes[1] is not None:
             scale = _scale(tapes[0][place], tapes[1][place])
-        applied = tuple(
+        applied = [
             None if tape is None or not update.applied else _scale(tape[place], dense(update, comparison.shapes)[place])
             for update, tape in zip(pair, tapes, strict=True)
+        ]
+        made.append(
+            VariableRecord(
+                name=name,
+                gradient_ratio=scale,
+                applied_over_tape=SideValues(first=applied[0], second=applied[1]),
+                first_trains=place in trained[0],
+                second_trains=place in trained[1],
+            )
         )
-        made.append(VariableRecord(name, scale, (applied[0], applied[1]), (place in trained[0], place in trained[1])))
     return tuple(made)
 
 
@@ -113,9 +122,9 @@ def _metrics(experiment: Experiment) -> tuple[MetricRecord, ...]:
     reported = [trace.reported for trace in experiment.epochs]
     made = []
     for name in [*reported[0], *(name for name in reported[1] if name not in reported[0])]:
-        values = reported[0].get(name), reported[1].get(name)
-        known = values[0] is not None and values[1] is not None
-        made.append(MetricRecord(name, values, known and agrees(experiment, Metric(name, values))))  # type: ignore[arg-type]
+        first, second = reported[0].get(name), reported[1].get(name)
+        same = first is not None and second is not None and agrees(experiment, Metric(name, (first, second)))
+        made.append(MetricRecord(name=name, values=SideValues(first=first, second=second), agrees=same))
     return tuple(made)
 
 
@@ -139,7 +148,7 @@ def _compared(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def _not_compared(experiment: Experiment, findings: Findings) -> Iterator[str]:
+def _not_compared(experiment: Experiment) -> Iterator[str]:
     first, second = experiment.epochs
     yield "Initial weights were made equal."
     if first.noisy or second.noisy:
@@ -155,4 +164,3 @@ def _not_compared(experiment: Experiment, findings: Findings) -> Iterator[str]:
         yield "Metrics, value against value: the trained weights differ."
     if max(experiment.replicas) > 1:
         yield "Updates on replicas one by one: their gradients were compared together."
-    yield from findings.fields()["not_tested"]

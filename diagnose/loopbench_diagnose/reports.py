@@ -1,6 +1,7 @@
 """What a loop reports of itself, against the same figures worked out again in every way that people do it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from loopbench_diagnose.data import Data, leaves
 from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.given_labels import GivenLabels
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
 from loopbench_diagnose.orders import indices
-from loopbench_diagnose.trace import Call, Trace
+from loopbench_diagnose.trace import Call, Step
 
 # Relative; float32 sums over some hundred batches agree better. A wider one would be met by chance: the ways of making
 # a figure come to nearly the same where the batches are alike.
@@ -42,6 +44,7 @@ class Aggregation(StrEnum):
     FIXED = "the mean over the samples of sums that are divided by a fixed batch size"
     PADDED = "the sum over the samples, divided as if every batch were full"
     REPEATED = "the sum of the batches' means, each times a fixed batch size, over the number of samples"
+    UNRESET = "the mean over all epochs, of a metric that is never reset"
     UNFED = "that of a metric which is never fed"
 
 
@@ -66,6 +69,10 @@ class Figure:
         """Whether it is a sound figure times a factor between two units."""
         sound = [value for way, value in self.aggregations.items() if way in SOUND]
         return any(_fits(self.reported, times * value) for times in UNITS for value in sound if value)
+
+    def is_any_of(self, values: Iterable[float]) -> bool:
+        """Whether it is one of these values."""
+        return any(_fits(self.reported, value) for value in values)
 
     @property
     def truth(self) -> float:
@@ -96,6 +103,14 @@ class Batches:
             Aggregation.PADDED: float(share @ self.values / padded),
             Aggregation.REPEATED: float(self.values.mean() * padded),
         }
+
+
+def _samples(calls: Sequence[Call]) -> NDArray[np.int64]:
+    return np.asarray([len(call.rows) for call in calls])
+
+
+def _unreset(epochs: Batches | None) -> dict[Aggregation, float]:
+    return {} if epochs is None else {Aggregation.UNRESET: epochs.aggregations()[Aggregation.MEAN]}
 
 
 def correct(outputs: Any, labels: Any, *, probabilities: bool) -> NDArray[np.bool_] | None:
@@ -133,20 +148,28 @@ class Reports:
 
     def figures(self) -> list[Figure]:
         """All figures that are reported and can be worked out."""
-        made = []
-        for name, reported in self._trace.reported.items():
-            is_validation, kind = name.startswith(VALIDATION), name.removeprefix(VALIDATION)
-            if kind != "loss" and kind not in ACCURACIES:
-                continue
-            aggregations = self._validation(kind) if is_validation else self._training(kind)
-            if kind != "loss" and self._miscounts:
-                # What such a metric comes to is near some aggregation of few samples by chance.
-                aggregations = {way: value for way, value in aggregations.items() if way in SOUND}
-            if aggregations and (kind == "loss" or self._has_unfed_metric):
-                aggregations[Aggregation.UNFED] = 0.0
-            if aggregations:
-                made.append(Figure(name, reported, aggregations))
-        return made
+        return self._figures({"loss", *ACCURACIES})
+
+    def accuracies(self) -> list[Figure]:
+        """Those of them that are accuracies."""
+        return self._figures(ACCURACIES)
+
+    def _figures(self, kinds: AbstractSet[str]) -> list[Figure]:
+        reported = self._trace.reported.items()
+        figures = (Figure(name, value, self._aggregations(name, kinds)) for name, value in reported)
+        return [figure for figure in figures if figure.aggregations]
+
+    def _aggregations(self, name: str, kinds: AbstractSet[str]) -> dict[Aggregation, float]:
+        kind = name.removeprefix(VALIDATION)
+        if kind not in kinds:
+            return {}
+        aggregations = self._validation(kind) if name.startswith(VALIDATION) else self._training(kind)
+        if kind != "loss" and self._miscounts:
+            # What such a metric comes to is near some aggregation of few samples by chance.
+            aggregations = {way: value for way, value in aggregations.items() if way in SOUND}
+        if aggregations and (kind == "loss" or self._has_unfed_metric):
+            aggregations[Aggregation.UNFED] = 0.0
+        return aggregations
 
     @cached_property
     def _miscounts(self) -> bool:
@@ -163,18 +186,20 @@ class Reports:
         return bool(set(made) - fed)
 
     def _training(self, kind: str) -> dict[Aggregation, float]:
-        steps = self._trace.steps[-(len(self._trace.steps) // self._trace.epochs) :]
+        steps = self._trace.steps
+        last = self._of_steps(kind, steps[-(len(steps) // self._trace.epochs) :])
+        if last is None:
+            return {}
+        aggregations, final = last.aggregations(), self._final(kind)
+        mean = {Aggregation.MEAN: aggregations.pop(Aggregation.MEAN)}
+        finals = {} if final is None else {Aggregation.FINAL: final}
+        return {**mean, **finals, **aggregations, **_unreset(self._of_steps(kind, steps))}
+
+    def _of_steps(self, kind: str, steps: Sequence[Step]) -> Batches | None:
         calls = [step.call for step in steps]
-        if kind == "loss":
-            samples = np.asarray([len(call.rows) for call in calls])
-            aggregations = Batches(np.asarray([step.loss for step in steps]), samples).aggregations()
-        else:
-            batches = self._accuracies(calls, self._experiment.data)
-            aggregations = batches.aggregations() if batches else {}
-        final = self._final(kind)
-        if not aggregations or final is None:
-            return aggregations
-        return {Aggregation.MEAN: aggregations.pop(Aggregation.MEAN), Aggregation.FINAL: final, **aggregations}
+        if kind != "loss":
+            return self._accuracies(calls, self._experiment.data)
+        return Batches(np.asarray([step.loss for step in steps]), _samples(calls))
 
     def _correct(self, outputs: Any, labels: Any) -> NDArray[np.bool_] | None:
         return correct(outputs, labels, probabilities=self._experiment.harness.gives_probabilities)
@@ -189,23 +214,32 @@ class Reports:
 
     def validation_calls(self) -> list[Call]:
         """The model's calls on the validation set after the last step."""
+        return [call for call in self._all_validation_calls() if call.steps_before == len(self._trace.steps)]
+
+    def _all_validation_calls(self) -> list[Call]:
+        """Those of all epochs."""
         data = self._experiment.data.validation
         known = set(self._experiment.rows(data)) if data is not None else set()
-        calls = [call for call in self._trace.evaluations if call.steps_before == len(self._trace.steps)]
-        return [call for call in calls if known.issuperset(call.rows)]
+        return [call for call in self._trace.evaluations if known.issuperset(call.rows)]
 
     def _validation(self, kind: str) -> dict[Aggregation, float]:
-        data, calls = self._experiment.data.validation, self.validation_calls()
-        if data is None or not calls:
+        last = self._of_validation(kind, self.validation_calls())
+        if last is None:
             return {}
-        if kind != "loss":
-            batches = self._accuracies(calls, data)
-            return batches.aggregations() if batches else {}
+        return {**last.aggregations(), **_unreset(self._of_validation(kind, self._all_validation_calls()))}
+
+    def _of_validation(self, kind: str, calls: Sequence[Call]) -> Batches | None:
+        data = self._experiment.data.validation
+        if data is None or not calls:
+            return None
+        return self._accuracies(calls, data) if kind != "loss" else self._losses(calls, data)
+
+    def _losses(self, calls: Sequence[Call], data: Data) -> Batches | None:
         known = self._experiment.rows(data)
-        losses = [self._loss(data.rows(indices(call.rows, known)), call.outputs) for call in calls]
-        stated = [loss for loss in losses if loss is not None]
-        samples = np.asarray([len(call.rows) for call in calls])
-        return Batches(np.asarray(stated), samples).aggregations() if len(stated) == len(calls) else {}
+        losses = [self._loss_of_data(data.rows(indices(call.rows, known)), call.outputs) for call in calls]
+        # What the model adds by itself changes with its weights from epoch to epoch.
+        stated = [loss + call.penalty for loss, call in zip(losses, calls, strict=True) if loss is not None]
+        return Batches(np.asarray(stated), _samples(calls)) if len(stated) == len(calls) else None
 
     def _accuracies(self, calls: Sequence[Call], data: Data) -> Batches | None:
         known = self._experiment.rows(data)
@@ -216,7 +250,7 @@ class Reports:
             if right is None:
                 return None
             values.append(float(right.mean()))
-        return Batches(np.asarray(values), np.asarray([len(call.rows) for call in calls]))
+        return Batches(np.asarray(values), _samples(calls))
 
     def _loss(self, data: Data, outputs: Any) -> float | None:
         """Mean loss over the samples, and what the model adds to it by itself."""
@@ -227,32 +261,43 @@ class Reports:
 
     def _loss_of_data(self, data: Data, outputs: Any) -> float | None:
         """By this side's definition, or by the other's times the scale between them."""
-        own = _loss_of(self._experiment, self._side, data, outputs)
+        own = self._loss_of(self._side, data, outputs)
         if own is not None:
             return own
-        other = _loss_of(self._experiment, 1 - self._side, data, outputs)
+        other = self._loss_of(1 - self._side, data, outputs)
         explanation = self._experiment.explanation
         if other is None or not explanation.closed:
             return None
         return other * (explanation.ratio.scale if self._side else 1 / explanation.ratio.scale)
 
+    def _loss_of(self, side: int, data: Data, outputs: Any) -> float | None:
+        """None where a side's loss is not known, or takes other labels than those that are known."""
+        own, model = self._experiment.sides[side].loss, self._experiment.epochs[side].model
+        try:
+            if own is not None:
+                return float(np.mean(own(data.y, outputs)))
+            if not model.compiled or model.loss is None:
+                return None
+            given = self._given_labels[side].of(self._experiment.rows(data))
+            return _compiled_loss(model, data, given, outputs)
+        except Exception:  # noqa: BLE001  a loop may prepare labels for its loss, or compile one that it never uses
+            return None
 
-def _loss_of(experiment: Experiment, side: int, data: Data, outputs: Any) -> float | None:
-    """None where a side's loss is not known."""
-    own, model = experiment.sides[side].loss, _trace_of(experiment, side).model
-    if own is not None:
-        return float(np.mean(own(data.y, outputs)))
-    if not model.compiled or model.loss is None:
-        return None
+    @cached_property
+    def _given_labels(self) -> tuple[GivenLabels, GivenLabels]:
+        first, second = (GivenLabels(trace) for trace in self._experiment.epochs)
+        return first, second
+
+
+def _compiled_loss(model: Any, data: Data, given: Any, outputs: Any) -> float:
+    """Of the labels as the loss was given them, where they are known, or else of those of the data."""
     y, weight = (keras.tree.map_structure(_tensor, part) for part in (data.y, data.sample_weight))
     predicted = keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf, "float32"), outputs)
+    if given is not None and len(leaves(predicted)) == 1:
+        y = keras.tree.pack_sequence_as(predicted, [keras.ops.convert_to_tensor(given, "float32")])
     # The model's own losses are those of its last call, whatever that was made on.
     with NO_ADDITIONAL_LOSSES.patches():
         return float(model.compute_loss(y=y, y_pred=predicted, sample_weight=weight, training=False))
-
-
-def _trace_of(experiment: Experiment, side: int) -> Trace:
-    return experiment.epochs[side]
 
 
 def _tensor(leaf: Any) -> Any:

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from loopbench_diagnose.settings import comparable
+
 # Keras's names of the losses that a loop may report.
 LOSSES = ("loss", "val_loss")
 
@@ -23,6 +25,7 @@ class Call:
     outputs of the layers in the order of their calls, kept for the first steps alone. ``weights`` are those of a call
     beside the training where they are not those of the last update. ``penalty`` is the sum of ``model.losses``.
     ``lone`` says that a loop called the layers one by one; ``rows`` and ``inputs`` are then those of the first.
+    ``losses`` are those that Keras computed after a call beside the training, before the next call.
     """
 
     rows: list[bytes]
@@ -35,6 +38,7 @@ class Call:
     weights: Arrays | None = None
     penalty: float = 0.0
     lone: bool = False
+    losses: list["LossCall"] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -235,10 +239,7 @@ class Update:
     @property
     def settings(self) -> dict[int, dict[str, Any]]:
         """The configurations of the optimizers without their names, by the places of the variables that they train."""
-        return {
-            place: {name: value for name, value in optimizer.get_config().items() if name != "name"}
-            for place, optimizer in self.optimizers.items()
-        }
+        return {place: comparable(optimizer) for place, optimizer in self.optimizers.items()}
 
 
 @dataclass(eq=False)

@@ -304,11 +304,14 @@ def _shuffled_in_two(model: Any, data: Data, epochs: int) -> Any:
     return model.fit(data.x, data.y, batch_size=SIZE, epochs=epochs - 1, verbose=0)
 
 
-def _scored(threshold: float) -> Loop:
+def scored(threshold: float = 0.5, *, reset: bool = True) -> Loop:
+    """Steps that feed a Precision, which keeps counts and no mean."""
+
     def train(model: Any, data: Data, epochs: int) -> dict[str, float]:
         optimizer, metric = sgd()(), keras.metrics.Precision(thresholds=threshold)
         for _ in range(epochs):
-            metric.reset_state()
+            if reset:
+                metric.reset_state()
             for x, y in batches(data):
                 with tf.GradientTape() as tape:
                     outputs = model(x, training=True)
@@ -549,7 +552,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
         _validating(),
     ),
     # METRIC
-    "threshold of a precision": lambda: Fault(Reason.METRIC, reviews(), _scored(0.5), _scored(0.45), _scored(0.5)),
+    "threshold of a precision": lambda: Fault(Reason.METRIC, reviews(), scored(), scored(0.45), scored()),
     # UNREPORTED_PENALTY
     "a validation loss without the penalty": lambda: Fault(
         Reason.UNREPORTED_PENALTY, _penalized(), fit(), _validating(penalty=0.0), _validating()

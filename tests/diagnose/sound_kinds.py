@@ -85,13 +85,14 @@ def _shadow(*, graph: bool) -> Loop:
 
 
 class Gan(keras.Model):  # type: ignore[misc]  # Keras has no types
-    """A generator of three numbers and a discriminator."""
+    """A generator of three numbers, from noise that ``draw`` draws, and a discriminator."""
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Any = keras.random.normal) -> None:
         super().__init__()
         self.generator = keras.Sequential([keras.Input((2,)), layers.Dense(6, activation="relu"), layers.Dense(3)])
         self.discriminator = keras.Sequential([keras.Input((3,)), layers.Dense(6, activation="tanh"), layers.Dense(1)])
         self.means = [keras.metrics.Mean(name="d"), keras.metrics.Mean(name="g")]
+        self.draw = draw
 
     def call(self, x: Any) -> Any:
         return self.discriminator(x)
@@ -101,7 +102,7 @@ class Gan(keras.Model):  # type: ignore[misc]  # Keras has no types
         return self.means
 
     def one(self, x: Any, optimizers: Any) -> tuple[Any, Any]:
-        noise = keras.random.normal((tf.shape(x)[0], 2))
+        noise = self.draw((tf.shape(x)[0], 2))
         with tf.GradientTape() as recorded:
             real, made = self.discriminator(x), self.discriminator(self.generator(noise))
             loss_d = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(made))
@@ -119,7 +120,11 @@ class Gan(keras.Model):  # type: ignore[misc]  # Keras has no types
         return {mean.name: mean.result() for mean in self.means}
 
 
-def _gan() -> Triple:
+def _by_place(shape: Any) -> Any:
+    return tf.random.normal(shape)
+
+
+def _gan(draw: Any = keras.random.normal, *, labels: bool = True) -> Triple:
     def first(model: Any, data: Data, epochs: int) -> Any:
         model.two = (adam()(), adam()())
         model.compile(run_eagerly=True)
@@ -137,7 +142,45 @@ def _gan() -> Triple:
         return {"d": float(means[0].result()), "g": float(means[1].result())}
 
     x = np.random.default_rng(3).normal(size=(61, 3)).astype(np.float32)
-    return (Gan, Data(x, x)), first, second
+    return (lambda: Gan(draw), Data(x, x if labels else None)), first, second
+
+
+class Denoising(keras.Model):  # type: ignore[misc]  # Keras has no types
+    """Removes noise that its own step adds; the compiled loss is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.outside = layers.Dense(4, activation="tanh"), layers.Dense(6)
+
+    def call(self, x: Any) -> Any:
+        return self.outside(self.inside(x))
+
+    def one(self, x: Any, optimizer: Any) -> Any:
+        with tf.GradientTape() as recorded:
+            loss = squared(x, self(x + tf.random.normal(tf.shape(x), stddev=0.3), training=True))
+        optimizer.apply(recorded.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return loss
+
+    def train_step(self, x: Any) -> Any:
+        self._loss_tracker.update_state(self.one(x, self.optimizer), sample_weight=tf.shape(x)[0])
+        return {"loss": self._loss_tracker.result()}
+
+
+def _denoising() -> Triple:
+    def first(model: Any, data: Data, epochs: int) -> Any:
+        model.compile(optimizer=sgd()(), loss="mse")
+        return model.fit(data.x, batch_size=SIZE, epochs=epochs, verbose=0)
+
+    def second(model: Any, data: Data, epochs: int) -> Any:
+        optimizer, mean = sgd()(), keras.metrics.Mean()
+        for _ in range(epochs):
+            mean.reset_state()
+            for x in tf.data.Dataset.from_tensor_slices(data.x).shuffle(len(data)).batch(SIZE):
+                mean.update_state(model.one(x, optimizer), sample_weight=len(x))
+        return {"loss": float(mean.result())}
+
+    x = np.random.default_rng(3).normal(size=(61, 6)).astype(np.float32)
+    return (Denoising, Data(x)), first, second
 
 
 class Vae(keras.Model):  # type: ignore[misc]  # Keras has no types
@@ -414,6 +457,10 @@ KINDS: dict[str, Callable[[], Triple]] = {
     "a rate by epoch": _rate_by_epoch,
     "a shadow of the weights": lambda: (signals(), _shadow(graph=False), _shadow(graph=True)),
     "a generator and a discriminator": _gan,
+    "noise for the places of a batch": lambda: _gan(_by_place),
+    "noise for the places of a batch, without labels": lambda: _gan(_by_place, labels=False),
+    "noise of a function that was imported by its name": lambda: _gan(tf.random.normal),
+    "a compiled loss that is never called, without labels": _denoising,
     "a variational autoencoder": _vae,
     "a stateful layer": _stateful,
     "a PyDataset": lambda: (images(), fit(SPARSE, metrics=["accuracy"]), _from(Pairs)),

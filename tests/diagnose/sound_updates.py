@@ -40,6 +40,21 @@ def _by_hand(name: str, made: dict[str, Any], change: Callable[[Any], Any]) -> P
     return problem, fit(problem, sgd(**made), SIZE), steps(step, optimizer=sgd(), batch_size=SIZE)
 
 
+def _scaled_by_hand(name: str, made: dict[str, Any], change: Callable[[Any], Any]) -> Pair:
+    """A loop that multiplies the loss, divides the gradients by the same number and changes them after that."""
+    problem, scale = unvalidated(name), 2.0**10
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as recorded:
+            loss = tf.reduce_mean(problem.per_sample(y, model(x, training=True)))
+            scaled = scale * loss
+        gradients = [one / scale for one in recorded.gradient(scaled, model.trainable_variables)]
+        optimizer.apply(change(gradients), model.trainable_variables)
+        return loss
+
+    return problem, fit(problem, sgd(**made), SIZE), steps(step, optimizer=sgd(), batch_size=SIZE)
+
+
 def _l2_by_hand() -> Pair:
     problem = unvalidated("l2")
 
@@ -143,6 +158,14 @@ UPDATES: dict[str, Callable[[], Pair]] = {
     "clipnorm": lambda: _by_hand("dense", {"clipnorm": 0.1}, _clip_each),
     "global_clipnorm": lambda: _by_hand("conv2d", {"global_clipnorm": 0.1}, _clip_all),
     "clipvalue": lambda: _by_hand("dense", {"clipvalue": 0.01}, _clip_values),
+    "loss_scaled_by_hand": lambda: _scaled_by_hand("conv2d", {}, list),
+    "loss_scaled_by_hand_and_clipped": lambda: _scaled_by_hand("conv2d", {"global_clipnorm": 0.1}, _clip_all),
+    "loss_scaled_by_hand_and_clipped_each": lambda: _scaled_by_hand("dense", {"clipnorm": 0.1}, _clip_each),
+    "loss_scaled_by_hand_and_clipped_values": lambda: _scaled_by_hand("dense", {"clipvalue": 0.01}, _clip_values),
+    "loss_scaled_by_hand_in_float16": lambda: _scaled_by_hand("mixed_float16", {}, list),
+    "loss_scaled_by_hand_in_float16_and_clipped": lambda: _scaled_by_hand(
+        "mixed_float16", {"global_clipnorm": 0.1}, _clip_all
+    ),
     "l2_by_hand": _l2_by_hand,
     "sgd_by_hand": _sgd_by_hand,
     "schedule_by_hand": _schedule_by_hand,

@@ -1,5 +1,6 @@
 """Faults of execution: what a graph freezes, what XLA compiles and what does not repeat itself."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,10 @@ def _decaying(wrap: Any) -> Loop:
     return train
 
 
-def test_a_rate_in_a_python_variable() -> None:
+@pytest.mark.parametrize("wrap", [tf.function, partial(tf.function, jit_compile=True)], ids=["graph", "xla"])
+def test_a_rate_in_a_python_variable(wrap: Any) -> None:
     build, data = signals()
-    diagnosis = diagnose(build, data, _decaying(lambda step: step), _decaying(tf.function))
+    diagnosis = diagnose(build, data, _decaying(lambda step: step), _decaying(wrap))
     found = only(diagnosis, Reason.EAGER_AND_GRAPH, Side.SECOND)
     # For one gradient three times: 3 instead of 1 + 1/2 + 1/4, and gradients hardly change.
     assert found["eager_and_graph"].observed == pytest.approx(3 / 1.75 - 1, rel=0.01)

@@ -95,6 +95,37 @@ def test_a_reported_loss_with_a_fixed_divisor(divided: Any) -> None:
     assert min(abs(error * whole - 1), abs(error / whole - 1)) < 0.05
 
 
+def _one_hot(data: Data) -> tuple[Any, Any]:
+    return data.x, keras.utils.to_categorical(data.y, 3)
+
+
+def _fit_on_one_hot(model: Any, data: Data, epochs: int) -> Any:
+    assert data.validation is not None
+    model.compile(optimizer=sgd()(), loss="categorical_crossentropy", metrics=["accuracy"])
+    x, y = _one_hot(data)
+    return model.fit(x, y, batch_size=SIZE, epochs=epochs, validation_data=_one_hot(data.validation), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "weighted", [pytest.param(True, id="a right mean"), pytest.param(False, id="a mean of batches")]
+)
+def test_figures_of_labels_that_are_prepared_in_the_loop(weighted: bool) -> None:
+    """The data have classes, and fit gets them one-hot."""
+    build, data = images(validation=True)
+
+    def report(model: Any, data: Data, losses: Any, sizes: Any) -> Any:
+        held = data.validation
+        assert held is not None
+        parts = [slice(0, SIZE), slice(SIZE, None)] if len(held) > SIZE else [slice(None)]
+        held_losses = [log_of_class(held.y[part], model(held.x[part], training=False)) for part in parts]
+        held_loss = np.mean(np.concatenate(held_losses)) if weighted else np.mean([np.mean(ls) for ls in held_losses])
+        return {"loss": np.average(losses, weights=sizes), "val_loss": held_loss}
+
+    diagnosis = diagnose(build, data, _fit_on_one_hot, looped(report))
+    assert diagnosis.not_tested == ()
+    assert reasons(diagnosis) == ([] if weighted else [Reason.UNWEIGHTED_MEAN])
+
+
 class Stepping(keras.Model):  # type: ignore[misc]  # Keras has no types
     """User-written steps that return what they have at hand."""
 

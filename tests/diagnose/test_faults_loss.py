@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from loopbench.spec import Reason, Side
-from loopbench_diagnose import compile_and_fit, diagnose
+from loopbench_diagnose import compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
 
 from .fault_models import (
@@ -54,6 +54,39 @@ def test_a_sum_over_outputs() -> None:
     assert "0.15 instead of 0.05" in diagnosis.causes[0].consequence
     assert "3 is the number of outputs" in diagnosis.causes[0].fix
     assert "multiply the second side's learning rate by 0.333333 (from 0.05 to 0.0166667)" in diagnosis.causes[0].fix
+
+
+def _scaled_and_clipped(loss: Loss, limit: float, scale: float = 1.0) -> Loop:
+    """A loop that scales the loss and clips by hand, after it has divided the gradients by the scale."""
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            value = loss(y, model(x, training=True))
+            scaled = scale * value
+        gradients = [one / scale for one in tape.gradient(scaled, model.trainable_variables)]
+        optimizer.apply(tf.clip_by_global_norm(gradients, limit)[0], model.trainable_variables)
+        return value
+
+    return steps(step, optimizer=sgd(), batch_size=SIZE)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**10])
+def test_a_sum_over_outputs_beside_a_scale_by_hand(scale: float) -> None:
+    """No gradient is as long as the limit, so the division shows what the loop takes out again."""
+    build, data = signals(outputs=3)
+    first = fit("mse", optimizer=sgd(global_clipnorm=1e3))
+    diagnosis = diagnose(build, data, first, _scaled_and_clipped(_sum_of_outputs, 1e3, scale))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    for name in ("loss_ratio", "gradient_ratio", "movement_ratio/1"):
+        assert found[name].observed == pytest.approx(3, rel=1e-4)
+
+
+def test_a_sum_that_is_clipped_where_the_mean_is_not() -> None:
+    build, data = signals(outputs=3)
+    limit = 10.0
+    first = fit("mse", optimizer=sgd(global_clipnorm=limit))
+    diagnosis = diagnose(build, data, first, _scaled_and_clipped(_sum_of_all, limit))
+    assert Reason.LOSS_REDUCTION in [cause.reason for cause in diagnosis.causes]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -10,7 +11,8 @@ from loopbench.spec import Reason, Side
 from loopbench_diagnose import Data, compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
 
-from .fault_models import SAMPLES, SIZE, images, mean_log, only, reviews, sgd
+from .fault_models import SAMPLES, SIZE, VALIDATION, images, log_of_class, mean_log, only, reviews, sgd
+from .replayed_loops import scored
 
 
 def fit(loss: Any = "sparse_categorical_crossentropy", **options: Any) -> Loop:
@@ -94,3 +96,86 @@ def test_an_accuracy_in_percent(rate: float) -> None:
     percent = _metered(keras.metrics.SparseCategoricalAccuracy, _as_they_are, unit=100, rate=rate)
     found = {cause.reason for cause in diagnose(build, data, fit(metrics=["accuracy"]), percent).causes}
     assert found == {Reason.SCALED_FIGURE, *((Reason.LEARNING_RATE,) if rate != 0.05 else ())}
+
+
+# What a step is called with, and what it means over the samples.
+FIGURES = {"loss": keras.metrics.Mean, "accuracy": keras.metrics.SparseCategoricalAccuracy}
+
+
+def _reporting(reset: Any, seen: list[Any] | None = None) -> Loop:
+    """Steps that feed metrics for both sets, and reset those named by ``reset`` at the start of every epoch.
+
+    ``seen`` receives losses and hits of all samples of both sets, epoch by epoch.
+    """
+
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        assert data.validation is not None
+        optimizer, notes = sgd()(), []
+        dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=3).batch(SIZE)
+        made = {f"{part}{name}": kind() for part in ("", "val_") for name, kind in FIGURES.items()}
+        for _ in range(epochs):
+            for name in reset:
+                made[name].reset_state()
+            noted: dict[str, list[Any]] = {name: [] for name in made}
+
+            def feed(part: str, y: Any, outputs: Any, noted: Any = noted) -> Any:
+                losses = log_of_class(y, outputs)
+                made[f"{part}loss"].update_state(losses)
+                made[f"{part}accuracy"].update_state(y, outputs)
+                noted[f"{part}loss"].extend(losses.numpy())
+                noted[f"{part}accuracy"].extend(np.argmax(outputs, axis=1) == np.asarray(y))
+                return losses
+
+            for x, y in dataset:
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean(feed("", y, model(x, training=True)))
+                optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            feed("val_", data.validation.y, model(data.validation.x, training=False))
+            notes.append(noted)
+        if seen is not None:
+            seen.append(notes)
+        return {name: float(metric.result()) for name, metric in made.items()}
+
+    return train
+
+
+def _replayed(seen: list[Any]) -> Any:
+    """The notes of the replay: two epochs over all samples."""
+    whole = [notes for notes in seen if len(notes) == 2 and len(notes[0]["loss"]) == SAMPLES]
+    return next(notes for notes in whole if len(notes[0]["val_loss"]) == VALIDATION)
+
+
+@pytest.mark.parametrize(
+    "unreset",
+    [
+        pytest.param(["loss", "accuracy", "val_loss", "val_accuracy"], id="all of them"),
+        pytest.param(["accuracy"], id="accuracy", marks=pytest.mark.slow),
+        pytest.param(["val_loss", "val_accuracy"], id="of the validation", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(fit(metrics=["accuracy"]), id="fit"),
+        pytest.param(_reporting([f"{part}{name}" for part in ("", "val_") for name in FIGURES]), id="loop"),
+    ],
+)
+def test_metrics_that_are_never_reset(first: Loop, unreset: list[str]) -> None:
+    build, data = images(validation=True)
+    seen: list[Any] = []
+    kept = [f"{part}{name}" for part in ("", "val_") for name in FIGURES if f"{part}{name}" not in unreset]
+    found = only(diagnose(build, data, first, _reporting(kept, seen)), Reason.METRIC, Side.SECOND)
+    assert set(found) == {f"second_{name}" for name in unreset}
+    notes = _replayed(seen)
+    for name in unreset:
+        both = [value for noted in notes for value in noted[name]]
+        assert found[f"second_{name}"].observed == pytest.approx(np.mean(both), rel=1e-4)
+        assert found[f"second_{name}"].expected == pytest.approx(np.mean(notes[-1][name]), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_precision_that_is_never_reset() -> None:
+    build, data = reviews()
+    found = diagnose(build, data, scored(), scored(reset=False))
+    only(found, Reason.METRIC, Side.SECOND)
+    assert "never reset" in found.causes[0].title

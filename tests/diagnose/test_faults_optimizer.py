@@ -1,5 +1,6 @@
 """Faults between the gradient and the weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,13 +21,14 @@ def fit(optimizer: Any, loss: Any = "mse", **options: Any) -> Loop:
     return compile_and_fit(optimizer=optimizer, loss=loss, batch_size=SIZE, **options)
 
 
-def changed(change: Any, optimizer: Any = sgd(), loss: Loss = squared) -> Loop:  # noqa: B008
-    """A loop that changes the gradients by ``change`` before the optimizer has them."""
+def changed(change: Any, optimizer: Any = sgd(), loss: Loss = squared, scale: float = 1.0) -> Loop:  # noqa: B008
+    """A loop that changes the gradients of ``scale`` times the loss before the optimizer has them."""
 
     def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
         with tf.GradientTape() as tape:
             value = loss(y, model(x, training=True))
-        gradients = tape.gradient(value, model.trainable_variables)
+            scaled = scale * value
+        gradients = tape.gradient(scaled, model.trainable_variables)
         optimizer.apply_gradients(zip(change(gradients), model.trainable_variables, strict=True))
         return value
 
@@ -71,6 +73,23 @@ def test_another_optimizer() -> None:
 
 
 @pytest.mark.slow
+class Warmup(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
+    """As in the Transformer tutorial: without a configuration."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        return 0.01 * tf.minimum(1.0, (tf.cast(step, tf.float32) + 1) / self.steps)
+
+
+def test_another_optimizer_with_a_schedule_of_the_users() -> None:
+    build, data = signals()
+    loops = [taped(squared, optimizer=adam(learning_rate=Warmup(3), beta_2=beta)) for beta in (0.999, 0.9)]
+    found = only(diagnose(build, data, *loops), Reason.OPTIMIZER)
+    assert found["configuration"].description == "First and second: beta_2 0.999 and 0.9."
+
+
 def test_another_class_of_optimizer() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared), fit("rmsprop"))
@@ -111,6 +130,67 @@ def test_clipping_by_hand_on_both_sides() -> None:
     # Six variables: two of a convolution, and two of either head.
     assert found["first_lengths"].observed == pytest.approx(CLIP * 6**0.5, rel=1e-4)
     assert found["second_lengths"].observed == pytest.approx(CLIP, rel=1e-4)
+
+
+@pytest.mark.parametrize("sides", ["by hand", "by configuration"])
+def test_a_clip_of_few_gradients(sides: str) -> None:
+    """The first gradients are shorter than the limit."""
+    build, data = signals()
+    limit, labels = 20.0, data.y.copy()
+    labels[SIZE + 1] *= 100
+    clip = changed(lambda gradients: tf.clip_by_global_norm(gradients, limit)[0])
+    second = clip if sides == "by hand" else taped(squared, optimizer=sgd(global_clipnorm=limit))
+    diagnosis = diagnose(build, replace(data, y=labels), taped(squared), second)
+    found = only(diagnosis, Reason.CLIPPING)
+    (cause,) = diagnosis.causes
+    by_hand = " by hand" if sides == "by hand" else ""
+    assert f"first not at all, second global_clipnorm 20{by_hand}, from update" in cause.title
+    length = found["first_lengths"].expected
+    assert length > limit
+    # A gradient that is shortened to the limit lacks the rest of its length.
+    assert found["applied_gap"].observed == pytest.approx(1 - limit / length, rel=1e-3)
+    if by_hand:
+        assert found["second_lengths"].observed == pytest.approx(limit, rel=1e-4)
+
+
+def test_a_clip_of_few_gradients_that_are_given_row_by_row() -> None:
+    """TensorFlow takes the norm of the rows of an embedding's gradient before it adds up equal ones."""
+    build, data = reviews()
+    labels = data.y.copy()
+    labels[SIZE + 1] = 100
+
+    def loss(y: Any, outputs: Any) -> Any:
+        return squared(tf.reshape(y, (-1, 1)), outputs)
+
+    clip = changed(lambda gradients: tf.clip_by_global_norm(gradients, 1.0)[0], loss=loss)
+    diagnosis = diagnose(build, replace(data, y=labels), taped(loss), clip)
+    only(diagnosis, Reason.CLIPPING)
+    assert "first not at all, second all variables by one factor, from update" in diagnosis.causes[0].title
+
+
+def test_a_clip_of_gradients_that_are_still_scaled() -> None:
+    build, data = signals()
+    scale = 2.0**10
+
+    def optimizer(**options: Any) -> Any:
+        return lambda: keras.optimizers.LossScaleOptimizer(sgd(**options)(), initial_scale=scale)
+
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            value = squared(y, model(x, training=True))
+            scaled = optimizer.scale_loss(value)
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(scaled, model.trainable_variables), CLIP)
+        optimizer.apply(gradients, model.trainable_variables)
+        return value
+
+    by_hand = steps(step, optimizer=optimizer(), batch_size=SIZE)
+    diagnosis = diagnose(build, data, fit(optimizer(global_clipnorm=CLIP)), by_hand)
+    found = only(diagnosis, Reason.CLIPPING)
+    assert found["second_lengths"].observed == pytest.approx(CLIP / scale, rel=1e-4)
+    (cause,) = diagnosis.causes
+    assert "first global_clipnorm 0.05, second global_clipnorm 0.05 by hand before the gradients are" in cause.title
+    assert "divided by the loss scale of 1024" in cause.title
+    assert cause.fix.startswith("Divide the second side's gradients by the loss scale first")
 
 
 def test_a_rate_that_decays_on_one_side() -> None:
@@ -200,6 +280,15 @@ def test_an_optimizer_that_is_not_wrapped() -> None:
     diagnosis = diagnose(build, data, fit(sgd()), scaled(scale_loss=False, wrapped=False))
     only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
     assert "no loss scale optimizer" in diagnosis.causes[0].title
+
+
+def test_a_loss_that_one_side_scales_by_hand() -> None:
+    _, data = signals()
+    scale = 2.0**10
+    by_hand = changed(lambda gradients: [one / scale for one in gradients], scale=scale)
+    diagnosis = diagnose(_mixed, data, by_hand, changed(list))
+    found = only(diagnosis, Reason.LOSS_SCALING, Side.SECOND)
+    assert (found["loss_scale"].expected, found["loss_scale"].observed) == pytest.approx((scale, 1))
 
 
 @pytest.mark.slow

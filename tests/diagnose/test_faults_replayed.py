@@ -106,4 +106,4 @@ def test_a_report_says_what_was_not_compared() -> None:
     assert "Initial weights were made equal." in replay.not_compared
     assert "score is reported by the second side only." in replay.not_compared
     assert [update.weight_distance for update in replay.updates] == pytest.approx([0] * len(replay.updates), abs=1e-5)
-    assert [record.trained for record in replay.variables] == [(True, True)] * 4
+    assert [(record.first_trains, record.second_trains) for record in replay.variables] == [(True, True)] * 4

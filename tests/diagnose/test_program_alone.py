@@ -241,6 +241,16 @@ def test_a_callback_diagnoses_the_fit_that_it_is_given_to(is_set: bool, capsys: 
     assert capsys.readouterr().out.strip() == callback.diagnosis.describe()
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_callback_states_the_rate_of_the_start() -> None:
+    callback, model = DiagnoseCallback(show=False), build_model()
+    model.compile(optimizer=keras.optimizers.Adam(0.02), loss=LOSS)
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch: 0.02 * 0.5**epoch)
+    model.fit(*TRAINING, batch_size=20, epochs=3, verbose=0, callbacks=[callback, halving])
+    assert callback.diagnosis is not None
+    assert "optimizer=keras.optimizers.Adam(learning_rate=0.02)," in callback.diagnosis.configuration
+
+
 def test_a_callback_leaves_the_training_as_it_is() -> None:
     weights = []
     for callbacks in ([], [DiagnoseCallback(show=False)]):
@@ -303,3 +313,21 @@ def test_the_threshold_of_outputs_of_the_wrong_range_is_no_cause() -> None:
 
     diagnosis = diagnose(binary, Data(TRAINING[0], (TRAINING[1] > 0).astype("float32")), loop)
     assert [cause.reason for cause in diagnosis.causes] == ["OUTPUT_ACTIVATION"]
+
+
+def test_a_loss_that_is_scaled_and_clipped_by_hand() -> None:
+    """Stock training is given no clip, but the scale is in neither."""
+
+    def train(model: keras.Model, data: Any, epochs: int = 4) -> None:
+        optimizer, scale = keras.optimizers.SGD(0.05), 2.0**12
+        for _ in range(epochs):
+            for x, y in tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(200).batch(20):
+                with tf.GradientTape() as tape:
+                    loss = scale * LOSS(y, model(x, training=True))
+                gradients = [one / scale for one in tape.gradient(loss, model.trainable_variables)]
+                clipped, _ = tf.clip_by_global_norm(gradients, 0.01)
+                optimizer.apply_gradients(zip(clipped, model.trainable_variables, strict=True))
+
+    notes = [note for note in diagnose(build_model, DATA, train).notes if note.startswith("Unlike stock training")]
+    (note,) = notes
+    assert "second global_clipnorm 0.01 by hand" in note

@@ -122,7 +122,9 @@ def test_nothing_is_told_of_another_way_of_writing(name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_reported_of_a_kind_of_training(name: str) -> None:
     (build, data), first, second = KINDS[name]()
-    assert diagnose(build, data, first, second).causes == ()
+    diagnosis = diagnose(build, data, first, second)
+    assert diagnosis.causes == ()
+    assert diagnosis.not_tested == ()
 
 
 def test_every_problem_and_loop_and_optimizer_is_tried() -> None:

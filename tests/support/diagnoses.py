@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.spec import Adam, Cause, Dataset, Diagnosis, Loss, Method, RunSpec, Sgd
+from loopbench.spec import Adam, Cause, Dataset, Diagnosis, Loss, Method, Replay, RunSpec, Sgd, SideValues
 from loopbench_client import Client
 
 # Seconds. Far longer than a diagnosis takes on a busy machine.
@@ -51,5 +51,19 @@ def check_loss_scale(diagnosis: Diagnosis, optimizer: Sgd | Adam) -> None:
     assert found["movement_ratio/1"] == pytest.approx(0.1 if passed_on else 1.0, rel=0.1)
     assert ("0.001 instead of 0.01" in cause.consequence) is passed_on
     assert ("Next to none under Adam" in cause.consequence) is not passed_on
+    _check_replay(diagnosis.replay, passed_on=passed_on)
     assert (diagnosis.first, diagnosis.second) == pair
     assert diagnosis.fixed_second == pair[1].model_copy(update={"loss": Loss.SUM_OF_SQUARES})
+
+
+def _check_replay(replay: Replay, *, passed_on: bool) -> None:
+    """Checks the updates of two epochs on 331 samples: the largest prime up to ten and a half batches of 32."""
+    assert [record.samples for record in replay.updates] == 2 * [
+        *[SideValues(first=32, second=32)] * 10,
+        SideValues(first=11, second=11),
+    ]
+    assert [record.gradient_ratio for record in replay.variables] == pytest.approx([0.1] * 6, rel=1e-5)
+    assert replay.first_difference is not None
+    assert (replay.first_difference.update, replay.first_difference.place) == (1, "gradient of the outputs")
+    # A step that is a tenth as long leaves nine tenths between the sides.
+    assert (replay.updates[0].weight_distance == pytest.approx(0.9, rel=1e-3)) is passed_on

@@ -1,65 +1,66 @@
-"""Hand-made diagnoses of loops with a replay."""
+"""Hand-made replays of two sides."""
 
-from loopbench.spec import Cause, Effect, Evidence, Side
-from loopbench_diagnose.diagnosis import Diagnosis
-from loopbench_diagnose.replay import FirstDifference, LayerRecord, MetricRecord, Replay, UpdateRecord, VariableRecord
+from loopbench.spec import (
+    FirstDifference,
+    LayerRecord,
+    MetricRecord,
+    Replay,
+    SideValues,
+    UpdateRecord,
+    VariableRecord,
+)
 
 
-def make_replay() -> Replay:
-    """Three updates, two variables, four layers of which the third differs first, and three metrics."""
+def make_values(first: float | None, second: float | None) -> SideValues:
+    return SideValues(first=first, second=second)
+
+
+def make_update(number: int, distance: float | None, samples: int = 32) -> UpdateRecord:
+    """An update in which the second side combines its gradients from ``samples``."""
+    return UpdateRecord(
+        number=number,
+        weight_distance=distance,
+        rates=make_values(0.05, 0.05),
+        samples=make_values(32, samples),
+        gradients=make_values(1, 1),
+        gradient_norms=make_values(0.5, 16.0),
+    )
+
+
+def make_variable(name: str, ratio: float | None, *, first_trains: bool = True) -> VariableRecord:
+    applied = make_values(1.0 if first_trains else None, 1.0)
+    return VariableRecord(
+        name=name, gradient_ratio=ratio, applied_over_tape=applied, first_trains=first_trains, second_trains=True
+    )
+
+
+def make_metric(name: str, first: float | None, second: float | None, *, agrees: bool = False) -> MetricRecord:
+    return MetricRecord(name=name, values=make_values(first, second), agrees=agrees)
+
+
+def make_replay(text: str = "") -> Replay:
+    """Three updates, two variables, four layers of which the third differs first, and three metrics.
+
+    ``text`` is in every text field.
+    """
     return Replay(
-        updates=tuple(
-            UpdateRecord(number, distance, (0.05, 0.05), (32, samples), (1, 1), (0.5, 16.0))
-            for number, distance, samples in ((1, 0.0, 32), (2, 1e-5, 16), (3, 0.1, 32))
-        ),
-        variables=(
-            VariableRecord("dense/kernel", 32.0, (1.0, 1.0), (True, True)),
-            VariableRecord("dense/bias", None, (None, 1.0), (False, True)),
-        ),
+        updates=(make_update(1, 0.0), make_update(2, 1e-5, samples=16), make_update(3, 0.1)),
+        variables=(make_variable(f"dense/kernel{text}", 32.0), make_variable("dense/bias", None, first_trains=False)),
         layers=(
-            LayerRecord("conv2d", 0.0),
-            LayerRecord("batch_normalization", 3e-8),
-            LayerRecord("dropout", 0.41),
-            LayerRecord("head", None),
+            LayerRecord(name="conv2d", difference=0.0),
+            LayerRecord(name="batch_normalization", difference=3e-8),
+            LayerRecord(name=f"dropout{text}", difference=0.41),
+            LayerRecord(name="head"),
         ),
-        first_differing_layer="dropout",
+        first_differing_layer=f"dropout{text}",
         metrics=(
-            MetricRecord("loss", (0.6931, 22.18), agrees=False),
-            MetricRecord("accuracy", (0.91, 0.91), agrees=True),
-            MetricRecord("val_auc", (None, 0.88), agrees=False),
+            make_metric(f"loss{text}", 0.6931, 22.18),
+            make_metric("accuracy", 0.91, 0.91, agrees=True),
+            make_metric("val_auc", None, 0.88),
         ),
-        first_difference=FirstDifference(2, "layer outputs", "At update 2 the outputs of dropout differ by 41 %."),
-        compared=("2 epochs, 10 updates, the metrics loss and accuracy.",),
-        not_compared=("Initial weights were made equal.",),
-    )
-
-
-def make_diagnosis() -> Diagnosis:
-    """A cause in the training, one in the report and one within rounding."""
-    measured = (Evidence(name="gradient_ratio", description="Second over first.", expected=1, observed=32.0),)
-    reduction = Cause(
-        reason="LOSS_REDUCTION",
-        title="The second loss, and with it every gradient, is 32 times the first",
-        evidence=measured,
-        consequence="Under SGD every step is 32 times as long.",
-        fix="Use the mean over the batch. Then diagnose again.",
-    )
-    last = Cause(
-        reason="LAST_BATCH",
-        title="What the second side reports as loss is the last batch's",
-        evidence=(),
-        consequence="The value says little of the epoch.",
-        fix="Return the mean over the samples.",
-        side=Side.SECOND,
-        effect=Effect.REPORT,
-    )
-    compiled = last.model_copy(
-        update={"reason": "XLA", "title": "Only the second side is compiled by XLA", "effect": Effect.ROUNDING}
-    )
-    return Diagnosis(
-        causes=(reduction, last),
-        controls=measured,
-        rounding=(compiled,),
-        not_tested=("Order: not tested because the second loop raised ZeroDivisionError.",),
-        replay=make_replay(),
+        first_difference=FirstDifference(
+            update=2, place=f"layer outputs{text}", text=f"At update 2 the outputs of dropout differ by 41 %.{text}"
+        ),
+        compared=(f"2 epochs, 10 updates, the metrics loss and accuracy.{text}",),
+        not_compared=(f"Initial weights were made equal.{text}",),
     )

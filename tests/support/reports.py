@@ -31,6 +31,7 @@ from loopbench.spec import (
 from loopbench_client.report import Report
 from tests.support import factories
 from tests.support.factories import make_environment, make_epoch, make_result
+from tests.support.replays import make_replay
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ENVIRONMENT = make_environment(device_name="one core", cpu_model="a processor", platform="Linux", source_revision="abc")
@@ -147,7 +148,6 @@ def make_report(groups: Mapping[str, tuple[Run, ...]], verdict: Verdict = Verdic
     pairs = tuple(_pair(first, second, verdict) for first, second in combinations(summaries, 2))
     known: dict[str, Any] = {
         "title": "A title",
-        "command": "loopbench compare",
         "comparison": Comparison(groups=summaries, pairs=pairs, margin=0.005, alpha=0.05),
         "specs": {label: runs[0].spec for label, runs in groups.items()},
         "runs": groups,
@@ -184,6 +184,7 @@ def make_diagnosis(text: str = "") -> Diagnosis:
         causes=(Cause(**words, evidence=(evidence,), side=Side.SECOND),),
         controls=(control,),
         verification=make_report(two_groups(), Verdict.IDENTICAL).comparison,
+        replay=make_replay(text),
         second=spec,
         fixed_second=spec.model_copy(update={"loss": Loss.SUM_OF_SQUARES}),
     )
@@ -196,8 +197,42 @@ def whole_report(text: str = "") -> Report:
     return make_report(
         {tape: first, fit: second, f"train-step{text}": make_group(Method.CUSTOM_TRAIN_STEP, (0.9, 0.91, 0.92))},
         title=f"A title{text}",
-        command=f"loopbench compare{text}",
+        preset=f"article{text}",
         claims=(ClaimOutcome(tape, f"92 %{text}", f"93 %{text}", None, f"too few{text}"), ClaimOutcome(tape)),
         failures=(f"a run failed{text}",),
         diagnoses={(tape, fit): make_diagnosis(text), (fit, f"train-step{text}"): f"not diagnosed{text}"},
     )
+
+
+# Of length 5.
+SKETCH = (3.0, 0.0, 4.0)
+
+
+def make_sketched(run: Run, *sketches: Sequence[float], **spec: Any) -> Run:
+    """The run with one of these sketches after each epoch."""
+    assert run.result is not None
+    history = tuple(
+        epoch.model_copy(update={"weights_sketch": tuple(sketch)})
+        for epoch, sketch in zip(run.result.history, sketches, strict=True)
+    )
+    return run.model_copy(
+        update={
+            "result": run.result.model_copy(update={"history": history}),
+            "spec": run.spec.model_copy(update=spec),
+        }
+    )
+
+
+def make_sketched_group(method: Method, *sketches: Sequence[Sequence[float]]) -> tuple[Run, ...]:
+    """A run per argument, which has the sketches of its two epochs."""
+    runs = make_group(method, [0.9] * len(sketches))
+    return tuple(make_sketched(run, *own) for run, own in zip(runs, sketches, strict=True))
+
+
+def sketched_report() -> Report:
+    """The first and the third group with the same weights, the second at a growing distance."""
+    tape = make_sketched_group(Method.GRADIENT_TAPE, (SKETCH, SKETCH), (SKETCH, SKETCH))
+    # Half a unit away at the first epoch, one and two units at the second.
+    fit = make_sketched_group(Method.FIT, ((3, 0.5, 4), (3, 1, 4)), ((3, 0.5, 4), (3, 0, 6)))
+    step = make_sketched_group(Method.CUSTOM_TRAIN_STEP, (SKETCH, SKETCH))
+    return make_report({"tape": tape, "fit": fit, "step": step})

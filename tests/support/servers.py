@@ -18,7 +18,7 @@ import pytest
 
 from loopbench_client import Client, Tls
 from loopbench_server.security.tokens import Role, new_token
-from tests.support.certificates import Authority
+from loopbench_server.workers import process_name
 
 # Seconds. Far longer than any action takes on a busy machine.
 SECONDS_TO_READY = 300
@@ -99,22 +99,30 @@ class ServerProcess:
 
     def processes(self) -> list[psutil.Process]:
         """All processes below the server."""
+        return self._children(recursive=True)
+
+    def _children(self, *, recursive: bool) -> list[psutil.Process]:
         with suppress(psutil.Error):
-            return psutil.Process(self.process.pid).children(recursive=True)
+            return psutil.Process(self.process.pid).children(recursive=recursive)
         return []
 
     def workers(self) -> list[psutil.Process]:
-        """Worker processes: the forkserver's children."""
-        own = os.nice(0)
-        return [child for child in self.processes() if niceness(child) > own]
+        """Worker processes: the forkserver's children, without those that wait for a run."""
+        return [child for child in self.processes() if is_busy_worker(child)]
+
+    def standby_workers(self) -> list[psutil.Process]:
+        """Worker processes that wait for a run."""
+        return [child for child in self.processes() if process_name.is_standby(child)]
 
     def forkserver(self) -> psutil.Process:
-        """The process that forks workers."""
-        own = os.nice(0)
-        (found,) = [
-            child for child in self.processes() if "forkserver" in command_line(child) and niceness(child) == own
-        ]
+        """The server's child that forks workers. A worker has the same command line."""
+        (found,) = [child for child in self._children(recursive=False) if "forkserver" in command_line(child)]
         return found
+
+
+def is_busy_worker(process: psutil.Process) -> bool:
+    """Whether the process is a worker with a task; only workers have a niceness."""
+    return niceness(process) > os.nice(0) and not process_name.is_standby(process)
 
 
 def niceness(process: psutil.Process) -> int:
@@ -168,6 +176,9 @@ def stop_server(server: ServerProcess) -> None:
 
 def guarded_server(folder: Path, *flags: str, deployment: Deployment = as_process) -> ServerProcess:
     """A server with TLS, tokens, and ports for metrics and health."""
+    # A machine that is lent for the tests of GPUs need not have the library that makes certificates.
+    from tests.support.certificates import Authority  # noqa: PLC0415
+
     authority = Authority(folder / "certificates")
     pair = authority.issue("server")
     pair.key.chmod(0o644)  # a container's user is nobody on this machine

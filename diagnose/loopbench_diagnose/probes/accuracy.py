@@ -3,8 +3,8 @@
 from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
-from loopbench_diagnose.reports import ACCURACIES, VALIDATION, Figure, Reports
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.reports import Figure, Reports
+from loopbench_diagnose.trace import MetricUse, Trace
 
 FIX = (
     "Name the class: SparseCategoricalAccuracy for classes and outputs of all classes, CategoricalAccuracy for one-hot "
@@ -39,8 +39,24 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 
 def _uncounted(experiment: Experiment, side: int) -> list[Figure]:
-    figures = [f for f in Reports(experiment, side).figures() if f.name.removeprefix(VALIDATION) in ACCURACIES]
-    return [f for f in figures if f.aggregation is None and not f.is_in_other_units]
+    figures = Reports(experiment, side).accuracies()
+    counted = _counted_right(experiment.epochs[side])
+    return [f for f in figures if f.aggregation is None and not f.is_in_other_units and not f.is_any_of(counted)]
+
+
+def _counted_right(trace: Trace) -> list[float]:
+    """Results of metrics that are of the right class for what they were fed with, and count one value a sample.
+
+    Where they are not the share of samples in their class, they were fed with other samples than those of the epoch.
+    """
+    right = {name for name, use in trace.metrics.items() if use.counted == use.samples and _has_right_class(use)}
+    return [result.value for result in trace.results if result.name in right]
+
+
+def _has_right_class(use: MetricUse) -> bool:
+    classes = use.output_shape[-1] if use.output_shape else 0
+    one_hot = use.label_shape == use.output_shape
+    return classes > 1 and use.kind == ("CategoricalAccuracy" if one_hot else "SparseCategoricalAccuracy")
 
 
 def _alike(own: list[Figure], other: list[Figure], experiment: Experiment) -> bool:

@@ -1,7 +1,6 @@
 """Eager, as a graph, or compiled by XLA: the same code executed in the side's own way and eagerly."""
 
 from loopbench.spec import Cause, Effect, Reason
-from loopbench_diagnose.data import Data
 from loopbench_diagnose.effects import finite
 from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, refuse_reuse
 from loopbench_diagnose.findings import SIDES, Findings, evidence, multiple, word
@@ -16,17 +15,13 @@ CHANCE = 0.1
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Runs each side on one batch both ways."""
-    data = experiment.first(experiment.batch_size)
-    own = [_run(experiment, side, data) for side in (0, 1)]
+    own = [_as_it_is(experiment, side) for side in (0, 1)]
     eager = [_eagerly(experiment, side, own[side]) for side in (0, 1)]
     distances = [_distance(experiment, eager[side], own[side]) for side in (0, 1)]
     for side in (0, 1):
-        differs = distances[side] > max(ROUNDING, experiment.tolerance)
-        if differs and (
-            own[side].drawn != eager[side].drawn or not _is_chance(experiment, side, eager[side], distances[side])
-        ):
-            # A function that draws by Python draws once, when it is traced.
-            _report_frozen(findings, side, distances[side])
+        traced = _traced(experiment, side, own[side], eager[side])
+        if traced is not None:
+            _report_frozen(findings, side, traced)
         else:
             stated = f"The {word(side)} side as it is and run eagerly: distance of the weights' movement."
             findings.control(f"eager_and_graph_{word(side)}", stated, 0.0, distances[side])
@@ -34,9 +29,14 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         _report_xla(findings, 0 if own[0].by_xla else 1, distances)
 
 
-def _run(experiment: Experiment, side: int, data: Data) -> Execution:
+def _run(experiment: Experiment, side: int, **how: bool) -> Execution:
+    data = experiment.first(experiment.batch_size)
+    return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS, **how)
+
+
+def _as_it_is(experiment: Experiment, side: int) -> Execution:
     try:
-        return experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS)
+        return _run(experiment, side)
     except Exception as error:
         refuse_reuse(error, f"the {word(side)} loop")
         raise
@@ -54,9 +54,18 @@ def _eagerly(experiment: Experiment, side: int, own: Execution) -> Execution:
         and experiment.repeat_gap(side) == 0
     ):
         return Execution(watched.whole_weights, in_graph=False, by_xla=False, drawn=watched.drawn)
-    return experiment.harness.run(
-        experiment.sides[side], experiment.first(experiment.batch_size), BATCH_EPOCHS, eagerly=True
-    )
+    return _run(experiment, side, eagerly=True)
+
+
+def _traced(experiment: Experiment, side: int, own: Execution, eager: Execution) -> float | None:
+    """The distance that tracing makes, if it makes one; XLA, which decides ties by rounding, has no part in it."""
+    distance = _distance(experiment, eager, own)
+    if distance <= max(ROUNDING, experiment.tolerance):
+        return None
+    if own.by_xla:
+        return _traced(experiment, side, _run(experiment, side, by_xla=False), eager)
+    # A function that draws by Python draws once, when it is traced.
+    return distance if own.drawn != eager.drawn or not _is_chance(experiment, side, eager, distance) else None
 
 
 def _distance(experiment: Experiment, eager: Execution, own: Execution) -> float:
@@ -65,8 +74,7 @@ def _distance(experiment: Experiment, eager: Execution, own: Execution) -> float
 
 
 def _is_chance(experiment: Experiment, side: int, eager: Execution, distance: float) -> bool:
-    data = experiment.first(experiment.batch_size)
-    other = experiment.harness.run(experiment.sides[side], data, BATCH_EPOCHS, eagerly=True, reseed=True)
+    other = _run(experiment, side, eagerly=True, reseed=True)
     return _distance(experiment, eager, other) > CHANCE * distance
 
 

@@ -50,6 +50,11 @@ WRONG: dict[Aggregation, Wrong] = {
         "are not touched.",
         "Multiply a batch's mean by the number of its samples before they are summed.",
     ),
+    Aggregation.UNRESET: Wrong(
+        Reason.METRIC,
+        "The metric lags behind: it holds all epochs before the last. The weights are not touched.",
+        "Call reset_state at the start of every epoch, and before every validation.",
+    ),
 }
 
 

@@ -45,13 +45,15 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 
 SCALED = "scales the loss"
+# A factor by hand that is smaller may be that of a sum.
+SMALLEST_BY_HAND = 100
 UNSCALED = "does not call scale_loss, though its optimizer divides by the scale"
 
 
 def _state(trace: Trace) -> str:
     scaling = any(isinstance(optimizer, keras.optimizers.LossScaleOptimizer) for optimizer in trace.scaling_optimizers)
     if not scaling:
-        return "has no loss scale optimizer"
+        return SCALED if trace.steps[0].loss_scale >= SMALLEST_BY_HAND else "has no loss scale optimizer"
     return SCALED if trace.steps[0].loss_scale != 1 else UNSCALED
 
 

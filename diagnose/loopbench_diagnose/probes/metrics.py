@@ -164,7 +164,17 @@ def _explain(experiment: Experiment, findings: Findings, metric: Metric) -> None
 
 
 def _explanations(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
-    for explain in (_averaged, _without_penalty, _micro_batches, _batches, _unfed, _scaled, _recomputed, _configured):
+    for explain in (
+        _averaged,
+        _without_penalty,
+        _micro_batches,
+        _never_reset,
+        _batches,
+        _unfed,
+        _scaled,
+        _recomputed,
+        _configured,
+    ):
         yield from explain(experiment, metric)
 
 
@@ -213,13 +223,17 @@ def _without_penalty(experiment: Experiment, metric: Metric) -> Iterator[Explana
 
 def _penalty(trace: Trace, metric: Metric) -> float:
     """Mean over the samples of what the model added in the calls that the metric is made of."""
-    if metric.is_validation:
-        calls = [call for call in trace.evaluations if call.steps_before == len(trace.steps)]
-    else:
-        calls = [step.call for step in _last_epoch(trace)]
+    calls = _calls(trace, metric)
     if not calls:
         return 0.0
     return float(np.average([call.penalty for call in calls], weights=[len(call.rows) for call in calls]))
+
+
+def _calls(trace: Trace, metric: Metric, *, all_epochs: bool = False) -> list[Call]:
+    """The calls that the metric is made of, where it is reset; of all epochs where it is not."""
+    if not metric.is_validation:
+        return [step.call for step in (trace.steps if all_epochs else _last_epoch(trace))]
+    return [call for call in trace.evaluations if all_epochs or call.steps_before == len(trace.steps)]
 
 
 def _last_epoch(trace: Trace) -> list[Step]:
@@ -230,15 +244,6 @@ def _batches(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
     """What one side's mean is made of, taken together in another way by the other side."""
     for side, trace in enumerate(experiment.epochs):
         own, other = metric.values[side], metric.values[1 - side]
-        if _never_reset(trace, own, other):
-            yield (
-                Reason.METRIC,
-                f"The {word(1 - side)} side never resets {metric.name}: it is the mean over all epochs",
-                1 - side,
-                "The metric lags behind: it holds all epochs before the last. The weights are not touched.",
-                "Call reset_state at the start of every epoch.",
-            )
-            return
         for use in (*trace.means, *experiment.epochs[1 - side].means):
             for values, weights in _windows(use.values, use.weights, trace.epochs):
                 made = Batches(values, weights)
@@ -296,17 +301,30 @@ def _micro_batches(experiment: Experiment, metric: Metric) -> Iterator[Explanati
                 return
 
 
-def _never_reset(trace: Trace, own: float, other: float) -> bool:
-    """Whether one value is the mean of the last epoch, and the other one that of all epochs."""
+def _never_reset(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
+    """One value is the mean of the last epoch, and the other one that of all epochs."""
+    wrong = WRONG[Aggregation.UNRESET]
+    for side, (own, other) in enumerate((metric.values, metric.values[::-1])):
+        if _is_unreset(experiment.epochs[side], own, other) or _is_way_of_all_epochs(experiment, side, metric):
+            title = f"What the {word(side)} side reports as {metric.name} is {Aggregation.UNRESET}"
+            yield wrong.reason, title, side, wrong.effect, wrong.fix
+            return
+
+
+def _is_unreset(trace: Trace, own: float, other: float) -> bool:
+    """Whether ``own`` is the mean of what a metric was given in all epochs, and ``other`` that of the last one."""
     losses = [(step.loss, float(len(step.call.rows))) for step in trace.steps]
-    by_name: dict[str, list[tuple[float, float]]] = {"": losses}
-    for use in trace.means:
-        by_name.setdefault(use.name, []).extend(zip(use.values, use.weights, strict=True))
-    for fed in by_name.values():
+    for fed in (losses, *(list(zip(use.values, use.weights, strict=True)) for use in trace.means)):
         count = len(fed) // trace.epochs
-        if count and _close(_mean(fed[-count:]), own) and _close(_mean(fed), other) and not _close(own, other):
+        if count and _close(_mean(fed[-count:]), other) and _close(_mean(fed), own) and not _close(own, other):
             return True
     return False
+
+
+def _is_way_of_all_epochs(experiment: Experiment, side: int, metric: Metric) -> bool:
+    """Whether a side's value comes about in all epochs as the other's does in the last one."""
+    way = _way(experiment, side, metric, all_epochs=True)
+    return way is not None and way == _way(experiment, 1 - side, metric)
 
 
 def _mean(fed: list[tuple[float, float]]) -> float:
@@ -384,17 +402,12 @@ def _recomputed(experiment: Experiment, metric: Metric) -> Iterator[Explanation]
     )
 
 
-def _way(experiment: Experiment, side: int, metric: Metric) -> str | None:
+def _way(experiment: Experiment, side: int, metric: Metric, *, all_epochs: bool = False) -> str | None:
     """How a side's value comes about, in words; the first way that fits."""
-    trace = experiment.epochs[side]
     data = experiment.data.validation if metric.is_validation else experiment.data
     if data is None:
         return None
-    if metric.is_validation:
-        calls = [call for call in trace.evaluations if call.steps_before == len(trace.steps)]
-    else:
-        calls = [step.call for step in _last_epoch(trace)]
-    found = _joined(experiment, data, calls)
+    found = _joined(experiment, data, _calls(experiment.epochs[side], metric, all_epochs=all_epochs))
     if found is None:
         return None
     labels, outputs, weights, batches = found

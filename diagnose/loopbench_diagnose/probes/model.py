@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loopbench.spec import Effect, Evidence, Reason
+from loopbench.spec import Effect, Evidence, LayerRecord, Reason
 from loopbench_diagnose.comparison import VALUES, distance, outputs_distance
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, multiple
-from loopbench_diagnose.replay import LayerRecord
 from loopbench_diagnose.trace import LayerOutput
 
 # Parts of a layer's configuration that change nothing of its outputs.
@@ -44,9 +43,11 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 def records(first: list[LayerOutput], second: list[LayerOutput]) -> tuple[LayerRecord, ...]:
     """Layers in the order of their calls, with the distance of their outputs."""
-    made = [LayerRecord(one.name, _distance(one, other)) for one, other in zip(first, second, strict=False)]
+    made = [
+        LayerRecord(name=one.name, difference=_distance(one, other)) for one, other in zip(first, second, strict=False)
+    ]
     rest = first[len(second) :] or second[len(first) :]
-    return (*made, *(LayerRecord(layer.name, None) for layer in rest))
+    return (*made, *(LayerRecord(name=layer.name) for layer in rest))
 
 
 def _distance(one: LayerOutput, other: LayerOutput) -> float | None:

@@ -1,15 +1,16 @@
 """What is made of a gradient: the optimizer's configuration, and clipping by hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose import clips
-from loopbench_diagnose.effects import copy_of, effect_of_field, finite, inner, updates
-from loopbench_diagnose.experiment import Experiment
+from loopbench_diagnose.effects import effect_of_field, finite, inner, updates
+from loopbench_diagnose.experiment import Experiment, Pair
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple, percent, word
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
+from loopbench_diagnose.settings import Schedule, comparable, copy_of, options, settings
 from loopbench_diagnose.trace import Step, Trace
 
 # Relative gaps of updates: below the first they are rounding, also where Adam divides rounding by rounding; between
@@ -86,7 +87,11 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         _configuration(first, second, float("inf"), findings, experiment)
         return
     real = _real_gap(first, second, experiment)
-    found = _configuration(first, second, real, findings, experiment) or _by_hand(first, second, real, findings)
+    found = (
+        _configuration(first, second, real, findings, experiment)
+        or _by_hand(first, second, real, findings)
+        or _clips_later(experiment, findings)
+    )
     _cancel(first, second, findings)
     if not found and not findings.reasons & EXPLAINED:
         _update_rule(first, second, real, findings, experiment)
@@ -152,20 +157,22 @@ def _configuration(first: Trace, second: Trace, real: float, findings: Findings,
         _report(findings, OTHER_FIELD, {"class": (type(one).__name__, type(other).__name__)}, whole, "")
         return True
     by_field: dict[Field, dict[str, tuple[Any, Any]]] = {}
-    for name, values in _differences(one.get_config(), other.get_config()).items():
+    for name, values in _differences(one, other).items():
         by_field.setdefault(FIELDS.get(name, OTHER_FIELD), {})[name] = values
     for field, differing in by_field.items():
         change = effect_of_field(one, first.steps, {name: values[1] for name, values in differing.items()})
         if change > EXACT:
-            more = clips.measured(first, second) if field is CLIPPING else ()
-            _report(findings, field, differing, change, _rate_effect(differing), more=more)
+            if field is CLIPPING:
+                _report_clips(findings, (first, second), differing, change)
+            else:
+                _report(findings, field, differing, change, _rate_effect(differing))
     return True
 
 
 def _main(trace: Trace) -> Any:
     """A side's optimizer without what has other causes: its rate, averaging and accumulation."""
     optimizer = inner(trace.optimizers[-1])
-    names = optimizer.get_config()
+    names = settings(optimizer)
     return copy_of(optimizer, **{name: value for name, value in NEUTRAL.items() if name in names})
 
 
@@ -193,9 +200,11 @@ def _copies_gap(one: Any, other: Any, steps: list[Step]) -> float:
     return gap(updates(copy_of(one), weights, gradients), updates(copy_of(other), weights, gradients))
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = [name for name in one if name != "name" and one[name] != other.get(name)]
-    return {name: (one[name], other.get(name)) for name in names}
+def _differences(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two optimizers differ."""
+    first, second = comparable(one), comparable(other)
+    names = [name for name in first if first[name] != second.get(name)]
+    return {name: (settings(one)[name], settings(other).get(name)) for name in names}
 
 
 def _rate_effect(differing: Mapping[str, tuple[Any, Any]]) -> str:
@@ -212,13 +221,14 @@ def _report(
     change: float,
     effect: str,
     *,
+    title: str = "",
     more: tuple[Evidence, ...] = (),
 ) -> None:
     stated = _describe(values)
     findings.cause(
         Cause(
             reason=field.reason,
-            title=f"{field.title}: {stated}",
+            title=title or f"{field.title}: {stated}",
             evidence=(
                 evidence("configuration", f"First and second: {stated}."),
                 evidence("update_gap", "Copies of the first optimizer, without and with this difference.", 0.0, change),
@@ -232,15 +242,36 @@ def _report(
     )
 
 
+def _report_clips(findings: Findings, traces: Pair, values: Mapping[str, tuple[Any, Any]], change: float) -> None:
+    field, title = replace(CLIPPING, fix=_clips_fix(*traces)), ""
+    if any(clips.changes(trace) for trace in traces):
+        title = _clips_title(*traces)
+    _report(findings, field, values, change, "", title=title, more=clips.measured(*traces))
+
+
+def _clips_title(first: Trace, second: Trace) -> str:
+    return f"{CLIPPING.title}: first {clips.stated(first, second)}, second {clips.stated(second, first)}"
+
+
+def _clips_fix(first: Trace, second: Trace) -> str:
+    pairs = ((first, second, "first"), (second, first, "second"))
+    scaled = [name for one, other, name in pairs if clips.scaled_limit(one, other) is not None]
+    if not scaled:
+        return CLIPPING.fix
+    return (
+        f"Divide the {scaled[0]} side's gradients by the loss scale first, and clip them after that, or leave the "
+        f"clipping to the inner optimizer."
+    )
+
+
 def _describe(values: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(f"{name} {_value(first)} and {_value(second)}" for name, (first, second) in values.items())
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        # A schedule, as Keras serializes it.
-        parts = ", ".join(f"{name}={_value(part)}" for name, part in value.get("config", {}).items() if name != "name")
-        return f"{value.get('class_name')}({parts})"
+    if isinstance(value, Schedule):
+        parts = ", ".join(f"{name}={_value(part)}" for name, part in options(value).items())
+        return f"{type(value).__name__}({parts})"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -251,16 +282,46 @@ def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bo
     findings.cause(
         Cause(
             reason=CLIPPING.reason,
-            title=f"{CLIPPING.title}: first {clips.stated(first)}, second {clips.stated(second)}",
+            title=_clips_title(first, second),
             evidence=(
                 *clips.measured(first, second),
                 evidence("update_gap", "Distance of the first updates, relative to their norm.", 0.0, real),
             ),
             consequence=f"The first update differs by {multiple(real)} its norm.",
-            fix=CLIPPING.fix,
+            fix=_clips_fix(first, second),
         ),
         Effect.TRAINING,
         finite(real),
+    )
+    return True
+
+
+def _clips_later(experiment: Experiment, findings: Findings) -> bool:
+    """Whether a side clips gradients that come only after the first batch, at the place where the replays part."""
+    first, second = traces = experiment.comparison.traces
+    parted = experiment.comparison.first
+    if parted is None or parted.place not in ("applied gradient", "update"):
+        return False
+    steps = [step for trace in traces for step in trace.updates_made[parted.update].steps]
+    if len(steps) != len(traces) or not all(clips.only_clips(trace) for trace in traces):
+        return False
+    applied = gap(*(clips.remaining(trace, step) for trace, step in zip(traces, steps, strict=True)))
+    if applied <= experiment.comparison.tolerance_at(parted.update):
+        return False
+    number = parted.update + 1
+    findings.cause(
+        Cause(
+            reason=CLIPPING.reason,
+            title=_clips_title(first, second) + (f", from update {number} on" if parted.update else ""),
+            evidence=(
+                *clips.lengths(steps, f"gradient of update {number}"),
+                evidence("applied_gap", f"Distance of the gradients of update {number} after all clips.", 0.0, applied),
+            ),
+            consequence=f"The clipped gradient of update {number} differs by {multiple(applied)} its norm.",
+            fix=_clips_fix(first, second),
+        ),
+        Effect.TRAINING,
+        finite(applied),
     )
     return True
 
@@ -355,8 +416,7 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
     if _decay(first, second, findings, experiment, real):
         return
     if first.optimizers and second.optimizers:
-        configurations = (inner(trace.optimizers[-1]).get_config() for trace in (first, second))
-        differing = _differences(*configurations)
+        differing = _differences(*(inner(trace.optimizers[-1]) for trace in (first, second)))
         measured += [evidence("configuration", f"First and second: {_describe(differing)}.")] if differing else []
     title, fix = _scaled(first, second) or _by_row(first, second, experiment) or (OTHER if real >= ROUNDING else LATER)
     findings.cause(

@@ -8,6 +8,7 @@ from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, word
 from loopbench_diagnose.gradients import ratio, subtract
+from loopbench_diagnose.settings import Schedule, options
 from loopbench_diagnose.trace import Trace, Update
 
 # Relative; rates are float32.
@@ -138,17 +139,17 @@ def _schedule(
 
 
 def _words(traces: tuple[Trace, Trace]) -> list[Evidence]:
-    """Keras schedules with their options."""
+    """Schedules of Keras's kind with their options."""
     return [
         evidence(f"{word(side)}_schedule", f"The {word(side)} side's schedule: {_describe_schedule(rate)}.")
         for side, trace in enumerate(traces)
-        if hasattr(rate := _schedule_of(trace), "get_config")
+        if isinstance(rate := _schedule_of(trace), Schedule)
     ]
 
 
 def _describe_schedule(rate: Any) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in rate.get_config().items() if name != "name")
-    return f"{type(rate).__name__}({options})"
+    stated = ", ".join(f"{name}={value}" for name, value in options(rate).items())
+    return f"{type(rate).__name__}({stated})"
 
 
 def _later(experiment: Experiment, findings: Findings) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from loopbench_diagnose.instrumentation import Enough
+from loopbench_diagnose.effects import learning_rate
+from loopbench_diagnose.instrumentation import Enough, float64
 from loopbench_diagnose.patching import replaced
 
 
@@ -23,6 +24,7 @@ class Limit:
         self._end = None if seconds is None else time.monotonic() + seconds
         self._most = updates
         self._optimizers: dict[int, tuple[Any, int]] = {}
+        self._first_rates: set[float | None] = set()
         self._thread = threading.get_ident()
         self.reached = False
 
@@ -31,13 +33,20 @@ class Limit:
         if id(optimizer) not in self._optimizers:
             # Where a graph is traced, its variables have values outside of it.
             with tf.init_scope():
-                start = int(optimizer.iterations) if optimizer.built else 0
+                start = int(float64(optimizer.iterations)) if optimizer.built else 0
+                self._first_rates.add(learning_rate(optimizer))
             self._optimizers[id(optimizer)] = optimizer, start
 
     @property
     def updates(self) -> int:
         """Updates so far."""
-        return sum(int(one.iterations) - start for one, start in self._optimizers.values() if one.built)
+        return sum(int(float64(one.iterations)) - start for one, start in self._optimizers.values() if one.built)
+
+    @property
+    def rates(self) -> set[float]:
+        """Learning rates of all optimizers before their first updates and now, without those of schedules."""
+        now = {learning_rate(one) for one, _ in self._optimizers.values()}
+        return {rate for rate in self._first_rates | now if rate is not None}
 
     def check(self) -> None:
         """Ends the training where a limit is reached.

@@ -7,19 +7,21 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import leaves, sample_keys
-from loopbench_diagnose.effects import copy_of, inner
+from loopbench_diagnose.effects import inner, learning_rate
 from loopbench_diagnose.gradients import ratio, subtract
 from loopbench_diagnose.losses import identify
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.program.fed import batch_size, is_readable, is_shuffled
 from loopbench_diagnose.program.recovery import COMPILED, Configuration, NotRecoveredError
 from loopbench_diagnose.program.run import Program
+from loopbench_diagnose.settings import copy_or_none
 from loopbench_diagnose.trace import LossCall, Step, Trace, combined
 
 # The classes of losses whose names are not made of their functions'.
 CLASSES = {"kl_divergence": "KLDivergence"}
 # Relative residual of a movement that is a multiple of its gradient.
 PROPORTIONAL = 1e-3
+NOT_COPIED = "its optimizer cannot be created again from what get_config states"
 
 
 def recover(program: Program) -> Configuration:
@@ -43,17 +45,21 @@ def _compiled(program: Program) -> Configuration:
     overrides = type(model).train_step is not keras.Model.train_step
     if loss is None and overrides:
         raise NotRecoveredError("the model computes its loss in a train_step of its class")
+    if usage.optimizer is None:
+        raise NotRecoveredError(NOT_COPIED)
     fit = usage.fits[0]
     readable = is_readable(fit)
     return Configuration(
         loss=loss,
-        optimizer=copy_of(inner(model.optimizer)),
+        optimizer=usage.optimizer,
         batch_size=batch_size(fit, program.build_model) if readable else len(program.trace.steps[0].call.rows),
         epochs=sum(one["epochs"] - one["initial_epoch"] for one in usage.fits),
         metrics=stated.get("metrics"),
         shuffle=readable and is_shuffled(fit, program.build_model),
         class_weight=fit["class_weight"],
         compile_options={name: stated[name] for name in COMPILED if stated.get(name) is not None},
+        changes_rate=program.history.changes_rate
+        or learning_rate(usage.optimizer) != learning_rate(inner(model.optimizer)),
     )
 
 
@@ -68,6 +74,7 @@ def _observed(program: Program) -> Configuration:
         metrics=["accuracy"] if any("acc" in name for name in program.history.reported) else None,
         shuffle=_shuffles(program, trace),
         class_weight=program.data.class_weight,
+        changes_rate=program.history.changes_rate,
     )
 
 
@@ -87,7 +94,7 @@ def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
     if len(trace.optimizers) > 1 and not _is_recreated(trace):
         raise NotRecoveredError(f"the loop trains with {len(trace.optimizers)} optimizers")
     if trace.optimizers:
-        return copy_of(inner(trace.optimizers[0]))
+        return _untrained(inner(trace.optimizers[0]), trace)
     update = next((one for one in trace.updates_made if one.by_hand), None)
     gradients = None if update is None else update.steps[0].gradients
     if update is None or gradients is None or update.before is None or update.after is None:
@@ -96,6 +103,16 @@ def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
     if found.residual > PROPORTIONAL or found.scale <= 0:
         raise NotRecoveredError("the loop updates the weights by a rule that is not gradient descent")
     return keras.optimizers.SGD(float(f"{found.scale:.4g}"))
+
+
+def _untrained(optimizer: Any, trace: Trace) -> keras.optimizers.Optimizer:
+    """A copy with the learning rate of the first update, which the loop may have changed since."""
+    rates = trace.updates_made[0].rates if trace.updates_made else {}
+    is_number = rates and learning_rate(optimizer) is not None
+    made = copy_or_none(optimizer, **({"learning_rate": next(iter(rates.values()))} if is_number else {}))
+    if made is None:
+        raise NotRecoveredError(NOT_COPIED)
+    return made
 
 
 def _is_recreated(trace: Trace) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 
+from loopbench_diagnose.effects import learning_rate
 from loopbench_diagnose.loops import Loop, compile_and_fit
+from loopbench_diagnose.settings import Schedule, options, plain, settings
 
 # Names that Keras's `compile` takes and that say what is trained, beside loss, optimizer and metrics.
 COMPILED = ("loss_weights", "weighted_metrics")
@@ -25,6 +27,7 @@ class Configuration:
 
     ``loss`` is as for ``compile``: a name, a loss, a function or a structure of them, None where the model adds its
     losses itself. ``optimizer`` is one that has not trained. ``compile_options`` are more options for ``compile``.
+    ``changes_rate`` says that the program changes the learning rate during the training, as a callback does.
     """
 
     loss: Any
@@ -35,12 +38,12 @@ class Configuration:
     shuffle: bool = True
     class_weight: Mapping[int, float] | None = None
     compile_options: Mapping[str, Any] = field(default_factory=dict)
+    changes_rate: bool = False
 
     @property
     def learning_rate(self) -> float | None:
         """The learning rate at the start, None where it is no number."""
-        rate = self.optimizer.get_config().get("learning_rate")
-        return float(rate) if isinstance(rate, int | float) else None
+        return learning_rate(self.optimizer)
 
     def code(self) -> str:
         """Python that trains ``model`` on ``x`` and ``y`` like this."""
@@ -54,7 +57,7 @@ class Configuration:
         if not self.shuffle:
             fitted["shuffle"] = "False"
         if self.class_weight is not None:
-            fitted["class_weight"] = repr(dict(self.class_weight))
+            fitted["class_weight"] = code_of({label: _rounded(weight) for label, weight in self.class_weight.items()})
         return f"{_call('model.compile', given)}\n{_call('model.fit', {'x': 'x', 'y': 'y', **fitted})}\n"
 
     def loop(self) -> Loop:
@@ -87,21 +90,21 @@ def _arguments(given: Mapping[str, str]) -> str:
 def code_of(value: Any) -> str:
     """Python for a value that ``compile`` takes: Keras objects with the options that are not their defaults."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key!r}: {code_of(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{code_of(key)}: {code_of(one)}' for key, one in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(code_of, value))}]"
     if isinstance(value, KINDS):
         return _object(value)
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    return repr(value)
+    return repr(plain(value))
 
 
 KINDS = (
     keras.optimizers.Optimizer,
     keras.losses.Loss,
     keras.metrics.Metric,
-    keras.optimizers.schedules.LearningRateSchedule,
+    Schedule,
 )
 # Options that change nothing.
 UNSTATED = frozenset({"name", "dtype"})
@@ -113,28 +116,35 @@ def _object(value: Any) -> str:
     kind = type(value)
     # Some losses leave options of their functions out of their configuration, as Huber its delta.
     options = getattr(value, "_fn_kwargs", None) or {}
-    config = dict(value.get_config()) | {
-        name: options[name] for name in inspect.signature(kind).parameters if name in options
-    }
+    config = _config(value) | {name: options[name] for name in inspect.signature(kind).parameters if name in options}
     default = _defaults(kind)
     given = {name: one for name, one in config.items() if name not in UNSTATED and one != default.get(name)}
-    live = {name: getattr(value, f"_{name}", None) for name in given}
-    stated = {name: live[name] if isinstance(live[name], KINDS) else _rounded(one) for name, one in given.items()}
-    return f"{_name(kind, value)}({_arguments({name: code_of(one) for name, one in stated.items()})})"
+    return f"{_name(kind, value)}({_arguments({name: code_of(_rounded(one)) for name, one in given.items()})})"
+
+
+def _config(value: Any) -> dict[str, Any]:
+    """The options that make another object like ``value``."""
+    if isinstance(value, keras.optimizers.Optimizer):
+        return {name: plain(one) for name, one in settings(value).items()}
+    if isinstance(value, Schedule):
+        taken = inspect.signature(type(value)).parameters
+        return {name: one for name, one in options(value).items() if name in taken}
+    return dict(value.get_config())
 
 
 def _defaults(kind: type) -> dict[str, Any]:
     """The options of a new object; of the signature alone where some have no default."""
     stated = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
     try:
-        return stated | dict(kind().get_config())
+        return stated | _config(kind())
     except TypeError:
         return stated
 
 
 def _rounded(value: Any) -> Any:
     """A number in float32, as a variable holds it, in its shortest form."""
-    return float(f"{value:.7g}") if isinstance(value, float) else value
+    number = plain(value)
+    return float(f"{number:.7g}") if isinstance(number, float) else number
 
 
 def _name(kind: type, value: Any) -> str:

@@ -15,7 +15,6 @@ from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
-from loopbench_diagnose.replay import Replay
 from loopbench_diagnose.side import Side
 from loopbench_diagnose.trace import Trace
 
@@ -56,26 +55,27 @@ MEASURED = frozenset(
         Reason.SHUFFLE,
     }
 )
+# Faults that stock training alone has, because it is configured by what the loop's optimizer shows.
+OF_STOCK = frozenset({Reason.LOSS_SCALING})
 # Scores that differ by less say nothing.
 MARGIN = 0.03
 SEEDS = (0, 1, 2)
 
 
-def compare(program: Program, findings: Findings, progress: Progress) -> Replay:
+def compare(program: Program, findings: Findings, progress: Progress) -> None:
     """Adds what the loop does otherwise than stock training: faults as causes, and the rest as notes."""
     if program.is_stock:
         findings.note("The loop is compile and fit: it was not compared with itself.")
-        return Replay()
+        return
     try:
         stock = _stock(program)
     except NotRecoveredError as error:
         findings.left_out(f"comparison with stock training: left out, because {error}")
-        return Replay()
+        return
     experiment = Experiment(program.harness, program.watched_data, (stock, program.bounded_side))
     found = ask(experiment, PROBES, lambda name, done, total: progress(f"{name} (against stock training)", done, total))
-    replay = replay_of(experiment, found)
+    findings.replay = reworded_replay(replay_of(experiment, found))
     _take(program, experiment.comparison.traces[1], found, findings)
-    return reworded_replay(replay)
 
 
 def _stock(program: Program) -> Side:
@@ -91,6 +91,8 @@ def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -
         cause.reason in FAULTS - {Reason.NON_FINITE} and cause.effect is Effect.TRAINING for _, cause in found.ranked
     )
     for size, cause in found.ranked:
+        if cause.side is Fault.FIRST and cause.reason in OF_STOCK:
+            continue
         stated = reworded(cause)
         # Stock training is at fault where its configuration is not the loop's: the loop is not.
         blamed = cause.side is not Fault.FIRST and not (certain and cause.reason in MEASURED)

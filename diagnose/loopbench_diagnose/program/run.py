@@ -21,6 +21,7 @@ from loopbench_diagnose.program.recovery import Configuration
 from loopbench_diagnose.program.tasks import NUMERIC, Kind, Task, recognize
 from loopbench_diagnose.program.training import Outcome, Trainer, initial, orders
 from loopbench_diagnose.program.usage import Usage, observed
+from loopbench_diagnose.settings import copy_of
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Trace
 from loopbench_diagnose.variables import everything, parameters
@@ -47,7 +48,8 @@ class History:
 
     ``epochs`` are the figures of every epoch of ``fit``, and ``reported`` those that the loop returned of the last one.
     ``weights`` are the final values of all variables of ``model``. ``updates`` counts those of all optimizers, and
-    ``complete`` is False where a limit ended the loop.
+    ``complete`` is False where a limit ended the loop. ``changes_rate`` says that optimizers had several learning
+    rates, other than by a schedule.
     """
 
     epochs: tuple[dict[str, float], ...]
@@ -57,6 +59,7 @@ class History:
     model: keras.Model
     updates: int
     complete: bool
+    changes_rate: bool = False
 
 
 class Program:
@@ -111,7 +114,14 @@ class Program:
                 # With their own shuffles.
                 reported = self._own.train(model, self._pipelines, self.epochs)
         return History(
-            tuple(usage.epochs), figures(reported), usage, initial(model), model, limit.updates, not limit.reached
+            epochs=tuple(usage.epochs),
+            reported=figures(reported),
+            usage=usage,
+            weights=initial(model),
+            model=model,
+            updates=limit.updates,
+            complete=not limit.reached,
+            changes_rate=len(limit.rates) > 1,
         )
 
     @property
@@ -439,7 +449,7 @@ class Program:
             model = self.harness.made(factory)
             given = configuration.optimizer if optimizer is None else optimizer
             model.compile(
-                optimizer=type(given).from_config(given.get_config()),
+                optimizer=copy_of(given),
                 loss=configuration.loss if loss is None else loss,
                 jit_compile=False,
                 **configuration.compile_options,

@@ -8,7 +8,9 @@ from typing import Any
 
 import keras
 
+from loopbench_diagnose.effects import inner
 from loopbench_diagnose.patching import replaced
+from loopbench_diagnose.settings import copy_or_none
 
 # What `Model.fit` takes and that says what is trained, and for how long.
 FITTED = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
@@ -18,14 +20,22 @@ FITTED = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 class Usage:
     """Calls on one model: ``compiles`` counts ``Model.compile``, ``fits`` has the arguments of every ``Model.fit``.
 
-    ``epochs`` has the figures of every epoch that ``fit`` ended. ``is_part`` says that another model was trained by
-    ``fit`` that holds weights of this one.
+    ``optimizer`` is a copy of the optimizer that the first ``fit`` begins with, before a callback changes its settings;
+    None where it cannot be copied. ``epochs`` has the figures of every epoch that ``fit`` ended. ``is_part`` says that
+    another model was trained by ``fit`` that holds weights of this one.
     """
 
     compiles: int = 0
     is_part: bool = False
+    optimizer: Any = None
     fits: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
+
+    def add_fit(self, model: keras.Model, arguments: dict[str, Any]) -> None:
+        """Adds a call of ``fit``, before it trains."""
+        if not self.fits:
+            self.optimizer = copy_or_none(inner(model.optimizer))
+        self.fits.append(arguments)
 
     def add_epoch(self, logs: Mapping[str, Any] | None) -> None:
         """Adds the figures of an epoch."""
@@ -69,7 +79,7 @@ def observed(model: keras.Model) -> Iterator[Usage]:
             bound.apply_defaults()
             arguments = dict(bound.arguments)
             arguments.pop("self", None)
-            usage.fits.append(arguments)
+            usage.add_fit(model, arguments)
             given = arguments["callbacks"]
             if not isinstance(given, keras.callbacks.CallbackList):
                 own = [] if given is None else list(given) if isinstance(given, list | tuple) else [given]

@@ -1,11 +1,9 @@
 """Texts on two sides, said of stock training and the loop."""
 
 import re
-from dataclasses import replace
 from functools import partial
 
-from loopbench.spec import Cause
-from loopbench_diagnose.replay import Replay
+from loopbench.spec import Cause, Replay
 
 STOCK, LOOP = "stock training", "the loop"
 
@@ -51,11 +49,11 @@ def reworded(cause: Cause) -> Cause:
 def reworded_replay(replay: Replay) -> Replay:
     """A replay of stock training and the loop."""
     first = replay.first_difference
-    return replace(
-        replay,
-        names=(STOCK, LOOP),
-        first_difference=None if first is None else replace(first, text=said(first.text)),
-        compared=tuple(map(said, replay.compared)),
-        # Stock training reports every loss; that a loop does not is no difference.
-        not_compared=tuple(text for text in map(said, replay.not_compared) if f"by {STOCK} only" not in text),
-    )
+    # Stock training reports every loss; that a loop does not is no difference.
+    not_compared = tuple(text for text in map(said, replay.not_compared) if f"by {STOCK} only" not in text)
+    texts = {
+        "first_difference": None if first is None else first.model_copy(update={"text": said(first.text)}),
+        "compared": tuple(map(said, replay.compared)),
+        "not_compared": not_compared,
+    }
+    return replay.model_copy(update=texts)

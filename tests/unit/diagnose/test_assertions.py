@@ -6,7 +6,7 @@ import pytest
 
 from loopbench_diagnose import assert_same_training, assertions
 from loopbench_diagnose.diagnosis import Diagnosis
-from tests.support.replays import make_diagnosis
+from tests.support.loop_diagnoses import make_diagnosis
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis) -> list[Any]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from loopbench.page.html import Html, element
-from loopbench.spec import Cause, Effect, Evidence, Side
+from loopbench.page.pictures import MOST_ROWS
+from loopbench.spec import Cause, Effect, Evidence, FirstDifference, LayerRecord, Replay, Side
 from loopbench_diagnose.diagnosis import Diagnosis, describe
-from loopbench_diagnose.pictures import MOST_ROWS
-from loopbench_diagnose.replay import FirstDifference, LayerRecord, MetricRecord, Replay, UpdateRecord, VariableRecord
+from tests.support.loop_diagnoses import make_diagnosis
 from tests.support.pages import Page
-from tests.support.replays import make_diagnosis, make_replay
+from tests.support.replays import make_metric, make_replay, make_update, make_variable
 
 HOSTILE = "\"'><img src=x onerror=alert(1)><script>alert(2)</script></style>&amp;"
 
@@ -75,7 +75,7 @@ def test_metrics_are_side_by_side(page: Page) -> None:
 
 
 def test_a_metric_of_different_weights_does_not_agree(tmp_path: Path) -> None:
-    replay = Replay(metrics=(MetricRecord("loss", (0.83, 0.74), agrees=True),))
+    replay = Replay(metrics=(make_metric("loss", 0.83, 0.74, agrees=True),))
     page = Page(Diagnosis(causes=(), controls=(), replay=replay).save(tmp_path / "report.html"))
     assert page.row("loss") == "loss 0.83 0.74 differs with the weights"
 
@@ -107,14 +107,14 @@ def hostile() -> Diagnosis:
         effect=Effect.STATE,
     )
     replay = Replay(
-        (UpdateRecord(1, float("inf"), (None, 1.0), (1, 1), (1, 1), (1.0, None)),),
-        (VariableRecord(word, -1.0, (1.0, 1.0), (True, True)),),
-        (LayerRecord(word, 1.0),),
-        word,
-        (MetricRecord(word, (float("nan"), 1.0), agrees=False),),
-        FirstDifference(1, word, word),
-        (word,),
-        (word,),
+        updates=(make_update(1, float("inf")),),
+        variables=(make_variable(word, -1.0),),
+        layers=(LayerRecord(name=word, difference=1.0),),
+        first_differing_layer=word,
+        metrics=(make_metric(word, float("nan"), 1.0),),
+        first_difference=FirstDifference(update=1, place=word, text=word),
+        compared=(word,),
+        not_compared=(word,),
     )
     return Diagnosis(causes=(cause,), controls=cause.evidence, rounding=(cause,), not_tested=(word,), replay=replay)
 
@@ -134,7 +134,7 @@ def test_a_diagnosis_without_replay_or_causes_has_no_empty_sections(tmp_path: Pa
 
 
 def test_a_program_alone_shows_notes_and_its_configuration(tmp_path: Path) -> None:
-    replay = Replay(metrics=(MetricRecord("loss", (0.5, 0.6), agrees=False),), names=("stock training", "the loop"))
+    replay = Replay(metrics=(make_metric("loss", 0.5, 0.6),))
     found = Diagnosis(
         causes=(), controls=(), alone=True, notes=(HOSTILE,), configuration="model.fit(x, y)\n", replay=replay
     )
@@ -146,7 +146,7 @@ def test_a_program_alone_shows_notes_and_its_configuration(tmp_path: Path) -> No
 
 
 def test_a_long_table_ends_with_a_count(tmp_path: Path) -> None:
-    layers = tuple(LayerRecord(f"layer_{number}", 0.0) for number in range(MOST_ROWS + 5))
+    layers = tuple(LayerRecord(name=f"layer_{number}", difference=0.0) for number in range(MOST_ROWS + 5))
     page = Page(Diagnosis(causes=(), controls=(), replay=Replay(layers=layers)).save(tmp_path / "report.html"))
     assert len(page.rows) == MOST_ROWS + 1
     assert "5 more layers are not shown." in page.text

@@ -23,6 +23,16 @@ def build_model() -> keras.Model:
     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
 
 
+class Warmup(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
+    """A schedule as people write it, without a configuration."""
+
+    def __init__(self, size: int, steps: int = 40) -> None:
+        self.size, self.steps = size, steps
+
+    def __call__(self, step: Any) -> Any:
+        return keras.ops.cast(step, "float32") / (self.size * self.steps)
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [
@@ -35,10 +45,18 @@ def build_model() -> keras.Model:
         ),
         (["accuracy", keras.metrics.AUC(num_thresholds=5)], "['accuracy', keras.metrics.AUC(num_thresholds=5)]"),
         ({"head": "mse"}, "{'head': 'mse'}"),
+        (keras.optimizers.SGD(Warmup(4)), "keras.optimizers.SGD(learning_rate=Warmup(size=4))"),
+        ([np.float32(0.5), np.int64(2)], "[0.5, 2]"),
     ],
 )
 def test_options_are_python(value: Any, code: str) -> None:
     assert code_of(value) == code
+
+
+def test_class_weights_of_numpy_are_plain_numbers() -> None:
+    weights: dict[Any, Any] = {np.int64(0): np.float64(1 / 3), 1: np.float32(1.6)}
+    made = Configuration("mse", keras.optimizers.SGD(), batch_size=8, epochs=2, class_weight=weights)
+    assert made.code().endswith("class_weight={0: 0.3333333, 1: 1.6})\n")
 
 
 def test_the_code_of_a_configuration_trains_like_it() -> None:

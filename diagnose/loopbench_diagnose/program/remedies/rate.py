@@ -11,9 +11,13 @@ HIGHER = (10.0, 100.0, 1_000.0)
 
 
 def remedies(bench: Bench) -> Iterator[Remedy]:
-    """Lower rates and higher ones; none where the rate follows a schedule."""
-    rate = bench.program.configuration.learning_rate
-    if rate is None:
+    """Lower rates and higher ones; none where the rate follows a schedule, or the program changes it.
+
+    Trial trainings keep the rate of the start, so their scores say nothing of a rate that changes.
+    """
+    configuration = bench.program.configuration
+    rate = configuration.learning_rate
+    if rate is None or configuration.changes_rate:
         return
     for factor in (*LOWER, *HIGHER):
         high = factor < 1
