@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from loopbench_client import Client
-from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP, command_line, niceness
+from loopbench_server.workers import process_name
+from tests.support.servers import SECONDS_TO_READY, SECONDS_TO_STOP, command_line, is_busy_worker
 
 # A variable of the server's environment, which every process below it inherits, orphans included.
 MARK = "LOOPBENCH_TESTS_MARK"
@@ -89,21 +90,21 @@ class ServerUnderTest:
         return found
 
     def workers(self) -> list[psutil.Process]:
-        """Worker processes; only these have a niceness."""
-        return [process for process in self._below() if niceness(process) > os.nice(0)]
+        """Worker processes, without those that wait for a run."""
+        return [process for process in self._below() if is_busy_worker(process)]
+
+    def standby_workers(self) -> list[psutil.Process]:
+        """Worker processes that wait for a run."""
+        return [process for process in self._below() if process_name.is_standby(process)]
 
     def forkserver(self) -> list[psutil.Process]:
-        """The process that forks all workers, once it exists."""
-        return [
-            process
-            for process in self._below()
-            if niceness(process) == os.nice(0) and "forkserver" in command_line(process)
-        ]
+        """The server's child that forks all workers, once it exists. A worker has the same command line."""
+        return [process for process in self._below(recursive=False) if "forkserver" in command_line(process)]
 
-    def _below(self) -> list[psutil.Process]:
+    def _below(self, *, recursive: bool = True) -> list[psutil.Process]:
         assert self.process is not None
         with suppress(psutil.Error):
-            return psutil.Process(self.process.pid).children(recursive=True)
+            return psutil.Process(self.process.pid).children(recursive=recursive)
         return []
 
 

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.slow
 SERVICE = "/loopbench.v1.BenchmarkService"
 INFO = http2.hello() + http2.request(f"{SERVICE}/GetServerInfo", b"")
 THREADS_FOR_PROCESSES = 20
+# The server keeps two by default, one per slot.
+STANDBY_WORKERS = 2
 CONNECTIONS, CANCELLED, WATCHERS, EPOCHS = 200, 300, 200, 1_000
 # A connection opens the file and its log; all share one index of the log. SQLite closes the file of a connection late
 # if others hold locks, and reuses it.
@@ -168,6 +170,7 @@ def all_threads_and_connections_made(server: ServerProcess, run: Run) -> None:
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_the_server_stays_responsive_and_leaks_nothing(server: ServerProcess, trained: Run, trouble: str) -> None:
     all_threads_and_connections_made(server, trained)
+    eventually(lambda: len(server.standby_workers()) == STANDBY_WORKERS)
     files, threads = held_by(server)
     with TROUBLES[trouble](server.address):
         assert is_responsive(server.address, trained)

@@ -171,7 +171,7 @@ def jobs_of_an_hour(hour: int, clients: list[Client]) -> None:
 def sample(hour: int, server: ServerUnderTest, database: sqlite3.Connection, folder: Path) -> Sample:
     assert server.process is not None
     process = psutil.Process(server.process.pid)
-    eventually(lambda: not server.workers())
+    eventually(lambda: not server.workers() and server.standby_workers())
     limit = (KEPT_HOURS + 1) * (RUNS_AN_HOUR + 1)
 
     def rows() -> int:

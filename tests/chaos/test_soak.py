@@ -142,7 +142,8 @@ class Sample:
 
 
 def find_children(server: ServerProcess) -> set[int]:
-    return {child.pid for child in psutil.Process(server.process.pid).children(recursive=True)}
+    """Process ids below the server, without those of standby workers: each run replaces one."""
+    return {child.pid for child in server.processes()} - {child.pid for child in server.standby_workers()}
 
 
 HEADINGS = "       s   RSS/MB   USS/MB  files  threads  children"
@@ -195,4 +196,5 @@ def test_nothing_grows_or_leaks(ready: ServerProcess, request: pytest.FixtureReq
     assert last <= GROWTH * middle or minutes < MINUTES_TO_SETTLE
     assert not {code for _, code in load.answers} & NEVER
     eventually(lambda: find_children(ready) <= before)
+    assert len(ready.standby_workers()) <= SLOTS
     assert ready.faults() == []

@@ -1,12 +1,13 @@
 """Tests that need a GPU. They skip where TensorFlow sees none."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.servers import client, deployment, server, start
+from tests.support.servers import SHARED_FLAGS, ServerProcess, client, deployment, start, start_server, stop_server
 
-__all__ = ["client", "deployment", "server", "start"]
+__all__ = ["client", "deployment", "start"]
 
 HERE = Path(__file__).parent
 
@@ -25,3 +26,12 @@ def _gpu() -> None:
 
     if not tf.config.list_physical_devices("GPU"):
         pytest.skip("no GPU: TensorFlow sees none; pip install '.[gpu]' brings CUDA's libraries for NVIDIA's driver")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server without standby workers, so that only runs use memory of the GPUs."""
+    running = start_server(tmp_path_factory.mktemp("server"), *SHARED_FLAGS, "--standby-workers", "0")
+    running.wait_ready()
+    yield running
+    stop_server(running)

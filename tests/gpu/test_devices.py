@@ -1,9 +1,7 @@
 """The choice of a GPU, its slots, and its memory."""
 
-import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -11,11 +9,10 @@ from loopbench.spec import Dataset, Device, Method, Run, RunSpec, RunState
 from loopbench_client import Client
 from loopbench_client.errors import LoopbenchError
 
+from .memory import CONTEXT, NOISE, used_memory, wait_for_memory
+
 SHORT = RunSpec(dataset=Dataset.DIGITS, epochs=1, device=Device.GPU)
 LONG = RunSpec(dataset=Dataset.DIGITS, epochs=1_000, device=Device.GPU)
-SECONDS = 120
-# Memory in MiB that a process on a GPU needs at least, and by which two idle moments may differ.
-CONTEXT, NOISE = 100, 50
 
 PROGRAM = """
 import tensorflow as tf
@@ -30,21 +27,6 @@ print(float(product[0, 0]) == 1.0 + 2.0**-13)
 
 def gpus(client: Client) -> int:
     return sum(device.type is Device.GPU for device in client.get_server_info().devices)
-
-
-def used_memory() -> int:
-    """MiB that all processes use on all GPUs."""
-    if not shutil.which("nvidia-smi"):
-        pytest.skip("no nvidia-smi, which reports the memory of a GPU")
-    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    return sum(map(int, subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()))
-
-
-def wait_for_memory(at_most: int) -> int:
-    end = time.monotonic() + SECONDS
-    while (used := used_memory()) > at_most and time.monotonic() < end:
-        time.sleep(0.1)
-    return used
 
 
 def wait_training(client: Client, run: Run) -> None:

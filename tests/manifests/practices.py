@@ -13,6 +13,9 @@ COMPONENTS = {"server", "sweep", "compare"}
 RIGHTS = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 # Bytes that all runs share: the server, TensorFlow's libraries and MNIST (BENCHMARKS.md, rounded up).
 SHARED = 1.1e9
+# Bytes of a process that waits for a run: on the CPU, and on a GPU with CUDA's libraries.
+STANDBY, GPU_STANDBY = 0.1e9, 2e9
+STANDBY_WORKERS = 2
 
 
 def variable(container: Object, name: str) -> str | None:
@@ -115,11 +118,16 @@ def _slots_are_cores(objects: Objects) -> Iterator[str]:
 
 
 def _runs_fit_into_memory(objects: Objects) -> Iterator[str]:
-    """The memory limit holds runs in all slots, as many evaluations, and the shared part. A GPU has its own slot."""
+    """The memory limit holds runs in all slots, as many evaluations, standby workers, and the shared part.
+
+    A GPU has its own slot.
+    """
     for pod, container in servers(objects):
         gpus = float(container["resources"]["limits"].get("nvidia.com/gpu", 0))
-        runs = 2 * (gpus + float(variable(container, "LOOPBENCH_SLOTS") or 0))
-        needed = SHARED + runs * float(variable(container, "LOOPBENCH_RUN_MEGABYTES") or 4_000) * 1e6
+        slots = float(variable(container, "LOOPBENCH_SLOTS") or 0)
+        standby = min(slots, float(variable(container, "LOOPBENCH_STANDBY_WORKERS") or STANDBY_WORKERS))
+        needed = SHARED + standby * STANDBY + gpus * GPU_STANDBY
+        needed += 2 * (slots + gpus) * float(variable(container, "LOOPBENCH_RUN_MEGABYTES") or 4_000) * 1e6
         if needed > quantity(container["resources"]["limits"]["memory"]):
             yield f"{pod}: would need {needed / 1e9:.1f} GB"
 
