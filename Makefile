@@ -1,6 +1,6 @@
 # Every target sets up its requirements: `make demo` on a fresh machine is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all cluster-test coverage browser postgresql prometheus clients podman image image-arguments observe monitoring bench scoreboard lint audit format docs proto proto-check lock clean
+.PHONY: help install demo test test-rest test-all cluster-test coverage browser postgresql prometheus clients podman image image-arguments observe monitoring bench bench-gpu scoreboard lint audit format docs proto proto-check lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -101,6 +101,11 @@ $(PEERS_STAMP): requirements/peers.txt
 
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure speed and memory beside PyTorch, JAX and others, and write BENCHMARKS.md; takes an hour
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(BENCH_FLAGS)
+
+bench-gpu: $(STAMP) $(PEERS_STAMP)  ## Measure the service and the peers on a GPU, and write BENCHMARKS.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gpu.lock
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/peers-gpu.txt
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python --only gpu $(BENCH_FLAGS)
 
 scoreboard: $(STAMP)  ## Diagnose all published cases, variants and programs, and write docs/scoreboard.md; fails unless all cases of two sides are hits
 	$(BIN)/python -m scripts.scoreboard $(SCOREBOARD_FLAGS)

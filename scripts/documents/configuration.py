@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "data_dir",
         "slots",
         "gpu_slots",
+        "standby_workers",
         "queue_size",
         "caller_runs",
         "run_seconds",

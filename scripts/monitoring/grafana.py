@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
-GREEN, YELLOW, ORANGE, RED, NEUTRAL = "green", "yellow", "orange", "red", "text"
+GREEN, ORANGE, RED, NEUTRAL = "green", "orange", "red", "text"
 Thresholds = tuple[tuple[float | None, str], ...]
 Panel = Builder[models.Panel]
 # A heading and the panels below it.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopbench.spec import AccuracyMetric, Adam, Cnn, Loss, LossAggregation, Lstm, Method, Sgd, Side
+from loopbench.spec import AccuracyMetric, Adam, Cnn, Execution, Loss, LossAggregation, Lstm, Method, Sgd, Side
 from loopbench_client import Client
 from tests.support.diagnoses import check_loss_scale, diagnose, loss_scale_pair, observed, only, spec
 
@@ -107,6 +107,12 @@ def test_another_network_is_named_and_nothing_else(client: Client) -> None:
     assert cause.reason == "NETWORK"
     assert cause.title == "The first network is cnn with filters [4], dropout 0.25, the second lstm with units 8"
     assert diagnosis.fixed_second == second.model_copy(update={"network": first.network})
+
+
+@pytest.mark.slow
+def test_rounding_that_decides_between_equal_pixels_raises_no_alarm(client: Client) -> None:
+    fields = {"network": Cnn(), "batch_size": 100, "execution": Execution.XLA}
+    assert diagnose(client, spec(**fields), spec(method=FIT, **fields)).causes == ()
 
 
 @pytest.mark.parametrize("network", [Cnn(filters=(4,)), Lstm(units=8)], ids=["cnn", "lstm"])
