@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 from loopbench_client import Client, LoopbenchError
 from scripts.observe.load import rounds
@@ -25,6 +26,10 @@ Prometheus  http://{prometheus}  (rules: /rules, alerts: /alerts)
 In Grafana add a data source of the kind Prometheus with that address, then import the files in {dashboards}/
 (Dashboards, New, Import) and choose that data source. Ctrl-C ends all of it.
 """
+
+
+class ServerEndedError(Exception):
+    """The server has ended by itself, or somebody has killed it."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,10 +57,30 @@ def _server(folder: Path, address: str, metrics_address: str) -> Iterator[str]:
         line = process.stdout.readline()
         if not line:
             sys.exit(f"the server does not start: {(folder / 'server.log').read_text().strip()}")
-        yield line.rpartition(" ")[2].strip()
+        with _raised_end(process):
+            yield line.rpartition(" ")[2].strip()
     finally:
         process.terminate()
         process.communicate()
+
+
+@contextmanager
+def _raised_end(server: subprocess.Popen[str]) -> Iterator[None]:
+    """Raise ServerEndedError in the main thread when ``server`` ends.
+
+    The client would ask for its run for a minute and a half: another server could take it over. Here there is none.
+    """
+
+    def check(_number: int, _frame: FrameType | None) -> None:
+        if server.poll() is not None:
+            raise ServerEndedError(f"the server has ended with exit status {server.returncode}")
+
+    signal.signal(signal.SIGCHLD, check)
+    try:
+        check(signal.SIGCHLD, None)  # It may have ended before.
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _observe(given: argparse.Namespace, folder: Path) -> None:
@@ -93,7 +118,7 @@ def main() -> None:
             _observe(_arguments(), Path(folder))
         except KeyboardInterrupt:
             print("ended")
-        except (LoopbenchError, PrometheusError) as error:
+        except (LoopbenchError, PrometheusError, ServerEndedError) as error:
             sys.exit(str(error))
 
 
