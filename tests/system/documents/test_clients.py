@@ -1,14 +1,13 @@
-"""docs/clients.md: grpcurl and Node.js call a server with TLS and a token; protoc and buf start the generators."""
+"""docs/clients.md: grpcurl and Node.js call a server with TLS and a token; protoc and buf generate code."""
 
-import json
+import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileOptions
 
-from tests.support import protoc_plugin
 from tests.support.examples import runnable, script
 from tests.support.markdown import blocks
 from tests.support.paths import ROOT
@@ -16,19 +15,10 @@ from tests.support.paths import ROOT
 from .conftest import SECONDS, RunExamples
 
 NODE_MODULES = ROOT / "node_modules"
-# Stand-ins for the generators, which no package of Python or Node.js has.
-GENERATORS = ("protoc-gen-go", "protoc-gen-go-grpc", "protoc-gen-java", "protoc-gen-grpc-java")
-FILES = [f"loopbench/v1/{name}.proto" for name in ("analysis", "benchmark_service", "run")]
-# Go packages of the files, from the contract and in buf's managed mode, with the generators that get them.
-GO_PACKAGES = {
-    "loopbench/v1;loopbenchv1": GENERATORS,
-    "example.com/yours/gen/go/loopbench/v1;loopbenchv1": (
-        "protoc-gen-go",
-        "protoc-gen-go-grpc",
-        "protoc-gen-grpc-java",
-    ),
-}
-JAVA_PACKAGES = {"loopbench.v1", "com.example.loopbench.v1"}
+# Debian's name of the generator, which protoc looks for as protoc-gen-grpc-java.
+JAVA_GENERATOR = "grpc_java_plugin"
+GENERATORS = ("protoc", "protoc-gen-go", "protoc-gen-go-grpc", JAVA_GENERATOR)
+GO_FILES = ("analysis.pb.go", "benchmark_service.pb.go", "benchmark_service_grpc.pb.go", "run.pb.go")
 
 
 def answers(*words: str | Path) -> bool:
@@ -37,6 +27,12 @@ def answers(*words: str | Path) -> bool:
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
+
+
+def go_options(generated: Path) -> FileOptions:
+    """Return the options of the file of the contract that a file of protoc-gen-go has as bytes."""
+    (descriptor,) = re.findall(r"_rawDesc = \[\]byte\{(.*?)\n\}", generated.read_text(), re.DOTALL)
+    return FileDescriptorProto.FromString(bytes.fromhex("".join(re.findall(r"0x(..),", descriptor)))).options
 
 
 @pytest.fixture
@@ -49,12 +45,12 @@ def other_clients(tmp_path: Path, environment: dict[str, str]) -> None:
         grpcurl and answers(grpcurl, "-version") and answers("node", "--version") and all(map(Path.exists, packages))
     ):
         pytest.skip("no grpcurl, or no Node.js with @grpc/grpc-js and @grpc/proto-loader: run make clients")
+    missing = [name for name in GENERATORS if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: run make clients")
     programs = tmp_path / "programs"
     programs.mkdir()
-    commands = {name: [protoc_plugin.__file__, name] for name in GENERATORS} | {"protoc": ["-m", "grpc_tools.protoc"]}
-    for name, words in commands.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {" ".join(words)} "$@"\n')
-        (programs / name).chmod(0o755)
+    (programs / "protoc-gen-grpc-java").symlink_to(str(shutil.which(JAVA_GENERATOR)))
     (programs / "buf").symlink_to(NODE_MODULES / ".bin" / "buf")
     (tmp_path / "proto").symlink_to(ROOT / "proto")
     environment["PATH"] = f"{programs}:{environment['PATH']}"
@@ -74,12 +70,12 @@ def test_the_clients_of_other_languages_run(tmp_path: Path, run_examples: RunExa
     assert '  "state": "RUN_STATE_SUCCEEDED",' in lines
     assert [line for line in lines if line.startswith("epoch 2: loss 0.")]
     assert [line for line in lines if line.startswith("RUN_STATE_SUCCEEDED: accuracy 0.")]
-    made = [json.loads(path.read_text()) for path in tmp_path.glob("gen/*/loopbench/v1/*.json")]
-    assert {(one["go_package"], one["generator"], one["file"]) for one in made} == {
-        (package, generator, file)
-        for package, generators in GO_PACKAGES.items()
-        for generator in generators
-        for file in FILES
-    }
-    assert {one["java_package"] for one in made} == JAVA_PACKAGES
-    assert all(one["java_multiple_files"] and one["csharp_namespace"] == "Loopbench.V1" for one in made)
+    go, java = tmp_path / "gen" / "go" / "loopbench" / "v1", tmp_path / "gen" / "java"
+    assert sorted(path.name for path in go.iterdir()) == [*GO_FILES]
+    # buf comes last on the page, and its options replace those of the contract in the files for Go.
+    assert go_options(go / "run.pb.go").go_package == "example.com/yours/gen/go/loopbench/v1;loopbenchv1"
+    for package in ("loopbench.v1", "com.example.loopbench.v1"):
+        stubs = java / package.replace(".", "/") / "BenchmarkServiceGrpc.java"
+        assert f"package {package};" in stubs.read_text()
+    # One file for each message.
+    assert (java / "loopbench" / "v1" / "Run.java").exists()
