@@ -271,7 +271,9 @@ def test_a_pipe_that_does_not_block_gets_everything(address: str, service: Any) 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_every_command_as_an_interrupt(address: str, service: Any, number: int) -> None:
     service.hold = True
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    # Under nohup, or in the background of a shell, a test inherits signals that are ignored.
+    code = f"import signal; signal.signal({number:d}, signal.SIG_DFL); "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [*START[:2], code + START[2], "demo", "--server", address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert service.held.wait(60)
