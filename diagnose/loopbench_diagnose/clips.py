@@ -10,7 +10,7 @@ from loopbench_diagnose.effects import inner
 from loopbench_diagnose.findings import evidence, joined
 from loopbench_diagnose.gradients import gap, norm, ratio
 from loopbench_diagnose.settings import settings
-from loopbench_diagnose.trace import Arrays, Step, Trace
+from loopbench_diagnose.trace import Array, Arrays, Step, Trace
 
 UNCHANGED = "unchanged"
 # Relative; what is handed on as it is differs by the rounding of float32 alone.
@@ -121,6 +121,20 @@ def by_hand(first: Trace, second: Trace) -> bool:
     if one is None or other is None or all(factor(trace) is not None for trace in (first, second)):
         return False
     return any(_change(trace.steps[0]) != UNCHANGED for trace in (first, second)) and gap(one, other) > SAME
+
+
+def shortens(trace: Trace) -> bool:
+    """Whether a loop makes values of its gradients smaller, and none larger or of another sign."""
+    pairs = [(step.gradients, step.applied) for step in trace.steps if step.gradients is not None]
+    return all(
+        after is not None and all(map(_is_inside, before, after)) for before, after in pairs if before is not None
+    )
+
+
+def _is_inside(before: Array, after: Array) -> bool:
+    margin = SAME * np.abs(before).max(initial=0)
+    low, high = np.minimum(before, 0) - margin, np.maximum(before, 0) + margin
+    return bool(((low <= after) & (after <= high)).all())
 
 
 def only_clips(trace: Trace) -> bool:

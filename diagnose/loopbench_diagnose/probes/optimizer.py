@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loopbench.spec import Cause, Effect, Evidence, Reason
-from loopbench_diagnose import clips
+from loopbench_diagnose import clips, handed_on
 from loopbench_diagnose.effects import effect_of_field, finite, inner, updates
 from loopbench_diagnose.experiment import Experiment, Pair
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple, percent, word
@@ -89,7 +89,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     real = _real_gap(first, second, experiment)
     found = (
         _configuration(first, second, real, findings, experiment)
-        or _by_hand(first, second, real, findings)
+        or _by_hand(first, second, real, findings, experiment)
         or _clips_later(experiment, findings)
     )
     _cancel(first, second, findings)
@@ -275,9 +275,11 @@ def _value(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _by_hand(first: Trace, second: Trace, real: float, findings: Findings) -> bool:
-    """Whether a loop changes the gradient between the tape and the optimizer in its own way."""
+def _by_hand(first: Trace, second: Trace, real: float, findings: Findings, experiment: Experiment) -> bool:
+    """Whether a loop clips the gradient between the tape and the optimizer in its own way."""
     if real < ROUNDING or Reason.LOSS_SCALING in findings.reasons or not clips.by_hand(first, second):
+        return False
+    if _handed_on(first, second, experiment) is not None:
         return False
     findings.cause(
         Cause(
@@ -384,6 +386,15 @@ def _scaled(first: Trace, second: Trace) -> tuple[str, str] | None:
     )
 
 
+def _handed_on(first: Trace, second: Trace, experiment: Experiment) -> handed_on.Text | None:
+    """What a loop does to its gradients other than a clip, where the optimizers receive different ones."""
+    applied = [trace.steps[0].applied for trace in (first, second)]
+    if applied[0] is None or applied[1] is None or gap(applied[0], applied[1]) <= clips.SAME:
+        return None
+    made = (handed_on.explained(trace, word(side), experiment.names) for side, trace in enumerate((first, second)))
+    return next((text for text in made if text is not None), None)
+
+
 def _by_row(first: Trace, second: Trace, experiment: Experiment) -> tuple[str, str] | None:
     """Whether the optimizers are given the same gradient as ``tf.IndexedSlices`` on one side and whole on the other."""
     one, other = (trace.updates_made[0].by_row if trace.updates_made else set() for trace in (first, second))
@@ -418,7 +429,12 @@ def _update_rule(first: Trace, second: Trace, real: float, findings: Findings, e
     if first.optimizers and second.optimizers:
         differing = _differences(*(inner(trace.optimizers[-1]) for trace in (first, second)))
         measured += [evidence("configuration", f"First and second: {_describe(differing)}.")] if differing else []
-    title, fix = _scaled(first, second) or _by_row(first, second, experiment) or (OTHER if real >= ROUNDING else LATER)
+    title, fix = (
+        _scaled(first, second)
+        or _handed_on(first, second, experiment)
+        or _by_row(first, second, experiment)
+        or (OTHER if real >= ROUNDING else LATER)
+    )
     findings.cause(
         Cause(
             reason=Reason.UPDATE_RULE,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopbench_diagnose import clips, loss_scales
+from loopbench_diagnose import clips, handed_on, loss_scales
 from loopbench_diagnose.clips import Clip
 from loopbench_diagnose.trace import Call, Step, Trace, Update
 
@@ -69,6 +69,40 @@ def test_what_is_no_clip() -> None:
     noisy = [[array + 0.1 for array in arrays] for arrays in TAPE]
     for applied in (TAPE, times(0.5), noisy):
         assert clips.recognized(trace(TAPE, applied)) is None
+
+
+# Of three variables, the first two of one shape.
+THREE: list[Gradients] = [[GENERATOR.normal(size=shape) for shape in ((3, 2), (3, 2), (4,))] for _ in range(4)]
+NAMES = ("a", "b", "c")
+HANDED_ON: dict[str, tuple[Callable[[Gradients], Gradients], str | None]] = {
+    "as they are": (list, None),
+    **{name: (clip, None) for name, (clip, _) in CLIPS.items()},
+    # No clip of the table, but every value is nearer to zero.
+    "tanh": (lambda arrays: [np.tanh(array) for array in arrays], None),
+    "exchanged": (
+        lambda arrays: [arrays[1], arrays[0], arrays[2]],
+        "The second side applies the gradient of b to a, and 1 more",
+    ),
+    "multiplied": (
+        lambda arrays: [arrays[0] * 0.1, arrays[1], arrays[2] * 3],
+        "The second side multiplies the gradient of a by 0.1 and c by 3",
+    ),
+    "left out": (
+        lambda arrays: [arrays[0], arrays[1] * 0, arrays[2]],
+        "The second side multiplies the gradient of b by 0",
+    ),
+    "centralized": (
+        lambda arrays: [array - array.mean(axis=0) for array in arrays],
+        "The second side's optimizer receives other gradients than the tape computes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_what_a_loop_hands_on_instead_of_a_clip(name: str) -> None:
+    change, title = HANDED_ON[name]
+    found = handed_on.explained(trace(THREE, [change(arrays) for arrays in THREE]), "second", NAMES)
+    assert (found and found[0]) == title
 
 
 SCALE = 1024.0
