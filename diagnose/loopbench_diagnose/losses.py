@@ -244,7 +244,8 @@ def _regress(prediction: Array, y: Array, gradient: Array) -> tuple[float, float
     columns = np.stack([prediction.ravel(), y.ravel(), np.ones(y.size)], axis=1)
     found, *_ = np.linalg.lstsq(columns, gradient.ravel(), rcond=None)
     scale, slope, shift = (float(value) for value in found)
-    if not scale:
+    # Without a part of the outputs it is no such gradient, and its labels would be rounding over rounding.
+    if abs(scale) * np.linalg.norm(prediction) < FITS * np.linalg.norm(gradient):
         return None
     return scale, -slope / scale, -shift / scale, distance(columns @ found, gradient.ravel())
 

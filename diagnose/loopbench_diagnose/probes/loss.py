@@ -60,6 +60,8 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
         if kind(experiment, findings, steps, parts):
             return
     _named(experiment, findings, steps, certain=False)
+    if Reason.LOSS_FUNCTION not in findings.reasons:
+        _unnamed(experiment, findings, parts, apart)
 
 
 def _pairs(experiment: Experiment, findings: Findings) -> None:
@@ -486,6 +488,29 @@ def _named(experiment: Experiment, findings: Findings, steps: Steps, *, certain:
             _size(experiment),
             "Use the same loss with the same options on both sides.",
         )
+
+
+def _unnamed(experiment: Experiment, findings: Findings, parts: Parts, apart: list[int]) -> None:
+    """Losses that are not in the table, where equal outputs have other gradients."""
+    if any(distance(a.values, b.values) > experiment.tolerance for a, b in parts):
+        return
+    measured = [
+        evidence(
+            f"output_gradient_gap/{place}",
+            f"Distance of the gradients of output {place + 1} on equal outputs, relative to their norm.",
+            0.0,
+            distance(parts[place][0].gradient, parts[place][1].gradient),
+        )
+        for place in apart
+    ]
+    _report(
+        findings,
+        Reason.LOSS_FUNCTION,
+        "The losses differ: they give equal outputs other gradients, and no known loss explains these",
+        measured,
+        _size(experiment),
+        "Compare the two losses on one batch: what they sum, average and divide over, and the labels that they get.",
+    )
 
 
 # Losses that are the same of labels in another form.

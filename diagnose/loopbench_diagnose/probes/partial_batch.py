@@ -8,6 +8,10 @@ from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, percent, word
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES, ONE_REPLICA
+from loopbench_diagnose.probes import batch_factor
+
+# Relative; beside another difference a fixed divisor does not make the ratio to the letter.
+DIVISOR = 0.1
 
 
 def probe(experiment: Experiment, findings: Findings) -> None:
@@ -47,18 +51,21 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     if _is_a_sum(experiment, full.scale if side else 1 / full.scale):
         findings.extend(Reason.LOSS_REDUCTION, [part_ratio])
         return
+    measured = (
+        evidence("gradient_ratio/whole_batch", f"Gradient ratio on {counted(whole, 'sample')}.", 1.0, full.scale),
+        part_ratio,
+        evidence("partial_batch", f"{stated} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
+    )
+    if min(abs(change / share - 1), abs(change * share - 1)) > DIVISOR:
+        pairs = [experiment.first_step([*interventions], count) for count in (whole, part)]
+        batch_factor.report(experiment, findings, pairs, measured)
+        return
     last = len(experiment.data) % whole
     findings.cause(
         Cause(
             reason=Reason.FIXED_DIVISOR,
             title=f"The {word(side)} loss divides by {whole}, however many samples a batch holds",
-            evidence=(
-                evidence(
-                    "gradient_ratio/whole_batch", f"Gradient ratio on {counted(whole, 'sample')}.", 1.0, full.scale
-                ),
-                part_ratio,
-                evidence("partial_batch", f"{stated} A fixed divisor makes it {share:.4g}, or 1 over it.", 1.0, change),
-            ),
+            evidence=measured,
             consequence=f"The last batch of every epoch counts for less: one of {last} samples for "
             f"{percent(last / whole)} "
             f"of what it should. A set that {whole} divides is not touched in its gradients; a reported loss is wrong "
