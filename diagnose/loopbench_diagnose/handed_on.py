@@ -54,7 +54,7 @@ def _agree(one: Array, other: Array) -> bool:
 def _multiplied(trace: Trace, side: str, names: Sequence[str]) -> Text | None:
     """Whether variables have factors, each the same in every step."""
     pairs = [(step.gradients, step.applied) for step in trace.steps]
-    if len(pairs) < 2:
+    if not pairs[1:]:
         return None
     factors = [
         [ratio([one], [other]) for one, other in zip(before or [], after or [], strict=True)] for before, after in pairs

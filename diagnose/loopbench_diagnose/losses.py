@@ -21,7 +21,7 @@ SAME_OUTPUT = 1e-6
 BROADCAST = "the labels of all samples"
 MOST_BROADCAST = 512
 
-Function = Callable[[Any, Any], Any]
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Fit:
     """A loss of the table, times ``scale``, of labels that are those of the data where ``labels`` is empty.
 
     ``residual`` is relative; ``covered`` is the share of positions that have a gradient. ``from_logits`` says that the
-    loss is a crossentropy that takes the outputs for logits.
+    loss is a crossentropy that takes the outputs for logits. ``twice`` is the activation that the loss is given the
+    outputs through, and takes its results for logits.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Fit:
     labels: str = ""
     covered: float = 1.0
     from_logits: bool = False
+    twice: str = ""
 
     @property
     def fits(self) -> bool:
@@ -46,6 +48,7 @@ class Fit:
 
     def __str__(self) -> str:
         of = f" of {self.labels}" if self.labels else ""
+        of += f", of {self.twice}(outputs) taken for logits" if self.twice else ""
         return f"{self.name}{of}" if self.fits else "a loss that is not in the table"
 
 
@@ -77,6 +80,13 @@ CROSSENTROPIES: dict[str, dict[str, Any]] = {
     "categorical_focal_crossentropy": {},
     **{f"categorical_crossentropy(label_smoothing={e})": {"label_smoothing": e} for e in SMOOTHING},
     **{f"binary_crossentropy(label_smoothing={e})": {"label_smoothing": e} for e in SMOOTHING},
+}
+
+
+# Activations that people apply before a loss that applies them as well, and that loss.
+TWICE: dict[str, tuple[Function, str]] = {
+    "softmax": (tf.nn.softmax, "categorical_crossentropy"),
+    "sigmoid": (tf.nn.sigmoid, "binary_crossentropy"),
 }
 
 
@@ -156,7 +166,7 @@ def identify(labels: Any, given: OutputGradient) -> Fit | None:
     y = as_outputs(labels, given.values)
     fits = []
     if y is not None:
-        fits = list(_fits(y, given))
+        fits = [*_fits(y, given), *_twice(y, given)]
         best = min(fits, key=lambda fit: fit.residual, default=None)
         if best is not None and best.fits:
             return best
@@ -173,6 +183,16 @@ def _fits(y: Array, given: OutputGradient, labels: str = "") -> Iterator[Fit]:
         made = _gradient(function, y, given.values)
         if made is not None and made.shape == given.gradient.shape:
             yield replace(_fit(name, made, given, labels), from_logits=from_logits)
+
+
+def _twice(y: Array, given: OutputGradient) -> Iterator[Fit]:
+    if given.of_logits:
+        return
+    for activation, (function, name) in TWICE.items():
+        loss = _keras(name, from_logits=True)
+        made = _gradient(lambda labels, z, f=function, loss=loss: loss(labels, f(z)), y, given.values)
+        if made is not None and made.shape == given.gradient.shape:
+            yield replace(_fit(name, made, given), from_logits=True, twice=activation)
 
 
 def _crossed(y: Array, given: OutputGradient) -> Iterator[Fit]:

@@ -199,6 +199,58 @@ def test_a_fixed_divisor_of_a_sum_over_outputs_on_the_first_side() -> None:
     }
 
 
+def test_a_function_of_the_mean_over_the_batch() -> None:
+    """The square root of a mean has a gradient that is divided by twice the root: another number in every batch."""
+    build, data = signals()
+    diagnosis = diagnose(build, data, fit("mse"), taped(lambda y, z: tf.sqrt(squared(y, z))))
+    found = only(diagnosis, Reason.LOSS_FUNCTION)
+    assert "second loss is the square root of the other's mean" in diagnosis.causes[0].title
+    assert found["gradient_ratio/whole_batch"].observed != pytest.approx(found["gradient_ratio/partial_batch"].observed)
+
+
+def _mean_by_labels(y: Any, outputs: Any) -> Any:
+    """A mean over the samples that weighs them by their labels, and divides by the sum of these weights."""
+    weights = 1 + tf.abs(y[:, :1])
+    weighted = tf.reduce_sum(weights * tf.square(y - outputs))
+    return weighted / tf.reduce_sum(weights * tf.ones_like(outputs))
+
+
+def _by_the_batch(y: Any, outputs: Any) -> Any:
+    """The same with a division by the number of samples."""
+    return _mean_by_labels(y, outputs) * tf.reduce_mean(1 + tf.abs(y[:, :1]))
+
+
+def test_a_division_by_the_sum_of_weights() -> None:
+    build, data = signals()
+    diagnosis = diagnose(build, data, taped(_by_the_batch), taped(_mean_by_labels))
+    found = only(diagnosis, Reason.LOSS_REDUCTION)
+    weights = 1 + abs(data.y[:SIZE, 0])
+    assert found["gradient_ratio/whole_batch"].observed == pytest.approx(1 / weights.mean(), rel=1e-4)
+    assert "different sums" in diagnosis.causes[0].title
+
+
+def test_losses_that_no_table_has() -> None:
+    """An overlap of the whole batch against that of each sample."""
+    build, data = signals(activation="sigmoid")
+
+    def overlap(axis: Any) -> Any:
+        def loss(y: Any, z: Any) -> Any:
+            both = tf.reduce_sum(tf.abs(y) * z, axis)
+            return tf.reduce_mean(1 - both / (1 + tf.reduce_sum(tf.abs(y) + z, axis)))
+
+        return loss
+
+    only(diagnose(build, data, taped(overlap(1)), taped(overlap((0, 1)))), Reason.LOSS_FUNCTION)
+
+
+def test_an_activation_before_a_loss_that_applies_it_again() -> None:
+    build, data = images(activation=None)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    diagnosis = diagnose(build, data, fit(loss), taped(lambda y, outputs: loss(y, tf.nn.softmax(outputs))))
+    only(diagnosis, Reason.FROM_LOGITS, Side.SECOND)
+    assert "applies softmax to the outputs before a loss" in diagnosis.causes[0].title
+
+
 def test_labels_without_the_outputs_last_axis() -> None:
     build, data = signals(outputs=1)
     flat = type(data)(data.x, data.y[:, 0])

@@ -168,6 +168,20 @@ def test_a_clip_of_few_gradients_that_are_given_row_by_row() -> None:
     assert "first not at all, second all variables by one factor, from update" in diagnosis.causes[0].title
 
 
+def test_gradients_of_other_variables() -> None:
+    """The kernels of two layers have one shape."""
+    _, data = signals(outputs=1)
+
+    def build() -> keras.Model:
+        layers = [keras.layers.Dense(16, activation="tanh", name=name) for name in "ab"]
+        return keras.Sequential([keras.Input((8, 2)), keras.layers.Flatten(), *layers, keras.layers.Dense(1)])
+
+    exchanged = changed(lambda gradients: [*gradients[2:4], *gradients[:2], *gradients[4:]])
+    diagnosis = diagnose(build, data, taped(squared), exchanged)
+    only(diagnosis, Reason.UPDATE_RULE)
+    assert "second side applies the gradient of" in diagnosis.causes[0].title
+
+
 def test_a_clip_of_gradients_that_are_still_scaled() -> None:
     build, data = signals()
     scale = 2.0**10

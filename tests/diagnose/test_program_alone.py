@@ -42,8 +42,17 @@ def fit(model: keras.Model, data: Any, epochs: int = 4) -> Any:
     return model.fit(data.x, data.y, batch_size=25, epochs=epochs, validation_data=validation, verbose=0)
 
 
+def of_logits(labels: Any, outputs: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+
+
 def tape(
-    *, training: bool = True, reduce: Callable[[Any], Any] = tf.reduce_mean, rate: float = 0.1, by_hand: bool = False
+    *,
+    training: bool = True,
+    loss_of: Callable[[Any, Any], Any] = of_logits,
+    reduce: Callable[[Any], Any] = tf.reduce_mean,
+    rate: float = 0.1,
+    by_hand: bool = False,
 ) -> Callable[..., None]:
     def loop(model: keras.Model, data: Any, epochs: int = 4) -> None:
         optimizer = keras.optimizers.SGD(rate)
@@ -53,8 +62,7 @@ def tape(
                 rows = order[start : start + 25]
                 with tf.GradientTape() as recorded:
                     outputs = model(data.x[rows], training=training)
-                    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(data.y[rows], outputs)
-                    loss = reduce(losses)
+                    loss = reduce(loss_of(data.y[rows], outputs))
                 gradients = recorded.gradient(loss, model.trainable_variables)
                 if by_hand:
                     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
@@ -111,6 +119,7 @@ def test_a_loop_by_hand_amounts_to_stock_training(loop: Any) -> None:
     ("loop", "expected"),
     [
         (tape(training=False), "TRAINING_FLAG"),
+        (tape(loss_of=lambda y, outputs: LOSS(y, tf.nn.softmax(outputs))), "FROM_LOGITS"),
         (tape(reduce=tf.reduce_sum, rate=3.0), "LOSS_REDUCTION"),
         pytest.param(recompiles, "OPTIMIZER_RECREATED", marks=pytest.mark.slow),
     ],

@@ -59,8 +59,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
     for kind in (_labels, _loss_weights, _mask, _sample_weights):
         if kind(experiment, findings, steps, parts):
             return
-    _named(experiment, findings, steps, certain=False)
-    if Reason.LOSS_FUNCTION not in findings.reasons:
+    if not _named(experiment, findings, steps, certain=False):
         _unnamed(experiment, findings, parts, apart)
 
 
@@ -465,22 +464,22 @@ def _explained_by(by_sample: Array, labels: Any, given: OutputGradient) -> str |
 # The function.
 
 
-def _named(experiment: Experiment, findings: Findings, steps: Steps, *, certain: bool) -> None:
+def _named(experiment: Experiment, findings: Findings, steps: Steps, *, certain: bool) -> bool:
     """Identifies both losses; where the outputs agree, a side that is not identified is another loss as well."""
     fits = [_fits_of(experiment, step) for step in steps]
     for one, other in zip(*fits, strict=False):
         if one is None or other is None:
             continue
+        if one.fits and other.fits and one.twice != other.twice:
+            return _activated_twice(experiment, findings, (one, other))
         if one.fits and other.fits and one.name != other.name:
-            _loss_function(experiment, findings, (one, other))
-            return
+            return _loss_function(experiment, findings, (one, other))
         if one.fits != other.fits and not certain:
-            _loss_function(experiment, findings, (one, other))
-            return
+            return _loss_function(experiment, findings, (one, other))
     calls = [[(call.name, _options(call)) for call in step.losses] for step in steps]
     if all(calls) and _canonical(calls[0]) != _canonical(calls[1]) and len(calls[0]) == len(calls[1]):
         stated = [joined([f"{name}{options}" for name, options in side]) for side in calls]
-        _report(
+        return _report(
             findings,
             Reason.LOSS_FUNCTION,
             f"The losses differ: {stated[0]} and {stated[1]}",
@@ -488,6 +487,20 @@ def _named(experiment: Experiment, findings: Findings, steps: Steps, *, certain:
             _size(experiment),
             "Use the same loss with the same options on both sides.",
         )
+    return False
+
+
+def _activated_twice(experiment: Experiment, findings: Findings, fits: tuple[Fit, Fit]) -> bool:
+    side = 1 if fits[1].twice else 0
+    return _report(
+        findings,
+        Reason.FROM_LOGITS,
+        f"The {word(side)} side applies {fits[side].twice} to the outputs before a loss that applies it to them again",
+        _fit_evidence(fits),
+        _size(experiment),
+        f"Give the loss the outputs as they are, or from_logits=False behind {fits[side].twice}.",
+        side,
+    )
 
 
 def _unnamed(experiment: Experiment, findings: Findings, parts: Parts, apart: list[int]) -> None:
@@ -542,8 +555,8 @@ def _fit_evidence(fits: tuple[Fit, Fit]) -> list[Evidence]:
     ]
 
 
-def _loss_function(experiment: Experiment, findings: Findings, fits: tuple[Fit, Fit]) -> None:
-    _report(
+def _loss_function(experiment: Experiment, findings: Findings, fits: tuple[Fit, Fit]) -> bool:
+    return _report(
         findings,
         Reason.LOSS_FUNCTION,
         f"The losses differ: the first is {fits[0]}, the second {fits[1]}",

@@ -16,7 +16,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     found = {side: trace.divergence for side, trace in enumerate(experiment.epochs)}
     lost = {side: where for side, where in found.items() if where is not None}
     if not lost:
-        steps = " and ".join(counted(len(trace.steps), "update") for trace in experiment.epochs)
+        steps = " and ".join(counted(len(trace.steps), "gradient") for trace in experiment.epochs)
         findings.control("finite", f"Losses and weights are finite on both sides, over {steps}.")
         return
     measured = [

@@ -14,6 +14,7 @@ EXPLAINED = frozenset(
         Reason.NON_FINITE,
         Reason.MODEL,
         Reason.LOSS_FUNCTION,
+        Reason.FROM_LOGITS,
         Reason.LABELS,
         Reason.LABELS_BROADCAST,
         Reason.MASK,

@@ -25,6 +25,7 @@ FAULTS = frozenset(
         Reason.SAMPLE_WEIGHTS,
         Reason.TRAINING_FLAG,
         Reason.LABELS_BROADCAST,
+        Reason.FROM_LOGITS,
         Reason.PAIRS_SHUFFLED_APART,
         Reason.REGULARIZATION,
         Reason.STALE_GRADIENTS,

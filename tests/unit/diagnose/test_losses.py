@@ -49,6 +49,23 @@ def test_a_loss_is_named(name: str) -> None:
     assert (fit.name, fit.labels) == (expected, "")
 
 
+def test_an_activation_before_a_loss_that_applies_it_again() -> None:
+    """The chain rule through softmax p of z, and crossentropy of softmax(p): dz = p · (d - Σ p · d), d = q - y."""
+    again = softmax(PROBABILITIES) - HOT
+    mean = (PROBABILITIES * again).sum(axis=1, keepdims=True)
+    fit = identify(CLASSES, given(PROBABILITIES * (again - mean) / 12))
+    assert fit is not None
+    assert fit.fits
+    assert fit.twice == "softmax"
+
+
+def test_a_gradient_without_a_part_of_the_outputs() -> None:
+    """It is linear in the labels alone, as that of a sum of products of labels and outputs."""
+    fit = identify(NUMBERS, given(-0.3 * NUMBERS + 0.1))
+    assert fit is not None
+    assert not fit.fits
+
+
 def test_labels_that_are_broadcast() -> None:
     """The mean of 12 · 12 squares: every output against all labels."""
     outputs, labels = VALUES[:, :1], NUMBERS[:, :1]

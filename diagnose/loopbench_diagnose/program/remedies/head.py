@@ -123,7 +123,7 @@ def _of_classes(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
         return
     labels = f"labels that are {task.kind.value}"
     if loss.name in SUITED[kind]:
-        yield from _of_suited_loss(output, loss, labels)
+        yield from _of_suited_loss(bench, output, loss, labels)
         return
     if output not in {wanted, LINEAR} or loss.needs != LINEAR:
         yield _loss(loss, _like(standard, output), labels)
@@ -138,12 +138,14 @@ def _like(standard: Loss, output: str) -> Loss:
     return Loss(standard.name, from_logits=output == LINEAR)
 
 
-def _of_suited_loss(output: str, loss: Loss, labels: str) -> Iterator[Remedy]:
+def _of_suited_loss(bench: Bench, output: str, loss: Loss, labels: str) -> Iterator[Remedy]:
     needs = loss.needs
     if needs is None or output == needs:
         return
     probabilities = {"softmax", "sigmoid"}
     if loss.from_logits and output in probabilities:
+        if _is_undone(bench):
+            return
         yield Remedy(
             Reason.FROM_LOGITS,
             f"The loss takes the outputs for logits, and the outputs pass {output}",
@@ -166,6 +168,12 @@ def _of_suited_loss(output: str, loss: Loss, labels: str) -> Iterator[Remedy]:
         elif output not in probabilities:
             proven = f"{loss} takes probabilities. Outputs with {output} are none."
         yield _output(output, needs, f"{loss} and {labels}", proven)
+
+
+def _is_undone(bench: Bench) -> bool:
+    """Whether Keras goes by the logits behind the outputs, whatever from_logits says."""
+    step = bench.program.trace.steps[0]
+    return any(one.of_logits for one in step.output_gradients)
 
 
 def _too_few_units(bench: Bench, output: str, loss: Loss) -> Iterator[Remedy]:
