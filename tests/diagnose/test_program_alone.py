@@ -51,7 +51,7 @@ def tape(
     training: bool = True,
     loss_of: Callable[[Any, Any], Any] = of_logits,
     reduce: Callable[[Any], Any] = tf.reduce_mean,
-    rate: float = 0.1,
+    rate: Any = 0.1,
     by_hand: bool = False,
 ) -> Callable[..., None]:
     def loop(model: keras.Model, data: Any, epochs: int = 4) -> None:
@@ -129,6 +129,18 @@ def test_faults_against_stock_training(loop: Any, expected: str) -> None:
     assert expected in reasons(diagnosis)
     # No text speaks of two sides.
     assert " side" not in diagnosis.describe(verbose=True)
+
+
+def test_a_schedule_over_the_epochs_is_no_difference() -> None:
+    """The replays have fewer epochs than the program."""
+
+    def loop(model: keras.Model, data: Any, epochs: int = 12) -> None:
+        tape(rate=keras.optimizers.schedules.CosineDecay(0.5, 8 * epochs))(model, data, epochs)
+
+    diagnosis = diagnose(build_model, DATA, loop)
+    assert reasons(diagnosis) == []
+    assert diagnosis.notes == ()
+    assert "decay_steps=96" in str(diagnosis.configuration)
 
 
 def test_a_sum_that_trains_well_is_a_note() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from loopbench.spec import Cause, Effect, Reason
 from loopbench.spec import Side as Fault
 from loopbench_diagnose.asking import ask, replay_of
+from loopbench_diagnose.effects import inner
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, evidence
 from loopbench_diagnose.probes import PROBES
@@ -15,6 +16,7 @@ from loopbench_diagnose.program.recovery import NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.program.wording import reworded, reworded_replay, said
 from loopbench_diagnose.progress import Progress
+from loopbench_diagnose.settings import comparable
 from loopbench_diagnose.side import Side
 from loopbench_diagnose.trace import Trace
 
@@ -94,6 +96,8 @@ def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -
     for size, cause in found.ranked:
         if cause.side is Fault.FIRST and cause.reason in OF_STOCK:
             continue
+        if cause.reason == Reason.LEARNING_RATE_SCHEDULE and _follows_the_epochs(program, trace):
+            continue
         stated = reworded(cause)
         # Stock training is at fault where its configuration is not the loop's: the loop is not.
         blamed = cause.side is not Fault.FIRST and not (certain and cause.reason in MEASURED)
@@ -110,6 +114,14 @@ def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -
     findings.agree(one.model_copy(update={"description": said(one.description)}) for one in fields["controls"])
     for sentence in fields["not_tested"]:
         findings.left_out(said(sentence))
+
+
+def _follows_the_epochs(program: Program, trace: Trace) -> bool:
+    """Whether the loop makes its schedule of the epochs that it is called with: these are fewer in a replay."""
+    used = [*trace.optimizers[-1:], program.configuration.optimizer]
+    rates = [comparable(inner(optimizer)).get("learning_rate") for optimizer in used]
+    kinds = {rate[0] for rate in rates if isinstance(rate, tuple)}
+    return len(kinds) == 1 and rates[0] != rates[-1]
 
 
 def _never(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001  a judge's signature
