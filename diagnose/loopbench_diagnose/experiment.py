@@ -457,9 +457,15 @@ class Experiment:
 
     @cached_property
     def forward(self) -> Pair:
-        """Both sides in the first step on the first batch, in training mode where their flags differ."""
-        flags = {trace.steps[0].call.training for trace in self.batch() if trace.steps}
-        return self.first_step((TRAINING_MODE,)) if len(flags) > 1 else self.batch()
+        """Both sides in the first step on the first batch, in training mode where their flags differ.
+
+        Not where their outputs agree as they are: a model may hold a part in inference mode whatever its flag says.
+        """
+        pair = self.batch()
+        flags = {trace.steps[0].call.training for trace in pair if trace.steps}
+        if len(flags) < len(pair) or not self._outputs_differ(pair):
+            return pair
+        return self.first_step((TRAINING_MODE,))
 
     @cached_property
     def models_differ(self) -> bool:
@@ -472,8 +478,10 @@ class Experiment:
             return False
         if len(one.call.rows) != len(other.call.rows) or max(self.replicas) > 1:
             return False
-        found = outputs_distance(one, other)
-        return found > max(VALUES, self.tolerance / 10)
+        return self._outputs_differ(self.forward)
+
+    def _outputs_differ(self, pair: Pair) -> bool:
+        return outputs_distance(*(trace.steps[0] for trace in pair)) > max(VALUES, self.tolerance / 10)
 
     @cached_property
     def same_inputs(self) -> bool:

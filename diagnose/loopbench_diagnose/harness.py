@@ -16,6 +16,7 @@ from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.execution import executing
 from loopbench_diagnose.instrumentation import Enough, float64, numbers, recording, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
+from loopbench_diagnose.parts import counting_calls, parts_of
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 from loopbench_diagnose.user_state import is_deterministic
@@ -148,6 +149,10 @@ class Harness:
         self.names = [variable.path for variable in parameters(model)]
         self.state_names = [variable.path for variable in state(model)]
         self.prototype = model
+        # In the first call of a model its parts may be called for their shapes as well.
+        with counting_calls() as counts:
+            self._call(model)
+        self._part_calls = [counts[id(part)] for part in parts_of(model)]
         self.initial_weights = snapshot(parameters(model))
         self.compute_dtypes = {layer.compute_dtype for layer in (model, *model._flatten_layers())}  # noqa: SLF001
 
@@ -160,15 +165,19 @@ class Harness:
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
         self.fixed_batch = fixed_batch(model)
-        # A model that was never called may have no variables yet; they belong to its strategy as well.
+        self._call(model)
+        return model
+
+    def _call(self, model: keras.Model) -> None:
+        """Calls a model on a few samples; one that was never called may have no variables yet."""
         before = snapshot_all(model)
+        # The variables belong to the strategy of the model as well.
         with model.distribute_strategy.scope():
             model(_tensors(self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
         # A call moves the state of a stateful layer.
         for variable, value in zip(everything(model), before, strict=False):
             if tuple(variable.shape) == value.shape:
                 variable.assign(value)
-        return model
 
     def model(self, side: Side | None = None) -> keras.Model:
         """A new model in the initial state, as ``side`` builds it where it has its own factory.
@@ -216,7 +225,13 @@ class Harness:
             if ordered:
                 stack.enter_context(common_order())
             recorder = stack.enter_context(
-                recording(model, force_training=force, known=known, forced_inputs=forced_inputs)
+                recording(
+                    model,
+                    force_training=force,
+                    known=known,
+                    forced_inputs=forced_inputs,
+                    part_calls=self._part_calls,
+                )
             )
             recorder.trace.start_state = snapshot(state(model))
             self.first_batch, recorder.most_updates = 0, updates

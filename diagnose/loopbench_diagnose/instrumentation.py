@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from loopbench_diagnose.data import have_values, leaves, sample_keys
 from loopbench_diagnose.execution import eagerly
+from loopbench_diagnose.parts import Chain, parts_of
 from loopbench_diagnose.patching import replaced
 from loopbench_diagnose.per_sample_rng import PerSampleRng
 from loopbench_diagnose.recurrent import long_layers_as_graphs
@@ -97,13 +98,14 @@ class _Replica:
     losses: list[LossCall] = field(default_factory=list)
     evaluated: Call | None = None
     layers: list[LayerOutput] | None = None
-    chain: Call | None = None
+    chain: Chain | None = None
 
 
 class Recorder:
     """Writes what the wrappers are called with into ``trace``.
 
     ``forced_inputs`` are the inputs of the model's calls under a tape, one a call, that replace its outputs.
+    ``part_calls`` are the numbers of calls that a call of the model makes of each of its parts.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Recorder:
         force_training: bool,
         known: frozenset[bytes] = frozenset(),
         forced_inputs: Sequence[Any] = (),
+        part_calls: Sequence[int] = (),
     ) -> None:
         self.trace = Trace()
         self._noisy = threading.Event()
@@ -128,6 +131,7 @@ class Recorder:
         # Updates after which the training ends; None where it goes on.
         self.most_updates: int | None = None
         self._places: dict[int, int] = {}
+        self._part_calls = part_calls
         self._adopt(model)
         self._shapes = shapes(self._parameters)
         size = sum(int(np.prod(shape)) for shape in self._shapes) or 1
@@ -145,7 +149,9 @@ class Recorder:
         """Follows ``model``; a loop may go on with one that it has loaded."""
         self._model = model
         self._parameters = parameters(model)
-        self._layers = {id(layer) for layer in model._flatten_layers(include_self=False)}  # noqa: SLF001  Keras has no public way
+        parts = parts_of(model)
+        counts = self._part_calls if len(self._part_calls) == len(parts) else [1] * len(parts)
+        self._most_calls = {id(part): count for part, count in zip(parts, counts, strict=True)}
         for place, variable in enumerate(self._parameters):
             self._places[id(variable)] = place
             self._places[id(getattr(variable, "value", variable))] = place
@@ -194,8 +200,10 @@ class Recorder:
                 return self._inner_call(original, layer, args, kwargs)
             if not args or not have_values(args[0]):
                 return original(layer, *args, **kwargs)
-            if not isinstance(layer, keras.Model):
+            if id(layer) in self._most_calls:
                 return self._lone_call(original, layer, args, kwargs)
+            if not isinstance(layer, keras.Model):
+                return original(layer, *args, **kwargs)
             if not self._is_ours(layer):
                 return self._stranger_call(original, layer, args, kwargs)
             return self._outer_call(original, layer, args, kwargs)
@@ -205,25 +213,27 @@ class Recorder:
     def _outer_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         here = self._here
         self._end_chain()
-        if here.tapes and self._force_training and "training" in inspect.signature(layer.call).parameters:
-            kwargs["training"] = True
-        if here.tapes:
-            args = self._with_forced_inputs(args)
-        self._remember_weights()
+        kwargs = self._with_forced_flag(layer, kwargs)
+        args = self._with_forced_inputs(args)
         rows = sample_keys(args[0])
-        self._key_noise(rows)
-        if here.tapes and not self.first_batch:
-            self.first_batch = len(rows)
+        self._begin_call(rows, keeps_layers=here.pending is None or here.pending.lone)
         here.calls += 1
-        here.layers = (
-            [] if here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS and here.pending is None else None
-        )
         try:
             outputs = original(layer, *args, **kwargs)
         finally:
             here.calls -= 1
         self._record_call(layer, args, kwargs, outputs, rows)
         return outputs
+
+    def _begin_call(self, rows: list[bytes], *, keeps_layers: bool = True) -> None:
+        """Before a call of the model, or of the first of its parts."""
+        here = self._here
+        self._remember_weights()
+        self._key_noise(rows)
+        if here.tapes and not self.first_batch:
+            self.first_batch = len(rows)
+        kept = here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS and keeps_layers
+        here.layers = [] if kept else None
 
     def _key_noise(self, rows: list[bytes]) -> None:
         """Random layers draw for these samples; values that a model made of others go on with the last ones.
@@ -235,7 +245,13 @@ class Recorder:
             self.rng.begin(rows)
         self._met_known = self._met_known or known
 
+    def _with_forced_flag(self, layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        forced = self._here.tapes and self._force_training and _takes_flag(layer)
+        return {**kwargs, "training": True} if forced else kwargs
+
     def _with_forced_inputs(self, args: Any) -> Any:
+        if not self._here.tapes:
+            return args
         number, self._taped_calls = self._taped_calls, self._taped_calls + 1
         if number >= len(self._forced):
             return args
@@ -260,41 +276,67 @@ class Recorder:
         return outputs
 
     def _lone_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
-        """A layer that a loop calls by itself: one after the other they stand for a call of the model."""
+        """A part that a loop calls by itself: one after the other they stand for a call of the model."""
         here = self._here
-        if id(layer) not in self._layers or (here.pending is not None and here.pending is not here.chain):
-            return original(layer, *args, **kwargs)
+        kwargs = self._with_forced_flag(layer, kwargs)
         rows = sample_keys(args[0]) if np.ndim(leaves(args[0])[0]) else []
         starts = here.chain is None or (bool(rows) and self._known.issuperset(rows))
+        if not self._stands_for_model(layer, starts=starts):
+            return self._call_apart(original, layer, args, kwargs, rows)
         if starts:
             self._end_chain()
-            self._remember_weights()
-            self._key_noise(rows)
-            if here.tapes and not self.first_batch:
-                self.first_batch = len(rows)
-            here.layers = [] if here.tapes and len(self._steps.groups) < CALLS_WITH_LAYERS else None
+            args = self._with_forced_inputs(args)
+            self._begin_call(rows)
         here.calls += 1
         try:
             outputs = self._inner_call(original, layer, args, kwargs)
         finally:
             here.calls -= 1
-        if not have_values(outputs):
-            return outputs
-        call = replace(self._call_of(layer, args, kwargs, outputs, rows), lone=True)
-        if not starts and here.chain is not None:
-            former = here.chain
-            call = replace(call, rows=former.rows, inputs=former.inputs, training=former.training or call.training)
-        here.chain = call
-        if here.tapes:
-            here.pending, here.outputs = call, leaves(outputs)
+        if have_values(outputs):
+            self._add_to_chain(layer, replace(self._call_of(layer, args, kwargs, outputs, rows), lone=True))
         return outputs
 
+    def _stands_for_model(self, part: Any, *, starts: bool) -> bool:
+        """Whether a call of a part belongs to those that stand for a call of the model."""
+        here, most = self._here, self._most_calls[id(part)]
+        if here.pending is not None and (here.chain is None or here.pending is not here.chain.call):
+            return False
+        if starts or here.chain is None:
+            # A loop may train parts that the model itself does not call.
+            return here.pending is None or most > 0 or not isinstance(part, keras.Model)
+        # What a generator makes is not of the samples, but the only chain where there is no other.
+        known = self._known.issuperset(here.chain.call.rows)
+        return here.chain.takes(part, most if known else max(most, 1))
+
+    def _call_apart(self, original: Any, layer: Any, args: Any, kwargs: Any, rows: list[bytes]) -> Any:
+        """A call beside those that stand for a call of the model: nothing of it is kept."""
+        here = self._here
+        if isinstance(layer, keras.Model):
+            self._key_noise(rows)
+        kept, here.layers = here.layers, None
+        try:
+            with _silent_calls(here):
+                return original(layer, *args, **kwargs)
+        finally:
+            here.layers = kept
+
+    def _add_to_chain(self, part: Any, call: Call) -> None:
+        here = self._here
+        if here.chain is None:
+            call.weights = self._other_weights(call)
+            here.chain = Chain(call)
+        here.chain.add(part, call, takes_flag=_takes_flag(part))
+        if here.tapes:
+            here.pending, here.outputs = here.chain.call, leaves(call.outputs)
+        else:
+            here.evaluated = here.chain.call
+
     def _end_chain(self) -> None:
-        """Layers that were called one by one beside a tape evaluate their samples."""
+        """Parts that were called one by one beside a tape evaluate their samples."""
         here = self._here
         chain, here.chain = here.chain, None
-        if chain is not None and not chain.taped and self._parameters:
-            self._evaluations.add(chain, replica())
+        if chain is not None and not chain.call.taped and self._parameters:
+            self._evaluations.add(chain.call, replica())
 
     def _inner_call(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         outputs = original(layer, *args, **kwargs)
@@ -358,18 +400,22 @@ class Recorder:
         call = self._call_of(layer, args, kwargs, outputs, rows)
         here.layers = None
         if not call.taped:
-            if replica() == OUTSIDE:
-                self._settle()
-                present = self._weights()
-                if not _same(present, self._last):
-                    call.weights = present
+            call.weights = self._other_weights(call)
             self._evaluations.add(call, replica())
             here.evaluated = call
             return
-        # Of several calls under a tape the one on samples of the data stands for the step.
-        known = here.pending is not None and self._known.issuperset(here.pending.rows)
+        # Of several calls under a tape the one on samples of the data stands for the step: a whole one, where there is.
+        known = here.pending is not None and not here.pending.lone and self._known.issuperset(here.pending.rows)
         if here.pending is None or (not known and (self._known.issuperset(rows) or not self._known)):
             here.pending, here.outputs = call, leaves(outputs)
+
+    def _other_weights(self, call: Call) -> Arrays | None:
+        """The weights of a call beside the training, where they are not those of the last update."""
+        if call.taped or replica() != OUTSIDE:
+            return None
+        self._settle()
+        present = self._weights()
+        return None if _same(present, self._last) else present
 
     # The tape.
 
@@ -790,6 +836,10 @@ def _loss_call(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> LossC
     )
 
 
+def _takes_flag(layer: Any) -> bool:
+    return "training" in inspect.signature(layer.call).parameters
+
+
 def _training_flag(layer: Any, args: Any, kwargs: Any) -> bool:
     """As Keras resolves it for an outermost call: the argument, or the signature's default, or False."""
     signature = inspect.signature(layer.call)
@@ -807,9 +857,12 @@ def recording(
     force_training: bool,
     known: frozenset[bytes] = frozenset(),
     forced_inputs: Sequence[Any] = (),
+    part_calls: Sequence[int] = (),
 ) -> Iterator[Recorder]:
     """Records the training of ``model`` within the block, in which everything runs eagerly."""
-    recorder = Recorder(model, force_training=force_training, known=known, forced_inputs=forced_inputs)
+    recorder = Recorder(
+        model, force_training=force_training, known=known, forced_inputs=forced_inputs, part_calls=part_calls
+    )
     with ExitStack() as stack:
         stack.enter_context(eagerly())
         for owner, name, make in recorder.wrappers():
