@@ -9,7 +9,7 @@ import numpy as np
 
 from loopbench_diagnose.data import leaves
 from loopbench_diagnose.gradients import gap, norm, subtract
-from loopbench_diagnose.trace import Array, Arrays, Step, Trace, Update
+from loopbench_diagnose.trace import Array, Arrays, Call, Step, Trace, Update
 
 # Elements of a gradient that are smaller than this part of its largest hold rounding.
 SMALLEST_ELEMENT = 1e-5
@@ -256,7 +256,7 @@ class Comparison:
         sizes = [
             outputs_distance(a, b)
             for a, b in zip(one.steps, other.steps, strict=True)
-            if sorted(a.call.rows) == sorted(b.call.rows)
+            if sorted(a.call.rows) == sorted(b.call.rows) and not of_parts_alone(a, b)
         ]
         size = max(sizes, default=0.0)
         return (size if size > tolerance else 0.0), ()
@@ -371,19 +371,37 @@ def outputs_distance(one: Step, other: Step) -> float:
 
     A side may take more outputs from the model than the other: those of both are compared.
     """
-    same = sorted(one.call.rows) == sorted(other.call.rows)
-    first, second = (_sorted_outputs(step, by_key=same) for step in (one, other))
+    calls = one.call, other.call
+    first, second = in_one_order(calls, (leaves(one.call.outputs), leaves(other.call.outputs)))
     fewer, more = sorted((first, second), key=len)
     if len(first) == len(second):
         return max((_shaped_distance(x, y) for x, y in zip(first, second, strict=True)), default=0.0)
     return max((min(_shaped_distance(x, y) for y in more) for x in fewer), default=0.0)
 
 
-def _sorted_outputs(step: Step, *, by_key: bool) -> list[Array]:
-    keys = np.array([*step.call.rows, b""], object)[:-1]
-    order = np.argsort(keys, kind="stable") if by_key else np.arange(len(keys))
-    found = leaves(step.call.outputs)
-    return [leaf[order] if np.ndim(leaf) and len(leaf) == len(order) else np.asarray(leaf) for leaf in found]
+def of_parts_alone(one: Step, other: Step) -> bool:
+    """Whether outputs of other shapes say nothing: a loop that calls layers one by one may make the rest by itself."""
+    return (one.call.lone or other.call.lone) and outputs_distance(one, other) == float("inf")
+
+
+def in_one_order(calls: tuple[Call, Call], arrays: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
+    """Arrays that two calls made, by the samples' keys where both are on the same samples in different orders.
+
+    Of an array that does not hold one entry a sample the values themselves are sorted, in its shape.
+    """
+    first, second = (call.rows for call in calls)
+    if first == second or sorted(first) != sorted(second):
+        return arrays
+    one, other = (_by_key(call.rows, found) for call, found in zip(calls, arrays, strict=True))
+    return one, other
+
+
+def _by_key(keys: Sequence[bytes], arrays: Arrays) -> Arrays:
+    order = np.argsort(np.array([*keys, b""], object)[:-1], kind="stable")
+    return [
+        leaf[order] if np.ndim(leaf) and len(leaf) == len(order) else np.sort(leaf, axis=None).reshape(np.shape(leaf))
+        for leaf in map(np.asarray, arrays)
+    ]
 
 
 def _shaped_distance(first: Array, second: Array) -> float:

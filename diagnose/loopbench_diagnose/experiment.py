@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from loopbench_diagnose import loss_scales
-from loopbench_diagnose.comparison import VALUES, Comparison, outputs_distance, same_step_inputs, same_values
+from loopbench_diagnose.comparison import (
+    VALUES,
+    Comparison,
+    of_parts_alone,
+    outputs_distance,
+    same_step_inputs,
+    same_values,
+)
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.findings import word
 from loopbench_diagnose.gradients import Ratio, gap, ratio, subtract
@@ -28,6 +35,7 @@ from loopbench_diagnose.interventions import (
     Intervention,
     has_weights,
 )
+from loopbench_diagnose.layer_outputs import differing_layer, same_kinds
 from loopbench_diagnose.settings import comparable
 from loopbench_diagnose.side import Side
 from loopbench_diagnose.trace import Arrays, Step, Trace, combined, restricted
@@ -481,7 +489,11 @@ class Experiment:
         return self._outputs_differ(self.forward)
 
     def _outputs_differ(self, pair: Pair) -> bool:
-        return outputs_distance(*(trace.steps[0] for trace in pair)) > max(VALUES, self.tolerance / 10)
+        first, second = (trace.steps[0] for trace in pair)
+        if of_parts_alone(first, second):
+            calls = first.call, second.call
+            return same_kinds(*calls) and differing_layer(*calls) is not None
+        return outputs_distance(first, second) > max(VALUES, self.tolerance / 10)
 
     @cached_property
     def same_inputs(self) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Replay, Side
 
 SIDES = (Side.FIRST, Side.SECOND)
@@ -152,6 +154,8 @@ GRADIENT_GAP = "Distance of the first gradients, relative to their norm."
 
 def multiple(factor: float) -> str:
     """A factor with two significant digits, for the beginning of "their norm"."""
+    if not np.isfinite(factor):
+        return "an infinite multiple of"
     return f"{float(f'{factor:.2g}'):g} times"
 
 

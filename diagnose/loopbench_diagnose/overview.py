@@ -17,8 +17,8 @@ from loopbench.text import counted
 from loopbench_diagnose.comparison import VALUES, Comparison, dense, tape_sum
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.gradients import norm, ratio
+from loopbench_diagnose.layer_outputs import records
 from loopbench_diagnose.probes.metrics import Metric, agrees, comparable
-from loopbench_diagnose.probes.model import records
 from loopbench_diagnose.trace import Array, Trace, Update
 
 
@@ -114,8 +114,8 @@ def _scale(first: Array, second: Array) -> float | None:
 
 
 def _layers(comparison: Comparison) -> tuple[LayerRecord, ...]:
-    steps = [trace.steps[0].call.layers if trace.steps else [] for trace in comparison.traces]
-    return records(*steps)
+    first, second = comparison.traces
+    return records(first.steps[0].call, second.steps[0].call) if first.steps and second.steps else ()
 
 
 def _metrics(experiment: Experiment) -> tuple[MetricRecord, ...]:

@@ -101,3 +101,51 @@ def test_nothing_is_told_of_a_step_of_an_encoder_and_a_decoder() -> None:
 
 def test_a_base_that_one_side_trains_in_inference_mode() -> None:
     only(diagnose(transfer, CLASSES, fit(), by_parts(training=False)), Reason.TRAINING_FLAG, Side.SECOND)
+
+
+def _frozen(model: Any, data: Data, epochs: int) -> Any:
+    model.get_layer("base").trainable = False
+    return fit()(model, data, epochs)
+
+
+def _trains_the_head(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+    variables = model.get_layer("head").trainable_variables
+    with tf.GradientTape() as tape:
+        loss = ENTROPY(y, model(x, training=True))
+    optimizer.apply(tape.gradient(loss, variables), variables)
+    return loss
+
+
+def test_a_batch_normalization_of_a_base_that_one_side_freezes() -> None:
+    """Frozen, it runs in inference mode; both sides shuffle, each in its order."""
+    diagnosis = diagnose(transfer, CLASSES, _frozen, steps(_trains_the_head, optimizer=sgd(), batch_size=SIZE))
+    found = only(diagnosis, Reason.MODEL)
+    (cause,) = diagnosis.causes
+    assert "BatchNormalization normal, which is frozen (trainable=False) on the first side alone" in cause.title
+    dense, normal, _ = (item.observed for name, item in found.items() if name.startswith("layer/"))
+    assert dense < 1e-5 < normal
+    assert "times their norm" in cause.consequence
+
+
+def _reshaping() -> keras.Model:
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, layers.Reshape((2, 3))(layers.Dense(6, name="last")(inputs)))
+
+
+def _reshaped_by_hand(times: float) -> Loop:
+    def step(model: Any, optimizer: Any, x: Any, y: Any, weight: Any) -> Any:  # noqa: ARG001
+        with tf.GradientTape() as tape:
+            outputs = tf.reshape(times * model.get_layer("last")(x), (-1, 2, 3))
+            loss = tf.reduce_mean(tf.square(outputs - y))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    return steps(step, optimizer=sgd(), batch_size=SIZE)
+
+
+def test_a_loop_that_makes_the_outputs_of_a_layer_by_itself() -> None:
+    data = Data(X, X.reshape(-1, 2, 3))
+    assert diagnose(_reshaping, data, fit("mse"), _reshaped_by_hand(1.0)).causes == ()
+    found = diagnose(_reshaping, data, fit("mse"), _reshaped_by_hand(1.5)).causes
+    assert found
+    assert not any("1e+09" in cause.consequence for cause in found)

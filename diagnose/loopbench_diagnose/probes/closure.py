@@ -49,8 +49,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
                 evidence("gap", f"Relative distance {where}{': ' + names if names else ''}.", 0.0, size),
                 measured,
             ],
-            consequence=f"The trained weights differ by {multiple(min(comparison.final_distance, 1e9))} their "
-            f"movement.",
+            consequence=f"The trained weights differ by {multiple(comparison.final_distance)} their movement.",
             fix="Compare both programs at this place.",
         ),
         Effect.STATE if state and comparison.final_distance < ROUNDING else Effect.TRAINING,

@@ -43,7 +43,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
             ],
             consequence="Momentum and running averages are lost each time, and the bias correction of Adam restarts: "
             "the "
-            f"trained weights differ by {multiple(min(experiment.comparison.final_distance, 1e9))} their movement.",
+            f"trained weights differ by {multiple(experiment.comparison.final_distance)} their movement.",
             fix="Create the optimizer, or call compile, once before the first epoch.",
             side=side,
         ),
