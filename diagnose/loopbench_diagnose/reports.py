@@ -45,6 +45,7 @@ class Aggregation(StrEnum):
     PADDED = "the sum over the samples, divided as if every batch were full"
     REPEATED = "the sum of the batches' means, each times a fixed batch size, over the number of samples"
     UNRESET = "the mean over all epochs, of a metric that is never reset"
+    EARLIER = "the mean over the samples on weights from before the last updates"
     UNFED = "that of a metric which is never fed"
 
 
@@ -206,15 +207,32 @@ class Reports:
 
     def _final(self, kind: str) -> float | None:
         """On the final weights, over the training set."""
-        outputs = self._experiment.final_outputs(self._side)
+        return self._of_outputs(kind, self._experiment.data, self._experiment.final_outputs(self._side))
+
+    def _of_outputs(self, kind: str, data: Data, outputs: Any) -> float | None:
         if kind == "loss":
-            return self._loss(self._experiment.data, outputs)
-        right = self._correct(outputs, self._experiment.data.y)
+            return self._loss(data, outputs)
+        right = self._correct(outputs, data.y)
         return None if right is None else float(right.mean())
 
     def validation_calls(self) -> list[Call]:
         """The model's calls on the validation set after the last step."""
-        return [call for call in self._all_validation_calls() if call.steps_before == len(self._trace.steps)]
+        return [call for call in self._all_validation_calls() if self._is_last(call)]
+
+    def earlier_validation_calls(self) -> list[Call]:
+        """The latest of those that more steps follow."""
+        earlier = [call for call in self._all_validation_calls() if not self._is_last(call)]
+        latest = max((call.steps_before for call in earlier), default=0)
+        return [call for call in earlier if call.steps_before == latest]
+
+    def last_validation_calls(self) -> list[Call]:
+        """Those after the last step, or the earlier ones of a side that evaluates nothing after it."""
+        if any(self._is_last(call) for call in self._trace.evaluations):
+            return self.validation_calls()
+        return self.earlier_validation_calls()
+
+    def _is_last(self, call: Call) -> bool:
+        return call.steps_before == len(self._trace.steps)
 
     def _all_validation_calls(self) -> list[Call]:
         """Those of all epochs."""
@@ -224,9 +242,20 @@ class Reports:
 
     def _validation(self, kind: str) -> dict[Aggregation, float]:
         last = self._of_validation(kind, self.validation_calls())
-        if last is None:
-            return {}
-        return {**last.aggregations(), **_unreset(self._of_validation(kind, self._all_validation_calls()))}
+        earlier = self._of_validation(kind, self.earlier_validation_calls())
+        aggregations = self._validation_afterwards(kind) if last is None and earlier is not None else {}
+        if last is not None:
+            aggregations = {**last.aggregations(), **_unreset(self._of_validation(kind, self._all_validation_calls()))}
+        if aggregations and earlier is not None:
+            aggregations[Aggregation.EARLIER] = earlier.aggregations()[Aggregation.MEAN]
+        return aggregations
+
+    def _validation_afterwards(self, kind: str) -> dict[Aggregation, float]:
+        """On the final weights, which the side did not evaluate itself."""
+        data = self._experiment.data.validation
+        assert data is not None
+        found = self._of_outputs(kind, data, self._experiment.harness.outputs(self._trace, data))
+        return {} if found is None else {Aggregation.MEAN: found}
 
     def _of_validation(self, kind: str, calls: Sequence[Call]) -> Batches | None:
         data = self._experiment.data.validation

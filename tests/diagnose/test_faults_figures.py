@@ -239,6 +239,31 @@ def test_training_figures_that_are_taken_afterwards() -> None:
     assert found["first_loss"].observed > found["first_loss"].expected
 
 
+def _validated_before_each_epoch(model: Any, data: Data, epochs: int) -> Any:
+    optimizer, step, held = sgd()(), step_of(squared), data.validation
+    assert held is not None
+    dataset = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=3).batch(SIZE)
+    figures = {}
+    for _ in range(epochs):
+        errors = held.y - model(held.x, training=False)
+        figures = {"val_loss": np.mean(np.square(errors)), "val_mae": np.mean(np.abs(errors))}
+        for x, y in dataset:
+            step(model, optimizer, x, y, None)
+    return figures
+
+
+def test_a_validation_before_the_updates_of_its_epoch() -> None:
+    build, data = signals(validation=True)
+    diagnosis = diagnose(build, data, fit("mse", metrics=["mae"]), _validated_before_each_epoch)
+    found = only(diagnosis, Reason.RUNNING_FIGURE, Side.SECOND)
+    steps = SAMPLES // SIZE + 1
+    moment = found["steps_before_validation"]
+    assert (moment.expected, moment.observed) == (2 * steps, steps)
+    assert found["second_val_loss"].observed > found["second_val_loss"].expected
+    assert "second_val_mae" in found
+    assert "on the final weights" in found["second_val_loss"].description
+
+
 @pytest.mark.slow
 def test_every_fault_of_figures_at_once() -> None:
     build, data = images(validation=True)

@@ -55,6 +55,11 @@ WRONG: dict[Aggregation, Wrong] = {
         "The metric lags behind: it holds all epochs before the last. The weights are not touched.",
         "Call reset_state at the start of every epoch, and before every validation.",
     ),
+    Aggregation.EARLIER: Wrong(
+        Reason.RUNNING_FIGURE,
+        "The figure lags behind: more updates follow after it is taken. The weights are not touched.",
+        "Evaluate the validation set after the last update of an epoch, and report that figure.",
+    ),
 }
 
 
@@ -78,12 +83,25 @@ WRONG_IN_STEPS: dict[Aggregation, Wrong] = {
 
 def probe(experiment: Experiment, findings: Findings) -> None:
     """Computes every reported figure in every way, and reports the wrong ways that match."""
-    sides = [{figure.name: figure for figure in Reports(experiment, side).figures()} for side in (0, 1)]
+    reports = [Reports(experiment, side) for side in (0, 1)]
+    sides = [{figure.name: figure for figure in one.figures()} for one in reports]
     for side in (0, 1):
         texts = WRONG | WRONG_IN_STEPS if _trains_by_own_step(experiment.epochs[side].model) else WRONG
         _report_wrong(findings, side, sides[side], sides[1 - side], texts)
+        _state_moment(experiment, findings, side, reports[side])
     _report_running(findings, sides[0], sides[1])
     _report_units(findings, sides)
+
+
+def _state_moment(experiment: Experiment, findings: Findings, side: int, reports: Reports) -> None:
+    """Adds when a side evaluates, to what it reports from before its last updates."""
+    earlier = [cause for cause in findings.causes if cause.reason == Reason.RUNNING_FIGURE]
+    if not any(cause.side is SIDES[side] for cause in earlier):
+        return
+    stated = f"Steps before the evaluation that the {word(side)} side reports."
+    steps = len(experiment.epochs[side].steps)
+    moment = reports.earlier_validation_calls()[0].steps_before
+    findings.extend(Reason.RUNNING_FIGURE, [evidence("steps_before_validation", stated, float(steps), float(moment))])
 
 
 def _trains_by_own_step(model: Any) -> bool:
@@ -93,7 +111,8 @@ def _trains_by_own_step(model: Any) -> bool:
 
 def _evidence(figure: Figure, side: int) -> Evidence:
     reported, truth = f"{figure.reported:.6g}", f"{figure.truth:.6g}"
-    stated = f"The {word(side)} side reports {reported} as {figure.name}; over all samples it is {truth}."
+    where = "on the final weights" if figure.aggregation is Aggregation.EARLIER else "over all samples"
+    stated = f"The {word(side)} side reports {reported} as {figure.name}; {where} it is {truth}."
     return evidence(f"{word(side)}_{figure.name}", stated, figure.truth, figure.reported)
 
 

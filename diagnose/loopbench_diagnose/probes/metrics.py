@@ -15,7 +15,7 @@ from loopbench_diagnose.metric_table import variants
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.probes.figures import WRONG
 from loopbench_diagnose.probes.outside import average
-from loopbench_diagnose.reports import ACCURACIES, UNITS, VALIDATION, Aggregation, Batches
+from loopbench_diagnose.reports import ACCURACIES, UNITS, VALIDATION, Aggregation, Batches, Reports
 from loopbench_diagnose.trace import Array, Call, Step, Trace
 
 # Relative; what single precision makes of sums, and what counts of samples may differ by where weights differ by
@@ -172,6 +172,7 @@ def _explanations(experiment: Experiment, metric: Metric) -> Iterator[Explanatio
         _batches,
         _unfed,
         _scaled,
+        _evaluated_earlier,
         _recomputed,
         _configured,
     ):
@@ -402,12 +403,31 @@ def _recomputed(experiment: Experiment, metric: Metric) -> Iterator[Explanation]
     )
 
 
+def _evaluated_earlier(experiment: Experiment, metric: Metric) -> Iterator[Explanation]:
+    """One side's value comes about as the other's does, on outputs from before its last updates."""
+    if not metric.is_validation:
+        return
+    wrong = WRONG[Aggregation.EARLIER]
+    for side in (0, 1):
+        calls = Reports(experiment, side).earlier_validation_calls()
+        way = _way_of(experiment, side, metric, calls)
+        if way is not None and way == _way(experiment, 1 - side, metric) != _way(experiment, side, metric):
+            title = f"What the {word(side)} side reports as {metric.name} is of weights from before the last updates"
+            yield wrong.reason, title, side, wrong.effect, wrong.fix
+            return
+
+
 def _way(experiment: Experiment, side: int, metric: Metric, *, all_epochs: bool = False) -> str | None:
     """How a side's value comes about, in words; the first way that fits."""
+    return _way_of(experiment, side, metric, _calls(experiment.epochs[side], metric, all_epochs=all_epochs))
+
+
+def _way_of(experiment: Experiment, side: int, metric: Metric, calls: list[Call]) -> str | None:
+    """The same, where it is made of these calls."""
     data = experiment.data.validation if metric.is_validation else experiment.data
     if data is None:
         return None
-    found = _joined(experiment, data, _calls(experiment.epochs[side], metric, all_epochs=all_epochs))
+    found = _joined(experiment, data, calls)
     if found is None:
         return None
     labels, outputs, weights, batches = found

@@ -12,7 +12,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     data = experiment.data.validation
     if data is None:
         return
-    calls = [Reports(experiment, side).validation_calls() for side in (0, 1)]
+    calls = [Reports(experiment, side).last_validation_calls() for side in (0, 1)]
     counts = [len({key for call in made for key in call.rows}) for made in calls]
     whole = len(set(experiment.rows(data)))
     for side in (0, 1):
