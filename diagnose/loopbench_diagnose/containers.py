@@ -1,10 +1,15 @@
 """The containers in which users hold samples: each is turned into :class:`Data`, and back for the loops."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loopbench_diagnose.data import PARTS, PIPELINES, Data, DataError, leaves
+import keras
+
+from loopbench_diagnose.data import PARTS, PIPELINES, Data, DataError
+from loopbench_diagnose.pairs import is_pair, may_be_pair
 
 KINDS = (
     "arrays, (x, y), (training, validation), a mapping, Data, a tf.data.Dataset, a keras.utils.PyDataset, "
@@ -24,33 +29,14 @@ class Container:
     back: Callable[[Data, Any], Any]
 
 
-def _is_pair(given: Any) -> bool:
-    """Whether it is (training, validation), and not (x, y) with several inputs and outputs."""
-    if not isinstance(given, tuple | list) or len(given) != 2:  # noqa: PLR2004  a pair
-        return False
-    if isinstance(given[0], PIPELINES):
-        return True
-    if not all(isinstance(part, tuple | list) for part in given):
-        return False
-    lengths = [{len(leaf) for leaf in leaves(part)} for part in given]
-    return all(len(found) == 1 for found in lengths) and lengths[0] != lengths[1]
-
-
 def _is_mapping_of_parts(given: Any) -> bool:
     return isinstance(given, Mapping) and "x" in given and set(given) <= set(PARTS)
 
 
-def _back_to_pair(data: Data, given: Any) -> Any:
-    validation = data.validation
-    assert validation is not None
-    return type(given)((handed(replace(data, validation=None), given[0]), handed(validation, given[1])))
-
-
 # The first that holds a value is its kind: what comes later is more general.
-CONTAINERS: tuple[Container, ...] = (
+OF_ONE_SET: tuple[Container, ...] = (
     Container(lambda given: isinstance(given, Data), lambda given: given, lambda data, _: data),
     Container(lambda given: isinstance(given, PIPELINES), Data, lambda data, _: data.x),
-    Container(_is_pair, lambda pair: replace(as_data(pair[0]), validation=as_data(pair[1])), _back_to_pair),
     Container(
         lambda given: isinstance(given, tuple | list) and 0 < len(given) <= len(PARTS),
         lambda given: Data(*given),
@@ -66,23 +52,60 @@ CONTAINERS: tuple[Container, ...] = (
 )
 
 
-def _container(given: Any) -> Container:
-    found = next((container for container in CONTAINERS if container.holds(given)), None)
+def _of_one_set(given: Any) -> Container:
+    found = next((container for container in OF_ONE_SET if container.holds(given)), None)
     if found is None:
         once = " can be read only once;" if isinstance(given, Iterator) else " is not supported;"
         raise DataError(f"data of type {type(given).__name__}{once} pass {KINDS}")
     return found
 
 
-def as_data(given: Any) -> Data:
-    """``given`` as :class:`Data`, without a look into data sets.
+def _data_of_pair(pair: Any) -> Data:
+    training, validation = (_of_one_set(part).data(part) for part in pair)
+    return replace(training, validation=validation)
+
+
+def _back_to_pair(data: Data, given: Any) -> Any:
+    validation = data.validation
+    assert validation is not None
+    sets = zip((replace(data, validation=None), validation), given, strict=True)
+    return type(given)(_of_one_set(part).back(samples, part) for samples, part in sets)
+
+
+# (training, validation); the value alone does not always separate it from (x, y): see is_pair.
+PAIR = Container(may_be_pair, _data_of_pair, _back_to_pair)
+
+
+# What a loop was given last, with its kind: cut to one batch, two sets may look like two inputs and two outputs.
+_GIVEN_TO_LOOP: ContextVar[tuple[Any, Container] | None] = ContextVar("given_to_loop", default=None)
+
+
+@contextmanager
+def kept_kind(given: Any, container: Container) -> Iterator[None]:
+    """Within it, ``given`` is of the kind ``container``, whatever its arrays look like."""
+    token = _GIVEN_TO_LOOP.set((given, container))
+    try:
+        yield
+    finally:
+        _GIVEN_TO_LOOP.reset(token)
+
+
+def container_of(given: Any, build_model: Callable[[], keras.Model]) -> Container:
+    """The kind of ``given``; ``build_model`` decides where shapes alone do not.
+
+    Raises:
+        DataError: it is of no kind that is supported, or of two.
+    """
+    known = _GIVEN_TO_LOOP.get()
+    if known is not None and known[0] is given:
+        return known[1]
+    return PAIR if is_pair(given, build_model) else _of_one_set(given)
+
+
+def as_data(given: Any, build_model: Callable[[], keras.Model]) -> Data:
+    """``given`` as :class:`Data`, without a look into data sets; see :func:`container_of`.
 
     Raises:
         DataError: it is of another kind, or its arrays do not fit together.
     """
-    return _container(given).data(given)
-
-
-def handed(data: Data, given: Any) -> Any:
-    """The samples of ``data`` in a container like ``given``."""
-    return _container(given).back(data, given)
+    return container_of(given, build_model).data(given)

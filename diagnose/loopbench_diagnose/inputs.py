@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from loopbench_diagnose.containers import as_data, handed
+from loopbench_diagnose.containers import container_of, kept_kind
 from loopbench_diagnose.data import PARTS, PIPELINES, Data
 from loopbench_diagnose.pipelines import Pipeline, pipeline_of
 from loopbench_diagnose.side import Side
@@ -21,7 +21,8 @@ class Inputs:
 
     def __init__(self, given: Any, build_model: Callable[[], keras.Model], most: int) -> None:
         self._given = given() if callable(given) else given
-        self._whole = as_data(self._given)
+        self._container = container_of(self._given, build_model)
+        self._whole = self._container.data(self._given)
         held_out = self._whole.validation
         self._training = _pipeline(self._whole, build_model)
         self._validation = None if held_out is None else _pipeline(held_out, build_model)
@@ -36,13 +37,19 @@ class Inputs:
     def give(self, data: Data) -> Any:
         """``data``, some or all of the samples, as a loop expects them: of the kind that the user passed."""
         validation = None if data.validation is None else _made(data.validation, self._validation)
-        return handed(replace(_made(data, self._training), validation=validation), self._given)
+        return self._container.back(replace(_made(data, self._training), validation=validation), self._given)
 
     def side(self, side: Side) -> Side:
         """The same way of training for :class:`Data` of arrays."""
         if isinstance(self._given, Data) and self._training is self._validation is None:
             return side
-        return replace(side, train=lambda model, data, epochs: side.train(model, self.give(data), epochs))
+
+        def train(model: keras.Model, data: Data, epochs: int) -> Any:
+            given = self.give(data)
+            with kept_kind(given, self._container):
+                return side.train(model, given, epochs)
+
+        return replace(side, train=train)
 
 
 def _pipeline(data: Data, build_model: Callable[[], keras.Model]) -> Pipeline | None:

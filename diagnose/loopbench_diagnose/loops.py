@@ -60,7 +60,7 @@ def compile_and_fit(
     """
 
     def train(model: keras.Model, given: Any, epochs: int) -> Any:
-        data = as_data(given)
+        data = as_data(given, lambda: model)
         with model.distribute_strategy.scope():
             model.compile(
                 optimizer=_fresh_optimizer(optimizer),
@@ -124,7 +124,7 @@ def steps(step: Step, *, optimizer: Optimizer, batch_size: int = 32, shuffle: bo
     """
 
     def train(model: keras.Model, given: Any, epochs: int) -> Any:
-        data = as_data(given)
+        data = as_data(given, lambda: model)
         made = _fresh_optimizer(optimizer)
         # Within a tf.function no variable may be made on a later call.
         made.build(model.trainable_variables)

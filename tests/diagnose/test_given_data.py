@@ -211,3 +211,20 @@ def test_strings_are_compared(scale: float) -> None:
     data = tf.data.Dataset.from_tensor_slices((TEXTS, RATINGS)).batch(SIZE)
     causes = diagnose(build_text_model, data, first, by_hand).causes
     assert [cause.reason for cause in causes] == ([] if scale == 1 else ["LOSS_REDUCTION"])
+
+
+# As many samples as a batch and more: experiments on one batch cut both sets to its size.
+VALIDATION = {"smaller": samples(50, 2), "equal": samples(130, 2)}
+
+
+@pytest.mark.parametrize("size", VALIDATION)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_pair_of_arrays_is_compared_with_fit(size: str, *, training: bool) -> None:
+    def by_hand(model: Any, data: Any, epochs: int) -> Any:
+        train, (x, y) = data
+        reported = loop(from_arrays, training=training)(model, train, epochs)
+        return {**reported, "val_loss": float(LOSS(y, model(x)))}
+
+    diagnosis = diagnose(build_model, ((X, Y), VALIDATION[size]), fit(), by_hand)
+    assert diagnosis.not_tested == ()
+    assert [cause.reason for cause in diagnosis.causes] == ([] if training else ["TRAINING_FLAG"])

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from loopbench_diagnose.containers import as_data
 from loopbench_diagnose.data import Data, DataError, sample_keys
 from loopbench_diagnose.inputs import Inputs
+from loopbench_diagnose.side import Side
 
 X = np.arange(40, dtype=np.float32).reshape(10, 4)
 Y = np.arange(10, dtype=np.int64)
@@ -36,6 +38,19 @@ def no_model() -> keras.Model:
 
 def autoencoder() -> keras.Model:
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+
+
+def classifier() -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(10)])
+
+
+def model_of_two_inputs() -> keras.Model:
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    return keras.Model(inputs, inputs)
+
+
+class Subclassed(keras.Model):  # type: ignore[misc]  # Keras has no types
+    """A model that does not show its inputs."""
 
 
 def read(given: Any, most: int = 100, build_model: Callable[[], keras.Model] = no_model) -> Inputs:
@@ -93,6 +108,68 @@ def test_a_pair_is_training_and_validation() -> None:
     assert validation is not None
     same(parts(validation), (X[:4], Y[:4], None))
     same(inputs.give(inputs.data.rows(slice(2))), ((X[:2], Y[:2]), (X[:4], Y[:4])))
+
+
+SETS_OF_ONE_SIZE: dict[str, tuple[Any, Callable[[], keras.Model]]] = {
+    "labels": (((X, Y), (X + 1, Y)), classifier),
+    "labels of other types": (((X, Y), (X + 1, Y.astype(np.int32))), classifier),
+    "weights in one set": (((X, Y, W), (X + 1, Y)), classifier),
+    "an autoencoder": (((X, X), (X + 1, X + 1)), autoencoder),
+    "several inputs": ((((X, X), Y), ((X + 1, X), Y)), model_of_two_inputs),
+    "a model that does not show its inputs": (((X, Y), (X + 1, Y)), Subclassed),
+}
+
+
+@pytest.mark.parametrize("kind", SETS_OF_ONE_SIZE)
+def test_two_sets_of_one_size_are_training_and_validation(kind: str) -> None:
+    given, build_model = SETS_OF_ONE_SIZE[kind]
+    validation = read(given, build_model=build_model).data.validation
+    assert validation is not None
+    same(validation.x, given[1][0])
+
+
+@pytest.mark.parametrize("build_model", [model_of_two_inputs, Subclassed])
+def test_two_inputs_and_two_outputs_are_no_pair(build_model: Callable[[], keras.Model]) -> None:
+    given = ((X, Y), (Y, X)) if build_model is Subclassed else ((X, X), (X, X))
+    inputs = read(given, build_model=build_model)
+    same(parts(inputs.data), (*given, None))
+    assert inputs.data.validation is None
+
+
+PAIRS: dict[str, Any] = {
+    "pair": ((X, Y), (X[:4], Y[:4])),
+    "list": [(X, Y), (X[:4], Y[:4])],
+    "autoencoder": ((X, X), (X[:4], X[:4])),
+    "other types": ((X, Y), (X[:4].astype(np.float64), Y[:4, None])),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_a_pair_that_is_cut_to_one_size_stays_a_pair(kind: str) -> None:
+    seen: list[Data] = []
+    given = PAIRS[kind]
+    inputs = read(given)
+
+    def loop(_: Any, data: Any, __: int) -> None:
+        assert type(data) is type(given)
+        seen.append(as_data(data, no_model))
+
+    inputs.side(Side(loop)).train(None, inputs.data.first(3), 1)
+    (data,) = seen
+    same(data.x, X[:3])
+    validation = data.validation
+    assert validation is not None
+    same(validation.y, given[1][1][:3])
+
+
+def test_what_a_loop_makes_of_its_data_is_read_as_it_is() -> None:
+    inputs = read(((X, Y), (X[:4], Y[:4])))
+
+    def loop(_: Any, data: Any, __: int) -> None:
+        assert as_data(data[0], no_model).validation is None
+        assert as_data((X, Y), no_model).validation is None
+
+    inputs.side(Side(loop)).train(None, inputs.data, 1)
 
 
 def batches(dataset: Any) -> list[Any]:
@@ -207,6 +284,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "empty data set": (lambda: slices(X, Y).take(0), "yields no samples"),
     "empty sequence": (Empty, "holds no batches"),
     "labels twice": (lambda: Data(slices(X, Y), Y), "y must be part of the elements"),
+    "two sets or two inputs": (lambda: ((X, X), (X, X)), r"pass Data\(x, y, validation=Data\(x, y\)\) for the former"),
 }
 
 
@@ -214,7 +292,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
 def test_data_that_cannot_be_read_is_named(kind: str) -> None:
     make, complaint = BAD[kind]
     with pytest.raises(DataError, match=complaint):
-        read(make)
+        read(make, build_model=Subclassed)
 
 
 def test_keys_tell_samples_apart() -> None:
