@@ -22,7 +22,9 @@ class Diagnosis(spec.Diagnosis):
     @property
     def context(self) -> text.Context:
         """What reports show beside the causes."""
-        return text.Context(self.notes, self.configuration, NO_FAULT, (STOCK, LOOP)) if self.alone else text.PLAIN
+        if not self.alone:
+            return text.PLAIN
+        return text.Context(self.notes, self.configuration, NO_FAULT, NO_FAULT, (STOCK, LOOP))
 
     def describe(self, *, verbose: bool = False) -> str:
         """The answer in one sentence, then all causes with their evidence; ``verbose`` adds what agrees."""

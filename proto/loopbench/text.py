@@ -10,6 +10,7 @@ from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Mlp, RunSpec
 
 SIDES = ("the first side", "the second side")
 NO_DIFFERENCE = "Both sides agree: no difference above rounding was found."
+INCOMPLETE = "The comparison is incomplete: experiments failed, and the others found no difference above rounding."
 # The title of the code of one program's stock training.
 CONFIGURATION = "The program as stock training"
 
@@ -19,13 +20,14 @@ class Context:
     """What is known of a diagnosis beside its causes.
 
     ``notes`` are observations that are no causes. ``configuration`` is Python for the stock training that a single
-    program amounts to. ``agreed`` is the answer where there are no causes. ``sides`` are the names of the two in
-    pictures.
+    program amounts to. ``agreed`` is the answer where there are no causes, and ``incomplete`` where in addition
+    experiments failed. ``sides`` are the names of the two in pictures.
     """
 
     notes: tuple[str, ...] = ()
     configuration: str = ""
     agreed: str = NO_DIFFERENCE
+    incomplete: str = INCOMPLETE
     sides: tuple[str, str] = SIDES
 
 
@@ -90,9 +92,9 @@ def describe(diagnosis: Diagnosis, *, verbose: bool = False, context: Context = 
 
 
 def answer(diagnosis: Diagnosis, context: Context = PLAIN) -> str:
-    """One sentence: the strongest cause and its fix, or that there is none."""
+    """One sentence: the strongest cause and its fix, or that there is none, or that experiments failed."""
     if not diagnosis.causes:
-        return context.agreed
+        return context.incomplete if diagnosis.not_tested else context.agreed
     cause = diagnosis.causes[0]
     title = cause.title.rstrip(".")
     first = re.split(r"(?<=\.)\s", cause.fix, maxsplit=1)[0].rstrip(".")

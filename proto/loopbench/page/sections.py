@@ -20,8 +20,8 @@ EFFECTS: dict[Effect, str] = {
 
 def sections(diagnosis: Diagnosis, context: Context) -> Iterator[Html]:
     """All sections that have something to show, the answer first."""
-    kind = "differs" if diagnosis.causes else "agrees"
-    yield element("h1", answer(diagnosis, context), class_=f"answer {kind}")
+    sentence = answer(diagnosis, context)
+    yield element("h1", sentence, class_=f"answer {'agrees' if sentence == context.agreed else 'differs'}")
     if specs := specs_in_words(diagnosis):
         yield element("dl", *_terms(specs.items()))
     if diagnosis.causes:

@@ -133,6 +133,12 @@ def test_a_diagnosis_without_replay_or_causes_has_no_empty_sections(tmp_path: Pa
     assert page.all("h2") == page.all("table") == []
 
 
+@pytest.mark.parametrize(("alone", "kind"), [(False, "differs"), (True, "agrees")])
+def test_failed_experiments_on_two_sides_are_no_agreement(tmp_path: Path, *, alone: bool, kind: str) -> None:
+    found = Diagnosis(causes=(), controls=(), not_tested=("loss: not tested.",), alone=alone)
+    assert Page(found.save(tmp_path / "report.html")).all("h1") == [{"class": f"answer {kind}"}]
+
+
 def test_a_program_alone_shows_notes_and_its_configuration(tmp_path: Path) -> None:
     replay = Replay(metrics=(make_metric("loss", 0.5, 0.6),))
     found = Diagnosis(

@@ -113,6 +113,14 @@ def test_without_a_cause_the_text_lists_the_comparisons() -> None:
     ]
 
 
+def test_failed_experiments_without_a_cause_are_no_agreement() -> None:
+    failed = ("repeat: not tested because ValueError was raised: no.",)
+    incomplete = "The comparison is incomplete: experiments failed, and the others found no difference above rounding."
+    assert answer(diagnosis(not_tested=failed)) == incomplete
+    assert answer(diagnosis(cause(), not_tested=failed)) == "The loss is a tenth: sum it up."
+    assert answer(diagnosis(not_tested=failed), Context(agreed="None.", incomplete="None of some.")) == "None of some."
+
+
 def test_a_program_alone_has_notes_and_code() -> None:
     context = Context(notes=("It is compile and fit.",), configuration="model.compile()\nmodel.fit()\n", agreed="None.")
     assert describe(diagnosis(), context=context).splitlines() == [
