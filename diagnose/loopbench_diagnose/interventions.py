@@ -34,10 +34,9 @@ class Intervention:
 
 
 def _unit_weights(data: Data) -> Data:
-    ones = None
-    if data.sample_weight is not None:
-        ones = keras.tree.map_structure(np.ones_like, data.sample_weight)
-    return replace(data, sample_weight=ones, class_weight=None)
+    # Weights stay where there are some: a loop may read them.
+    by_class = None if data.class_weight is None else dict.fromkeys(data.class_weight, 1.0)
+    return replace(data, sample_weight=map_arrays(np.ones_like, data.sample_weight), class_weight=by_class)
 
 
 @contextmanager

@@ -13,7 +13,20 @@ from loopbench.spec import Reason, Side
 from loopbench_diagnose import Data, compile_and_fit, diagnose, steps
 from loopbench_diagnose.loops import Loop
 
-from .fault_models import SIZE, heads, images, log_of_class, mean_log, only, sgd, signals, squared, step_of, taped
+from .fault_models import (
+    SIZE,
+    heads,
+    images,
+    log_of_class,
+    mean_log,
+    only,
+    reasons,
+    sgd,
+    signals,
+    squared,
+    step_of,
+    taped,
+)
 
 PENALTY = 0.05
 
@@ -176,6 +189,42 @@ def test_class_weights_that_are_dropped() -> None:
     )
     found = only(diagnosis, Reason.SAMPLE_WEIGHTS, Side.SECOND)
     assert str(CLASSES) in found["weights"].description
+
+
+def _reads_class_weights(reduce: Any) -> Loop:
+    """Needs a weight for every class, and has no other value where there is none."""
+
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        assert data.class_weight is not None
+        known = tf.constant([data.class_weight[label] for label in CLASSES])
+
+        def loss(y: Any, outputs: Any) -> Any:
+            weights = tf.gather(known, y)
+            return reduce(log_of_class(y, outputs) * weights, weights)
+
+        return taped(loss)(model, data, epochs)
+
+    return train
+
+
+BY_HAND: dict[str, tuple[Any, list[Reason]]] = {
+    "mean": (lambda losses, _: tf.reduce_mean(losses), []),
+    "sum": (lambda losses, _: tf.reduce_sum(losses), [Reason.LOSS_REDUCTION]),
+    "mean of weights": (
+        lambda losses, weights: tf.reduce_sum(losses) / tf.reduce_sum(weights),
+        [Reason.SAMPLE_WEIGHTS],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_loop_that_reads_class_weights_without_a_fallback(name: str) -> None:
+    build, data = images()
+    reduce, expected = BY_HAND[name]
+    first = fit("sparse_categorical_crossentropy")
+    diagnosis = diagnose(build, replace(data, class_weight=CLASSES), first, _reads_class_weights(reduce))
+    assert reasons(diagnosis) == expected
+    assert diagnosis.not_tested == ()
 
 
 @pytest.mark.slow

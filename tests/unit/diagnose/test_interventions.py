@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from loopbench_diagnose.data import Data
-from loopbench_diagnose.interventions import COLUMN_LABELS, EQUAL_LABELS, EQUAL_NOISE
+from loopbench_diagnose.interventions import COLUMN_LABELS, EQUAL_LABELS, EQUAL_NOISE, UNIT_WEIGHTS
 
 X = np.arange(8, dtype=np.float32).reshape(4, 2)
 DRAWN: dict[str, Callable[[], Any]] = {
@@ -35,6 +35,19 @@ def test_all_samples_get_the_label_of_the_first() -> None:
     changed = EQUAL_LABELS.data(Data(X, {"a": np.array([3, 1, 2, 0]), "b": X + 5}))
     np.testing.assert_array_equal(changed.y["a"], [3, 3, 3, 3])
     np.testing.assert_array_equal(changed.y["b"], [[5, 6]] * 4)
+
+
+def test_weights_of_1_take_the_place_of_weights() -> None:
+    weights = {"a": np.array([3.0, 1.0, 2.0, 0.5], np.float32), "b": None}
+    changed = UNIT_WEIGHTS.data(Data(X, X, sample_weight=weights, class_weight={0: 0.5, 7: 4.0}))
+    np.testing.assert_array_equal(changed.sample_weight["a"], np.ones(4, np.float32))
+    assert changed.sample_weight["b"] is None
+    assert changed.class_weight == {0: 1.0, 7: 1.0}
+
+
+def test_data_without_weights_stays_without() -> None:
+    changed = UNIT_WEIGHTS.data(Data(X, X))
+    assert (changed.sample_weight, changed.class_weight) == (None, None)
 
 
 @pytest.mark.parametrize("name", DRAWN)
