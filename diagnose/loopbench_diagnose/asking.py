@@ -24,6 +24,8 @@ def ask(experiment: Experiment, probes: Sequence[Probe], progress: Progress = si
             probe(experiment, findings)
         except Exception as error:  # noqa: BLE001  the other results stand
             findings.not_tested(_name(probe), error)
+    for name, failure in experiment.failed_interventions.items():
+        findings.not_tested(name, failure)
     if _settled(experiment):
         stated = "Both sides make the same updates: of all samples in one order, and of the first batch."
         findings.control("updates_agree", stated, 0.0, experiment.comparison.final_distance)

@@ -141,6 +141,8 @@ class Experiment:
         self._random_inputs: dict[int, bool] = {}
         self._repeat_gaps: dict[int, float] = {}
         self._final_outputs: dict[int, Any] = {}
+        # By their names: errors of a side under interventions, which are therefore not tried.
+        self.failed_interventions: dict[str, Exception] = {}
         # What each side multiplies its loss with and divides its gradients by; known after the replay.
         self._scales = (1.0, 1.0)
 
@@ -620,7 +622,7 @@ class Experiment:
         """For gradients that agree in one order: where they differ in the sides' own, labels are shuffled apart."""
         if max(plain.residual, abs(plain.scale - 1)) < self.tolerance:
             return Explanation((), plain, closed=True)
-        if self._has_labels and not self.inputs_differ:
+        if self._has_labels and not self.inputs_differ and self._acts(EQUAL_LABELS):
             found = self.ratio((EQUAL_LABELS,))
             apart = any(self.depends_on_order(side, (EQUAL_LABELS,)) for side in (0, 1))
             if found is not None and found.residual < self.tolerance and apart:
@@ -709,9 +711,14 @@ class Experiment:
         return ratio(straight, turned).residual > self.tolerance
 
     def _acts(self, intervention: Intervention) -> bool:
-        """Whether an intervention changes a first gradient at all."""
-        pairs = zip(self.first_step(self._base), self.first_step((*self._base, intervention)), strict=True)
-        return any(self._changed(without, under) for without, under in pairs)
+        """Whether an intervention changes a first gradient at all; not where a side fails under it."""
+        before = self.first_step(self._base)
+        try:
+            after = self.first_step((*self._base, intervention))
+        except Exception as error:  # noqa: BLE001  the other interventions stand
+            self.failed_interventions[intervention.name] = error
+            return False
+        return any(self._changed(*pair) for pair in zip(before, after, strict=True))
 
     def _changed(self, without: Trace, under: Trace) -> bool:
         before, after = without.steps[0].gradients, under.steps[0].gradients

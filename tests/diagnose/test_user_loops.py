@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -12,7 +13,7 @@ from loopbench.spec import Reason
 from loopbench_diagnose import Data, NoUpdateError, ReusedObjectError, diagnose
 from loopbench_diagnose.loops import Loop
 
-from .fault_models import SIZE, images, mean_log, reasons, sgd, signals, squared, taped
+from .fault_models import SIZE, images, log_of_class, mean_log, reasons, sgd, signals, squared, taped
 from .replayed_loops import gradients_of
 
 
@@ -40,6 +41,29 @@ def test_a_loop_that_fails_without_a_whole_batch(mean: bool) -> None:
     sound, faulty = _whole_batches(mean=mean), _whole_batches(mean=mean, training=False)
     assert reasons(diagnose(build, data, sound, sound)) == []
     assert reasons(diagnose(build, data, sound, faulty)) == [Reason.TRAINING_FLAG]
+
+
+def _needs_all_classes(*, training: bool) -> Loop:
+    """Weighs the classes by the labels that it is given, and fails where they are all the same."""
+
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        _, counts = np.unique(data.y, return_counts=True)
+        known = tf.constant([len(data) / (3 * counts[label]) for label in range(3)], tf.float32)
+
+        def loss(y: Any, outputs: Any) -> Any:
+            return tf.reduce_mean(log_of_class(y, outputs) * tf.gather(known, y))
+
+        return taped(loss, training=training)(model, data, epochs)
+
+    return train
+
+
+def test_an_experiment_in_which_a_loop_fails_hides_no_other() -> None:
+    build, data = images(lambda: layers.Dropout(0.4))
+    diagnosis = diagnose(build, data, _needs_all_classes(training=True), _needs_all_classes(training=False))
+    assert reasons(diagnosis) == [Reason.TRAINING_FLAG]
+    (stated,) = diagnosis.not_tested
+    assert stated.startswith("one label for all samples: not tested because IndexError was raised")
 
 
 @pytest.mark.slow
