@@ -140,6 +140,19 @@ def _copied(arrays: Any) -> Any:
     return map_arrays(np.array, arrays)
 
 
+def sample_weights(data: Data, class_weight: Mapping[int, float] | None) -> Any:
+    """Those of ``data``, times the weights of its samples' classes where every sample has one class and a weight."""
+    labels = leaves(data.y)
+    if not class_weight or len(labels) != 1 or np.asarray(labels[0]).dtype.kind not in "biuf":
+        return data.sample_weight
+    y = np.asarray(labels[0])
+    classes = (y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y).reshape(len(y), -1)
+    if classes.shape[1] != 1:
+        return data.sample_weight
+    weights = np.array([class_weight.get(int(one), 1.0) for one in classes[:, 0]], np.float32)
+    return weights if data.sample_weight is None else map_arrays(lambda leaf: weights * leaf, data.sample_weight)
+
+
 def largest_prime(most: int) -> int:
     """The largest prime up to ``most``; 1 where there is none."""
     candidates = np.arange(most + 1)

@@ -667,9 +667,9 @@ class Recorder:
             use = self.trace.metrics.setdefault(metric.name, MetricUse(type(metric).__name__, *sizes))
             before = float(float64(metric.count))
             result = original(metric, y_true, y_pred, sample_weight)
-            if sample_weight is None:
-                use.counted.append(round(float(float64(metric.count)) - before))
-                use.samples.append(sizes[1][0] if sizes[1] else 1)
+            use.weighted = use.weighted or sample_weight is not None
+            use.counted.append(float(float64(metric.count)) - before)
+            use.samples.append(_weight_of(sizes[1][0] if sizes[1] else 1, sample_weight))
             return result
 
         return update
@@ -821,6 +821,14 @@ def _config(layer: Any) -> dict[str, Any]:
         return dict(layer.get_config())
     except Exception:  # noqa: BLE001  a user's layer may have none
         return {}
+
+
+def _weight_of(samples: int, weights: Any) -> float:
+    """Of all samples together."""
+    if weights is None:
+        return float(samples)
+    values = float64(weights)
+    return float(values.sum()) if values.ndim else samples * float(values)
 
 
 def _loss_call(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> LossCall:

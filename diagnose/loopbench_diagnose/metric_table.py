@@ -43,14 +43,13 @@ def f1(y: Array, p: Array) -> float:
     return _divide(2 * hits, 2 * hits + false + missed)
 
 
+SHARES = ("binary_accuracy", "accuracy", "acc")
 COUNTED: dict[str, Callable[[Array, Array], float]] = {
     "precision": precision,
     "recall": recall,
     "f1": f1,
     "f1_score": f1,
-    "binary_accuracy": lambda y, p: float((y == p).mean()),
-    "accuracy": lambda y, p: float((y == p).mean()),
-    "acc": lambda y, p: float((y == p).mean()),
+    **dict.fromkeys(SHARES, lambda y, p: float((y == p).mean())),
 }
 
 ERRORS: dict[str, Callable[[Array, Array], Array]] = {
@@ -83,6 +82,10 @@ def _counted(kind: str, y: Array, z: Array, weights: Any, batches: list[slice]) 
         yield f"at threshold {threshold:g} over all samples", count(y, p)
         yield f"the mean over batches at threshold {threshold:g}", float(np.mean([count(y[b], p[b]) for b in batches]))
         yield f"at threshold {threshold:g} of the last batch", count(y[batches[-1]], p[batches[-1]])
+    if kind in SHARES and weights is not None and np.size(weights) == np.size(y):
+        for threshold in (0.5, 0.0):
+            right = np.ravel((z > threshold) == y)
+            yield f"at threshold {threshold:g}, weighted by the sample weights", _average(right, weights)
     if z.shape[-1] > 1:
         p = (z == z.max(axis=-1, keepdims=True)).astype(np.float64)
         yield "of the largest output, averaged over all values", count(y, p)
@@ -96,7 +99,7 @@ def _counted(kind: str, y: Array, z: Array, weights: Any, batches: list[slice]) 
         if kind in ("accuracy", "acc"):
             yield "the share of samples in their class", float(hits.mean())
             if weights is not None and np.shape(weights)[0] == len(hits) and hits.ndim == 1:
-                yield "weighted by the sample weights", float(np.average(hits, weights=np.ravel(weights)))
+                yield "weighted by the sample weights", _average(hits, weights)
 
 
 def _errors(kind: str, y: Array, z: Array, weights: Any, batches: list[slice]) -> Iterator[Variant]:
@@ -118,7 +121,11 @@ def _errors(kind: str, y: Array, z: Array, weights: Any, batches: list[slice]) -
     )
     if weights is not None and np.size(weights) == len(values):
         each = values.reshape(len(values), -1).mean(axis=1)
-        yield "weighted by the sample weights", done(float(np.average(each, weights=np.ravel(weights))))
+        yield "weighted by the sample weights", done(_average(each, weights))
+
+
+def _average(values: Array, weights: Any) -> float:
+    return float(np.average(values, weights=np.ravel(weights)))
 
 
 def _ranked(kind: str, y: Array, z: Array, batches: list[slice]) -> Iterator[Variant]:

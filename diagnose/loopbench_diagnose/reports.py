@@ -1,6 +1,6 @@
 """What a loop reports of itself, against the same figures worked out again in every way that people do it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_weights
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.given_labels import GivenLabels
 from loopbench_diagnose.interventions import NO_ADDITIONAL_LOSSES
@@ -38,6 +38,7 @@ class Aggregation(StrEnum):
     """How an epoch's figure is made of its batches'."""
 
     MEAN = "the mean over the samples"
+    WEIGHTED = "the mean over the samples, each of which counts by its weight"
     FINAL = "counted on the final weights"
     UNWEIGHTED = "the mean over the batches, whatever they hold"
     LAST = "the last batch's"
@@ -49,7 +50,7 @@ class Aggregation(StrEnum):
     UNFED = "that of a metric which is never fed"
 
 
-SOUND = frozenset({Aggregation.MEAN, Aggregation.FINAL})
+SOUND = frozenset({Aggregation.MEAN, Aggregation.WEIGHTED, Aggregation.FINAL})
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,9 @@ class Reports:
 
     @cached_property
     def _miscounts(self) -> bool:
-        """Whether an accuracy counted other than one value a sample."""
-        return any("Accuracy" in use.kind and use.counted != use.samples for use in self._trace.metrics.values())
+        """Whether an accuracy counted other than one value a sample, each as much as the others."""
+        uses = (use for use in self._trace.metrics.values() if "Accuracy" in use.kind)
+        return any(use.weighted or not use.counts_samples for use in uses)
 
     @cached_property
     def _has_unfed_metric(self) -> bool:
@@ -188,13 +190,20 @@ class Reports:
 
     def _training(self, kind: str) -> dict[Aggregation, float]:
         steps = self._trace.steps
-        last = self._of_steps(kind, steps[-(len(steps) // self._trace.epochs) :])
+        last = self._of_steps(kind, self._last_epoch)
         if last is None:
             return {}
         aggregations, final = last.aggregations(), self._final(kind)
         mean = {Aggregation.MEAN: aggregations.pop(Aggregation.MEAN)}
         finals = {} if final is None else {Aggregation.FINAL: final}
-        return {**mean, **finals, **aggregations, **_unreset(self._of_steps(kind, steps))}
+        data = self._experiment.data
+        calls = [step.call for step in self._last_epoch]
+        weighted = self._weighted(kind, calls, data, data.class_weight)
+        return {**mean, **weighted, **finals, **aggregations, **_unreset(self._of_steps(kind, steps))}
+
+    @property
+    def _last_epoch(self) -> list[Step]:
+        return self._trace.steps[-(len(self._trace.steps) // self._trace.epochs) :]
 
     def _of_steps(self, kind: str, steps: Sequence[Step]) -> Batches | None:
         calls = [step.call for step in steps]
@@ -245,7 +254,11 @@ class Reports:
         earlier = self._of_validation(kind, self.earlier_validation_calls())
         aggregations = self._validation_afterwards(kind) if last is None and earlier is not None else {}
         if last is not None:
-            aggregations = {**last.aggregations(), **_unreset(self._of_validation(kind, self._all_validation_calls()))}
+            data = self._experiment.data.validation
+            # Keras gives a validation set no class weights.
+            weighted = self._weighted(kind, self.validation_calls(), data, None)
+            unreset = _unreset(self._of_validation(kind, self._all_validation_calls()))
+            aggregations = {**last.aggregations(), **weighted, **unreset}
         if aggregations and earlier is not None:
             aggregations[Aggregation.EARLIER] = earlier.aggregations()[Aggregation.MEAN]
         return aggregations
@@ -271,15 +284,35 @@ class Reports:
         return Batches(np.asarray(stated), _samples(calls)) if len(stated) == len(calls) else None
 
     def _accuracies(self, calls: Sequence[Call], data: Data) -> Batches | None:
-        known = self._experiment.rows(data)
-        values = []
+        hits = self._hits(calls, data)
+        return (
+            None if hits is None else Batches(np.asarray([float(right.mean()) for _, right in hits]), _samples(calls))
+        )
+
+    def _weighted(
+        self, kind: str, calls: Sequence[Call], data: Data | None, class_weight: Mapping[int, float] | None
+    ) -> dict[Aggregation, float]:
+        """An accuracy in which samples count by their weights; nothing where each of them has the same."""
+        if kind == "loss" or data is None:
+            return {}
+        hits, values = self._hits(calls, data), leaves(sample_weights(data, class_weight))
+        if not hits or len(values) != 1 or np.size(values[0]) != len(data):
+            return {}
+        each = np.concatenate([np.ravel(values[0])[index] for index, _ in hits])
+        if not each.sum() or (each == each[0]).all():
+            return {}
+        return {Aggregation.WEIGHTED: float(np.average(np.concatenate([right for _, right in hits]), weights=each))}
+
+    def _hits(self, calls: Sequence[Call], data: Data) -> list[tuple[Any, NDArray[np.bool_]]] | None:
+        """The places of the samples of every call, and which of them are put into their class."""
+        known, hits = self._experiment.rows(data), []
         for call in calls:
             index = indices(call.rows, known)
             right = None if index is None else self._correct(call.outputs, data.rows(index).y)
             if right is None:
                 return None
-            values.append(float(right.mean()))
-        return Batches(np.asarray(values), _samples(calls))
+            hits.append((index, right))
+        return hits
 
     def _loss(self, data: Data, outputs: Any) -> float | None:
         """Mean loss over the samples, and what the model adds to it by itself."""

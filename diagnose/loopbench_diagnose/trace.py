@@ -13,6 +13,9 @@ from loopbench_diagnose.settings import comparable
 # Keras's names of the losses that a loop may report.
 LOSSES = ("loss", "val_loss")
 
+# Relative; what float32 makes of sums of weights.
+SUMS = 1e-3
+
 Array = NDArray[np.float64]
 Arrays = list[Array]
 
@@ -264,13 +267,22 @@ class MetricResult:
 
 @dataclass(eq=False)
 class MetricUse:
-    """A metric that was fed: its class, the shapes it was given and how many values it counted a call."""
+    """A metric that was fed: its class, the shapes it was given and how many values it counted a call.
+
+    Where it is ``weighted``, both numbers are sums of weights.
+    """
 
     kind: str
     label_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    counted: list[int] = field(default_factory=list)
-    samples: list[int] = field(default_factory=list)
+    weighted: bool = False
+    counted: list[float] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def counts_samples(self) -> bool:
+        """Whether it counted one value a sample."""
+        return np.allclose(self.counted, self.samples, rtol=SUMS)
 
 
 def _finite(arrays: Arrays | None) -> bool:

@@ -4,7 +4,7 @@ from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, joined, word
 from loopbench_diagnose.reports import Figure, Reports
-from loopbench_diagnose.trace import MetricUse, Trace
+from loopbench_diagnose.trace import MetricResult, MetricUse, Trace
 
 FIX = (
     "Name the class: SparseCategoricalAccuracy for classes and outputs of all classes, CategoricalAccuracy for one-hot "
@@ -39,24 +39,35 @@ def probe(experiment: Experiment, findings: Findings) -> None:
 
 
 def _uncounted(experiment: Experiment, side: int) -> list[Figure]:
+    trace = experiment.epochs[side]
+    uses = [use for use in trace.metrics.values() if "Accuracy" in use.kind]
+    if uses and not any(sum(use.counted) for use in uses):
+        # Nothing is known of metrics that count no value.
+        return []
     figures = Reports(experiment, side).accuracies()
-    counted = _counted_right(experiment.epochs[side])
+    counted = _counted_right(trace, probabilities=experiment.harness.gives_probabilities)
     return [f for f in figures if f.aggregation is None and not f.is_in_other_units and not f.is_any_of(counted)]
 
 
-def _counted_right(trace: Trace) -> list[float]:
+def _counted_right(trace: Trace, *, probabilities: bool) -> list[float]:
     """Results of metrics that are of the right class for what they were fed with, and count one value a sample.
 
-    Where they are not the share of samples in their class, they were fed with other samples than those of the epoch.
+    Where they are not the share of samples in their class, they were fed with other samples than those of the epoch,
+    or with weights.
     """
-    right = {name for name, use in trace.metrics.items() if use.counted == use.samples and _has_right_class(use)}
-    return [result.value for result in trace.results if result.name in right]
+    uses = {name: use for name, use in trace.metrics.items() if use.counts_samples}
+    known = ((uses[result.name], result) for result in trace.results if result.name in uses)
+    return [result.value for use, result in known if _has_right_class(use, result, probabilities=probabilities)]
 
 
-def _has_right_class(use: MetricUse) -> bool:
-    classes = use.output_shape[-1] if use.output_shape else 0
+def _has_right_class(use: MetricUse, result: MetricResult, *, probabilities: bool) -> bool:
+    one_value = ((), (1,))
+    if use.output_shape[1:] in one_value:
+        threshold = 0.5 if probabilities else 0.0
+        of_threshold = use.kind == "BinaryAccuracy" and result.config.get("threshold") == threshold
+        return of_threshold and use.label_shape[1:] in one_value
     one_hot = use.label_shape == use.output_shape
-    return classes > 1 and use.kind == ("CategoricalAccuracy" if one_hot else "SparseCategoricalAccuracy")
+    return use.kind == ("CategoricalAccuracy" if one_hot else "SparseCategoricalAccuracy")
 
 
 def _alike(own: list[Figure], other: list[Figure], experiment: Experiment) -> bool:
@@ -79,9 +90,9 @@ def _metrics(trace: Trace) -> list[Evidence]:
         evidence(
             f"metric/{use.kind}",
             f"{use.kind}, fed with labels {use.label_shape} and predictions {use.output_shape}: it counted "
-            f"{sum(use.counted)} values for {sum(use.samples)} samples.",
-            float(sum(use.samples)),
-            float(sum(use.counted)),
+            f"{sum(use.counted):g} values for {sum(use.samples):g} samples{', by their weights' * use.weighted}.",
+            sum(use.samples),
+            sum(use.counted),
         )
         for use in trace.metrics.values()
         if "Accuracy" in use.kind

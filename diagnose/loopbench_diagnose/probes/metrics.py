@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from loopbench.spec import Effect, Evidence, Reason
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_weights
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.metric_table import variants
@@ -427,7 +427,9 @@ def _way_of(experiment: Experiment, side: int, metric: Metric, calls: list[Call]
     data = experiment.data.validation if metric.is_validation else experiment.data
     if data is None:
         return None
-    found = _joined(experiment, data, calls)
+    # Keras gives a validation set no class weights.
+    weights = data.sample_weight if metric.is_validation else sample_weights(data, data.class_weight)
+    found = _joined(experiment, replace(data, sample_weight=weights), calls)
     if found is None:
         return None
     labels, outputs, weights, batches = found

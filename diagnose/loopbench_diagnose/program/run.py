@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, sample_weights
 from loopbench_diagnose.experiment import refuse_reuse
 from loopbench_diagnose.harness import Harness, NoUpdateError, figures
 from loopbench_diagnose.inputs import Inputs
@@ -396,7 +396,7 @@ class Program:
         if self.harness.fixed_batch:
             batches = [batch for batch in batches if len(batch) == self.harness.fixed_batch]
         keras.utils.set_random_seed(self.seed + seed)
-        weighted = replace(training, sample_weight=_weights(training, self.configuration.class_weight))
+        weighted = replace(training, sample_weight=sample_weights(training, self.configuration.class_weight))
         losses = trainer.train(weighted, start, batches, learning_rate=learning_rate)
         outputs = trainer.outputs(held_out.x)
         logits = self.takes_logits if loss is None else _takes_logits(loss)
@@ -511,13 +511,3 @@ def _default_epochs(loop: Loop) -> int | None:
 def _takes_logits(loss: Any) -> bool:
     losses = keras.tree.flatten(loss)
     return any(bool((getattr(one, "_fn_kwargs", None) or {}).get("from_logits")) for one in losses)
-
-
-def _weights(data: Data, class_weight: Any) -> Any:
-    """Sample weights, by way of class weights where there are some."""
-    if not class_weight:
-        return data.sample_weight
-    y = np.asarray(leaves(data.y)[0])
-    classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(int)
-    weights = np.array([class_weight.get(int(one), 1.0) for one in classes], np.float32)
-    return weights if data.sample_weight is None else weights * data.sample_weight

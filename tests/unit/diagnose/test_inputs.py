@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from loopbench_diagnose.containers import as_data
-from loopbench_diagnose.data import Data, DataError, sample_keys
+from loopbench_diagnose.data import Data, DataError, sample_keys, sample_weights
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.side import Side
 
@@ -300,3 +300,26 @@ def test_keys_tell_samples_apart() -> None:
     assert sample_keys(TEXTS) == sample_keys(tf.constant(TEXTS)) == sample_keys(TEXTS.astype(object))
     assert sample_keys(np.array([["a", "bc"], ["ab", "c"]]))[0] != sample_keys(np.array([["ab", "c"]]))[0]
     assert sample_keys(X) == sample_keys(X.astype(np.float64))
+
+
+WEIGHTED: dict[str, tuple[Data, Any]] = {
+    "classes": (Data(X[:3], np.array([1, 0, 7])), [4.0, 0.5, 1.0]),
+    "a column": (Data(X[:3], np.array([[1.0], [0.0], [7.0]])), [4.0, 0.5, 1.0]),
+    "one-hot": (Data(X[:3], np.eye(3)), [0.5, 4.0, 1.0]),
+    "sample weights": (Data(X[:3], np.array([1, 0, 7]), W[:3]), np.array([4.0, 0.5, 1.0]) * W[:3]),
+    "no labels": (Data(X[:3]), None),
+    "several outputs": (Data(X[:3], [Y[:3], Y[:3]], W[:3]), W[:3]),
+    "classes of positions": (Data(X[:3], np.zeros((3, 2, 1))), None),
+    "strings": (Data(X[:3], TEXTS[:3]), None),
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTED)
+def test_class_weights_as_sample_weights(kind: str) -> None:
+    data, expected = WEIGHTED[kind]
+    found = sample_weights(data, {0: 0.5, 1: 4.0})
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_allclose(found, expected)
+    assert sample_weights(data, None) is data.sample_weight
