@@ -14,12 +14,15 @@ from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.interventions import COLUMN_LABELS
 from loopbench_diagnose.losses import BROADCAST, Fit, as_outputs, gradient_of_logits, identify
 from loopbench_diagnose.orders import indices
+from loopbench_diagnose.penalties import OF_OUTPUTS, OF_WEIGHTS, multiple_of
 from loopbench_diagnose.probes.explained import CAUSES
 from loopbench_diagnose.trace import Array, LossCall, OutputGradient, Step
 
 FITS = 1e-3
 # Lengths of gradients, of the largest, that are none.
 SMALLEST = 1e-7
+# Any few values are a multiple of something.
+FEWEST_VALUES = 6
 # Factors of positions that are the same number.
 SAME_FACTOR = 1e-3
 
@@ -52,11 +55,10 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
         if Reason.REGULARIZATION not in findings.reasons:
             _named(experiment, findings, steps, certain=True)
         return
-    apart = [place for place, (a, b) in enumerate(parts) if distance(a.gradient, b.gradient) > experiment.tolerance]
-    if not apart:
+    if not _apart(experiment, parts):
         _penalty(experiment, findings)
         return
-    for kind in (_labels, _loss_weights, _mask, _sample_weights):
+    for kind in (_labels, _loss_weights, _mask, _sample_weights, _output_penalty):
         if kind(experiment, findings, steps, parts):
             return
     if not _named(experiment, findings, steps, certain=False):
@@ -113,6 +115,12 @@ def _alike(a: OutputGradient, b: OutputGradient) -> tuple[OutputGradient, Output
         return None if found is None else (a, found)
     found = gradient_of_logits(a, b.values)
     return None if found is None else (found, b)
+
+
+def _apart(experiment: Experiment, parts: Parts) -> list[tuple[int, OutputGradient, OutputGradient]]:
+    """The gradients that differ, with the numbers of their outputs."""
+    differ = (distance(a.gradient, b.gradient) > experiment.tolerance for a, b in parts)
+    return [(place, *parts[place]) for place, differs in enumerate(differ) if differs]
 
 
 def _places(steps: Steps) -> Any:
@@ -368,7 +376,7 @@ def _few(values: Array, most: int = 1) -> bool:
 
 
 def _mask(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
-    for a, b in parts:
+    for _place, a, b in _apart(experiment, parts):
         found = _factors(a.gradient, b.gradient)
         if found is None:
             continue
@@ -418,7 +426,7 @@ def _mask(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) ->
 def _sample_weights(experiment: Experiment, findings: Findings, steps: Steps, parts: Parts) -> bool:
     """A factor for every sample, which its class or its weight explains."""
     labels = leaves(_labels_of(experiment, steps[0]))
-    for place, (a, b) in enumerate(parts):
+    for place, a, b in _apart(experiment, parts):
         found = _factors(a.gradient, b.gradient)
         if found is None:
             continue
@@ -459,6 +467,45 @@ def _explained_by(by_sample: Array, labels: Any, given: OutputGradient) -> str |
                 return f"by class, second over first ({each})"
     # With three and more outputs a factor a sample is seen without knowing why.
     return "every sample has its own factor" if given.values.shape[-1] > 2 else None  # noqa: PLR2004
+
+
+# Penalties of outputs.
+
+
+def _output_penalty(experiment: Experiment, findings: Findings, _: Steps, parts: Parts) -> bool:
+    """Differences of all outputs' gradients that are multiples of a penalty's gradient."""
+    apart = _apart(experiment, parts)
+    fits = [_penalty_of(a, b) for _, a, b in apart]
+    known = [(place, *fit) for (place, _, _), fit in zip(apart, fits, strict=True) if fit is not None]
+    if len(known) < len(fits):
+        return False
+    stated = joined([f"{times:.5g} times {words} of output {place + 1}" for place, words, times in known])
+    return _report(
+        findings,
+        Reason.REGULARIZATION,
+        f"The outputs are penalized differently: per sample, the second gradient of the outputs holds {stated} more "
+        f"than the first",
+        [
+            *(
+                evidence(f"penalty/{place}", f"Multiple of {words}, second less first.", 0.0, times)
+                for place, words, times in known
+            ),
+            *_gaps(parts),
+        ],
+        _size(experiment),
+        "Add the same penalties of outputs to both losses, with the same factors.",
+    )
+
+
+def _penalty_of(a: OutputGradient, b: OutputGradient) -> tuple[str, float] | None:
+    """The penalty, in words, and its multiple in ``b`` less that in ``a``, per sample."""
+    if a.of_logits or b.of_logits or a.gradient.size < FEWEST_VALUES:
+        return None
+    left = [b.gradient - a.gradient]
+    penalties = {words: made(a.values) for words, made in OF_OUTPUTS.items()}
+    # Signs that are all the same may as well be a shift of the labels.
+    fits = ((words, multiple_of([one], left)) for words, one in penalties.items() if np.ptp(one) > 0)
+    return next(((words, len(a.values) * times) for words, times in fits if times is not None), None)
 
 
 # The function.
@@ -578,8 +625,7 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
     whole = max(norm(first.gradients), norm(second.gradients))
     penalties = {
         "the model's own penalty": experiment.penalty_gradient if experiment.has_additional_losses else [],
-        "the weights (an L2 penalty)": first.weights,
-        "the weights' signs (an L1 penalty)": [np.sign(array) for array in first.weights],
+        **{stated: [made(array) for array in first.weights] for stated, made in OF_WEIGHTS.items()},
     }
     moved = [norm([array]) > experiment.tolerance * whole / 10 for array in left]
     for stated, gradient in penalties.items():
@@ -588,7 +634,7 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
         masked = (
             gradient if stated.startswith("the model") else [g * keep for g, keep in zip(gradient, moved, strict=True)]
         )
-        found = _multiple(masked, left)
+        found = multiple_of(masked, left)
         if found is None:
             continue
         share = norm(left) / whole if whole else float("inf")
@@ -611,11 +657,3 @@ def _penalty(experiment: Experiment, findings: Findings) -> None:
             finite(share),
         )
         return
-
-
-def _multiple(gradient: list[Array], left: list[Array]) -> float | None:
-    """The number that makes ``left`` of ``gradient``; None where none does, variable by variable."""
-    found = ratio(gradient, left)
-    if found.residual < 10 * FITS:
-        return found.scale
-    return None
