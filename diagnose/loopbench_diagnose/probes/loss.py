@@ -62,7 +62,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
         if kind(experiment, findings, steps, parts):
             return
     if not _named(experiment, findings, steps, certain=False):
-        _unnamed(experiment, findings, parts, apart)
+        _unnamed(experiment, findings, parts)
 
 
 def _pairs(experiment: Experiment, findings: Findings) -> None:
@@ -550,7 +550,7 @@ def _activated_twice(experiment: Experiment, findings: Findings, fits: tuple[Fit
     )
 
 
-def _unnamed(experiment: Experiment, findings: Findings, parts: Parts, apart: list[int]) -> None:
+def _unnamed(experiment: Experiment, findings: Findings, parts: Parts) -> None:
     """Losses that are not in the table, where equal outputs have other gradients."""
     if any(distance(a.values, b.values) > experiment.tolerance for a, b in parts):
         return
@@ -559,9 +559,9 @@ def _unnamed(experiment: Experiment, findings: Findings, parts: Parts, apart: li
             f"output_gradient_gap/{place}",
             f"Distance of the gradients of output {place + 1} on equal outputs, relative to their norm.",
             0.0,
-            distance(parts[place][0].gradient, parts[place][1].gradient),
+            distance(a.gradient, b.gradient),
         )
-        for place in apart
+        for place, a, b in _apart(experiment, parts)
     ]
     _report(
         findings,
