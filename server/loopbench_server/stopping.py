@@ -81,11 +81,17 @@ def make_stop_event(*, on_stdin_eof: bool, drain_seconds: float) -> StopEvent:
         signal.signal(number, begin)
     if on_stdin_eof:
 
-        def read() -> None:
-            # On a thread, because event loops cannot wait for every kind of standard input.
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
+        def follow() -> None:
+            _read_stdin()
             begin()
 
-        threading.Thread(target=read, daemon=True, name="stdin").start()
+        # On a thread, because event loops cannot wait for every kind of standard input.
+        threading.Thread(target=follow, daemon=True, name="stdin").start()
     return stop
+
+
+def _read_stdin() -> None:
+    """Return at the end of standard input, and at once if it is closed or cannot be read."""
+    with suppress(OSError):
+        while sys.stdin and os.read(sys.stdin.fileno(), 4096):
+            pass

@@ -50,6 +50,14 @@ def test_a_program_that_stops_by_itself_has_the_same_deadline() -> None:
         assert "shutdown deadline exceeded" in process.stdout.read()
 
 
+@pytest.mark.parametrize("redirection", ["</dev/null", "<&-", "0>/dev/null"])
+def test_a_standard_input_that_cannot_be_read_has_ended(redirection: str) -> None:
+    program = PROGRAM.format(hang="child.kill(); await stop.wait()").replace("eof=False", "eof=True")
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_program_that_ends_in_time_is_not_killed() -> None:
     command = [sys.executable, "-c", PROGRAM.format(hang="child.kill(); await stop.wait()")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
