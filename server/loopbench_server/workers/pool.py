@@ -4,9 +4,11 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+
+import structlog
 
 from loopbench_server.blocking import run_process_io, shielded
 from loopbench_server.errors import NotReadyError
@@ -15,6 +17,8 @@ from loopbench_server.workers.forkserver import Forkserver
 from loopbench_server.workers.protocol import Task
 from loopbench_server.workers.standby import StandbyWorkers
 from loopbench_server.workers.worker import Worker
+
+log = structlog.get_logger()
 
 # Time for a worker to read its task.
 TASK_TIMEOUT_SECONDS = 60.0
@@ -75,20 +79,27 @@ class WorkerPool:
         return await self._start_new(task, weights)
 
     async def _start_new(self, task: Task, weights: bytes) -> Worker:
-        message_pipe, child_message_pipe = multiprocessing.Pipe(duplex=False)
-        child_task_pipe, task_pipe = multiprocessing.Pipe(duplex=False)
-        with child_message_pipe, child_task_pipe:
-            try:
-                pipes = child_task_pipe.fileno(), child_message_pipe.fileno()
-                # Runs start without standby workers, so the server stays ready.
-                pid = await self._forkserver.fork(*pipes, optional=task.kind == "prepare")
-            except BaseException:
-                message_pipe.close()
-                task_pipe.close()
-                raise
-        worker = Worker(pid, message_pipe, task_pipe)
+        try:
+            # Runs start without standby workers, so the server stays ready.
+            worker = await self._fork(optional=task.kind == "prepare")
+        except OSError as error:  # such as the limit of open files
+            log.warning("the machine refuses the pipes of a worker process", error=error.strerror)
+            raise NotReadyError(f"no worker process can be started: {error.strerror}") from error
         await _send_task(worker, task, weights)
         return worker
+
+    async def _fork(self, *, optional: bool) -> Worker:
+        with ExitStack() as ends, ExitStack() as child_ends:
+            message_pipe, child_message_pipe = multiprocessing.Pipe(duplex=False)
+            ends.enter_context(message_pipe)
+            child_ends.enter_context(child_message_pipe)
+            child_task_pipe, task_pipe = multiprocessing.Pipe(duplex=False)
+            ends.enter_context(task_pipe)
+            child_ends.enter_context(child_task_pipe)
+            pipes = child_task_pipe.fileno(), child_message_pipe.fileno()
+            worker = Worker(await self._forkserver.fork(*pipes, optional=optional), message_pipe, task_pipe)
+            ends.pop_all()
+            return worker
 
     @asynccontextmanager
     async def run(self, task: Task, weights: bytes = b"") -> AsyncIterator[Worker]:

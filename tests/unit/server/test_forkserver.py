@@ -1,6 +1,8 @@
 """The forkserver and its workers without TensorFlow: start, replacement, timeout and end."""
 
 import asyncio
+import errno
+import multiprocessing
 import os
 import signal
 import socket
@@ -107,6 +109,26 @@ async def test_a_check_replaces_a_stopped_forkserver_while_no_worker_is_requeste
     assert not old.is_running()
     assert [(line["event"], line["pid"]) for line in logged][:1] == [("forkserver is being replaced", old.pid)]
     await started(starting)
+
+
+async def test_a_process_without_pipes_can_be_requested_again(
+    starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(starting)
+    real, opened = multiprocessing.Pipe, []
+
+    def pipe(*, duplex: bool) -> Any:
+        if len(opened) == 2:  # the first of the two pipes
+            raise OSError(errno.EMFILE, "Too many open files")
+        opened.extend(made := real(duplex=duplex))
+        return made
+
+    monkeypatch.setattr(multiprocessing, "Pipe", pipe)
+    with capture_logs() as logged, pytest.raises(NotReadyError, match="started: Too many open files"):
+        await started(starting)
+    assert [(line["log_level"], line["error"]) for line in logged] == [("warning", "Too many open files")]
+    assert [end.closed for end in opened] == [True, True]
+    monkeypatch.undo()
 
 
 async def test_concurrent_callers_share_the_failure_of_a_start(
