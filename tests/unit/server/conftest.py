@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,9 @@ from prometheus_client import CollectorRegistry
 from loopbench import spec
 from loopbench_server.errors import NotReadyError
 from loopbench_server.rpc.interceptors import make_interceptors
+from loopbench_server.runs import attempt
 from loopbench_server.runs.executor import RunExecutor
+from loopbench_server.runs.maintenance import ended_runs
 from loopbench_server.runs.observers import Observer
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.slots import Slots
@@ -91,6 +93,28 @@ def there(store_url: str) -> Iterator[Store]:
     made = Store(open_database(store_url), owner="there", lease=LEASE)
     yield made
     made.close()
+
+
+SetClock = Callable[[timedelta], None]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Shifts the wall clock that runs and the search for ended runs use."""
+    shift = timedelta()
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Shifted":
+            return datetime.now(tz) + shift  # type: ignore[return-value]
+
+    def by(step: timedelta) -> None:
+        nonlocal shift
+        shift += step
+
+    for module in (attempt, ended_runs):
+        monkeypatch.setattr(module, "datetime", Shifted)
+    return by
 
 
 class FakeWorker:

@@ -2,39 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from loopbench import spec
 from loopbench.spec import RunSpec, RunState
-from loopbench_server.runs import attempt
 from loopbench_server.runs.maintenance.cancel_requests import CANCELLED
 from loopbench_server.runs.maintenance.leases import LOST
 from loopbench_server.runs.scheduler import Scheduler
 from loopbench_server.store.store import Store
 from loopbench_server.workers.protocol import Started, Trained
 
-SetClock = Callable[[timedelta], None]
-
-
-@pytest.fixture
-def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Shifts the wall clock that runs use."""
-    shift = timedelta()
-
-    class Shifted(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Shifted":
-            return datetime.now(tz) + shift  # type: ignore[return-value]
-
-    def by(step: timedelta) -> None:
-        nonlocal shift
-        shift += step
-
-    monkeypatch.setattr(attempt, "datetime", Shifted)
-    return by
+from .conftest import SetClock
 
 
 @pytest.mark.parametrize("hours", [-2, 1])

@@ -20,6 +20,8 @@ from loopbench_server.telemetry.metrics import upgrades
 from loopbench_server.telemetry.metrics.results import ResultMetrics
 from tests.support.factories import START, make_environment
 
+from .conftest import SetClock
+
 TAPE, FIT, STEP = Method.GRADIENT_TAPE, Method.FIT, Method.CUSTOM_TRAIN_STEP
 AGREEMENT = {"loss": "SUM_OF_SQUARES", "optimizer": "sgd", "dataset": "MNIST"}
 LABELS = {"method": "FIT", **AGREEMENT, "parameters": "default"}
@@ -389,6 +391,27 @@ async def test_each_end_is_found_once_on_any_server(
     following.cancel()
     succeeded = [(number, "SUCCEEDED") for number in (1, 2, 3, 6, 7)]
     assert found.runs == [*succeeded[:3], (5, "FAILED"), *succeeded[3:]]
+
+
+@pytest.mark.usefixtures("_poll_often")
+async def test_no_end_is_found_again_after_the_clock_is_set_ahead_and_back(
+    store: Store, end_in: Any, eventually: Any, set_clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls: list[datetime] = []
+    real = ended_runs._ends
+    monkeypatch.setattr(ended_runs, "_ends", lambda store, since: polls.append(since) or real(store, since))
+    for number in (1, 2, 3):
+        end_in(store, number)
+    found = Found()
+    following = asyncio.create_task(follow_results(store, found))
+    for number, step in enumerate((timedelta(hours=1), timedelta(hours=-1)), start=4):
+        set_clock(step)
+        end_in(store, number)
+        seen = len(polls)
+        await eventually(lambda seen=seen: len(polls) > seen + 2)
+    await eventually(lambda: len(found.runs) >= 5)
+    following.cancel()
+    assert [number for number, _ in found.runs] == [1, 2, 3, 4, 5]
 
 
 # Correct validation samples of 10,000 by seed, learning rate and method.

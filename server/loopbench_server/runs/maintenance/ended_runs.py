@@ -1,7 +1,9 @@
 """Finds runs that have ended in the store. This server, another one, or a pod of a sweep trained them."""
 
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -57,7 +59,8 @@ async def follow_results(
                 reported.add(_End(run.id, run.end_time))
                 observer.run_found(run)
             reported.update(ends)
-        reported.intersection_update(found)
+        # As many as a poll finds, also if the clock was set back and it finds old ends again.
+        reported.intersection_update(heapq.nlargest(MOST, reported, key=attrgetter("time")))
         since = began - OVERLAP_IN_LEASES * store.lease
 
     await repeat(RESULTS, POLL_INTERVAL_SECONDS, poll, failed)
