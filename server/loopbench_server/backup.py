@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import sys
@@ -21,6 +22,8 @@ POSTGRESQL = {
     "backup": "pg_dump --format=custom --file={file} {url}",
     "restore": "pg_restore --clean --if-exists --no-owner --dbname={url} {file}",
 }
+# Parameters of libpq that are secrets, such as sslpassword, oauth_client_secret and scram_client_key.
+SECRET_PARAMETERS = re.compile("password|secret|^scram_", re.IGNORECASE)
 
 
 def _back_up(store: Path, file: Path, *, overwrite: bool) -> tuple[Path, Contents]:
@@ -96,5 +99,6 @@ def _find_store(given: argparse.Namespace) -> Path:
 
 def _postgresql_command(given: argparse.Namespace, url: sa.URL) -> str:
     # Without the password, which libpq takes from PGPASSWORD or ~/.pgpass.
-    plain = str(sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query))
+    query = {name: value for name, value in url.query.items() if not SECRET_PARAMETERS.search(name)}
+    plain = str(sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, query))
     return POSTGRESQL[given.command].format(file=shlex.quote(str(given.file)), url=shlex.quote(plain))

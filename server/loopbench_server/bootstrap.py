@@ -39,7 +39,8 @@ def parse_url(url: str) -> sa.URL:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         parsed = None
-    if parsed is None or "@" in (parsed.host or ""):
+    # A password with @ ends before it, and the rest of the password is taken for the host and the database.
+    if parsed is None or (parsed.host and "@" in f"{parsed.host}{parsed.database}"):
         raise SettingError(
             "--store-url: not an SQLAlchemy URL (DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE); "
             "percent-encode characters such as @ : / in a password"

@@ -359,6 +359,29 @@ def test_a_store_in_postgresql_is_left_to_its_programs(command: Command, name: s
     assert shlex.split(ended.stderr.partition("run: ")[2]) == words
 
 
+SECRETS = {
+    "password": "me:geheim@db.example/runs?sslmode=require",
+    "query": "me@db.example/runs?password=geheim&sslmode=require",
+    "other secrets": "me@db.example/runs?sslpassword=geheim&sslmode=require&oauth_client_secret=geheim"
+    "&scram_client_key=geheim&PASSWORD=geheim",
+}
+
+
+@pytest.mark.parametrize("place", SECRETS)
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_a_command_for_postgresql_has_no_secret(command: Command, place: str, name: str) -> None:
+    ended = command(name, "x.dump", "--store-url", f"postgresql+psycopg://{SECRETS[place]}")
+    in_one_line(ended, POSTGRESQL)
+    assert "geheim" not in ended.stderr
+
+
+@pytest.mark.parametrize("password", ["p@geheim", "p@geheim/x", "p@x/geheim", "p@x:geheim", "p/geheim@x"])
+def test_no_part_of_an_unquoted_password_is_shown(command: Command, password: str) -> None:
+    ended = command("backup", "x.dump", "--store-url", f"postgresql+psycopg://me:{password}@db.example/runs")
+    in_one_line(ended, "--store-url: not an SQLAlchemy URL")
+    assert "geheim" not in ended.stderr
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:runs.db?uri=true", "mysql://h/runs", "runs.db"])
 def test_a_store_without_a_file_is_refused(command: Command, tmp_path: Path, url: str) -> None:
     in_one_line(command("backup", tmp_path / "b.db", "--store-url", url), "--store-url")
