@@ -115,19 +115,19 @@ async def test_a_process_without_pipes_can_be_requested_again(
     starting: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await started(starting)
-    real, opened = multiprocessing.Pipe, []
+    first = multiprocessing.Pipe(duplex=False)
+    pipes = [first]
 
-    def pipe(*, duplex: bool) -> Any:
-        if len(opened) == 2:  # the first of the two pipes
+    def pipe(**_: bool) -> Any:
+        if not pipes:
             raise OSError(errno.EMFILE, "Too many open files")
-        opened.extend(made := real(duplex=duplex))
-        return made
+        return pipes.pop()
 
     monkeypatch.setattr(multiprocessing, "Pipe", pipe)
     with capture_logs() as logged, pytest.raises(NotReadyError, match="started: Too many open files"):
         await started(starting)
     assert [(line["log_level"], line["error"]) for line in logged] == [("warning", "Too many open files")]
-    assert [end.closed for end in opened] == [True, True]
+    assert [end.closed for end in first] == [True, True]
     monkeypatch.undo()
 
 

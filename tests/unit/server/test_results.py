@@ -397,9 +397,14 @@ async def test_each_end_is_found_once_on_any_server(
 async def test_no_end_is_found_again_after_the_clock_is_set_ahead_and_back(
     store: Store, end_in: Any, eventually: Any, set_clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    polls: list[datetime] = []
+    polls = []
     real = ended_runs._ends
-    monkeypatch.setattr(ended_runs, "_ends", lambda store, since: polls.append(since) or real(store, since))
+
+    def recorded(store: Store, since: datetime) -> Any:
+        polls.append(since)
+        return real(store, since)
+
+    monkeypatch.setattr(ended_runs, "_ends", recorded)
     for number in (1, 2, 3):
         end_in(store, number)
     found = Found()
