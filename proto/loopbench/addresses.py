@@ -6,8 +6,7 @@ from ipaddress import ip_address
 
 UNIX = "unix:"
 # HOST:PORT; an IPv6 host stands in brackets, or its last group would pass for the port.
-HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]+)):\d{1,5}")
-
+HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})")
 
 # What gRPC resolves besides HOST:PORT, each with a path or another form of the port.
 SCHEMES = ("dns:", "ipv4:", "ipv6:", UNIX, "unix-abstract:", "xds:")
@@ -27,11 +26,18 @@ def check_target(address: str) -> str:
         return address
     if "://" in address:
         raise ValueError(f"{address!r} is a URL: give HOST:PORT, {HELP}")
-    if HOST_PORT.fullmatch(address) is None:
+    found = HOST_PORT.fullmatch(address)
+    if found is None:
         raise ValueError(f"{address!r} is not of the form HOST:PORT, {HELP}")
-    if not 0 < int(address.rpartition(":")[2]) <= LARGEST_PORT:
+    if not 0 < int(found["port"]) <= LARGEST_PORT:
         raise ValueError(f"the port of {address!r} is not between 1 and {LARGEST_PORT:,}")
     return address
+
+
+def is_host_port(address: str) -> bool:
+    """Whether a server can listen on ``address``, as HOST:PORT; it takes a free port for port 0."""
+    found = HOST_PORT.fullmatch(address)
+    return found is not None and int(found["port"]) <= LARGEST_PORT
 
 
 def is_loopback(address: str) -> bool:

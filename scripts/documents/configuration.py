@@ -41,7 +41,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
 # Defaults that depend on the machine, in words.
 OF_THE_MACHINE = {"slots": "the number of cores", "gpu_slots": "the number of GPUs"}
 
-TYPES = {"integer": "whole number", "number": "number", "boolean": "switch", "string": "text", "path": "path"}
+TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "switch",
+    "string": "text",
+    "path": "path",
+    "address": "address",
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,6 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " or ".join(_type(choice) for choice in schema["anyOf"] if choice.get("type") != "null")
     if choices := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
         return ", ".join(f"`{choice}`" for choice in choices)
-    if "pattern" in schema:
-        return "address"
     return TYPES[schema["format"] if schema.get("format") in TYPES else schema["type"]] + _bounds(schema)
 
 

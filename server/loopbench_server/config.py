@@ -1,17 +1,28 @@
 """Settings of the server and of the sweep program: one flag and one environment variable each."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
+from loopbench.addresses import UNIX, is_host_port
 from loopbench.spec import violations_of
 from loopbench.spelling import suggestion
 from loopbench_server.worker_config import WorkerLimits
@@ -32,8 +43,23 @@ def count_gpus(devices: Path = Path("/dev")) -> int:
     return min(len(files), len([*named]))
 
 
-HostPort = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
-Address = Annotated[str, Field(pattern=r"^(unix:.+|.+:\d{1,5})$")]
+# Each form of an address, and whether a text has it.
+HOST_PORT = {"HOST:PORT, as 127.0.0.1:50051 or [::1]:50051, with a port of at most 65,535": is_host_port}
+UNIX_PATH = {"unix:PATH": re.compile(f"{UNIX}.+").fullmatch}
+NONE = {"'none'": "none".__eq__}
+
+
+def _check_form(forms: Mapping[str, Callable[[str], object]], address: str) -> str:
+    if not any(has_form(address) for has_form in forms.values()):
+        raise ValueError(f"must be {', or '.join(forms)}")
+    return address
+
+
+# One type each and no unions, because pydantic reports an error for every type of a union.
+ADDRESS_SCHEMA = WithJsonSchema({"type": "string", "format": "address"})
+Address = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH))]
+AddressOrNone = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH | NONE))]
+HostPortOrNone = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | NONE))]
 
 
 class StoreSettings(BaseSettings):
@@ -58,7 +84,7 @@ class StoreSettings(BaseSettings):
 class TrainingSettings(StoreSettings):
     """Settings of every program that trains."""
 
-    metrics_address: HostPort | Literal["none"] = Field(
+    metrics_address: HostPortOrNone = Field(
         "127.0.0.1:9464", description="HOST:PORT to serve Prometheus metrics on under /metrics, or 'none'"
     )
     data_dir: Path | None = Field(None, description="folder with mnist.npz; by default Keras's cache, then a download")
@@ -133,8 +159,10 @@ class Settings(TrainingSettings):
     address: Address = Field(
         "127.0.0.1:50051", description="HOST:PORT to serve gRPC on, or unix:PATH; port 0 picks a free port"
     )
-    health_address: Address | Literal["none"] = Field(
-        "none", description="HOST:PORT to serve only the health service on, for probes without TLS and tokens"
+    health_address: AddressOrNone = Field(
+        "none",
+        description="HOST:PORT or unix:PATH to serve only the health service on, for probes without TLS and tokens, or "
+        "'none'",
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
         os.cpu_count() or 1, description="runs that train on the CPU at the same time; by default one per core"

@@ -155,6 +155,41 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, server: Callab
     assert "Traceback" not in answer.stderr
 
 
+FORMS = {
+    "--address": ("HOST:PORT", "unix:PATH"),
+    "--metrics-address": ("HOST:PORT", "'none'"),
+    "--health-address": ("HOST:PORT", "unix:PATH", "'none'"),
+}
+BAD_ADDRESSES = ["", ":0", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:99999", "::1:0", "[::1:0", " 127.0.0.1:0"]
+BAD_ADDRESSES += ["127.0.0.1:0 ", "127.0.0.1:0\n", "unix:", "http://127.0.0.1:0", "dns:///127.0.0.1:0", "NONE"]
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_a_wrong_address_is_one_line_with_all_forms(address: str, server: Callable[..., Ended]) -> None:
+    answer = server(*(word for flag in FORMS for word in (flag, address)))
+    assert (answer.code, answer.stdout) == (2, "")
+    lines = {line.split(": ")[1]: line for line in answer.stderr.splitlines()}
+    assert len(lines) == len(answer.stderr.splitlines())
+    named = {
+        flag: tuple(form for form in ("HOST:PORT", "unix:PATH", "'none'") if form in lines[flag]) for flag in lines
+    }
+    assert named == FORMS
+    assert all("65,535" in line for line in lines.values())
+
+
+@pytest.mark.parametrize(
+    ("flag", "address"),
+    [
+        *((flag, address) for flag in FORMS for address in ("127.0.0.1:0", "[::]:65535", "localhost:1")),
+        *((flag, "unix:x y/z.sock") for flag in ("--address", "--health-address")),
+        *((flag, "none") for flag in ("--metrics-address", "--health-address")),
+    ],
+)
+def test_an_address_has_one_of_its_forms(flag: str, address: str) -> None:
+    settings = CliApp.run(Settings, cli_args=[flag, address])
+    assert getattr(settings, flag[2:].replace("-", "_")) == address
+
+
 @pytest.mark.parametrize(
     ("given", "bad"),
     [
