@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
 from pydantic import (
@@ -56,10 +56,13 @@ def _check_form(forms: Mapping[str, Callable[[str], object]], address: str) -> s
 
 
 # One type each and no unions, because pydantic reports an error for every type of a union.
-ADDRESS_SCHEMA = WithJsonSchema({"type": "string", "format": "address"})
-Address = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH))]
-AddressOrNone = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH | NONE))]
-HostPortOrNone = Annotated[str, ADDRESS_SCHEMA, AfterValidator(partial(_check_form, HOST_PORT | NONE))]
+ADDRESS_SCHEMA: dict[str, Any] = {"type": "string", "format": "address"}
+OR_NONE: dict[str, Any] = {"anyOf": [ADDRESS_SCHEMA, {"const": "none"}]}
+Address = Annotated[str, WithJsonSchema(ADDRESS_SCHEMA), AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH))]
+AddressOrNone = Annotated[
+    str, WithJsonSchema(OR_NONE), AfterValidator(partial(_check_form, HOST_PORT | UNIX_PATH | NONE))
+]
+HostPortOrNone = Annotated[str, WithJsonSchema(OR_NONE), AfterValidator(partial(_check_form, HOST_PORT | NONE))]
 
 
 class StoreSettings(BaseSettings):
