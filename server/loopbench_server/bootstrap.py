@@ -14,6 +14,7 @@ import structlog
 
 from loopbench_server.config import TrainingSettings
 from loopbench_server.errors import SettingError, StartError
+from loopbench_server.listening import check_free
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
@@ -109,10 +110,10 @@ def serve_metrics(address: str, registry: prometheus_client.CollectorRegistry) -
         return address
     host, _, port = address.rpartition(":")
     try:
+        check_free(address)
         server, _ = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
-    except (OSError, OverflowError) as error:
-        cause = error.strerror if isinstance(error, OSError) else error
-        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {cause}") from error
+    except OSError as error:
+        raise StartError(f"--metrics-address: cannot serve metrics on {address}: {error.strerror}") from error
     # The library waits for a silent scraper for ever, and prints a traceback when one disconnects.
     handler: Any = server.RequestHandlerClass
     server.RequestHandlerClass = type("Handler", (handler,), {"timeout": SCRAPE_TIMEOUT_SECONDS})

@@ -1,6 +1,5 @@
 """Ports of the server: gRPC, and health only."""
 
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 from loopbench.addresses import UNIX
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_server.errors import StartError
+from loopbench_server.listening import check_free
 from loopbench_server.rpc.health import Health
 from loopbench_server.rpc.methods import BENCHMARK, HEALTH
 from loopbench_server.rpc.reflection import add_reflection
@@ -49,24 +49,13 @@ GRACE_SECONDS = 2.0
 
 def _listen(server: grpc.aio.Server, flag: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
+        check_free(address)
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise StartError(f"{flag}: cannot serve on {address}: {_find_cause(address)}") from error
+    except OSError as error:
+        raise StartError(f"{flag}: cannot serve on {address}: {error.strerror or error}") from error
+    except RuntimeError as error:  # without the system's error
+        raise StartError(f"{flag}: cannot serve on {address}: is it taken, or its folder missing?") from error
     return address if address.startswith(UNIX) else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _find_cause(address: str) -> str:
-    """Return the system's error for ``address``, which gRPC does not pass on."""
-    if address.startswith(UNIX):
-        return "is the path taken, or its folder missing?"
-    host, _, port = address.rpartition(":")
-    try:
-        for family, kind, _, _, found in socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM):
-            with socket.socket(family, kind) as probe:
-                probe.bind(found)
-    except (OSError, OverflowError) as error:
-        return str(getattr(error, "strerror", None) or error)
-    return "is the port taken?"
 
 
 @asynccontextmanager
