@@ -23,14 +23,14 @@ def main() -> None:
 def _serve() -> None:
     from loopbench_server.app import run  # noqa: PLC0415
     from loopbench_server.config import Settings, load_settings  # noqa: PLC0415
-    from loopbench_server.errors import StartError  # noqa: PLC0415
+    from loopbench_server.errors import SettingError, StartError  # noqa: PLC0415
 
     settings = load_settings(Settings)
     try:
         run(settings)
     except StartError as error:
         print(f"loopbench-server: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, SettingError) else 1)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def _find_store(given: argparse.Namespace) -> Path:
         raise SettingError(f"the store is in PostgreSQL; run: {_postgresql_command(given, url)}")
     file = find_file(url)
     if file is None:
-        raise SettingError("--store-url: names no file; give a path: sqlite:////FOLDER/runs.db")
+        raise SettingError("--store-url: names no database of SQLite or PostgreSQL")
     return file
 
 

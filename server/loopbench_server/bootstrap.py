@@ -16,6 +16,7 @@ from loopbench_server.config import TrainingSettings
 from loopbench_server.errors import SettingError, StartError
 from loopbench_server.listening import check_free
 from loopbench_server.store.database import open_database, reserved_connections
+from loopbench_server.store.database_file import find_file
 from loopbench_server.store.migrate import NewerSchemaError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
@@ -27,15 +28,17 @@ log = structlog.get_logger()
 SCRAPE_TIMEOUT_SECONDS = 10.0
 
 # Errors of opening a database that persist until a person changes something.
-PERMANENT_ERRORS = (ImportError, sa.exc.NoSuchModuleError, NewerSchemaError)
+PERMANENT_ERRORS = (ImportError, sa.exc.ArgumentError, NewerSchemaError)
 
 
 def parse_url(url: str) -> sa.URL:
     """Parse ``url``. No error shows its password, even where another part contains some of the password.
 
     Raises:
-        SettingError: it is no URL of SQLAlchemy.
+        SettingError: it is no URL of SQLAlchemy, or that of a SQLite database without a file.
     """
+    if "%00" in url:
+        raise SettingError("--store-url: must have no NUL character (%00)")
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -46,6 +49,8 @@ def parse_url(url: str) -> sa.URL:
             "--store-url: not an SQLAlchemy URL (DIALECT+DRIVER://USER:PASSWORD@HOST:PORT/DATABASE); "
             "percent-encode characters such as @ : / in a password"
         )
+    if parsed.get_backend_name() == "sqlite" and find_file(parsed) is None:
+        raise SettingError("--store-url: names no file; give a path without parameters: sqlite:////FOLDER/runs.db")
     return parsed
 
 

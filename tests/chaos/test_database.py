@@ -22,7 +22,7 @@ from loopbench_client import (
     ServerError,
     ServerUnavailableError,
 )
-from loopbench_server.store.database import MAX_CONNECTIONS, open_database
+from loopbench_server.store.database import MAX_CONNECTIONS
 from tests.chaos.server_under_test import server_under_test
 from tests.support.postgresql import Cluster
 from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, eventually
@@ -184,14 +184,14 @@ def start_on(url: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_read_only_store_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
-    open_database(f"sqlite:///{file}").dispose()
-    refused = start_on(f"sqlite:///file:{file}?mode=ro&uri=true")
+    file.write_bytes(b"no database" * 1_000)
+    refused = start_on(f"sqlite:///{file}")
     assert refused.returncode == 1
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
     assert line.startswith("loopbench-server: --store-url: cannot open the database: ")
-    assert "readonly" in line
+    assert "file is not a database" in line
 
 
 HARMS = ("substr(packed, 1, 5000)", "x'00'", "zeroblob(length(packed))", "flipped", "another")

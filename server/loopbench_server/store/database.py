@@ -2,12 +2,12 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from loopbench_server.blocking import READ_THREADS, RESERVED_THREADS, RUN_THREADS, STORE_THREADS
+from loopbench_server.store.database_file import find_file
 from loopbench_server.store.migrate import is_older, migrate
 
 # Time limit of a statement that waits for a lock or for an unresponsive server.
@@ -44,8 +44,8 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _engine(url: str | sa.URL, most: int = MAX_CONNECTIONS) -> sa.Engine:
     parsed = sa.make_url(url)
     dialect = parsed.get_backend_name()
-    if dialect == "sqlite" and parsed.database and not parsed.query:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    if file := find_file(parsed):
+        file.parent.mkdir(parents=True, exist_ok=True)
     # Connections that a restarted database has closed are detected before their use. Parameters are hidden, so that
     # rows do not appear in the log of a failed statement.
     arguments = ARGUMENTS.get(dialect, {})

@@ -19,9 +19,12 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def find_file(url: sa.URL) -> Path | None:
-    """Return the absolute path of the database file; None for a database in memory, on a server, or opened by a URI."""
-    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:") and not url.query
-    return Path(url.database or "").absolute() if is_file else None
+    """Return the absolute path of the database file; None for a database in memory or on a server.
+
+    SQLite ignores a host. With parameters of a URI, the file may be another one, and may be created or read-only.
+    """
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(url.database or "").absolute() if is_file and not url.host and not url.query else None
 
 
 def connect_existing(path: str | Path, **options: Any) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from pydantic_settings import CliApp
 from loopbench_server import app
 from loopbench_server.__main__ import main
 from loopbench_server.config import Settings
+from loopbench_server.errors import SettingError, StartError
 
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in Settings.model_fields}
 # Setting, its text, its value, and another text.
@@ -73,10 +74,11 @@ class Ended(NamedTuple):
 def server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Runs the server's main function with these arguments; it must exit."""
 
+    monkeypatch.setattr(app, "run", lambda _: pytest.fail("the server accepted the arguments"))
+
     def run(*arguments: str) -> Ended:
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setattr(sys, "argv", ["loopbench-server", *arguments])
-        monkeypatch.setattr(app, "run", lambda _: pytest.fail("the server accepted the arguments"))
         with pytest.raises(SystemExit) as ended:
             main()
         return Ended(ended.value.code, *capsys.readouterr())
@@ -203,6 +205,17 @@ def test_incomplete_tls_flags_are_named(given: list[str], bad: set[str], server:
     answer = server(*given)
     assert answer.code == 2
     assert {line.split(":")[1].strip() for line in answer.stderr.splitlines()} == bad
+
+
+@pytest.mark.parametrize(("error", "code"), [(SettingError("no"), 2), (StartError("no"), 1)])
+def test_an_error_at_the_start_is_one_line_with_its_exit_code(
+    server: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, error: StartError, code: int
+) -> None:
+    def refuse(_: Settings) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "run", refuse)
+    assert server() == (code, "", "loopbench-server: no\n")
 
 
 def test_no_form_of_the_settings_shows_the_password_of_the_database() -> None:

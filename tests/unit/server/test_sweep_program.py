@@ -114,12 +114,26 @@ def test_bad_settings_are_permanent(program: Program, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "postgresql://u:p@ss@db/runs", "nosuch://db/runs", "mysql+nosuch://db/runs"]
+    "url",
+    [
+        "nonsense",
+        "postgresql://u:p@ss@db/runs",
+        "nosuch://db/runs",
+        "mysql+nosuch://db/runs",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:////tmp/runs%00.db",
+        "sqlite:////tmp/runs.db?mode=ro",
+        "sqlite:///file:/tmp/runs.db?mode=ro&uri=true",
+        "sqlite://host/runs.db",
+    ],
 )
 def test_an_invalid_store_url_is_permanent(program: Program, file: Path, url: str) -> None:
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1", LOOPBENCH_STORE_URL=url)
     assert done.code == IndexExit.HOPELESS
     assert done.stderr.startswith("loopbench-sweep-index: index 1 (tape, seed 1): --store-url: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_unavailable_store_is_retryable(file: Path) -> None:
