@@ -35,6 +35,7 @@ from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.slots import Slots
 from loopbench_server.security.access import load_access
+from loopbench_server.standard_streams import write_line
 from loopbench_server.stopping import make_stop_event
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import Metrics
@@ -103,7 +104,7 @@ class App:
             metrics_address = serve_metrics(self._settings.metrics_address, self._metrics.registry)
             log.info("listening", address=address, metrics_address=metrics_address, health_address=health_address)
             # Last: the program that started the server waits for this line, and then reads the rest from the log.
-            print(f"loopbench-server listening on {address}", flush=True)  # noqa: T201
+            _print_address(address)
             background = [self._start_background(work) for work in self._background_work()]
             await self._stop.wait()
             await self._drain()
@@ -184,6 +185,14 @@ class App:
         log.info("draining", seconds=seconds, running=self._scheduler.running, queued=self._scheduler.queued)
         self._set_ready(taking_runs=False)
         await self._scheduler.drain(seconds)
+
+
+def _print_address(address: str) -> None:
+    """Print the line; a server under a supervisor is of use without it."""
+    try:
+        write_line(f"loopbench-server listening on {address}")
+    except OSError as error:
+        log.warning("standard output cannot be written", error=error.strerror)
 
 
 async def _run(settings: Settings, tracer: Tracer) -> None:

@@ -1,7 +1,6 @@
 """The commands ``loopbench-server backup`` and ``loopbench-server restore``, for a store in a file of SQLite."""
 
 import argparse
-import os
 import re
 import shlex
 import signal
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from loopbench_server.bootstrap import parse_url
 from loopbench_server.config import StoreSettings
 from loopbench_server.errors import SettingError
+from loopbench_server.standard_streams import write_line
 from loopbench_server.store.copying import Contents, CopyError, copy_database
 from loopbench_server.store.database_file import find_file
 
@@ -72,9 +72,7 @@ def run(words: Sequence[str]) -> None:
     try:
         written, contents = COMMANDS[given.command](_find_store(given), given.file, overwrite=given.overwrite)
         counts = f"runs {contents.runs:,}, epochs {contents.epochs:,}, weights {contents.weights:,}"
-        # As bytes, since a path may have none that the encoding of the terminal knows.
-        line = f"{written.resolve()}: {counts}, {contents.size / 1e6:,.1f} MB\n"
-        os.write(sys.stdout.fileno(), os.fsencode(line))
+        write_line(f"{written.resolve()}: {counts}, {contents.size / 1e6:,.1f} MB")
     except (CopyError, SettingError) as error:
         sys.exit(f"loopbench-server {given.command}: {error}")
     except OSError as error:

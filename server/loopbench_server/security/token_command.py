@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from loopbench_server.security.tokens import NAME, ROLES, Token, new_token
+from loopbench_server.standard_streams import write_line
 
 OWNER_ONLY = 0o600
 
@@ -48,4 +49,7 @@ def main() -> None:
             _append(given.file, token)
         except OSError as error:
             sys.exit(f"loopbench-token: --file: {given.file} cannot be written: {error.strerror}")
-    print(secret)  # noqa: T201  the command's answer
+    try:
+        write_line(secret)
+    except OSError as error:
+        sys.exit(f"loopbench-token: standard output: {error.strerror}; the token is lost, make another one")

@@ -14,6 +14,7 @@ from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
 from loopbench_server.bootstrap import open_store
 from loopbench_server.errors import DrainingError, LoopbenchServerError, SettingError, StartError
+from loopbench_server.standard_streams import write_line
 from loopbench_server.stopping import make_stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, IndexTrainer
@@ -43,7 +44,10 @@ def run(settings: SweepSettings) -> IndexExit:
     except Exception:
         log.critical("cannot train the index", exc_info=True)
         return _report_failure(what, "internal error; see the log", IndexExit.FAILED)
-    print(json_format.MessageToJson(wire.run_to_wire(trained), indent=None), flush=True)  # noqa: T201  the answer
+    try:
+        write_line(json_format.MessageToJson(wire.run_to_wire(trained), indent=None))
+    except OSError as error:
+        return _report_failure(what, f"standard output: {error.strerror}", IndexExit.FAILED)
     return IndexExit.DONE
 
 

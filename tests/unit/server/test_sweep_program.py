@@ -1,5 +1,6 @@
 """The index program: its exit codes and its errors."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from pydantic_settings import CliApp
 
-from loopbench.spec import RunError, RunSpec, RunState
+from loopbench.spec import Run, RunError, RunSpec, RunState
 from loopbench.sweep import IndexExit, LabelledSpec, Sweep
 from loopbench_server.config import LEASE, Settings
 from loopbench_server.errors import DrainingError, LoopbenchServerError, subclasses
@@ -19,7 +20,7 @@ from loopbench_server.store.store import Store
 from loopbench_server.sweep.__main__ import main
 from loopbench_server.sweep.program import get_exit_code
 from loopbench_server.sweep.settings import SweepSettings
-from tests.support.factories import make_run
+from tests.support.factories import make_result, make_run
 
 pytestmark = pytest.mark.usefixtures("logging_restored")
 
@@ -165,3 +166,19 @@ def test_a_run_with_a_permanent_error_is_permanent(
         main()
     assert ended.value.code == IndexExit.HOPELESS
     assert "MEMORY_EXCEEDED" in capsys.readouterr().err
+
+
+def test_an_answer_that_cannot_be_printed_is_retryable(
+    program: Program, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def train(*_: object) -> Run:
+        return make_run(state=RunState.SUCCEEDED, result=make_result())
+
+    def refuse(_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("loopbench_server.sweep.program._train", train)
+    monkeypatch.setattr("loopbench_server.sweep.program.write_line", refuse)
+    done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1")
+    assert done.code == IndexExit.FAILED
+    assert done.stderr == "loopbench-sweep-index: index 1 (tape, seed 1): standard output: No space left on device\n"

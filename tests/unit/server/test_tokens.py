@@ -79,9 +79,9 @@ def test_every_line_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs ``loopbench-token`` in this process."""
-    return command_of("loopbench-token", main, monkeypatch, capsys)
+    return command_of("loopbench-token", main, monkeypatch, capfd)
 
 
 def test_the_command_prints_the_token_and_the_line_for_the_file() -> None:
