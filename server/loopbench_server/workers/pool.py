@@ -79,11 +79,13 @@ class WorkerPool:
         return await self._start_new(task, weights)
 
     async def _start_new(self, task: Task, weights: bytes) -> Worker:
+        # Runs start without standby workers, so the server stays ready.
+        optional = task.kind == "prepare"
         try:
-            # Runs start without standby workers, so the server stays ready.
-            worker = await self._fork(optional=task.kind == "prepare")
+            worker = await self._fork(optional=optional)
         except OSError as error:  # such as the limit of open files
-            log.warning("the machine refuses the pipes of a worker process", error=error.strerror)
+            if not optional:
+                log.warning("the machine refuses the pipes of a worker process", error=error.strerror)
             raise NotReadyError(f"no worker process can be started: {error.strerror}") from error
         await _send_task(worker, task, weights)
         return worker

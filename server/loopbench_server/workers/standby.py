@@ -117,7 +117,7 @@ class StandbyWorkers:
             await asyncio.wait({starting})
             async with asyncio.timeout(PREPARE_TIMEOUT_SECONDS):
                 await _wait_prepared(starting.result())
-        # OSError and RuntimeError: the system refuses a pipe or a thread. TimeoutError is an OSError.
+        # OSError and RuntimeError: the system refuses a file or a thread. TimeoutError is an OSError.
         except (LoopbenchServerError, WorkerDiedError, _NotPreparedError, OSError, RuntimeError) as error:
             await shielded(self._release(starting))
             self._fail(str(error) or f"not prepared within {PREPARE_TIMEOUT_SECONDS:g} s")

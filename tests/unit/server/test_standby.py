@@ -219,7 +219,7 @@ async def test_a_refused_pipe_is_a_failure_as_any_other(pool: WorkerPool, monkey
     with capture_logs() as logged:
         async with pool.standing_by(sees_gpu=False):
             await eventually(lambda: len(waiting(pool)) == SLOTS)
-    assert causes(logged) == ["[Errno 24] Too many open files"]
+    assert causes(logged) == ["no worker process can be started: Too many open files"]
 
 
 async def test_a_refused_process_leaves_the_server_ready(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
