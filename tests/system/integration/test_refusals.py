@@ -81,7 +81,8 @@ def test_a_unix_socket_is_an_address(start: Start, tmp_path: Path) -> None:
 def test_no_start_shows_the_password_of_the_database(url: str, log_format: str) -> None:
     words = ["--address", "127.0.0.1:0", "--log-level", "debug", "--log-format", log_format]
     done = run_server(*words, LOOPBENCH_STORE_URL=url)
-    assert (done.returncode, done.stdout) == (1, "")
+    # 1 if the database could answer later.
+    assert (done.returncode in {1, 2}, done.stdout) == (True, "")
     assert PASSWORD not in done.stderr
     assert "loopbench-server: --store-url: " in done.stderr
     assert "Traceback" not in done.stderr
