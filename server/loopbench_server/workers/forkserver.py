@@ -11,6 +11,7 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
+from loopbench_server.workers.environment import make_environment
 from loopbench_server.workers.forkserver_program import PING, REQUEST, RESPONSE
 
 log = structlog.get_logger()
@@ -113,7 +114,12 @@ class Forkserver:
         with child:
             program = PROGRAM.format(path=sys.path, fd=child.fileno(), data_dir=self._data_dir)
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", program, stdin=asyncio.subprocess.DEVNULL, pass_fds=(child.fileno(),)
+                sys.executable,
+                "-c",
+                program,
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(child.fileno(),),
+                env=make_environment(os.environ),
             )
         self._watching = asyncio.create_task(self._watch(self._process))
         return self._control

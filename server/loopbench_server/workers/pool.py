@@ -2,7 +2,6 @@
 
 import asyncio
 import multiprocessing
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -38,8 +37,6 @@ class WorkerPool:
     """
 
     def __init__(self, config: WorkerConfig, slots: int = 0, gpu_slots: int = 0, standby_workers: int = 0) -> None:
-        # TensorFlow's greeting repeats what each result says.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._forkserver = Forkserver(config.data_dir)
         self._start_seconds = config.limits.seconds
         self._released: set[asyncio.Task[None]] = set()

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from loopbench_server.workers.engine_import import import_engine
+
 STDERR = 2
 
 
 def preload(data_dir: Path | None) -> None:
     """Import the engine and load MNIST, from ``data_dir`` or Keras's cache. A failure shows again in each worker."""
     with _silent_stderr(), suppress(Exception):
+        import_engine()
         from loopbench.spec import Dataset  # noqa: PLC0415  as below
-        from loopbench_server.engine import data, diagnosis, evaluation, preparation, training  # noqa: F401, PLC0415  inside the block
+        from loopbench_server.engine import data  # noqa: PLC0415  inside the block
         from loopbench_server.workers import process, xla_cache  # noqa: F401, PLC0415  as above
 
         xla_cache.create()

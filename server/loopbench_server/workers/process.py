@@ -1,6 +1,7 @@
 """Runs one task in a worker process and sends its messages to the server over a pipe.
 
-Only this module and :mod:`.preload` import the engine; the forkserver has loaded it before the fork.
+Only this module, :mod:`.preload` and :mod:`.engine_import` import the engine; the forkserver has loaded it before the
+fork.
 """
 
 import io
@@ -31,6 +32,7 @@ from loopbench_server.errors import (
     WeightsCorruptError,
 )
 from loopbench_server.workers import process_name, xla_cache
+from loopbench_server.workers.error_text import make_message
 from loopbench_server.workers.protocol import (
     Described,
     Diagnosed,
@@ -56,9 +58,6 @@ NICENESS = 10
 # The highest score: Linux kills the process with the highest score first where memory runs out.
 OOM_SCORE_ADJ = "1000"
 EXIT_ORPHANED = 70
-# Characters of an error that are stored; errors of TensorFlow may have many kilobytes. The log has the traceback.
-MAX_MESSAGE_LENGTH = 2_000
-
 # Errors whose traceback goes to the log; callers must not see paths of this machine.
 MACHINE_ERRORS = (TemporaryFolderError, TensorBoardFullError, TensorBoardNotWritableError)
 
@@ -83,11 +82,6 @@ def unpack(packed: bytes) -> "Weights":
             return [archive[name] for name in archive.files]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsCorruptError(f"the stored weights cannot be read: {error}") from error
-
-
-def truncate(message: str) -> str:
-    """Return ``message``, cut to MAX_MESSAGE_LENGTH characters."""
-    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
 
 def _encode(message: Message) -> bytes:
@@ -219,10 +213,10 @@ def _run(task: Task, weights: bytes, message_pipe: Connection) -> None:
             message_pipe.send_bytes(frame)
     except LoopbenchServerError as error:
         details = traceback.format_exc() if isinstance(error, MACHINE_ERRORS) else ""
-        send(Failed(reason=error.reason, message=truncate(str(error)), traceback=details))
+        send(Failed(reason=error.reason, message=make_message(str(error)), traceback=details))
     except Exception as error:  # noqa: BLE001  the server logs it and fails the run
-        message = redact_paths(f"{type(error).__name__}: {error}", *_private_folders(task))
-        send(Failed(reason=RunFailedError.reason, message=truncate(message), traceback=traceback.format_exc()))
+        message = make_message(f"{type(error).__name__}: {error}", *_private_folders(task))
+        send(Failed(reason=RunFailedError.reason, message=message, traceback=traceback.format_exc()))
 
 
 def _prefer_for_oom_kill() -> None:

@@ -66,7 +66,7 @@ def enable() -> None:
     where = folder()
     if where is None:
         return
-    flags = [os.environ.get("TF_XLA_FLAGS", ""), f"--tf_xla_persistent_cache_directory='{where}'"]
+    flags = [f"--tf_xla_persistent_cache_directory='{where}'"]
     if len(list(Path(where).glob("*"))) >= MAX_CACHED_FUNCTIONS or shutil.disk_usage(where).free < FREE:
         flags.append("--tf_xla_persistent_cache_read_only")
     os.environ["TF_XLA_FLAGS"] = " ".join(flags)

@@ -1,6 +1,7 @@
 """Ends of a run, a client, a worker and the server; nothing remains of any."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -132,17 +133,20 @@ def test_unwritable_tensorboard_folder_is_an_error_before_training(start: Start,
 
 @pytest.mark.slow
 def test_a_worker_crash_is_one_line_for_the_caller_and_logged_in_full(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # With an unknown backend the import of the engine fails.
-    monkeypatch.setenv("KERAS_BACKEND", "none-such")
+    (tmp_path / "keras.py").write_text("raise ImportError('\\x1b[1mbroken\\x1b[0m\\ninstallation')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     server = start()
     with server.client() as client, pytest.raises(RunFailedError) as caught:
         client.train(spec(epochs=1))
     assert caught.value.reason == "RUN_FAILED"
     assert caught.value.run_id
-    assert "Traceback" not in str(caught.value)
+    assert "ImportError: broken installation" in str(caught.value)
     assert "Traceback" in server.log()
+    # No run can succeed, so the server does not become ready.
+    eventually(lambda: any(event["event"] == "worker process does not start" for event in server.events()))
+    assert not any(event["event"] == "ready" for event in server.events())
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from loopbench.v1 import benchmark_service_pb2 as pb
 from loopbench.v1 import benchmark_service_pb2_grpc as pb_grpc
 from loopbench_server import errors
 from loopbench_server.rpc.error_mapping import STATUSES
-from loopbench_server.workers.process import MAX_MESSAGE_LENGTH, truncate
+from loopbench_server.workers.error_text import MAX_MESSAGE_LENGTH, make_message
 from tests.support.in_process import benchmark_service, catch_status
 
 from .conftest import Serve
@@ -79,5 +79,17 @@ async def test_a_short_message_is_complete(failing: Failing, stub: Any) -> None:
 
 
 def test_a_worker_cuts_its_message() -> None:
-    assert truncate("x" * MAX_MESSAGE_LENGTH) == "x" * MAX_MESSAGE_LENGTH
-    assert truncate("x" * LENGTH) == "x" * MAX_MESSAGE_LENGTH + "..."
+    assert make_message("x" * MAX_MESSAGE_LENGTH) == "x" * MAX_MESSAGE_LENGTH
+    assert make_message("x" * LENGTH) == "x" * MAX_MESSAGE_LENGTH + "..."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("calling Pooling.\n\n\x1b[1mSize is negative.\x1b[0m\r\n  • x", "calling Pooling. Size is negative. • x"),
+        ("\x1b[38;5;1mred\x1b[39m \x1b(Btext\x1b", "red Btext?"),
+        ("a\x00b\x07\u2028c", "a?b? c"),
+    ],
+)
+def test_a_worker_sends_one_line_without_control_characters(text: str, shown: str) -> None:
+    assert make_message(text) == shown
