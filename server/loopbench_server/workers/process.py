@@ -32,6 +32,7 @@ from loopbench_server.errors import (
     WeightsCorruptError,
 )
 from loopbench_server.workers import process_name, xla_cache
+from loopbench_server.workers.engine_import import import_engine
 from loopbench_server.workers.error_text import make_message
 from loopbench_server.workers.protocol import (
     Described,
@@ -89,6 +90,7 @@ def _encode(message: Message) -> bytes:
 
 
 def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
+    import_engine()  # a server is ready only if all of its tasks can start
     from loopbench_server.engine import data, devices, environment  # noqa: PLC0415  only in the worker
 
     found = devices.list_devices()
