@@ -11,6 +11,7 @@ import psutil
 import structlog
 
 from loopbench_server.errors import NotReadyError
+from loopbench_server.workers import stop_signals
 from loopbench_server.workers.environment import make_environment
 from loopbench_server.workers.forkserver_program import PING, REQUEST, RESPONSE
 
@@ -111,7 +112,7 @@ class Forkserver:
             self._control.close()
         self._control, child = socket.socketpair()
         self._control.setblocking(False)
-        with child:
+        with child, stop_signals.blocked():
             program = PROGRAM.format(path=sys.path, fd=child.fileno(), data_dir=self._data_dir)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn, Self
 
+from loopbench_server.workers import stop_signals
+
 # One per request, and one with the forkserver's own process id after the imports.
 RESPONSE = struct.Struct("q")
 REQUEST, PING = b"f", b"p"
@@ -26,7 +28,7 @@ PIPES = 2
 
 def main(control_fd: int, data_dir: str | None) -> None:
     """Serve requests until the server closes ``control_fd``; ``data_dir`` is the folder to search for MNIST first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
+    stop_signals.ignore()
     from loopbench_server.workers.preload import preload  # noqa: PLC0415  the server imports this module too
 
     preload(Path(data_dir) if data_dir else None)

@@ -7,7 +7,6 @@ fork.
 import io
 import os
 import select
-import signal
 import sys
 import tempfile
 import threading
@@ -31,7 +30,7 @@ from loopbench_server.errors import (
     TensorBoardNotWritableError,
     WeightsCorruptError,
 )
-from loopbench_server.workers import process_name, xla_cache
+from loopbench_server.workers import process_name, stop_signals, xla_cache
 from loopbench_server.workers.engine_import import import_engine
 from loopbench_server.workers.error_text import make_message
 from loopbench_server.workers.protocol import (
@@ -177,8 +176,7 @@ def main(task_pipe: Connection, message_pipe: Connection) -> None:
     After PREPARE, the process waits for another task as a standby worker. Messages go to ``message_pipe``. The server
     closes its end of ``task_pipe`` only when the server ends.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the server decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    stop_signals.ignore()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is reserved for the server's address
     process_name.set_own(process_name.STANDBY)
     os.nice(NICENESS)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from loopbench.spec import Device, Execution, RunFilter, RunState
@@ -109,6 +110,21 @@ def test_sigterm_ends_a_run_that_takes_too_long(start: Start) -> None:
         run = client.get_run(run_id)
     assert run.error is not None
     assert (run.state, run.error.reason, run.error.retryable) == (RunState.CANCELLED, "SERVER_DRAINING", True)
+
+
+@pytest.mark.slow
+def test_sigterm_to_all_processes_lets_a_run_end(start: Start) -> None:
+    """As systemd stops a unit, and `timeout` a command."""
+    server = start("--drain-seconds", str(TIMEOUT_SECONDS))
+    server.wait_ready()
+    with server.client() as client:
+        run_id = under_way(client, spec(epochs=30, execution=Execution.EAGER))
+    for process in (*server.processes(), psutil.Process(server.process.pid)):
+        process.terminate()
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
+    assert not server.faults()
+    with start().client() as client:
+        assert client.get_run(run_id).state is RunState.SUCCEEDED
 
 
 def test_end_of_standard_input_stops_the_server(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from loopbench_server.worker_config import WorkerConfig, WorkerLimits
 from loopbench_server.workers import forkserver, pool
 from loopbench_server.workers.pool import WorkerPool
 from loopbench_server.workers.protocol import Task
+from loopbench_server.workers.stop_signals import STOP_SIGNALS
 
 # The worker only reports that it runs.
 PROGRAM = """
@@ -86,6 +87,36 @@ async def test_a_forkserver_that_cannot_fork_is_replaced_and_its_error_logged(
     lines = [line for line in logged if line["event"] in {"forkserver is being replaced", "forkserver ended"}]
     assert lines
     assert all(line["pid"] == old.pid and (line.get("cause") or line.get("exit_code")) for line in lines)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+async def test_a_signal_to_the_group_ends_neither_forkserver_nor_worker(
+    starting: WorkerPool, number: signal.Signals
+) -> None:
+    async with starting.run(TASK) as worker:
+        forkserver_process = current(starting)
+        for process in (forkserver_process, psutil.Process(worker.pid)):
+            process.send_signal(number)
+        await started(starting)
+        assert not worker.has_ended()
+    assert not psutil.pid_exists(worker.pid)
+    assert current(starting) == forkserver_process
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+async def test_a_signal_at_the_start_of_a_forkserver_has_no_effect(
+    starting: WorkerPool, number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    await starting._forkserver._start()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    first = current(starting)
+    first.send_signal(number)
+    assert starting._forkserver._control is not None
+    assert await starting._forkserver._read_response(starting._forkserver._control) == first.pid
+    await started(starting)
+    assert current(starting) == first
+    assert capfd.readouterr().err == ""
 
 
 async def test_a_forkserver_that_responds_passes_a_check(starting: WorkerPool) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from loopbench_server.worker_config import WorkerConfig
 from loopbench_server.workers.protocol import Task
+from loopbench_server.workers.stop_signals import STOP_SIGNALS
 
 # Exit code of a worker that has lost its server.
 ORPHANED = 70
@@ -59,6 +60,20 @@ def test_a_worker_that_sends_nothing_ends_with_its_server(
     send(orders, Task(kind="describe", config=WorkerConfig()))
     assert b"started" in answers.recv_bytes()
     assert process.poll() is None
+    orders.close()
+    assert process.wait(SECONDS_TO_END) == ORPHANED
+
+
+def test_a_worker_ignores_signals_to_the_group_and_ends_with_its_server(
+    worker: tuple[subprocess.Popen[bytes], Connection, Connection],
+) -> None:
+    process, orders, answers = worker
+    send(orders, Task(kind="describe", config=WorkerConfig()))
+    assert b"started" in answers.recv_bytes()
+    for number in STOP_SIGNALS:
+        process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
     orders.close()
     assert process.wait(SECONDS_TO_END) == ORPHANED
 
