@@ -80,7 +80,7 @@ class App:
             ServerLimits(slots=limits.slots, queue_size=limits.queue_size, message_bytes=MESSAGE_BYTES),
         )
         self._health = Health()
-        tasks = TaskRunner(self._pool, slots, settings.queue_size, self._worker_config.limits)
+        self._tasks = tasks = TaskRunner(self._pool, slots, settings.queue_size, self._worker_config.limits)
         self._service = BenchmarkService(
             self._scheduler,
             Evaluator(self._store, tasks, self._worker_config),
@@ -182,9 +182,10 @@ class App:
 
     async def _drain(self) -> None:
         seconds = self._settings.drain_seconds
-        log.info("draining", seconds=seconds, running=self._scheduler.running, queued=self._scheduler.queued)
+        counts = {"running": self._scheduler.running, "queued": self._scheduler.queued, "tasks": self._tasks.running}
+        log.info("draining", seconds=seconds, **counts)
         self._set_ready(taking_runs=False)
-        await self._scheduler.drain(seconds)
+        await asyncio.gather(self._scheduler.drain(seconds), self._tasks.drain(seconds))
 
 
 def _print_address(address: str) -> None:

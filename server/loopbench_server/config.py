@@ -109,7 +109,7 @@ class TrainingSettings(StoreSettings):
         "of the cnn",
     )
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        30.0, description="seconds that runs may continue after SIGTERM"
+        30.0, description="seconds that runs, evaluations and diagnoses may continue after SIGTERM"
     )
     log_format: Literal["json", "console"] = Field("json", description="format of log lines on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")

@@ -100,7 +100,7 @@ class DrainingError(LoopbenchServerError):
     """The server is shutting down."""
 
     reason = "SERVER_DRAINING"
-    hint = "Retry with the same request_id, on this server once it is back or on another one."
+    hint = "Retry on this server once it is back, or on another one; Train with the same request_id."
     retryable = True
 
 

@@ -148,7 +148,7 @@ class BenchmarkServiceServicer:
         Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
         EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
         TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
-        TRAINING_PROCESS_UNAVAILABLE.
+        SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,8 +224,8 @@ class BenchmarkServiceServicer:
 
         Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
         DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
-        of Train.
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE; with
+        verify also those of Train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,7 @@ class BenchmarkServiceStub:
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
     EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
     TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
-    TRAINING_PROCESS_UNAVAILABLE.
+    SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _grpc.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]
     """Streams the current state and all epochs so far, then every change, until the run has ended in
@@ -113,8 +113,8 @@ class BenchmarkServiceStub:
 
     Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
     DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
-    of Train.
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE; with
+    verify also those of Train.
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]
     """Returns version, capabilities and load of the server."""
@@ -157,7 +157,7 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
     Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
     EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
     TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
-    TRAINING_PROCESS_UNAVAILABLE.
+    SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
     """
     WatchRun: _aio.UnaryStreamMultiCallable[_benchmark_service_pb2.WatchRunRequest, _benchmark_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Streams the current state and all epochs so far, then every change, until the run has ended in
@@ -201,8 +201,8 @@ class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
 
     Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
     DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
-    of Train.
+    MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE; with
+    verify also those of Train.
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_benchmark_service_pb2.GetServerInfoRequest, _benchmark_service_pb2.ServerInfo]  # type: ignore[assignment]
     """Returns version, capabilities and load of the server."""
@@ -254,7 +254,7 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: RUN_NOT_FOUND, WEIGHTS_NOT_STORED, WEIGHTS_CORRUPT, QUEUE_FULL, DEVICE_NOT_AVAILABLE,
         EXECUTION_NOT_AVAILABLE, DATASET_NOT_AVAILABLE, DATASET_CORRUPT,
         TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED, MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST,
-        TRAINING_PROCESS_UNAVAILABLE.
+        SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -346,8 +346,8 @@ class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: RUN_NOT_FOUND, QUEUE_FULL, DEVICE_NOT_AVAILABLE, EXECUTION_NOT_AVAILABLE,
         DATASET_NOT_AVAILABLE, DATASET_CORRUPT, TEMPORARY_FOLDER_NOT_WRITABLE, TIME_EXCEEDED,
-        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, TRAINING_PROCESS_UNAVAILABLE; with verify also those
-        of Train.
+        MEMORY_EXCEEDED, RUN_FAILED, WORKER_LOST, SERVER_DRAINING, TRAINING_PROCESS_UNAVAILABLE; with
+        verify also those of Train.
         """
 
     @_abc_1.abstractmethod

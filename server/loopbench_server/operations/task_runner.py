@@ -1,12 +1,16 @@
 """Runs evaluations and diagnoses, each in a worker process."""
 
+import asyncio
 import time
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 
 from loopbench.spec import Model
-from loopbench_server.errors import RunFailedError, WorkerLostError, from_reason
+from loopbench_server.errors import DrainingError, RunFailedError, WorkerLostError, from_reason
 from loopbench_server.runs.limiter import ConcurrencyLimiter
 from loopbench_server.worker_config import WorkerLimits
 from loopbench_server.workers.limits import enforce_limits
@@ -17,6 +21,17 @@ from loopbench_server.workers.worker import WorkerDiedError, read_final_message
 log = structlog.get_logger()
 
 Response = TypeVar("Response", bound=Model)
+
+# Time that a drain waits for the ends of cancelled tasks.
+CANCEL_TIMEOUT_SECONDS = 4.0
+
+
+@dataclass(eq=False)
+class _Call:
+    """A call that waits for a slot or holds one, and its deadline during a drain."""
+
+    deadline: asyncio.Timeout
+    has_slot: bool = False
 
 
 class TaskRunner(ConcurrencyLimiter):
@@ -29,6 +44,48 @@ class TaskRunner(ConcurrencyLimiter):
         super().__init__("evaluations and diagnoses", slots, queue_size)
         self._pool = pool
         self._limits = limits
+        self._draining = False
+        self._calls: dict[asyncio.Task[Any] | None, _Call] = {}
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot within the block, which a drain may end.
+
+        Raises:
+            QueueFullError: no more tasks may wait.
+            DrainingError: the server is shutting down.
+        """
+        async with self._drainable() as call, super().slot():
+            call.has_slot = True
+            yield
+
+    @asynccontextmanager
+    async def _drainable(self) -> AsyncIterator[_Call]:
+        if self._draining:
+            raise DrainingError("the server is shutting down")
+        task, deadline = asyncio.current_task(), asyncio.timeout(None)
+        try:
+            async with deadline:
+                self._calls[task] = call = _Call(deadline)
+                yield call
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise DrainingError("the server shut down before the evaluation or diagnosis ended") from None
+        finally:
+            self._calls.pop(task, None)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new tasks, end those that wait, and end those that still run after ``seconds``.
+
+        Returns when their calls have ended, or a few seconds after that time.
+        """
+        self._draining = True
+        now = asyncio.get_running_loop().time()
+        for call in self._calls.values():
+            call.deadline.reschedule(now + seconds if call.has_slot else now)
+        if tasks := [task for task in self._calls if task]:
+            await asyncio.wait(tasks, timeout=seconds + CANCEL_TIMEOUT_SECONDS)
 
     async def run(self, task: Task, response: type[Response], weights: bytes = b"", **about: str) -> Response:
         """Return the worker's response to ``task``. If the caller leaves, the process is ended.

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
-from loopbench.spec import Device, Execution, RunFilter, RunState
+from loopbench.spec import Device, Execution, Loss, RunFilter, RunState
 from loopbench_client import Client, LoopbenchError, RunCancelledError, RunFailedError
 from tests.smoke.test_server import long_spec, under_way
-from tests.support.diagnoses import spec
+from tests.support.diagnoses import diagnose, spec
 from tests.support.servers import TIMEOUT_SECONDS, ServerProcess, Start, as_process, eventually
 
 # Seeds that identify a test's runs among others.
@@ -125,6 +125,18 @@ def test_sigterm_to_all_processes_lets_a_run_end(start: Start) -> None:
     assert not server.faults()
     with start().client() as client:
         assert client.get_run(run_id).state is RunState.SUCCEEDED
+
+
+@pytest.mark.slow
+def test_sigterm_lets_a_diagnosis_end(start: Start) -> None:
+    server = start("--drain-seconds", str(TIMEOUT_SECONDS))
+    server.wait_ready()
+    with ThreadPoolExecutor(1) as pool, server.client() as client:
+        diagnosing = pool.submit(diagnose, client, spec(), spec(loss=Loss.MEAN_SQUARED_ERROR))
+        eventually(lambda: bool(server.workers()))
+        server.process.send_signal(signal.SIGTERM)
+        assert diagnosing.result().causes
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_end_of_standard_input_stops_the_server(tmp_path: Path) -> None:
