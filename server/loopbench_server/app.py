@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -9,7 +10,7 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import Device, ServerLimits
-from loopbench_server.blocking import run_blocking_detached, start_threads
+from loopbench_server.blocking import run_blocking, run_blocking_detached, start_threads
 from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
 from loopbench_server.errors import StartError, StoreFailedError
@@ -29,7 +30,7 @@ from loopbench_server.runs.executor import RunExecutor
 from loopbench_server.runs.maintenance.cancel_requests import poll_cancel_requests
 from loopbench_server.runs.maintenance.ended_runs import follow_results
 from loopbench_server.runs.maintenance.leases import reap_expired, renew_leases
-from loopbench_server.runs.maintenance.polling import FORKSERVER_CHECK, STORE_CHECK, repeat
+from loopbench_server.runs.maintenance.polling import FORKSERVER_CHECK, STORE_CHECK, WRITES_CHECK, repeat
 from loopbench_server.runs.maintenance.retention import enforce_retention, make_retention
 from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
@@ -48,7 +49,7 @@ log = structlog.get_logger()
 
 # Time for the background work to end after the server has drained.
 BACKGROUND_TIMEOUT_SECONDS = 1.0
-STORE_CHECK_SECONDS, FORKSERVER_CHECK_SECONDS = 1.0, 15.0
+STORE_CHECK_SECONDS, WRITES_CHECK_SECONDS, FORKSERVER_CHECK_SECONDS = 1.0, 5.0, 15.0
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -119,6 +120,7 @@ class App:
         log.info("stopped")
 
     def _background_work(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        check_writes = partial(run_blocking, self._store.check_writes)
         return (
             self._track_workers(),
             renew_leases(self._store, self._executor),
@@ -128,6 +130,7 @@ class App:
             follow_results(self._store, self._metrics.results, self._executor.observer.work_failed),
             self._check_store_integrity(),
             repeat(STORE_CHECK, STORE_CHECK_SECONDS, self._check_store, self._executor.observer.work_failed),
+            repeat(WRITES_CHECK, WRITES_CHECK_SECONDS, check_writes, self._executor.observer.work_failed),
             repeat(FORKSERVER_CHECK, FORKSERVER_CHECK_SECONDS, self._pool.check, self._executor.observer.work_failed),
         )
 

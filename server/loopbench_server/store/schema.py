@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from loopbench_server.errors import RunUnreadableError
 log = structlog.get_logger()
 
 metadata = sa.MetaData()
+
+CHECK_ROW_CHARACTERS = 4_000
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -90,6 +93,13 @@ def spec_digest(spec: RunSpec) -> str:
     Runs of older servers have the same digest.
     """
     return hashlib.sha256(spec.model_dump_json(exclude=set(spec.unset_later)).encode()).hexdigest()
+
+
+def make_check_row() -> dict[str, Any]:
+    """Return a row of no run, of the size of a small run, for a check that the database stores rows."""
+    defaults: dict[type[Any], Any] = {Instant: datetime.now(UTC), sa.BigInteger: 0, sa.String: "", sa.Text: ""}
+    required = {column.name: defaults[type(column.type)] for column in runs.c if not column.nullable}
+    return required | {"id": str(uuid.uuid4()), "request_id": str(uuid.uuid4()), "spec": " " * CHECK_ROW_CHARACTERS}
 
 
 def run_to_row(run: Run) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from loopbench_server.store.schema import (
     Instant,
     epochs,
     labels,
+    make_check_row,
     parse_epoch,
     row_to_run,
     run_to_label_rows,
@@ -99,6 +100,7 @@ class Store:
         self._engine = database
         self._reserved_engine = reserved
         self._owner = owner
+        self._stores_writes = True
         self.lease = lease
 
     def close(self) -> None:
@@ -109,8 +111,36 @@ class Store:
 
     @property
     def is_durable(self) -> bool:
-        """Whether results that are stored now can be read later, as far as known."""
-        return not any(one.replaced or one.corrupt for one in (self.transaction, self._reserved))
+        """Whether results can be stored now and read later, as far as known."""
+        return self._stores_writes and not any(one.replaced or one.corrupt for one in self._all_transactions)
+
+    @property
+    def _all_transactions(self) -> tuple[Transactions, Transactions]:
+        return self.transaction, self._reserved
+
+    def check_writes(self) -> None:
+        """Check whether the database stores a write, if it has refused a transaction since the last check.
+
+        A refusal alone does not show that: it may have been a lock that another program held for too long. The check
+        adds a row and deletes it in the same transaction, so that nobody sees it.
+
+        Raises:
+            StoreFailedError: it does not.
+        """
+        every = self._all_transactions
+        if any(one.corrupt for one in every) or not any(one.refused for one in every):
+            return
+        for one in every:
+            one.refused = False
+        row = make_check_row()
+        try:
+            with self.transaction() as connection:
+                connection.execute(sa.insert(runs).values(**row))
+                connection.execute(sa.delete(runs).where(runs.c.id == row["id"]))
+        except StoreFailedError:
+            self._stores_writes = False
+            raise
+        self._stores_writes = True
 
     def check_integrity(self) -> None:
         """Read every page of the runs and epochs of a SQLite database, and record damage.
@@ -132,7 +162,7 @@ class Store:
 
     def _check_not_corrupt(self) -> None:
         # Existing results can still be read; new ones would be lost with the database.
-        if any(one.corrupt for one in (self.transaction, self._reserved)):
+        if any(one.corrupt for one in self._all_transactions):
             raise StoreCorruptError("the database of runs is damaged and accepts no more runs")
 
     def _find_newest(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:

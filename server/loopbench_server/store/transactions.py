@@ -24,7 +24,8 @@ class Transactions:
     """Transactions of ``database``, each on a connection, for a ``with`` block that commits.
 
     ``replaced`` says whether the last transaction found another file than the opened one; ``corrupt``, whether any
-    found unreadable pages. In both cases the store cannot keep results.
+    found unreadable pages. In both cases the store cannot keep results. ``refused`` is set when the database refuses a
+    transaction, and never cleared here: later ones may only read.
     """
 
     def __init__(self, database: sa.Engine, observer: TransactionObserver) -> None:
@@ -35,6 +36,7 @@ class Transactions:
         self._file = DatabaseFile(database)
         self.replaced = False
         self.corrupt = False
+        self.refused = False
 
     @contextmanager
     def __call__(self) -> Iterator[sa.Connection]:
@@ -55,7 +57,7 @@ class Transactions:
         except sa.exc.IntegrityError:
             raise
         except sa.exc.SQLAlchemyError as error:
-            refused = True
+            refused = self.refused = True
             self._log_refusal(str(getattr(error, "orig", error)))
             kind = classify_error(error)
             self.corrupt = self.corrupt or kind is StoreCorruptError

@@ -10,13 +10,14 @@ from loopbench_server.errors import StoreFailedError
 log = structlog.get_logger()
 
 # Names of all background work, which are values of a metric label.
-LEASES, EXPIRED, CANCELLATIONS, RETENTION, RESULTS, STORE_CHECK, FORKSERVER_CHECK = WORKS = (
+LEASES, EXPIRED, CANCELLATIONS, RETENTION, RESULTS, STORE_CHECK, WRITES_CHECK, FORKSERVER_CHECK = WORKS = (
     "renew_leases",
     "reap_expired",
     "poll_cancel_requests",
     "enforce_retention",
     "follow_results",
     "check_store",
+    "check_writes",
     "check_forkserver",
 )
 
