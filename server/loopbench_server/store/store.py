@@ -119,7 +119,7 @@ class Store:
         return self.transaction, self._reserved
 
     def check_writes(self) -> None:
-        """Check whether the database stores a write, if it has refused a transaction since the last check.
+        """Check whether the database stores a write, if it has refused a transaction or the last check.
 
         A refusal alone does not show that: it may have been a lock that another program held for too long. The check
         adds a row and deletes it in the same transaction, so that nobody sees it.
@@ -128,7 +128,8 @@ class Store:
             StoreFailedError: it does not.
         """
         every = self._all_transactions
-        if any(one.corrupt for one in every) or not any(one.refused for one in every):
+        suspect = any(one.refused for one in every) or not self._stores_writes
+        if any(one.corrupt for one in every) or not suspect:
             return
         for one in every:
             one.refused = False

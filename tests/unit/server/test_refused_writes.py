@@ -1,6 +1,7 @@
 """A store that refuses writes is not durable until it stores one again."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from loopbench import spec
 from loopbench.spec import RunFilter
-from loopbench_server.errors import StoreFailedError
+from loopbench_server.errors import StoreFailedError, StoreReplacedError
 from loopbench_server.store.store import Store
 from loopbench_server.store.transactions import TransactionObserver
 
@@ -45,6 +46,22 @@ def test_a_store_follows_its_writes(disk: Disk, store: Store, make_run: MakeRun)
     store.check_writes()
     assert store.is_durable
     assert store.list(RunFilter(), 10, "")[0] == [], "the check leaves no run"
+
+
+def test_a_store_without_its_file_is_checked_until_the_file_returns(
+    disk: Disk, store: Store, make_run: MakeRun, tmp_path: Path
+) -> None:
+    disk.full = True
+    with pytest.raises(StoreFailedError):
+        store.add(make_run(1))
+    disk.full = False
+    away = (tmp_path / "runs.db").rename(tmp_path / "away")
+    with pytest.raises(StoreReplacedError):
+        store.check_writes()
+    assert not store.is_durable
+    away.rename(tmp_path / "runs.db")
+    store.check_writes()
+    assert store.is_durable
 
 
 def test_one_refused_transaction_does_not_count(disk: Disk, store: Store, make_run: MakeRun) -> None:
