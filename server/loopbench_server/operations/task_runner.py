@@ -45,7 +45,7 @@ class TaskRunner(ConcurrencyLimiter):
         self._pool = pool
         self._limits = limits
         self._draining = False
-        self._calls: dict[asyncio.Task[Any] | None, _Call] = {}
+        self._calls: dict[asyncio.Task[Any], _Call] = {}
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -64,6 +64,7 @@ class TaskRunner(ConcurrencyLimiter):
         if self._draining:
             raise DrainingError("the server is shutting down")
         task, deadline = asyncio.current_task(), asyncio.timeout(None)
+        assert task is not None
         try:
             async with deadline:
                 self._calls[task] = call = _Call(deadline)
@@ -84,8 +85,8 @@ class TaskRunner(ConcurrencyLimiter):
         now = asyncio.get_running_loop().time()
         for call in self._calls.values():
             call.deadline.reschedule(now + seconds if call.has_slot else now)
-        if tasks := [task for task in self._calls if task]:
-            await asyncio.wait(tasks, timeout=seconds + CANCEL_TIMEOUT_SECONDS)
+        if self._calls:
+            await asyncio.wait(list(self._calls), timeout=seconds + CANCEL_TIMEOUT_SECONDS)
 
     async def run(self, task: Task, response: type[Response], weights: bytes = b"", **about: str) -> Response:
         """Return the worker's response to ``task``. If the caller leaves, the process is ended.
