@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - methods have the names of the service
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,6 +104,8 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
             spec.RunEvent(state=spec.RunState.RUNNING, progress=progress),
             spec.RunEvent(state=spec.RunState.SUCCEEDED, run=make_run()),
         ]
+        # Seconds after each event of a watch.
+        self.event_seconds = 0.0
         # How many events the next watches get before they end with that status.
         self.broken_watches: deque[tuple[int, status_pb2.Status]] = deque()
         # Answers of GetServerInfo before it is ready.
@@ -152,7 +155,9 @@ class FakeService(benchmark_service_pb2_grpc.BenchmarkServiceServicer):
     def WatchRun(self, request: Any, context: Any) -> Iterator[Any]:
         self._enter("WatchRun", request, context)
         count, status = self.broken_watches.popleft() if self.broken_watches else (len(self.events), None)
-        yield from map(wire.event_to_wire, self.events[:count])
+        for event in self.events[:count]:
+            yield wire.event_to_wire(event)
+            time.sleep(self.event_seconds)
         if status is not None:
             context.abort_with_status(rpc_status.to_status(status))
 

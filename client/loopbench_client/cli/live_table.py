@@ -11,7 +11,7 @@ from rich.text import Text
 
 from loopbench.spec import Run, RunEvent, RunSpec
 from loopbench.text import kebab
-from loopbench_client.cli.output import err, percent
+from loopbench_client.cli.output import err, live, percent
 from loopbench_client.cli.tables import seconds, table
 from loopbench_client.cli.waiting import announcing
 from loopbench_client.comparing.compared import Failure, Watcher
@@ -171,5 +171,6 @@ def watching(plan: Plan) -> Iterator[Watcher]:
         yield Lines(console)
         return
     board = Board(console, plan)
-    with Live(get_renderable=board.render, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
+    shown = Live(get_renderable=board.render, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
+    with live(shown):
         yield board

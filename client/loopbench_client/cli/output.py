@@ -2,15 +2,24 @@
 
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+from rich.status import Status
 
 # Columns for a table that goes to a file or a pipe, where there is no edge to wrap at.
 PIPE_WIDTH = 240
+
+Display = TypeVar("Display", Live, Progress, Status)
+# The consoles of the live displays, the innermost last. Threads share them.
+_displaying: list[Console] = []
 
 
 class _Console(Console):
@@ -32,8 +41,19 @@ def out() -> Console:
 
 
 def err() -> Console:
-    """Stderr, as it is at this moment."""
-    return _console(stderr=True)
+    """Stderr, as it is at this moment; during a live display its console, which prints lines above the display."""
+    return _displaying[-1] if _displaying else _console(stderr=True)
+
+
+@contextmanager
+def live(display: Display) -> Iterator[Display]:
+    """Shows a live display on stderr during the block. Everything else goes through :func:`err` in the meantime."""
+    _displaying.append(display.console)
+    try:
+        with display:
+            yield display
+    finally:
+        _displaying.pop()
 
 
 def print_json(message: Message, *, indent: int | None = 2, **more: Any) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from loopbench.spec import RunEvent, RunState
 from loopbench.text import kebab
-from loopbench_client.cli.output import err, percent
+from loopbench_client.cli.output import err, live, percent
 from loopbench_client.cli.waiting import announcing
 
 # Seconds between two lines of the same state.
@@ -89,7 +89,8 @@ def _shown(console: Console, title: str) -> Iterator[Callable[[RunEvent], None]]
         return
     # A terminal without Unicode has no spinner of dots.
     spinner = SpinnerColumn("line" if console.options.ascii_only else "dots")
-    with RunProgress(spinner, TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bar:
+    columns = (spinner, TextColumn("{task.description}"), BarColumn())
+    with live(RunProgress(*columns, console=console, transient=True)) as bar:
         task = bar.add_task(title, total=None)
         yield lambda event: _update(bar, task, event)
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from loopbench import wire
 from loopbench.spec import Run
 from loopbench.sweep import Sweep
-from loopbench_client.cli.output import err, out, percent
+from loopbench_client.cli.output import err, live, out, percent
 from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, state_of, table
 from loopbench_client.sweeping.local import Attempt
 
@@ -26,7 +26,7 @@ def printing_attempts(sweep: Sweep) -> Iterator[Callable[[Attempt], None]]:
     """What to call with every attempt: it writes a line of each, above a bar on a terminal."""
     console = err()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with live(Progress(*columns, console=console, transient=True, disable=not console.is_terminal)) as bar:
         task = bar.add_task(sweep.name, total=sweep.size)
 
         def print_attempt(attempt: Attempt) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rich.console import Console
 
-from loopbench_client.cli.output import err
+from loopbench_client.cli.output import err, live
 
 # Seconds until a wait counts as long, and between later lines.
 LONG_SECONDS = 5.0
@@ -31,7 +31,7 @@ def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
     console, text = err(), _line(what, seconds)
     if console.is_terminal:
         # A terminal without Unicode has no spinner of dots.
-        with console.status(text, spinner="line" if console.options.ascii_only else "dots"):
+        with live(console.status(text, spinner="line" if console.options.ascii_only else "dots")):
             yield
         return
     over = threading.Event()
