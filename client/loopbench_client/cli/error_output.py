@@ -13,6 +13,7 @@ from loopbench_client.cli.help import write_help
 from loopbench_client.cli.interrupts import terminated_as_interrupted
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
+from loopbench_client.cli.waiting import retract_announcements
 from loopbench_client.errors import (
     DeadlineError,
     InvalidSpecError,
@@ -69,9 +70,10 @@ def print_error(error: LoopbenchError) -> None:
 
 
 class _Warnings(logging.Handler):
-    """Prints what the client warns of, such as a lost server."""
+    """Prints what the client warns of: a lost server, and until when it is waited for."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        retract_announcements()
         err().print(record.getMessage(), soft_wrap=True)
 
 

@@ -43,7 +43,7 @@ class _Printing(Watcher):
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def waiting(self, what: str, seconds: float) -> AbstractContextManager[None]:
+    def waiting(self, what: str, seconds: float | None) -> AbstractContextManager[object]:
         """Prints what the block waits for, if the wait is long."""
         return announcing(self._console, what, seconds)
 

@@ -78,8 +78,8 @@ def progress_bar(title: str, seconds: float | None = None) -> Iterator[Callable[
     It prints the id of the run first. Then it moves a bar on a terminal, and prints lines elsewhere.
     """
     console = err()
-    with announcing(console, "the end of the run", seconds), _shown(console, title) as show:
-        yield _after_id(console, title, show)
+    with _shown(console, title) as show, announcing(console, "the id of the run", seconds) as wait:
+        yield _after_id(console, title, show, lambda: wait.start("the end of the run", seconds))
 
 
 @contextmanager
@@ -95,7 +95,9 @@ def _shown(console: Console, title: str) -> Iterator[Callable[[RunEvent], None]]
         yield lambda event: _update(bar, task, event)
 
 
-def _after_id(console: Console, title: str, show: Callable[[RunEvent], None]) -> Callable[[RunEvent], None]:
+def _after_id(
+    console: Console, title: str, show: Callable[[RunEvent], None], begin: Callable[[], None]
+) -> Callable[[RunEvent], None]:
     known = ""
 
     def on_progress(event: RunEvent) -> None:
@@ -103,6 +105,7 @@ def _after_id(console: Console, title: str, show: Callable[[RunEvent], None]) ->
         if event.run is not None and event.run.id != known:
             known = event.run.id
             console.print(f"run {known}  {title}", soft_wrap=True)
+            begin()
         show(event)
 
     return on_progress

@@ -1,8 +1,9 @@
-"""The client that a command works with."""
+"""The client that a command works with, and whether its server answers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.access_flags import given_access
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
@@ -27,3 +28,13 @@ def connect(server: str | None, *, ready: bool = False) -> Iterator[Client]:
             with waiting("the training process of that server", READY_TIMEOUT):
                 embedded.wait_ready(client)
         yield client
+
+
+def await_answer(client: Client) -> None:
+    """Waits until the server answers: only then a command waits for the work of the server.
+
+    Raises:
+        LoopbenchError: the server does not answer, or refuses the caller.
+    """
+    with waiting("the answer of the server", DEFAULT_TIMEOUT):
+        client.get_server_info()

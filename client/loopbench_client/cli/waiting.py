@@ -44,21 +44,51 @@ def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
         thread.join()
 
 
+class Announcement:
+    """Prints once what a block waits for, if the wait is long."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._timer: threading.Timer | None = None
+
+    def start(self, what: str, seconds: float | None = None) -> None:
+        """The block waits from now on for ``what``, ``seconds`` at most, and no longer for anything else."""
+        self.stop()
+        text = _line(what, seconds)
+        self._timer = threading.Timer(LONG_SECONDS, self._console.print, (text,), {"soft_wrap": True})
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Prints nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+
+_pending: list[Announcement] = []
+
+
 @contextmanager
-def announcing(console: Console, what: str, seconds: float | None = None) -> Iterator[None]:
+def announcing(console: Console, what: str, seconds: float | None = None) -> Iterator[Announcement]:
     """Prints once that the block waits for ``what``, ``seconds`` at most, if the wait is long.
 
     For a block that shows its progress itself.
     """
-    text = _line(what, seconds)
-    timer = threading.Timer(LONG_SECONDS, console.print, (text,), {"soft_wrap": True})
-    timer.daemon = True
-    timer.start()
+    made = Announcement(console)
+    _pending.append(made)
+    made.start(what, seconds)
     try:
-        yield
+        yield made
     finally:
-        timer.cancel()
-        timer.join()
+        _pending.remove(made)
+        made.stop()
+
+
+def retract_announcements() -> None:
+    """Prints none of the lines that are due later, because another message says what is waited for."""
+    for one in [*_pending]:
+        one.stop()
 
 
 def _print_lines(console: Console, text: str, over: threading.Event) -> None:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from loopbench.spec import Comparison, GroupSummary, PairComparison, Run, RunEvent, RunGroup, RunSpec, ServerInfo
 from loopbench.spec.environments import differing_facts
+from loopbench.text import counted
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.client import Client
 from loopbench_client.comparing.cached_runs import finished_runs
@@ -90,8 +91,8 @@ class Watcher:
     def ended(self, spec: RunSpec, end: Run | Failure) -> None:
         """A run has ended."""
 
-    def waiting(self, what: str, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002  for subclasses
-        """The block of the result waits for ``what``, ``seconds`` at most."""
+    def waiting(self, what: str, seconds: float | None) -> AbstractContextManager[object]:  # noqa: ARG002  for subclasses
+        """The block of the result waits for ``what``, ``seconds`` at most; None is no limit."""
         return nullcontext()
 
 
@@ -159,7 +160,8 @@ def train_missing(client: Client, plan: Plan, found: Mapping[RunSpec, Run], slot
     jobs, runs, failures = plan.jobs(), {**found}, dict[RunSpec, Failure]()
     watcher.begin(jobs, found)
     missing = {spec: plan.naming(labels) for spec, labels in jobs.items() if spec not in found}
-    with closing(train_all(client, missing, slots)) as outcomes:
+    end = f"the end of {counted(len(missing), 'run')}"
+    with watcher.waiting(end, None), closing(train_all(client, missing, slots)) as outcomes:
         for spec, outcome in outcomes:
             if isinstance(outcome, RunEvent):
                 watcher.progress(spec, outcome)

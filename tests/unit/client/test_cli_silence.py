@@ -63,6 +63,40 @@ def test_a_long_wait_says_for_what_and_until_when(
 
 
 @pytest.mark.parametrize(
+    "words", [("train",), ("demo",), ("evaluate", RUN_ID), ("diagnose", RUN_ID, RUN_ID)], ids=lambda words: words[0]
+)
+def test_a_server_that_does_not_answer_is_waited_for_first(
+    cli: Cli, service: Any, status: Any, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.05)
+    service.failures["GetServerInfo"] += [status(grpc.StatusCode.UNAVAILABLE, "no")] * 5
+    done = cli(*words)
+    assert done.exit_code == ExitCode.UNAVAILABLE
+    waits = [line for line in done.stderr.splitlines() if line.startswith("waiting for ")]
+    assert [line.partition(", until ")[0] for line in waits] == ["waiting for the answer of the server"]
+    assert [*service.requests] == ["GetServerInfo"]
+
+
+def test_a_lost_server_is_the_only_thing_that_is_waited_for(
+    cli: Cli, service: Any, status: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.5)
+    service.broken_watches += [(1, status(grpc.StatusCode.UNAVAILABLE, "Socket closed"))] * 2
+    service.broken_watches.append((0, status(grpc.StatusCode.UNAVAILABLE, "Socket closed")))
+    lines = cli("watch", RUN_ID).stderr.splitlines()
+    assert sum("is lost (Socket closed)" in line for line in lines) == 3
+    assert not [line for line in lines if line.startswith("waiting for ")]
+
+
+def test_the_runs_of_a_comparison_are_waited_for(cli: Cli, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.2)
+    service.hold = True
+    threading.Timer(1.0, service.released.set).start()
+    lines = cli("compare", *TWO).stderr.splitlines()
+    assert "waiting for the end of 4 runs, without a time limit" in lines
+
+
+@pytest.mark.parametrize(
     ("timeout", "limit"), [((), "without a time limit"), (("--timeout", "30"), "until ")], ids=["forever", "limited"]
 )
 def test_a_long_run_is_announced_once_after_its_id(

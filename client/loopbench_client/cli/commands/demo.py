@@ -13,7 +13,7 @@ from loopbench.v1.benchmark_service_pb2 import ListRunsResponse
 from loopbench_client.cli.options import Json, Server, enum_option, validated
 from loopbench_client.cli.output import err, out, percent, print_json
 from loopbench_client.cli.progress import progress_bar
-from loopbench_client.cli.session import connect
+from loopbench_client.cli.session import await_answer, connect
 from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, table
 from loopbench_client.client import Client
 
@@ -35,6 +35,7 @@ def demo(
     shared = {"dataset": dataset, "epochs": epochs, "seed": seed, "optimizer": Sgd(learning_rate=RATE)}
     specs = [validated(RunSpec, {"method": m, "loss": loss, **shared}) for loss, m in product((MEAN, SUM), Method)]
     with connect(server, ready=True) as client:
+        await_answer(client)
         runs = [*_train_all(client, specs, quiet=json)]
     if json:
         print_json(ListRunsResponse(runs=map(wire.run_to_wire, runs)))

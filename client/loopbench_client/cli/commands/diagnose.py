@@ -20,7 +20,7 @@ from loopbench_client.cli.output import err, out, print_json
 from loopbench_client.cli.plan_flags import shared_values
 from loopbench_client.cli.python_loops import diagnose_python
 from loopbench_client.cli.run_flags import takes_shared_values
-from loopbench_client.cli.session import connect
+from loopbench_client.cli.session import await_answer, connect
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
 from loopbench_client.comparing.values import Given, Values, spec_of
@@ -87,11 +87,13 @@ def diagnose(
         _refuse(NO_EFFECT_WITHOUT_PYTHON, {"--samples": samples})
         sides = _sides(_both(first, second), shared, seed)
         work = "the experiments and the training of both sides" if verify else "the experiments"
-        with connect(server, ready=True) as client, waiting(work, DIAGNOSE_TIMEOUT):
-            known = [_whole_id(client, side) for side in sides]
-            # Before the experiments: a run that is deleted during them costs nothing.
-            other = differing_facts(client.get_run(side) for side in known if isinstance(side, str))
-            found = client.diagnose(*known, verify=verify, seeds=seeds)
+        with connect(server, ready=True) as client:
+            await_answer(client)
+            with waiting(work, DIAGNOSE_TIMEOUT):
+                known = [_whole_id(client, side) for side in sides]
+                # Before the experiments: a run that is deleted during them costs nothing.
+                other = differing_facts(client.get_run(side) for side in known if isinstance(side, str))
+                found = client.diagnose(*known, verify=verify, seeds=seeds)
         _print(found, verbose=verbose, json=json)
         if not json:
             print_differing(other)

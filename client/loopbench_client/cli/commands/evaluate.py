@@ -8,7 +8,7 @@ from loopbench.text import kebab
 from loopbench_client.channel import EVALUATE_TIMEOUT
 from loopbench_client.cli.options import Json, RunId, Server, enum_option
 from loopbench_client.cli.output import out, print_json
-from loopbench_client.cli.session import connect
+from loopbench_client.cli.session import await_answer, connect
 from loopbench_client.cli.tables import print_figures
 from loopbench_client.cli.waiting import waiting
 
@@ -25,8 +25,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate the stored final weights of a run in one of the ways."""
-    with connect(server, ready=True) as client, waiting("the evaluation", EVALUATE_TIMEOUT):
-        evaluation = client.evaluate(client.find_run_id(run_id), method, loss, accuracy_metric)
+    with connect(server, ready=True) as client:
+        await_answer(client)
+        with waiting("the evaluation", EVALUATE_TIMEOUT):
+            evaluation = client.evaluate(client.find_run_id(run_id), method, loss, accuracy_metric)
     if json:
         print_json(wire.evaluation_to_wire(evaluation))
         return

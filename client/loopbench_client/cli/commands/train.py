@@ -13,7 +13,7 @@ from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
 from loopbench_client.cli.run_filter import parse_labels
 from loopbench_client.cli.run_flags import takes_run_spec
-from loopbench_client.cli.session import connect
+from loopbench_client.cli.session import await_answer, connect
 from loopbench_client.cli.tables import print_run
 from loopbench_client.cli.waiting import waiting
 
@@ -55,6 +55,7 @@ def train(
         raise typer.BadParameter(EMBEDDED_DETACH, param_hint="--detach")
     naming: dict[str, Any] = {"name": name, "labels": parse_labels(label or ())}
     with connect(server, ready=True) as client:
+        await_answer(client)
         if detach:
             with waiting("a place in the queue", timeout):
                 run = client.train(spec, request_id=request_id, **naming, detach=True, timeout=timeout)

@@ -22,6 +22,7 @@ def watch(run_id: RunId, *, server: Server = None, json: Json = False) -> None:
     with connect(server) as client:
         with waiting("the run", DEFAULT_TIMEOUT):
             run_id = client.find_run_id(run_id)
+            client.get_run(run_id)  # a watch has no time limit, in which the server must answer
         events = client.watch_run(run_id)
         run = _print_json_lines(events) if json else _follow(run_id, events)
     if run is not None and not json:
