@@ -13,38 +13,52 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from loopbench import wire
 from loopbench.spec import Run
 from loopbench.sweep import Sweep
+from loopbench.text import counted
 from loopbench_client.cli.output import err, live, out, percent
+from loopbench_client.cli.runs_table import ID_DIGITS
 from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, state_of, table
-from loopbench_client.sweeping.local import Attempt
+from loopbench_client.cli.waiting import announcing
+from loopbench_client.sweeping.local import Attempt, Started
 
-COLUMNS = ("index", "label", "seed", "state", "tries", "train", "validation", "weights digest")
-WORDS = 4
+COLUMNS = ("index", "run", "label", "seed", "state", "tries", "train", "validation", "weights digest")
+WORDS = 5
 
 
 @contextmanager
-def printing_attempts(sweep: Sweep) -> Iterator[Callable[[Attempt], None]]:
-    """What to call with every attempt: it writes a line of each, above a bar on a terminal."""
+def printing_outcomes(sweep: Sweep, at_once: int) -> Iterator[Callable[[Started | Attempt], None]]:
+    """What to call with every start and attempt: it writes a line of each, above a bar on a terminal."""
     console = err()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with live(Progress(*columns, console=console, transient=True, disable=not console.is_terminal)) as bar:
         task = bar.add_task(sweep.name, total=sweep.size)
+        with announcing(console, "the start of the runs") as wait:
+            is_first = True
 
-        def print_attempt(attempt: Attempt) -> None:
-            bar.advance(task, attempt.final)
-            _print_line(bar.console, attempt)
+            def print_outcome(outcome: Started | Attempt) -> None:
+                nonlocal is_first
+                _print_line(console, outcome)
+                if isinstance(outcome, Attempt):
+                    bar.advance(task, outcome.final)
+                if is_first:
+                    is_first = False
+                    wait.start(f"the end of {counted(sweep.size, 'run')}, {at_once:,} at once")
 
-        yield print_attempt
+            yield print_outcome
 
 
-def _print_line(console: Console, attempt: Attempt) -> None:
-    console.print(f"{attempt.index.title}: {_outcome(attempt)}", soft_wrap=True)
+def _print_line(console: Console, outcome: Started | Attempt) -> None:
+    if isinstance(outcome, Started):
+        console.print(f"run {outcome.run.id}  {outcome.index.title}", soft_wrap=True)
+    else:
+        console.print(f"{outcome.index.title}: {_outcome(outcome)}", soft_wrap=True)
 
 
 def _outcome(attempt: Attempt) -> str:
     if attempt.run:
         where = attempt.run.result and attempt.run.result.diverged
         diverged = f"diverged at {where}, " if where else ""
-        return f"{diverged}{' / '.join(_accuracies(attempt.run))} in {seconds(attempt.run):.1f} s"
+        accuracies = " / ".join(_accuracies(attempt.run))
+        return f"run {attempt.run_id[:ID_DIGITS]}, {diverged}{accuracies} in {seconds(attempt.run):.1f} s"
     return f"{'failed' if attempt.final else 'tried again'}, {attempt.why}"
 
 
@@ -62,7 +76,8 @@ def print_sweep(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
 def _row(sweep: Sweep, number: int, last: Attempt | None) -> list[str]:
     index = sweep.index(number)
     state = state_of(last.run) if last and last.run else _state(last)
-    row = [str(number), index.label, str(index.spec.seed), state, str(last.number) if last else ""]
+    run_id = last.run_id[:ID_DIGITS] if last else ""
+    row = [str(number), run_id, index.label, str(index.spec.seed), state, str(last.number) if last else ""]
     if last is None or last.run is None or last.run.result is None:
         return row + [""] * (len(COLUMNS) - len(row))
     return [*row, *_accuracies(last.run), last.run.result.weights_digest[:DIGEST_DIGITS]]
@@ -87,6 +102,6 @@ def _plain(sweep: Sweep, number: int, last: Attempt | None) -> dict[str, Any]:
         return shown
     shown |= {"tries": last.number, "exitCode": last.code}
     if last.run is None:
-        return shown | {"error": last.why}
+        return shown | {"runId": last.run_id, "error": last.why}
     message = wire.run_to_wire(last.run)
     return shown | {"run": json_format.MessageToDict(message, always_print_fields_with_no_presence=True)}

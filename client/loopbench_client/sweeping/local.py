@@ -9,6 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from google.protobuf import json_format
 
@@ -28,10 +29,19 @@ STOP_TIMEOUT, KILL_TIMEOUT = 30.0, 5.0
 
 
 @dataclass(frozen=True)
+class Started:
+    """The ``run`` of ``index`` before its end, as soon as its id is known."""
+
+    index: Index
+    run: Run
+
+
+@dataclass(frozen=True)
 class Attempt:
     """A process that worked on ``index``, the first or a later one; ``code`` is negative where a signal killed it.
 
-    There is a ``run`` if it succeeded, and otherwise words that say ``why`` not. After a ``final`` one comes no other.
+    There is a ``run`` if it succeeded, and otherwise words that say ``why`` not. ``run_id`` is empty if the process ended
+    before it had a run. After a ``final`` one comes no other.
     """
 
     index: Index
@@ -39,13 +49,19 @@ class Attempt:
     code: int
     final: bool
     run: Run | None = None
+    run_id: str = ""
     why: str = ""
 
 
-def train_locally(sweep: Sweep, parallelism: int | None) -> Generator[Attempt, None, None]:
-    """Every attempt as it ends, until all indices have come to theirs, or too many have failed.
+def processes_at_once(sweep: Sweep, parallelism: int | None) -> int:
+    """How many indices train at once: ``parallelism``, by default one a core, and no more than there are."""
+    return min(parallelism or os.cpu_count() or 1, sweep.size)
 
-    ``parallelism`` of them train at once, by default one a core. Closing the generator stops what is running, and waits
+
+def train_locally(sweep: Sweep, count: int) -> Generator[Started | Attempt, None, None]:
+    """Every run as it starts, and every attempt as it ends, until all indices have ended or too many have failed.
+
+    ``count`` of them train at once. Closing the generator stops what is running, and waits
     for it; so does an exception in it, such as KeyboardInterrupt.
 
     Raises:
@@ -57,8 +73,8 @@ def train_locally(sweep: Sweep, parallelism: int | None) -> Generator[Attempt, N
         file.write_text(sweep.text, encoding="utf-8")
         crew = _Crew(sweep, file)
         try:
-            crew.start(min(parallelism or os.cpu_count() or 1, sweep.size))
-            yield from crew.attempts()
+            crew.start(count)
+            yield from crew.outcomes()
         finally:
             crew.stop()
 
@@ -70,7 +86,7 @@ class _Crew:
         self._sweep = sweep
         self._file = file
         self._todo: queue.SimpleQueue[Index] = queue.SimpleQueue()
-        self._attempts: queue.SimpleQueue[Attempt | Exception] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Started | Attempt | Exception] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._processes: set[subprocess.Popen[bytes]] = set()
         # Held to start a process, so that none starts unseen when all are stopped.
@@ -85,15 +101,16 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
-    def attempts(self) -> Generator[Attempt, None, None]:
+    def outcomes(self) -> Generator[Started | Attempt, None, None]:
         done = failed = 0
         while done + failed < self._sweep.size and failed <= most_failed(self._sweep.size):
-            attempt = self._attempts.get()
-            if isinstance(attempt, Exception):
-                raise attempt
-            done += attempt.final and attempt.run is not None
-            failed += attempt.final and attempt.run is None
-            yield attempt
+            outcome = self._outcomes.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            if isinstance(outcome, Attempt):
+                done += outcome.final and outcome.run is not None
+                failed += outcome.final and outcome.run is None
+            yield outcome
 
     def stop(self) -> None:
         """Ends the processes and waits for them; they store their state first. One that does not end is killed."""
@@ -113,7 +130,7 @@ class _Crew:
         except (queue.Empty, _Stopped):
             pass  # there is nothing more to do
         except Exception as error:  # noqa: BLE001  # raised again where it is taken
-            self._attempts.put(error)
+            self._outcomes.put(error)
 
     def _see_to(self, index: Index) -> None:
         log = log_file(f"{self._sweep.full_name}-{index.number}")
@@ -121,7 +138,7 @@ class _Crew:
         while not final:
             number += 1
             attempt = self._attempt(index, number, log)
-            self._attempts.put(attempt)
+            self._outcomes.put(attempt)
             final = attempt.final
         if attempt.run:
             log.unlink(missing_ok=True)
@@ -131,15 +148,25 @@ class _Crew:
             began = stderr.tell()
             with self._process(index, stderr.fileno()) as process:
                 assert process.stdout is not None
-                answer = process.stdout.read()
+                run = self._last_run(index, process.stdout)
                 code = process.wait()
         self._processes.discard(process)
-        final = is_final(code, number)
+        final, run_id = is_final(code, number), run.id if run else ""
         if code == IndexExit.DONE:
-            message = json_format.Parse(answer, run_pb2.Run())
-            return Attempt(index, number, code, final, run=wire.run_from_wire(message))
+            return Attempt(index, number, code, final, run, run_id)
         words = _last_words(log.read_bytes()[began:], index, code)
-        return Attempt(index, number, code, final, why=f"{words} (log: {log})")
+        return Attempt(index, number, code, final, run_id=run_id, why=f"{words} (log: {log})")
+
+    def _last_run(self, index: Index, output: BinaryIO) -> Run | None:
+        """The run as the program printed it last; it prints the run before its end, too."""
+        run = None
+        for line in output:
+            # A killed program may leave a part of a line.
+            if line.endswith(b"\n"):
+                run = wire.run_from_wire(json_format.Parse(line, run_pb2.Run()))
+                if not run.state.ended:
+                    self._outcomes.put(Started(index, run))
+        return run
 
     def _process(self, index: Index, stderr: int) -> subprocess.Popen[bytes]:
         with self._starting:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import suppress
 
 import structlog
 from google.protobuf import json_format
@@ -45,7 +46,7 @@ def run(settings: SweepSettings) -> IndexExit:
         log.critical("cannot train the index", exc_info=True)
         return _report_failure(what, "internal error; see the log", IndexExit.FAILED)
     try:
-        write_line(json_format.MessageToJson(wire.run_to_wire(trained), indent=None))
+        _print_run(trained)
     except OSError as error:
         return _report_failure(what, f"standard output: {error.strerror}", IndexExit.FAILED)
     return IndexExit.DONE
@@ -56,6 +57,16 @@ def get_exit_code(error: LoopbenchServerError) -> IndexExit:
     if isinstance(error, DrainingError):
         return IndexExit.STOPPED
     return IndexExit.FAILED if error.retryable else IndexExit.HOPELESS
+
+
+def _print_run(run: Run) -> None:
+    write_line(json_format.MessageToJson(wire.run_to_wire(run), indent=None))
+
+
+def _announce_run(run: Run) -> None:
+    # Where this line is lost, the last one is, too, and the program says so then.
+    with suppress(OSError):
+        _print_run(run)
 
 
 def _report_failure(what: str, why: str, code: IndexExit) -> IndexExit:
@@ -84,7 +95,7 @@ async def _train(settings: SweepSettings, sweep: Sweep, index: Index) -> Run:
         metrics = TrainingMetrics(ONE_RUN.slots, ONE_RUN.queue_size, [spec_labels(index.spec)])
         store = await asyncio.to_thread(open_store, settings, metrics.store)
         try:
-            trainer = IndexTrainer(settings, store, metrics, tracer)
+            trainer = IndexTrainer(settings, store, metrics, tracer, on_run=_announce_run)
             return await trainer.run(index.spec, request_id, sweep.naming(index), stop)
         finally:
             store.close()

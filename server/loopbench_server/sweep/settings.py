@@ -10,7 +10,7 @@ from loopbench_server.config import TrainingSettings
 
 
 class SweepSettings(TrainingSettings):
-    """Trains the index JOB_COMPLETION_INDEX of a sweep, and prints the run as a line of JSON.
+    """Trains the index JOB_COMPLETION_INDEX of a sweep. Prints the run as a line of JSON, at its start and at its end.
 
     Every flag can be given as an environment variable too: --store-url is LOOPBENCH_STORE_URL. A flag wins.
 

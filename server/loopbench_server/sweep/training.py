@@ -1,6 +1,7 @@
 """Trains one run with the parts of the server, on the shared store."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -31,17 +32,28 @@ ONE_RUN = Limits(slots=1, queue_size=0, caller_runs=1)
 class IndexTrainer:
     """Trains one run to its end, here or elsewhere. Metrics are served from the start.
 
+    ``on_run`` receives the run before its end, as soon as its id is known.
+
     Raises:
         StartError: the port of the metrics is taken.
     """
 
-    def __init__(self, settings: SweepSettings, store: Store, metrics: TrainingMetrics, tracer: Tracer) -> None:
+    def __init__(
+        self,
+        settings: SweepSettings,
+        store: Store,
+        metrics: TrainingMetrics,
+        tracer: Tracer,
+        *,
+        on_run: Callable[[Run], None],
+    ) -> None:
         observers = Observers(metrics.runs, RunSpans(tracer))
         config = make_worker_config(settings)
         self._pool = pool = WorkerPool(config)
         self._drain_seconds = settings.drain_seconds
         self._store = store
         self._metrics = metrics
+        self._on_run = on_run
         self._description = partial(describe, pool, config)
         self._describing: asyncio.Task[None] | None = None
         self._executor = RunExecutor(store, pool, Slots(ONE_RUN.slots), config, observers)
@@ -90,6 +102,8 @@ class IndexTrainer:
         try:
             while True:
                 run = await self._scheduler.submit(spec, request_id, CALLER, naming)
+                if not run.state.ended:
+                    self._on_run(run)
                 here = run.id in self._executor.active
                 if here and not self._describing:
                     self._describing = asyncio.create_task(self._describe())

@@ -44,6 +44,8 @@ seen = {"arguments": sys.argv[1:], "token": os.environ.get("LOOPBENCH_TOKEN"), "
 (here / f"seen-{index}.json").write_text(json.dumps(seen))
 ends = json.loads((here / "ends.json").read_text()).get(label, [0])
 end = ends[min(number, len(ends) - 1)]
+run = json.loads((here / "run.json").read_text()) | {"id": f"{index}-of-these-runs", "spec": spec | {"seed": seed}}
+print(json.dumps(run | {"state": "RUN_STATE_RUNNING"}), flush=True)
 if end == "wait":
     signal.signal(signal.SIGTERM, lambda *_: ((here / f"stopped-{index}").touch(), os._exit(143)))
     (here / f"waits-{index}").touch()
@@ -58,8 +60,7 @@ if end:
     print("a line of the log", file=sys.stderr)
     print(f"loopbench-sweep-index: index {index} ({label}, seed {seed}): REASON: no luck", file=sys.stderr)
     sys.exit(end)
-run = json.loads((here / "run.json").read_text())
-print(json.dumps(run | {"id": str(index), "spec": spec | {"seed": seed}}))
+print(json.dumps(run | {"state": "RUN_STATE_SUCCEEDED"}))
 """
 
 
@@ -97,15 +98,18 @@ def test_every_index_is_run_and_printed(
     done = cli("sweep", str(plan), "--local")
     assert done.exit_code == ExitCode.SUCCESS, done.stderr
     columns, *rows = [line.split() for line in done.stdout.splitlines()]
-    assert columns == ["index", "label", "seed", "state", "tries", "train", "validation", "weights", "digest"]
+    assert columns == ["index", "run", "label", "seed", "state", "tries", "train", "validation", "weights", "digest"]
     figures = ["succeeded", "1", "96.86", "%", "96.61", "%", "53554d5f4f46"]
     assert rows == [
-        ["0", "good", "0", *figures],
-        ["1", "good", "1", *figures],
-        ["2", "other", "0", *figures],
-        ["3", "other", "1", *figures],
+        ["0", "0-of-the", "good", "0", *figures],
+        ["1", "1-of-the", "good", "1", *figures],
+        ["2", "2-of-the", "other", "0", *figures],
+        ["3", "3-of-the", "other", "1", *figures],
     ]
-    assert sorted(done.stderr.splitlines())[3] == "index 3 (other, seed 1): 96.86 % / 96.61 % in 12.5 s"
+    lines = done.stderr.splitlines()
+    begin = lines.index("run 3-of-these-runs  index 3 (other, seed 1)")
+    assert lines.index("index 3 (other, seed 1): run 3-of-the, 96.86 % / 96.61 % in 12.5 s") > begin
+    assert len(lines) == 8
     assert tries(folder) == [1, 1, 1, 1]
     seen = json.loads((folder / "seen-3.json").read_text())
     assert seen["token"] is None, "what is for other servers is not handed on"
@@ -130,7 +134,7 @@ def test_an_index_is_retried_as_in_a_job(cli: Cli, folder: Path, plan: Path) -> 
     printed = json.loads(done.stdout)
     assert printed["name"].startswith("ways-")
     assert [one["tries"] for one in printed["indices"]] == [1, 1, 4, 4]
-    assert [one["run"]["id"] for one in printed["indices"]] == ["0", "1", "2", "3"]
+    assert [one["run"]["id"] for one in printed["indices"]] == [f"{number}-of-these-runs" for number in range(4)]
     assert "index 2 (other, seed 0): tried again, REASON: no luck (log: " in done.stderr
     assert "index 3 (other, seed 1): tried again, killed by signal 9 (log: " in done.stderr
 
@@ -143,6 +147,7 @@ def test_an_index_fails_after_the_last_retry(cli: Cli, folder: Path, plan: Path)
     good, bad = json.loads(done.stdout)["indices"][1:3]
     assert (good["state"], good["exitCode"]) == ("succeeded", 0)
     assert (bad["state"], bad["exitCode"], bad["tries"]) == ("failed", 1, RETRIES + 1)
+    assert bad["runId"] == "2-of-these-runs"
     log = Path(bad["error"].partition("(log: ")[2].rstrip(")"))
     assert log.read_text().count("a line of the log") == RETRIES + 1
 
@@ -153,7 +158,9 @@ def test_a_permanent_error_is_not_retried(cli: Cli, folder: Path, plan: Path) ->
     assert done.exit_code == ExitCode.RUN_FAILED
     assert tries(folder) == [1, 1, 1, 1]
     assert "index 2 (other, seed 0): failed, REASON: no luck" in done.stderr
-    assert [line.split()[3] for line in done.stdout.splitlines()[1:]] == ["succeeded"] * 2 + ["failed"] * 2
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[4] for row in rows] == ["succeeded"] * 2 + ["failed"] * 2
+    assert [row[1] for row in rows] == [f"{number}-of-the" for number in range(4)]
 
 
 def test_more_than_half_failed_indices_stop_the_sweep(cli: Cli, folder: Path, plan: Path) -> None:
@@ -162,6 +169,23 @@ def test_more_than_half_failed_indices_stop_the_sweep(cli: Cli, folder: Path, pl
     assert done.exit_code == ExitCode.RUN_FAILED
     states = [one["state"] for one in json.loads(done.stdout)["indices"]]
     assert states == ["failed", "failed", "failed", "not-ended"]
+
+
+def test_a_sweep_says_what_it_waits_for(folder: Path, plan: Path) -> None:
+    script(folder, good=["wait"])
+    before = "from loopbench_client.cli import waiting; waiting.LONG_SECONDS = 0.5"
+    with _command(plan, "--parallelism", "1", before=before) as process:
+        assert process.stderr is not None
+        begin = process.stderr.readline()
+        # A busy machine needs longer for the start of the process.
+        lines = [process.stderr.readline() for _ in range(1 + begin.startswith("waiting for the start of the runs, "))]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT_SECONDS)
+    shown = [begin, *lines][-2:]
+    assert shown == [
+        "run 0-of-these-runs  index 0 (good, seed 0)\n",
+        "waiting for the end of 4 runs, 1 at once, without a time limit\n",
+    ]
 
 
 def test_parallelism_limits_concurrent_indices(folder: Path, plan: Path) -> None:

@@ -1,6 +1,7 @@
-"""The index program: its exit codes and its errors."""
+"""The index program: its output, its exit codes and its errors."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["loopbench-sweep-index", "--metrics-address", "none", *map(str, arguments)])
-        monkeypatch.setattr("loopbench_server.sweep.program.IndexTrainer", lambda *_: pytest.fail("it trains"))
+        monkeypatch.setattr("loopbench_server.sweep.program.IndexTrainer", lambda *_, **__: pytest.fail("it trains"))
         with pytest.raises(SystemExit) as ended:
             main()
         return Ended(ended.value.code, capsys.readouterr().err)
@@ -182,3 +183,24 @@ def test_an_answer_that_cannot_be_printed_is_retryable(
     done = program("--sweep-file", file, JOB_COMPLETION_INDEX="1")
     assert done.code == IndexExit.FAILED
     assert done.stderr == "loopbench-sweep-index: index 1 (tape, seed 1): standard output: No space left on device\n"
+
+
+@pytest.mark.timeout(60)
+def test_the_id_of_the_run_is_printed_before_its_end(file: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    there = make_run(request_id=SWEEP.request_id(1), spec=SWEEP.index(1).spec)
+    store = Store(open_database(url), "there", LEASE)
+    store.add(there)
+    store.close()
+    arguments = ["--metrics-address", "none", "--exit-on-stdin-eof", "--sweep-file", str(file), "--store-url", url]
+    with subprocess.Popen(
+        [sys.executable, "-m", "loopbench_server.sweep", *arguments],
+        env=os.environ | {"JOB_COMPLETION_INDEX": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["id"] == there.id
+        rest, _ = process.communicate()
+    assert (process.returncode, rest) == (IndexExit.STOPPED, b"")

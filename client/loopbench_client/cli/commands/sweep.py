@@ -16,11 +16,11 @@ from loopbench_client.cli.error_output import command_line
 from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.cli.options import Json, bad_input, enum_option
 from loopbench_client.cli.output import err
-from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_attempts
+from loopbench_client.cli.sweeps import print_sweep, print_sweep_json, printing_outcomes
 from loopbench_client.cli.waiting import announcing
 from loopbench_client.comparing.plan_file import name_of
 from loopbench_client.sweeping.kubernetes import PARALLELISM, manifest
-from loopbench_client.sweeping.local import STOP_TIMEOUT, Attempt, train_locally
+from loopbench_client.sweeping.local import STOP_TIMEOUT, Attempt, Started, processes_at_once, train_locally
 from loopbench_client.sweeping.options import JobOptions, SweepOptions
 from loopbench_client.sweeping.plan import read_plan
 
@@ -119,25 +119,28 @@ def _checked(file: Path, kind: type[O], values: dict[str, Any], faults: list[Vio
 
 
 @contextmanager
-def _stopped_at_the_end(attempts: Generator[Attempt, None, None]) -> Iterator[Iterator[Attempt]]:
+def _stopped_at_the_end(
+    outcomes: Generator[Started | Attempt, None, None],
+) -> Iterator[Iterator[Started | Attempt]]:
     try:
-        yield attempts
+        yield outcomes
     finally:
         with announcing(err(), "the end of the processes", STOP_TIMEOUT):
-            attempts.close()
+            outcomes.close()
 
 
 def _run_here(made: Sweep, options: SweepOptions, *, json: bool) -> None:
     ended: dict[int, Attempt] = {}
+    at_once = processes_at_once(made, options.parallelism)
     try:
         with (
-            printing_attempts(made) as print_attempt,
-            _stopped_at_the_end(train_locally(made, options.parallelism)) as attempts,
+            printing_outcomes(made, at_once) as print_outcome,
+            _stopped_at_the_end(train_locally(made, at_once)) as outcomes,
         ):
-            for attempt in attempts:
-                print_attempt(attempt)
-                if attempt.final:
-                    ended[attempt.index.number] = attempt
+            for outcome in outcomes:
+                print_outcome(outcome)
+                if isinstance(outcome, Attempt) and outcome.final:
+                    ended[outcome.index.number] = outcome
     except KeyboardInterrupt:
         err().print(RESUMES, soft_wrap=True)
         raise
