@@ -34,7 +34,7 @@ def print_across(across: AcrossEnvironments) -> None:
     if pairs:
         alpha = across.comparisons[0].comparison.alpha
         columns = ("spec", "first", "second", *figure_columns(alpha), "differs in")
-        console.print(table(*columns, rows=pairs, words=4))
+        console.print(table(*columns, rows=pairs, words=4, wrapping=("differs in",)))
     for spec in across.not_compared:
         err().print(f"not compared: {spec!r} has no runs of two environments to compare", soft_wrap=True)
 

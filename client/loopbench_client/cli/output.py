@@ -17,7 +17,7 @@ from rich.status import Status
 # Columns for a table that goes to a file or a pipe, where there is no edge to wrap at.
 PIPE_WIDTH = 240
 
-Display = TypeVar("Display", Live, Progress, Status)
+Display = TypeVar("Display", bound=Live | Progress | Status)
 # The consoles of the live displays, the innermost last. Threads share them.
 _displaying: list[Console] = []
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from rich.console import Console
-from rich.table import Table
 
 from loopbench.spec import Run, RunState
 from loopbench.text import counted, kebab
 from loopbench_client.cli.output import percent
+from loopbench_client.cli.plain_table import PlainTable
 from loopbench_client.cli.tables import table
 from loopbench_client.run_columns import COLUMNS, SPEC_COLUMNS, Column, misreported, run_seconds, split_by_variation
 
@@ -44,7 +44,7 @@ def print_runs(console: Console, runs: Sequence[Run], now: datetime | None = Non
 
 def _compact(
     runs: Sequence[Run], columns: Sequence[Column], shared: Collection[str], now: datetime, *, states: bool
-) -> Table:
+) -> PlainTable:
     digits = _digits(runs)
     # Comparisons name runs after their specs: a word that is both is shown once.
     specs = [
@@ -59,11 +59,7 @@ def _compact(
         + [_validation(run), _span((now - run.create_time).total_seconds()), _took(run)]
         for run, spec in zip(runs, specs, strict=True)
     ]
-    made = table(*titles, "validation", "age", "took", rows=rows, words=len(titles))
-    for column in made.columns:
-        # Only texts wrap, and only between words.
-        column.no_wrap = column.header != "spec"
-    return made
+    return table(*titles, "validation", "age", "took", rows=rows, words=len(titles))
 
 
 def _digits(runs: Sequence[Run]) -> int:

@@ -20,8 +20,10 @@ from loopbench_client.cli.tables import DIGEST_DIGITS, seconds, state_of, table
 from loopbench_client.cli.waiting import announcing
 from loopbench_client.sweeping.local import Attempt, Started
 
-COLUMNS = ("index", "run", "label", "seed", "state", "tries", "train", "validation", "weights digest")
+COLUMNS = ("index", "run", "label", "seed", "state", "train", "validation", "weights digest")
 WORDS = 5
+# Shown if an index was tried again.
+TRIES = "tries"
 
 
 @contextmanager
@@ -69,15 +71,24 @@ def _accuracies(run: Run) -> tuple[str, str]:
 
 def print_sweep(sweep: Sweep, ended: Mapping[int, Attempt]) -> None:
     """A row an index; ``ended`` has the last attempt of each that came to its end."""
-    rows = [_row(sweep, number, ended.get(number)) for number in range(sweep.size)]
-    out().print(table(*COLUMNS, rows=rows, words=WORDS))
+    numbers = range(sweep.size)
+    rows = [_row(sweep, number, ended.get(number)) for number in numbers]
+    columns = [*COLUMNS]
+    if any(last.number > 1 for last in ended.values()):
+        columns.append(TRIES)
+        rows = [[*row, _tries(ended.get(number))] for number, row in zip(numbers, rows, strict=True)]
+    out().print(table(*columns, rows=rows, words=WORDS))
+
+
+def _tries(last: Attempt | None) -> str:
+    return str(last.number) if last else ""
 
 
 def _row(sweep: Sweep, number: int, last: Attempt | None) -> list[str]:
     index = sweep.index(number)
     state = state_of(last.run) if last and last.run else _state(last)
     run_id = last.run_id[:ID_DIGITS] if last else ""
-    row = [str(number), run_id, index.label, str(index.spec.seed), state, str(last.number) if last else ""]
+    row = [str(number), run_id, index.label, str(index.spec.seed), state]
     if last is None or last.run is None or last.run.result is None:
         return row + [""] * (len(COLUMNS) - len(row))
     return [*row, *_accuracies(last.run), last.run.result.weights_digest[:DIGEST_DIGITS]]

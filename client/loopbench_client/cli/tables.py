@@ -1,16 +1,13 @@
 """Runs as people read them."""
 
 import math
-from collections.abc import Iterable
-
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
-from rich.table import Table
+from collections.abc import Collection, Iterable
 
 from loopbench.spec import EpochRecord, Evaluation, FinalMetrics, ReportedMetrics, Result, Run
 from loopbench.spec.normalization import spec_digest
 from loopbench.text import counted, describe_spec, kebab
 from loopbench_client.cli.output import out, percent
+from loopbench_client.cli.plain_table import PlainTable
 from loopbench_client.run_columns import labels_text, misreported, run_seconds
 
 DIGEST_DIGITS = 12
@@ -18,29 +15,10 @@ LEAST_POINTS = 0.005
 NO_EVIDENCE = "weights or figures are NaN or infinite from there on, and the digest is no evidence"
 
 
-class PlainTable(Table):
-    """A table without lines, and without blanks at the ends of its lines."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Renders the table as Rich does, but for the blanks."""
-        for line in Segment.split_lines(super().__rich_console__(console, options)):  # type: ignore[arg-type]  # segments
-            while line and not line[-1].text.strip():
-                line.pop()
-            if line:
-                last = line.pop()
-                yield from line
-                yield Segment(last.text.rstrip(), last.style)
-            yield Segment.line()
-
-
-def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1) -> Table:
-    """A plain table, whose first columns hold words and stand at the left; the others hold figures."""
-    made = PlainTable(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index < words else "right", overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+def table(*columns: str, rows: Iterable[Iterable[str]], words: int = 1, wrapping: Collection[str] = ()) -> PlainTable:
+    """A plain table, whose first columns hold words, as those in ``wrapping`` do; the others hold figures."""
+    numbers = [number for number, column in enumerate(columns) if number < words or column in wrapping]
+    return PlainTable(columns, rows, numbers)
 
 
 def figures(
@@ -115,7 +93,7 @@ def print_run(run: Run) -> None:
         console.print(f"{counted(run.result.updates, 'update')} in {seconds(run):.1f} s", soft_wrap=True)
 
 
-def history_table(history: Iterable[EpochRecord]) -> Table:
+def history_table(history: Iterable[EpochRecord]) -> PlainTable:
     """Epoch by epoch, as the loop reported it."""
     columns = ("epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "s", "examples/s")
     rows = [

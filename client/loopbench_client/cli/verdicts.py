@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
-from rich.table import Table
-
 from loopbench.spec import Comparison, PairComparison, Verdict
 from loopbench.text import figure, kebab
 from loopbench_client.cli.output import out
+from loopbench_client.cli.plain_table import PlainTable
 from loopbench_client.cli.tables import table
 
 # Pairs of three groups: what can be read as sentences.
@@ -86,7 +85,7 @@ def _p_value(value: float | None) -> str:
     return f"< {LEAST_P}" if value < LEAST_P else f"{value:.2g}"
 
 
-def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> Table:
+def _verdict_table(rows: Iterable[tuple[str, ...]], alpha: float) -> PlainTable:
     return table("first", "second", *figure_columns(alpha), rows=rows, words=3)
 
 

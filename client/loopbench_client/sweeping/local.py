@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import IO
 
 from google.protobuf import json_format
 
@@ -40,8 +40,8 @@ class Started:
 class Attempt:
     """A process that worked on ``index``, the first or a later one; ``code`` is negative where a signal killed it.
 
-    There is a ``run`` if it succeeded, and otherwise words that say ``why`` not. ``run_id`` is empty if the process ended
-    before it had a run. After a ``final`` one comes no other.
+    There is a ``run`` if it succeeded, and otherwise words that say ``why`` not. ``run_id`` is empty if the process
+    ended before it had a run. After a ``final`` one comes no other.
     """
 
     index: Index
@@ -157,7 +157,7 @@ class _Crew:
         words = _last_words(log.read_bytes()[began:], index, code)
         return Attempt(index, number, code, final, run_id=run_id, why=f"{words} (log: {log})")
 
-    def _last_run(self, index: Index, output: BinaryIO) -> Run | None:
+    def _last_run(self, index: Index, output: IO[bytes]) -> Run | None:
         """The run as the program printed it last; it prints the run before its end, too."""
         run = None
         for line in output:

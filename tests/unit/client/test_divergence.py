@@ -171,9 +171,9 @@ def test_progress_of_a_comparison_says_so(lost: Any, make_served_run: Any) -> No
 def test_a_sweep_shows_them(lost: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     sweep = Sweep(name="s", specs=(LabelledSpec(label="a", spec=RunSpec()),), seeds=(0,))
-    ended = {0: Attempt(index=sweep.index(0), number=1, code=0, final=True, run=lost())}
+    ended = {0: Attempt(index=sweep.index(0), number=1, code=0, final=True, run=lost(), run_id="5f0b1d9e-3f0c")}
     print_sweep(sweep, ended)
-    assert lines(capsys.readouterr().out)[1].startswith("0 a 0 succeeded, diverged 1 10.50 %")
+    assert lines(capsys.readouterr().out)[1].startswith("0 5f0b1d9e a 0 succeeded, diverged 10.50 %")
     print_sweep_json(sweep, ended)
     (index,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["indices"]
     assert (index["state"], index["run"]["result"]["diverged"]["epoch"]) == ("succeeded", 2)

@@ -98,8 +98,8 @@ def test_every_index_is_run_and_printed(
     done = cli("sweep", str(plan), "--local")
     assert done.exit_code == ExitCode.SUCCESS, done.stderr
     columns, *rows = [line.split() for line in done.stdout.splitlines()]
-    assert columns == ["index", "run", "label", "seed", "state", "tries", "train", "validation", "weights", "digest"]
-    figures = ["succeeded", "1", "96.86", "%", "96.61", "%", "53554d5f4f46"]
+    assert columns == ["index", "run", "label", "seed", "state", "train", "validation", "weights", "digest"]
+    figures = ["succeeded", "96.86", "%", "96.61", "%", "53554d5f4f46"]
     assert rows == [
         ["0", "0-of-the", "good", "0", *figures],
         ["1", "1-of-the", "good", "1", *figures],
@@ -137,6 +137,13 @@ def test_an_index_is_retried_as_in_a_job(cli: Cli, folder: Path, plan: Path) -> 
     assert [one["run"]["id"] for one in printed["indices"]] == [f"{number}-of-these-runs" for number in range(4)]
     assert "index 2 (other, seed 0): tried again, REASON: no luck (log: " in done.stderr
     assert "index 3 (other, seed 1): tried again, killed by signal 9 (log: " in done.stderr
+
+
+def test_the_tries_are_shown_if_there_were_several(cli: Cli, folder: Path, plan: Path) -> None:
+    script(folder, other=[1, 0])
+    columns, *rows = [line.split() for line in cli("sweep", str(plan), "--local").stdout.splitlines()]
+    assert columns[-1] == "tries"
+    assert [row[-1] for row in rows] == ["1", "1", "2", "2"]
 
 
 def test_an_index_fails_after_the_last_retry(cli: Cli, folder: Path, plan: Path) -> None:

@@ -20,7 +20,7 @@ def info(*, server: Server = None, json: Json = False) -> None:
     if json:
         print_json(wire.server_info_to_wire(answer))
     else:
-        out().print(table("server", address, rows=_rows(answer), words=2))
+        out().print(table("", "", rows=[("server", address), *_rows(answer)], words=2))
 
 
 def _rows(answer: ServerInfo) -> Iterable[tuple[str, str]]:
