@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 PAUSES = (0.2, 0.4, 0.8, 1.6)
 # The same for a run that a server had taken up. Its lease expires after 30 s; only then can another server begin.
 PAUSES_FOR_A_LEASE = (1.0, 2.0, 4.0, 8.0, *[15.0] * 5)
+# The same for a watch, which another server of the address may continue at once.
+PAUSES_FOR_A_WATCH = (*PAUSES, *PAUSES_FOR_A_LEASE[2:])
 
 
 class Retry:
@@ -48,7 +50,7 @@ class Retry:
 
     def reset(self, run_id: str) -> None:
         """A server has sent an event of the run: the next failure counts as the first."""
-        self._pauses = [*PAUSES]
+        self._pauses = [*PAUSES_FOR_A_WATCH]
         self._lost = f"run {run_id} is watched again"
 
     def pause(self, error: ServerUnavailableError) -> float:

@@ -32,7 +32,7 @@ def address(service: FakeService) -> Iterator[str]:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the client's pauses between attempts to a twentieth; their number stays the same."""
-    for name in ("PAUSES", "PAUSES_FOR_A_LEASE"):
+    for name in ("PAUSES", "PAUSES_FOR_A_LEASE", "PAUSES_FOR_A_WATCH"):
         monkeypatch.setattr(retry, name, tuple(pause / 20 for pause in getattr(retry, name)))
 
 

@@ -18,7 +18,7 @@ import pytest
 from loopbench import spec
 from loopbench.v1 import run_pb2
 from loopbench_client import AsyncClient, Client, errors
-from loopbench_client.retry import Retry
+from loopbench_client.retry import Retry, WatchRetry
 from loopbench_client.run_list import AsyncRunList, RunList
 from tests.support.factories import make_epoch
 from tests.support.fake_service import FakeService, serving
@@ -403,7 +403,7 @@ def test_calls_go_in_turn_to_all_servers_that_a_name_stands_for() -> None:
         assert [after - earlier for earlier, after in zip(before, asked(), strict=True)] == [3, 3]
 
 
-def _pauses(retry: Retry) -> list[float]:
+def _pauses(retry: Retry | WatchRetry) -> list[float]:
     """All pauses until the client stops retrying."""
     pauses: list[float] = []
     with suppress(errors.ServerUnavailableError):
@@ -424,3 +424,15 @@ def test_pauses_grow_and_outlast_the_lease_of_a_run() -> None:
     # A second event does not reset the pauses.
     accepted.accept("r")
     assert _pauses(accepted) == []
+
+
+def test_a_watch_waits_for_a_server_as_long_as_a_train() -> None:
+    train, watch = Retry(None), WatchRetry(None, "", "r", resume=True)
+    train.accept("r")
+    watch.drop_seen(spec.RunEvent(state=spec.RunState.RUNNING))
+    pauses = _pauses(watch)
+    assert pauses[0] == 0.2
+    assert pauses == sorted(pauses)
+    assert sum(pauses) == pytest.approx(sum(_pauses(train)))
+    watch.drop_seen(spec.RunEvent(state=spec.RunState.RUNNING))
+    assert _pauses(watch) == pauses
