@@ -8,13 +8,11 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from pydantic import BaseModel
-
-from loopbench.spec import BaseOptimizer, Run, RunSpec
+from loopbench.spec import BaseNetwork, BaseOptimizer, Run, RunSpec
+from loopbench.text import describe_options
 
 # Relative, of two sums of float32 in another order.
 ROUNDING = 1e-4
-BEFORE_OPTIONS = {"kind", "learning_rate"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,12 @@ class Column:
 
 def options_text(optimizer: BaseOptimizer) -> str:
     """The parameters of an optimizer besides its learning rate that are not Keras's, such as ``momentum=0.9``."""
-    given = optimizer.model_dump(exclude_defaults=True, exclude=BEFORE_OPTIONS)
-    return " ".join(f"{name}={value}" for name, value in given.items())
+    return " ".join(describe_options(optimizer, without=("learning_rate",)))
+
+
+def network_text(network: BaseNetwork) -> str:
+    """The network with its sizes, such as ``mlp widths=256,128``."""
+    return " ".join((network.kind, *describe_options(network, all_of_them=True)))
 
 
 def labels_text(run: Run) -> str:
@@ -75,14 +77,21 @@ def _of_result(path: Sequence[str], run: Run) -> Any:
     return value
 
 
+_DEFAULT = RunSpec()
+# The columns of the fields that take several flags.
+VARIANT_COLUMNS = {
+    "optimizer": (
+        Column("optimizer", lambda run: run.spec.optimizer.kind, _DEFAULT.optimizer.kind),
+        Column("learning_rate", lambda run: run.spec.optimizer.learning_rate, _DEFAULT.optimizer.learning_rate),
+        Column("optimizer_options", lambda run: options_text(run.spec.optimizer), ""),
+    ),
+    "network": (Column("network", lambda run: network_text(run.spec.network), network_text(_DEFAULT.network)),),
+}
+
+
 def _spec_columns() -> Iterable[Column]:
     for name, field in RunSpec.model_fields.items():
-        if name != "optimizer":
-            yield Column(name, partial(_of_spec, name), field.default)
-            continue
-        yield Column("optimizer", lambda run: run.spec.optimizer.kind, field.default.kind)
-        yield Column("learning_rate", lambda run: run.spec.optimizer.learning_rate, field.default.learning_rate)
-        yield Column("optimizer_options", lambda run: options_text(run.spec.optimizer), "")
+        yield from VARIANT_COLUMNS.get(name, (Column(name, partial(_of_spec, name), field.default),))
 
 
 # The columns of the spec: a new field of the contract is a column without a change here.
@@ -142,4 +151,4 @@ def _sort_value(value: Any) -> Any:
     """The value by which a run is sorted; None of a run that has none, as of a diverged one."""
     if value in (None, "") or value != value:  # noqa: PLR0124  NaN
         return None
-    return str(value) if isinstance(value, BaseModel) else value
+    return value

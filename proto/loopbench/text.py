@@ -3,10 +3,10 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Mlp, RunSpec
+from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Mlp, RunSpec, Variant
 
 SIDES = ("the first side", "the second side")
 NO_DIFFERENCE = "Both sides agree: no difference above rounding was found."
@@ -59,15 +59,25 @@ def kebab(value: object) -> str:
     return str(value).lower().replace("_", "-")
 
 
+def listed(value: object) -> str:
+    """A value as flags and plan files have it: ``256,128`` for several."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def describe_options(variant: Variant, *, all_of_them: bool = False, without: Collection[str] = ()) -> list[str]:
+    """The parameters of an optimizer or a network that are not the default, or all, such as ``widths=256,128``."""
+    shown = variant.model_dump(exclude_defaults=not all_of_them, exclude={"kind", *without})
+    return [f"{name}={listed(value)}" for name, value in shown.items()]
+
+
 def describe_spec(spec: RunSpec) -> str:
     """The whole spec in a line: what is left out has its default."""
-    optimizer = spec.optimizer.model_dump(exclude_defaults=True) | {"learning_rate": spec.optimizer.learning_rate}
-    parts = [kebab(spec.method), kebab(spec.loss), spec.optimizer.kind]
-    parts += [f"{name}={value}" for name, value in optimizer.items()]
+    optimizer = spec.optimizer
+    parts = [kebab(spec.method), kebab(spec.loss), optimizer.kind, f"learning_rate={optimizer.learning_rate}"]
+    parts += describe_options(optimizer, without=("learning_rate",))
     parts += [kebab(spec.dataset), counted(spec.epochs, "epoch"), f"batch {spec.batch_size}", f"seed {spec.seed}"]
     if spec.network != Mlp():
-        parts += [spec.network.kind]
-        parts += [f"{name}={value}" for name, value in spec.network.model_dump(exclude_defaults=True).items()]
+        parts += [spec.network.kind, *describe_options(spec.network)]
     shown = {"method", "loss", "optimizer", "network", "dataset", "epochs", "batch_size", "seed"}
     others = spec.model_dump(mode="json", exclude_defaults=True, exclude=shown)
     return " ".join(parts + [f"{kebab(name)}={kebab(value)}" for name, value in others.items()])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from loopbench.spec import VARIANTS, RunSpec, Variant
-from loopbench.text import kebab
+from loopbench.text import kebab, listed
 
 # A group has one specification under several seeds, and logs change nothing.
 LEFT_OUT = {"seed", "tensorboard"}
@@ -19,7 +19,7 @@ def settings(spec: RunSpec) -> Settings:
     found["learning_rate"] = spec.optimizer.learning_rate
     for field in VARIANTS:
         found |= {name: value for name, value in _unusual(getattr(spec, field)).items() if name not in found}
-    return {kebab(name): kebab(value) for name, value in found.items()}
+    return {kebab(name): kebab(listed(value)) for name, value in found.items()}
 
 
 def _unusual(variant: Variant) -> Mapping[str, object]:

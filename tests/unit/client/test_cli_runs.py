@@ -160,6 +160,22 @@ def test_csv_has_every_column_of_every_run(cli: Cli, runs: list[spec.Run]) -> No
     assert (rows[1]["validation_accuracy"], rows[1]["misreported"]) == ("0.9661", "True")
 
 
+def test_networks_are_written_as_flags_have_them(cli: Cli, service: Any, make_served_run: Any) -> None:
+    networks = {"mlp widths=512,256": spec.Mlp(widths=(512, 256)), "cnn filters=16,32,64 dropout=0.25": spec.Cnn()}
+    service.runs = [
+        make_served_run(spec.RunSpec(network=network), id=run_id)
+        for run_id, network in zip(IDS, networks.values(), strict=False)
+    ]
+    rows = csv.DictReader(io.StringIO(cli("runs", "--csv").stdout))
+    assert [row["network"] for row in rows] == [*networks]
+    for words in ((), ("--wide",)):
+        printed = " ".join(cli("runs", *words).stdout.split())
+        assert [text for text in networks if text not in printed] == []
+    assert "mlp widths=512,256" in cli("show", IDS[0]).stdout
+    service.runs = [make_served_run()]
+    assert "network mlp widths=256,128" in cli("runs", "--wide").stdout
+
+
 def test_sorting_comes_before_the_limit(cli: Cli, service: Any, runs: list[spec.Run]) -> None:
     found = cli("runs", "--sort", "seed", "--limit", "2", "--csv").stdout
     assert [row["id"] for row in csv.DictReader(io.StringIO(found))] == [runs[-1].id, runs[-2].id]
