@@ -176,7 +176,7 @@ class Client:
     ) -> RunList:
         """All runs that match, the newest first, fetched page by page as they are taken.
 
-        The list displays itself in a notebook; ``to_frame()`` converts it to a DataFrame of pandas.
+        The list displays itself in a notebook and by ``print``; ``to_frame()`` converts it to a DataFrame of pandas.
         """
         return RunList(partial(self._list_runs, filter, page_size))
 

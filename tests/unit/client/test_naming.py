@@ -122,6 +122,33 @@ def test_a_notebook_shows_the_runs(client: Client, service: Any, make_served_run
     assert client.list_runs()._repr_html_() == "<p>no runs</p>"
 
 
+def test_a_list_of_runs_is_text_too(client: Client, service: Any, make_served_run: Any, status: Any) -> None:
+    networks = (spec.Mlp(widths=(8, 4)), spec.Lstm())
+    service.runs = [
+        make_served_run(spec.RunSpec(network=network), id=run_id)
+        for network, run_id in zip(networks, IDS, strict=False)
+    ]
+    listed = client.list_runs()
+    *heading, titles, first, second = str(listed).splitlines()
+    assert " ".join(heading).startswith("2 runs, all with state=SUCCEEDED, method=GRADIENT_TAPE, ")
+    assert [line.split() for line in (titles, first, second)] == [
+        ["id", "network"],
+        [IDS[0], "mlp", "widths=8,4"],
+        [IDS[1], "lstm", "units=64"],
+    ]
+    assert repr(listed) == str(listed)
+    service.failures["ListRuns"].append(status(grpc.StatusCode.INTERNAL, "no luck"))
+    assert str(listed) == "<RunList: no luck>"
+    service.runs = []
+    assert str(listed) == "no runs"
+
+
+def test_a_list_of_a_closed_client_has_a_text(client: Client) -> None:
+    listed = client.list_runs()
+    client.close()
+    assert repr(listed).startswith("<RunList: ")
+
+
 def test_a_frame_has_a_row_per_run(client: Client, service: Any, make_served_run: Any) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     service.runs = [make_served_run(spec.RunSpec(optimizer=spec.Sgd(momentum=0.5)), id=run_id) for run_id in IDS]
