@@ -1,5 +1,6 @@
 """Help texts in which nothing that must be typed is cut or broken, whatever the width of the terminal."""
 
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,6 +11,8 @@ from loopbench.spelling import closest
 
 INDENT = "  "
 TEXT_INDENT = " " * 6
+# In an even narrower terminal, lines wrap.
+LEAST_WIDTH = 20
 # Between the name of a command and its summary.
 GAP = 2
 ARGUMENTS, OPTIONS, COMMANDS = "Arguments", "Options", "Commands"
@@ -42,7 +45,10 @@ def _sections(command: Any, ctx: Any, width: int) -> Iterator[str]:
             names, text = record
             # What an argument is, its name and its text say.
             names = names.partition(" <")[0] if usual == ARGUMENTS else names
-            entry = [INDENT + names, *([_wrapped(text, width, TEXT_INDENT, TEXT_INDENT)] if text else [])]
+            entry = [
+                _wrapped(names, width, INDENT, INDENT * 2),
+                *([_wrapped(text, width, TEXT_INDENT, TEXT_INDENT)] if text else []),
+            ]
             panels.setdefault(getattr(parameter, "rich_help_panel", None) or usual, []).extend(entry)
     for title, lines in panels.items():
         yield "\n".join([f"{title}:", *lines])
@@ -67,7 +73,8 @@ def _commands(group: Any, ctx: Any, width: int) -> Iterator[str]:
 
 def write_help(command: Any, ctx: Any, formatter: Any) -> None:
     """Writes usage, description, arguments, options, commands and epilog."""
-    width = formatter.width
+    # Click formats for 50 columns at least, and leaves two of the terminal's free.
+    width = min(formatter.width, max(shutil.get_terminal_size().columns - 2, LEAST_WIDTH))
     usage = _wrapped(" ".join(command.collect_usage_pieces(ctx)), width, f"Usage: {ctx.command_path} ", TEXT_INDENT)
     parts: Iterable[str] = (
         usage,

@@ -232,13 +232,15 @@ def test_a_bad_address_is_refused_at_once(address_: str, fault: str) -> None:
         Client(address_)
 
 
-@pytest.mark.parametrize("width", ["80", "60"])
+@pytest.mark.parametrize("width", ["80", "60", "40"])
 def test_help_cuts_nothing_that_must_be_typed(width: str) -> None:
     names = [command.__name__ for command in COMMANDS]
     for words in ([], *([name] for name in names)):
         done = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": width})
         assert done.exit_code == ExitCode.SUCCESS
         assert "…" not in done.stdout
+        too_long = [line for line in done.stdout.splitlines() if len(line) > int(width) and " " in line.strip()]
+        assert too_long == []
         assert "<bool>" not in done.stdout
         arguments = done.stdout.partition("\nArguments:\n")[2].partition("\n\n")[0]
         assert "<" not in arguments
