@@ -6,6 +6,8 @@ from pathlib import Path
 from loopbench.spec import InvalidFieldsError, Violation
 from loopbench_client.cli.options import bad_input
 
+NOT_A_FILE = "- is not the name of a file: this command does not write to standard output"
+
 
 def check_file(path: Path, place: str) -> None:
     """Makes the folder of the file at ``path``, and checks before any work that the file can be written.
@@ -13,7 +15,7 @@ def check_file(path: Path, place: str) -> None:
     Raises:
         InvalidSpecError: it cannot; ``place`` names the argument of the command line.
     """
-    fault = _fault_of_folder(path.parent) or _fault_of_file(path)
+    fault = NOT_A_FILE if path.parts[:1] == ("-",) else _fault_of_folder(path.parent) or _fault_of_file(path)
     if fault:
         raise bad_input(InvalidFieldsError((Violation(field=place, description=fault),)))
 

@@ -291,6 +291,23 @@ def test_deleting_what_matches(cli: Cli, service: Any, runs: list[spec.Run], mak
 
 
 @pytest.mark.usefixtures("runs")
+def test_runs_that_match_and_have_not_ended_are_named(cli: Cli, service: Any, make_served_run: Any) -> None:
+    going_on = [
+        make_served_run(id=run_id, state=state, result=None, name="night")
+        for run_id, state in zip(IDS[-2:], (spec.RunState.RUNNING, spec.RunState.QUEUED), strict=True)
+    ]
+    service.runs += going_on[:1]
+    assert cli("delete", "--name", "night", "--yes").stderr.splitlines() == [
+        f"left 1 run that has not ended ({IDS[-2][:8]} running); loopbench cancel RUN_ID ends a run",
+        "0 runs deleted",
+    ]
+    service.runs += going_on[1:]
+    begin = f"left 2 runs that have not ended ({IDS[-2][:8]} running, {IDS[-1][:8]} queued); "
+    assert cli("delete", "--name", "night", "--yes", "--json").stderr.startswith(begin)
+    assert "left" not in cli("delete", "--all", "--yes").stderr
+
+
+@pytest.mark.usefixtures("runs")
 def test_deleting_by_ids_deletes_nothing_if_one_is_wrong(cli: Cli, service: Any) -> None:
     assert cli("delete", IDS[0], "ffff").exit_code == ExitCode.NOT_FOUND
     assert not service.requests["DeleteRun"]
@@ -335,6 +352,32 @@ def test_weights_are_written_to_a_file(cli: Cli, service: Any, tmp_path: Path) -
     assert refused.exit_code == ExitCode.BAD_INPUT
     assert refused.stderr.splitlines()[1] == f"  FILE.npz: {tmp_path} is a folder, not a file"
     assert not service.requests
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("weights", IDS[0], "-"), "FILE.npz"),
+        (("diagnose", IDS[0], IDS[1], "--report", "-"), "--report"),
+        (("compare", f"a={IDS[0]}", f"b={IDS[1]}", "--report", "-"), "--report"),
+    ],
+    ids=["weights", "diagnose", "compare"],
+)
+def test_a_dash_is_not_the_name_of_a_file(
+    cli: Cli, words: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli(*words)
+    assert done.exit_code == ExitCode.BAD_INPUT
+    assert f"  {place}: - is not the name of a file: " in done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_weights_create_their_folder(cli: Cli, service: Any, tmp_path: Path) -> None:
+    service.weights = b"weights"
+    assert "its folder is created" in " ".join(cli("weights", "--help").stdout.split())
+    cli("weights", IDS[0], str(tmp_path / "new" / "w.npz"))
+    assert (tmp_path / "new" / "w.npz").read_bytes() == b"weights"
 
 
 def test_train_names_its_run(cli: Cli, service: Any) -> None:

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from loopbench.spec import InvalidFieldsError, Run, RunFilter, Violation
-from loopbench.text import counted
+from loopbench.text import counted, kebab
 from loopbench_client.channel import DEFAULT_TIMEOUT
 from loopbench_client.cli.options import Json, Server, bad_input
 from loopbench_client.cli.output import err, out
 from loopbench_client.cli.run_filter import takes_run_filter
-from loopbench_client.cli.runs_table import print_runs
+from loopbench_client.cli.runs_table import ID_DIGITS, print_runs
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
@@ -21,6 +21,8 @@ from loopbench_client.errors import NotFoundError
 PAGE_SIZE = 1_000
 NOTHING_CHOSEN = "give ids, or flags that choose runs; --all chooses all runs that have ended"
 BOTH = "cannot be given together with ids"
+# Of matching runs that stay, as many are named.
+MOST_NAMED = 5
 UNCONFIRMED = "{} would be deleted: add --yes, as there is no terminal to confirm it on"
 
 
@@ -76,8 +78,21 @@ def _named(client: Client, run_ids: list[str]) -> list[str]:
 
 def _matching(client: Client, wanted: RunFilter, *, confirmed: bool) -> list[str]:
     with waiting("the list of runs", DEFAULT_TIMEOUT):
-        runs = [run for run in client.list_runs(wanted, page_size=PAGE_SIZE) if run.state.ended]
+        matching = list(client.list_runs(wanted, page_size=PAGE_SIZE))
+    runs = [run for run in matching if run.state.ended]
+    if wanted != RunFilter():  # --all alone chooses no other runs
+        _print_left([run for run in matching if not run.state.ended])
     return [run.id for run in runs] if not runs or confirmed or _confirm(runs) else []
+
+
+def _print_left(runs: list[Run]) -> None:
+    """The runs that match and are not deleted, and why."""
+    if runs:
+        named = ", ".join(f"{run.id[:ID_DIGITS]} {kebab(run.state)}" for run in runs[:MOST_NAMED])
+        named += ", …" * (len(runs) > MOST_NAMED)
+        have = "has" if len(runs) == 1 else "have"
+        left = f"left {counted(len(runs), 'run')} that {have} not ended ({named})"
+        err().print(f"{left}; loopbench cancel RUN_ID ends a run", soft_wrap=True)
 
 
 def _confirm(runs: list[Run]) -> bool:

@@ -18,7 +18,10 @@ from loopbench_client.output_files import writing
 def weights(
     run_id: RunId,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.npz", help="File to write; it is replaced.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE.npz", help="File to write; it is replaced, and its folder is created.", show_default=False
+        ),
     ],
     *,
     server: Server = None,
