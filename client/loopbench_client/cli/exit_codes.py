@@ -20,6 +20,7 @@ code  meaning
 
 from enum import IntEnum
 
+from loopbench import streams
 from loopbench_client import errors
 
 
@@ -36,7 +37,7 @@ class ExitCode(IntEnum):
     DEADLINE = 7
     NOT_MET = 8
     NO_ACCESS = 9
-    OUTPUT_LOST = 10
+    OUTPUT_LOST = streams.OUTPUT_LOST
     INTERRUPTED = 130
 
 

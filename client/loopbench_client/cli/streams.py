@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from loopbench.streams import discard, is_lost_stream, open_missing
 from loopbench_client.cli.exit_codes import ExitCode
 
 # What an encoding without these characters gets; any other one is a question mark.
 PLAIN = {"±": "+/-", "…": "...", "·": "-", "–": "-", "\N{MINUS SIGN}": "-", "×": "x", "→": "->"}
 PLAIN |= {"≠": "!=", "≤": "<=", "≥": ">="}
 HANDLER = "loopbench-plain"
-# Of a write to a file that has no name here: a stream.
-LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF})
 
 
 def _in_plain_text(error: UnicodeError) -> tuple[str, int]:
@@ -38,7 +37,7 @@ class _Messages:
         try:
             return self._stream.write(text)
         except OSError:
-            _discard(self._stream)
+            discard(self._stream)
             return len(text)
 
     def flush(self) -> None:
@@ -46,20 +45,10 @@ class _Messages:
         try:
             self._stream.flush()
         except OSError:
-            _discard(self._stream)
+            discard(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-def _open_missing() -> None:
-    """Give the process the streams that its caller has closed: nothing to read, and errors for what is written."""
-    if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            # For reading, so that a write fails as it does for other programs.
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w"))
 
 
 @contextmanager
@@ -68,7 +57,7 @@ def robust_streams() -> Iterator[None]:
 
     A closed pipe needs no line: its reader has what it wants.
     """
-    _open_missing()
+    open_missing()
     for stream in (sys.stdout, sys.stderr):
         # A stream that a caller of this process has replaced may have no such method, or no descriptor.
         with suppress(AttributeError, OSError):
@@ -82,17 +71,9 @@ def robust_streams() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None or error.errno not in LOST:
+        if not is_lost_stream(error):
             raise
-        _discard(sys.stdout)
+        discard(sys.stdout)
         if error.errno != errno.EPIPE:
             print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
         sys.exit(ExitCode.OUTPUT_LOST)
-
-
-def _discard(stream: TextIO) -> None:
-    """Sends what the stream still holds nowhere; otherwise Python reports it again when it exits."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)

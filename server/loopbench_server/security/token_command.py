@@ -1,12 +1,14 @@
 """The command ``loopbench-token``: prints a new token once and stores only its hash."""
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+from loopbench.streams import checked_output
 from loopbench_server.security.tokens import NAME, ROLES, Token, new_token
-from loopbench_server.standard_streams import write_line
 
 OWNER_ONLY = 0o600
 
@@ -38,18 +40,32 @@ def _append(file: Path, token: Token) -> None:
         lines.write(gap + f"{token.line}\n".encode())
 
 
+def _fault_of(file: Path) -> str:
+    """Return why the file cannot be appended to, or an empty string. The file stays as it is."""
+    if file.is_dir():
+        return os.strerror(errno.EISDIR)
+    if not file.parent.is_dir():
+        return os.strerror(errno.ENOENT)
+    return "" if os.access(file if file.exists() else file.parent, os.W_OK) else os.strerror(errno.EACCES)
+
+
+def _refuse(file: Path, fault: str | None) -> NoReturn:
+    sys.exit(f"loopbench-token: --file: {file} cannot be written: {fault}")
+
+
 def main() -> None:
-    """Make a token; only its hash goes into the file."""
-    given = arguments()
+    """Make a token; only its hash goes into the file, after the secret has been printed."""
+    with checked_output("loopbench-token"):
+        given = arguments()
     secret, token = new_token(given.name, ROLES[given.role])
     if given.file is None:
         print(f"for the server's --tokens-file:\n{token.line}", file=sys.stderr)  # noqa: T201  the command's answer
-    else:
+    elif fault := _fault_of(given.file):
+        _refuse(given.file, fault)
+    with checked_output("loopbench-token", "; the token is not stored"):
+        print(secret)  # noqa: T201  the command's answer
+    if given.file is not None:
         try:
             _append(given.file, token)
         except OSError as error:
-            sys.exit(f"loopbench-token: --file: {given.file} cannot be written: {error.strerror}")
-    try:
-        write_line(secret)
-    except OSError as error:
-        sys.exit(f"loopbench-token: standard output: {error.strerror}; the token is lost, make another one")
+            _refuse(given.file, error.strerror)

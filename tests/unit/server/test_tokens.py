@@ -120,3 +120,24 @@ def test_the_command_reports_a_failed_write(command: Command, tmp_path: Path) ->
     done = command("alice", "--role", "read", "--file", str(tmp_path))
     assert (done.code, done.stdout) == (1, "")
     assert done.stderr == f"loopbench-token: --file: {tmp_path} cannot be written: Is a directory\n"
+
+
+LOST = {"full": ">/dev/full", "closed": ">&-", "closed pipe": "> >(exec true)"}
+
+
+@pytest.mark.parametrize("output", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("before", [None, f"alice write {digest('a')}\n"], ids=["no file", "file"])
+def test_a_token_that_cannot_be_printed_is_not_stored(output: str, before: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    if before is not None:
+        file.write_text(before)
+    # The reader of a closed pipe has ended before the program starts.
+    script = f'exec {output}; sleep 0.2; exec "$0" -c "$1" bob --role read --file "$2"'
+    program = "from loopbench_server.security.token_command import main; main()"
+    words = ["bash", "-c", script, sys.executable, program, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 10
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("loopbench-token: the output cannot be written: ")
+    assert line.endswith("; the token is not stored")
+    assert (file.read_text() if file.exists() else None) == before
