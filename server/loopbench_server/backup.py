@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from loopbench.streams import checked_output
 from loopbench_server.bootstrap import parse_url
 from loopbench_server.config import StoreSettings
 from loopbench_server.errors import SettingError
@@ -64,8 +65,15 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(words: Sequence[str]) -> None:
-    """Run the command in ``words``; print what was written, or exit with 1 and one line on standard error."""
-    given = arguments(words)
+    """Run the command in ``words``; print what was written, or exit with 1 and one line on standard error.
+
+    If the output is lost, the exit code is 10.
+    """
+    with checked_output(f"loopbench-server {words[0]}"):
+        _copy(arguments(words))
+
+
+def _copy(given: argparse.Namespace) -> None:
     # Python then removes the temporary copy.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
@@ -76,7 +84,9 @@ def run(words: Sequence[str]) -> None:
     except (CopyError, SettingError) as error:
         sys.exit(f"loopbench-server {given.command}: {error}")
     except OSError as error:
-        sys.exit(f"loopbench-server {given.command}: {error.filename or 'standard output'}: {error.strerror}")
+        if error.filename is None:
+            raise
+        sys.exit(f"loopbench-server {given.command}: {error.filename}: {error.strerror}")
 
 
 def _find_store(given: argparse.Namespace) -> Path:

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 from loopbench.addresses import UNIX, is_host_port
 from loopbench.spec import violations_of
 from loopbench.spelling import suggestion
+from loopbench.streams import checked_output
 from loopbench_server.worker_config import WorkerLimits
 
 # Long enough for a busy server and for a short outage of the database.
@@ -127,7 +128,8 @@ def load_settings(kind: type[S]) -> S:
     # With an unknown flag, argparse would end the process.
     if not faults:
         try:
-            return CliApp.run(kind)
+            with checked_output(str(kind.model_config["cli_prog_name"])):
+                return CliApp.run(kind)
         except ValidationError as error:
             faults = [
                 (f"--{violation.field.replace('_', '-')}", violation.description)

@@ -2,6 +2,8 @@
 
 import logging
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -84,6 +86,15 @@ def print_warnings() -> None:
         logger.addHandler(_Warnings())
 
 
+@contextmanager
+def _lost_output() -> Iterator[None]:
+    """Ends the command with its exit code where nobody reads the output; Typer would exit with 1."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise typer.Exit(ExitCode.OUTPUT_LOST) from error
+
+
 class CommandGroup(TyperGroup):
     """Runs the commands; a user's mistake or an absent server never ends in a traceback."""
 
@@ -91,7 +102,8 @@ class CommandGroup(TyperGroup):
         """Remembers the command line, so that a message can say how to repeat it."""
         words = [info_name or "", *args]
         _line.set(shlex.join(words))
-        return super().make_context(info_name, args, *rest, **extra)
+        with _lost_output():
+            return super().make_context(info_name, args, *rest, **extra)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help text of the whole."""
@@ -101,7 +113,7 @@ class CommandGroup(TyperGroup):
         """Runs the command that was named."""
         print_warnings()
         try:
-            with terminated_as_interrupted():
+            with terminated_as_interrupted(), _lost_output():
                 return super().invoke(ctx)
         except LoopbenchError as error:
             print_error(error)
@@ -109,5 +121,3 @@ class CommandGroup(TyperGroup):
         except (KeyboardInterrupt, typer.Abort) as error:  # Abort: at a question
             err().print("interrupted")
             raise typer.Exit(ExitCode.INTERRUPTED) from error
-        except BrokenPipeError as error:  # Typer would exit with 1
-            raise typer.Exit(ExitCode.OUTPUT_LOST) from error

@@ -272,7 +272,7 @@ def test_messages_that_nobody_reads_cost_neither_the_answer_nor_the_run(address:
     assert not service.abandoned.is_set()
 
 
-@pytest.mark.parametrize("command", ["runs", "runs --json", "runs --csv", "train"])
+@pytest.mark.parametrize("command", ["runs", "runs --json", "runs --csv", "train", "--help", "train --help"])
 def test_an_answer_that_nobody_reads_is_lost_output(address: str, command: str) -> None:
     done = in_shell(f"loopbench {command} > >(exec true); echo $?", address)
     assert done.stdout.split()[-1] == str(int(ExitCode.OUTPUT_LOST)).encode()
