@@ -15,6 +15,7 @@ import structlog
 from loopbench_server.config import TrainingSettings
 from loopbench_server.errors import SettingError, StartError
 from loopbench_server.listening import check_free
+from loopbench_server.revision import source_revision
 from loopbench_server.store.database import open_database, reserved_connections
 from loopbench_server.store.database_file import find_file
 from loopbench_server.store.migrate import NewerSchemaError
@@ -102,6 +103,7 @@ def make_worker_config(settings: TrainingSettings) -> WorkerConfig:
         data_dir=settings.data_dir,
         tensorboard_dir=settings.tensorboard_dir,
         limits=WorkerLimits(settings.run_seconds, settings.run_megabytes),
+        source_revision=source_revision(),
     )
 
 

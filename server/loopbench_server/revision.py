@@ -2,13 +2,16 @@
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def source_revision() -> str:
     """Return ``LOOPBENCH_SOURCE_REVISION``, or the commit of the checkout that tracks this file, or an empty string.
 
-    The suffix ``-dirty`` marks a checkout with changed tracked files.
+    The suffix ``-dirty`` marks a checkout with changed tracked files. The first call in a process decides: a commit
+    during its life changes files, and not the code that it has loaded.
     """
     given = os.environ.get("LOOPBENCH_SOURCE_REVISION")
     if given is not None:

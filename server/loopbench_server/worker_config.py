@@ -27,6 +27,7 @@ class WorkerConfig:
         tensorboard_dir: folder of TensorBoard logs, with one subfolder per run.
         limits: limits of the worker process.
         gpu_slots: numbers of the GPU slots that the task holds.
+        source_revision: commit of the program that started the worker, which a checkout may leave meanwhile.
     """
 
     threads: int = 1
@@ -34,6 +35,7 @@ class WorkerConfig:
     tensorboard_dir: Path = Path("tensorboard")
     limits: WorkerLimits = WorkerLimits()
     gpu_slots: tuple[int, ...] = ()
+    source_revision: str = ""
 
     def log_dir(self, run_id: str) -> Path:
         """Return the folder of a run's TensorBoard logs."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from loopbench.spec import Device, Environment
-from loopbench_server.revision import source_revision
+from loopbench_server.worker_config import WorkerConfig
 
 PACKAGES = ("keras", "numpy")
 CPU_FILE = Path("/proc/cpuinfo")
@@ -50,8 +50,8 @@ def driver_version(file: Path = DRIVER_FILE) -> dict[str, str]:
     return {DRIVER: found[0]} if found else {}
 
 
-def describe(device: Device, threads: int) -> Environment:
-    """Return the environment of a run on ``device`` with ``threads`` intra-op threads."""
+def describe(device: Device, config: WorkerConfig) -> Environment:
+    """Return the environment of a run on ``device`` with the settings of ``config``."""
     cpu = cpu_model()
     name, driver = cpu, dict[str, str]()
     if device is Device.GPU:
@@ -64,7 +64,7 @@ def describe(device: Device, threads: int) -> Environment:
         device_name=name,
         cpu_model=cpu,
         cpu_count=os.cpu_count() or 0,
-        threads=threads,
+        threads=config.threads,
         platform=platform.platform(),
-        source_revision=source_revision(),
+        source_revision=config.source_revision,
     )

@@ -129,7 +129,7 @@ def _train_recorded(
         batch_order_digest=job.order.digest(),
         updates=updates,
         phases=Phases(**clock.seconds),
-        environment=environment.describe(device, config.threads),
+        environment=environment.describe(device, config),
         tensorboard_dir=str(log_dir or ""),
         diverged=diverged,
     )

@@ -98,7 +98,7 @@ def _describe(task: Task, _: bytes, __: Send) -> Iterable[bytes]:
         devices=found,
         datasets=data.describe(task.config.data_dir),
         environments=tuple(
-            environment.describe(kind, task.config.threads) for kind in dict.fromkeys(device.type for device in found)
+            environment.describe(kind, task.config) for kind in dict.fromkeys(device.type for device in found)
         ),
     )
     return [_encode(described)]
