@@ -24,6 +24,7 @@ from loopbench_client.cli.error_output import CommandGroup
 from loopbench_client.cli.exit_codes import EPILOG
 from loopbench_client.cli.help import Command
 from loopbench_client.cli.streams import robust_streams
+from loopbench_client.cli.text_arguments import takes_text
 
 COMMANDS = (
     *(train, evaluate, compare, sweep, diagnose, runs, show, watch, weights, tensorboard, cancel, delete, info),
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for _command in COMMANDS:
-    app.command(cls=Command)(_command if _command in WITHOUT_SERVER else takes_access(_command))
+    app.command(cls=Command)(takes_text(_command if _command in WITHOUT_SERVER else takes_access(_command)))
 
 
 def _print_version(wanted: bool) -> None:
