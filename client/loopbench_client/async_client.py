@@ -14,6 +14,7 @@ from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
+from loopbench_client.arguments import check_timeout, expect
 from loopbench_client.channel import DEFAULT_TIMEOUT, DIAGNOSE_TIMEOUT, EVALUATE_TIMEOUT, open_channel, train_method
 from loopbench_client.error_mapping import translated_errors
 from loopbench_client.errors import ServerUnavailableError
@@ -38,6 +39,8 @@ class AsyncClient:
     def __init__(
         self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
     ) -> None:
+        expect(type(self).__name__, address, str)
+        check_timeout(timeout)
         self.address = check_target(address)
         self._timeout = timeout
         self._metadata = Access(token, tls).metadata(address)
@@ -102,27 +105,29 @@ class AsyncClient:
 
     async def evaluate(
         self,
-        source: spec.RunSpec | str,
+        source: spec.RunSpec | spec.Run | str,
         method: spec.Method | None = None,
         loss: spec.Loss | None = None,
         accuracy_metric: spec.AccuracyMetric | None = None,
         *,
         timeout: float = EVALUATE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Evaluation:
-        """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
+        """Evaluates the stored weights of a run, or of a spec's latest run; by default in the run's own way."""
+        source = await self._source("evaluate", source)
         return await self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
-    def watch_run(self, run_id: str) -> AsyncIterator[spec.RunEvent]:
+    def watch_run(self, run: spec.Run | str) -> AsyncIterator[spec.RunEvent]:
         """Events from the present state to the end of the run."""
-        return self._watch(run_id, None, resume=True)
+        return self._watch(run, None, resume=True)
 
     async def _watch(
         self,
-        run_id: str,
+        run: spec.Run | str,
         timeout: float | None,  # noqa: ASYNC109  # as in train
         *,
         resume: bool,
     ) -> AsyncGenerator[spec.RunEvent, None]:
+        run_id = await self._run_id("watch_run", run)
         retry = WatchRetry(timeout, self.address, run_id, resume=resume)
         while True:
             try:
@@ -148,9 +153,9 @@ class AsyncClient:
             finally:
                 stream.cancel()
 
-    async def get_run(self, run_id: str) -> spec.Run:
+    async def get_run(self, run: spec.Run | str) -> spec.Run:
         """The run, in any state."""
-        return await self._answer(requests.get_run(run_id))
+        return await self._answer(requests.get_run(await self._run_id("get_run", run)))
 
     def list_runs(
         self,
@@ -178,14 +183,23 @@ class AsyncClient:
         found, _ = await self._answer(requests.list_runs(wanted, 10, ""))
         return requests.only_run(prefix, found)
 
-    async def weights(self, run_id: str) -> "Weights":
+    async def _run_id(self, call: str, run: spec.Run | str, *others: type) -> str:
+        """The id of a run, which is given by itself, by its id or by the beginning of that."""
+        return await self.find_run_id(requests.id_of(call, run, *others))
+
+    async def _source(self, call: str, source: spec.RunSpec | spec.Run | str) -> spec.RunSpec | str:
+        """A spec, or the id of a run."""
+        return source if isinstance(source, spec.RunSpec) else await self._run_id(call, source, spec.RunSpec)
+
+    async def weights(self, run: spec.Run | str) -> "Weights":
         """The final weights of a run, as ``keras.Model.set_weights`` takes them; their digest is checked."""
+        run_id = await self._run_id("weights", run)
         packed = await self.packed_weights(run_id)
         return unpack(packed, (await self.get_run(run_id)).result)
 
-    async def packed_weights(self, run_id: str) -> bytes:
+    async def packed_weights(self, run: spec.Run | str) -> bytes:
         """The final weights of a run as the bytes of an ``.npz`` file of NumPy."""
-        call = requests.get_weights(run_id)
+        call = requests.get_weights(await self._run_id("packed_weights", run))
         retry = Retry(self._timeout)
         while True:
             try:
@@ -195,13 +209,13 @@ class AsyncClient:
             except ServerUnavailableError as error:
                 await asyncio.sleep(retry.pause(error))
 
-    async def cancel_run(self, run_id: str) -> spec.Run:
+    async def cancel_run(self, run: spec.Run | str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
-        return await self._answer(requests.cancel_run(run_id))
+        return await self._answer(requests.cancel_run(await self._run_id("cancel_run", run)))
 
-    async def delete_run(self, run_id: str) -> None:
+    async def delete_run(self, run: spec.Run | str) -> None:
         """Deletes a run that has ended."""
-        await self._answer(requests.delete_run(run_id))
+        await self._answer(requests.delete_run(await self._run_id("delete_run", run)))
 
     async def compare(
         self,
@@ -216,18 +230,19 @@ class AsyncClient:
 
     async def diagnose(
         self,
-        first: spec.RunSpec | str,
-        second: spec.RunSpec | str,
+        first: spec.RunSpec | spec.Run | str,
+        second: spec.RunSpec | spec.Run | str,
         *,
         verify: bool = False,
         seeds: int | None = None,
         timeout: float = DIAGNOSE_TIMEOUT,  # noqa: ASYNC109  # as in train
     ) -> spec.Diagnosis:
-        """Causes of the difference between two specs or runs (by id).
+        """Causes of the difference between two specs or runs.
 
         ``verify`` also trains both with and without the fixes, under ``seeds`` seeds, and compares.
         """
-        return await self._answer(requests.diagnose(first, second, verify=verify, seeds=seeds), timeout)
+        sides = [await self._source("diagnose", side) for side in (first, second)]
+        return await self._answer(requests.diagnose(*sides, verify=verify, seeds=seeds), timeout)
 
     async def get_server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""

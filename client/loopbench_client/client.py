@@ -15,6 +15,7 @@ from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
+from loopbench_client.arguments import check_timeout, expect
 from loopbench_client.channel import (
     DEFAULT_TIMEOUT,
     DIAGNOSE_TIMEOUT,
@@ -39,6 +40,8 @@ T = TypeVar("T")
 class Client:
     """Talks to the server at ``address``, a HOST:PORT. Safe to share among threads.
 
+    A run is a :class:`loopbench.spec.Run`, its id, or the beginning of its id from four characters on.
+
     Every method raises errors of :mod:`loopbench_client.errors`. ``timeout`` is the time in seconds that a call may
     take, unless the method has its own. Calls that find nobody are tried again for some seconds.
 
@@ -46,12 +49,15 @@ class Client:
 
     Raises:
         ValueError: ``address`` has another form.
+        TypeError: an argument has another type, as in every method.
         AccessError: the token or the files of ``tls`` cannot be used.
     """
 
     def __init__(
         self, address: str, *, timeout: float = DEFAULT_TIMEOUT, token: str | None = None, tls: Tls | None = None
     ) -> None:
+        expect(type(self).__name__, address, str)
+        check_timeout(timeout)
         self.address = check_target(address)
         self._timeout = timeout
         self._metadata = Access(token, tls).metadata(address)
@@ -127,24 +133,28 @@ class Client:
 
     def evaluate(
         self,
-        source: spec.RunSpec | str,
+        source: spec.RunSpec | spec.Run | str,
         method: spec.Method | None = None,
         loss: spec.Loss | None = None,
         accuracy_metric: spec.AccuracyMetric | None = None,
         *,
         timeout: float = EVALUATE_TIMEOUT,
     ) -> spec.Evaluation:
-        """Evaluates the stored weights of a run (by id) or of a spec's latest run; by default in the run's own way."""
+        """Evaluates the stored weights of a run, or of a spec's latest run; by default in the run's own way."""
+        source = self._source("evaluate", source)
         return self._answer(requests.evaluate(source, method, loss, accuracy_metric), timeout)
 
-    def watch_run(self, run_id: str) -> Iterator[spec.RunEvent]:
+    def watch_run(self, run: spec.Run | str) -> Iterator[spec.RunEvent]:
         """Events from the present state to the end of the run.
 
         If the connection breaks, the client connects and watches again. Each epoch arrives once.
         """
-        return self._watch(run_id, None, resume=True)
+        return self._watch(run, None, resume=True)
 
-    def _watch(self, run_id: str, timeout: float | None, *, resume: bool) -> Generator[spec.RunEvent, None, None]:
+    def _watch(
+        self, run: spec.Run | str, timeout: float | None, *, resume: bool
+    ) -> Generator[spec.RunEvent, None, None]:
+        run_id = self._run_id("watch_run", run)
         retry = WatchRetry(timeout, self.address, run_id, resume=resume)
         while True:
             try:
@@ -164,9 +174,9 @@ class Client:
             finally:
                 stream.cancel()
 
-    def get_run(self, run_id: str) -> spec.Run:
+    def get_run(self, run: spec.Run | str) -> spec.Run:
         """The run, in any state."""
-        return self._answer(requests.get_run(run_id))
+        return self._answer(requests.get_run(self._run_id("get_run", run)))
 
     def list_runs(
         self,
@@ -202,7 +212,15 @@ class Client:
         wanted = spec.RunFilter(id_prefix=prefix)
         return requests.only_run(prefix, [*islice(self.list_runs(wanted, page_size=10), 10)])
 
-    def weights(self, run_id: str) -> "Weights":
+    def _run_id(self, call: str, run: spec.Run | str, *others: type) -> str:
+        """The id of a run, which is given by itself, by its id or by the beginning of that."""
+        return self.find_run_id(requests.id_of(call, run, *others))
+
+    def _source(self, call: str, source: spec.RunSpec | spec.Run | str) -> spec.RunSpec | str:
+        """A spec, or the id of a run."""
+        return source if isinstance(source, spec.RunSpec) else self._run_id(call, source, spec.RunSpec)
+
+    def weights(self, run: spec.Run | str) -> "Weights":
         """The final weights of a run, as ``keras.Model.set_weights`` takes them; their digest is checked.
 
         Raises:
@@ -210,16 +228,17 @@ class Client:
             PreconditionError: the run has no result, or its weights have been deleted.
             ServerError: what arrived has another digest.
         """
+        run_id = self._run_id("weights", run)
         packed = self.packed_weights(run_id)
         return unpack(packed, self.get_run(run_id).result)
 
-    def packed_weights(self, run_id: str) -> bytes:
+    def packed_weights(self, run: spec.Run | str) -> bytes:
         """The final weights of a run as the bytes of an ``.npz`` file of NumPy.
 
         Raises:
             PreconditionError: as for :meth:`weights`.
         """
-        call = requests.get_weights(run_id)
+        call = requests.get_weights(self._run_id("packed_weights", run))
         retry = Retry(self._timeout)
         while True:
             try:
@@ -229,13 +248,13 @@ class Client:
             except ServerUnavailableError as error:
                 time.sleep(retry.pause(error))
 
-    def cancel_run(self, run_id: str) -> spec.Run:
+    def cancel_run(self, run: spec.Run | str) -> spec.Run:
         """Ends a run that is queued or running; one that has ended stays as it is."""
-        return self._answer(requests.cancel_run(run_id))
+        return self._answer(requests.cancel_run(self._run_id("cancel_run", run)))
 
-    def delete_run(self, run_id: str) -> None:
+    def delete_run(self, run: spec.Run | str) -> None:
         """Deletes a run that has ended."""
-        self._answer(requests.delete_run(run_id))
+        self._answer(requests.delete_run(self._run_id("delete_run", run)))
 
     def compare(
         self,
@@ -250,18 +269,19 @@ class Client:
 
     def diagnose(
         self,
-        first: spec.RunSpec | str,
-        second: spec.RunSpec | str,
+        first: spec.RunSpec | spec.Run | str,
+        second: spec.RunSpec | spec.Run | str,
         *,
         verify: bool = False,
         seeds: int | None = None,
         timeout: float = DIAGNOSE_TIMEOUT,
     ) -> spec.Diagnosis:
-        """Causes of the difference between two specs or runs (by id).
+        """Causes of the difference between two specs or runs.
 
         ``verify`` also trains both with and without the fixes, under ``seeds`` seeds, and compares.
         """
-        return self._answer(requests.diagnose(first, second, verify=verify, seeds=seeds), timeout)
+        sides = [self._source("diagnose", side) for side in (first, second)]
+        return self._answer(requests.diagnose(*sides, verify=verify, seeds=seeds), timeout)
 
     def get_server_info(self) -> spec.ServerInfo:
         """What the server is and what it can do."""

@@ -26,8 +26,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
-from loopbench.spec import Violation
+from loopbench import spec
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ErrorDetails:
     # Stable and upper case, for example RUN_CANCELLED; empty where there is none.
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    violations: tuple[Violation, ...] = ()
+    violations: tuple[spec.Violation, ...] = ()
     # Seconds.
     retry_delay: float | None = None
 
@@ -61,10 +62,15 @@ class LoopbenchError(Exception):
 
 
 class InvalidSpecError(LoopbenchError):
-    """Input that breaks the contract; ``violations`` names every bad field."""
+    """Input that breaks the contract; ``violations`` and the message name every bad field."""
+
+    @classmethod
+    def of(cls, violations: tuple[spec.Violation, ...]) -> Self:
+        """The error that the server would report."""
+        return cls(ErrorDetails(str(spec.InvalidFieldsError(violations)), "INVALID_FIELDS", {}, violations))
 
     @property
-    def violations(self) -> tuple[Violation, ...]:
+    def violations(self) -> tuple[spec.Violation, ...]:
         """Every bad field by its path, for example ``spec.epochs``, and what is wrong with it."""
         return self.details.violations
 

@@ -2,6 +2,7 @@
 
 import time
 
+from loopbench_client.arguments import check_timeout
 from loopbench_client.errors import DeadlineError, ErrorDetails, ServerUnavailableError
 
 POLL_SECONDS = 0.25
@@ -16,6 +17,7 @@ class ReadinessPoll:
     """Decides after every answer whether to ask again; both clients ask, each in its own way."""
 
     def __init__(self, timeout: float) -> None:
+        check_timeout(timeout)
         self._timeout = timeout
         self._end = time.monotonic() + timeout
 

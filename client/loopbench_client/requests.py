@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from pydantic import ValidationError
-
 from loopbench import spec, wire
 from loopbench.v1 import benchmark_service_pb2
+from loopbench_client.arguments import clear_refusals, expect
 from loopbench_client.errors import ErrorDetails, InvalidSpecError, NotFoundError, UnsupportedError
 
 T = TypeVar("T")
@@ -39,28 +38,17 @@ class Call(Generic[T]):
     repeatable: bool = True
 
 
-def _expect(call: str, value: object, *kinds: type) -> None:
-    """Refuses a value of another type, of which the conversion to a message would complain in other words.
-
-    Raises:
-        TypeError: naming the call and the types.
-    """
-    if isinstance(value, kinds):
-        return
-    names = [kind.__name__ for kind in kinds]
-    model = f"; make one by {names[0]}(**values)" if isinstance(value, dict) else ""
-    raise TypeError(f"{call}: expected {' or '.join(names)}, got {type(value).__name__}{model}")
-
-
 def check_progress(on_progress: object, *, detach: bool) -> None:
     """Refuses to report the progress of a run that is not waited for."""
     if detach and on_progress is not None:
-        raise ValueError("a detached run has no on_progress: follow it with watch(run_id)")
+        raise ValueError("a detached run has no on_progress: follow it with watch_run(run)")
 
 
+@clear_refusals()
 def train(run: spec.RunSpec, request_id: str | None, naming: spec.Naming, *, detach: bool) -> Call[spec.Run]:
     """A call that is safe to repeat, because it always bears a request_id."""
-    _expect("train", run, spec.RunSpec)
+    expect("train", run, spec.RunSpec)
+    expect("train: request_id", request_id, str, type(None))
     request = benchmark_service_pb2.TrainRequest(
         spec=wire.spec_to_wire(run),
         request_id=request_id or str(uuid4()),
@@ -71,17 +59,16 @@ def train(run: spec.RunSpec, request_id: str | None, naming: spec.Naming, *, det
     return Call("Train", request, wire.run_from_wire)
 
 
+@clear_refusals()
 def naming(name: str, labels: Mapping[str, str] | None) -> spec.Naming:
     """The name and the labels of a run.
 
     Raises:
         InvalidSpecError: they break the contract.
     """
-    try:
-        return spec.Naming(name=name, labels=dict(labels or {}))
-    except ValidationError as error:
-        details = ErrorDetails("some values are not valid", "INVALID_FIELDS", {}, spec.violations_of(error.errors()))
-        raise InvalidSpecError(details) from error
+    if labels is not None:
+        expect("train: labels", labels, Mapping)
+    return spec.Naming(name=name, labels=dict(labels or {}))
 
 
 def only(answers: list[Any]) -> Any:
@@ -97,6 +84,7 @@ def only(answers: list[Any]) -> Any:
     return answers[0]
 
 
+@clear_refusals()
 def evaluate(
     source: spec.RunSpec | str,
     method: spec.Method | None,
@@ -104,7 +92,6 @@ def evaluate(
     accuracy_metric: spec.AccuracyMetric | None,
 ) -> Call[spec.Evaluation]:
     """Stored weights, of a run or of the latest run of a spec."""
-    _expect("evaluate", source, spec.RunSpec, str)
     named = {"run_id": source} if isinstance(source, str) else {"spec": source}
     request = spec.EvaluationRequest.model_validate(
         {**named, "method": method, "loss": loss, "accuracy_metric": accuracy_metric}
@@ -112,22 +99,23 @@ def evaluate(
     return Call("Evaluate", wire.evaluation_request_to_wire(request), wire.evaluation_from_wire)
 
 
+@clear_refusals()
 def watch_run(run_id: str) -> Call[spec.RunEvent]:
     """A stream, which ends with the run."""
-    _expect("watch_run", run_id, str)
     return Call("WatchRun", benchmark_service_pb2.WatchRunRequest(run_id=run_id), wire.event_from_wire)
 
 
+@clear_refusals()
 def get_run(run_id: str) -> Call[spec.Run]:
     """One run."""
-    _expect("get_run", run_id, str)
     return Call("GetRun", benchmark_service_pb2.GetRunRequest(run_id=run_id), wire.run_from_wire)
 
 
+@clear_refusals()
 def list_runs(runs: spec.RunFilter | None, page_size: int, page_token: str) -> Call[tuple[list[spec.Run], str]]:
     """One page of runs and the token of the next, empty after the last."""
     wanted = spec.RunFilter() if runs is None else runs
-    _expect("list_runs", wanted, spec.RunFilter)
+    expect("list_runs", wanted, spec.RunFilter)
     request = benchmark_service_pb2.ListRunsRequest(
         filter=wire.filter_to_wire(wanted), page_size=page_size, page_token=page_token
     )
@@ -150,9 +138,19 @@ def _is_named(run: spec.Run, wanted: spec.RunFilter) -> bool:
     )
 
 
+def id_of(call: str, run: spec.Run | str, *others: type) -> str:
+    """The id of a run, which is given by itself or by its id.
+
+    Raises:
+        TypeError: ``run`` is neither, and none of the ``others`` that the call takes.
+    """
+    expect(call, run, *others, spec.Run, str)
+    return run.id if isinstance(run, spec.Run) else run
+
+
 def is_id_prefix(text: str) -> bool:
     """Whether ``text`` can be the beginning of a run id, and is not a whole one."""
-    _expect("find_run_id", text, str)
+    expect("find_run_id", text, str)
     return ID_PREFIX.fullmatch(text.lower()) is not None
 
 
@@ -173,34 +171,36 @@ def only_run(prefix: str, found: list[spec.Run]) -> str:
     raise InvalidSpecError(details, hint="give more characters")
 
 
+@clear_refusals()
 def get_weights(run_id: str) -> Call[bytes]:
     """A stream of the parts of an ``.npz`` file."""
-    _expect("weights", run_id, str)
     return Call("GetWeights", benchmark_service_pb2.GetWeightsRequest(run_id=run_id), lambda part: part.data)
 
 
+@clear_refusals()
 def cancel_run(run_id: str) -> Call[spec.Run]:
     """Ends a run."""
-    _expect("cancel_run", run_id, str)
     return Call("CancelRun", benchmark_service_pb2.CancelRunRequest(run_id=run_id), wire.run_from_wire)
 
 
+@clear_refusals()
 def delete_run(run_id: str) -> Call[None]:
     """Deletes a run that has ended. Repeated after its answer was lost, it would say that there is no such run."""
-    _expect("delete_run", run_id, str)
     request = benchmark_service_pb2.DeleteRunRequest(run_id=run_id)
     return Call("DeleteRun", request, lambda _: None, repeatable=False)
 
 
+@clear_refusals()
 def compare(groups: Iterable[spec.RunGroup], margin: float | None, alpha: float | None) -> Call[spec.Comparison]:
     """Verdicts on every pair of groups."""
     groups = [*groups]
     for group in groups:
-        _expect("compare", group, spec.RunGroup)
+        expect("compare", group, spec.RunGroup)
     request = benchmark_service_pb2.CompareRequest(groups=map(wire.group_to_wire, groups), margin=margin, alpha=alpha)
     return Call("Compare", request, wire.comparison_from_wire)
 
 
+@clear_refusals()
 def diagnose(
     first: spec.RunSpec | str, second: spec.RunSpec | str, *, verify: bool, seeds: int | None
 ) -> Call[spec.Diagnosis]:
@@ -216,7 +216,6 @@ def diagnose(
 
 
 def _subject(source: spec.RunSpec | str) -> spec.DiagnosisSubject:
-    _expect("diagnose", source, spec.RunSpec, str)
     return spec.DiagnosisSubject(run_id=source) if isinstance(source, str) else spec.DiagnosisSubject(spec=source)
 
 

@@ -11,6 +11,7 @@ import time
 from datetime import datetime, timedelta
 
 from loopbench.spec import RunEvent
+from loopbench_client.arguments import check_timeout
 from loopbench_client.errors import ServerUnavailableError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Retry:
     """
 
     def __init__(self, timeout: float | None, address: str = "") -> None:
+        check_timeout(timeout)
         self._address = address
         self._pauses = [*PAUSES]
         self._accepted = False

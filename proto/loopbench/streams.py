@@ -66,7 +66,7 @@ def checked_output(program: str, consequence: str = "") -> Iterator[None]:
     open_missing()
     stream = sys.stdout
     output = _Output(stream)
-    sys.stdout = output  # type: ignore[assignment]  # has what print and argparse need
+    sys.stdout = output
     try:
         try:
             yield

@@ -12,7 +12,7 @@ from loopbench.addresses import check_target
 from loopbench.spec import InvalidFieldsError, violations_of
 from loopbench.spelling import suggestion
 from loopbench.text import kebab
-from loopbench_client.errors import ErrorDetails, InvalidSpecError
+from loopbench_client.errors import InvalidSpecError
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T", bound=BaseModel)
@@ -73,7 +73,7 @@ def enum_option(kind: type[StrEnum], text: str, *flags: str, default: StrEnum | 
 
 def bad_input(error: InvalidFieldsError) -> InvalidSpecError:
     """The same violations as the server would report."""
-    return InvalidSpecError(ErrorDetails("some values are not valid", "INVALID_FIELDS", {}, error.violations))
+    return InvalidSpecError.of(error.violations)
 
 
 def validated(model: type[T], values: Mapping[str, Any]) -> T:

@@ -13,6 +13,8 @@ MOST_LABELS = 32
 KEY = re.compile(r"[A-Za-z0-9._/-]{1,63}")
 # Characters of one line.
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+# Python allows halves of a character of UTF-16; UTF-8 does not.
+SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_TEXT = 100
 # Key of the label that names the plan of a run.
 PLAN_LABEL = "plan"
@@ -23,6 +25,8 @@ def _one_line(text: str) -> str:
         raise ValueError(f"must have at most {LONGEST_TEXT} characters")
     if not TEXT.fullmatch(text):
         raise ValueError("must be one line without control characters")
+    if SURROGATE.search(text):
+        raise ValueError("has characters that UTF-8 cannot encode")
     return text
 
 

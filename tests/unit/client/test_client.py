@@ -71,13 +71,13 @@ def test_both_clients_have_the_same_methods_and_parameters() -> None:
     [
         ("train", {"epochs": 1}, "train: expected RunSpec, got dict; make one by RunSpec(**values)"),
         ("train", None, "train: expected RunSpec, got NoneType"),
-        ("evaluate", {}, "evaluate: expected RunSpec or str, got dict; make one by RunSpec(**values)"),
+        ("evaluate", {}, "evaluate: expected RunSpec, Run or str, got dict; make one by RunSpec(**values)"),
         ("compare", [{}], "compare: expected RunGroup, got dict; make one by RunGroup(**values)"),
-        ("get_run", 3, "get_run: expected str, got int"),
-        ("cancel_run", 3, "cancel_run: expected str, got int"),
-        ("delete_run", 3, "delete_run: expected str, got int"),
+        ("get_run", 3, "get_run: expected Run or str, got int"),
+        ("cancel_run", 3, "cancel_run: expected Run or str, got int"),
+        ("delete_run", 3, "delete_run: expected Run or str, got int"),
         ("find_run_id", 3, "find_run_id: expected str, got int"),
-        ("weights", 3, "weights: expected str, got int"),
+        ("weights", 3, "weights: expected Run or str, got int"),
     ],
 )
 async def test_a_value_of_another_type_is_named(
@@ -86,6 +86,89 @@ async def test_a_value_of_another_type_is_named(
     with pytest.raises(TypeError, match=re.escape(message)):
         await getattr(either, call)(value)
     assert not service.requests
+
+
+ID = "5f0b1d9e-3f0c-4c3e-9a61-0d6f1f0a7b11"
+# Method → the RPC that gets the id.
+TAKES_A_RUN = {
+    "watch_run": "WatchRun",
+    "get_run": "GetRun",
+    "packed_weights": "GetWeights",
+    "cancel_run": "CancelRun",
+    "delete_run": "DeleteRun",
+    "evaluate": "Evaluate",
+}
+
+
+@pytest.mark.parametrize("method", TAKES_A_RUN)
+@pytest.mark.parametrize(("kind", "lists"), [("run", 0), ("id", 0), ("beginning", 1)])
+async def test_a_run_is_given_by_itself_its_id_or_its_beginning(  # noqa: PLR0917 - most are fixtures
+    either: Any, service: Any, make_served_run: Any, method: str, kind: str, lists: int
+) -> None:
+    service.runs = [make_served_run(id=ID)]
+    await getattr(either, method)({"run": service.runs[0], "id": ID, "beginning": ID[:6]}[kind])
+    assert [request.run_id for request in service.requests[TAKES_A_RUN[method]]] == [ID]
+    assert len(service.requests["ListRuns"]) == lists
+
+
+async def test_a_diagnosis_takes_runs(either: Any, service: Any, make_served_run: Any) -> None:
+    service.runs = [make_served_run(id=ID)]
+    await either.diagnose(service.runs[0], ID[:6])
+    (request,) = service.requests["Diagnose"]
+    assert (request.first.run_id, request.second.run_id) == (ID, ID)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "a\nb"}, ["name: must be one line"]),
+        ({"name": "\ud800"}, ["name: has characters that UTF-8 cannot encode"]),
+        ({"name": "a\nb", "labels": {"a b": "b"}}, ["name: must be one line", "labels: a key must have", "'a b'"]),
+        ({"labels": {"a": "\ud800"}}, ["labels: the value of 'a' has characters"]),
+        ({"request_id": "\ud800"}, ["'\\ud800': has characters that UTF-8 cannot encode"]),
+    ],
+)
+async def test_the_message_names_every_bad_field(
+    either: Any, service: Any, given: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(errors.InvalidSpecError) as caught:
+        await either.train(SPEC, **given)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert not service.requests
+
+
+@pytest.mark.parametrize(("call", "values"), [("evaluate", {"method": "bogus"}), ("get_run", {})])
+async def test_a_bad_value_of_another_call_is_named(
+    either: Any, service: Any, call: str, values: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InvalidSpecError, match="method: " if values else "UTF-8"):
+        await getattr(either, call)("x" if values else "\ud800", **values)
+    assert not service.requests
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"timeout": "3"}, "timeout: expected float, int or None, got str"),
+        ({"labels": ["a"]}, "train: labels: expected Mapping, got list"),
+        ({"request_id": 5}, "train: request_id: expected str or None, got int"),
+    ],
+)
+async def test_an_argument_of_another_type_is_named(
+    either: Any, service: Any, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        await either.train(SPEC, **given)
+    assert not service.requests
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("address", [None, 5])
+async def test_an_address_of_another_type_is_named(kind: type, address: Any) -> None:
+    with pytest.raises(TypeError, match=f"{kind.__name__}: expected str, got {type(address).__name__}"):
+        kind(address)
+    with pytest.raises(TypeError, match="timeout: expected float"):
+        kind("127.0.0.1:1", timeout="3")
 
 
 async def test_train_sends_the_spec_and_returns_the_run(either: Any, service: Any) -> None:
