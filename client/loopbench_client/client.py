@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 
 from loopbench import spec
-from loopbench.addresses import check_target
 from loopbench.v1 import benchmark_service_pb2_grpc
 from loopbench_client import requests
 from loopbench_client.access import Access, Tls
@@ -29,6 +28,7 @@ from loopbench_client.readiness import NO_RUNS_YET, TRANSIENT, ReadinessPoll
 from loopbench_client.retry import Retry, WatchRetry
 from loopbench_client.run_list import RunList
 from loopbench_client.run_weights import unpack
+from loopbench_client.targets import check_target
 from loopbench_client.uninterrupted import messages, uninterrupted
 
 if TYPE_CHECKING:

@@ -6,32 +6,8 @@ from ipaddress import ip_address
 
 UNIX = "unix:"
 # HOST:PORT; an IPv6 host stands in brackets, or its last group would pass for the port.
-HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})")
-
-# What gRPC resolves besides HOST:PORT, each with a path or another form of the port.
-SCHEMES = ("dns:", "ipv4:", "ipv6:", UNIX, "unix-abstract:", "xds:")
+HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]\s]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]+)")
 LARGEST_PORT = 65_535
-HELP = "such as 127.0.0.1:50051, [::1]:50051 or unix:/run/loopbench.sock"
-
-
-def check_target(address: str) -> str:
-    """Returns an address that a client can call.
-
-    gRPC would call port 443 without a port, and the remainder of a port that is too large.
-
-    Raises:
-        ValueError: it has neither a scheme that gRPC resolves, nor the form HOST:PORT.
-    """
-    if address.startswith(SCHEMES):
-        return address
-    if "://" in address:
-        raise ValueError(f"{address!r} is a URL: give HOST:PORT, {HELP}")
-    found = HOST_PORT.fullmatch(address)
-    if found is None:
-        raise ValueError(f"{address!r} is not of the form HOST:PORT, {HELP}")
-    if not 0 < int(found["port"]) <= LARGEST_PORT:
-        raise ValueError(f"the port of {address!r} is not between 1 and {LARGEST_PORT:,}")
-    return address
 
 
 def is_host_port(address: str) -> bool:

@@ -8,11 +8,11 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from loopbench.addresses import check_target
 from loopbench.spec import InvalidFieldsError, violations_of
 from loopbench.spelling import suggestion
 from loopbench.text import kebab
 from loopbench_client.errors import InvalidSpecError
+from loopbench_client.targets import check_target
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T", bound=BaseModel)
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=BaseModel)
 
 def _checked_server(value: str | None) -> str | None:
     try:
-        return check_target(value) if value else value
+        return None if value is None else check_target(value)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

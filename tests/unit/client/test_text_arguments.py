@@ -49,7 +49,14 @@ def test_a_server_that_is_not_utf_8_is_named(server: str, cli: Callable[..., Res
 
 def test_utf_8_is_accepted_in_every_locale(address: str, service: Any) -> None:
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    words: list[str | bytes] = [sys.executable, "-c", "from loopbench_cli import main; main()", "train", "--name", "naïve".encode()]
+    words: list[str | bytes] = [
+        sys.executable,
+        "-c",
+        "from loopbench_cli import main; main()",
+        "train",
+        "--name",
+        "naïve".encode(),
+    ]
     done = subprocess.run(
         [*words, "--label", "größe=ä".encode(), "--label", "a=ä".encode(), "--server", address],
         env=os.environ | locale,
