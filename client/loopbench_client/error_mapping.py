@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from loopbench.spec import InvalidFieldsError, Violation
-from loopbench_client import errors
+from loopbench_client import errors, other_peers
 from loopbench_client.tls_errors import failed_handshake, hint_on, in_words
 
 RUN_CANCELLED = "RUN_CANCELLED"
@@ -93,6 +93,8 @@ def to_error(call: Any) -> errors.LoopbenchError:
     if not details.reason:
         details = replace(details, message=DEADLINE_MESSAGE) if DEADLINE_TEXT in details.message else details
         hint = HINTS.get(call.code(), "")
+        if (answer := other_peers.answer_of_another(details.message)) and not issubclass(kind, errors.AccessError):
+            return _other_peer(details, answer)
     if kind is errors.RunFailedError and details.reason == RUN_CANCELLED:
         kind = errors.RunCancelledError
     if kind is errors.TooMuchError and details.reason:  # the service's own word; gRPC refuses without one
@@ -100,6 +102,13 @@ def to_error(call: Any) -> errors.LoopbenchError:
     if kind is errors.ServerUnavailableError and not details.reason:
         return _not_connected(details)
     return kind(details, hint=hint)
+
+
+def _other_peer(details: errors.ErrorDetails, answer: str) -> errors.LoopbenchError:
+    """A proxy that asks for a login says so by a status of its own, and is no case of this."""
+    hint = f"{other_peers.HINT}; {hint_on(details.message)}".removesuffix("; ")
+    message = f"no loopbench server answers there, but something else: {answer}"
+    return errors.ServerUnavailableError(replace(details, message=message), hint=hint)
 
 
 def _not_connected(details: errors.ErrorDetails) -> errors.LoopbenchError:

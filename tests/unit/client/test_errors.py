@@ -1,6 +1,8 @@
 """Every error of a call as the caller sees it."""
 
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -11,6 +13,7 @@ from google.rpc import error_details_pb2
 import loopbench_client
 from loopbench.spec import RunSpec
 from loopbench_client import AsyncClient, Client, errors
+from loopbench_client.cli.exit_codes import ExitCode
 from loopbench_client.error_mapping import STATUS_ERRORS, to_error
 from tests.support.in_process import threaded_server
 
@@ -155,3 +158,53 @@ def test_a_damaged_status_leaves_the_error_as_it_is() -> None:
             return (("grpc-status-details-bin", b"\xff"),)
 
     assert isinstance(to_error(Damaged()), errors.NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "answer"),
+    [
+        (grpc.StatusCode.UNIMPLEMENTED, "Received http2 header with status: 404", "HTTP status 404"),
+        (grpc.StatusCode.UNKNOWN, "Received http2 header with status: 301", "HTTP status 301"),
+        (grpc.StatusCode.UNAVAILABLE, "Received http2 header with status: 503", "HTTP status 503"),
+        (
+            grpc.StatusCode.UNKNOWN,
+            "Stream removed (Data frame with END_STREAM flag received)",
+            "an answer that is not of gRPC",
+        ),
+    ],
+)
+def test_another_server_is_no_loopbench_server(  # noqa: PLR0917 - most are fixtures
+    code: grpc.StatusCode, text: str, answer: str, client: Any, service: Any, status: Callable[..., Any]
+) -> None:
+    service.failures["DeleteRun"].append(status(code, text))
+    with pytest.raises(errors.ServerUnavailableError) as caught:
+        client.delete_run(SOME_ID)
+    assert caught.value.message == f"no loopbench server answers there, but something else: {answer}"
+    assert caught.value.hint == "check host and port; a proxy answers so while its server is away"
+
+
+def test_a_login_that_a_proxy_asks_for_stays_one(client: Any, service: Any, status: Callable[..., Any]) -> None:
+    service.failures["DeleteRun"].append(
+        status(grpc.StatusCode.UNAUTHENTICATED, "Received http2 header with status: 401")
+    )
+    with pytest.raises(errors.UnauthenticatedError, match="401"):
+        client.delete_run(SOME_ID)
+
+
+class Quiet(BaseHTTPRequestHandler):
+    """Refuses every request, and logs none."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_a_web_server_is_no_loopbench_server(cli: Callable[..., Any]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        done = cli("delete", SOME_ID, "--server", f"127.0.0.1:{web.server_port}")
+        web.shutdown()
+    assert done.exit_code == ExitCode.UNAVAILABLE
+    first, hint = done.stderr.splitlines()
+    assert first.endswith("no loopbench server answers there, but something else: an answer that is not of HTTP/2")
+    assert "--tls" in hint
