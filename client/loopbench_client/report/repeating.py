@@ -5,6 +5,9 @@ from loopbench_client.comparing.plan_file import format_plan
 from loopbench_client.report.data import File
 from loopbench_client.report.model import Report
 
+# Names in a package index, by those in an environment.
+DISTRIBUTIONS = {"loopbench": "keras-loopbench"}
+
 
 def plan_file(report: Report) -> File:
     """Return the file for ``loopbench compare --file`` with the groups and all of their seeds."""
@@ -17,4 +20,5 @@ def requirements(report: Report) -> tuple[str, ...]:
     """Return the packages of the first run with their versions; the environment lists those that differ."""
     results = (run.result for runs in report.runs.values() for run in runs if run.result is not None)
     first = next(results, None)
-    return tuple(f"{name}=={version}" for name, version in sorted(first.environment.versions.items())) if first else ()
+    versions = first.environment.versions if first else {}
+    return tuple(sorted(f"{DISTRIBUTIONS.get(name, name)}=={version}" for name, version in versions.items()))

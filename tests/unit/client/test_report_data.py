@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from loopbench.v1 import analysis_pb2, run_pb2
 from loopbench_client.comparing import Plan, make_plan, read_draft
 from loopbench_client.comparing.plan_file import format_plan
 from loopbench_client.report import Report
+from loopbench_client.report.repeating import requirements
+from tests.support.factories import make_environment
 from tests.support.pages import Page
 from tests.support.reports import make_group, make_report, two_groups, whole_report
 
@@ -69,6 +72,15 @@ def test_the_plan_repeats_the_comparison(written: Written, tmp_path: Path) -> No
     assert (plan.seeds, plan.margin, plan.alpha) == ((0, 1, 2), 0.005, 0.05)
     assert "loopbench compare --file plan.yaml" in page.text
     assert "keras==3.15.1 tensorflow==2.21.0" in page.text
+
+
+def test_packages_have_the_names_of_the_index() -> None:
+    report = make_report(two_groups())
+    run = report.runs["tape"][0]
+    environment = make_environment(versions={"loopbench": "0.1.0", "keras": "3.15.1"})
+    result = run.result.model_copy(update={"environment": environment}) if run.result else None
+    runs = {"tape": (run.model_copy(update={"result": result}),)}
+    assert requirements(replace(report, runs=runs)) == ("keras-loopbench==0.1.0", "keras==3.15.1")
 
 
 @pytest.mark.parametrize(
