@@ -12,6 +12,7 @@ from loopbench.text import kebab
 from loopbench_client.cli.output import err, out, percent, plain_fields
 from loopbench_client.cli.tables import table
 from loopbench_client.cli.verdicts import print_verdicts
+from loopbench_client.cli.wording import in_flags
 from loopbench_client.comparing.claims import ClaimOutcome
 from loopbench_client.comparing.compared import Compared, Failure
 
@@ -90,7 +91,7 @@ def print_failures(failures: Iterable[Failure]) -> None:
         console.print(f"failed: {describe_failure(failure)}", soft_wrap=True)
         console.print(f"  {f'run {failure.run_id}, ' if failure.run_id else ''}reason {failure.reason}", soft_wrap=True)
         if failure.hint:
-            console.print(f"  hint: {failure.hint}", soft_wrap=True)
+            console.print(f"  hint: {in_flags(failure.hint)}", soft_wrap=True)
 
 
 def print_diagnoses(diagnoses: Diagnoses) -> None:

@@ -16,6 +16,7 @@ from loopbench_client.cli.interrupts import terminated_as_interrupted
 from loopbench_client.cli.output import err
 from loopbench_client.cli.run_flags import flag_of
 from loopbench_client.cli.waiting import retract_announcements
+from loopbench_client.cli.wording import in_flags
 from loopbench_client.errors import (
     DeadlineError,
     InvalidSpecError,
@@ -62,13 +63,13 @@ def print_error(error: LoopbenchError) -> None:
     message = INVALID if violations and violations[0].description in error.message else error.message
     console.print(f"error: {PREFACES.get(type(error), '')}{message}", soft_wrap=True)
     for violation in violations:
-        console.print(f"  {flag_of(violation.field)}: {violation.description}", soft_wrap=True)
+        console.print(f"  {flag_of(violation.field)}: {in_flags(violation.description)}", soft_wrap=True)
     if isinstance(error, RunEndedError) and error.run_id:
         console.print(f"  run {error.run_id}, reason {error.reason}", soft_wrap=True)
     if isinstance(error, QueueFullError) and error.retry_delay is not None:
         console.print(f"  try again in {error.retry_delay:g} s", soft_wrap=True)
     if error.hint:
-        console.print(f"hint: {error.hint}", soft_wrap=True)
+        console.print(f"hint: {in_flags(error.hint)}", soft_wrap=True)
 
 
 class _Warnings(logging.Handler):

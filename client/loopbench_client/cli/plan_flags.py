@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from loopbench.spec import InvalidFieldsError, RunGroup, Violation, violations_of
 from loopbench.text import kebab
 from loopbench_client.cli.options import bad_input
-from loopbench_client.cli.run_flags import OPTION_FLAGS
+from loopbench_client.cli.run_flags import GROUP, OPTION_FLAGS
 from loopbench_client.comparing.plan import FEWEST_GROUPS, Draft, Plan, make_plan
 from loopbench_client.comparing.plan_file import read_draft
 from loopbench_client.comparing.presets import Preset
@@ -57,7 +57,7 @@ def plan_from_flags(flags: PlanFlags) -> Plan:
     base = _base(flags, faults)
     groups = _groups(flags.groups, faults)
     if flags.across and groups:
-        faults.append(Violation(field="groups", description=ONLY_SPECS))
+        faults.append(Violation(field=GROUP, description=ONLY_SPECS))
     specs = tuple(read_spec(text, faults) for text in flags.specs)
     if not specs and not base.specs and not base.faults:
         faults += [Violation(field=flag, description=NO_SPECS) for flag in flags.for_specs]

@@ -166,12 +166,19 @@ def takes_shared_values(command: Callable[..., None]) -> Callable[..., None]:
     return with_flags
 
 
+# Existing runs of a comparison.
+GROUP = "LABEL=RUN_ID,RUN_ID..."
 # Fields of requests other than a spec, and their places on the command line.
 PLACES: dict[re.Pattern[str], Callable[[re.Match[str]], str]] = {
     re.compile(r"run_id"): lambda _: "RUN_ID",
-    re.compile(r"request_id|name"): lambda found: f"--{kebab(found[0])}",
-    re.compile(r"names\.\d+"): lambda _: "--name",
+    re.compile(r"request_id|name|margin|alpha|seeds"): lambda found: f"--{kebab(found[0])}",
     re.compile(r"labels\.(.*)"): lambda found: f"--label {found[1]}",
+    re.compile(r"(?:filter\.)?labels"): lambda _: "--label",
+    re.compile(r"(?:filter\.)?losses\.\d+"): lambda _: "--loss",
+    re.compile(r"(?:filter\.)?(name|state|method|dataset|optimizer|seed)s\.\d+"): lambda found: f"--{found[1]}",
+    re.compile(r"(?:filter\.)?(created_after|created_before)"): lambda found: f"--{kebab(found[1])}",
+    re.compile(r"(?:filter\.)?id_prefix"): lambda _: "RUN_ID",
+    re.compile(r"groups"): lambda _: f"{GROUP} or --spec",
     re.compile(r"(first|second)\..*"): lambda found: found[1].upper(),
     re.compile(r"groups\.(\d+)\..*"): lambda found: f"group {int(found[1]) + 1}",
 }

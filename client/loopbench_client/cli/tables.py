@@ -8,6 +8,7 @@ from loopbench.spec.normalization import spec_digest
 from loopbench.text import counted, describe_spec, kebab
 from loopbench_client.cli.output import out, percent
 from loopbench_client.cli.plain_table import PlainTable
+from loopbench_client.cli.wording import in_flags
 from loopbench_client.run_columns import labels_text, misreported, run_seconds
 
 DIGEST_DIGITS = 12
@@ -79,7 +80,7 @@ def print_run(run: Run) -> None:
     if run.error is not None:
         console.print(f"{run.error.reason}: {run.error.message}", soft_wrap=True)
         if run.error.hint:
-            console.print(f"hint: {run.error.hint}", soft_wrap=True)
+            console.print(f"hint: {in_flags(run.error.hint)}", soft_wrap=True)
     if run.result is not None:
         print_figures(run.result)
         if misreported(run):

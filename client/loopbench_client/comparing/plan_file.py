@@ -49,7 +49,7 @@ def read_draft(path: Path) -> Draft:
             root = yaml.compose(file, Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        fault = Violation(field=f"{path.name!r}", description=f"cannot be read: {cause}")
+        fault = Violation(field=f"{(path.name or str(path))!r}", description=f"cannot be read: {cause}")
         return Draft(faults=(fault,))
     return replace(_Reader(path.name).draft(root), name=name_of(path))
 

@@ -111,7 +111,7 @@ def test_a_note_names_what_differs_between_the_environments_of_the_runs(cli: Cli
 @pytest.mark.parametrize(
     ("words", "complaints"),
     [
-        ((), ["groups: a comparison needs at least two"]),
+        ((), ["LABEL=RUN_ID,RUN_ID... or --spec: a comparison needs at least two"]),
         (("--preset", "article", "--file", "x.yaml"), ["--preset: cannot be given together with --file", "'x.yaml': "]),
         (("a=1", "b=2", "--epochs", "3", "--fresh", "--seeds", "2"), ["--epochs: is for", "--fresh: ", "--seeds: "]),
         (("nonsense", "b=", "=1"), ["group 'nonsense': is not of the form", "group 'b', run_ids: ", "group '', label"]),

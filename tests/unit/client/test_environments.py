@@ -335,7 +335,7 @@ def test_json_has_environments_and_comparisons(cli: Cli, store: Store) -> None:
         ((*SPECS, "--baseline", "previous"), ["--baseline: has no effect without --across environment"]),
         ((*ACROSS, "--report", "x", "--diagnose"), ["--report: cannot be given together", "--diagnose: cannot be "]),
         (("compare", "--across", "environment"), ["--across: is for specs, and there are none"]),
-        ((*ACROSS, "a=1"), ["groups: cannot be given together with --across"]),
+        ((*ACROSS, "a=1"), ["LABEL=RUN_ID,RUN_ID...: cannot be given together with --across"]),
         ((*ACROSS, "--baseline", "keras=2"), ["--baseline: 'keras=2' matches no environment; name one of: "]),
     ],
 )

@@ -30,7 +30,7 @@ from loopbench_client.cli.live_table import watching
 from loopbench_client.cli.options import Json, Server, bad_input, enum_option
 from loopbench_client.cli.output import err, print_json
 from loopbench_client.cli.plan_flags import PlanFlags, plan_from_flags
-from loopbench_client.cli.run_flags import takes_shared_values
+from loopbench_client.cli.run_flags import GROUP, takes_shared_values
 from loopbench_client.cli.session import connect
 from loopbench_client.cli.waiting import waiting
 from loopbench_client.client import Client
@@ -79,7 +79,7 @@ def compare(
     groups: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="LABEL=RUN_ID,RUN_ID...",
+            metavar=GROUP,
             help="Existing runs of one spec under several seeds.",
             show_default=False,
         ),

@@ -1,14 +1,14 @@
 """``loopbench train``."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from loopbench import wire
-from loopbench.spec import RunSpec
+from loopbench.spec import Naming, RunSpec
 from loopbench.text import kebab
 from loopbench_client.cli.interrupts import reporting_cancellation
-from loopbench_client.cli.options import Json, Server
+from loopbench_client.cli.options import Json, Server, validated
 from loopbench_client.cli.output import print_json
 from loopbench_client.cli.progress import progress_bar
 from loopbench_client.cli.run_filter import parse_labels
@@ -53,7 +53,7 @@ def train(
     """Train a model and print what came of it. Ctrl-C cancels the run."""
     if detach and not server:
         raise typer.BadParameter(EMBEDDED_DETACH, param_hint="--detach")
-    naming: dict[str, Any] = {"name": name, "labels": parse_labels(label or ())}
+    naming = dict(validated(Naming, {"name": name, "labels": parse_labels(label or ())}))
     with connect(server, ready=True) as client:
         await_answer(client)
         if detach:
