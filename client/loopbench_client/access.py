@@ -12,6 +12,7 @@ import grpc
 
 from loopbench.addresses import is_loopback
 from loopbench.pem import holds_certificate, is_pair
+from loopbench_client.arguments import expect
 from loopbench_client.errors import AccessError, TlsError
 
 TOKEN_VARIABLE = "LOOPBENCH_TOKEN"  # noqa: S105  # nosec B105  # the name of a variable
@@ -83,12 +84,15 @@ class Access:
 
     Raises:
         AccessError: the token has characters that no token has.
+        TypeError: one of them has another type.
     """
 
     token: str | None = field(default=None, repr=False)
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
+        expect("token", self.token, str, type(None))
+        expect("tls", self.tls, Tls, type(None))
         if self.token is not None and not TOKEN.fullmatch(self.token):
             raise AccessError("the token is empty, or has characters that no token has")
 

@@ -167,8 +167,20 @@ async def test_an_argument_of_another_type_is_named(
 async def test_an_address_of_another_type_is_named(kind: type, address: Any) -> None:
     with pytest.raises(TypeError, match=f"{kind.__name__}: expected str, got {type(address).__name__}"):
         kind(address)
-    with pytest.raises(TypeError, match="timeout: expected float"):
-        kind("127.0.0.1:1", timeout="3")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"timeout": "3"}, "timeout: expected float, int or None, got str"),
+        ({"token": 5}, "token: expected str or None, got int"),
+        ({"tls": True}, "tls: expected Tls or None, got bool"),
+    ],
+)
+async def test_an_option_of_another_type_is_named(kind: type, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        kind("127.0.0.1:1", **given)
 
 
 async def test_train_sends_the_spec_and_returns_the_run(either: Any, service: Any) -> None:
