@@ -105,7 +105,7 @@ def to_error(call: Any) -> errors.LoopbenchError:
 
 
 def _other_peer(details: errors.ErrorDetails, answer: str) -> errors.LoopbenchError:
-    """A proxy that asks for a login says so by a status of its own, and is no case of this."""
+    """The error where a web server or a proxy has answered. A proxy that asks for a login has other statuses."""
     hint = f"{other_peers.HINT}; {hint_on(details.message)}".removesuffix("; ")
     message = f"no loopbench server answers there, but something else: {answer}"
     return errors.ServerUnavailableError(replace(details, message=message), hint=hint)

@@ -12,7 +12,7 @@ LONGEST_HOST = 253
 LONGEST_PATH = 107
 FORMS = "such as 127.0.0.1:50051, [::1]:50051 or unix:/run/loopbench.sock"
 LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-# gRPC takes them for schemes, and not for hosts. It resolves them only in environments of their own.
+# gRPC takes them for schemes, and not for hosts. It resolves them only in special environments.
 NO_HOSTS = frozenset({"xds", "vsock", "google-c2p", "google-c2p-experimental"})
 
 
