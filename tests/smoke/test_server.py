@@ -334,8 +334,8 @@ def test_the_command_line_compares(server: ServerProcess) -> None:
         words += ["--spec", text]
     code, stdout, stderr = loopbench(server, *words, "--require", "identical")
     assert (code, stderr.splitlines()[0]) == (0, "found 0 of 6 runs on the server; training 6")
-    # What was found, and of each run its start and its end.
-    assert len(stderr.splitlines()) == 1 + 2 * 6
+    # What was found, and of each run its start and its end; on a slow machine also the wait for the runs.
+    assert len([line for line in stderr.splitlines() if not line.startswith("waiting for ")]) == 1 + 2 * 6
     assert stdout.count("The final weights are the same, bit for bit, for all 2 seeds.") == 3
 
     words += ["--spec", "mse: loss=mean-squared-error"]

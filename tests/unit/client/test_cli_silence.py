@@ -105,7 +105,7 @@ def test_a_long_run_is_announced_once_after_its_id(
     monkeypatch.setattr(waiting, "LONG_SECONDS", 1.0)
     monkeypatch.setattr(waiting, "AGAIN_SECONDS", 0.05)
     service.hold = True
-    threading.Timer(1.5, service.released.set).start()
+    threading.Timer(4.0, service.released.set).start()
     first, *others = cli("train", *timeout).stderr.splitlines()
     assert first == f"run {RUN_ID}  gradient-tape"
     (line,) = (line for line in others if line.startswith("waiting for "))
