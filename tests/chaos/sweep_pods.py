@@ -1,5 +1,6 @@
 """The index program as in a pod: a process in a separate session, on a shared store."""
 
+import json
 import os
 import signal
 import subprocess
@@ -44,9 +45,10 @@ class Pod:
         self.process.communicate()
 
     def end(self) -> tuple[int, str]:
-        """Exit code and output after the pod's end."""
-        answer, _ = self.process.communicate(timeout=TIMEOUT)
-        return self.process.returncode, answer
+        """Exit code after the pod's end, and the line with the run that has succeeded; empty without one."""
+        output, _ = self.process.communicate(timeout=TIMEOUT)
+        lines = (line for line in output.splitlines() if json.loads(line)["state"] == "RUN_STATE_SUCCEEDED")
+        return self.process.returncode, next(lines, "")
 
 
 class Cluster:
