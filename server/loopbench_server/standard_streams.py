@@ -4,8 +4,8 @@ import os
 import sys
 
 STDOUT = 1
-# Mode by name, in the order of the descriptors.
-STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}
+# Of /dev/null by stream, in the order of the descriptors. Output fails as on a full disk; the log goes nowhere.
+FLAGS = {"stdin": os.O_RDONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
 
 
 def open_missing_streams() -> None:
@@ -13,13 +13,13 @@ def open_missing_streams() -> None:
 
     Otherwise the next file or socket would become standard output, and logs would be written into it.
     """
-    for number, (name, mode) in enumerate(STREAMS.items()):
+    for number, (name, flags) in enumerate(FLAGS.items()):
         try:
             os.fstat(number)
         except OSError:
             # The system takes the lowest free number.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+            os.set_inheritable(os.open(os.devnull, flags), True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def write_line(line: str) -> None:

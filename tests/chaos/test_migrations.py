@@ -214,7 +214,7 @@ def test_an_older_server_says_in_one_line_that_it_is_older(tmp_path: Path) -> No
     command = [sys.executable, "-m", "loopbench_server", "--address", "127.0.0.1:0", "--metrics-address", "none"]
     command += ["--store-url", url]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     (line,) = (line for line in refused.stderr.splitlines() if not line.startswith("{"))
     assert "9999" in line
     assert "newer loopbench" in line

@@ -77,4 +77,4 @@ def test_an_output_that_agrees_is_no_cause(*, masks: bool) -> None:
     build, data = _with_code()
     mask = (lambda y: tf.cast(y > 0, tf.float32)) if masks else None
     diagnosis = diagnose(build, data, penalized(cubes, 1.0, mask), penalized(cubes, 0.1, mask))
-    assert reasons(diagnosis) == [Reason.UNEXPLAINED_GRADIENT]
+    assert reasons(diagnosis) == [Reason.LOSS_FUNCTION]
