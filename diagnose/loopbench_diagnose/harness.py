@@ -164,6 +164,11 @@ class Harness:
         model = (build_model or self._build_model)()
         if not isinstance(model, keras.Model):
             raise StructureError(f"the model factory returned {type(model).__name__}, and no keras.Model")
+        if type(model).call is keras.Model.call:
+            raise StructureError(
+                f"the model {type(model).__name__} has no method call; give it one that returns the outputs of the "
+                f"loss, because the diagnosis compares them"
+            )
         self.fixed_batch = fixed_batch(model)
         self._call(model)
         return model

@@ -15,6 +15,15 @@ INCOMPLETE = "The comparison is incomplete: experiments failed, and the others f
 CONFIGURATION = "The program as stock training"
 
 
+# Keras colours its errors, also where no terminal shows them.
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|.)")
+
+
+def one_line(text: str) -> str:
+    """The words of an error in one line, without colours."""
+    return " ".join(ESCAPE_SEQUENCE.sub("", text).split())
+
+
 @dataclass(frozen=True)
 class Context:
     """What is known of a diagnosis beside its causes.

@@ -100,6 +100,16 @@ def test_a_factory_of_different_models() -> None:
         diagnose(build, data, taped(squared), taped(squared))
 
 
+def test_a_model_without_a_call_is_refused_with_what_to_do() -> None:
+    """As the variational autoencoder of Keras's examples: its train_step calls its parts alone."""
+
+    class Parts(keras.Model):  # type: ignore[misc]  # Keras has no types
+        pass
+
+    with pytest.raises(StructureError, match="Parts has no method call; give it one"):
+        diagnose(Parts, Data(np.zeros((8, 2)), np.zeros(8)), taped(squared), taped(squared))
+
+
 def test_a_factory_of_nothing() -> None:
     with pytest.raises(StructureError, match="returned NoneType"):
         diagnose(lambda: None, signals()[1], taped(squared), taped(squared))

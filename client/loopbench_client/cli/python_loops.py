@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loopbench.spec import InvalidFieldsError, Violation
+from loopbench.text import one_line
 from loopbench_client.cli.options import bad_input
 from loopbench_client.errors import ErrorDetails, InvalidSpecError, LoopbenchError
 
@@ -122,7 +123,7 @@ def _raised(action: str, error: Exception | SystemExit) -> LoopbenchError:
     """The error and the innermost line of the user's program that it passed through."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_users(frame.filename)]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    message = f"{action} raised {type(error).__name__}{place}: {error}"
+    message = f"{action} raised {type(error).__name__}{place}: {one_line(str(error))}"
     hint = GUARD if isinstance(error, SystemExit) else ""
     return LoopbenchError(ErrorDetails(message, "USER_CODE_FAILED"), hint=hint)
 

@@ -162,6 +162,12 @@ def test_an_error_of_a_loop_names_its_line(cli: Cli, library: Library) -> None:
     )
 
 
+def test_an_error_of_several_lines_in_colour_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text("raise RuntimeError('a call\\n\\n\\x1b[1mfails.\\x1b[0m')\n")
+    done = cli("diagnose", *NAMES)
+    assert done.stderr == "error: importing loops raised RuntimeError (loops.py, line 1): a call fails.\n"
+
+
 def test_an_error_while_importing_names_its_line(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "loops.py").write_text("\n{}['key']\n")
     done = cli("diagnose", *NAMES)
