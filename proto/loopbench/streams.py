@@ -1,4 +1,4 @@
-"""Standard output that may be lost: a full disk, a closed pipe, or none at all."""
+"""Standard input, output and error, which may be closed, full or without a reader."""
 
 import errno
 import os
@@ -9,6 +9,9 @@ from typing import Any, TextIO
 
 # Exit code of every program whose output cannot be written.
 OUTPUT_LOST = 10
+STDOUT = 1
+# Of /dev/null by stream, in the order of the descriptors. Output fails as on a full disk; messages go nowhere.
+FLAGS = {"stdin": os.O_RDONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
 # Of a write to a file that has no name here: a stream.
 LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF})
 
@@ -19,13 +22,30 @@ def is_lost_stream(error: OSError) -> bool:
 
 
 def open_missing() -> None:
-    """Give the process the streams that its caller has closed: nothing to read, and errors for what is written."""
-    if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            # For reading, so that a write fails as it does for other programs.
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w"))
+    """Open /dev/null on each of the descriptors 0 to 2 that is closed. Programs call it before they open anything.
+
+    Otherwise the next file or socket would become standard output, and messages would be written into it.
+    """
+    for number, (name, flags) in enumerate(FLAGS.items()):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The system takes the lowest free number.
+            os.set_inheritable(os.open(os.devnull, flags), True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def write_line(line: str) -> None:
+    """Write ``line`` to standard output at once, and bytes that its encoding does not have as they are.
+
+    Python's own stream would keep a line that it cannot write, and fail again at the end of the program.
+
+    Raises:
+        OSError: standard output is closed, full or has no reader.
+    """
+    rest = os.fsencode(f"{line}\n")
+    while rest:
+        rest = rest[os.write(STDOUT, rest) :]
 
 
 def discard(stream: TextIO) -> None:

@@ -3,7 +3,7 @@
 import sys
 
 from loopbench.interrupts import end_on_interrupt
-from loopbench_server.standard_streams import open_missing_streams
+from loopbench.streams import open_missing
 
 # Words that call for a copy of the store instead of a server.
 COMMANDS = ("backup", "restore")
@@ -11,7 +11,7 @@ COMMANDS = ("backup", "restore")
 
 def main() -> None:
     """The command ``loopbench-server``."""
-    open_missing_streams()
+    open_missing()
     end_on_interrupt()
     words = sys.argv[1:]
     if words[:1] and words[0] in COMMANDS:

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from loopbench.spec import Device, ServerLimits
+from loopbench.streams import write_line
 from loopbench_server.blocking import run_blocking, run_blocking_detached, start_threads
 from loopbench_server.bootstrap import make_worker_config, open_store, serve_metrics
 from loopbench_server.config import Settings
@@ -36,7 +37,6 @@ from loopbench_server.runs.observers import Observers
 from loopbench_server.runs.scheduler import Limits, Scheduler
 from loopbench_server.runs.slots import Slots
 from loopbench_server.security.access import load_access
-from loopbench_server.standard_streams import write_line
 from loopbench_server.stopping import make_stop_event
 from loopbench_server.telemetry import logging
 from loopbench_server.telemetry.metrics import Metrics

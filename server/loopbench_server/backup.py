@@ -10,11 +10,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from loopbench.streams import checked_output
+from loopbench.streams import checked_output, write_line
 from loopbench_server.bootstrap import parse_url
 from loopbench_server.config import StoreSettings
 from loopbench_server.errors import SettingError
-from loopbench_server.standard_streams import write_line
 from loopbench_server.store.copying import Contents, CopyError, copy_database
 from loopbench_server.store.database_file import find_file
 

@@ -3,12 +3,12 @@
 import sys
 
 from loopbench.interrupts import end_on_interrupt
-from loopbench_server.standard_streams import open_missing_streams
+from loopbench.streams import open_missing
 
 
 def main() -> None:
     """The command ``loopbench-sweep-index``."""
-    open_missing_streams()
+    open_missing()
     end_on_interrupt()
     from loopbench_server.config import load_settings  # noqa: PLC0415
     from loopbench_server.sweep.program import run  # noqa: PLC0415

@@ -11,11 +11,11 @@ from structlog.contextvars import bind_contextvars
 
 from loopbench import wire
 from loopbench.spec import InvalidFieldsError, Run, Violation
+from loopbench.streams import write_line
 from loopbench.sweep import INDEX_VARIABLE, Index, IndexExit, Sweep
 from loopbench.sweep_file import read_sweep
 from loopbench_server.bootstrap import open_store
 from loopbench_server.errors import DrainingError, LoopbenchServerError, SettingError, StartError
-from loopbench_server.standard_streams import write_line
 from loopbench_server.stopping import make_stop_event
 from loopbench_server.sweep.settings import SweepSettings
 from loopbench_server.sweep.training import ONE_RUN, IndexTrainer
