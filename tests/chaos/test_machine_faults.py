@@ -140,7 +140,7 @@ def test_a_path_that_is_not_utf_8_is_refused_at_the_start(tmp_path: Path) -> Non
     command += ["--store-url", f"sqlite:///{tmp_path / 'runs.db'}"]
     environment = {**os.environ, "TMPDIR": str(folder)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "TMPDIR: " in done.stderr
     assert "UTF-8" in done.stderr
     assert "Traceback" not in done.stderr
