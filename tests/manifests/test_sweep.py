@@ -39,7 +39,7 @@ def test_index_whose_pod_ends_early_is_trained_by_the_next_pod(
     second = node.run(SWEEP, "Job", texts=texts, JOB_COMPLETION_INDEX=str(index))
 
     assert second.wait() == 0, second.errors()
-    run = json.loads(second.output())
+    run = json.loads(second.output().splitlines()[-1])
     assert run["state"] == "RUN_STATE_SUCCEEDED"
     assert stored(store_url)[run["id"]] == "SUCCEEDED"
 
