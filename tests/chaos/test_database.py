@@ -164,8 +164,9 @@ def test_a_read_only_store_is_an_error_until_it_is_writable(tmp_path: Path, post
                 client.train(SHORT)
             assert caught.value.reason == "STORE_FAILED"
             assert "read-only transaction" in server.log
-            assert client.get_server_info().ready
+            eventually(lambda: not client.get_server_info().ready)
             assert client.get_run(completed.id) == completed
+        eventually(lambda: client.get_server_info().ready)
         again = client.train(SHORT)
         assert again.result is not None
         assert completed.result is not None
