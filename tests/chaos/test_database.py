@@ -89,7 +89,7 @@ def test_a_hung_database_delays_no_run(tmp_path: Path, postgresql: Cluster, post
             assert not all(refusal.done() for refusal in refusals)
             assert {getattr(refusal.exception(), "reason", None) for refusal in refusals} == {"STORE_FAILED"}
             assert "database error" in server.log
-            assert client.get_server_info().ready
+            assert client.get_server_info().running == 2
         assert cancelling.result().state is RunState.CANCELLED
         assert client.get_run(ended.id) == ended
         while not next(events).epochs:
