@@ -125,9 +125,10 @@ def by_hand(first: Trace, second: Trace) -> bool:
 
 def shortens(trace: Trace) -> bool:
     """Whether a loop makes values of its gradients smaller, and none larger or of another sign."""
-    pairs = [(step.gradients, step.applied) for step in trace.steps if step.gradients is not None]
     return all(
-        after is not None and all(map(_is_inside, before, after)) for before, after in pairs if before is not None
+        step.applied is not None and all(map(_is_inside, step.gradients, step.applied))
+        for step in trace.steps
+        if step.gradients is not None
     )
 
 

@@ -17,10 +17,15 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 }
 
 
-def report(experiment: Experiment, findings: Findings, pairs: Sequence[Pair], measured: Sequence[Evidence]) -> None:
-    """Adds the cause; ``pairs`` are both sides on two batches, ``measured`` has the ratio of the gradients on each."""
+def report(
+    experiment: Experiment,
+    findings: Findings,
+    pairs: Sequence[Pair],
+    ratios: Sequence[float],
+    measured: Sequence[Evidence],
+) -> None:
+    """Adds the cause; ``pairs`` are both sides on two batches, ``ratios`` those of their gradients."""
     losses = [(first.steps[0].loss, second.steps[0].loss) for first, second in pairs]
-    ratios = [one.observed or 0.0 for one in measured[: len(pairs)]]
     size = max(abs(one - 1) for one in ratios)
     factors = f"{ratios[0]:.4g} times the first's on one batch, {ratios[1]:.4g} times on another"
     consequence = f"The second side's gradient is {factors}. No learning rate makes up for it."

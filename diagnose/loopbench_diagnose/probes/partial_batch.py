@@ -58,7 +58,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:
     )
     if min(abs(change / share - 1), abs(change * share - 1)) > DIVISOR:
         pairs = [experiment.first_step([*interventions], count) for count in (whole, part)]
-        batch_factor.report(experiment, findings, pairs, measured)
+        batch_factor.report(experiment, findings, pairs, (full.scale, small.scale), measured)
         return
     last = len(experiment.data) % whole
     findings.cause(
