@@ -30,5 +30,13 @@ def test_the_causes_are_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_differences_within_rounding_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, make_diagnosis().model_copy(update={"causes": ()}))
+    answering(monkeypatch, make_diagnosis().model_copy(update={"causes": (), "not_tested": ()}))
     assert_same_training("model", "data", "first", "second")  # type: ignore[arg-type]  # passed on
+
+
+def test_experiments_that_failed_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = "masks: not tested because ValueError was raised: no labels"
+    answering(monkeypatch, make_diagnosis().model_copy(update={"causes": (), "not_tested": (failed,)}))
+    with pytest.warns(UserWarning, match=f"incomplete:\n{failed}") as warned:
+        assert_same_training("model", "data", "first", "second")  # type: ignore[arg-type]  # passed on
+    assert warned[0].filename == __file__
