@@ -265,7 +265,7 @@ def _regress(prediction: Array, y: Array, gradient: Array) -> tuple[float, float
     found, *_ = np.linalg.lstsq(columns, gradient.ravel(), rcond=None)
     scale, slope, shift = (float(value) for value in found)
     # Without a part of the outputs it is no such gradient, and its labels would be rounding over rounding.
-    if abs(scale) * np.linalg.norm(prediction) < FITS * np.linalg.norm(gradient):
+    if abs(scale) * np.linalg.norm(prediction) <= FITS * np.linalg.norm(gradient):
         return None
     return scale, -slope / scale, -shift / scale, distance(columns @ found, gradient.ravel())
 

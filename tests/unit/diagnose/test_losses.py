@@ -66,6 +66,13 @@ def test_a_gradient_without_a_part_of_the_outputs() -> None:
     assert not fit.fits
 
 
+@pytest.mark.parametrize("labels", [NUMBERS, CLASSES])
+def test_an_output_without_a_gradient_fits_no_loss(labels: Any) -> None:
+    """A loop may leave out the loss of an output."""
+    fit = identify(labels, given(np.zeros((12, 3))))
+    assert fit is None or not fit.fits
+
+
 def test_labels_that_are_broadcast() -> None:
     """The mean of 12 · 12 squares: every output against all labels."""
     outputs, labels = VALUES[:, :1], NUMBERS[:, :1]
