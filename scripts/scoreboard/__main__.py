@@ -31,7 +31,8 @@ def main(words: Sequence[str] | None = None) -> int:
         for case, answer in zip(cases, pool.map(Case.answer, cases), strict=True):
             results.append(Result(case, answer, verdict(case.label, answer)))
             reported = answer.error or ", ".join(answer.reasons) or "none"
-            print(f"{results[-1].verdict:8s}{case.name}: {reported} ({answer.seconds:.0f} s)", flush=True)
+            failed = "".join(f"; {stated}" for stated in answer.failed)
+            print(f"{results[-1].verdict:8s}{case.name}: {reported} ({answer.seconds:.0f} s){failed}", flush=True)
     if not given.cases:
         given.page.write_text(page(results))
     return int(any(result.verdict is not Verdict.HIT and result.case.label.kind != PROGRAM for result in results))

@@ -44,8 +44,9 @@ def page(results: Sequence[Result]) -> str:
 def _summary(results: Sequence[Result]) -> str:
     hits = sum(result.verdict is Verdict.HIT for result in results)
     seconds = [result.answer.seconds for result in results]
-    times = f" One diagnosis takes {median(seconds):.0f} s (median), at most {max(seconds):.0f} s." if seconds else ""
-    return f"**{hits} of {len(results)} diagnoses are right.**{times}"
+    times = f"\nOne diagnosis takes {median(seconds):.0f} s (median), at most {max(seconds):.0f} s." if seconds else ""
+    failed = sum(bool(result.answer.failed) for result in results)
+    return f"**{hits} of {len(results)} diagnoses are right.** An experiment failed in {failed} of them.{times}"
 
 
 def _kinds(results: Sequence[Result]) -> str:

@@ -55,11 +55,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Answer:
-    """The reasons of the causes that were reported, or the name of the exception that was raised instead."""
+    """The reasons of the causes that were reported, or the name of the exception that was raised instead.
+
+    ``failed`` are experiments that raised an exception, which hides what they would have found.
+    """
 
     reasons: tuple[str, ...] = ()
     error: str = ""
     seconds: float = 0.0
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class Case:
             return Answer(error="TimeoutExpired", seconds=TIMEOUT)
         lines = [line.removeprefix(ANSWER) for line in done.stdout.splitlines() if line.startswith(ANSWER)]
         found = json.loads(lines[-1]) if lines else {"error": f"exit code {done.returncode}"}
-        return Answer(tuple(found.get("reasons", ())), found.get("error", ""), time.monotonic() - started)
+        reasons, failed = (tuple(found.get(name, ())) for name in ("reasons", "failed"))
+        return Answer(reasons, found.get("error", ""), time.monotonic() - started, failed)
 
 
 def read_cases(folder: Path) -> Iterator[Case]:
@@ -128,7 +133,8 @@ def diagnose_case(path: Path, side: str) -> dict[str, Any]:
         found = diagnose(module.build_model, _data(module, side), *_loops(module, side), **options)
     except Exception as error:  # noqa: BLE001  a crash is an answer as well
         return {"error": type(error).__name__}
-    return {"reasons": [cause.reason for cause in found.causes]}
+    failed = [stated for stated in found.not_tested if ": not tested because " in stated]
+    return {"reasons": [cause.reason for cause in found.causes], "failed": failed}
 
 
 def _loops(module: ModuleType, side: str) -> tuple[Any, ...]:

@@ -94,17 +94,21 @@ def test_an_error_of_a_case_is_its_answer(folder: Path) -> None:
 def test_the_program_writes_the_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = {"one": Answer(("MASK",), seconds=3), "one, repaired": Answer(seconds=1), "two": Answer(seconds=8)}
+    answers = {
+        "one": Answer(("MASK",), seconds=3),
+        "one, repaired": Answer(seconds=1),
+        "two": Answer(seconds=8, failed=("masks: no",)),
+    }
     monkeypatch.setattr(Case, "answer", lambda case: answers[case.name])
     written = folder / "scoreboard.md"
     assert program.main(["--folder", str(folder), "--page", str(written)]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "hit     one: MASK (3 s)",
         "hit     one, repaired: none (1 s)",
-        "miss    two: none (8 s)",
+        "miss    two: none (8 s); masks: no",
     ]
     text = written.read_text()
-    assert "**2 of 3 diagnoses are right.** One diagnosis takes 3 s (median), at most 8 s." in text
+    assert "**2 of 3 diagnoses are right.** An experiment failed in 1 of them.\nOne diagnosis takes 3 s" in text
     assert "| metrics | 0 | 0 | 1 | 0 | 0 |" in text
     assert "| **all** | 2 | 0 | 1 | 0 | 0 |" in text
 
