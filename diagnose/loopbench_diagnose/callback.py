@@ -11,12 +11,12 @@ import numpy as np
 from loopbench_diagnose.diagnosing import SAMPLES, examine_alone
 from loopbench_diagnose.diagnosis import Diagnosis
 from loopbench_diagnose.harness import snapshot_all
-from loopbench_diagnose.instrumentation import float64
 from loopbench_diagnose.loops import Loop, compile_and_fit
 from loopbench_diagnose.program.fed import batch_size, by_fit, is_readable, is_shuffled
 from loopbench_diagnose.program.run import MOST_SAMPLES, History, Program
 from loopbench_diagnose.program.usage import FITTED, Usage
 from loopbench_diagnose.progress import Progress, shown
+from loopbench_diagnose.recording.values import float64
 from loopbench_diagnose.side import Factory
 from loopbench_diagnose.user_state import preserved
 from loopbench_diagnose.variables import everything

@@ -9,7 +9,7 @@ import numpy as np
 
 from loopbench_diagnose.findings import multiple, percent
 from loopbench_diagnose.gradients import gap, ratio, subtract
-from loopbench_diagnose.instrumentation import float64
+from loopbench_diagnose.recording.values import float64
 from loopbench_diagnose.settings import copy_of, settings
 from loopbench_diagnose.trace import Arrays, Step
 

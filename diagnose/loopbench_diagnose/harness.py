@@ -14,9 +14,10 @@ import tensorflow as tf
 from loopbench_diagnose.common_order import common_order
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.execution import executing
-from loopbench_diagnose.instrumentation import Enough, float64, numbers, recording, snapshot
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.parts import counting_calls, parts_of
+from loopbench_diagnose.recording import Enough, recording
+from loopbench_diagnose.recording.values import float64, numbers, snapshot
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 from loopbench_diagnose.user_state import is_deterministic
@@ -238,8 +239,8 @@ class Harness:
                     part_calls=self._part_calls,
                 )
             )
-            recorder.trace.start_state = snapshot(state(model))
-            self.first_batch, recorder.most_updates = 0, updates
+            recorder.course.trace.start_state = snapshot(state(model))
+            self.first_batch, recorder.course.most_updates = 0, updates
             reported = None
             try:
                 reported = side.train(model, data.copied(), epochs)
@@ -247,8 +248,8 @@ class Harness:
                 pass
             finally:
                 self.first_batch = recorder.first_batch
-            recorder.trace.drawn = _drawn()
-            recorder.trace.epochs = epochs
+            recorder.course.trace.drawn = _drawn()
+            recorder.course.trace.epochs = epochs
             return recorder.finish(figures(reported))
 
     def run(

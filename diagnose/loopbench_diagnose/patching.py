@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# An owner, the name of its function, and what makes the replacement of the original.
+Wrapper = tuple[Any, str, Callable[[Any], Any]]
+
 
 @contextmanager
 def replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:

@@ -5,7 +5,7 @@ import numpy as np
 from loopbench.spec import Effect, Reason
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence
-from loopbench_diagnose.instrumentation import snapshot
+from loopbench_diagnose.recording.values import snapshot
 from loopbench_diagnose.trace import Array, Arrays
 from loopbench_diagnose.variables import parameters
 

@@ -195,6 +195,6 @@ def _schedule_of(trace: Trace) -> Any:
 
 
 def _value(rate: Any, step: int) -> float:
-    from loopbench_diagnose.instrumentation import float64  # noqa: PLC0415
+    from loopbench_diagnose.recording.values import float64  # noqa: PLC0415
 
     return float(float64(rate(step))) if callable(rate) else float(rate)

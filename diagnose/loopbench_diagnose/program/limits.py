@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from loopbench_diagnose.effects import learning_rate
-from loopbench_diagnose.instrumentation import Enough, float64
 from loopbench_diagnose.patching import replaced
+from loopbench_diagnose.recording import Enough
+from loopbench_diagnose.recording.values import float64
 
 
 class Limit:

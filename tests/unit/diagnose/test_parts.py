@@ -10,8 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 from loopbench_diagnose.data import sample_keys
-from loopbench_diagnose.instrumentation import recording
 from loopbench_diagnose.parts import counting_calls, parts_of
+from loopbench_diagnose.recording import recording
 from loopbench_diagnose.trace import Trace
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
