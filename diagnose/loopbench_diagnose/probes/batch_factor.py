@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from loopbench.spec import Effect, Evidence, Reason
-from loopbench_diagnose.experiment import Experiment, Pair
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, word
+from loopbench_diagnose.first_gradients import Pair
 
 # Functions that people apply to the mean of a batch.
 FUNCTIONS: dict[str, Callable[[float], float]] = {

@@ -2,10 +2,11 @@
 
 from loopbench.spec import Cause, Effect, Reason
 from loopbench_diagnose.effects import finite
-from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment, refuse_reuse
+from loopbench_diagnose.experiment import BATCH_EPOCHS, Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence, multiple, word
 from loopbench_diagnose.gradients import gap, subtract
 from loopbench_diagnose.harness import Execution
+from loopbench_diagnose.reuse import refuse_reuse
 
 # Movements of the weights after a few steps; rounding stays below it, also where Adam divides rounding by rounding.
 ROUNDING = 1e-2

@@ -7,8 +7,9 @@ from typing import Any
 from loopbench.spec import Cause, Effect, Evidence, Reason
 from loopbench_diagnose import clips, handed_on
 from loopbench_diagnose.effects import effect_of_field, finite, inner, updates
-from loopbench_diagnose.experiment import Experiment, Pair
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, joined, multiple, percent, word
+from loopbench_diagnose.first_gradients import Pair
 from loopbench_diagnose.gradients import gap, norm, ratio, subtract
 from loopbench_diagnose.settings import Schedule, comparable, copy_of, options, settings
 from loopbench_diagnose.trace import Step, Trace

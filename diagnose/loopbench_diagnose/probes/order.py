@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import replace
 
 from loopbench.spec import Cause, Effect, Reason
-from loopbench_diagnose.experiment import EPOCHS, Experiment
+from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import SIDES, Findings, evidence
 from loopbench_diagnose.orders import BUFFERS, Order, Shuffle, describe, indices
+from loopbench_diagnose.replays import EPOCHS
 from loopbench_diagnose.trace import Trace
 from loopbench_diagnose.user_state import is_deterministic
 

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves, sample_weights
-from loopbench_diagnose.experiment import refuse_reuse
 from loopbench_diagnose.harness import Harness, NoUpdateError, figures
 from loopbench_diagnose.inputs import Inputs
 from loopbench_diagnose.loops import Loop
@@ -21,6 +20,7 @@ from loopbench_diagnose.program.recovery import Configuration
 from loopbench_diagnose.program.tasks import NUMERIC, Kind, Task, recognize
 from loopbench_diagnose.program.training import Outcome, Trainer, initial, orders
 from loopbench_diagnose.program.usage import Usage, observed
+from loopbench_diagnose.reuse import refuse_reuse
 from loopbench_diagnose.settings import copy_of
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Trace
