@@ -43,6 +43,23 @@ def test_a_loop_that_fails_without_a_whole_batch(mean: bool) -> None:
     assert reasons(diagnose(build, data, sound, faulty)) == [Reason.TRAINING_FLAG]
 
 
+def _scaling(scale: Callable[[Any], Any]) -> Loop:
+    def train(model: Any, data: Data, epochs: int) -> Any:
+        taped(mean_log)(model, Data(scale(data.x), data.y), epochs)
+        held = data.validation
+        assert held is not None
+        return {"val_loss": float(mean_log(held.y, model(scale(held.x), training=False)))}
+
+    return train
+
+
+def test_scaling_that_rounds_otherwise_is_no_difference() -> None:
+    build, data = images(validation=True)
+    third = np.float32(1 / 3)
+    divided, multiplied = _scaling(lambda x: (x - 1) / 3), _scaling(lambda x: x * third - third)
+    assert reasons(diagnose(build, data, divided, multiplied)) == []
+
+
 def _needs_all_classes(*, training: bool) -> Loop:
     """Weighs the classes by the labels that it is given, and fails where they are all the same."""
 

@@ -1,6 +1,12 @@
 """The samples that validation metrics are computed on."""
 
+from typing import Any
+
+import numpy as np
+
 from loopbench.spec import Effect, Reason
+from loopbench_diagnose.comparison import same_values
+from loopbench_diagnose.data import leaves
 from loopbench_diagnose.experiment import Experiment
 from loopbench_diagnose.findings import Findings, difference, evidence, word
 from loopbench_diagnose.reports import VALIDATION
@@ -32,13 +38,19 @@ def probe(experiment: Experiment, findings: Findings) -> None:
         side = inconsistent[0]
         _report(findings, side, "other" if "other" in kinds[side] else "validation", keys)
     elif keys[0] != keys[1] and len(keys[0]) == len(keys[1]) and all("other" in found for found in kinds):
-        # Inputs that differ as well may be the same preparation of both sets.
-        _unless_inputs(experiment, findings, keys)
+        _unless_alike(experiment, findings, keys, calls)
 
 
-def _unless_inputs(experiment: Experiment, findings: Findings, keys: list[set[bytes]]) -> None:
-    if not experiment.inputs_differ:
+def _unless_alike(experiment: Experiment, findings: Findings, keys: list[set[bytes]], calls: list[list[Call]]) -> None:
+    # Training inputs that differ as well may be the same preparation of both sets. Other keys may be rounding alone.
+    if not experiment.inputs_differ and not same_values(_inputs(calls[0]), _inputs(calls[1])):
         _report(findings, None, "other", keys)
+
+
+def _inputs(calls: list[Call]) -> list[Any]:
+    """What the model is fed in all calls together, array by array."""
+    parts = zip(*(leaves(call.inputs) for call in calls), strict=True)
+    return [np.concatenate([np.asarray(part) for part in of_calls]) for of_calls in parts]
 
 
 def _validates(trace: Trace) -> bool:
