@@ -8,6 +8,7 @@ import numpy as np
 from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Replay, Side
 
 SIDES = (Side.FIRST, Side.SECOND)
+IN_USER_CODE = "in user code:"
 # The order in which causes are listed.
 ORDER = (Effect.TRAINING, Effect.STATE, Effect.REPORT, Effect.ROUNDING)
 
@@ -40,9 +41,13 @@ class Findings:
         self._controls.extend(items)
 
     def not_tested(self, what: str, error: BaseException) -> None:
-        """Adds an experiment that failed, with the first line of its error."""
-        line = next(iter(str(error).strip().splitlines()), "")
-        self._not_tested.append(f"{what}: not tested because {type(error).__name__} was raised: {line[:300]}")
+        """Adds an experiment that failed, with the line of its error that says why."""
+        lines = str(error).strip().splitlines() or [""]
+        # TensorFlow puts the places in the user's code before the error of a tf.function.
+        line = lines[-1].strip() if lines[0] == IN_USER_CODE else lines[0]
+        kind = type(error).__name__
+        line = line.removeprefix(f"{kind}: ")[:300]
+        self._not_tested.append(f"{what}: not tested because {kind} was raised: {line}")
 
     def left_out(self, sentence: str) -> None:
         """Adds an experiment that cannot be made, with the reason."""

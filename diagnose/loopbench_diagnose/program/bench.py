@@ -61,6 +61,8 @@ class Bench:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        # By the names of changes: errors of the program under these, which are not tried with others.
+        self.failed: dict[frozenset[str], Exception] = {}
         self._factories: dict[Any, Factory] = {}
         self._losses = cache(lambda loss: loss.made())
         self._optimizers = cache(keras.optimizers.get)
@@ -122,8 +124,20 @@ class Bench:
         return program.trial(model=self._factory(changes), seed=seed, **given)
 
     def level(self, changes: Changes, seed: int = 0) -> float:
-        """The score of a trial on a scale from 0, the best constant, to 1; 0 where something is not finite."""
-        outcome = self.outcome(changes, seed)
+        """The score of a trial on a scale from 0, the best constant, to 1.
+
+        It is 0 where something is not finite, or where the program fails with the changes.
+        """
+        if any(names <= changes.keys() for names in self.failed):
+            return 0.0
+        try:
+            outcome = self.outcome(changes, seed)
+        except Exception as error:
+            if not changes:
+                raise
+            # A class of the user's may need what a change removes. The other changes stand.
+            self.failed[frozenset(changes)] = error
+            return 0.0
         if not outcome.is_finite or not np.isfinite(outcome.score):
             return 0.0
         return self.scaled(outcome.score)

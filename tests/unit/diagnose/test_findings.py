@@ -7,6 +7,14 @@ import pytest
 from loopbench.spec import Cause, Effect
 from loopbench_diagnose.findings import Findings
 
+CODE = """in user code:
+
+    File "step.py", line 3, in train_step  *
+        return tf.add_n(self.losses)
+
+    ValueError: Inputs must be an iterable.
+"""
+
 FOUND = [
     ("LARGE_TRAINING", Effect.TRAINING, 0.5),
     ("SMALL_TRAINING", Effect.TRAINING, 0.1),
@@ -24,3 +32,14 @@ def test_the_strongest_cause_comes_first(order: tuple[int, ...]) -> None:
     diagnosis = findings.diagnosis()
     assert [cause.reason for cause in diagnosis.causes] == ["LARGE_TRAINING", "SMALL_TRAINING", "REPORT"]
     assert [cause.reason for cause in diagnosis.rounding] == ["ROUNDING"]
+
+
+@pytest.mark.parametrize(
+    ("message", "stated"),
+    [("no labels\nin two lines", "no labels"), (CODE, "Inputs must be an iterable."), ("", "")],
+    ids=["lines", "tf.function", "nothing"],
+)
+def test_a_failed_experiment_says_why(message: str, stated: str) -> None:
+    findings = Findings()
+    findings.not_tested("masks", ValueError(message))
+    assert findings.diagnosis().not_tested == (f"masks: not tested because ValueError was raised: {stated}",)

@@ -1,7 +1,7 @@
 """Faults that a trial training with their fix shows."""
 
 from loopbench.spec import Effect, Reason
-from loopbench_diagnose.findings import Findings, difference, evidence
+from loopbench_diagnose.findings import Findings, difference, evidence, joined
 from loopbench_diagnose.program.bench import Bench
 from loopbench_diagnose.program.remedies import Remedy
 from loopbench_diagnose.program.run import Program
@@ -17,6 +17,8 @@ def check(program: Program, findings: Findings) -> None:
     """Looks for the fixes that the program needs."""
     bench = Bench(program)
     result = search(bench)
+    for changes, error in bench.failed.items():
+        findings.not_tested(f"trial with changes of {joined(sorted(changes))}", error)
     for remedy in result.needed:
         # The comparison with stock training may have found it, too.
         findings.drop({remedy.reason} & {Reason.VARIABLES_LEFT_OUT})
