@@ -227,6 +227,29 @@ def test_an_optimizer_of_the_run_before_is_refused() -> None:
         diagnose(build_model, DATA, loop)
 
 
+def test_a_loop_that_scales_every_column() -> None:
+    mean, size = DATA.x.mean(axis=0), DATA.x.std(axis=0)
+    hot = np.eye(3, dtype="float32")
+
+    def loop(model: keras.Model, data: Any, epochs: int = 3) -> Any:
+        optimizer = keras.optimizers.SGD(0.1)
+        for _ in range(epochs):
+            order = np.random.permutation(len(data.x))  # noqa: NPY002  as people write it
+            for rows in np.array_split(order, range(10, len(order), 10)):
+                with tf.GradientTape() as recorded:
+                    outputs = model((data.x[rows] - mean) / size, training=True)
+                    loss = tf.reduce_mean((hot[data.y[rows]] - outputs) ** 2)
+                optimizer.apply(recorded.gradient(loss, model.trainable_variables), model.trainable_variables)
+        outputs = model((data.validation.x - mean) / size, training=False)
+        return {"val_loss": float(tf.reduce_mean((hot[data.validation.y] - outputs) ** 2))}
+
+    diagnosis = diagnose(build_model, DATA, loop)
+    assert "loss=keras.losses.MeanSquaredError()" in diagnosis.configuration
+    assert diagnosis.configuration.endswith("model.fit(x=x, y=y, batch_size=10, epochs=3)\n")
+    assert not [stated for stated in diagnosis.not_tested if "left out" in stated]
+    assert diagnosis.causes == ()
+
+
 def test_what_cannot_be_recovered_is_said() -> None:
     def loop(model: keras.Model, data: Any, epochs: int) -> None:
         optimizer = keras.optimizers.SGD(0.1)

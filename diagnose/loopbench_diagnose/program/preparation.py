@@ -8,13 +8,15 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.losses import as_outputs
+from loopbench_diagnose.losses import as_outputs, identify
 from loopbench_diagnose.trace import Step
 
 # Times that deviations differ, and deviations that means differ by, where inputs are prepared in different ways.
 APART, SHIFTED = 3.0, 2.0
 # Relative residual of values that are fed as a multiple of themselves.
 AFFINE = 1e-4
+# Samples whose columns show a multiple each.
+FEWEST_ROWS = 4
 # Decimal digits of the multiple. More are rounding errors, by which labels of 0 would no longer be 0.
 DIGITS = 9
 
@@ -34,17 +36,21 @@ def _are_apart(one: Any, other: Any) -> bool:
     return bool(max(a / b, b / a) > APART or abs(one.mean() - other.mean()) > SHIFTED * max(a, b))
 
 
+# The loss that has a form for classes, which need not be one-hot.
+OF_CLASSES = "categorical_crossentropy"
+
 Prepare = Callable[[Data], Data]
 
 
 def preparation(given: Data, step: Step) -> Prepare:
     """Prepares samples as a loop does that takes the first ones of ``given`` in ``step``, in their order.
 
-    Inputs that are fed in another shape, or as ``a * x + b``, and labels that are fed one-hot, as a column or as
-    ``a * y + b``, are prepared like those of the step, the validation set too. What is fed otherwise stays as it is.
+    Inputs that are fed in another shape, as ``a * x + b``, or with such numbers for each column, and labels that are
+    fed one-hot, as a column or as ``a * y + b``, are prepared like those of the step, the validation set too. What is
+    fed otherwise stays as it is.
     """
     x = _inputs(given.x, step.call.inputs)
-    labels = step.losses[0].labels if len(step.losses) == 1 else None
+    labels = step.losses[0].labels if len(step.losses) == 1 else _one_hot(given.y, step)
     y = _unchanged if labels is None else _labels(given.y, labels)
 
     def prepared(data: Data) -> Data:
@@ -52,6 +58,19 @@ def preparation(given: Data, step: Step) -> Prepare:
         return replace(data, x=x(data.x), y=y(data.y), validation=validation)
 
     return prepared
+
+
+def _one_hot(given: Any, step: Step) -> Any:
+    """The labels, if the gradient of the only output shows that a loss of the loop's own takes them one-hot."""
+    one, gradients = leaves(given), step.output_gradients
+    if step.losses or len(one) != 1 or len(gradients) != 1:
+        return None
+    first = np.asarray(one[0])[: len(gradients[0].values)]
+    made = as_outputs(first, gradients[0].values)
+    if made is None or made.size == first.size:
+        return None
+    fit = identify(first, gradients[0])
+    return made if fit is not None and fit.fits and not fit.name.startswith(OF_CLASSES) else None
 
 
 def _unchanged(arrays: Any) -> Any:
@@ -67,6 +86,8 @@ def _inputs(given: Any, fed: Any) -> Any:
     if before.size != after.size or before.dtype.kind not in "iuf" or after.dtype.kind not in "iuf":
         return _unchanged
     slope, shift = _affine(before.ravel(), after.ravel())
+    if slope is None:
+        slope, shift = _by_column(before, after)
     if slope is None or (before.shape == after.shape and np.array_equal(before, after)):
         return _unchanged
     shape, dtype = after.shape[1:], after.dtype
@@ -92,6 +113,18 @@ def _affine(before: Any, after: Any) -> tuple[float | None, float]:
     if not slope or residual > AFFINE * max(float(np.ptp(y)), 1e-12):
         return None, 0.0
     return float(f"{slope:.{DIGITS}g}"), _rounded(shift, float(np.abs(y).max()))
+
+
+def _by_column(before: Any, after: Any) -> tuple[Any, Any]:
+    """Slopes and shifts in the shape of a sample; None where a column is no multiple, or the same in all samples."""
+    if before.ndim < 2 or len(before) < FEWEST_ROWS:  # noqa: PLR2004  samples and columns
+        return None, None
+    columns = zip(before.reshape(len(before), -1).T, after.reshape(len(after), -1).T, strict=True)
+    found = [_affine(*column) for column in columns]
+    if any(slope is None for slope, _ in found):
+        return None, None
+    slopes, shifts = (np.reshape(numbers, before.shape[1:]) for numbers in zip(*found, strict=True))
+    return slopes, shifts
 
 
 def _rounded(shift: float, size: float) -> float:

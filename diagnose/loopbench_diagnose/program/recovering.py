@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from loopbench_diagnose.comparison import same_step_inputs
 from loopbench_diagnose.data import leaves, sample_keys
 from loopbench_diagnose.effects import inner, learning_rate
 from loopbench_diagnose.gradients import ratio, subtract
@@ -87,7 +88,10 @@ def _epochs(program: Program, samples: int) -> int:
 def _shuffles(program: Program, trace: Trace) -> bool:
     rows = [key for step in trace.steps for key in step.call.rows]
     places = indices(rows, sample_keys(program.watched_data.x))
-    return places is not None and not bool((np.diff(places) >= 0).all())
+    if places is None:
+        # The loop prepares its samples.
+        return program.ordered_step is not None and not same_step_inputs(trace.steps[0], program.ordered_step)
+    return not bool((np.diff(places) >= 0).all())
 
 
 def _optimizer(trace: Trace) -> keras.optimizers.Optimizer:
@@ -128,7 +132,11 @@ def _loss(program: Program, step: Step) -> Any:
         return made[0] if len(made) == 1 else made
     labels = leaves(program.watched_data.y)
     places = indices(step.call.rows, sample_keys(program.watched_data.x))
-    if len(labels) != len(step.output_gradients) or places is None:
+    if places is None and program.ordered_step is not None:
+        # The loop prepares its samples: they are known by their places alone.
+        step = program.ordered_step
+        places = np.arange(min(len(step.call.rows), len(program.watched_data)))
+    if len(labels) != len(step.output_gradients) or places is None or len(places) != len(step.call.rows):
         raise NotRecoveredError("the gradients of the outputs do not show the loss")
     fits = []
     for y, gradient in zip(labels, step.output_gradients, strict=True):

@@ -23,7 +23,7 @@ from loopbench_diagnose.program.usage import Usage, observed
 from loopbench_diagnose.reuse import refuse_reuse
 from loopbench_diagnose.settings import copy_of
 from loopbench_diagnose.side import Factory, Side
-from loopbench_diagnose.trace import Trace
+from loopbench_diagnose.trace import Step, Trace
 from loopbench_diagnose.variables import everything, parameters
 
 # Epochs of a loop that is called with a number of them and states no default.
@@ -227,10 +227,15 @@ class Program:
         return fed
 
     @cached_property
+    def ordered_step(self) -> Step | None:
+        """The first step where nothing shuffles, on the first of the watched samples; None where there is none."""
+        steps = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1).steps
+        return steps[0] if steps else None
+
+    @cached_property
     def prepare(self) -> Prepare:
         """Prepares samples of the data as the loop does before it feeds them."""
-        ordered = self.harness.watch(self.side, self.watched_data, self.epochs, ordered=True, updates=1)
-        return preparation(self.watched_data, ordered.steps[0]) if ordered.steps else lambda data: data
+        return preparation(self.watched_data, self.ordered_step) if self.ordered_step else lambda data: data
 
     @cached_property
     def training(self) -> Data:

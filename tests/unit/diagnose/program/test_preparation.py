@@ -30,6 +30,20 @@ def test_scaled_inputs_are_scaled_in_both_sets() -> None:
     np.testing.assert_array_equal(fed.y, Y)
 
 
+def test_columns_are_scaled_each_by_its_own_numbers() -> None:
+    mean, size = X.mean(axis=0), X.std(axis=0)
+    fed = preparation(GIVEN, step((X[:5] - mean) / size))(GIVEN)
+    assert fed.validation is not None
+    np.testing.assert_allclose(fed.x, (X - mean) / size, atol=1e-5)
+    np.testing.assert_allclose(fed.validation.x, (X[:5] + 1 - mean) / size, atol=1e-5)
+
+
+def test_a_column_that_is_the_same_in_all_samples_shows_no_scale() -> None:
+    constant = np.where(np.arange(4) == 2, 7, X)
+    given = Data(constant, Y)
+    np.testing.assert_array_equal(preparation(given, step(constant[:5] / [1, 2, 3, 4]))(given).x, constant)
+
+
 def test_inputs_in_another_shape_are_reshaped() -> None:
     np.testing.assert_allclose(
         preparation(GIVEN, step(X[:4].reshape(4, 2, 2, 1)))(GIVEN).x, X.reshape(12, 2, 2, 1), rtol=1e-5
