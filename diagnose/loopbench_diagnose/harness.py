@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from loopbench.text import one_line
 from loopbench_diagnose.common_order import common_order
 from loopbench_diagnose.data import Data, leaves, sample_keys
 from loopbench_diagnose.execution import executing
@@ -80,6 +81,24 @@ def _tensor(leaf: Any) -> Any:
 
 def _tensors(arrays: Any) -> Any:
     return keras.tree.map_structure(_tensor, arrays)
+
+
+def _fed(model: keras.Model, arrays: Any) -> Any:
+    """Tensors in the shapes that the model takes: a loop may reshape samples before it feeds them."""
+    wanted = [tuple(one.shape)[1:] for one in keras.tree.flatten(getattr(model, "inputs", None) or [])]
+    given = leaves(arrays)
+    if len(wanted) == len(given):
+        made = iter([_reshaped(leaf, shape) for leaf, shape in zip(given, wanted, strict=True)])
+        arrays = keras.tree.map_structure(lambda leaf: None if leaf is None else next(made), arrays)
+    return _tensors(arrays)
+
+
+def _reshaped(leaf: Any, shape: tuple[int | None, ...]) -> Any:
+    """With samples of ``shape``, if they hold as many values."""
+    own = np.shape(leaf)[1:]
+    sizes = [size for size in shape if size is not None]
+    fits = own != shape and len(sizes) == len(shape) and np.prod(own, dtype=int) == np.prod(sizes, dtype=int)
+    return np.reshape(leaf, (len(leaf), *sizes)) if fits else leaf
 
 
 def fixed_batch(model: keras.Model) -> int | None:
@@ -171,7 +190,13 @@ class Harness:
                 f"loss, because the diagnosis compares them"
             )
         self.fixed_batch = fixed_batch(model)
-        self._call(model)
+        try:
+            self._call(model)
+        except Exception as error:
+            raise StructureError(
+                f"the model cannot be called on samples of the data: {one_line(str(error))}; pass the data in the form "
+                f"in which the loop feeds it"
+            ) from error
         return model
 
     def _call(self, model: keras.Model) -> None:
@@ -179,7 +204,7 @@ class Harness:
         before = snapshot_all(model)
         # The variables belong to the strategy of the model as well.
         with model.distribute_strategy.scope():
-            model(_tensors(self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
+            model(_fed(model, self._data.rows(slice(self.fixed_batch or 1)).x), training=False)
         # A call moves the state of a stateful layer.
         for variable, value in zip(everything(model), before, strict=False):
             if tuple(variable.shape) == value.shape:
@@ -287,14 +312,14 @@ class Harness:
     def additional_loss(self, trace: Trace, data: Data) -> float:
         """What the model that ``trace`` ended with adds to the loss by itself where it is called on ``data``."""
         model = self._trained(trace)
-        model(_tensors(data.x), training=False)
+        model(_fed(model, data.x), training=False)
         return sum(float(float64(loss).sum()) for loss in model.losses)
 
     def additional_gradient(self, data: Data) -> Arrays:
         """The gradient of what an untrained model adds to the loss by itself where it is called on ``data``."""
         model = self.model()
         with tf.GradientTape() as tape:
-            model(_tensors(data.x), training=True)
+            model(_fed(model, data.x), training=True)
             loss = sum(model.losses)
         variables = parameters(model)
         gradients = tape.gradient(loss, variables)
@@ -307,10 +332,10 @@ class Harness:
         """Outputs for all of ``x``, in batches of the size that the model demands, where it does."""
         size = self.fixed_batch
         if size is None:
-            return model(_tensors(x), training=False)
+            return model(_fed(model, x), training=False)
         count = len(leaves(x)[0]) // size
         rows = [slice(place * size, (place + 1) * size) for place in range(count)]
-        parts = [model(_tensors(_taken(x, part)), training=False) for part in rows]
+        parts = [model(_fed(model, _taken(x, part)), training=False) for part in rows]
         return keras.tree.map_structure(lambda *found: tf.concat(found, axis=0), *parts)
 
     def _trained(self, trace: Trace) -> keras.Model:
@@ -330,11 +355,11 @@ class Harness:
         model = self.model()
         for variable in parameters(model):
             variable.assign(LARGE * variable)
-        return any(are_probabilities(leaf) for leaf in leaves(model(_tensors(self._trial), training=False)))
+        return any(are_probabilities(leaf) for leaf in leaves(model(_fed(model, self._trial), training=False)))
 
     def depends_on_training(self, data: Data) -> bool:
         """Whether the model gives other outputs while it trains."""
-        inputs = _tensors(data.rows(slice(self.fixed_batch or min(len(data), SAMPLES_OF_A_TRIAL))).x)
+        inputs = _fed(self.prototype, data.rows(slice(self.fixed_batch or min(len(data), SAMPLES_OF_A_TRIAL))).x)
         training, inference = (
             keras.tree.flatten(keras.tree.map_structure(float64, self.model()(inputs, training=flag)))
             for flag in (True, False)

@@ -30,7 +30,8 @@ class Fit:
 
     ``residual`` is relative; ``covered`` is the share of positions that have a gradient. ``from_logits`` says that the
     loss is a crossentropy that takes the outputs for logits. ``twice`` is the activation that the loss is given the
-    outputs through, and takes its results for logits.
+    outputs through, and takes its results for logits. ``slope`` and ``shift`` are those of labels that the loss takes
+    as ``slope * labels + shift``.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Fit:
     covered: float = 1.0
     from_logits: bool = False
     twice: str = ""
+    slope: float = 1.0
+    shift: float = 0.0
 
     @property
     def fits(self) -> bool:
@@ -167,15 +170,20 @@ def identify(labels: Any, given: OutputGradient) -> Fit | None:
     fits = []
     if y is not None:
         fits = [*_fits(y, given), *_twice(y, given)]
-        best = min(fits, key=lambda fit: fit.residual, default=None)
-        if best is not None and best.fits:
-            return best
+        found = min((fit for fit in fits if fit.fits), key=_rank, default=None)
+        if found is not None:
+            return found
         crossed = min(_crossed(y, given), key=lambda fit: fit.residual, default=None)
         if crossed is not None and crossed.fits:
             return crossed
         fits += [fit for fit in (_linear(y, given), _smooth(y, given)) if fit is not None]
     fits += list(_shifted(labels, given))
     return min(fits, key=lambda fit: fit.residual, default=None)
+
+
+def _rank(fit: Fit) -> tuple[bool, float]:
+    """A divergence is the crossentropy plus a constant of the labels: its gradient is no other."""
+    return fit.name == "kl_divergence", fit.residual
 
 
 def _fits(y: Array, given: OutputGradient, labels: str = "") -> Iterator[Fit]:
@@ -246,14 +254,12 @@ def _linear(y: Array, given: OutputGradient) -> Fit | None:
             continue
         scale, slope, shift, residual = found
         if best is None or residual < best.residual:
-            stated = (
-                ""
-                if abs(slope - 1) < FITS and abs(shift) < FITS * max(1e-9, float(np.abs(y).max()))
-                else f"{slope:.5g} · labels {shift:+.5g}"
-            )
+            if abs(slope - 1) < FITS and abs(shift) < FITS * max(1e-9, float(np.abs(y).max())):
+                slope, shift = 1.0, 0.0
+            stated = f"{slope:.5g} · labels {shift:+.5g}" if (slope, shift) != (1, 0) else ""
             of_logits = name != "mean_squared_error" and not given.of_logits
             factor = z.size if name == "mean_squared_error" else 1
-            best = Fit(name, residual, scale * factor, stated, from_logits=of_logits)
+            best = Fit(name, residual, scale * factor, stated, from_logits=of_logits, slope=slope, shift=shift)
     return best
 
 

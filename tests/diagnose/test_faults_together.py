@@ -110,6 +110,14 @@ def test_a_model_without_a_call_is_refused_with_what_to_do() -> None:
         diagnose(Parts, Data(np.zeros((8, 2)), np.zeros(8)), taped(squared), taped(squared))
 
 
+def test_data_that_the_model_does_not_take_are_refused_with_what_to_do() -> None:
+    def build() -> keras.Model:
+        return keras.Sequential([keras.Input((7,)), layers.Dense(1)])
+
+    with pytest.raises(StructureError, match="cannot be called on samples of the data: "):
+        diagnose(build, signals()[1], taped(squared), taped(squared))
+
+
 def test_a_factory_of_nothing() -> None:
     with pytest.raises(StructureError, match="returned NoneType"):
         diagnose(lambda: None, signals()[1], taped(squared), taped(squared))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.losses import as_outputs, identify
+from loopbench_diagnose.losses import TRANSFORMS, as_outputs, identify
 from loopbench_diagnose.trace import Step
 
 # Times that deviations differ, and deviations that means differ by, where inputs are prepared in different ways.
@@ -36,6 +36,8 @@ def _are_apart(one: Any, other: Any) -> bool:
     return bool(max(a / b, b / a) > APART or abs(one.mean() - other.mean()) > SHIFTED * max(a, b))
 
 
+# Functions of labels that prepare them; the others make them others.
+PREPARING = TRANSFORMS.keys() - {"-labels"}
 # The loss that has a form for classes, which need not be one-hot.
 OF_CLASSES = "categorical_crossentropy"
 
@@ -46,35 +48,70 @@ def preparation(given: Data, step: Step) -> Prepare:
     """Prepares samples as a loop does that takes the first ones of ``given`` in ``step``, in their order.
 
     Inputs that are fed in another shape, as ``a * x + b``, or with such numbers for each column, and labels that are
-    fed one-hot, as a column or as ``a * y + b``, are prepared like those of the step, the validation set too. What is
+    fed one-hot, as a column, as ``a * y + b`` or as a function of the table of losses, are prepared like those of the
+    step, the validation set too. The inputs are the labels where there are no others and a loss takes them so. What is
     fed otherwise stays as it is.
     """
     x = _inputs(given.x, step.call.inputs)
-    labels = step.losses[0].labels if len(step.losses) == 1 else _one_hot(given.y, step)
+    labels = step.losses[0].labels if len(step.losses) == 1 else _by_gradient(given.y, step)
     y = _unchanged if labels is None else _labels(given.y, labels)
+    reconstructs = given.y is None and takes_inputs(step)
 
     def prepared(data: Data) -> Data:
         validation = None if data.validation is None else prepared(data.validation)
-        return replace(data, x=x(data.x), y=y(data.y), validation=validation)
+        inputs = x(data.x)
+        return replace(data, x=inputs, y=inputs if reconstructs else y(data.y), validation=validation)
 
     return prepared
 
 
-def _one_hot(given: Any, step: Step) -> Any:
-    """The labels, if the gradient of the only output shows that a loss of the loop's own takes them one-hot."""
+def takes_inputs(step: Step) -> bool:
+    """Whether the gradient of the only output shows that the labels of the loss are the inputs."""
+    inputs, gradients = leaves(step.call.inputs), step.output_gradients
+    if len(inputs) != 1 or len(gradients) != 1 or np.shape(inputs[0]) != gradients[0].values.shape:
+        return False
+    fit = identify(inputs[0], gradients[0])
+    return fit is not None and fit.fits and not fit.labels
+
+
+def _by_gradient(given: Any, step: Step) -> Any:
+    """The labels of a loss of the loop's own, if the gradient of the only output shows how it prepares them.
+
+    Classes that are numbered otherwise stay as they are: that is a fault.
+    """
     one, gradients = leaves(given), step.output_gradients
     if step.losses or len(one) != 1 or len(gradients) != 1:
         return None
     first = np.asarray(one[0])[: len(gradients[0].values)]
-    made = as_outputs(first, gradients[0].values)
-    if made is None or made.size == first.size:
+    made, fit = as_outputs(first, gradients[0].values), identify(first, gradients[0])
+    if made is None or fit is None or not fit.fits:
         return None
-    fit = identify(first, gradients[0])
-    return made if fit is not None and fit.fits and not fit.name.startswith(OF_CLASSES) else None
+    if fit.labels in PREPARING:
+        return TRANSFORMS[fit.labels](made)
+    if fit.labels:
+        return fit.slope * made + fit.shift if fit.slope > 0 and (fit.slope, fit.shift) != (1, 0) else None
+    return made if made.size != first.size and fit.name != OF_CLASSES else None
 
 
 def _unchanged(arrays: Any) -> Any:
     return arrays
+
+
+def _transformed(first: Any, fed: Any) -> Any:
+    """A function of the table that makes ``fed`` of ``first``."""
+    if first.dtype.kind not in "iuf" or np.array_equal(first.ravel(), np.ravel(fed)):
+        return _unchanged
+    shape = np.shape(fed)[1:]
+    for name in sorted(PREPARING):
+
+        def made(leaf: Any, transform: Any = TRANSFORMS[name]) -> Any:
+            return transform(np.asarray(leaf, np.float64)).reshape(len(leaf), *shape).astype(np.float32)
+
+        with np.errstate(all="ignore"):
+            fits = np.allclose(made(first), fed, rtol=AFFINE, atol=AFFINE)
+        if fits:
+            return lambda arrays, made=made: keras.tree.map_structure(made, arrays)
+    return _unchanged
 
 
 def _inputs(given: Any, fed: Any) -> Any:
@@ -140,7 +177,8 @@ def _labels(given: Any, fed: Any) -> Any:
     first = np.asarray(one[0])[: len(fed)]
     made = as_outputs(first, np.zeros(np.shape(fed)))
     if first.size == np.size(fed):
-        return _inputs(given, fed)
+        scaled = _inputs(given, fed)
+        return scaled if scaled is not _unchanged else _transformed(first, fed)
     if made is None or not np.array_equal(made, fed):
         return _unchanged
     like = np.zeros((1, *np.shape(fed)[1:]))

@@ -13,6 +13,7 @@ from loopbench_diagnose.gradients import ratio, subtract
 from loopbench_diagnose.losses import identify
 from loopbench_diagnose.orders import indices
 from loopbench_diagnose.program.fed import batch_size, is_readable, is_shuffled
+from loopbench_diagnose.program.preparation import takes_inputs
 from loopbench_diagnose.program.recovery import COMPILED, Configuration, NotRecoveredError
 from loopbench_diagnose.program.run import Program
 from loopbench_diagnose.settings import copy_or_none
@@ -81,8 +82,12 @@ def _observed(program: Program) -> Configuration:
 
 def _epochs(program: Program, samples: int) -> int:
     """As many as the updates of optimizers amount to; those that the loop is called with where it uses none."""
-    made = round(program.history.updates * samples / len(program.given))
-    return max(1, made) if program.history.updates else program.epochs
+    made, total = program.history.updates, len(program.given)
+    if not made:
+        return program.epochs
+    # With a smaller last batch, or without it.
+    whole = next((size for size in (-(-total // samples), total // samples) if size and made % size == 0), 0)
+    return made // whole if whole else max(1, round(made * samples / total))
 
 
 def _shuffles(program: Program, trace: Trace) -> bool:
@@ -136,6 +141,8 @@ def _loss(program: Program, step: Step) -> Any:
         # The loop prepares its samples: they are known by their places alone.
         step = program.ordered_step
         places = np.arange(min(len(step.call.rows), len(program.watched_data)))
+    if not labels and takes_inputs(step):
+        labels, places = leaves(step.call.inputs), np.arange(len(step.call.rows))
     if len(labels) != len(step.output_gradients) or places is None or len(places) != len(step.call.rows):
         raise NotRecoveredError("the gradients of the outputs do not show the loss")
     fits = []
@@ -166,6 +173,6 @@ def _made(name: str, labels: Any, outputs: Any, *, from_logits: bool) -> Any:
     given = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", options)}
     if "crossentropy" in function:
         given |= {"from_logits": True} if from_logits else {}
-        if function == "categorical_crossentropy" and labels.shape != (len(labels), *outputs.shape[1:]):
+        if name == "categorical_crossentropy" and labels.shape != (len(labels), *outputs.shape[1:]):
             function = "sparse_categorical_crossentropy"
     return _class(function)(**given)

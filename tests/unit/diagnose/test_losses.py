@@ -66,6 +66,13 @@ def test_a_gradient_without_a_part_of_the_outputs() -> None:
     assert not fit.fits
 
 
+def test_a_divergence_of_classes_is_named_crossentropy() -> None:
+    """Both have the gradient -y / p."""
+    fit = identify(CLASSES, given(-HOT / (PROBABILITIES + 1e-7) / 12, PROBABILITIES))
+    assert fit is not None
+    assert fit.name == "categorical_crossentropy"
+
+
 @pytest.mark.parametrize("labels", [NUMBERS, CLASSES])
 def test_an_output_without_a_gradient_fits_no_loss(labels: Any) -> None:
     """A loop may leave out the loss of an output."""
@@ -93,6 +100,8 @@ def test_the_scale_of_a_loss() -> None:
 
 def test_labels_that_are_scaled_and_shifted() -> None:
     fit = identify(NUMBERS, given(2 * (VALUES - (0.25 * NUMBERS + 3)) / 36))
+    assert fit is not None
+    np.testing.assert_allclose([fit.slope, fit.shift], [0.25, 3])
     assert fit is not None
     assert fit.fits
     assert (fit.name, fit.labels) == ("mean_squared_error", "0.25 · labels +3")

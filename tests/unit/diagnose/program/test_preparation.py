@@ -7,7 +7,7 @@ import pytest
 
 from loopbench_diagnose import Data
 from loopbench_diagnose.program.preparation import are_apart, preparation
-from loopbench_diagnose.trace import Call, LossCall, Step
+from loopbench_diagnose.trace import Call, LossCall, OutputGradient, Step
 
 RANDOM = np.random.default_rng(4)
 X = RANDOM.uniform(0, 255, (12, 4)).astype("float32")
@@ -20,6 +20,13 @@ def step(inputs: Any, labels: Any = None) -> Step:
     call = Call(rows=[], inputs=inputs, outputs=None, training=True, taped=True, steps_before=0)
     losses = [] if labels is None else [LossCall("", {}, np.asarray(labels, np.float64), None, has_mask=False)]
     return Step(call=call, loss=0.0, loss_scale=1.0, losses=losses)
+
+
+def of_loss(labels: Any, values: Any, inputs: Any = X[:4]) -> Step:
+    """A step whose loop computes the mean of the squares by hand; the gradient is 2 (z - y) / the number of values."""
+    made = step(inputs)
+    made.output_gradients = [OutputGradient(values, 2 * (values - labels) / values.size, of_logits=False)]
+    return made
 
 
 def test_scaled_inputs_are_scaled_in_both_sets() -> None:
@@ -69,6 +76,40 @@ def test_whole_labels_stay_whole(slope: int, shift: int) -> None:
     given = Data(X, bits)
     fed = preparation(given, step(X[:10], slope * bits[:10, None] + shift))(given)
     np.testing.assert_array_equal(fed.y, slope * bits[:, None] + shift)
+
+
+@pytest.mark.parametrize("transform", [np.log, np.sqrt, lambda y: (y - 90) / 40])
+def test_labels_of_a_loss_of_the_loops_own_are_prepared_as_its_gradient_shows(transform: Any) -> None:
+    numbers = X[:, :1] + 1
+    given = Data(X, numbers)
+    fed = preparation(given, of_loss(transform(numbers[:4]), RANDOM.normal(size=(4, 1))))(given)
+    np.testing.assert_allclose(fed.y, transform(numbers), rtol=1e-4, atol=1e-4)
+
+
+def test_classes_of_such_a_loss_are_fed_one_hot() -> None:
+    fed = preparation(GIVEN, of_loss(np.eye(3)[Y[:4]], RANDOM.normal(size=(4, 3))))(GIVEN)
+    np.testing.assert_array_equal(fed.y, np.eye(3)[Y])
+
+
+def test_classes_that_are_renumbered_stay_as_they_are() -> None:
+    fed = preparation(GIVEN, of_loss(np.eye(3)[2 - Y[:4]], RANDOM.normal(size=(4, 3))))(GIVEN)
+    np.testing.assert_array_equal(fed.y, Y)
+
+
+def test_labels_of_a_keras_loss_are_transformed() -> None:
+    numbers = X[:, :1] + 1
+    given = Data(X, numbers)
+    np.testing.assert_allclose(
+        preparation(given, step(X[:4], np.log(numbers[:4])))(given).y, np.log(numbers), rtol=1e-5
+    )
+
+
+def test_inputs_are_the_labels_of_a_loop_that_takes_them_so() -> None:
+    given = Data(X, None, validation=Data(X[:5], None))
+    fed = preparation(given, of_loss(X[:4] / 255, RANDOM.normal(size=(4, 4)), inputs=X[:4] / 255))(given)
+    assert fed.validation is not None
+    np.testing.assert_allclose(fed.y, X / 255, rtol=1e-5)
+    np.testing.assert_allclose(fed.validation.y, X[:5] / 255, rtol=1e-5)
 
 
 @pytest.mark.parametrize("inputs", [X[4:8] / 255, np.sqrt(X[:4]), RANDOM.normal(size=(4, 7)), X[:4].astype(str)])

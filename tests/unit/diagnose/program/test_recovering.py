@@ -90,3 +90,34 @@ def test_the_rate_is_that_of_the_start(loop: Any, changes: bool) -> None:
 def test_an_optimizer_that_cannot_be_copied_is_not_recovered(loop: Any) -> None:
     with pytest.raises(NotRecoveredError, match="cannot be created again"):
         program(loop(optimizer=lambda: Unusual(0.001))).configuration  # noqa: B018  it is made here
+
+
+def build_classes() -> keras.Model:
+    return keras.Sequential([keras.Input((2, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+
+
+def batches(loss_of: Any, *, drops: bool) -> Any:
+    """Batches of 12 of 40 samples, which the loop reshapes."""
+
+    def loop(model: keras.Model, data: Any, epochs: int = 3) -> None:
+        optimizer = keras.optimizers.SGD(START)
+        for start in [start for _ in range(epochs) for start in range(0, 28 if drops else len(data.x), 12)]:
+            x, y = (part[start : start + 12] for part in (data.x.reshape(-1, 2, 3), data.y))
+            with tf.GradientTape() as tape:
+                loss = loss_of(y, model(x, training=True))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    return loop
+
+
+def smoothed(y: Any, outputs: Any) -> Any:
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(0.9 * tf.one_hot(y, 3) + 0.1 / 3, outputs))
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_loss_by_hand_of_classes_and_samples_in_another_shape(*, drops: bool) -> None:
+    data = Data(RANDOM.normal(size=(40, 6)).astype("float32"), RANDOM.integers(0, 3, 40))
+    made = Program(build_classes, data, batches(smoothed, drops=drops), epochs=None, samples=40, seed=0)
+    loss = "keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)"
+    assert f"loss={loss}" in made.configuration.code()
+    assert (made.configuration.batch_size, made.configuration.epochs) == (12, 3)
