@@ -18,7 +18,7 @@ from loopbench_diagnose.execution import executing
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.parts import counting_calls, parts_of
 from loopbench_diagnose.recording import Enough, recording
-from loopbench_diagnose.recording.values import float64, numbers, snapshot
+from loopbench_diagnose.recording.values import float64, numbers, same, snapshot
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 from loopbench_diagnose.user_state import is_deterministic
@@ -300,7 +300,7 @@ class Harness:
         with executing(by_python=eagerly, by_xla=by_xla) as compiled:
             side.train(model, data.copied(), epochs)
         after = snapshot(parameters(former)) if former is not None else []
-        if any((one != other).any() for one, other in zip(before, after, strict=True)):
+        if not same(before, after):
             raise ReusedObjectError(TRAINS_ANOTHER)
         self._former = model
         return Execution(snapshot(parameters(model)), in_graph=bool(compiled), by_xla=any(compiled), drawn=_drawn())

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loopbench.spec import Cause, Diagnosis, Reason, Side
-from loopbench_diagnose import compile_and_fit, diagnose, steps
+from loopbench import spec
+from loopbench.spec import Cause, Diagnosis, Reason
+from loopbench_diagnose import Side, compile_and_fit, diagnose, steps
+from loopbench_diagnose.harness import Harness
 from loopbench_diagnose.loops import Loop
 
 from .fault_models import SIZE, images, mean_log, sgd, signals, squared, taped
@@ -54,8 +56,16 @@ def test_one_side_and_why() -> None:
     build, data = signals()
     diagnosis = diagnose(build, data, taped(squared), taped(squared, optimizer=sgd(learning_rate=HUGE)))
     cause, updates = reported(diagnosis)
-    assert (updates, cause.side) == ({"second": 2}, Side.SECOND)
+    assert (updates, cause.side) == ({"second": 2}, spec.Side.SECOND)
     assert [cause.reason for cause in diagnosis.causes] == [Reason.NON_FINITE, Reason.LEARNING_RATE]
+
+
+def test_a_model_that_ended_with_nan_is_not_taken_for_trained_again() -> None:
+    build, data = signals()
+    harness = Harness(build, data, seed=0)
+    for _ in range(2):
+        run = harness.run(Side(taped(squared, optimizer=sgd(learning_rate=HUGE))), data, epochs=3)
+        assert np.isnan(run.weights[0]).any()
 
 
 def test_rates_are_compared_on_what_is_finite() -> None:
@@ -104,7 +114,7 @@ def test_weights_that_are_assigned() -> None:
     """The first update makes them infinite, which its loss does not show."""
     build, data = signals()
     cause, updates = reported(diagnose(build, data, fit("sgd"), by_hand(float("inf"))))
-    assert (updates, cause.side) == ({"second": 1}, Side.SECOND)
+    assert (updates, cause.side) == ({"second": 1}, spec.Side.SECOND)
     assert "in the loss" not in cause.title
 
 
