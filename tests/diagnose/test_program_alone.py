@@ -250,6 +250,21 @@ def test_a_loop_that_scales_every_column() -> None:
     assert diagnosis.causes == ()
 
 
+def test_a_penalty_by_hand_is_a_note_where_the_model_has_none() -> None:
+    def loop(model: keras.Model, data: Any, epochs: int = 3) -> None:
+        optimizer = keras.optimizers.SGD(0.1)
+        for start in [start for _ in range(epochs) for start in range(0, len(data.x), 20)]:
+            rows = slice(start, start + 20)
+            with tf.GradientTape() as recorded:
+                penalty = 0.01 * tf.add_n([tf.nn.l2_loss(variable) for variable in model.trainable_variables])
+                loss = tf.reduce_mean(of_logits(data.y[rows], model(data.x[rows], training=True))) + penalty
+            optimizer.apply(recorded.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    diagnosis = diagnose(build_model, DATA, loop)
+    assert diagnosis.causes == ()
+    assert [note for note in diagnosis.notes if "(an L2 penalty)" in note]
+
+
 def test_what_cannot_be_recovered_is_said() -> None:
     def loop(model: keras.Model, data: Any, epochs: int) -> None:
         optimizer = keras.optimizers.SGD(0.1)

@@ -116,10 +116,21 @@ def _transformed(first: Any, fed: Any) -> Any:
 
 def _inputs(given: Any, fed: Any) -> Any:
     one, other = leaves(given), leaves(fed)
-    if len(one) != 1 or len(other) != 1:
+    if len(one) != len(other):
         return _unchanged
-    before, after = np.asarray(one[0]), np.asarray(other[0])
-    before = before[: len(after)]
+    made = [_input(np.asarray(before), np.asarray(after)) for before, after in zip(one, other, strict=True)]
+    if all(function is _unchanged for function in made):
+        return _unchanged
+
+    def prepared(arrays: Any) -> Any:
+        values = iter([function(leaf) for function, leaf in zip(made, leaves(arrays), strict=True)])
+        return keras.tree.map_structure(lambda leaf: None if leaf is None else next(values), arrays)
+
+    return prepared
+
+
+def _input(given: Any, after: Any) -> Any:
+    before = given[: len(after)]
     if before.size != after.size or before.dtype.kind not in "iuf" or after.dtype.kind not in "iuf":
         return _unchanged
     slope, shift = _affine(before.ravel(), after.ravel())
@@ -128,13 +139,7 @@ def _inputs(given: Any, fed: Any) -> Any:
     if slope is None or (before.shape == after.shape and np.array_equal(before, after)):
         return _unchanged
     shape, dtype = after.shape[1:], after.dtype
-
-    def prepared(arrays: Any) -> Any:
-        return keras.tree.map_structure(
-            lambda leaf: (slope * np.asarray(leaf, np.float64) + shift).reshape(len(leaf), *shape).astype(dtype), arrays
-        )
-
-    return prepared
+    return lambda leaf: (slope * np.asarray(leaf, np.float64) + shift).reshape(len(leaf), *shape).astype(dtype)
 
 
 def _affine(before: Any, after: Any) -> tuple[float | None, float]:

@@ -68,12 +68,13 @@ def _compiled(program: Program) -> Configuration:
 def _observed(program: Program) -> Configuration:
     trace = combined(program.trace)
     step = trace.steps[0]
+    loss = _loss(program, step)
     return Configuration(
-        loss=_loss(program, step),
+        loss=loss,
         optimizer=_optimizer(trace),
         batch_size=len(step.call.rows),
         epochs=_epochs(program, len(step.call.rows)),
-        metrics=["accuracy"] if any("acc" in name for name in program.history.reported) else None,
+        metrics=[_accuracy(loss)] if any("acc" in name for name in program.history.reported) else None,
         shuffle=_shuffles(program, trace),
         class_weight=program.data.class_weight,
         changes_rate=program.history.changes_rate,
@@ -152,6 +153,12 @@ def _loss(program: Program, step: Step) -> Any:
             raise NotRecoveredError("the gradient of the outputs fits no known loss")
         fits.append(_made(fit.name, np.asarray(y), gradient.values, from_logits=fit.from_logits))
     return fits[0] if len(fits) == 1 else fits
+
+
+def _accuracy(loss: Any) -> Any:
+    """What ``compile`` takes for the accuracy of the loss; Keras's own choice for two classes takes no logits."""
+    takes_logits = isinstance(loss, keras.losses.BinaryCrossentropy) and loss.get_config().get("from_logits")
+    return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if takes_logits else "accuracy"
 
 
 def _named(call: LossCall) -> Any:

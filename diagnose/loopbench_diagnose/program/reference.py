@@ -97,7 +97,10 @@ def _take(program: Program, trace: Trace, found: Findings, findings: Findings) -
     """Moves what was found of both sides to the findings on the program."""
     # What stock training gains of a fault that is certain would be taken for the gain of other differences, too.
     certain = any(
-        cause.reason in FAULTS - {Reason.NON_FINITE} and cause.effect is Effect.TRAINING for _, cause in found.ranked
+        cause.reason in FAULTS - {Reason.NON_FINITE}
+        and cause.effect is Effect.TRAINING
+        and JUDGES[cause.reason](program, trace, cause) is not None
+        for _, cause in found.ranked
     )
     for size, cause in found.ranked:
         if cause.side is Fault.FIRST and cause.reason in OF_STOCK:
@@ -138,6 +141,11 @@ def _always(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # no
     return cause
 
 
+def _where_the_model_has_a_penalty(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
+    """The cause unless the model adds no losses: a loop may then write a penalty by hand."""
+    return cause if program.harness.prototype.losses else None
+
+
 def _within_a_phase(program: Program, trace: Trace, cause: Cause) -> Cause | None:  # noqa: ARG001
     """The cause unless each new optimizer begins a phase: it has other settings, or trains other variables."""
     pairs = [(trace.updates_made[number - 1], trace.updates_made[number]) for number in restarts(trace)]
@@ -173,4 +181,5 @@ JUDGES: dict[str, Judge] = {
     **dict.fromkeys(FAULTS, _always),
     **dict.fromkeys(MEASURED, _where_it_helps),
     Reason.OPTIMIZER_RECREATED: _within_a_phase,
+    Reason.REGULARIZATION: _where_the_model_has_a_penalty,
 }

@@ -10,6 +10,7 @@ STOCK, LOOP = "stock training", "the loop"
 # The more specific ones first; a capital at the beginning is kept.
 WORDS: tuple[tuple[str, str], ...] = (
     (r"first and second", f"{STOCK} and {LOOP}"),
+    (r"(?<=: )first (.+), second(?= )", rf"{STOCK} \1, {LOOP}"),
     (r"second over first", f"{LOOP} over {STOCK}"),
     (r"(?:the )?first (?:side|loop)", STOCK),
     (r"(?:the )?second (?:side|loop)", LOOP),
@@ -17,7 +18,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"the first(?= optimizer| inputs)", f"{STOCK}'s"),
     (r"the first(?='s| is | are | diverges| at )", STOCK),
     (r"the second(?= loss)", f"{LOOP}'s"),
-    (r"the second(?='s| is | are | diverges| at )", LOOP),
+    (r"the second(?='s| is | are | diverges| at |[.,;:]|$)", LOOP),
     (r"the other side", "the other"),
     (r"on both sides", f"in {LOOP} as in {STOCK}"),
     (r"both sides|the sides|two sides", f"{STOCK} and {LOOP}"),

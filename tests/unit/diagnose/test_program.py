@@ -149,6 +149,8 @@ def test_a_limit_that_is_not_reached_changes_nothing() -> None:
         ("Equal weights on both sides.", "Equal weights in the loop as in stock training."),
         ("First gradient, second over first.", "First gradient, the loop over stock training."),
         ("The second side's rate", "The loop's rate"),
+        ("It is of labels: first of y, second of log(y).", "It is of labels: stock training of y, the loop of log(y)."),
+        ("It holds 2 on the first side, 3 on the second.", "It holds 2 on stock training, 3 on the loop."),
     ],
 )
 def test_texts_speak_of_the_loop(text: str, words: str) -> None:

@@ -45,6 +45,13 @@ def test_columns_are_scaled_each_by_its_own_numbers() -> None:
     np.testing.assert_allclose(fed.validation.x, (X[:5] + 1 - mean) / size, atol=1e-5)
 
 
+def test_every_input_is_prepared_by_itself() -> None:
+    given = Data({"a": X, "b": X[:, :2]}, Y)
+    fed = preparation(given, step({"a": X[:5], "b": X[:5, :2] / 255}))(given)
+    np.testing.assert_array_equal(fed.x["a"], X)
+    np.testing.assert_allclose(fed.x["b"], X[:, :2] / 255, rtol=1e-5)
+
+
 def test_a_column_that_is_the_same_in_all_samples_shows_no_scale() -> None:
     constant = np.where(np.arange(4) == 2, 7, X)
     given = Data(constant, Y)

@@ -121,3 +121,18 @@ def test_a_loss_by_hand_of_classes_and_samples_in_another_shape(*, drops: bool) 
     loss = "keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)"
     assert f"loss={loss}" in made.configuration.code()
     assert (made.configuration.batch_size, made.configuration.epochs) == (12, 3)
+
+
+def test_the_accuracy_of_logits_of_two_classes_has_their_threshold() -> None:
+    def loop(model: keras.Model, data: Any, epochs: int = 2) -> Any:
+        optimizer = keras.optimizers.SGD(START)
+        for _ in range(epochs):
+            with tf.GradientTape() as tape:
+                outputs = model(data.x, training=True)
+                loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(data.y, outputs))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return {"accuracy": float(np.mean((outputs > 0) == (data.y > 0)))}
+
+    data = Data(DATA.x, (DATA.y > 0).astype("float32"))
+    made = Program(build_model, data, loop, epochs=None, samples=40, seed=0)
+    assert "metrics=[keras.metrics.BinaryAccuracy(threshold=0.0)]" in made.configuration.code()
