@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from loopbench_diagnose.data import Data, leaves
-from loopbench_diagnose.losses import TRANSFORMS, as_outputs, identify
+from loopbench_diagnose.losses import FITS, TRANSFORMS, as_outputs, identify
 from loopbench_diagnose.trace import Step
 
 # Times that deviations differ, and deviations that means differ by, where inputs are prepared in different ways.
@@ -88,8 +88,12 @@ def _by_gradient(given: Any, step: Step) -> Any:
         return None
     if fit.labels in PREPARING:
         return TRANSFORMS[fit.labels](made)
+    if (fit.slope, fit.shift) != (1, 0):
+        fed = fit.slope * made + fit.shift
+        # Labels that are turned around, or that hardly count, are no preparation.
+        return fed if fit.slope > 0 and np.ptp(fed) > FITS * np.abs(fed).max() else None
     if fit.labels:
-        return fit.slope * made + fit.shift if fit.slope > 0 and (fit.slope, fit.shift) != (1, 0) else None
+        return None
     return made if made.size != first.size and fit.name != OF_CLASSES else None
 
 

@@ -98,6 +98,13 @@ def test_classes_of_such_a_loss_are_fed_one_hot() -> None:
     np.testing.assert_array_equal(fed.y, np.eye(3)[Y])
 
 
+@pytest.mark.parametrize("labels", [np.full((4, 1), 3.0), -(X[:4, :1] + 1) / 50], ids=["constant", "turned around"])
+def test_labels_that_the_loss_does_not_follow_stay_as_they_are(labels: Any) -> None:
+    given = Data(X, X[:, :1] + 1)
+    fed = preparation(given, of_loss(labels, RANDOM.normal(size=(4, 1))))(given)
+    np.testing.assert_array_equal(fed.y, given.y)
+
+
 def test_classes_that_are_renumbered_stay_as_they_are() -> None:
     fed = preparation(GIVEN, of_loss(np.eye(3)[2 - Y[:4]], RANDOM.normal(size=(4, 3))))(GIVEN)
     np.testing.assert_array_equal(fed.y, Y)
