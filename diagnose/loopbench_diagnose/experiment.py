@@ -263,6 +263,21 @@ class Experiment(Replays):
         return self.first_step((TRAINING_MODE,))
 
     @cached_property
+    def matched(self) -> Pair:
+        """The same, in one order where loops prepare their samples: these are known by their places alone."""
+        if not self._prepares_samples:
+            return self.forward
+        return self._in_order(() if self.forward is self.batch() else (TRAINING_MODE,))
+
+    @cached_property
+    def _prepares_samples(self) -> bool:
+        """Whether a side feeds other values than the data holds, in the order that it draws."""
+        rows = [key for trace in self.batch() for step in trace.steps[:1] for key in step.call.rows]
+        if self.needs_order or self.known.issuperset(rows):
+            return False
+        return not self._fails_on_part(self.first(self.batch_size), 1)
+
+    @cached_property
     def models_differ(self) -> bool:
         """Whether the same weights make other outputs of the same samples."""
         first, second = self.forward
@@ -273,7 +288,7 @@ class Experiment(Replays):
             return False
         if len(one.call.rows) != len(other.call.rows) or max(self.replicas) > 1:
             return False
-        return self._outputs_differ(self.forward)
+        return self._outputs_differ(self.matched)
 
     def _outputs_differ(self, pair: Pair) -> bool:
         first, second = (trace.steps[0] for trace in pair)
@@ -288,7 +303,12 @@ class Experiment(Replays):
         first, second = self.batch()
         if not first.steps or not second.steps:
             return first.steps == second.steps
-        return same_step_inputs(first.steps[0], second.steps[0])
+        if same_step_inputs(first.steps[0], second.steps[0]):
+            return True
+        if not self._prepares_samples:
+            return False
+        one, other = self._in_order()
+        return same_step_inputs(one.steps[0], other.steps[0])
 
     def ratio(self, interventions: Sequence[Intervention] = (), samples: int | None = None) -> Ratio | None:
         """Of the first gradients; None where a side takes none."""

@@ -43,9 +43,9 @@ def test_a_loop_that_fails_without_a_whole_batch(mean: bool) -> None:
     assert reasons(diagnose(build, data, sound, faulty)) == [Reason.TRAINING_FLAG]
 
 
-def _scaling(scale: Callable[[Any], Any]) -> Loop:
+def _scaling(scale: Callable[[Any], Any], labels: Callable[[Any], Any] = lambda y: y) -> Loop:
     def train(model: Any, data: Data, epochs: int) -> Any:
-        taped(mean_log)(model, Data(scale(data.x), data.y), epochs)
+        taped(mean_log)(model, Data(scale(data.x), labels(data.y)), epochs)
         held = data.validation
         assert held is not None
         return {"val_loss": float(mean_log(held.y, model(scale(held.x), training=False)))}
@@ -58,6 +58,12 @@ def test_scaling_that_rounds_otherwise_is_no_difference() -> None:
     third = np.float32(1 / 3)
     divided, multiplied = _scaling(lambda x: (x - 1) / 3), _scaling(lambda x: x * third - third)
     assert reasons(diagnose(build, data, divided, multiplied)) == []
+
+
+def test_labels_of_samples_that_both_sides_scale() -> None:
+    build, data = images(validation=True)
+    sound, renumbered = (_scaling(lambda x: x / 3, labels) for labels in (lambda y: y, lambda y: (y + 1) % 3))
+    assert reasons(diagnose(build, data, sound, renumbered)) == [Reason.LABELS]
 
 
 def _needs_all_classes(*, training: bool) -> Loop:

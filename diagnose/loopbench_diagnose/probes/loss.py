@@ -38,7 +38,7 @@ def probe(experiment: Experiment, findings: Findings) -> None:  # noqa: C901, PL
     if experiment.parts_by_order:
         _pairs(experiment, findings)
         return
-    first, second = experiment.forward
+    first, second = experiment.matched
     if not first.steps or not second.steps:
         return
     steps = first.steps[0], second.steps[0]
