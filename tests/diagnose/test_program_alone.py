@@ -389,4 +389,4 @@ def test_a_loss_that_is_scaled_and_clipped_by_hand() -> None:
 
     notes = [note for note in diagnose(build_model, DATA, train).notes if note.startswith("Unlike stock training")]
     (note,) = notes
-    assert "second global_clipnorm 0.01 by hand" in note
+    assert "the loop global_clipnorm 0.01 by hand" in note
