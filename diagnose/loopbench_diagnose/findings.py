@@ -9,6 +9,8 @@ from loopbench.spec import Cause, Diagnosis, Effect, Evidence, Replay, Side
 
 SIDES = (Side.FIRST, Side.SECOND)
 IN_USER_CODE = "in user code:"
+# Behind the name of an experiment that raised an exception.
+FAILED = ": not tested because "
 # The order in which causes are listed.
 ORDER = (Effect.TRAINING, Effect.STATE, Effect.REPORT, Effect.ROUNDING)
 
@@ -47,7 +49,7 @@ class Findings:
         line = lines[-1].strip() if lines[0] == IN_USER_CODE else lines[0]
         kind = type(error).__name__
         line = line.removeprefix(f"{kind}: ")[:300]
-        self._not_tested.append(f"{what}: not tested because {kind} was raised: {line}")
+        self._not_tested.append(f"{what}{FAILED}{kind} was raised: {line}")
 
     def left_out(self, sentence: str) -> None:
         """Adds an experiment that cannot be made, with the reason."""

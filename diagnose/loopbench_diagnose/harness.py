@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from loopbench.text import one_line
 from loopbench_diagnose.common_order import common_order
-from loopbench_diagnose.data import Data, leaves, sample_keys
+from loopbench_diagnose.data import Data, leaves, map_arrays, sample_keys
 from loopbench_diagnose.execution import executing
 from loopbench_diagnose.interventions import Intervention, are_probabilities
 from loopbench_diagnose.parts import counting_calls, parts_of
 from loopbench_diagnose.recording import Enough, recording
-from loopbench_diagnose.recording.values import float64, numbers, same, snapshot
+from loopbench_diagnose.recording.values import float64, numbers, same, snapshot, total
 from loopbench_diagnose.side import Factory, Side
 from loopbench_diagnose.trace import Arrays, Trace
 from loopbench_diagnose.user_state import is_deterministic
@@ -89,7 +89,7 @@ def _fed(model: keras.Model, arrays: Any) -> Any:
     given = leaves(arrays)
     if len(wanted) == len(given):
         made = iter([_reshaped(leaf, shape) for leaf, shape in zip(given, wanted, strict=True)])
-        arrays = keras.tree.map_structure(lambda leaf: None if leaf is None else next(made), arrays)
+        arrays = map_arrays(lambda _: next(made), arrays)
     return _tensors(arrays)
 
 
@@ -313,7 +313,7 @@ class Harness:
         """What the model that ``trace`` ended with adds to the loss by itself where it is called on ``data``."""
         model = self._trained(trace)
         model(_fed(model, data.x), training=False)
-        return sum(float(float64(loss).sum()) for loss in model.losses)
+        return sum(map(total, model.losses), start=0.0)
 
     def additional_gradient(self, data: Data) -> Arrays:
         """The gradient of what an untrained model adds to the loss by itself where it is called on ``data``."""

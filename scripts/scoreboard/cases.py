@@ -127,13 +127,15 @@ def diagnose_case(path: Path, side: str) -> dict[str, Any]:
     """The answer of one case, in this process."""
     try:
         module = load(path)
-        from loopbench_diagnose import diagnose  # noqa: PLC0415  only the processes of the cases need TensorFlow
+        # Only the processes of the cases need TensorFlow.
+        from loopbench_diagnose import diagnose  # noqa: PLC0415
+        from loopbench_diagnose.findings import FAILED  # noqa: PLC0415
 
         options = getattr(module, "OPTIONS", {})
         found = diagnose(module.build_model, _data(module, side), *_loops(module, side), **options)
     except Exception as error:  # noqa: BLE001  a crash is an answer as well
         return {"error": type(error).__name__}
-    failed = [stated for stated in found.not_tested if ": not tested because " in stated]
+    failed = [stated for stated in found.not_tested if FAILED in stated]
     return {"reasons": [cause.reason for cause in found.causes], "failed": failed}
 
 

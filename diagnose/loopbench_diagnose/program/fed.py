@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from loopbench_diagnose.data import PIPELINES, Data, sample_keys
+from loopbench_diagnose.data import PIPELINES, Data, map_arrays, sample_keys
 from loopbench_diagnose.pipelines import pipeline_of
 
 # What Keras takes where it is given no size.
@@ -75,6 +75,6 @@ def mapped(data: Data, x: Callable[[Any], Any] | None, y: Callable[[Any], Any] |
     def applied(function: Callable[[Any], Any] | None, arrays: Any) -> Any:
         if function is None or arrays is None:
             return arrays
-        return keras.tree.map_structure(lambda leaf: None if leaf is None else function(leaf), arrays)
+        return map_arrays(function, arrays)
 
     return replace(data, x=applied(x, data.x), y=applied(y, data.y))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from loopbench_diagnose.data import Data, leaves
+from loopbench_diagnose.data import Data, leaves, map_arrays
 from loopbench_diagnose.losses import FITS, TRANSFORMS, as_outputs, identify
 from loopbench_diagnose.trace import Step
 
@@ -128,7 +128,7 @@ def _inputs(given: Any, fed: Any) -> Any:
 
     def prepared(arrays: Any) -> Any:
         values = iter([function(leaf) for function, leaf in zip(made, leaves(arrays), strict=True)])
-        return keras.tree.map_structure(lambda leaf: None if leaf is None else next(values), arrays)
+        return map_arrays(lambda _: next(values), arrays)
 
     return prepared
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from loopbench_diagnose.data import have_values, leaves, sample_keys
+from loopbench_diagnose.data import have_values, leaves, map_arrays, sample_keys
 from loopbench_diagnose.parts import Chain
 from loopbench_diagnose.patching import Wrapper
 from loopbench_diagnose.recording.course import Course, Replica
@@ -190,7 +190,7 @@ class ModelCalls:
                 for old, new in zip(own, other, strict=True)
             ]
         )
-        return (keras.tree.map_structure(lambda leaf: None if leaf is None else next(given), args[0]), *args[1:])
+        return (map_arrays(lambda _: next(given), args[0]), *args[1:])
 
     def _call_of(self, layer: Any, args: Any, kwargs: Any, outputs: Any, rows: list[bytes]) -> Call:
         here = self._course.here
